@@ -1,0 +1,173 @@
+"""Every error LLM4TOP raises on purpose, in one tree.
+
+LLM4TOPError
+├── RegistryError           a registry file cannot be read
+│   ├── UnknownFormatError      not a format we know
+│   ├── MalformedRecordError    broken XML, JSON or CSV, or a record without its required fields
+│   ├── UnsafeRecordError       a DTD, an entity, an external reference, a link, encryption
+│   └── LimitError              larger, deeper or more than the limits allow
+├── TaskError               an unknown task, label or label rule
+├── DatasetError            a data set cannot be built, read or trusted
+│   └── SplitError              splits overlap or are empty
+├── PromptError             the question does not fit the token budget
+├── ModelError              a base model cannot be used
+│   ├── ModelNotFoundError      not on this machine
+│   ├── UnsafeModelError        would run code, or is not safetensors
+│   └── AnswerTokenError        an answer is not a single token of the tokenizer
+├── BundleError             a bundle cannot be read or written
+│   ├── TamperedBundleError     a file does not match the manifest
+│   └── UnsafeBundleError       a file that may hold code
+├── CalibrationError        the calibration data cannot support a calibration
+├── ConfigError             the settings of a run are wrong; all faults at once
+├── PreflightError          the run would fail on this machine; all reasons at once
+├── TrainingError           a run failed
+│   └── ResumeError             a checkpoint does not belong to this run
+├── DownloadError           a model could not be fetched
+└── MissingExtraError       an optional package is absent
+
+Each error says what happened, to which file or field, and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LLM4TOPError(Exception):
+    """Base of all errors that are a user's matter, never a bug of ours.
+
+    ``message`` says what happened, ``where`` to which file or field, ``hint`` what to do.
+    """
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None):
+        self.message = message
+        self.where = where
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text} {self.hint}" if self.hint else text
+
+
+class RegistryError(LLM4TOPError):
+    """A registry file, or one record in it, cannot be read.
+
+    ``file`` names the file (``archive.zip!member.xml`` inside an archive), ``line`` the
+    1-based line and ``element`` the element or JSON key, where known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str,
+        line: int | None = None,
+        element: str | None = None,
+        hint: str | None = None,
+    ):
+        self.file = file
+        self.line = line
+        self.element = element
+        where = file
+        if line is not None:
+            where += f", line {line}"
+        if element is not None:
+            where += f", {element}"
+        super().__init__(message, where=where, hint=hint)
+
+
+class UnknownFormatError(RegistryError):
+    """The content is none of the formats LLM4TOP reads."""
+
+
+class MalformedRecordError(RegistryError):
+    """Broken XML, JSON or CSV, or a record without the fields every record has."""
+
+
+class UnsafeRecordError(RegistryError):
+    """The file holds something no registry record holds: a DTD, an entity, a link."""
+
+
+class LimitError(RegistryError):
+    """The file is larger, deeper or holds more than the limits allow."""
+
+
+class TaskError(LLM4TOPError):
+    """An unknown task, label or label rule."""
+
+
+class DatasetError(LLM4TOPError):
+    """A data set cannot be built, read or trusted."""
+
+
+class SplitError(DatasetError):
+    """Splits overlap or are empty."""
+
+
+class PromptError(LLM4TOPError):
+    """The question does not fit the token budget."""
+
+
+class ModelError(LLM4TOPError):
+    """A base model cannot be used."""
+
+
+class ModelNotFoundError(ModelError):
+    """The base model is not on this machine."""
+
+
+class UnsafeModelError(ModelError):
+    """The base model would run code of its own, or its weights are not safetensors."""
+
+
+class AnswerTokenError(ModelError):
+    """An answer of the task is not a single token, or two answers share one."""
+
+
+class BundleError(LLM4TOPError):
+    """A bundle cannot be read or written."""
+
+
+class TamperedBundleError(BundleError):
+    """A file of the bundle does not match its hash in the manifest."""
+
+
+class UnsafeBundleError(BundleError):
+    """The bundle holds a file that may run code when loaded."""
+
+
+class CalibrationError(LLM4TOPError):
+    """The calibration data cannot support a calibration."""
+
+
+class _ManyFaultsError(LLM4TOPError):
+    """An error that reports every fault at once; ``faults`` holds one sentence each."""
+
+    def __init__(self, message: str, faults: Sequence[str], *, hint: str | None = None):
+        self.faults = tuple(faults)
+        super().__init__("\n  - ".join([message, *self.faults]), hint=hint)
+
+
+class ConfigError(_ManyFaultsError):
+    """The settings of a run are wrong."""
+
+
+class PreflightError(_ManyFaultsError):
+    """The run would fail on this machine with this data."""
+
+
+class TrainingError(LLM4TOPError):
+    """A run failed."""
+
+
+class ResumeError(TrainingError):
+    """A checkpoint does not belong to this run."""
+
+
+class DownloadError(LLM4TOPError):
+    """A model could not be fetched."""
+
+
+class MissingExtraError(LLM4TOPError):
+    """An optional package is absent; the hint holds the command that installs it."""

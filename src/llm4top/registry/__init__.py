@@ -1,0 +1,30 @@
+"""Read registry records: legacy XML, API v2 JSON and TOP's CSV, hardened, with a leak guard."""
+
+from llm4top.registry._fields import ALLOWED_FIELDS, AllowedField
+from llm4top.registry._trial import (
+    TRIAL_FIELDS,
+    Arm,
+    Collaborator,
+    Intervention,
+    Outcome,
+    Record,
+    RegistryOutcome,
+    Source,
+    Trial,
+    Withheld,
+)
+
+__all__ = [
+    "ALLOWED_FIELDS",
+    "TRIAL_FIELDS",
+    "AllowedField",
+    "Arm",
+    "Collaborator",
+    "Intervention",
+    "Outcome",
+    "Record",
+    "RegistryOutcome",
+    "Source",
+    "Trial",
+    "Withheld",
+]

@@ -1,0 +1,6 @@
+"""Questions about trials, their labels, and the rules that read a label off a record."""
+
+from llm4top.tasks._builtin import COMPLETION, LABEL_RULES, OUTCOME, TASKS, get_task
+from llm4top.tasks._task import Kind, LabelRule, Task
+
+__all__ = ["COMPLETION", "LABEL_RULES", "OUTCOME", "TASKS", "Kind", "LabelRule", "Task", "get_task"]

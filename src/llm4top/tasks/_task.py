@@ -76,4 +76,7 @@ class Task:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Task:
         """Inverse of ``to_dict``."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        clean: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**clean)

@@ -1,0 +1,1 @@
+"""Forecasters: the language model behind its answer head, calibration and bundles."""

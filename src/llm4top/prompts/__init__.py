@@ -1,0 +1,33 @@
+"""Trials as prompts: one rendering function for zero-shot, training and forecasting."""
+
+from llm4top.prompts._budget import fair_share
+from llm4top.prompts._prompt import (
+    Prompt,
+    PromptSpec,
+    PromptWriter,
+    SectionAccount,
+    chat_message,
+    question_text,
+)
+from llm4top.prompts._sections import (
+    SECTION_HEADINGS,
+    SECTION_NAMES,
+    Section,
+    defuse,
+    trial_sections,
+)
+
+__all__ = [
+    "SECTION_HEADINGS",
+    "SECTION_NAMES",
+    "Prompt",
+    "PromptSpec",
+    "PromptWriter",
+    "Section",
+    "SectionAccount",
+    "chat_message",
+    "defuse",
+    "fair_share",
+    "question_text",
+    "trial_sections",
+]

@@ -1,0 +1,199 @@
+"""The one rendering function: a trial and a task as the tokens a model reads.
+
+Zero-shot scoring, fine-tuning and forecasting all go through ``PromptWriter.write``. The prompt
+ends where the answer begins; the answer is never part of it, so shortening cannot touch it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llm4top.errors import PromptError
+from llm4top.prompts._budget import fair_share
+from llm4top.prompts._sections import SECTION_NAMES, Section, trial_sections
+from llm4top.registry import Trial
+from llm4top.tasks import Task
+
+INTRODUCTION = "This is a clinical trial's registry record as it stood before the trial began."
+CUT_MARK = " […]"
+
+# ChatML as Qwen3's own chat template writes it with thinking switched off: the empty think block
+# belongs to the prompt (a test compares it with the template over the real tokenizer).
+_OPENING = "<|im_start|>user\n"
+_CLOSING = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSpec:
+    """What a prompt may hold: its token budget and the sections it shows (None: all).
+
+    A fine-tuned model is asked about the sections it has learnt from, so its bundle keeps its
+    spec. Raises ``PromptError`` for a section nobody writes.
+    """
+
+    max_tokens: int = 2048
+    sections: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.sections or ()) - set(SECTION_NAMES))
+        if unknown:
+            raise PromptError(
+                f"no prompt section {', '.join(unknown)}.",
+                hint=f"Sections: {', '.join(SECTION_NAMES)}.",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as stored in a bundle's manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PromptSpec:
+        """Inverse of ``to_dict``."""
+        sections = values.get("sections")
+        return cls(values["max_tokens"], tuple(sections) if sections is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionAccount:
+    """Tokens of one section: as the trial has it, and as the prompt shows it."""
+
+    name: str
+    heading: str
+    tokens: int
+    kept: int
+    text: str
+
+    @property
+    def cut(self) -> int:
+        """Tokens left out to fit the budget."""
+        return self.tokens - self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt: text, token ids and an account of what was kept and cut."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    sections: tuple[SectionAccount, ...]
+
+    @property
+    def tokens_cut(self) -> int:
+        """Tokens of the trial's text that the budget left out."""
+        return sum(section.cut for section in self.sections)
+
+
+def question_text(task: Task) -> str:
+    """The question as it closes every prompt, with the allowed answers spelled out."""
+    if task.kind == "binary":
+        return f"{task.question} Answer {task.answers[1]} or {task.answers[0]}."
+    choices = "; ".join(f"{a}: {label}" for a, label in zip(task.answers, task.labels, strict=True))
+    return f"{task.question} Answer with one of these: {choices}."
+
+
+def chat_message(sections: Sequence[Section], task: Task) -> str:
+    """The user's message: introduction, the sections, the question."""
+    return "\n".join([INTRODUCTION, "", *(s.block for s in sections), "", question_text(task)])
+
+
+def _wrap(message: str) -> str:
+    return _OPENING + message + _CLOSING
+
+
+class PromptWriter:
+    """Writes prompts for one tokenizer, task and spec.
+
+    ``tokenizer`` is a Hugging Face fast tokenizer (it must report character offsets).
+    """
+
+    def __init__(self, tokenizer: Any, task: Task, spec: PromptSpec | None = None):
+        self.tokenizer = tokenizer
+        self.task = task
+        self.spec = spec or PromptSpec()
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of everything about a prompt that is not the trial."""
+        frame = _wrap(chat_message([], self.task))
+        parts = {"frame": frame, "spec": self.spec.to_dict(), "hidden": self.task.hidden_fields}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def write(self, trial: Trial) -> Prompt:
+        """Render one trial within the token budget.
+
+        Raises ``PromptError`` where the question alone exceeds the budget.
+        """
+        sections = trial_sections(
+            trial, only=self.spec.sections, hidden_fields=self.task.hidden_fields
+        )
+        ids = self._encode(_wrap(chat_message(sections, self.task)))
+        if len(ids) <= self.spec.max_tokens:
+            counts = [len(tokens) for tokens in self._offsets(sections)]
+            return self._prompt(sections, sections, ids, counts, counts)
+        return self._shortened(sections)
+
+    def _shortened(self, sections: list[Section]) -> Prompt:
+        """Shorten section by section: the longest give way first, the short ones stay whole."""
+        frame = len(self._encode(_wrap(chat_message([], self.task))))
+        offsets = self._offsets(sections)
+        counts = [len(tokens) for tokens in offsets]
+        room = self.spec.max_tokens - frame
+        while room >= 0:
+            caps = fair_share(counts, room)
+            shown = [_cut(s, o, cap) for s, o, cap in zip(sections, offsets, caps, strict=True)]
+            ids = self._encode(_wrap(chat_message([s for s in shown if s.text], self.task)))
+            excess = len(ids) - self.spec.max_tokens
+            if excess <= 0:
+                return self._prompt(sections, shown, ids, counts, caps)
+            # Joining sections may merge or split a few tokens; take exactly that much more away.
+            room -= excess
+        raise PromptError(
+            f"the question alone takes {frame} tokens of a budget of {self.spec.max_tokens}.",
+            hint="Raise the prompt's token budget.",
+        )
+
+    def _prompt(
+        self,
+        sections: Sequence[Section],
+        shown: Sequence[Section],
+        ids: list[int],
+        counts: Sequence[int],
+        kept: Sequence[int],
+    ) -> Prompt:
+        text = _wrap(chat_message([s for s in shown if s.text], self.task))
+        accounts = (
+            SectionAccount(s.name, s.heading, n, k if v.text else 0, v.text)
+            for s, v, n, k in zip(sections, shown, counts, kept, strict=True)
+        )
+        return Prompt(text, tuple(ids), tuple(accounts))
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _offsets(self, sections: Sequence[Section]) -> list[list[tuple[int, int]]]:
+        if not sections:
+            return []
+        encoded = self.tokenizer(
+            [section.block + "\n" for section in sections],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+        )
+        offsets: list[list[tuple[int, int]]] = encoded["offset_mapping"]
+        return offsets
+
+
+def _cut(section: Section, offsets: Sequence[tuple[int, int]], cap: int) -> Section:
+    """The section's first ``cap`` tokens, ending at a whole word, marked as cut."""
+    if cap >= len(offsets):
+        return section
+    lead = len(section.block) - len(section.text)
+    end = offsets[cap - 1][1] - lead if cap else 0
+    text = section.text[: max(end - len(CUT_MARK), 0)]
+    words = text.rsplit(None, 1)
+    text = words[0] if len(words) == 2 else ""
+    return Section(section.name, section.heading, text + CUT_MARK if text else "", section.fields)

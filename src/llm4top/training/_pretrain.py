@@ -1,0 +1,195 @@
+"""Pre-training on registry text: a small model from nothing, or a given base carried on.
+
+Next-token prediction over trials as the prompts write them (``trial_sections``), so that what is
+read here is spelled as it will be spelled in a forecast. Only ``Trial`` values are read: the leak
+guard holds for unlabelled text too.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from llm4top.errors import TrainingError
+from llm4top.prompts import trial_sections
+from llm4top.registry import Trial
+from llm4top.training._tokenizer import train_tokenizer
+
+DOCUMENT_END = "<|endoftext|>"
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainSettings:
+    """Settings of a pre-training run; the defaults made the embedded model.
+
+    The shape (``vocab_size`` to ``heads``) only counts where no base is given. ``context`` is the
+    block length in tokens, ``max_tokens`` ends training early, ``precision`` is "bf16" (autocast)
+    or "fp32".
+    """
+
+    vocab_size: int = 8192
+    hidden: int = 256
+    layers: int = 6
+    heads: int = 4
+    context: int = 768
+    epochs: float = 1.0
+    max_tokens: int | None = None
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    warmup_fraction: float = 0.05
+    precision: str = "bf16"
+    seed: int = 0
+
+
+def trial_document(trial: Trial) -> str:
+    """A trial's whole text, every allowed section, nothing cut."""
+    return "\n".join(section.block for section in trial_sections(trial))
+
+
+def small_model(vocab_size: int, settings: PretrainSettings) -> Any:
+    """A randomly initialised Qwen3 of the settings' shape, embeddings tied."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(settings.seed)
+    config = Qwen3Config(
+        vocab_size=vocab_size,
+        hidden_size=settings.hidden,
+        intermediate_size=3 * settings.hidden,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=max(1, settings.heads // 2),
+        head_dim=settings.hidden // settings.heads,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+    )
+    return Qwen3ForCausalLM(config)
+
+
+def pack(documents: Sequence[str], tokenizer: Any, context: int, seed: int) -> np.ndarray:
+    """Shuffled documents as blocks of token ids ``[blocks, context]``; the last rest is dropped.
+
+    Raises ``TrainingError`` where the text does not fill one block.
+    """
+    order = list(documents)
+    random.Random(seed).shuffle(order)
+    end = tokenizer.convert_tokens_to_ids(DOCUMENT_END)
+    ids: list[int] = []
+    for start in range(0, len(order), 256):
+        for row in tokenizer(order[start : start + 256], add_special_tokens=False)["input_ids"]:
+            ids.extend(row)
+            ids.append(end)
+    blocks = len(ids) // context
+    if not blocks:
+        raise TrainingError(
+            f"{len(ids)} tokens of text do not fill one block of {context}.",
+            hint="Give more records or a shorter context.",
+        )
+    return np.asarray(ids[: blocks * context], dtype=np.int32).reshape(blocks, context)
+
+
+class _Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    def __init__(self, blocks: np.ndarray):
+        self.blocks = blocks
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        ids = torch.from_numpy(self.blocks[index].astype(np.int64))
+        return {"input_ids": ids, "labels": ids}
+
+
+def pretrain(
+    trials: Iterable[Trial],
+    out: Path,
+    settings: PretrainSettings | None = None,
+    *,
+    base: Path | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+    resume: bool = False,
+) -> Path:
+    """Pre-train on ``trials`` and write model, tokenizer and ``pretraining.json`` into ``out``.
+
+    ``base`` is a model folder to carry on from; without it, tokenizer and model are made from
+    nothing. ``progress`` is called with (step, steps, loss). Checkpoints lie in
+    ``out/checkpoints``; ``resume`` goes on from the newest one. Returns ``out``.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    settings = settings or PretrainSettings()
+    documents = [text for text in map(trial_document, trials) if text]
+    if base is None:
+        tokenizer = train_tokenizer(documents, vocab_size=settings.vocab_size)
+        model = small_model(len(tokenizer), settings)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+    blocks = pack(documents, tokenizer, settings.context, settings.seed)
+    if settings.max_tokens is not None:
+        blocks = blocks[: max(1, settings.max_tokens // settings.context)]
+    trainer = _trainer(model, blocks, out / "checkpoints", settings, progress)
+    result = trainer.train(resume_from_checkpoint=resume or None)
+    model.float().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    account = {
+        "settings": asdict(settings),
+        "documents": len(documents),
+        "tokens": int(blocks.size),
+        "parameters": int(sum(p.numel() for p in model.parameters())),
+        "loss": result.training_loss,
+        "loss_last": trainer.state.log_history[-2].get("loss"),
+    }
+    (out / "pretraining.json").write_text(json.dumps(account, indent=2) + "\n")
+    return out
+
+
+def _trainer(
+    model: Any,
+    blocks: np.ndarray,
+    folder: Path,
+    settings: PretrainSettings,
+    progress: Callable[[int, int, float], None] | None,
+) -> Any:
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    class Report(TrainerCallback):  # type: ignore[misc]
+        def on_log(
+            self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any
+        ) -> None:
+            if progress is not None and "loss" in (logs or {}):
+                progress(state.global_step, state.max_steps, logs["loss"])
+
+    steps = int(settings.epochs * len(blocks) / settings.batch_size)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, int(steps * settings.warmup_fraction)),
+        bf16=settings.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
+        save_steps=200,
+        save_total_limit=2,
+        logging_steps=10,
+        seed=settings.seed,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=_Blocks(blocks), callbacks=[Report()]
+    )
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer

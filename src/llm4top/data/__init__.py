@@ -1,0 +1,22 @@
+"""Data sets: labelled trials with a split, their card, and how they are made."""
+
+from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile, TimeSpan
+from llm4top.data._dataset import Dataset, load_dataset, make_dataset
+from llm4top.data._splits import OwnSplit, RandomSplit, SplitRule, TimeSplit, check_disjoint
+from llm4top.data._store import SPLITS
+
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "DatasetCard",
+    "DroppedRecord",
+    "OwnSplit",
+    "RandomSplit",
+    "SourceFile",
+    "SplitRule",
+    "TimeSpan",
+    "TimeSplit",
+    "check_disjoint",
+    "load_dataset",
+    "make_dataset",
+]

@@ -1,0 +1,191 @@
+"""Which rows are learnt from, which steer the learning, and which are kept for the end.
+
+Rows of one trial always stay together: every rule groups by NCT id, and ``check_disjoint`` holds
+the result to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llm4top.errors import SplitError
+
+Dating = Literal["start_date", "first_submitted", "nct_number"]
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What a split rule may read of a row. ``own_split`` is the split its source puts it in."""
+
+    nct_id: str
+    label: str
+    start_date: str | None = None
+    first_submitted: str | None = None
+    own_split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSplit:
+    """The split that the source itself declares: TOP's files, after grouping by NCT id."""
+
+    def __str__(self) -> str:
+        return "the source's own split, one trial in one split only"
+
+    def assign(self, rows: Sequence[RowFacts]) -> list[str | None]:
+        """Split of each row; raises ``SplitError`` where a source declares none."""
+        if any(row.own_split is None for row in rows):
+            raise SplitError(
+                "these records bring no split of their own.",
+                hint="Split by start date or at random.",
+            )
+        return [row.own_split for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Oldest rows for training, then validation, the newest for the test.
+
+    Either cut points (ISO dates, as coarse as wanted: "2010", "2010-06"; a row dated on a cut
+    point is after it; without ``test_from`` there is no test split) or ``shares`` of the rows
+    for train, valid and test. Rows of one date stay together. ``dating`` chooses the date;
+    "nct_number" takes the order of registration instead, where a source has no dates.
+    Rows without a date are left out, or with ``undated`` "train" learnt from.
+
+    Raises ``SplitError`` for settings that contradict each other.
+    """
+
+    valid_from: str | None = None
+    test_from: str | None = None
+    shares: tuple[float, float, float] | None = None
+    dating: Dating = "start_date"
+    undated: Literal["drop", "train"] = "drop"
+
+    def __post_init__(self) -> None:
+        if (self.valid_from is None) == (self.shares is None):
+            raise SplitError("a split by time needs cut points or shares, one of the two.")
+        if self.valid_from and self.test_from and self.test_from < self.valid_from:
+            raise SplitError("the test split would begin before the validation split.")
+        if self.valid_from and self.dating == "nct_number":
+            raise SplitError("cut points are dates; NCT numbers are split by shares.")
+        if self.shares is not None:
+            _check_shares(self.shares)
+
+    def __str__(self) -> str:
+        what = {
+            "start_date": "start date",
+            "first_submitted": "date of first submission",
+            "nct_number": "NCT number",
+        }[self.dating]
+        if self.shares is not None:
+            cut = f"oldest to newest, shares {_share_text(self.shares)}"
+        else:
+            cut = f"valid from {self.valid_from}"
+            cut += f", test from {self.test_from}" if self.test_from else ", no test split"
+        undated = "left out" if self.undated == "drop" else "in train"
+        return f"by {what}: {cut}; rows without one {undated}"
+
+    def assign(self, rows: Sequence[RowFacts]) -> list[str | None]:
+        """Split of each row, None for a row that is left out."""
+        keys = [self._key(row) for row in rows]
+        valid_from, test_from = self.valid_from, self.test_from
+        if self.shares is not None:
+            valid_from, test_from = _share_cuts([k for k in keys if k is not None], self.shares)
+        undated = "train" if self.undated == "train" else None
+        return [undated if key is None else _side(key, valid_from, test_from) for key in keys]
+
+    def _key(self, row: RowFacts) -> str | None:
+        if self.dating == "nct_number":
+            return row.nct_id
+        return row.start_date if self.dating == "start_date" else row.first_submitted
+
+
+@dataclass(frozen=True, slots=True)
+class RandomSplit:
+    """A random split, stratified by label, the same for the same seed in any row order.
+
+    A random split flatters: its validation and test rows are from the same years as training.
+    """
+
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_shares(self.shares)
+
+    def __str__(self) -> str:
+        return f"random, stratified by label: shares {_share_text(self.shares)}, seed {self.seed}"
+
+    def assign(self, rows: Sequence[RowFacts]) -> list[str | None]:
+        """Split of each row."""
+        strata: defaultdict[str, set[str]] = defaultdict(set)
+        for nct_id, label in {row.nct_id: row.label for row in rows}.items():
+            strata[label].add(nct_id)
+        split_of: dict[str, str] = {}
+        for ids in strata.values():
+            # Ordered by a hash, so that the same trial falls alike whatever stands beside it.
+            ordered = sorted(ids, key=self._draw)
+            learn = round(self.shares[0] * len(ordered))
+            steer = learn + round(self.shares[1] * len(ordered))
+            for position, nct_id in enumerate(ordered):
+                split_of[nct_id] = (
+                    "train" if position < learn else "valid" if position < steer else "test"
+                )
+        return [split_of[row.nct_id] for row in rows]
+
+    def _draw(self, nct_id: str) -> str:
+        return hashlib.sha256(f"{self.seed}:{nct_id}".encode()).hexdigest()
+
+
+SplitRule = OwnSplit | TimeSplit | RandomSplit
+
+
+def check_disjoint(nct_ids: Iterable[str], splits: Iterable[str]) -> None:
+    """Hold that each trial is in one split only; ``SplitError`` names those that are not."""
+    seen: dict[str, str] = {}
+    torn = {
+        nct_id
+        for nct_id, split in zip(nct_ids, splits, strict=True)
+        if seen.setdefault(nct_id, split) != split
+    }
+    if torn:
+        named = ", ".join(sorted(torn)[:_NAMED_AT_MOST])
+        more = f" and {len(torn) - _NAMED_AT_MOST} more" if len(torn) > _NAMED_AT_MOST else ""
+        raise SplitError(
+            f"{len(torn)} trials are in more than one split: {named}{more}.",
+            hint="Make the data set again with `llm4top ingest`, which groups by NCT id.",
+        )
+
+
+def _side(key: str, valid_from: str | None, test_from: str | None) -> str:
+    if test_from is not None and key >= test_from:
+        return "test"
+    return "valid" if valid_from is not None and key >= valid_from else "train"
+
+
+def _share_cuts(
+    keys: Sequence[str], shares: tuple[float, float, float]
+) -> tuple[str | None, str | None]:
+    ordered = sorted(keys)
+
+    def cut(share: float) -> str | None:
+        position = round(share * len(ordered))
+        return ordered[position] if position < len(ordered) else None
+
+    return cut(shares[0]), cut(shares[0] + shares[1])
+
+
+def _check_shares(shares: tuple[float, float, float]) -> None:
+    if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6 or shares[0] == 0:
+        raise SplitError(
+            f"shares {_share_text(shares)} are no split.",
+            hint="Give three shares for train, valid and test that add up to 1, such as .8 .1 .1.",
+        )
+
+
+def _share_text(shares: Sequence[float]) -> str:
+    return " / ".join(f"{share:g}" for share in shares)

@@ -1,6 +1,8 @@
 """Read registry records: legacy XML, API v2 JSON and TOP's CSV, hardened, with a leak guard."""
 
 from llm4top.registry._fields import ALLOWED_FIELDS, AllowedField
+from llm4top.registry._limits import Limits
+from llm4top.registry._reader import ReadSummary, RecordReader, read_records
 from llm4top.registry._trial import (
     TRIAL_FIELDS,
     Arm,
@@ -21,10 +23,14 @@ __all__ = [
     "Arm",
     "Collaborator",
     "Intervention",
+    "Limits",
     "Outcome",
+    "ReadSummary",
     "Record",
+    "RecordReader",
     "RegistryOutcome",
     "Source",
     "Trial",
     "Withheld",
+    "read_records",
 ]

@@ -37,7 +37,7 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
         "study_type",
         "Study type",
         ("study_type",),
-        (_DESIGN + "studyType",),
+        (_DESIGN + "studyType", _DESIGN + "patientRegistry"),
         note="part of the design; tells whether a record is a trial at all",
     ),
     AllowedField(
@@ -65,20 +65,27 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
         "condition_mesh",
         "Condition MeSH terms",
         ("condition_browse/mesh_term",),
-        (
-            "derivedSection.conditionBrowseModule.meshes[].term",
-            "derivedSection.conditionBrowseModule.ancestors[].term",
-        ),
-        note="derived by the registry from the conditions; the legacy XML lists terms and "
-        "ancestors together, so both are read from either format",
+        ("derivedSection.conditionBrowseModule.meshes[].term",),
+        note="derived by the registry from the conditions; the ancestors that the v2 JSON adds "
+        "are not read, because the legacy XML has none",
     ),
     AllowedField("icd_codes", "ICD-10 codes", top=("icdcodes",), note="brought by a data set"),
     AllowedField("keywords", "Keywords", ("keyword",), (_P + "conditionsModule.keywords[]",)),
     AllowedField(
         "interventions",
         "Interventions",
-        ("intervention",),
-        (_ARMS + "interventions[]",),
+        (
+            "intervention/intervention_name",
+            "intervention/intervention_type",
+            "intervention/description",
+            "intervention/arm_group_label",
+        ),
+        (
+            _ARMS + "interventions[].name",
+            _ARMS + "interventions[].type",
+            _ARMS + "interventions[].description",
+            _ARMS + "interventions[].armGroupLabels[]",
+        ),
         ("drugs",),
         note="type, name, description and the roles of the arms that receive it",
         free_text=True,
@@ -87,18 +94,25 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
         "intervention_mesh",
         "Intervention MeSH terms",
         ("intervention_browse/mesh_term",),
-        (
-            "derivedSection.interventionBrowseModule.meshes[].term",
-            "derivedSection.interventionBrowseModule.ancestors[].term",
-        ),
+        ("derivedSection.interventionBrowseModule.meshes[].term",),
     ),
     AllowedField("smiles", "SMILES", top=("smiless",), note="brought by a data set"),
-    AllowedField("arms", "Arms", ("arm_group",), (_ARMS + "armGroups[]",), free_text=True),
+    AllowedField(
+        "arms",
+        "Arms",
+        ("arm_group/arm_group_label", "arm_group/arm_group_type", "arm_group/description"),
+        (
+            _ARMS + "armGroups[].label",
+            _ARMS + "armGroups[].type",
+            _ARMS + "armGroups[].description",
+        ),
+        free_text=True,
+    ),
     AllowedField(
         "number_of_arms",
         "Number of arms",
         ("number_of_arms", "number_of_groups"),
-        (_ARMS + "armGroups[]",),
+        (_ARMS + "armGroups[].label",),
         note="the v2 JSON has no such field: its arms are counted",
     ),
     AllowedField(
@@ -128,15 +142,27 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
     AllowedField(
         "primary_outcomes",
         "Primary outcome measures",
-        ("primary_outcome",),
-        (_P + "outcomesModule.primaryOutcomes[]",),
+        ("primary_outcome/measure", "primary_outcome/time_frame", "primary_outcome/description"),
+        (
+            _P + "outcomesModule.primaryOutcomes[].measure",
+            _P + "outcomesModule.primaryOutcomes[].timeFrame",
+            _P + "outcomesModule.primaryOutcomes[].description",
+        ),
         free_text=True,
     ),
     AllowedField(
         "secondary_outcomes",
         "Secondary outcome measures",
-        ("secondary_outcome",),
-        (_P + "outcomesModule.secondaryOutcomes[]",),
+        (
+            "secondary_outcome/measure",
+            "secondary_outcome/time_frame",
+            "secondary_outcome/description",
+        ),
+        (
+            _P + "outcomesModule.secondaryOutcomes[].measure",
+            _P + "outcomesModule.secondaryOutcomes[].timeFrame",
+            _P + "outcomesModule.secondaryOutcomes[].description",
+        ),
         free_text=True,
     ),
     AllowedField(
@@ -165,13 +191,17 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
         "Sponsor class",
         ("sponsors/lead_sponsor/agency_class",),
         (_P + "sponsorCollaboratorsModule.leadSponsor.class",),
-        note="the class only, never the lead sponsor's name",
+        note="the class only, never the lead sponsor's name; NIH, Industry, U.S. Fed or Other, "
+        "the four that both formats tell apart",
     ),
     AllowedField(
         "collaborators",
         "Collaborators",
-        ("sponsors/collaborator",),
-        (_P + "sponsorCollaboratorsModule.collaborators[]",),
+        ("sponsors/collaborator/agency", "sponsors/collaborator/agency_class"),
+        (
+            _P + "sponsorCollaboratorsModule.collaborators[].name",
+            _P + "sponsorCollaboratorsModule.collaborators[].class",
+        ),
     ),
     AllowedField(
         "has_dmc",
@@ -183,14 +213,14 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
         "planned_enrolment",
         "Planned enrolment",
         ("enrollment",),
-        (_DESIGN + "enrollmentInfo",),
+        (_DESIGN + "enrollmentInfo.count", _DESIGN + "enrollmentInfo.type"),
         note="only where the record says the number is anticipated or estimated",
     ),
     AllowedField(
         "planned_start",
         "Planned start",
         ("start_date",),
-        (_P + "statusModule.startDateStruct",),
+        (_P + "statusModule.startDateStruct.date", _P + "statusModule.startDateStruct.type"),
         note="only where the record says the date is anticipated or estimated",
     ),
     AllowedField(

@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Collaborator:
-    """One collaborating organisation and its class (NIH, INDUSTRY, FED, OTHER, ...)."""
+    """One collaborating organisation and its class (NIH, Industry, U.S. Fed or Other)."""
 
     name: str
     organisation_class: str | None = None

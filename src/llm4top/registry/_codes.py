@@ -1,0 +1,195 @@
+"""Coded values in one spelling, that of the legacy XML."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+PHASES = {
+    "EARLY_PHASE1": "Early Phase 1",
+    "PHASE1": "Phase 1",
+    "PHASE2": "Phase 2",
+    "PHASE3": "Phase 3",
+    "PHASE4": "Phase 4",
+    "NA": "N/A",
+}
+STUDY_TYPES = {
+    "INTERVENTIONAL": "Interventional",
+    "OBSERVATIONAL": "Observational",
+    "EXPANDED_ACCESS": "Expanded Access",
+}
+PATIENT_REGISTRY = " [Patient Registry]"
+ALLOCATIONS = {"RANDOMIZED": "Randomized", "NON_RANDOMIZED": "Non-Randomized", "NA": "N/A"}
+MODELS = {
+    "SINGLE_GROUP": "Single Group Assignment",
+    "PARALLEL": "Parallel Assignment",
+    "CROSSOVER": "Crossover Assignment",
+    "FACTORIAL": "Factorial Assignment",
+    "SEQUENTIAL": "Sequential Assignment",
+}
+MASKINGS = {
+    "NONE": "None (Open Label)",
+    "SINGLE": "Single",
+    "DOUBLE": "Double",
+    "TRIPLE": "Triple",
+    "QUADRUPLE": "Quadruple",
+}
+WHO_MASKED = {
+    "PARTICIPANT": "Participant",
+    "CARE_PROVIDER": "Care Provider",
+    "INVESTIGATOR": "Investigator",
+    "OUTCOMES_ASSESSOR": "Outcomes Assessor",
+}
+PURPOSES = {
+    "TREATMENT": "Treatment",
+    "PREVENTION": "Prevention",
+    "DIAGNOSTIC": "Diagnostic",
+    "ECT": "Educational/Counseling/Training",
+    "SUPPORTIVE_CARE": "Supportive Care",
+    "SCREENING": "Screening",
+    "HEALTH_SERVICES_RESEARCH": "Health Services Research",
+    "BASIC_SCIENCE": "Basic Science",
+    "DEVICE_FEASIBILITY": "Device Feasibility",
+    "OTHER": "Other",
+}
+INTERVENTION_TYPES = {
+    "BEHAVIORAL": "Behavioral",
+    "BIOLOGICAL": "Biological",
+    "COMBINATION_PRODUCT": "Combination Product",
+    "DEVICE": "Device",
+    "DIAGNOSTIC_TEST": "Diagnostic Test",
+    "DIETARY_SUPPLEMENT": "Dietary Supplement",
+    "DRUG": "Drug",
+    "GENETIC": "Genetic",
+    "PROCEDURE": "Procedure",
+    "RADIATION": "Radiation",
+    "OTHER": "Other",
+}
+ARM_ROLES = {
+    "EXPERIMENTAL": "Experimental",
+    "ACTIVE_COMPARATOR": "Active Comparator",
+    "PLACEBO_COMPARATOR": "Placebo Comparator",
+    "SHAM_COMPARATOR": "Sham Comparator",
+    "NO_INTERVENTION": "No Intervention",
+    "OTHER": "Other",
+}
+SEXES = {"ALL": "All", "FEMALE": "Female", "MALE": "Male"}
+STATUSES = {
+    "ACTIVE_NOT_RECRUITING": "Active, not recruiting",
+    "COMPLETED": "Completed",
+    "ENROLLING_BY_INVITATION": "Enrolling by invitation",
+    "NOT_YET_RECRUITING": "Not yet recruiting",
+    "RECRUITING": "Recruiting",
+    "SUSPENDED": "Suspended",
+    "TERMINATED": "Terminated",
+    "WITHDRAWN": "Withdrawn",
+    "AVAILABLE": "Available",
+    "NO_LONGER_AVAILABLE": "No longer available",
+    "TEMPORARILY_NOT_AVAILABLE": "Temporarily not available",
+    "APPROVED_FOR_MARKETING": "Approved for marketing",
+    "WITHHELD": "Withheld",
+    "UNKNOWN": "Unknown status",
+}
+DATE_TYPES = {"ACTUAL": "Actual", "ESTIMATED": "Anticipated"}
+PLANNED = frozenset({"Anticipated", "Estimated"})
+"""How the legacy XML marks a number or date that was only planned."""
+
+# The legacy XML knows four classes; the finer ones of the v2 JSON all read "Other" there.
+_CLASSES = {"NIH": "NIH", "INDUSTRY": "Industry", "FED": "U.S. Fed", "U.S. FED": "U.S. Fed"}
+_STATUS_BY_NAME = {name.lower(): name for name in STATUSES.values()}
+_PHASE_SPELLINGS = {
+    "phase 0": "Early Phase 1",
+    "early phase 1": "Early Phase 1",
+    "phase 1": "Phase 1",
+    "phase 2": "Phase 2",
+    "phase 3": "Phase 3",
+    "phase 4": "Phase 4",
+    "n/a": "N/A",
+}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ],
+        start=1,
+    )
+}
+_ISO = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?", re.ASCII)
+
+
+def spelled(table: dict[str, str], code: str) -> str:
+    """The legacy spelling of a v2 ``code``; an unknown code reads as words."""
+    known = table.get(code)
+    return known if known is not None else code.replace("_", " ").capitalize()
+
+
+def organisation_class(code: str) -> str:
+    """Tell "NIH", "Industry", "U.S. Fed" or "Other" from the class of either format."""
+    return _CLASSES.get(code.upper(), "Other")
+
+
+def status(text: str) -> str:
+    """A status in the legacy spelling, from any mixture of cases ("terminated")."""
+    known = _STATUS_BY_NAME.get(text.lower())
+    if known is not None:
+        return known
+    return "Unknown status" if text.lower() == "unknown" else text
+
+
+def phase(text: str) -> str:
+    """A phase in the legacy spelling, from any mixture of cases ("phase 1/phase 2")."""
+    parts = text.lower().split("/") if text.lower() != "n/a" else ["n/a"]
+    return "/".join(_PHASE_SPELLINGS.get(part.strip(), part.strip()) for part in parts)
+
+
+def phases(codes: list[str]) -> str | None:
+    """The legacy spelling of the v2 list of phases: PHASE1, PHASE2 → "Phase 1/Phase 2"."""
+    return "/".join(spelled(PHASES, code) for code in codes) or None
+
+
+def masking(code: str, who: list[str]) -> str:
+    """The legacy spelling of the v2 masking: DOUBLE of two → "Double (Participant, ...)"."""
+    level = spelled(MASKINGS, code)
+    if not who:
+        return level
+    known = [name for key, name in WHO_MASKED.items() if key in who]
+    known += [spelled(WHO_MASKED, key) for key in who if key not in WHO_MASKED]
+    return f"{level} ({', '.join(known)})"
+
+
+def iso_date(text: str) -> str | None:
+    """ISO from "November 2005", "March 28, 2011" or ISO itself; ``None`` if it is no date."""
+    found = _ISO.fullmatch(text)
+    if found:
+        year, month, day = found.groups()
+        return _checked(int(year), int(month or 1), int(day or 1), text[:10])
+    words = text.replace(",", " ").split()
+    number = _MONTHS.get(words[0].lower()) if words else None
+    if number is None or not all(word.isascii() and word.isdigit() for word in words[1:]):
+        return None
+    if len(words) == 2 and len(words[1]) == 4:
+        return _checked(int(words[1]), number, 1, f"{words[1]}-{number:02d}")
+    if len(words) == 3 and len(words[1]) <= 2 and len(words[2]) == 4:
+        iso = f"{words[2]}-{number:02d}-{int(words[1]):02d}"
+        return _checked(int(words[2]), number, int(words[1]), iso)
+    return None
+
+
+def _checked(year: int, month: int, day: int, iso: str) -> str | None:
+    try:
+        date(year, month, day)
+    except ValueError:
+        return None
+    return iso

@@ -1,0 +1,152 @@
+"""A record while it is being read, whatever its format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm4top.errors import MalformedRecordError
+from llm4top.registry import _codes
+from llm4top.registry._guard import guard_fields
+from llm4top.registry._reasons import REASONS, UNLISTED
+from llm4top.registry._text import excerpt
+from llm4top.registry._trial import (
+    Arm,
+    Intervention,
+    Record,
+    RegistryOutcome,
+    Source,
+    Trial,
+    Withheld,
+)
+
+
+class Draft:
+    """What has been read of one record so far."""
+
+    __slots__ = ("_kept_out", "arm_labels", "file", "nct_id", "outcome", "processed", "trial")
+
+    def __init__(self, file: str):
+        self.file = file
+        self.trial: dict[str, Any] = {}
+        self.outcome: dict[str, Any] = {}
+        self.nct_id: str | None = None
+        self.processed: str | None = None
+        self.arm_labels: list[tuple[str, ...]] = []
+        """The labels of the arms that receive each intervention, in the interventions' order."""
+        self._kept_out: dict[str, list[Any]] = {}
+
+    def set(self, field: str, value: Any) -> None:
+        """Give ``field`` its ``value``, unless that is absent or empty."""
+        if value is not None and value != []:
+            self.trial[field] = value
+
+    def append(self, field: str, item: Any) -> None:
+        """Add ``item`` to the list of ``field``."""
+        items = self.trial.get(field)
+        if items is None:
+            self.trial[field] = [item]
+        else:
+            items.append(item)
+
+    def seen(self, field: str) -> bool:
+        """Count one more of ``field`` among the withheld; ``False`` if it is the first."""
+        known = self._kept_out.get(field)
+        if known is None:
+            return False
+        known[2] += 1
+        return True
+
+    def withhold(self, field: str, text: str, reason: str | None = None) -> None:
+        """Keep ``field`` out of the trial; of many alike only the first is shown."""
+        if not self.seen(field):
+            self._kept_out[field] = [reason, text, 1]
+
+    def malformed(
+        self, message: str, element: str, *, line: int | None = None, hint: str | None = None
+    ) -> MalformedRecordError:
+        """An error that names this record, for the caller to raise."""
+        return MalformedRecordError(
+            message,
+            file=self.file,
+            line=line,
+            element=element,
+            hint=hint or "Correct the record or download it again.",
+        )
+
+    def record(self, source: Source) -> Record:
+        """The finished record."""
+        values = self.trial
+        if not (self.nct_id or values.get("brief_title") or values.get("official_title")):
+            raise MalformedRecordError(
+                "the record has neither an NCT id nor a title.",
+                file=self.file,
+                hint="Every registry record has one; download it again or add a title.",
+            )
+        self._link_arms()
+        cut = guard_fields(values)
+        withheld = [_withheld(field, *found) for field, found in self._kept_out.items()]
+        for field, items in values.items():
+            if type(items) is list:
+                values[field] = tuple(items)
+        return Record(
+            self.nct_id,
+            Trial(**values),
+            RegistryOutcome(**self.outcome),
+            (*withheld, *cut),
+            source,
+        )
+
+    def _link_arms(self) -> None:
+        """Give each intervention the roles of its arms, in the order of the arms."""
+        arms: list[Arm] = self.trial.get("arms", [])
+        interventions: list[Intervention] = self.trial.get("interventions", [])
+        for i, labels in enumerate(self.arm_labels):
+            if labels and arms:
+                roles = dict.fromkeys(a.role for a in arms if a.role and a.label in labels)
+                if roles:
+                    old = interventions[i]
+                    linked = Intervention(old.name, old.type, old.description, tuple(roles))
+                    interventions[i] = linked
+
+
+def checked_nct_id(draft: Draft, text: str, element: str, line: int | None = None) -> str:
+    """``text`` if it is an NCT id."""
+    nct_id = text.strip().upper()
+    if len(nct_id) == 11 and nct_id[:3] == "NCT" and nct_id.isascii() and nct_id[3:].isdigit():
+        return nct_id
+    raise draft.malformed(
+        f"“{excerpt(text, 40)}” is not an NCT id.",
+        element,
+        line=line,
+        hint="It reads NCT and eight digits; leave it out of a draft that has none yet.",
+    )
+
+
+def checked_date(draft: Draft, text: str, element: str, line: int | None = None) -> str:
+    """``text`` as an ISO date."""
+    iso = _codes.iso_date(text.strip())
+    if iso is not None:
+        return iso
+    raise draft.malformed(
+        f"“{excerpt(text, 40)}” is not a date.",
+        element,
+        line=line,
+        hint="Write it as “May 2031”, “May 14, 2031” or 2031-05-14.",
+    )
+
+
+def checked_count(draft: Draft, text: str, element: str, line: int | None = None) -> int:
+    """``text`` as a whole number."""
+    digits = text.strip()
+    if digits.isascii() and digits.isdigit() and len(digits) <= 12:
+        return int(digits)
+    raise draft.malformed(f"“{excerpt(text, 40)}” is not a whole number.", element, line=line)
+
+
+def _withheld(field: str, reason: str | None, text: str, count: int) -> Withheld:
+    if count > 1:
+        more = f" (and {count - 1} more)"
+        text = excerpt(text, 80 - len(more)) + more
+    else:
+        text = excerpt(text)
+    return Withheld(field, reason or REASONS.get(field, UNLISTED), text)

@@ -1,0 +1,233 @@
+"""Read registry records from files, folders and archives, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
+from llm4top.registry._api import read_study
+from llm4top.registry._detect import HEAD, detect
+from llm4top.registry._json import Readable, cut, load
+from llm4top.registry._limits import Limits
+from llm4top.registry._top import read_rows
+from llm4top.registry._trial import Record
+from llm4top.registry._xml import read_xml
+from llm4top.registry._zip import Archive, Member
+
+PathLike = str | os.PathLike[str]
+_Items = Iterator[Record | RegistryError]
+
+KEPT_REFUSALS = 100
+"""How many refusals a summary keeps whole; the rest are only counted."""
+
+
+@dataclass(slots=True)
+class ReadSummary:
+    """What has been read so far.
+
+    ``reasons`` counts the skipped by the name of their error class; ``refusals`` holds the first
+    hundred errors themselves.
+    """
+
+    read: int = 0
+    skipped: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    refusals: list[RegistryError] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{n:,} {name}" for name, n in self.reasons.most_common())
+        return f"{self.read:,} read, {self.skipped:,} skipped" + (
+            f" ({reasons})" if reasons else ""
+        )
+
+
+class RecordReader(Iterator[Record]):
+    """An iterator of records; ``summary`` tells at any time what was read and what was skipped."""
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        limits: Limits,
+        on_refusal: Callable[[RegistryError], None] | None,
+    ):
+        self.summary = ReadSummary()
+        self._items = _all_items(paths, limits)
+        self._on_refusal = on_refusal
+
+    def __iter__(self) -> RecordReader:
+        return self
+
+    def __next__(self) -> Record:
+        for item in self._items:
+            if isinstance(item, Record):
+                self.summary.read += 1
+                return item
+            self._refuse(item)
+        raise StopIteration
+
+    def _refuse(self, error: RegistryError) -> None:
+        summary = self.summary
+        summary.skipped += 1
+        summary.reasons[type(error).__name__] += 1
+        if len(summary.refusals) < KEPT_REFUSALS:
+            summary.refusals.append(error)
+        if self._on_refusal is not None:
+            self._on_refusal(error)
+
+
+def read_records(
+    paths: PathLike | Iterable[PathLike],
+    *,
+    limits: Limits | None = None,
+    on_refusal: Callable[[RegistryError], None] | None = None,
+) -> RecordReader:
+    """Read registry records from ``paths``: files, folders (recursively) and zips, or several.
+
+    Reads the legacy XML and the v2 JSON of ClinicalTrials.gov and TOP's CSV; the format is told
+    from the content. A record that cannot be read costs itself alone: its error is counted in the
+    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. Memory stays flat
+    whatever the size of an archive or export.
+
+    Raises ``UnknownFormatError`` at once when a path does not exist.
+    """
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    found = [Path(path) for path in several]
+    for path in found:
+        if not path.exists():
+            raise UnknownFormatError(
+                "there is no such file or folder.",
+                file=str(path),
+                hint="Check the path; give a record's file, a folder of them, or a zip.",
+            )
+    return RecordReader(found, limits or Limits(), on_refusal)
+
+
+def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
+    for path in paths:
+        if path.is_dir():
+            for file in _files(path):
+                yield from _file_items(file, limits)
+        else:
+            yield from _file_items(path, limits)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The files below ``folder`` in sorted order, hidden ones left out; links to folders stay."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path))
+        elif not entry.is_dir():
+            yield Path(entry.path)
+
+
+def _file_items(path: Path, limits: Limits) -> _Items:
+    """The records of one file; whatever is wrong with it is its own affair."""
+    name = str(path)
+    try:
+        if not path.is_file():
+            raise UnknownFormatError(
+                "it is neither a file nor a folder.", file=name, hint="Give a record's file."
+            )
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            file.seek(0)
+            kind = detect(head, name)
+            if kind == "zip":
+                yield from _archive_items(file, name, limits)
+            else:
+                yield from _stream_items(kind, file, name, None, limits)
+    except OSError as error:
+        yield UnknownFormatError(
+            f"the file cannot be read ({error.strerror}).", file=name, hint="Check its permissions."
+        )
+    except RegistryError as error:
+        yield error
+
+
+def _stream_items(
+    kind: str, stream: Readable, file: str, member: str | None, limits: Limits
+) -> _Items:
+    if kind == "xml":
+        data = _read_up_to(stream, limits.record_bytes + 1)
+        yield read_xml(data, file, member, limits)
+    elif kind == "csv":
+        yield from read_rows(stream, file, member, limits)
+    else:
+        name = f"{file}!{member}" if member else file
+        for piece in cut(stream, name, limits):
+            if isinstance(piece, RegistryError):
+                yield piece
+                continue
+            position = f"{member}#{piece.number}" if member else f"#{piece.number}"
+            try:
+                study = load(piece, f"{file}!{position}", limits)
+                yield read_study(study, piece.data, file, position, piece.line)
+            except RegistryError as error:
+                yield error
+
+
+def _read_up_to(stream: Readable, size: int) -> bytes:
+    parts, left = [], size
+    while left and (part := stream.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
+    archive = Archive(file, name, limits)
+    for member in archive.members():
+        if member.is_folder or _is_hidden(member.name):
+            continue
+        try:
+            refusal = archive.refusal(member)
+            if refusal is not None:
+                raise refusal
+            yield from _member_items(archive, member, name, limits)
+        except RegistryError as error:
+            yield error
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a member is what file managers add ("__MACOSX/", ".DS_Store")."""
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
+
+
+def _member_items(archive: Archive, member: Member, file: str, limits: Limits) -> _Items:
+    name = f"{file}!{member.name}"
+    if member.size <= limits.record_bytes:
+        data = archive.read(member)
+        kind = _member_kind(data[:HEAD], name)
+        if kind == "xml":
+            yield read_xml(data, file, member.name, limits)
+        else:
+            yield from _stream_items(kind, BytesIO(data), file, member.name, limits)
+        return
+    kind = _member_kind(archive.open(member).read(HEAD), name)
+    if kind == "xml":
+        raise LimitError(
+            f"the record has {member.size:,} bytes, the limit is {limits.record_bytes:,}.",
+            file=name,
+            hint="Raise Limits.record_bytes if you trust the file.",
+        )
+    yield from _stream_items(kind, archive.open(member), file, member.name, limits)
+
+
+def _member_kind(head: bytes, name: str) -> str:
+    kind = detect(head, name)
+    if kind == "zip":
+        raise UnsafeRecordError(
+            "there is an archive inside the archive.",
+            file=name,
+            hint="Unpack it and read it by itself.",
+        )
+    return kind

@@ -1,0 +1,75 @@
+"""One spelling for the text of both registry formats.
+
+The legacy XML hard-wraps and indents its text blocks and separates paragraphs and bullets by blank
+lines; the v2 JSON writes markdown. Canonical text has one paragraph or bullet a line, bullets as
+"- " whatever their depth, blanks collapsed and markdown escapes removed.
+"""
+
+from __future__ import annotations
+
+import re
+
+_BULLETS = ("- ", "* ", "• ", "· ")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_BLANK_LINE = re.compile(r"\n\s*\n")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def one_line(text: str) -> str | None:
+    """``text`` on one line with blanks collapsed; ``None`` when nothing is left."""
+    return " ".join(text.split()) or None
+
+
+def from_textblock(text: str) -> str | None:
+    """Canonical text of a hard-wrapped block: only a blank line ends a paragraph or bullet."""
+    if "\t" in text or not text.isascii():
+        return _from_parts(_BLANK_LINE.split(text))
+    # The common case, in a few passes of C: str.split() by word would cost more than parsing did.
+    flat = "\n".join([line.strip() for line in text.split("\n")]).strip()
+    while "\n\n\n" in flat:
+        flat = flat.replace("\n\n\n", "\n\n")
+    flat = flat.replace("\n\n", "\r").replace("\n", " ").replace("\r", "\n")
+    while "  " in flat:
+        flat = flat.replace("  ", " ")
+    return _bullets(flat) or None
+
+
+def from_lines(text: str) -> str | None:
+    """Canonical text of a short description, where every line break was meant."""
+    if "\n" not in text:
+        flat = " ".join(text.split())
+        return _bullets(flat) or None if flat[:2] in _BULLETS else flat or None
+    return _from_parts(text.split("\n"))
+
+
+def from_markdown(text: str) -> str | None:
+    r"""Canonical text of the v2 JSON's markdown: ``* `` bullets, escapes such as ``\>=``."""
+    if "\\" in text:
+        text = _ESCAPE.sub(r"\1", text)
+    return from_lines(text)
+
+
+def clean(text: str) -> str:
+    """``text`` without the control characters and lone surrogates that XML could not hold."""
+    return _CONTROLS.sub(" ", text)
+
+
+def excerpt(text: str, length: int = 80) -> str:
+    """The start of ``text`` on one line, at most ``length`` characters."""
+    flat = " ".join(text[: length * 4].split())
+    return flat if len(flat) <= length else flat[: length - 1].rstrip() + "…"
+
+
+def _from_parts(parts: list[str]) -> str | None:
+    lines = (" ".join(part.split()) for part in parts)
+    return _bullets("\n".join(line for line in lines if line)) or None
+
+
+def _bullets(text: str) -> str:
+    """Give every bullet the mark "- "; a mark with nothing behind it is dropped."""
+    for mark in ("* ", "• ", "· "):
+        if text.startswith(mark):
+            text = "- " + text[2:]
+        if "\n" + mark in text:
+            text = text.replace("\n" + mark, "\n- ")
+    return text

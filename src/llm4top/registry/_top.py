@@ -1,0 +1,178 @@
+"""The CSV of the Trial Outcome Prediction benchmark (TOP): one trial a row."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import hashlib
+from collections.abc import Iterator
+
+from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
+from llm4top.registry import _codes
+from llm4top.registry._draft import Draft, checked_nct_id
+from llm4top.registry._json import CHUNK, Readable
+from llm4top.registry._limits import Limits
+from llm4top.registry._text import clean, from_textblock, one_line
+from llm4top.registry._trial import Intervention, Record, Source
+
+COLUMNS = ("nctid", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria")
+"""The columns without which a CSV is not TOP's; status, why_stop and label may be absent."""
+
+_NO_MOLECULE = "S1SSSSSSS1"  # upstream's stand-in where it found no structure
+_AGAIN = "Fetch the file again from the benchmark's repository."
+
+
+def read_rows(
+    stream: Readable, file: str, member: str | None, limits: Limits
+) -> Iterator[Record | RegistryError]:
+    """Each row's record; an error stands in for a row that cannot be read."""
+    name = f"{file}!{member}" if member else file
+    reader = csv.reader(_text_lines(stream, name, limits), strict=True)
+    header = [column.strip().lower() for column in next(reader)]
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        raise UnknownFormatError(
+            f"the CSV has no column {', '.join(missing)}.",
+            file=name,
+            line=1,
+            hint="TOP's files have nctid, status, why_stop, label, phase, diseases, icdcodes, "
+            "drugs, smiless and criteria.",
+        )
+    number = 0
+    while True:
+        line = reader.line_num + 1
+        number += 1
+        position = f"{member}#{number}" if member else f"#{number}"
+        row_name = f"{file}!{position}"
+        try:
+            row = next(reader)
+            if row:
+                yield _row(_cells(header, row, row_name, line, limits), file, position, line)
+            else:
+                number -= 1
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _csv_error(error, row_name, line)
+        except RegistryError as error:
+            yield error
+
+
+def _text_lines(stream: Readable, name: str, limits: Limits) -> Iterator[str]:
+    """The lines of a CSV file, none of them longer than a record may be."""
+    buffer, chunk = b"", stream.read(CHUNK)
+    if chunk.startswith(b"\xef\xbb\xbf"):
+        chunk = chunk[3:]
+    while chunk or buffer:
+        buffer += chunk
+        lines = buffer.splitlines(keepends=True) if not chunk else buffer.split(b"\n")
+        if chunk:
+            buffer = lines.pop()
+            lines = [line + b"\n" for line in lines]
+        else:
+            buffer = b""
+        for line in lines:
+            # A byte that is no UTF-8 becomes a lone surrogate, which refuses its own row only.
+            yield line.decode("utf-8", "surrogateescape")
+        if len(buffer) > limits.record_bytes:
+            raise LimitError(
+                f"a line has more than {limits.record_bytes:,} bytes.",
+                file=name,
+                hint="Raise Limits.record_bytes if you trust the file.",
+            )
+        if chunk:
+            chunk = stream.read(CHUNK)
+
+
+def _cells(
+    header: list[str], row: list[str], name: str, line: int, limits: Limits
+) -> dict[str, str]:
+    """The cells of a row by column."""
+    if len(row) != len(header):
+        raise MalformedRecordError(
+            f"the row has {len(row)} cells, the header {len(header)}.",
+            file=name,
+            line=line,
+            hint=_AGAIN,
+        )
+    cells = dict(zip(header, row, strict=True))
+    for column, text in cells.items():
+        if len(text) > limits.csv_field:
+            raise LimitError(
+                f"a cell has {len(text):,} characters, the limit is {limits.csv_field:,}.",
+                file=name,
+                line=line,
+                element=column,
+                hint="Raise Limits.csv_field if you trust the file.",
+            )
+        if any("\ud800" <= character <= "\udfff" for character in text if character > "\x7f"):
+            raise MalformedRecordError(
+                "the row is not in UTF-8.", file=name, line=line, element=column, hint=_AGAIN
+            )
+    return {column: clean(text) for column, text in cells.items()}
+
+
+def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:
+    draft = Draft(f"{file}!{position}")
+    draft.nct_id = checked_nct_id(draft, cells["nctid"], "nctid", line)
+    phase = one_line(cells["phase"])
+    draft.set("phase", _codes.phase(phase) if phase else None)
+    draft.set("conditions", _texts(draft, cells["diseases"], "diseases", line))
+    draft.set("icd_codes", _icd_codes(draft, cells["icdcodes"], line))
+    for drug in _texts(draft, cells["drugs"], "drugs", line):
+        draft.append("interventions", Intervention(drug))
+    # Never zipped with the drugs: the two lists differ in length and order.
+    smiles = _texts(draft, cells["smiless"], "smiless", line)
+    draft.set("smiles", [molecule for molecule in smiles if molecule != _NO_MOLECULE])
+    draft.set("criteria", from_textblock(cells["criteria"]))
+    status = one_line(cells.get("status", ""))
+    draft.outcome["status"] = _codes.status(status) if status else None
+    draft.outcome["why_stopped"] = one_line(cells.get("why_stop", ""))
+    draft.outcome["label"] = one_line(cells.get("label", ""))
+    for column, text in cells.items():
+        if column not in _ALLOWED and text.strip():
+            draft.withhold(column, text)
+    digest = hashlib.sha256("\x1f".join(cells.values()).encode("utf-8")).hexdigest()
+    return draft.record(Source(file, position, "top-csv", None, digest))
+
+
+_ALLOWED = frozenset(COLUMNS) - {"nctid"}
+
+
+def _literal(draft: Draft, text: str, column: str, line: int) -> list[object]:
+    """A Python list written as text; read as a literal, never evaluated."""
+    if not text.strip():
+        return []
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        value = None
+    if not isinstance(value, list):
+        raise draft.malformed("the cell is not a list.", column, line=line, hint=_AGAIN)
+    return value
+
+
+def _texts(draft: Draft, text: str, column: str, line: int) -> list[str]:
+    values = _literal(draft, text, column, line)
+    if not all(isinstance(value, str) for value in values):
+        raise draft.malformed("the list holds more than texts.", column, line=line, hint=_AGAIN)
+    return [flat for value in values if (flat := one_line(clean(str(value))))]
+
+
+def _icd_codes(draft: Draft, text: str, line: int) -> list[str]:
+    """The codes of all diseases, each once: a list of lists that are themselves texts."""
+    codes: dict[str, None] = {}
+    for inner in _texts(draft, text, "icdcodes", line):
+        codes.update(dict.fromkeys(_texts(draft, inner, "icdcodes", line)))
+    return list(codes)
+
+
+def _csv_error(error: csv.Error, name: str, line: int) -> RegistryError:
+    if "field larger than field limit" in str(error):
+        return LimitError(
+            f"a cell is longer than {csv.field_size_limit():,} characters.",
+            file=name,
+            line=line,
+            hint="A quotation mark may be missing. " + _AGAIN,
+        )
+    return MalformedRecordError(f"the CSV is broken: {error}.", file=name, line=line, hint=_AGAIN)

@@ -1,0 +1,160 @@
+"""Parse one XML record without trusting it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lxml import etree
+
+from llm4top.errors import (
+    LimitError,
+    MalformedRecordError,
+    RegistryError,
+    UnknownFormatError,
+    UnsafeRecordError,
+)
+from llm4top.registry._limits import PARSER_DEPTH, Limits
+
+ROOT = "clinical_study"
+
+# No recovery, no network, no DTD, no entity but XML's own five, and libxml2's caps left on.
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    huge_tree=False,
+    recover=False,
+    remove_comments=True,
+    remove_pis=True,
+    collect_ids=False,
+)
+_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
+_ENCODINGS = frozenset({b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1"})
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00", b"+/v", b"\x4c\x6f\xa7\x94")
+_AGAIN = "Download the record again from ClinicalTrials.gov."
+_OVER = ("Excessive depth", "too long", "Huge", "huge", "xmlSAX2Characters", "maximum", "XML_MAX")
+
+
+def parse(data: bytes, name: str, limits: Limits) -> etree._Element:
+    """The root element of a legacy record."""
+    check_bytes(data, name, limits)
+    try:
+        root = etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise _syntax_error(error, name) from None
+    if root.tag != ROOT:
+        raise UnknownFormatError(
+            f"the root element is <{str(root.tag)[:60]}>, not <{ROOT}>.",
+            file=name,
+            line=line_of(root),
+            hint="LLM4TOP reads the legacy XML of ClinicalTrials.gov, one study a file.",
+        )
+    if limits.depth < PARSER_DEPTH:
+        _check_depth(root, name, limits.depth)
+    if len(data) > limits.text_length:
+        _check_texts(root, name, limits.text_length)
+    return root
+
+
+def line_of(element: etree._Element) -> int | None:
+    """The 1-based line on which ``element`` starts, where the parser kept it."""
+    line: Any = element.sourceline
+    return line if isinstance(line, int) else None
+
+
+def check_bytes(data: bytes, name: str, limits: Limits) -> None:
+    """Refuse, before any parsing, what no registry record holds."""
+    if len(data) > limits.record_bytes:
+        raise LimitError(
+            f"the record has {len(data):,} bytes, the limit is {limits.record_bytes:,}.",
+            file=name,
+            hint="Raise Limits.record_bytes if you trust the file.",
+        )
+    head = data[:200]
+    if is_wide(head):
+        raise UnsafeRecordError(
+            "the XML is not in UTF-8, ASCII or ISO-8859-1.", file=name, hint=_AGAIN
+        )
+    declared = _ENCODING.search(head)
+    if declared and declared[1].lower() not in _ENCODINGS:
+        encoding = declared[1].decode("ascii", "replace")[:40]
+        raise UnsafeRecordError(
+            f"the XML declares the encoding “{encoding}”.",
+            file=name,
+            line=1,
+            hint="Only UTF-8, ASCII and ISO-8859-1 are read. " + _AGAIN,
+        )
+    # A document type can only stand before the root element.
+    start = data.find(b"<" + ROOT.encode())
+    doctype = data.find(b"<!DOCTYPE", 0, start if start >= 0 else len(data))
+    if doctype >= 0:
+        raise UnsafeRecordError(
+            "the XML declares a document type (<!DOCTYPE>), which may hold entities.",
+            file=name,
+            line=data.count(b"\n", 0, doctype) + 1,
+            hint="No registry record has one. " + _AGAIN,
+        )
+    include = data.find(b"XInclude")
+    if include >= 0 and b"www.w3.org/2001/XInclude" in data:
+        raise UnsafeRecordError(
+            "the XML includes other files (XInclude).",
+            file=name,
+            line=data.count(b"\n", 0, include) + 1,
+            hint="No registry record does. " + _AGAIN,
+        )
+    # The shortest element has four bytes, so only a large file can hold too many.
+    if len(data) > 4 * limits.values and data.count(b"<") > limits.values:
+        raise LimitError(
+            f"the record has more than {limits.values:,} elements.",
+            file=name,
+            hint="Raise Limits.values if you trust the file.",
+        )
+
+
+def is_wide(head: bytes) -> bool:
+    """Whether a file starts in UTF-16, UTF-32, UTF-7 or EBCDIC, which hide what is looked for."""
+    return head.startswith(_WIDE) or b"\x00" in head
+
+
+def _syntax_error(error: etree.XMLSyntaxError, name: str) -> RegistryError:
+    message = (error.msg or "no element found").strip()
+    line = error.lineno or None
+    if any(word in message for word in _OVER):
+        return LimitError(
+            f"the XML is deeper or longer than its parser allows: {message}.",
+            file=name,
+            line=line,
+            hint="No registry record is. " + _AGAIN,
+        )
+    return MalformedRecordError(f"the XML is broken: {message}.", file=name, line=line, hint=_AGAIN)
+
+
+def _check_depth(root: etree._Element, name: str, depth: int) -> None:
+    level = [root]
+    for _ in range(depth):
+        level = [child for element in level for child in element]
+        if not level:
+            return
+    raise LimitError(
+        f"the XML is nested deeper than {depth} elements.",
+        file=name,
+        line=line_of(level[0]),
+        hint="Raise Limits.depth if you trust the file.",
+    )
+
+
+def _check_texts(root: etree._Element, name: str, length: int) -> None:
+    for element in root.iter(etree.Element):
+        longest = max(
+            len(element.text or ""), len(element.tail or ""), *map(len, element.attrib.values()), 0
+        )
+        if longest > length:
+            raise LimitError(
+                f"a text has {longest:,} characters, the limit is {length:,}.",
+                file=name,
+                line=line_of(element),
+                element=str(element.tag)[:60],
+                hint="Raise Limits.text_length if you trust the file.",
+            )

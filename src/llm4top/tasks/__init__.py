@@ -1,6 +1,20 @@
 """Questions about trials, their labels, and the rules that read a label off a record."""
 
-from llm4top.tasks._builtin import COMPLETION, LABEL_RULES, OUTCOME, TASKS, get_task
+from llm4top.tasks._builtin import COMPLETION, LABEL_RULES, OUTCOME, PLANS, TASKS, get_task
+from llm4top.tasks._file import load_task
+from llm4top.tasks._own import task_from_labels
 from llm4top.tasks._task import Kind, LabelRule, Task
 
-__all__ = ["COMPLETION", "LABEL_RULES", "OUTCOME", "TASKS", "Kind", "LabelRule", "Task", "get_task"]
+__all__ = [
+    "COMPLETION",
+    "LABEL_RULES",
+    "OUTCOME",
+    "PLANS",
+    "TASKS",
+    "Kind",
+    "LabelRule",
+    "Task",
+    "get_task",
+    "load_task",
+    "task_from_labels",
+]

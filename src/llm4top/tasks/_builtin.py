@@ -6,12 +6,17 @@ from llm4top.errors import TaskError
 from llm4top.registry import Record
 from llm4top.tasks._task import LabelRule, Task
 
+PLANS = ("planned_enrolment", "planned_start")
+"""Hidden by default: a finished record carries actual numbers where an open one carries planned
+ones, so in records with a known outcome the mere presence of a plan tells something of it."""
+
 OUTCOME = Task(
     name="outcome",
     kind="binary",
     question="Will this trial succeed, that is, be completed and meet its primary endpoint?",
     labels=("failure", "success"),
     answers=("No", "Yes"),
+    hidden_fields=PLANS,
 )
 """TOP's question. Its label comes with a data set; the registry alone does not tell it."""
 
@@ -21,9 +26,7 @@ COMPLETION = Task(
     question="Will this trial be completed, rather than terminated, withdrawn or suspended?",
     labels=("stopped", "completed"),
     answers=("No", "Yes"),
-    # A finished record carries actual numbers where an open one carries planned ones, so whether
-    # a plan is there would itself tell the status.
-    hidden_fields=("planned_enrolment", "planned_start"),
+    hidden_fields=PLANS,
 )
 """Answered by the registry's own status, so anyone can learn from a public registry dump."""
 

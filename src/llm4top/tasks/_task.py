@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from llm4top.errors import TaskError
-from llm4top.registry import Record
+from llm4top.registry import TRIAL_FIELDS, Record
 
 Kind = Literal["binary", "multiclass", "ordinal"]
 LabelRule = Callable[[Record], str | None]
@@ -37,7 +39,7 @@ class Task:
     hidden_fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        faults = []
+        faults = self._text_faults()
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             faults.append("needs two or more different labels")
         if len(self.answers) != len(self.labels) or len(set(self.answers)) != len(self.answers):
@@ -50,8 +52,24 @@ class Task:
             faults.append("has bin edges, which only ordinal tasks have")
         if list(self.bin_edges) != sorted(set(self.bin_edges)):
             faults.append("has bin edges that do not rise")
+        if not all(map(math.isfinite, self.bin_edges)):
+            faults.append("has bin edges that are no finite numbers")
+        strange = sorted(set(self.hidden_fields) - set(TRIAL_FIELDS))
+        if strange:
+            faults.append(f"hides what is no field of a trial: {', '.join(strange)}")
         if faults:
             raise TaskError(f"task {self.name!r} " + "; ".join(faults) + ".")
+
+    def _text_faults(self) -> list[str]:
+        faults = []
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            faults.append("has a name that is not made of letters, digits, '-', '_' and '.'")
+        if self.kind not in get_args(Kind):
+            faults.append(f"is {self.kind!r}; a task is {', '.join(get_args(Kind))}")
+        texts = (self.question, *self.labels, *self.answers)
+        if not all(text.strip() and text.isprintable() for text in texts):
+            faults.append("has a question, label or answer that is empty or more than one line")
+        return faults
 
     def label_index(self, label: str) -> int:
         """Position of ``label``; ``TaskError`` names the labels where it is none of them."""
@@ -64,9 +82,14 @@ class Task:
             ) from None
 
     def label_of_value(self, value: float) -> str:
-        """The bin of an ordinal task that holds ``value``; a value on an edge falls above it."""
+        """The bin of an ordinal task that holds ``value``; a value on an edge falls above it.
+
+        Raises ``TaskError`` for another kind of task and for a value that is no number.
+        """
         if self.kind != "ordinal":
             raise TaskError(f"task {self.name!r} is not ordinal: it has no bins.")
+        if math.isnan(value):
+            raise TaskError(f"task {self.name!r} has no bin for a value that is not a number.")
         return self.labels[sum(value >= edge for edge in self.bin_edges)]
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""A task in a file of its own, YAML or JSON."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llm4top.errors import TaskError
+from llm4top.tasks._builtin import PLANS
+from llm4top.tasks._own import bin_labels, letters
+from llm4top.tasks._task import Kind, Task
+
+_MOST_BYTES = 1_000_000
+_Line = Annotated[str, Field(min_length=1)]
+
+
+class _TaskFile(BaseModel):
+    """What a task file may say; answers and an ordinal task's labels have defaults."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: _Line
+    kind: Kind
+    question: _Line
+    labels: list[_Line] | None = None
+    answers: list[_Line] | None = None
+    bin_edges: list[float] = Field(default_factory=list)
+    unit: str = ""
+    hidden_fields: list[_Line] = Field(default_factory=lambda: list(PLANS))
+
+
+def load_task(path: str | os.PathLike[str]) -> Task:
+    """The task that a YAML or JSON file describes.
+
+    Keys: ``name``, ``kind`` (binary, multiclass, ordinal), ``question``, ``labels`` (in order;
+    a binary task's second is the event; an ordinal task's follow from its edges), ``answers``
+    (default No and Yes, or A, B, C ...), ``bin_edges``, ``unit`` and ``hidden_fields``
+    (default: planned enrolment and planned start). Quote labels that YAML reads otherwise
+    ("no", "1").
+
+    Raises ``TaskError`` with every fault of the file.
+    """
+    where = str(path)
+    try:
+        values = yaml.safe_load(_text(Path(path)))
+        file = _TaskFile.model_validate(values)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TaskError(f"is neither YAML nor JSON: {error}.", where=where) from error
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise TaskError("\n  - ".join(["is no task:", *faults]), where=where) from error
+    try:
+        return _task(file)
+    except TaskError as error:
+        raise TaskError(error.message, where=where, hint=error.hint) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise TaskError("is too large for a task file.", where=str(path))
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TaskError(
+            f"cannot be read: {error.strerror or error}.",
+            where=str(path),
+            hint="Check the path and its permissions.",
+        ) from error
+
+
+def _task(file: _TaskFile) -> Task:
+    labels = tuple(file.labels or ())
+    if not labels and file.kind == "ordinal" and file.bin_edges:
+        labels = bin_labels(file.bin_edges, file.unit)
+    answers = tuple(file.answers or ())
+    if not answers:
+        answers = ("No", "Yes") if file.kind == "binary" else letters(file.name, len(labels))
+    return Task(
+        file.name,
+        file.kind,
+        file.question,
+        labels,
+        answers,
+        tuple(file.bin_edges),
+        file.unit,
+        tuple(file.hidden_fields),
+    )

@@ -19,8 +19,3 @@ def home_folder() -> Path:
 def models_folder() -> Path:
     """Where downloaded base models lie: ``models`` in the home folder."""
     return home_folder() / "models"
-
-
-def model_folder(name: str) -> Path:
-    """The folder of a downloaded model: ``Qwen/Qwen3-8B`` lies in ``models/Qwen--Qwen3-8B``."""
-    return models_folder() / name.replace("/", "--")

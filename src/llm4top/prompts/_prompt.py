@@ -14,7 +14,13 @@ from typing import Any
 
 from llm4top.errors import PromptError
 from llm4top.prompts._budget import fair_share
-from llm4top.prompts._sections import SECTION_NAMES, Section, trial_sections
+from llm4top.prompts._probe import PROBE
+from llm4top.prompts._sections import (
+    SECTION_NAMES,
+    Section,
+    defuse,
+    trial_sections,
+)
 from llm4top.registry import Trial
 from llm4top.tasks import Task
 
@@ -59,7 +65,11 @@ class PromptSpec:
 
 @dataclass(frozen=True, slots=True)
 class SectionAccount:
-    """Tokens of one section: as the trial has it, and as the prompt shows it."""
+    """Tokens of one section: as the trial has it, and how many of them the prompt shows.
+
+    The heading's tokens count as the section's; the mark of a cut is not counted. ``text`` is
+    the section as shown, empty where nothing of it fits.
+    """
 
     name: str
     heading: str
@@ -97,7 +107,8 @@ def question_text(task: Task) -> str:
 
 def chat_message(sections: Sequence[Section], task: Task) -> str:
     """The user's message: introduction, the sections, the question."""
-    return "\n".join([INTRODUCTION, "", *(s.block for s in sections), "", question_text(task)])
+    question = defuse(question_text(task))  # a task may come with somebody else's bundle
+    return "\n".join([INTRODUCTION, "", *(s.block for s in sections), "", question])
 
 
 def _wrap(message: str) -> str:
@@ -117,9 +128,13 @@ class PromptWriter:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of everything about a prompt that is not the trial."""
-        frame = _wrap(chat_message([], self.task))
-        parts = {"frame": frame, "spec": self.spec.to_dict(), "hidden": self.task.hidden_fields}
+        """sha256 of everything about a prompt that is not the trial, its wording included."""
+        probe = trial_sections(PROBE, hidden_fields=self.task.hidden_fields)
+        parts = {
+            "probe": _wrap(chat_message(probe, self.task)),
+            "spec": self.spec.to_dict(),
+            "cut": CUT_MARK,
+        }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def write(self, trial: Trial) -> Prompt:
@@ -139,22 +154,25 @@ class PromptWriter:
     def _shortened(self, sections: list[Section]) -> Prompt:
         """Shorten section by section: the longest give way first, the short ones stay whole."""
         frame = len(self._encode(_wrap(chat_message([], self.task))))
+        room = self.spec.max_tokens - frame
+        if room < 0:
+            raise PromptError(
+                f"the question alone takes {frame} tokens of a budget of {self.spec.max_tokens}.",
+                hint="Raise the prompt's token budget.",
+            )
         offsets = self._offsets(sections)
         counts = [len(tokens) for tokens in offsets]
-        room = self.spec.max_tokens - frame
-        while room >= 0:
+        while True:
             caps = fair_share(counts, room)
-            shown = [_cut(s, o, cap) for s, o, cap in zip(sections, offsets, caps, strict=True)]
+            cuts = [_cut(s, o, cap) for s, o, cap in zip(sections, offsets, caps, strict=True)]
+            shown = [section for section, _ in cuts]
             ids = self._encode(_wrap(chat_message([s for s in shown if s.text], self.task)))
             excess = len(ids) - self.spec.max_tokens
             if excess <= 0:
-                return self._prompt(sections, shown, ids, counts, caps)
+                return self._prompt(sections, shown, ids, counts, [kept for _, kept in cuts])
             # Joining sections may merge or split a few tokens; take exactly that much more away.
-            room -= excess
-        raise PromptError(
-            f"the question alone takes {frame} tokens of a budget of {self.spec.max_tokens}.",
-            hint="Raise the prompt's token budget.",
-        )
+            # Without any section the frame is left, and that fits.
+            room = max(room - excess, 0)
 
     def _prompt(
         self,
@@ -166,7 +184,7 @@ class PromptWriter:
     ) -> Prompt:
         text = _wrap(chat_message([s for s in shown if s.text], self.task))
         accounts = (
-            SectionAccount(s.name, s.heading, n, k if v.text else 0, v.text)
+            SectionAccount(s.name, s.heading, n, k, v.text)
             for s, v, n, k in zip(sections, shown, counts, kept, strict=True)
         )
         return Prompt(text, tuple(ids), tuple(accounts))
@@ -187,13 +205,18 @@ class PromptWriter:
         return offsets
 
 
-def _cut(section: Section, offsets: Sequence[tuple[int, int]], cap: int) -> Section:
-    """The section's first ``cap`` tokens, ending at a whole word, marked as cut."""
+def _cut(section: Section, offsets: Sequence[tuple[int, int]], cap: int) -> tuple[Section, int]:
+    """The section's first ``cap`` tokens at most, and how many of its tokens are kept.
+
+    A cut text ends at a whole word and is marked as cut; the mark is made room for.
+    """
     if cap >= len(offsets):
-        return section
+        return section, len(offsets)
     lead = len(section.block) - len(section.text)
     end = offsets[cap - 1][1] - lead if cap else 0
-    text = section.text[: max(end - len(CUT_MARK), 0)]
-    words = text.rsplit(None, 1)
-    text = words[0] if len(words) == 2 else ""
-    return Section(section.name, section.heading, text + CUT_MARK if text else "", section.fields)
+    words = section.text[: max(end - len(CUT_MARK), 0)].rsplit(None, 1)
+    if len(words) < 2:
+        return Section(section.name, section.heading, "", section.fields), 0
+    text = words[0].removesuffix("\n-")
+    kept = sum(stop <= lead + len(text) for _, stop in offsets)
+    return Section(section.name, section.heading, text + CUT_MARK, section.fields), kept

@@ -36,6 +36,8 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _bulleted(values: Sequence[str]) -> str:
+    if len(values) == 1:
+        return values[0]
     return "\n".join(f"- {value}" for value in values)
 
 
@@ -83,14 +85,19 @@ def _design(trial: Trial) -> str:
     return _joined(allocation, trial.intervention_model, masking, purpose, arms, mark=", ")
 
 
+def _ages(lowest: str | None, highest: str | None) -> str | None:
+    if lowest and highest:
+        return f"ages {lowest} to {highest}"
+    if lowest:
+        return f"ages {lowest} and older"
+    return f"ages up to {highest}" if highest else None
+
+
 def _population(trial: Trial) -> str:
-    ages = None
-    if trial.minimum_age or trial.maximum_age:
-        ages = f"ages {trial.minimum_age or 'any'} to {trial.maximum_age or 'any'}"
     volunteers = {None: None, True: "healthy volunteers accepted", False: "no healthy volunteers"}
     return _joined(
         f"sex {trial.sex}" if trial.sex else None,
-        ages,
+        _ages(trial.minimum_age, trial.maximum_age),
         volunteers[trial.healthy_volunteers],
         mark=", ",
     )

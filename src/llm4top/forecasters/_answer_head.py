@@ -63,6 +63,8 @@ def answer_logits(
     head = causal_lm.get_output_embeddings()
     rows = torch.as_tensor(answer_ids, device=head.weight.device)
     # float32 whatever the model's type: two logits decide everything, and they cost nothing.
-    logits = last.float() @ head.weight[rows].float().T
-    bias = getattr(head, "bias", None)
-    return logits if bias is None else logits + bias[rows].float()
+    # Autocast would round this product to bfloat16 as well.
+    with torch.autocast(last.device.type, enabled=False):
+        logits = last.float() @ head.weight[rows].float().T
+        bias = getattr(head, "bias", None)
+        return logits if bias is None else logits + bias[rows].float()

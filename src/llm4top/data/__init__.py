@@ -2,7 +2,10 @@
 
 from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile, TimeSpan
 from llm4top.data._dataset import Dataset, load_dataset, make_dataset
+from llm4top.data._ingest import ingest
+from llm4top.data._labels import LabelFile, read_label_file
 from llm4top.data._splits import OwnSplit, RandomSplit, SplitRule, TimeSplit, check_disjoint
+from llm4top.data._spool import IngestProgress
 from llm4top.data._store import SPLITS
 
 __all__ = [
@@ -10,6 +13,8 @@ __all__ = [
     "Dataset",
     "DatasetCard",
     "DroppedRecord",
+    "IngestProgress",
+    "LabelFile",
     "OwnSplit",
     "RandomSplit",
     "SourceFile",
@@ -17,6 +22,8 @@ __all__ = [
     "TimeSpan",
     "TimeSplit",
     "check_disjoint",
+    "ingest",
     "load_dataset",
     "make_dataset",
+    "read_label_file",
 ]

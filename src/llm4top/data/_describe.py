@@ -82,11 +82,13 @@ class Describer:
             gap = max(shares.values(), default=0) - min(shares.values(), default=0)
             if name in shown and gap >= _TELLING_GAP:
                 by_label = ", ".join(f"{share:.0%} of {label}" for label, share in shares.items())
-                found.append(
-                    f"Whether {name} is there may tell the label: {by_label}. "
-                    "Hide the field in the task unless it was as often there before the outcome."
-                )
-        return found
+                found.append(f"{name} ({by_label})")
+        if not found:
+            return []
+        return [
+            f"Whether a field is there at all may tell the label: {'; '.join(found)}. Hide such a "
+            "field in the task unless it was there as often before the outcome was known."
+        ]
 
     def _label_totals(self) -> Counter[str]:
         totals: Counter[str] = Counter()

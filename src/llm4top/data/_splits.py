@@ -52,8 +52,9 @@ class TimeSplit:
 
     Either cut points (ISO dates, as coarse as wanted: "2010", "2010-06"; a row dated on a cut
     point is after it; without ``test_from`` there is no test split) or ``shares`` of the rows
-    for train, valid and test. Rows of one date stay together. ``dating`` chooses the date;
-    "nct_number" takes the order of registration instead, where a source has no dates.
+    for train, valid and test. Rows of one date stay together. ``dating`` chooses the date:
+    the start date (the first submission where the start is unknown), the first submission, or
+    "nct_number", the order of registration, where a source has no dates.
     Rows without a date are left out, or with ``undated`` "train" learnt from.
 
     Raises ``SplitError`` for settings that contradict each other.
@@ -77,7 +78,7 @@ class TimeSplit:
 
     def __str__(self) -> str:
         what = {
-            "start_date": "start date",
+            "start_date": "start date (first submission where unknown)",
             "first_submitted": "date of first submission",
             "nct_number": "NCT number",
         }[self.dating]
@@ -101,7 +102,9 @@ class TimeSplit:
     def _key(self, row: RowFacts) -> str | None:
         if self.dating == "nct_number":
             return row.nct_id
-        return row.start_date if self.dating == "start_date" else row.first_submitted
+        if self.dating == "start_date":
+            return row.start_date or row.first_submitted
+        return row.first_submitted
 
 
 @dataclass(frozen=True, slots=True)

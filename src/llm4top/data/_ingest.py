@@ -1,0 +1,106 @@
+"""From files to a data set: read, label, pool by trial, split, and write with a card."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from llm4top.data._dataset import Dataset, load_dataset
+from llm4top.data._labels import read_label_file
+from llm4top.data._plan import make_plan, plan_card
+from llm4top.data._sources import (
+    SourcePath,
+    check_phases,
+    dates_files,
+    find_sources,
+    top_dates,
+)
+from llm4top.data._splits import OwnSplit, SplitRule, TimeSplit
+from llm4top.data._spool import IngestProgress, Reading, Spool
+from llm4top.data._write import check_target, write_dataset
+from llm4top.errors import DatasetError, RegistryError
+from llm4top.registry import Limits
+from llm4top.tasks import LABEL_RULES, LabelRule, Task, get_task
+
+PathLike = str | os.PathLike[str]
+
+
+def ingest(
+    sources: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    task: Task | str = "outcome",
+    split: SplitRule | None = None,
+    labels: PathLike | None = None,
+    label_column: str = "label",
+    phases: Sequence[str] = (),
+    enrich: PathLike | None = None,
+    limit: int | None = None,
+    limits: Limits | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    on_refusal: Callable[[RegistryError], None] | None = None,
+    on_progress: Callable[[IngestProgress], None] | None = None,
+) -> Dataset:
+    """Make a data set of labelled trials in the folder ``out`` and read it back.
+
+    ``sources``: a folder with TOP's files under their upstream names (those that are there), or
+    registry records as a file, a folder or a zip, or several of these.
+    ``labels``: a CSV with ``nctid`` and ``label_column``; without it the task's own rule reads
+    the label off the record.
+    ``split``: by default the source's own where it has one, else by start date (80 / 10 / 10 %).
+    ``phases``: I, II, III, IV; TOP's rows are chosen by their file, others by their own phase.
+    ``enrich``: registry records whose trials replace those of the same NCT id, which keep their
+    ICD codes and SMILES.
+    ``limit``: at most that many labelled records of each source, for a quick look.
+
+    Every trial is in one split only. Memory holds no text but that of enriched trials. Raises
+    ``DatasetError`` where a path, a column or a phase does not exist, ``out`` is taken, or no
+    row is left, and ``SplitError`` for a split that the sources do not support.
+    """
+    target = Path(out)
+    asked = get_task(task)
+    check_target(target, overwrite=overwrite)
+    found = find_sources([sources] if isinstance(sources, (str, os.PathLike)) else sources)
+    extra = [Path(path) for path in (labels, enrich) if path is not None]
+    find_sources(extra)  # a wrong path should fail before an hour of reading, not after
+    reading = Reading(
+        task=asked,
+        rule=_label_rule(asked, labels),
+        labels=read_label_file(Path(labels), asked, column=label_column) if labels else None,
+        phases=check_phases(phases),
+        dates=top_dates(found),
+        limits=limits,
+        limit=limit,
+        on_refusal=on_refusal,
+        on_progress=on_progress,
+    )
+    rule = split or _default_split(found)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=target.parent) as scratch:
+        with Spool(Path(scratch) / "rows.parquet", reading) as spool:
+            for source in found:
+                spool.add_all(source)
+        plan = make_plan(spool, reading, rule, Path(enrich) if enrich is not None else None)
+        history = plan_card(
+            plan, name or target.name, [*(s.path for s in found), *dates_files(found), *extra]
+        )
+        write_dataset(target, plan.rows(), task=asked, history=history, overwrite=overwrite)
+    return load_dataset(target)
+
+
+def _label_rule(task: Task, labels: PathLike | None) -> LabelRule | None:
+    if labels is None and task.name not in LABEL_RULES:
+        raise DatasetError(
+            f"task {task.name!r} has no rule that reads its label off a record.",
+            hint="Give a label file, a CSV with the columns nctid and label.",
+        )
+    return LABEL_RULES.get(task.name)
+
+
+def _default_split(sources: Sequence[SourcePath]) -> SplitRule:
+    if all(source.own_split for source in sources):
+        return OwnSplit()
+    return TimeSplit(shares=(0.8, 0.1, 0.1))

@@ -1,0 +1,155 @@
+"""Which records become rows, in which split, and the history that goes on the card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile
+from llm4top.data._enrich import Enrichment
+from llm4top.data._pool import Pool, pool
+from llm4top.data._sources import path_sha256
+from llm4top.data._splits import OwnSplit, RowFacts, SplitRule, check_disjoint
+from llm4top.data._spool import Reading, Spool
+from llm4top.data._store import Row
+from llm4top.data._write import new_card
+from llm4top.errors import DatasetError
+
+_TOP_TERMS = (
+    "TOP, the Trial Outcome Prediction benchmark "
+    "(github.com/futianfan/clinical-trial-outcome-prediction): non-commercial use only; its rows "
+    "may not be redistributed."
+)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The rows of a data set before they are written; ``splits`` by position in the spool."""
+
+    spool: Spool
+    reading: Reading
+    rule: SplitRule
+    pooled: Pool
+    splits: dict[int, str]
+    enrichment: Enrichment
+
+    def rows(self) -> Iterator[Row]:
+        """The rows in reading order, each with its split."""
+        for position, row in enumerate(self.spool.rows()):
+            split = self.splits.get(position)
+            if split is None:
+                continue
+            start, submitted = self.enrichment.dates(row.nct_id)
+            yield replace(
+                self.enrichment.apply(row),
+                split=split,
+                files=self.pooled.kept[position],
+                start_date=row.start_date or start,
+                first_submitted=row.first_submitted or submitted,
+            )
+
+
+def make_plan(spool: Spool, reading: Reading, rule: SplitRule, enrich: Path | None) -> Plan:
+    """Pool what was read, enrich it and split it.
+
+    Raises ``DatasetError`` where no row is left, and ``SplitError`` where ``rule`` cannot serve.
+    """
+    pooled = pool(spool.candidates, keep_own_split=isinstance(rule, OwnSplit))
+    for nct_id, reason in pooled.dropped:
+        spool.losses.add(nct_id, reason)
+    enrichment = Enrichment()
+    if enrich is not None:
+        enrichment.read(
+            enrich,
+            {spool.candidates[position].nct_id for position in pooled.kept},
+            limits=reading.limits,
+            on_refusal=reading.on_refusal,
+            on_progress=reading.on_progress,
+        )
+    plan = Plan(spool, reading, rule, pooled, {}, enrichment)
+    plan.splits = _assign(plan)
+    if not plan.splits:
+        raise _nothing_left(spool)
+    return plan
+
+
+def plan_card(plan: Plan, name: str, files: Sequence[Path]) -> DatasetCard:
+    """The card's history: sources with their hashes, what was dropped and why, terms."""
+    spool, notes = plan.spool, +plan.pooled.notes
+    if plan.reading.labels is not None:
+        read = {candidate.nct_id for candidate in spool.candidates}
+        notes["labels without a record"] = len(plan.reading.labels.labels.keys() - read)
+        notes["rows of the label file without a label"] = plan.reading.labels.empty
+    if len(plan.enrichment):
+        notes["rows with the trial of their registry record"] = len(plan.enrichment)
+    rows = Counter(spool.candidates[position].file for position in plan.splits)
+    return new_card(
+        name,
+        plan.reading.task,
+        provenance=tuple(
+            SourceFile(name=path.name, sha256=path_sha256(path), rows=rows[path.name])
+            for path in files
+        ),
+        split_rule=str(plan.rule),
+        dropped=dict(spool.losses.reasons.most_common()),
+        dropped_first=tuple(
+            DroppedRecord(nct_id=nct_id, reason=reason) for nct_id, reason in spool.losses.first
+        ),
+        notes=dict(+notes),
+        terms=_terms(plan),
+    )
+
+
+def _assign(plan: Plan) -> dict[int, str]:
+    candidates = plan.spool.candidates
+    positions = list(plan.pooled.kept)
+    facts = []
+    for position in positions:
+        known = candidates[position]
+        start, submitted = plan.enrichment.dates(known.nct_id)
+        facts.append(
+            RowFacts(
+                known.nct_id,
+                known.label,
+                known.start_date or start,
+                known.first_submitted or submitted,
+                known.own_split,
+            )
+        )
+    splits: dict[int, str] = {}
+    for position, split in zip(positions, plan.rule.assign(facts), strict=True):
+        if split is None:
+            plan.spool.losses.add(candidates[position].nct_id, "has no date to split by")
+        else:
+            splits[position] = split
+    check_disjoint((candidates[position].nct_id for position in splits), splits.values())
+    return splits
+
+
+def _nothing_left(spool: Spool) -> DatasetError:
+    reasons = [f"{count:,} {reason}" for reason, count in spool.losses.reasons.most_common(3)]
+    why = f" Left out: {'; '.join(reasons)}." if reasons else ""
+    first = f" The first refusal: {spool.refusals[0]}" if spool.refusals else ""
+    return DatasetError(
+        f"no labelled trial is left of {spool.read:,} records.{why}{first}",
+        hint="Check that the sources, the task and the label file belong together.",
+    )
+
+
+def _terms(plan: Plan) -> tuple[str, ...]:
+    kept = [plan.spool.candidates[position] for position in plan.splits]
+    terms = []
+    if any(candidate.format == "top-csv" for candidate in kept):
+        terms.append(_TOP_TERMS)
+    if len(plan.enrichment) or any(candidate.format != "top-csv" for candidate in kept):
+        processed = [c.processed for c in kept if c.processed] + plan.enrichment.processing_dates
+        first, last = min(processed, default=None), max(processed, default=None)
+        when = f" on {first}" if first == last else f" between {first} and {last}"
+        terms.append(
+            "Registry records: ClinicalTrials.gov, US National Library of Medicine, processed"
+            f"{when if processed else ' on a date they do not tell'}. "
+            "Name this source and date wherever the records are shown."
+        )
+    return tuple(terms)

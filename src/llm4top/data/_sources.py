@@ -1,0 +1,95 @@
+"""The files a data set is made from: TOP's folder under its own names, or registry records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm4top.data._labels import read_columns
+from llm4top.errors import DatasetError
+from llm4top.registry._codes import iso_date
+
+PHASES = ("I", "II", "III", "IV")
+TITLES_AND_DATES = "titles_and_dates.csv"
+
+_TOP_NAME = re.compile(r"phase_(I|II|III)_(train|valid|test)\.csv")
+_TOP_FILES = tuple(
+    f"phase_{phase}_{split}.csv"
+    for phase in ("I", "II", "III")
+    for split in ("train", "valid", "test")
+)
+_PHASE_NUMBERS = {"1": "I", "2": "II", "3": "III", "4": "IV"}
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePath:
+    """One path to read; a file under one of TOP's names brings its phase and its split."""
+
+    path: Path
+    top_phase: str | None = None
+    own_split: str | None = None
+
+
+def find_sources(paths: Sequence[str | os.PathLike[str]]) -> list[SourcePath]:
+    """The paths to read. A folder with files of TOP's names stands for those files alone.
+
+    Raises ``DatasetError`` for a path that does not exist.
+    """
+    found: list[SourcePath] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise DatasetError("does not exist.", where=str(path), hint="Check the path.")
+        top = [path / name for name in _TOP_FILES if (path / name).is_file()]
+        found += [_named(file) for file in top or [path]]
+    return found
+
+
+def _named(path: Path) -> SourcePath:
+    match = _TOP_NAME.fullmatch(path.name)
+    return SourcePath(path, match[1], match[2]) if match else SourcePath(path)
+
+
+def top_dates(sources: Iterable[SourcePath]) -> dict[str, tuple[str | None, str | None]]:
+    """Start date and date of first submission by NCT id, where a file of dates lies beside."""
+    dates: dict[str, tuple[str | None, str | None]] = {}
+    for file in dates_files(sources):
+        for _, nct_id, (start, submitted) in read_columns(file, ("start_date", "first_submitted")):
+            dates[nct_id] = (iso_date(start), iso_date(submitted))
+    return dates
+
+
+def dates_files(sources: Iterable[SourcePath]) -> list[Path]:
+    """The files of titles and dates that lie beside TOP's files."""
+    folders = dict.fromkeys(s.path.parent for s in sources if s.top_phase)
+    return [file for f in folders if (file := f / TITLES_AND_DATES).is_file()]
+
+
+def phases_of(phase: str | None) -> frozenset[str]:
+    """The phases that a phase as registered stands for: "Phase 1/Phase 2" for I and II."""
+    return frozenset(_PHASE_NUMBERS[digit] for digit in re.findall("[1-4]", phase or ""))
+
+
+def check_phases(phases: Iterable[str]) -> frozenset[str]:
+    """The phases asked for; ``DatasetError`` for one that does not exist."""
+    asked = frozenset(phases)
+    unknown = sorted(asked - set(PHASES))
+    if unknown:
+        raise DatasetError(
+            f"{', '.join(map(repr, unknown))}: no phase.", hint=f"Phases are {', '.join(PHASES)}."
+        )
+    return asked
+
+
+def path_sha256(path: Path) -> str:
+    """sha256 of a file's bytes; for a folder, of the names and hashes of the files in it."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file_path.relative_to(path)}\0{path_sha256(file_path)}\n".encode())
+    return digest.hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -225,6 +224,8 @@ def _load_model(
             hint="Download the model again.",
         ) from error
     _refuse_gaps(report, folder)
+    if quantize == "4bit" and device.kind == "cpu":
+        _keep_differentiable(model)
     return model.eval()
 
 
@@ -250,6 +251,17 @@ def _four_bits(dtype: NumberType) -> Any:
     )
 
 
+def _keep_differentiable(model: Any) -> None:
+    """Keep bitsandbytes from repacking weights at the first pass in evaluation mode.
+
+    On CPUs with AVX512-BF16 it does, for speed, and the repacked product has no gradient: LoRA
+    layers below it would learn nothing once the model had been evaluated.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def _require_bitsandbytes() -> None:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingExtraError(
@@ -267,11 +279,7 @@ def _quietly() -> Iterator[None]:
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()
     try:
-        with warnings.catch_warnings():
-            # torch has no autograd rule for bitsandbytes' CPU kernel and says so; its gradients
-            # were compared with dequantised ones and are right.
-            warnings.filterwarnings("ignore", message=".*gemv_4bit.*")
-            yield
+        yield
     finally:
         hf_logging.set_verbosity(level)
         if bar:

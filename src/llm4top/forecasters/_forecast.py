@@ -1,0 +1,191 @@
+"""Forecasts: what a person gets about each record."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm4top.forecasters._batching import OnProgress, Progress
+from llm4top.forecasters._calibrated import Calibrated
+from llm4top.forecasters._warnings import Case, warnings_about
+from llm4top.prompts import Prompt, PromptWriter
+from llm4top.registry import Record
+from llm4top.tasks import Task
+
+ALL_PHASES = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a bundle says about one record.
+
+    ``probabilities`` are calibrated, one for each of ``labels``. ``probability`` is that of
+    ``label``: a binary task's event, else the most probable label. ``lower`` and ``upper`` bound
+    it, and are None where the calibration gives no interval. ``base_rate`` is the share of
+    ``label`` among the training trials of the same phase (of all phases where the phase is unknown
+    to the bundle); None where the bundle has none. ``prompt_sha256`` is of the prompt's text.
+    """
+
+    record: str
+    nct_id: str | None
+    phase: str | None
+    task: str
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    label: str
+    probability: float
+    lower: float | None
+    upper: float | None
+    base_rate: float | None
+    warnings: tuple[str, ...]
+    bundle: str
+    prompt_sha256: str
+    tokens: int
+    tokens_cut: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values, every field by its name."""
+        values = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+class PromptForecaster(Protocol):
+    """The part of a forecaster that is needed here: prompts in, answer logits out."""
+
+    def logits_of(
+        self, prompts: Sequence[Prompt], *, on_progress: OnProgress | None = None
+    ) -> NDArray[np.float64]:
+        """Answer logits ``[n, K]``, a column for each of the task's labels, in their order."""
+        ...
+
+
+class Calibration(Protocol):
+    """The part of a calibrator that is needed here."""
+
+    @property
+    def method(self) -> str:
+        """Its name; "none" where the probabilities are the model's own."""
+        ...
+
+    def predict(self, logits: Any) -> Calibrated:
+        """Calibrated probabilities of answer logits ``[n, K]``."""
+        ...
+
+
+class LoadedForecaster(Protocol):
+    """A bundle that is ready to forecast.
+
+    ``base_rates`` maps each phase the model has learnt from, and "all", to the share of a binary
+    task's event; ``identity`` names the bundle for good.
+    """
+
+    @property
+    def task(self) -> Task: ...
+    @property
+    def forecaster(self) -> PromptForecaster: ...
+    @property
+    def calibration(self) -> Calibration: ...
+    @property
+    def base_rates(self) -> Mapping[str, float]: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def writer(self) -> PromptWriter: ...
+
+
+def forecast_records(
+    loaded: LoadedForecaster,
+    records: Iterable[Record],
+    *,
+    chunk: int = 256,
+    progress: OnProgress | None = None,
+) -> Iterator[Forecast]:
+    """Forecasts of the records, one each, in their order.
+
+    Records are taken and forecast ``chunk`` at a time, so memory does not grow with their number.
+    ``progress`` hears of prompts and tokens done since the start; its totals are those of the
+    records taken so far. Raises what the forecaster and the calibration raise.
+    """
+    if chunk < 1:
+        raise ValueError(f"chunk is {chunk}; it must be 1 or more.")
+    source = iter(records)
+    prompts_before = tokens_before = 0
+    while taken := list(islice(source, chunk)):
+        prompts = [loaded.writer.write(record.trial) for record in taken]
+        logits = loaded.forecaster.logits_of(
+            prompts, on_progress=_shifted(progress, prompts_before, tokens_before)
+        )
+        calibrated = loaded.calibration.predict(logits)
+        for row, (record, prompt) in enumerate(zip(taken, prompts, strict=True)):
+            yield _forecast(loaded, record, prompt, calibrated, row)
+        prompts_before += len(prompts)
+        tokens_before += sum(len(prompt.token_ids) for prompt in prompts)
+
+
+def _shifted(progress: OnProgress | None, prompts: int, tokens: int) -> OnProgress | None:
+    if progress is None:
+        return None
+    tell: Callable[[Progress], None] = progress
+
+    def shifted(p: Progress) -> None:
+        tell(
+            Progress(
+                p.prompts + prompts,
+                p.tokens + tokens,
+                p.total_prompts + prompts,
+                p.total_tokens + tokens,
+            )
+        )
+
+    return shifted
+
+
+def _forecast(
+    loaded: LoadedForecaster, record: Record, prompt: Prompt, calibrated: Calibrated, row: int
+) -> Forecast:
+    task, trial = loaded.task, record.trial
+    probabilities = tuple(float(p) for p in calibrated.probabilities[row])
+    reported = int(calibrated.reported[row])
+    case = Case(
+        record,
+        prompt,
+        phases=[phase for phase in loaded.base_rates if phase != ALL_PHASES],
+        sections=loaded.writer.spec.sections,
+        calibrated=loaded.calibration.method != "none",
+    )
+    return Forecast(
+        record=record.source.name,
+        nct_id=record.nct_id,
+        phase=trial.phase,
+        task=task.name,
+        labels=task.labels,
+        probabilities=probabilities,
+        label=task.labels[reported],
+        probability=probabilities[reported],
+        lower=_bound(calibrated.lower[row]),
+        upper=_bound(calibrated.upper[row]),
+        base_rate=_base_rate(loaded, trial.phase),
+        warnings=warnings_about(case),
+        bundle=loaded.identity,
+        prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
+        tokens=len(prompt.token_ids),
+        tokens_cut=prompt.tokens_cut,
+    )
+
+
+def _bound(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _base_rate(loaded: LoadedForecaster, phase: str | None) -> float | None:
+    if loaded.task.kind != "binary":
+        return None
+    rates = loaded.base_rates
+    return rates.get(phase or ALL_PHASES, rates.get(ALL_PHASES))

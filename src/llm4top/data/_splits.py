@@ -7,6 +7,7 @@ the result to it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Literal
 from llm4top.errors import SplitError
 
 Dating = Literal["start_date", "first_submitted", "nct_number"]
+_ISO = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 _NAMED_AT_MOST = 5
 
 
@@ -67,8 +69,14 @@ class TimeSplit:
     undated: Literal["drop", "train"] = "drop"
 
     def __post_init__(self) -> None:
-        if (self.valid_from is None) == (self.shares is None):
+        cuts = self.valid_from or self.test_from
+        if (cuts is None) == (self.shares is None) or (self.test_from and not self.valid_from):
             raise SplitError("a split by time needs cut points or shares, one of the two.")
+        for cut in (self.valid_from, self.test_from):
+            if cut is not None and not _ISO.fullmatch(cut):
+                raise SplitError(
+                    f"{cut!r} is no date.", hint="Write it as 2004, 2004-06 or 2004-06-30."
+                )
         if self.valid_from and self.test_from and self.test_from < self.valid_from:
             raise SplitError("the test split would begin before the validation split.")
         if self.valid_from and self.dating == "nct_number":

@@ -10,6 +10,7 @@ from typing import Any, overload
 
 import pyarrow as pa
 
+from llm4top.errors import DatasetError
 from llm4top.registry import Trial
 
 SPLITS = ("train", "valid", "test")
@@ -56,8 +57,14 @@ def encode_trial(trial: Trial) -> str:
 
 
 def decode_trial(text: str) -> Trial:
-    """Inverse of ``encode_trial``; ``TypeError`` for a field that no trial has."""
-    return Trial.from_dict(json.loads(text))
+    """Inverse of ``encode_trial``; ``DatasetError`` for what is no trial or more than one."""
+    try:
+        return Trial.from_dict(json.loads(text))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DatasetError(
+            f"a stored trial is not one: {error}.",
+            hint="Make the data set again with `llm4top ingest`.",
+        ) from error
 
 
 def row_batch(rows: Sequence[Row]) -> pa.RecordBatch:

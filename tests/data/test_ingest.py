@@ -1,0 +1,421 @@
+import csv
+import zipfile
+
+import pytest
+
+from llm4top.data import OwnSplit, RandomSplit, TimeSplit, ingest, load_dataset
+from llm4top.errors import DatasetError, SplitError
+from llm4top.tasks import task_from_labels
+
+COLUMNS = [
+    "nctid",
+    "status",
+    "why_stop",
+    "label",
+    "phase",
+    "diseases",
+    "icdcodes",
+    "drugs",
+    "smiless",
+    "criteria",
+]
+
+
+def nct(number):
+    return f"NCT{99_990_000 + number:08d}"
+
+
+def top_row(number, label, phase="phase 1", **changes):
+    row = {
+        "nctid": nct(number),
+        "status": "completed" if label else "terminated",
+        "why_stop": "" if label else "slow accrual",
+        "label": label,
+        "phase": phase,
+        "diseases": f"['condition {number % 3}']",
+        "icdcodes": "[\"['J45.9', 'J45.0']\"]",
+        "drugs": f"['compound {number}']",
+        "smiless": "['CCO']",
+        "criteria": f"Inclusion Criteria:\n\n  -  Adults, group {number}",
+    }
+    return {**row, **changes}
+
+
+def write_top(folder, files):
+    """``files``: name without suffix -> rows of ``top_row``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in files.items():
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+    return folder
+
+
+def legacy_xml(
+    number,
+    *,
+    status="Completed",
+    phase="Phase 2",
+    start="March 2010",
+    processed="February 03, 2031",
+    title=None,
+    study_type="Interventional",
+):
+    begun = f"<start_date>{start}</start_date>" if start else ""
+    return f"""<clinical_study>
+  <required_header>
+    <download_date>ClinicalTrials.gov processed this data on {processed}</download_date>
+  </required_header>
+  <id_info><nct_id>{nct(number)}</nct_id></id_info>
+  <brief_title>{title or f"Study {number} of an invented compound"}</brief_title>
+  <sponsors><lead_sponsor><agency>Invented</agency><agency_class>Other</agency_class>
+  </lead_sponsor></sponsors>
+  <overall_status>{status}</overall_status>
+  {begun}
+  <phase>{phase}</phase>
+  <study_type>{study_type}</study_type>
+  <condition>asthma</condition>
+  <study_first_submitted>January 5, 2009</study_first_submitted>
+</clinical_study>
+"""
+
+
+def write_registry(folder, records):
+    folder.mkdir(parents=True, exist_ok=True)
+    for position, text in enumerate(records):
+        (folder / f"{position:04d}.xml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def top_folder(tmp_path):
+    """TOP in little: one trial of two phases in train of I and valid of II, one of valid II and
+    test III, one in both trains."""
+    return write_top(
+        tmp_path / "top",
+        {
+            "phase_I_train": [
+                top_row(1, 1),
+                top_row(2, 0),
+                top_row(10, 1, "phase 1/phase 2"),
+                top_row(11, 0, "phase 1/phase 2"),
+            ],
+            "phase_I_valid": [top_row(3, 1), top_row(4, 0)],
+            "phase_II_train": [
+                top_row(20, 1, "phase 2"),
+                top_row(11, 0, "phase 1/phase 2"),
+            ],
+            "phase_II_valid": [
+                top_row(10, 1, "phase 1/phase 2"),
+                top_row(21, 0, "phase 2"),
+                top_row(30, 1, "phase 2/phase 3"),
+            ],
+            "phase_III_test": [top_row(30, 1, "phase 2/phase 3"), top_row(31, 0, "phase 3")],
+        },
+    )
+
+
+def split_of(dataset):
+    return dict(zip(dataset.nct_ids, dataset.splits, strict=True))
+
+
+def test_top_pooled_over_all_phases(top_folder, tmp_path):
+    made = ingest(top_folder, tmp_path / "out")
+    assert split_of(made) == {
+        nct(1): "train",
+        nct(2): "train",
+        nct(11): "train",
+        nct(20): "train",
+        nct(3): "valid",
+        nct(4): "valid",
+        nct(10): "valid",
+        nct(21): "valid",
+        nct(30): "test",
+        nct(31): "test",
+    }
+    files = dict(zip(made.nct_ids, made.files, strict=True))
+    assert files[nct(11)] == ("phase_I_train.csv", "phase_II_train.csv")
+    trial = made.trials[made.nct_ids.index(nct(11))]
+    assert trial.phase == "Phase 1/Phase 2"
+    assert trial.icd_codes == ("J45.9", "J45.0")
+    assert made.labels[made.nct_ids.index(nct(11))] == "failure"
+
+
+def test_the_card_tells_what_happened(top_folder, tmp_path):
+    card = ingest(top_folder, tmp_path / "out", name="little").card
+    assert card.name == "little"
+    assert card.dropped == {
+        "in a valid file as well: left out of train": 1,
+        "in a test file as well: left out of valid": 1,
+    }
+    assert {d.nct_id for d in card.dropped_first} == {nct(10), nct(30)}
+    assert card.notes == {"copies of one trial merged into one row": 1}
+    assert card.split_rule == "the source's own split, one trial in one split only"
+    rows = {file.name: file.rows for file in card.provenance}
+    assert rows["phase_I_train.csv"] == 3
+    assert sum(rows.values()) == card.rows == 10
+    assert all(len(file.sha256) == 64 for file in card.provenance)
+    assert "non-commercial" in card.terms[0]
+    assert "may not be redistributed" in card.terms[0]
+
+
+def test_one_phase_of_top_still_minds_the_others(top_folder, tmp_path):
+    made = ingest(top_folder, tmp_path / "out", phases=["I"])
+    assert split_of(made) == {
+        nct(1): "train",
+        nct(2): "train",
+        nct(11): "train",
+        nct(3): "valid",
+        nct(4): "valid",
+    }
+    made = ingest(top_folder, tmp_path / "two", phases=["II"])
+    assert nct(30) not in made.nct_ids
+    assert split_of(made)[nct(10)] == "valid"
+
+
+def test_a_new_split_of_top_leaves_its_test_files_sealed(top_folder, tmp_path):
+    made = ingest(top_folder, tmp_path / "out", split=RandomSplit((0.5, 0.25, 0.25)))
+    assert not {nct(30), nct(31)} & set(made.nct_ids)
+    assert made.card.dropped["in a test file of its source, which no other split may use"] == 2
+    assert nct(10) in made.nct_ids
+
+
+def test_top_by_date(top_folder, tmp_path):
+    with (top_folder / "titles_and_dates.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["nctid", "title", "first_submitted", "start_date", "completion_date"])
+        for number, start in ((1, "May 2001"), (2, "June 5, 2005"), (3, "2009-01-02")):
+            writer.writerow([nct(number), "A title", "", start, ""])
+        writer.writerow([nct(4), "", "2010-01-01", "", ""])
+    made = ingest(top_folder, tmp_path / "out", split=TimeSplit("2005", "2008"))
+    assert split_of(made) == {
+        nct(1): "train",
+        nct(2): "valid",
+        nct(3): "test",
+        nct(4): "test",
+    }
+    assert set(made.start_dates) == {"2001-05", "2005-06-05", "2009-01-02", None}
+    assert made.card.dropped["has no date to split by"] == 4
+    assert "A title" not in repr(list(made.trials))
+
+
+def test_label_side_columns_are_in_no_trial(top_folder, tmp_path):
+    made = ingest(top_folder, tmp_path / "out")
+    text = repr(list(made.trials))
+    for told in ("terminated", "completed", "slow accrual", "NCT"):
+        assert told not in text
+
+
+def test_completion_from_registry_records(tmp_path):
+    statuses = ["Completed", "Terminated", "Recruiting", "Withdrawn", "Completed"]
+    records = [
+        legacy_xml(n, status=status, start=f"March {2001 + n}") for n, status in enumerate(statuses)
+    ]
+    folder = write_registry(tmp_path / "xml", records)
+    made = ingest(folder, tmp_path / "out", task="completion", split=TimeSplit("2004", "2005"))
+    assert dict(zip(made.nct_ids, made.labels, strict=True)) == {
+        nct(0): "completed",
+        nct(1): "stopped",
+        nct(3): "stopped",
+        nct(4): "completed",
+    }
+    assert made.splits == ("train", "train", "valid", "test")
+    assert made.card.dropped == {"has no label for this task": 1}
+    assert "processed on 2031-02-03" in made.card.terms[0]
+
+
+def test_a_zip_and_its_folder_are_the_same_data_set(tmp_path):
+    records = [legacy_xml(n, start=f"March {2001 + n}") for n in range(10)]
+    folder = write_registry(tmp_path / "xml", records)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for n, text in reversed(list(enumerate(records))):
+            archive.writestr(f"NCT9999xxxx/{nct(n)}.xml", text)
+    one = ingest(folder, tmp_path / "one", task="completion")
+    two = ingest(tmp_path / "all.zip", tmp_path / "two", task="completion")
+    assert one.sha256 == two.sha256
+    assert one.splits.count("train") == 8
+
+
+def test_registry_records_joined_with_labels(tmp_path):
+    folder = write_registry(tmp_path / "xml", [legacy_xml(n) for n in range(4)])
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"nctid,label,x\n{nct(0)},1,\n{nct(1)},0,\n{nct(2)},,\n{nct(9)},1,\n")
+    made = ingest(folder, tmp_path / "out", labels=labels, split=RandomSplit((1.0, 0.0, 0.0)))
+    assert dict(zip(made.nct_ids, made.labels, strict=True)) == {
+        nct(0): "success",
+        nct(1): "failure",
+    }
+    assert made.card.dropped == {"not in the label file": 2}
+    assert made.card.notes == {
+        "labels without a record": 1,
+        "rows of the label file without a label": 1,
+    }
+    assert "labels.csv" in [file.name for file in made.card.provenance]
+
+
+def test_a_task_of_ones_own(tmp_path):
+    folder = write_registry(tmp_path / "xml", [legacy_xml(n) for n in range(3)])
+    labels = tmp_path / "labels.csv"
+    labels.write_text("nctid,days\n" + "".join(f"{nct(n)},{100 * n}\n" for n in range(3)))
+    task = task_from_labels("days", "How long?", ["0"], "ordinal", edges=(100, 200), unit="days")
+    split = RandomSplit((1.0, 0.0, 0.0))
+    made = ingest(
+        folder, tmp_path / "out", task=task, labels=labels, label_column="days", split=split
+    )
+    assert made.labels == ("below 100 days", "100 to 200 days", "200 days or more")
+    assert load_dataset(tmp_path / "out").task == task
+
+
+def test_registry_records_of_chosen_phases(tmp_path):
+    phases = ["Phase 1", "Phase 1/Phase 2", "Phase 2", "Early Phase 1", "N/A"]
+    records = [legacy_xml(n, phase=phase) for n, phase in enumerate(phases)]
+    folder = write_registry(tmp_path / "xml", records)
+    split = RandomSplit((1.0, 0.0, 0.0))
+    made = ingest(folder, tmp_path / "out", task="completion", phases=["I"], split=split)
+    assert set(made.nct_ids) == {nct(0), nct(1), nct(3)}
+    assert made.card.dropped == {"of a phase that was not asked for": 2}
+
+
+def test_the_newest_record_of_a_trial_counts(tmp_path):
+    records = [
+        legacy_xml(1, status="Suspended", processed="May 1, 2030"),
+        legacy_xml(1, status="Completed", processed="May 1, 2031"),
+    ]
+    folder = write_registry(tmp_path / "xml", records)
+    split = RandomSplit((1.0, 0.0, 0.0))
+    made = ingest(folder, tmp_path / "out", task="completion", split=split)
+    assert made.labels == ("completed",)
+    assert made.card.notes == {"older records of a trial replaced by the newest": 1}
+
+
+def test_enriched_trials_keep_what_the_data_set_brings(top_folder, tmp_path):
+    records = [
+        legacy_xml(1, phase="Phase 1", start="July 2008", title="Told by the registry"),
+        legacy_xml(99),
+    ]
+    folder = write_registry(tmp_path / "xml", records)
+    made = ingest(top_folder, tmp_path / "out", enrich=folder)
+    position = made.nct_ids.index(nct(1))
+    trial = made.trials[position]
+    assert trial.brief_title == "Told by the registry"
+    assert trial.icd_codes == ("J45.9", "J45.0")
+    assert trial.smiles == ("CCO",)
+    assert made.start_dates[position] == "2008-07"
+    assert made.first_submitted[position] == "2009-01-05"
+    assert made.labels[position] == "success"
+    assert len(made) == 10
+    assert made.card.notes["rows with the trial of their registry record"] == 1
+    assert len(made.card.terms) == 2
+    plain = ingest(top_folder, tmp_path / "plain")
+    assert plain.trials[position].brief_title is None
+
+
+def test_broken_neighbours_are_counted_and_handed_on(tmp_path):
+    folder = write_registry(
+        tmp_path / "xml", [legacy_xml(1), "<clinical_study><oops>", legacy_xml(2)]
+    )
+    refused = []
+    split = RandomSplit((1.0, 0.0, 0.0))
+    made = ingest(
+        folder, tmp_path / "out", task="completion", split=split, on_refusal=refused.append
+    )
+    assert len(made) == 2
+    assert len(refused) == 1
+    assert made.card.dropped == {"cannot be read: MalformedRecordError": 1}
+
+
+def test_progress_and_limit(tmp_path):
+    folder = write_registry(tmp_path / "xml", [legacy_xml(n) for n in range(20)])
+    seen = []
+    made = ingest(
+        folder,
+        tmp_path / "out",
+        task="completion",
+        limit=5,
+        split=RandomSplit(),
+        on_progress=seen.append,
+    )
+    assert len(made) == 5
+    assert (seen[-1].stage, seen[-1].read, seen[-1].kept) == ("reading", 5, 5)
+
+
+def test_a_label_that_the_task_does_not_know_is_left_out(tmp_path):
+    folder = write_top(tmp_path / "top", {"phase_I_train": [top_row(1, 1), top_row(2, "maybe")]})
+    made = ingest(folder, tmp_path / "out")
+    assert made.card.dropped == {"its label 'maybe' is none of the task's": 1}
+
+
+def test_an_unlabelled_test_row_still_seals_its_trial(tmp_path):
+    folder = write_top(
+        tmp_path / "top",
+        {
+            "phase_I_train": [top_row(1, 1), top_row(2, 0)],
+            "phase_II_test": [top_row(1, "")],
+        },
+    )
+    made = ingest(folder, tmp_path / "out")
+    assert made.nct_ids == (nct(2),)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"sources": "nowhere"}, DatasetError, "nowhere: does not exist. Check the path."),
+        ({"enrich": "nowhere.zip"}, DatasetError, "nowhere.zip: does not exist"),
+        ({"labels": "nowhere.csv"}, DatasetError, "nowhere.csv: does not exist"),
+        ({"phases": ["5"]}, DatasetError, "'5': no phase. Phases are I, II, III, IV."),
+        ({"task": "completion"}, DatasetError, "no labelled trial is left of 13 records. Left out"),
+        (
+            {"task": task_from_labels("own", "Will it?", ["0", "1"], "binary")},
+            DatasetError,
+            "task 'own' has no rule that reads its label off a record. Give a label file",
+        ),
+        ({"out": "."}, DatasetError, "exists and is not a data set"),
+    ],
+)
+def test_what_cannot_be_made(top_folder, tmp_path, monkeypatch, options, error, message):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"sources": top_folder, "out": "out", **options}
+    with pytest.raises(error) as caught:
+        ingest(arguments.pop("sources"), arguments.pop("out"), **arguments)
+    assert message in str(caught.value)
+    assert {p.name for p in tmp_path.iterdir()} == {"top"}
+
+
+def test_records_without_a_split_of_their_own(tmp_path):
+    folder = write_registry(tmp_path / "xml", [legacy_xml(1)])
+    with pytest.raises(SplitError, match="bring no split of their own"):
+        ingest(folder, tmp_path / "out", task="completion", split=OwnSplit())
+
+
+def test_a_folder_of_nothing_but_broken_records_says_why(tmp_path):
+    folder = write_registry(tmp_path / "xml", ["<clinical_study><oops>"])
+    with pytest.raises(DatasetError, match=r"The first refusal: .*0000.xml"):
+        ingest(folder, tmp_path / "out", task="completion")
+
+
+def test_the_real_benchmark(test_data, tmp_path):
+    made = ingest(test_data / "top", tmp_path / "all")
+    assert made.splits.count("train") == 1797
+    assert load_dataset(tmp_path / "all").sha256 == made.sha256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("phase", "train", "valid"), [("I", 1012, 117), ("II", 803, 446), ("III", 373, 344)]
+)
+def test_each_phase_of_the_real_benchmark(test_data, tmp_path, phase, train, valid):
+    """Sizes as counted over the upstream files by hand (see the data's own description)."""
+    made = ingest(test_data / "top", tmp_path / "out", phases=[phase])
+    assert (made.splits.count("train"), made.splits.count("valid")) == (train, valid)
+
+
+def test_real_records_joined_with_real_labels(test_data, tmp_path):
+    made = ingest(
+        test_data / "registry" / "AllPublicXML-sample.zip",
+        tmp_path / "out",
+        labels=test_data / "labels" / "outcome_for_registry_sample.csv",
+    )
+    assert len(made) + made.card.dropped.get("has no date to split by", 0) == 437
+    assert made.card.dropped["not in the label file"] == 6328 - 437

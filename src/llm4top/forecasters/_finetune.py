@@ -121,6 +121,7 @@ class FinetuneResult:
 
     ``model`` is the base model itself (tuning "full") or a PEFT model around it, in evaluation
     mode, with the weights of the best evaluation (of the last step where nothing was evaluated).
+    Weights trained in full are in the base's number type again; adapters stay float32.
     ``history`` holds one dict a log or evaluation: ``step``, ``epoch`` and ``loss``,
     ``learning_rate``, ``tokens_per_second``, or ``eval_log_loss``, ``eval_roc_auc``.
     ``tokens`` and ``seconds`` count this call alone, not what a resumed run did before.
@@ -260,6 +261,9 @@ class _Run:
         if trainer.interrupted:
             raise KeyboardInterrupt
         trainer.load_best()
+        if self.settings.tuning == "full":
+            # As the base was loaded: what is measured and saved is then what will forecast.
+            self.scorer.model.to(self.base.dtype.torch)
         set_activation_checkpointing(self.scorer.model, on=False)
         self.scorer.eval()
         state = trainer.state

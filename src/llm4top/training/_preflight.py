@@ -1,0 +1,330 @@
+"""Would this run work here? Every check that needs no weights, before any weight is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llm4top.data import Dataset, check_disjoint, load_dataset
+from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
+from llm4top.forecasters._answer_head import answer_token_ids
+from llm4top.forecasters._base_model import load_tokenizer
+from llm4top.forecasters._calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
+from llm4top.forecasters._device import Device, choose_device, choose_dtype, free_memory
+from llm4top.forecasters._model_files import resolve_base, safe_config, weight_files
+from llm4top.prompts import SECTION_NAMES, PromptSpec, PromptWriter, trial_sections
+from llm4top.training._config import TrainingConfig
+from llm4top.training._memory import MemoryEstimate, estimate_memory, in_gb, model_shape
+from llm4top.training._run_folder import RunFolder
+
+_SAMPLE = 500
+_RARE = 0.01
+_MOSTLY_CUT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, whether the run may go on, what was found and what to do about it.
+
+    A check that is ``ok`` may still carry a ``hint``: advice, not a fault.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class PreflightReport:
+    """All checks in the order in which they were made, and the memory that was reckoned."""
+
+    checks: list[Check] = field(default_factory=list)
+    memory: MemoryEstimate | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing stands in the way."""
+        return all(check.ok for check in self.checks)
+
+    def raise_for_faults(self) -> None:
+        """Raise ``PreflightError`` with every fault and its remedy; do nothing without one."""
+        faults = [f"{c.name}: {c.detail} {c.hint}".rstrip() for c in self.checks if not c.ok]
+        if faults:
+            raise PreflightError("the run would fail.", faults)
+
+
+@dataclass(slots=True)
+class _Finding:
+    detail: str
+    ok: bool = True
+    hint: str = ""
+
+
+def preflight(
+    config: TrainingConfig, *, dataset: Dataset | None = None, resume: bool = False
+) -> PreflightReport:
+    """Check a run before it begins; takes seconds and loads no weights.
+
+    ``dataset`` spares loading it again. Looks at: the data and its splits, the base model's
+    files, the device, the tokenizer and the task's answers, prompt lengths, memory, disk, and the
+    state of the output folder. A check whose ground is missing is left out: without a base model
+    nothing is said about memory.
+    """
+    return _Preflight(config, resume, dataset).run()
+
+
+class _Preflight:
+    def __init__(self, config: TrainingConfig, resume: bool, dataset: Dataset | None):
+        self.config = config
+        self.resume = resume
+        self.dataset = dataset
+        self.report = PreflightReport()
+        self.folder: Path | None = None
+        self.device: Device | None = None
+        self.tokenizer: Any = None
+
+    def run(self) -> PreflightReport:
+        self._check("data", self._data)
+        self._check("base model", self._base)
+        self._check("device", self._device)
+        if self.dataset is not None:
+            self._check("splits", self._splits)
+            self._check("task", self._task)
+            self._check("calibration", self._calibration)
+        if self.folder is not None:
+            self._check("tokenizer", self._tokenizer)
+        if self.tokenizer is not None and self.dataset is not None:
+            self._check("prompts", self._prompts)
+        if self.folder is not None and self.device is not None:
+            self._check("memory", self._memory)
+        if self.report.memory is not None:
+            self._check("disk", self._disk)
+        self._check("output folder", self._output)
+        return self.report
+
+    def _check(self, name: str, check: Callable[[], _Finding]) -> None:
+        try:
+            found = check()
+        except ConfigError as error:
+            found = _Finding("; ".join(error.faults) + ".", False)
+        except LLM4TOPError as error:
+            where = f"{error.where}: " if error.where else ""
+            found = _Finding(where + error.message, False, error.hint or "")
+        self.report.checks.append(Check(name, found.ok, found.detail, found.hint))
+
+    def _data(self) -> _Finding:
+        if self.dataset is None:
+            self.dataset = load_dataset(self.config.data)
+        data = self.dataset
+        return _Finding(f"{len(data):,} trials, task {data.task.name}, sha256 {data.sha256[:12]}.")
+
+    def _splits(self) -> _Finding:
+        assert self.dataset is not None
+        data, config = self.dataset, self.config
+        check_disjoint(data.nct_ids, data.splits)
+        counts = data.counts()
+        told, faults = [], []
+        for split in (config.train_split, config.valid_split):
+            rows = counts.get(split, {})
+            told.append(
+                f"{split}: " + (", ".join(f"{n:,} {k}" for k, n in rows.items()) or "no trials")
+            )
+            missing = [label for label in data.task.labels if not rows.get(label)]
+            if missing:
+                faults.append(f"{split} has no trial of label {', '.join(missing)}")
+        hint = "Make the data set with other splits (llm4top ingest)." if faults else ""
+        detail = "; ".join(faults or told) + "."
+        return _Finding(detail, not faults, hint)
+
+    def _task(self) -> _Finding:
+        assert self.dataset is not None
+        task = self.dataset.task
+        if self.config.task not in (None, task.name):
+            return _Finding(
+                f"the settings ask for {self.config.task}, the data set answers {task.name}.",
+                False,
+                "Leave the task out, or make a data set for it.",
+            )
+        self.config.finetune_settings(task.labels)
+        return _Finding(f"{task.question}")
+
+    def _calibration(self) -> _Finding:
+        assert self.dataset is not None
+        if self.config.calibration == "none":
+            return _Finding("none: forecasts will carry no interval.")
+        counts = self.dataset.counts().get(self.config.valid_split, {})
+        least, rows = min(counts.values(), default=0), sum(counts.values())
+        # The card's figures are cross-fitted: one fold of five less must still be enough.
+        if rows * 4 < MIN_ROWS * 5 or least - math.ceil(least / 5) < MIN_ROWS_OF_A_LABEL:
+            return _Finding(
+                f"{rows} validation trials, {least} of the rarest label: "
+                f"{MIN_ROWS * 5 // 4} and {MIN_ROWS_OF_A_LABEL + 2} are the least.",
+                False,
+                "Set more validation data aside, or use calibration: none.",
+            )
+        return _Finding(f"{self.config.calibration} on {rows:,} validation trials.")
+
+    def _base(self) -> _Finding:
+        folder = resolve_base(self.config.base)
+        config = safe_config(folder)
+        files = weight_files(folder)
+        self.folder = folder
+        size = sum(file.stat().st_size for file in files)
+        return _Finding(f"{config.get('model_type')} in {folder}, {in_gb(size)} of weights.")
+
+    def _device(self) -> _Finding:
+        device = choose_device(self.config.device)
+        dtype = choose_dtype(device, self.config.dtype)
+        if self.config.quantize and importlib.util.find_spec("bitsandbytes") is None:
+            return _Finding(
+                "loading a model in 4 bits needs bitsandbytes.",
+                False,
+                "Install it with: pip install 'llm4top[four-bit]'",
+            )
+        self.device = device
+        return _Finding(f"{device.reason} {dtype.reason}")
+
+    def _tokenizer(self) -> _Finding:
+        assert self.folder is not None
+        tokenizer = load_tokenizer(self.folder)
+        if self.dataset is not None:
+            answer_token_ids(tokenizer, self.dataset.task)
+        self.tokenizer = tokenizer
+        return _Finding(f"{len(tokenizer):,} tokens; every answer is one of them.")
+
+    def _prompts(self) -> _Finding:
+        assert self.dataset is not None
+        assert self.folder is not None
+        limit = safe_config(self.folder).get("max_position_embeddings")
+        if isinstance(limit, int) and self.config.max_tokens > limit:
+            return _Finding(
+                f"prompts may take {self.config.max_tokens} tokens, but the model takes {limit}.",
+                False,
+                f"Set max_tokens to {limit} or less.",
+            )
+        rows = self.dataset.select(self.config.train_split)
+        picked = sample_rows(len(rows), _SAMPLE, self.config.seed)
+        trials = rows.take(picked).trials
+        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, trials))
+        writer = PromptWriter(self.tokenizer, self.dataset.task, spec)
+        prompts = [writer.write(trial) for trial in trials]
+        if not prompts:
+            return _Finding("no training trial to write a prompt about.", False)
+        lengths = sorted(len(prompt.token_ids) for prompt in prompts)
+        cut = sum(prompt.tokens_cut > 0 for prompt in prompts) / len(prompts)
+        told = f"median {lengths[len(lengths) // 2]:,} tokens, longest {lengths[-1]:,}"
+        hint = "Raising max_tokens would let the model read more." if cut > _MOSTLY_CUT else ""
+        of = f"{len(prompts):,} training trials"
+        return _Finding(f"{told}; {cut:.0%} of {of} shortened to {spec.max_tokens:,}.", hint=hint)
+
+    def _memory(self) -> _Finding:
+        assert self.folder is not None
+        assert self.device is not None
+        config, device = self.config, self.device
+        dtype = choose_dtype(device, config.dtype)
+        cuda = device.kind == "cuda"
+        low = config.precision == "bf16" or dtype.name != "float32"
+        estimate = estimate_memory(
+            model_shape(self.folder),
+            tuning=config.tuning,
+            lora_rank=config.lora_rank,
+            lora_dropout=config.lora_dropout,
+            batch_size=config.batch_size,
+            max_tokens=config.max_tokens,
+            gradient_checkpointing=config.gradient_checkpointing,
+            weight_bytes=4 if dtype.name == "float32" else 2,
+            compute_bytes=2 if low else 4,
+            quantize=config.quantize is not None,
+            cuda=cuda,
+        )
+        self.report.memory = estimate
+        free = free_memory(device)
+        parts = (
+            f"weights {in_gb(estimate.weights)}, trained {in_gb(estimate.trained)}, "
+            f"activations {in_gb(estimate.activations)}, head room {in_gb(estimate.head_room)}"
+        )
+        told = (
+            f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on {device.torch}."
+        )
+        ok = estimate.total <= free
+        return _Finding(told, ok, "" if ok else _cheaper(config, cuda=cuda))
+
+    def _disk(self) -> _Finding:
+        assert self.report.memory is not None
+        place = self.config.out.absolute()
+        while not place.exists():
+            place = place.parent
+        free, need = shutil.disk_usage(place).free, self.report.memory.disk
+        told = f"needs about {in_gb(need)}; {in_gb(free)} free."
+        return _Finding(
+            told, need <= free, "" if need <= free else "Choose a folder with more room."
+        )
+
+    def _output(self) -> _Finding:
+        out, run = self.config.out, RunFolder(self.config.out)
+        parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            return _Finding(f"{parent} cannot be written to.", False, "Choose another folder.")
+        if self.resume:
+            if run.identity_file.is_file():
+                return _Finding(f"resumes the run in {out}.")
+            return _Finding(f"{out} holds no run to resume.", False, "Start it without resuming.")
+        if run.identity_file.is_file() or run.bundle.exists():
+            state = run.state().get("state", "unknown")
+            return _Finding(
+                f"{out} holds a run already ({state}).",
+                False,
+                "Resume it, or choose another folder.",
+            )
+        if out.is_dir() and any(p.name not in _OURS for p in out.iterdir()):
+            return _Finding(f"{out} is not empty.", False, "Choose another folder.")
+        return _Finding(f"{out} is free.")
+
+
+_OURS = {".lock", "state.json", "events.jsonl"}
+
+
+def _cheaper(config: TrainingConfig, *, cuda: bool) -> str:
+    """What would make the run smaller, the least costly thing first."""
+    advice = []
+    if not config.gradient_checkpointing:
+        advice.append("turn gradient_checkpointing on")
+    if config.batch_size > 1:
+        advice.append("halve batch_size and double accumulation (the result stays the same)")
+    if config.tuning == "full":
+        advice.append("use tuning: lora")
+    elif config.quantize is None and cuda:
+        advice.append("use quantize: 4bit")
+    advice.append("lower max_tokens")
+    return f"To need less: {'; '.join(advice)}."
+
+
+def chosen_sections(config: TrainingConfig, trials: Sequence[Any]) -> tuple[str, ...] | None:
+    """The sections that prompts show; "auto" keeps those at least one per cent of trials have."""
+    if config.sections == "all":
+        return None
+    if config.sections != "auto":
+        return tuple(name for name in SECTION_NAMES if name in config.sections)
+    counts = Counter(name for trial in trials for name in _section_names(trial))
+    least = max(1, _RARE * len(trials))
+    return tuple(name for name in SECTION_NAMES if counts[name] >= least)
+
+
+def _section_names(trial: Any) -> Iterator[str]:
+    return (section.name for section in trial_sections(trial))
+
+
+def sample_rows(count: int, most: int, seed: int) -> list[int]:
+    """At most ``most`` of ``count`` row numbers, in order."""
+    if count <= most:
+        return list(range(count))
+    return sorted(random.Random(seed).sample(range(count), most))

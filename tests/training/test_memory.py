@@ -1,0 +1,101 @@
+"""The memory estimate against what torch really keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from llm4top.forecasters._base_model import load_base
+from llm4top.forecasters._finetune_model import AnswerScorer, add_lora
+from llm4top.testing import make_tiny_model
+from llm4top.training._memory import ModelShape, estimate_memory, in_gb, model_shape
+
+QWEN3_8B = ModelShape(
+    parameters=8_190_735_360,
+    linear_parameters=6_945_767_424,
+    linear_widths=36 * (8192 + 2 * 5120 + 8192 + 3 * 16384),
+    layers=36,
+    hidden=4096,
+    query=4096,
+    key_value=1024,
+    intermediate=12288,
+)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("wide") / "m", hidden=128, layers=3)
+
+
+def test_the_shape_is_measured_without_weights(wide: Path) -> None:
+    shape = model_shape(wide)
+    model = load_base(wide, device="cpu").model
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
+    adapted = add_lora(model, rank=4, alpha=8, dropout=0.0)
+    trained = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+    assert 4 * shape.linear_widths == trained
+    assert (shape.layers, shape.hidden, shape.query, shape.key_value) == (3, 128, 128, 64)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.05])
+def test_activations_are_reckoned_within_a_third(wide: Path, dropout: float) -> None:
+    batch, tokens = 4, 256
+    model = add_lora(load_base(wide, device="cpu").model, rank=4, alpha=8, dropout=dropout)
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    sizes: dict[int, int] = {}
+    kept = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        kept.append(tensor)  # alive, so that no address is used twice
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        scorer = AnswerScorer(model.train(), (260, 261))
+        scorer(torch.randint(0, 300, (batch, tokens)), torch.full((batch,), tokens))
+    estimate = estimate_memory(
+        model_shape(wide),
+        tuning="lora",
+        lora_rank=4,
+        lora_dropout=dropout,
+        batch_size=batch,
+        max_tokens=tokens,
+        gradient_checkpointing=False,
+        weight_bytes=4,
+        compute_bytes=4,
+        quantize=False,
+        cuda=False,
+    )
+    assert 0.75 < estimate.activations / sum(sizes.values()) < 1.33
+
+
+def of_8b(**chosen: object) -> float:
+    values: dict[str, object] = {
+        "tuning": "lora",
+        "lora_rank": 16,
+        "lora_dropout": 0.05,
+        "batch_size": 4,
+        "max_tokens": 2048,
+        "gradient_checkpointing": True,
+        "weight_bytes": 2,
+        "compute_bytes": 2,
+        "quantize": False,
+        "cuda": True,
+    }
+    return estimate_memory(QWEN3_8B, **{**values, **chosen}).total / 1e9  # type: ignore[arg-type]
+
+
+def test_the_standard_preset_fits_the_gpus_it_promises() -> None:
+    assert of_8b(quantize=True) < 24
+    assert 24 < of_8b() < 40
+    assert of_8b(tuning="full") > 100
+    assert of_8b(gradient_checkpointing=False) > of_8b()
+
+
+def test_sizes_are_told_for_people() -> None:
+    assert in_gb(17_300_000_000) == "17.3 GB"
+    assert in_gb(5_250_000) == "5.2 MB"

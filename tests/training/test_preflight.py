@@ -1,0 +1,198 @@
+"""Every reason why a run would fail, named before any weight is loaded."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm4top.data import Dataset
+from llm4top.errors import PreflightError
+from llm4top.testing import make_tiny_model
+from llm4top.training import _preflight
+from llm4top.training._config import TrainingConfig
+from llm4top.training._preflight import Check, PreflightReport, chosen_sections, preflight
+from llm4top.training._run_folder import RunFolder
+
+Settings = Callable[..., TrainingConfig]
+Data = Callable[..., Dataset]
+
+
+def named(report: PreflightReport, name: str) -> Check:
+    return next(check for check in report.checks if check.name == name)
+
+
+def test_a_run_that_can_work_passes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    def loaded(*_: Any, **__: Any) -> None:
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "from_pretrained", loaded)
+    report = preflight(settings())
+    report.raise_for_faults()
+    assert [check.name for check in report.checks] == [
+        "data",
+        "base model",
+        "device",
+        "splits",
+        "task",
+        "calibration",
+        "tokenizer",
+        "prompts",
+        "memory",
+        "disk",
+        "output folder",
+    ]
+    assert "94 trials, task outcome" in named(report, "data").detail
+    assert "train: " in named(report, "splits").detail
+    assert "training trials shortened to 192" in named(report, "prompts").detail
+    assert report.memory is not None
+    assert not settings().out.exists()
+
+
+def test_all_reasons_are_told_at_once(settings: Settings, tmp_path: Path) -> None:
+    report = preflight(settings(data=tmp_path / "none", base=str(tmp_path / "no-model")))
+    with pytest.raises(PreflightError) as caught:
+        report.raise_for_faults()
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["data", "base model"]
+
+
+def test_a_model_that_is_not_here_says_how_to_get_it(settings: Settings) -> None:
+    check = named(preflight(settings(base="Qwen/Nowhere")), "base model")
+    assert not check.ok
+    assert check.hint == "Download it once with: llm4top download Qwen/Nowhere"
+
+
+def test_a_split_without_a_label_is_named(settings: Settings, make_data: Data) -> None:
+    data = make_data()
+    one_sided = data.take(
+        [i for i in range(len(data)) if data.splits[i] != "valid" or data.labels[i] == "success"]
+    )
+    check = named(preflight(settings(), dataset=one_sided), "splits")
+    assert (check.ok, check.detail) == (False, "valid has no trial of label failure.")
+
+
+def test_trials_in_two_splits_are_named(settings: Settings, make_data: Data) -> None:
+    data = make_data()
+    twice = replace(data, nct_ids=(data.nct_ids[0],) * len(data))
+    check = named(preflight(settings(), dataset=twice), "splits")
+    assert not check.ok
+    assert data.nct_ids[0] in check.detail
+
+
+def test_another_task_than_the_data_answers_is_named(settings: Settings) -> None:
+    check = named(preflight(settings(task="completion")), "task")
+    assert check.detail == "the settings ask for completion, the data set answers outcome."
+
+
+def test_class_weights_of_other_labels_are_named(settings: Settings) -> None:
+    check = named(preflight(settings(class_weights={"good": 1.0, "bad": 2.0})), "task")
+    assert not check.ok
+    assert "class_weights: names bad, good; the labels are failure, success" in check.detail
+
+
+def test_too_few_trials_to_calibrate_on_are_counted(settings: Settings, make_data: Data) -> None:
+    data = make_data(valid=12)
+    check = named(preflight(settings(), dataset=data), "calibration")
+    assert not check.ok
+    assert "12 validation trials" in check.detail
+    assert "calibration: none" in check.hint
+    assert named(preflight(settings(calibration="none"), dataset=data), "calibration").ok
+
+
+def test_a_tokenizer_without_the_answers_is_named(settings: Settings, tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "mute", words=(), vocab=320)
+    check = named(preflight(settings(base=str(folder))), "tokenizer")
+    assert not check.ok
+    assert "the answer" in check.detail
+
+
+def test_a_budget_beyond_the_model_is_named(settings: Settings) -> None:
+    check = named(preflight(settings(max_tokens=100_000)), "prompts")
+    assert check.detail == "prompts may take 100000 tokens, but the model takes 4096."
+
+
+def test_a_budget_that_cuts_most_texts_gets_advice(settings: Settings) -> None:
+    check = named(preflight(settings(max_tokens=160)), "prompts")
+    assert check.ok
+    assert check.hint == "Raising max_tokens would let the model read more."
+
+
+def test_a_budget_below_the_question_is_named(settings: Settings) -> None:
+    check = named(preflight(settings(max_tokens=64)), "prompts")
+    assert not check.ok
+    assert "the question alone takes" in check.detail
+
+
+def test_too_little_memory_is_named_with_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_preflight, "free_memory", lambda device: 1000)
+    check = named(preflight(settings()), "memory")
+    assert not check.ok
+    assert "0.0 MB free on cpu" in check.detail
+    assert check.hint.startswith("To need less: turn gradient_checkpointing on; halve batch_size")
+
+
+def test_too_little_disk_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage("/")._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: full)
+    check = named(preflight(settings()), "disk")
+    assert (check.ok, check.hint) == (False, "Choose a folder with more room.")
+
+
+def test_a_device_that_is_not_here_is_named(settings: Settings) -> None:
+    report = preflight(settings(device="cuda:7"))
+    check = named(report, "device")
+    assert not check.ok
+    assert "this machine has no device 'cuda:7'" in check.detail
+    assert "memory" not in [check.name for check in report.checks]
+
+
+def test_a_missing_extra_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_preflight.importlib.util, "find_spec", lambda name: None)
+    check = named(preflight(settings(quantize="4bit")), "device")
+    assert check.hint == "Install it with: pip install 'llm4top[four-bit]'"
+
+
+def test_the_state_of_the_output_folder(settings: Settings, tmp_path: Path) -> None:
+    config = settings()
+    run = RunFolder(config.out)
+    assert named(preflight(config), "output folder").ok
+    resumed = named(preflight(config, resume=True), "output folder")
+    assert resumed.detail == f"{config.out} holds no run to resume."
+    run.path.mkdir()
+    run.set_state("interrupted")
+    run.settle_identity({}, resume=False)
+    check = named(preflight(config), "output folder")
+    assert check.detail == f"{config.out} holds a run already (interrupted)."
+    assert named(preflight(config, resume=True), "output folder").ok
+    other = tmp_path / "full"
+    other.mkdir()
+    (other / "thesis.doc").write_text("years of work")
+    assert named(preflight(settings(out=other)), "output folder").detail == f"{other} is not empty."
+    file = tmp_path / "file"
+    file.write_text("")
+    check = named(preflight(settings(out=file / "run")), "output folder")
+    assert (check.ok, check.detail) == (False, f"{file} cannot be written to.")
+
+
+def test_sections_that_hardly_any_trial_has_are_left_out(
+    settings: Settings, make_data: Data
+) -> None:
+    trials = make_data(train=300).select("train").trials
+    names = chosen_sections(settings(), trials)
+    assert names is not None
+    assert {"phase", "conditions", "criteria"} <= set(names)
+    assert "keywords" not in names  # one trial in 300
+    assert "smiles" not in names
+    assert chosen_sections(settings(sections="all"), trials) is None
+    assert chosen_sections(settings(sections=["criteria", "phase"]), trials) == (
+        "phase",
+        "criteria",
+    )

@@ -1,0 +1,165 @@
+"""What every calibration takes and gives, and the data that none of them accepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
+
+from llm4top.errors import CalibrationError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+INTERVAL_LEVEL = 0.95
+MIN_ROWS = 20
+MIN_ROWS_OF_A_LABEL = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """Calibrated probabilities of ``n`` trials over ``K`` labels.
+
+    ``probabilities`` is ``[n, K]``, each row sums to one. ``lower`` and ``upper`` are ``[n]`` and
+    bound one column: the second of a binary task (the event), else that of ``predicted``. They
+    are NaN where the calibration gives no interval.
+    """
+
+    probabilities: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+    @property
+    def predicted(self) -> IntArray:
+        """Index of each trial's most probable label: ``[n]``."""
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def reported(self) -> IntArray:
+        """Index of the label that ``lower`` and ``upper`` are about: ``[n]``."""
+        return reported_labels(self.probabilities)
+
+
+class Calibrator(Protocol):
+    """A map from answer logits to calibrated probabilities.
+
+    ``method`` is its name in a bundle; ``has_interval`` says whether it bounds its probabilities.
+    """
+
+    method: str
+    has_interval: bool
+
+    def fit(self, logits: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from answer logits ``[n, K]`` and label indices ``[n]``; returns itself.
+
+        Fit on validation data only: data that neither trained the model nor will test it.
+        Raises ``CalibrationError`` where the data cannot support a calibration.
+        """
+        ...
+
+    def predict(self, logits: ArrayLike) -> Calibrated:
+        """Calibrated probabilities of answer logits ``[n, K]``.
+
+        Raises ``CalibrationError`` before ``fit``, for another number of labels than it was
+        fitted with, and for logits that are not finite.
+        """
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able state; ``from_dict`` gives back a calibrator with equal predictions."""
+        ...
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """Inverse of ``to_dict``; ``CalibrationError`` for a state that contradicts itself."""
+        ...
+
+
+def reported_labels(probabilities: FloatArray) -> IntArray:
+    """The label an interval is about: the second of two, else the most probable; ``[n]``."""
+    if probabilities.shape[1] == 2:
+        return np.ones(len(probabilities), dtype=np.int64)
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+
+
+def checked_logits(logits: ArrayLike, n_labels: int | None = None) -> FloatArray:
+    """Logits as float64 ``[n, K]``; ``CalibrationError`` where they are not that, or not finite."""
+    array = np.asarray(logits, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise CalibrationError(
+            f"answer logits have the shape {list(array.shape)}, not [trials, labels].",
+            hint="Give one row a trial and one column a label, two columns or more.",
+        )
+    if n_labels is not None and array.shape[1] != n_labels:
+        raise CalibrationError(
+            f"the answer logits are about {array.shape[1]} labels, the calibration about "
+            f"{n_labels}.",
+            hint="Use the calibration of the same task.",
+        )
+    if not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise CalibrationError(
+            f"the answer logits of row {row} are not finite numbers.",
+            hint="The model's weights are broken or its number type overflows: try float32.",
+        )
+    return array
+
+
+def checked_data(logits: ArrayLike, y: ArrayLike) -> tuple[FloatArray, IntArray]:
+    """Logits ``[n, K]`` and label indices ``[n]`` that can support a calibration.
+
+    Raises ``CalibrationError`` for different lengths, numbers that are not finite, labels that
+    are no index of a column, fewer than 20 rows, an absent label, or fewer than 5 rows of one.
+    """
+    array = checked_logits(logits)
+    labels = np.asarray(y)
+    n, n_labels = array.shape
+    if labels.shape != (n,):
+        raise CalibrationError(
+            f"{n} rows of answer logits and {labels.size} labels differ in length.",
+            hint="Give one label for each row.",
+        )
+    if not np.isin(labels, np.arange(n_labels)).all():
+        raise CalibrationError(
+            f"labels must be whole numbers from 0 to {n_labels - 1}, one for each column.",
+            hint="Translate label names with Task.label_index first.",
+        )
+    more_data = "Set aside more validation data, or forecast without calibration."
+    if n < MIN_ROWS:
+        raise CalibrationError(
+            f"{n} rows are too few to calibrate on: {MIN_ROWS} are the least.", hint=more_data
+        )
+    counts = np.bincount(labels.astype(np.int64), minlength=n_labels)
+    for label, count in enumerate(counts):
+        if count == 0:
+            raise CalibrationError(
+                f"label {label} is absent from the calibration data.", hint=more_data
+            )
+        if count < MIN_ROWS_OF_A_LABEL:
+            raise CalibrationError(
+                f"label {label} has {count} rows in the calibration data: "
+                f"{MIN_ROWS_OF_A_LABEL} are the least.",
+                hint=more_data,
+            )
+    return array, labels.astype(np.int64)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Probabilities of logits ``[n, K]``."""
+    return np.asarray(np.exp(log_softmax(logits, axis=1)), dtype=np.float64)
+
+
+def bad_state(method: str, reason: str) -> CalibrationError:
+    """The error for a stored calibration that cannot be used."""
+    return CalibrationError(
+        f"the stored {method} calibration cannot be used: {reason}.",
+        hint="Get the bundle again from where it came, or calibrate anew.",
+    )
+
+
+def not_fitted(method: str) -> CalibrationError:
+    """The error for a prediction before the fit."""
+    return CalibrationError(f"the {method} calibration has not been fitted.", hint="Call fit.")

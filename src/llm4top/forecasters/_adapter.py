@@ -7,6 +7,7 @@ exactly those which that configuration gives on this base model.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,10 @@ def load_adapter(base: BaseModel, folder: str | Path) -> Any:
         )
     config = _lora_config(folder / ADAPTER_CONFIG)
     try:
-        model = get_peft_model(base.model, config)
+        with warnings.catch_warnings():
+            # PEFT still asks for a property under the name that transformers 5.10 retired.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+            model = get_peft_model(base.model, config)
     except (ValueError, TypeError) as error:
         raise ModelError(
             f"the adapter does not fit this base model: {str(error).splitlines()[0]}",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         choose_dtype,
         free_memory,
     )
-    from llm4top.forecasters._forecast import Forecast, LoadedForecaster, forecast_records
+    from llm4top.forecasters._forecast import Forecast, ForecastSource, forecast_records
     from llm4top.forecasters._language import LanguageForecaster
     from llm4top.forecasters._model_files import BaseIdentity, resolve_base
     from llm4top.forecasters._scoring import score_prompts
@@ -33,8 +33,8 @@ _HOMES = {
     "BaseRateForecaster": "_baselines",
     "Device": "_device",
     "Forecast": "_forecast",
+    "ForecastSource": "_forecast",
     "LanguageForecaster": "_language",
-    "LoadedForecaster": "_forecast",
     "NumberType": "_device",
     "OnProgress": "_batching",
     "Progress": "_batching",
@@ -59,8 +59,8 @@ __all__ = [
     "BaseRateForecaster",
     "Device",
     "Forecast",
+    "ForecastSource",
     "LanguageForecaster",
-    "LoadedForecaster",
     "NumberType",
     "OnProgress",
     "Progress",

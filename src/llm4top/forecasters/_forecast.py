@@ -79,8 +79,8 @@ class Calibration(Protocol):
         ...
 
 
-class LoadedForecaster(Protocol):
-    """A bundle that is ready to forecast.
+class ForecastSource(Protocol):
+    """What forecasts are made with: a loaded bundle, or anything of its shape.
 
     ``base_rates`` maps each phase the model has learnt from, and "all", to the share of a binary
     task's event; ``identity`` names the bundle for good.
@@ -101,7 +101,7 @@ class LoadedForecaster(Protocol):
 
 
 def forecast_records(
-    loaded: LoadedForecaster,
+    loaded: ForecastSource,
     records: Iterable[Record],
     *,
     chunk: int = 256,
@@ -148,7 +148,7 @@ def _shifted(progress: OnProgress | None, prompts: int, tokens: int) -> OnProgre
 
 
 def _forecast(
-    loaded: LoadedForecaster, record: Record, prompt: Prompt, calibrated: Calibrated, row: int
+    loaded: ForecastSource, record: Record, prompt: Prompt, calibrated: Calibrated, row: int
 ) -> Forecast:
     task, trial = loaded.task, record.trial
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
@@ -184,7 +184,7 @@ def _bound(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _base_rate(loaded: LoadedForecaster, phase: str | None) -> float | None:
+def _base_rate(loaded: ForecastSource, phase: str | None) -> float | None:
     if loaded.task.kind != "binary":
         return None
     rates = loaded.base_rates

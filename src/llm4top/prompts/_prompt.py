@@ -38,13 +38,15 @@ class PromptSpec:
     """What a prompt may hold: its token budget and the sections it shows (None: all).
 
     A fine-tuned model is asked about the sections it has learnt from, so its bundle keeps its
-    spec. Raises ``PromptError`` for a section nobody writes.
+    spec. Raises ``PromptError`` for a section nobody writes or a budget below one.
     """
 
     max_tokens: int = 2048
     sections: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise PromptError(f"a token budget is 1 or more, not {self.max_tokens}.")
         unknown = sorted(set(self.sections or ()) - set(SECTION_NAMES))
         if unknown:
             raise PromptError(
@@ -163,8 +165,7 @@ class PromptWriter:
         offsets = self._offsets(sections)
         counts = [len(tokens) for tokens in offsets]
         while True:
-            caps = fair_share(counts, room)
-            cuts = [_cut(s, o, cap) for s, o, cap in zip(sections, offsets, caps, strict=True)]
+            cuts = _fit(sections, offsets, room)
             shown = [section for section, _ in cuts]
             ids = self._encode(_wrap(chat_message([s for s in shown if s.text], self.task)))
             excess = len(ids) - self.spec.max_tokens
@@ -205,6 +206,24 @@ class PromptWriter:
         return offsets
 
 
+def _fit(
+    sections: Sequence[Section], offsets: Sequence[Sequence[tuple[int, int]]], room: int
+) -> list[tuple[Section, int]]:
+    """The sections shortened to ``room`` tokens together, each with its tokens kept.
+
+    Where a share is too small for a single word, the last such section leaves its share to the
+    others.
+    """
+    needs = [len(tokens) for tokens in offsets]
+    while True:
+        caps = fair_share(needs, room)
+        cuts = [_cut(s, o, cap) for s, o, cap in zip(sections, offsets, caps, strict=True)]
+        empty = [i for i, (section, _) in enumerate(cuts) if needs[i] and not section.text]
+        if not empty:
+            return cuts
+        needs[empty[-1]] = 0
+
+
 def _cut(section: Section, offsets: Sequence[tuple[int, int]], cap: int) -> tuple[Section, int]:
     """The section's first ``cap`` tokens at most, and how many of its tokens are kept.
 
@@ -215,7 +234,7 @@ def _cut(section: Section, offsets: Sequence[tuple[int, int]], cap: int) -> tupl
     lead = len(section.block) - len(section.text)
     end = offsets[cap - 1][1] - lead if cap else 0
     words = section.text[: max(end - len(CUT_MARK), 0)].rsplit(None, 1)
-    if len(words) < 2:
+    if len(words) < 2 or words[0] == "-":
         return Section(section.name, section.heading, "", section.fields), 0
     text = words[0].removesuffix("\n-")
     kept = sum(stop <= lead + len(text) for _, stop in offsets)

@@ -12,6 +12,29 @@ if TYPE_CHECKING:
     from llm4top.forecasters._base_model import BaseModel, load_base
     from llm4top.forecasters._baselines import BaseRateForecaster, TfidfForecaster
     from llm4top.forecasters._batching import OnProgress, Progress
+    from llm4top.forecasters._bundle import (
+        AS_TRAINED,
+        LoadedForecaster,
+        confirm_reload,
+        load_bundle,
+    )
+    from llm4top.forecasters._bundle_paths import (
+        EMBEDDED_NAME,
+        bundle_name,
+        bundles_folder,
+        embedded_folder,
+        is_bundle,
+        resolve_bundle,
+    )
+    from llm4top.forecasters._bundle_write import round_weights, save_bundle
+    from llm4top.forecasters._calibrated import Calibrated, Calibrator
+    from llm4top.forecasters._calibration import (
+        CALIBRATORS,
+        NoCalibration,
+        cross_calibrate,
+        make_calibrator,
+    )
+    from llm4top.forecasters._card import render_card
     from llm4top.forecasters._device import (
         Device,
         NumberType,
@@ -22,59 +45,150 @@ if TYPE_CHECKING:
     )
     from llm4top.forecasters._forecast import Forecast, ForecastSource, forecast_records
     from llm4top.forecasters._language import LanguageForecaster
+    from llm4top.forecasters._loading import load_forecaster
+    from llm4top.forecasters._manifest import (
+        BaseRate,
+        BundleFacts,
+        DataEntry,
+        Evaluation,
+        Manifest,
+        TuningEntry,
+        measure_base_rates,
+        plain_settings,
+    )
     from llm4top.forecasters._model_files import BaseIdentity, resolve_base
+    from llm4top.forecasters._platt import PlattCalibrator
     from llm4top.forecasters._scoring import score_prompts
+    from llm4top.forecasters._store import StoredBundle, export_bundle, import_bundle, list_bundles
+    from llm4top.forecasters._venn_abers import VennAbersCalibrator
+    from llm4top.forecasters._verify import FileCheck, VerifyReport, read_manifest, verify_bundle
     from llm4top.forecasters._warnings import WARNING_RULES, WarningRule
 
 _HOMES = {
+    "AS_TRAINED": "_bundle",
+    "CALIBRATORS": "_calibration",
+    "EMBEDDED_NAME": "_bundle_paths",
     "WARNING_RULES": "_warnings",
     "BaseIdentity": "_model_files",
     "BaseModel": "_base_model",
+    "BaseRate": "_manifest",
     "BaseRateForecaster": "_baselines",
+    "BundleFacts": "_manifest",
+    "Calibrated": "_calibrated",
+    "Calibrator": "_calibrated",
+    "DataEntry": "_manifest",
     "Device": "_device",
+    "Evaluation": "_manifest",
+    "FileCheck": "_verify",
     "Forecast": "_forecast",
     "ForecastSource": "_forecast",
     "LanguageForecaster": "_language",
+    "LoadedForecaster": "_bundle",
+    "Manifest": "_manifest",
+    "NoCalibration": "_calibration",
     "NumberType": "_device",
     "OnProgress": "_batching",
+    "PlattCalibrator": "_platt",
     "Progress": "_batching",
+    "StoredBundle": "_store",
     "TfidfForecaster": "_baselines",
+    "TuningEntry": "_manifest",
+    "VennAbersCalibrator": "_venn_abers",
+    "VerifyReport": "_verify",
     "WarningRule": "_warnings",
     "available_devices": "_device",
+    "bundle_name": "_bundle_paths",
+    "bundles_folder": "_bundle_paths",
     "choose_device": "_device",
     "choose_dtype": "_device",
+    "confirm_reload": "_bundle",
+    "cross_calibrate": "_calibration",
+    "embedded_folder": "_bundle_paths",
+    "export_bundle": "_store",
     "forecast_records": "_forecast",
     "free_memory": "_device",
+    "import_bundle": "_store",
+    "is_bundle": "_bundle_paths",
+    "list_bundles": "_store",
     "load_adapter": "_adapter",
     "load_base": "_base_model",
+    "load_bundle": "_bundle",
+    "load_forecaster": "_loading",
+    "make_calibrator": "_calibration",
+    "measure_base_rates": "_manifest",
+    "plain_settings": "_manifest",
+    "read_manifest": "_verify",
+    "render_card": "_card",
     "resolve_base": "_model_files",
+    "resolve_bundle": "_bundle_paths",
+    "round_weights": "_bundle_write",
+    "save_bundle": "_bundle_write",
     "score_prompts": "_scoring",
+    "verify_bundle": "_verify",
 }
 """The file that each name comes from."""
 
 __all__ = [
+    "AS_TRAINED",
+    "CALIBRATORS",
+    "EMBEDDED_NAME",
     "WARNING_RULES",
     "BaseIdentity",
     "BaseModel",
+    "BaseRate",
     "BaseRateForecaster",
+    "BundleFacts",
+    "Calibrated",
+    "Calibrator",
+    "DataEntry",
     "Device",
+    "Evaluation",
+    "FileCheck",
     "Forecast",
     "ForecastSource",
     "LanguageForecaster",
+    "LoadedForecaster",
+    "Manifest",
+    "NoCalibration",
     "NumberType",
     "OnProgress",
+    "PlattCalibrator",
     "Progress",
+    "StoredBundle",
     "TfidfForecaster",
+    "TuningEntry",
+    "VennAbersCalibrator",
+    "VerifyReport",
     "WarningRule",
     "available_devices",
+    "bundle_name",
+    "bundles_folder",
     "choose_device",
     "choose_dtype",
+    "confirm_reload",
+    "cross_calibrate",
+    "embedded_folder",
+    "export_bundle",
     "forecast_records",
     "free_memory",
+    "import_bundle",
+    "is_bundle",
+    "list_bundles",
     "load_adapter",
     "load_base",
+    "load_bundle",
+    "load_forecaster",
+    "make_calibrator",
+    "measure_base_rates",
+    "plain_settings",
+    "read_manifest",
+    "render_card",
     "resolve_base",
+    "resolve_bundle",
+    "round_weights",
+    "save_bundle",
     "score_prompts",
+    "verify_bundle",
 ]
 
 

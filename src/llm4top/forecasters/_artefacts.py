@@ -1,0 +1,160 @@
+"""Files of a bundle, looked at as bytes before any parser may have them.
+
+A pickle, a zip of one (what ``torch.save`` writes) or an array of objects runs code when it is
+loaded. None of a bundle's parsers loads such a file whatever it is called; it is refused all the
+same, by name and by content, so that no other tool is handed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+MAX_HEADER_BYTES = 32 * 1024 * 1024
+MAX_ENTRIES = 64
+
+_RUNS_CODE = {
+    ".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".npy", ".npz", ".pickle", ".pkl",
+    ".pt", ".pth", ".py", ".pyc", ".so", ".dll", ".sh",
+}  # fmt: skip
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive, as torch.save writes it",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x7fELF": "a program",
+}
+_DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
+_TOKENIZER_FIELDS = {
+    "tokenizer_class", "model_max_length", "clean_up_tokenization_spaces", "eos_token",
+    "pad_token", "unk_token", "bos_token",
+}  # fmt: skip
+
+
+def entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything in the folder and below that is no folder, by its relative POSIX name.
+
+    Links are named, never followed. Stops after 65 entries: a bundle has ten.
+    """
+    waiting, seen = [(folder, "")], 0
+    while waiting:
+        current, prefix = waiting.pop()
+        with os.scandir(current) as found:
+            for entry in sorted(found, key=lambda e: e.name):
+                seen += 1
+                if seen > MAX_ENTRIES + 1:
+                    return
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append((Path(entry.path), f"{prefix}{entry.name}/"))
+                else:
+                    yield prefix + entry.name, entry
+
+
+def unsafe_kind(name: str, entry: os.DirEntry[str]) -> str | None:
+    """Why a file may not be in a bundle at all, by its name and kind; None if it may."""
+    if entry.is_symlink():
+        return "is a link"
+    if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+        return "is no ordinary file"
+    if Path(name).suffix.lower() in _RUNS_CODE:
+        return "is of a kind that can run code when it is loaded"
+    return None
+
+
+def unsafe_content(name: str, path: Path) -> str | None:
+    """Why a file's content may not be in a bundle, whatever its name; None if it may."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    pickled = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    # A safetensors file may begin so too: there the byte is part of the header's length.
+    if pickled and (not name.endswith(".safetensors") or safetensors_fault(path)):
+        return "is a pickle, which can run code when it is loaded"
+    for magic, what in _MAGIC.items():
+        if head.startswith(magic):
+            return f"is {what}, which can run code when it is loaded"
+    if name.endswith(".safetensors"):
+        return safetensors_fault(path)
+    if name.endswith(".json"):
+        return _json_fault(name, path)
+    return None
+
+
+def _json_fault(name: str, path: Path) -> str | None:
+    if path.stat().st_size > MAX_JSON_BYTES:
+        return f"is larger than {MAX_JSON_BYTES >> 20} MiB"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return "is no JSON"
+    if not isinstance(values, dict):
+        return "is no JSON object"
+    if name.endswith("tokenizer_config.json"):
+        for field, value in values.items():
+            if field not in _TOKENIZER_FIELDS or isinstance(value, dict | list):
+                return f"has the field {field!r:.60}, which could hold a program"
+    return None
+
+
+def safetensors_fault(path: Path) -> str | None:
+    """Why a file is no safetensors of floating-point numbers, from its header alone, or None.
+
+    Format: eight bytes with the header's length, a JSON header, then the tensors without gaps.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > size - 8:
+            return "is no safetensors file: its header would be longer than the file"
+        if length > MAX_HEADER_BYTES:
+            return f"has a header of {length} bytes, over the limit of {MAX_HEADER_BYTES}"
+        raw = file.read(length)
+    try:
+        header = json.loads(raw)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        return "is no safetensors file: its header is no JSON object"
+    spans = []
+    for name, tensor in header.items():
+        if name == "__metadata__":
+            continue
+        span = _span(tensor)
+        if isinstance(span, str):
+            return f"holds the tensor {name!r:.100}, {span}"
+        spans.append(span)
+    end = 0
+    for start, stop in sorted(spans):
+        if start != end:
+            return "is no safetensors file: its tensors overlap or leave gaps"
+        end = stop
+    return None if end == size - 8 - length else "holds bytes that belong to no tensor"
+
+
+def _span(tensor: Any) -> tuple[int, int] | str:
+    """Where a header's tensor begins and ends, or why it is none."""
+    if not isinstance(tensor, dict) or set(tensor) != {"dtype", "shape", "data_offsets"}:
+        return "which is not described as a tensor"
+    dtype, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
+    if dtype not in _DTYPES:
+        return f"whose number type is {dtype!r:.20}, not F32, F16 or BF16"
+    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
+        return "whose shape or place makes no sense"
+    start, stop = offsets
+    if stop - start != math.prod(shape) * _DTYPES[dtype]:
+        return "whose shape does not fit its bytes"
+    return start, stop
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < 1 << 48 for v in values)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -100,5 +100,6 @@ def test_rewriting_what_is_not_allowed_leaves_prompts_as_they_are(test_data, wor
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_for_every_record_of_the_sample(test_data, words, tmp_path):
     check(test_data, words, tmp_path, None)

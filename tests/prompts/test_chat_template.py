@@ -1,0 +1,51 @@
+"""A prompt is what Qwen3's own chat template makes of the message, thinking switched off."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from llm4top.prompts import PromptSpec, PromptWriter, chat_message, trial_sections
+from llm4top.registry import Trial
+from llm4top.tasks import COMPLETION, OUTCOME
+
+# Qwen3's published format for one user turn with add_generation_prompt=True and
+# enable_thinking=False.
+PUBLISHED = "<|im_start|>user\n{message}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+
+
+def written(tokenizer, task, trial):
+    prompt = PromptWriter(tokenizer, task, PromptSpec(100_000)).write(trial)
+    return prompt, chat_message(trial_sections(trial, hidden_fields=task.hidden_fields), task)
+
+
+@pytest.mark.parametrize("task", [OUTCOME, COMPLETION])
+def test_the_published_format(task, qwen3, example):
+    prompt, message = written(qwen3, task, example)
+    assert prompt.text == PUBLISHED.format(message=message)
+
+
+def test_the_frame_is_made_of_qwen3s_own_tokens(qwen3):
+    ids = PromptWriter(qwen3, OUTCOME).write(Trial()).token_ids
+    # <|im_start|>, user, newline ... <|im_end|>, newline, <|im_start|>, assistant, newline,
+    # <think>, blank line, </think>, blank line.
+    assert ids[:3] == (151644, 872, 198)
+    assert ids[-10:] == (13, 151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271)
+
+
+@pytest.mark.parametrize("task", [OUTCOME, COMPLETION])
+def test_the_template_itself(task, qwen3, example):
+    """The template as TRL ships it; runs where TRL is installed."""
+    trl = importlib.util.find_spec("trl")
+    if trl is None or trl.origin is None:
+        pytest.skip("TRL, which ships Qwen3's chat template, is not installed")
+    template = Path(trl.origin).parent / "chat_templates" / "qwen3.jinja"
+    prompt, message = written(qwen3, task, example)
+    ids = qwen3.apply_chat_template(
+        [{"role": "user", "content": message}],
+        chat_template=template.read_text(encoding="utf-8"),
+        add_generation_prompt=True,
+        enable_thinking=False,
+        return_dict=False,
+    )
+    assert tuple(ids) == prompt.token_ids

@@ -1,3 +1,100 @@
-"""LLM4TOP: the chance of success of a clinical trial, from its registry record, on this machine."""
+"""LLM4TOP: the chance of success of a clinical trial, from its registry record, on this machine.
+
+From a file to a forecast::
+
+    from llm4top import forecast_records, load_forecaster, read_records
+
+    forecaster = load_forecaster("embedded")
+    for forecast in forecast_records(forecaster, read_records("NCT01234567.xml")):
+        print(forecast.nct_id, forecast.probability, forecast.lower, forecast.upper)
+
+The names in ``__all__`` are the public interface. They are imported when first used, so importing
+the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm4top.data import Dataset, ingest, load_dataset
+    from llm4top.errors import LLM4TOPError
+    from llm4top.forecasters import (
+        Forecast,
+        LanguageForecaster,
+        export_bundle,
+        forecast_records,
+        import_bundle,
+        list_bundles,
+        load_forecaster,
+        verify_bundle,
+    )
+    from llm4top.prompts import PromptSpec, PromptWriter
+    from llm4top.registry import Record, Trial, read_records
+    from llm4top.tasks import Task, get_task
+    from llm4top.training import TrainingConfig, preflight, train
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Dataset": "data",
+    "Forecast": "forecasters",
+    "LLM4TOPError": "errors",
+    "LanguageForecaster": "forecasters",
+    "PromptSpec": "prompts",
+    "PromptWriter": "prompts",
+    "Record": "registry",
+    "Task": "tasks",
+    "TrainingConfig": "training",
+    "Trial": "registry",
+    "export_bundle": "forecasters",
+    "forecast_records": "forecasters",
+    "get_task": "tasks",
+    "import_bundle": "forecasters",
+    "ingest": "data",
+    "list_bundles": "forecasters",
+    "load_dataset": "data",
+    "load_forecaster": "forecasters",
+    "preflight": "training",
+    "read_records": "registry",
+    "train": "training",
+    "verify_bundle": "forecasters",
+}
+"""The room that each public name comes from."""
+
+__all__ = [
+    "Dataset",
+    "Forecast",
+    "LLM4TOPError",
+    "LanguageForecaster",
+    "PromptSpec",
+    "PromptWriter",
+    "Record",
+    "Task",
+    "TrainingConfig",
+    "Trial",
+    "__version__",
+    "export_bundle",
+    "forecast_records",
+    "get_task",
+    "import_bundle",
+    "ingest",
+    "list_bundles",
+    "load_dataset",
+    "load_forecaster",
+    "preflight",
+    "read_records",
+    "train",
+    "verify_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'llm4top' has no attribute {name!r}")
+    value = getattr(import_module(f"llm4top.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

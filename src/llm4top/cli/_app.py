@@ -1,0 +1,106 @@
+"""The application: its commands, its global options and the one place that reports errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from llm4top import __version__
+from llm4top.cli._bundle import bundle_app
+from llm4top.cli._doctor import doctor
+from llm4top.cli._download import download
+from llm4top.cli._exit import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of
+from llm4top.cli._forecast import forecast
+from llm4top.cli._help import help_text
+from llm4top.cli._ingest import ingest
+from llm4top.cli._inspect import inspect
+from llm4top.cli._pretrain import pretrain
+from llm4top.cli._train import train
+from llm4top.errors import LLM4TOPError
+
+
+class ReportingGroup(TyperGroup):
+    """Turns what a command raises into one sentence on standard error and an exit code.
+
+    ``--debug`` is accepted anywhere on the line and shows the trace instead.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move ``--debug`` to the front, where the application's own options stand."""
+        end = args.index("--") if "--" in args else len(args)
+        own, rest = args[:end], args[end:]
+        if "--debug" in own:
+            own = ["--debug", *(arg for arg in own if arg != "--debug")]
+        return super().parse_args(ctx, own + rest)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; raise ``typer.Exit`` with the code that its end deserves."""
+        try:
+            return super().invoke(ctx)
+        except LLM4TOPError as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(exit_code_of(error)) from error
+        except KeyboardInterrupt as interrupt:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
+        except BrokenPipeError as broken:
+            # The interpreter flushes standard output once more at exit and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(BROKEN_PIPE) from broken
+
+
+app = typer.Typer(
+    name="llm4top",
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: " + "; ".join(f"{code} {words}" for code, words in EXIT_CODES) + ".",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llm4top {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _application(
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - read from the context
+        bool, typer.Option("--debug", help="Show the trace of an error instead of a sentence.")
+    ] = False,
+) -> None:
+    """The chance of success of a clinical trial, from its registry record, on this machine.
+
+    Only [bold]llm4top download[/bold] uses the network, and only when it is called.
+    """
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if ctx.invoked_subcommand != "download":
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+for _command in (forecast, inspect, ingest, train, pretrain, download):
+    app.command(help=help_text(_command))(_command)
+app.add_typer(bundle_app)
+app.command(help=help_text(doctor))(doctor)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and leave with its exit code."""
+    app(prog_name="llm4top")
+    raise SystemExit(0)

@@ -1,0 +1,77 @@
+"""``docs/cli.md``, made from the commands' help: ``python -m llm4top.cli._docs docs/cli.md``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from llm4top.cli._app import app
+from llm4top.cli._exit import EXIT_CODES
+
+_HEAD = """\
+# The command line
+
+Made from the commands' own help with `make docs`; a test holds the two together.
+"""
+
+
+def reference() -> str:
+    """Every command with its arguments, options and examples, as Markdown."""
+    root = get_command(app)
+    lines = [_HEAD, *_options(root), "Exit codes:", ""]
+    lines += [f"- {code}: {words}" for code, words in EXIT_CODES]
+    for path, command in _commands(root, "llm4top"):
+        lines += ["", f"## {path}", "", _prose(command.help or ""), "", *_options(command)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _prose(help_text: str) -> str:
+    """Rich markup as Markdown; runs of indented example lines as one code block."""
+    text = re.sub(r"\[bold\](.*?)\[/(?:bold)?\]", r"**\1**", help_text)
+    blocks: list[str] = []
+    for paragraph in text.split("\n\n"):
+        if not paragraph.startswith(" "):
+            blocks.append(paragraph)
+        elif blocks and blocks[-1].endswith("\n```"):
+            blocks[-1] = blocks[-1].removesuffix("```") + paragraph.strip() + "\n```"
+        else:
+            blocks.append(f"```\n{paragraph.strip()}\n```")
+    return "\n\n".join(blocks)
+
+
+def _options(command: Any) -> list[str]:
+    """One list item an argument or option: its names, its values, its help and its default."""
+    lines = []
+    for parameter in command.params:
+        if "--show-completion" in parameter.opts or "--help" in parameter.opts:
+            continue
+        names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+        if parameter.param_type_name == "argument":
+            names = f"`{parameter.metavar or parameter.name.upper()}`"
+        needed = " (required)" if parameter.required else ""
+        lines.append(f"- {names}{needed}: {parameter.help}{_default(parameter)}")
+    return [*lines, ""]
+
+
+def _default(parameter: Any) -> str:
+    default = parameter.default
+    if default in (None, False, (), []) or parameter.required or callable(default):
+        return ""
+    return f" Default: `{getattr(default, 'value', default)}`."
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")

@@ -1,0 +1,199 @@
+"""``llm4top ingest``: a data set from TOP's folder or from registry records."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm4top.cli._console import counted, note, printable, progress_bar, thousands
+from llm4top.cli._exit import IN_PART
+
+if TYPE_CHECKING:
+    from llm4top.data import DatasetCard, SplitRule
+
+_SHOWN_REFUSALS = 20
+
+
+class SplitName(StrEnum):
+    """Ways to split."""
+
+    top = "top"
+    time = "time"
+    random = "random"
+
+
+def ingest(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="TOP's folder, or registry records: files, folders, zips."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    task: Annotated[
+        str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
+    ] = "outcome",
+    labels: Annotated[
+        Path | None, typer.Option(help="A CSV with the columns nctid and label.")
+    ] = None,
+    label_column: Annotated[
+        str, typer.Option(help="The column of that CSV with the labels.")
+    ] = "label",
+    phases: Annotated[
+        str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
+    ] = None,
+    split: Annotated[
+        SplitName | None,
+        typer.Option(
+            help="TOP's own, by start date, or random. Default: the source's own, else by date."
+        ),
+    ] = None,
+    train_until: Annotated[
+        str | None,
+        typer.Option(help="Learn from trials that started before this date.", metavar="DATE"),
+    ] = None,
+    valid_until: Annotated[
+        str | None,
+        typer.Option(
+            help="Validate on those before this date; later ones are the test.", metavar="DATE"
+        ),
+    ] = None,
+    shares: Annotated[
+        str, typer.Option(help="Shares of train, valid and test, where no date is given.")
+    ] = "0.8,0.1,0.1",
+    seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
+    enrich: Annotated[
+        Path | None,
+        typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many records of each source.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the data set that is there.")
+    ] = False,
+) -> None:
+    """Make a data set to learn from: labelled trials with a split and a card.
+
+    Every trial is in one split only, over all phases. The card (card.json) says where the rows
+    came from, how the labels are balanced, and what was left out and why. Exits with 1 if records
+    were refused.
+
+    [bold]Examples[/bold]
+
+        llm4top ingest clinical-trial-outcome-prediction/data --out data/top
+
+        llm4top ingest AllPublicXML.zip --task completion --out data/completion
+
+        llm4top ingest AllPublicXML.zip --labels own.csv --train-until 2012 --out data/own
+
+        llm4top ingest TOP --phases II --split random --seed 1 --out data/top-ii
+    """
+    from llm4top.cli._models import named_task
+    from llm4top.data import ingest as run
+
+    refused = 0
+
+    def refuse(error: Exception) -> None:
+        nonlocal refused
+        refused += 1
+        if refused <= _SHOWN_REFUSALS:
+            note(f"Refused: {printable(str(error))}")
+
+    with progress_bar("Reading", None) as bar:
+        dataset = run(
+            sources,
+            out,
+            task=named_task(task),
+            labels=labels,
+            label_column=label_column,
+            phases=phases.upper().replace(" ", "").split(",") if phases else (),
+            split=_split_rule(split, train_until, valid_until, shares, seed),
+            enrich=enrich,
+            limit=limit,
+            overwrite=overwrite,
+            on_refusal=refuse,
+            on_progress=lambda p: bar.update(
+                bar.task_ids[0], completed=p.read, description=f"{p.stage} {Path(p.file).name}"
+            ),
+        )
+    _print_card(dataset.card, out)
+    if refused:
+        note(f"{counted(refused, 'record')} refused.")
+        raise typer.Exit(IN_PART)
+
+
+def _split_rule(
+    split: SplitName | None,
+    train_until: str | None,
+    valid_until: str | None,
+    shares: str,
+    seed: int,
+) -> SplitRule | None:
+    """The rule that the options describe; None for the source's default."""
+    from llm4top.data import OwnSplit, RandomSplit, TimeSplit
+
+    if valid_until and not train_until:
+        raise typer.BadParameter("needs --train-until too.", param_hint="--valid-until")
+    if train_until:
+        if split not in (None, SplitName.time):
+            raise typer.BadParameter("goes with --split time only.", param_hint="--train-until")
+        return TimeSplit(valid_from=train_until, test_from=valid_until)
+    if split is SplitName.top:
+        return OwnSplit()
+    if split is SplitName.time:
+        return TimeSplit(shares=_shares(shares))
+    if split is SplitName.random:
+        return RandomSplit(shares=_shares(shares), seed=seed)
+    return None
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    try:
+        train, valid, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            "give three numbers with commas, such as 0.8,0.1,0.1.", param_hint="--shares"
+        ) from None
+    return train, valid, test
+
+
+def _print_card(card: DatasetCard, out: Path) -> None:
+    """What a person wants to know first; the whole card is in the folder."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    labels = [str(label) for label in _labels(card)]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Split")
+    for heading in ("Trials", *labels):
+        table.add_column(heading, justify="right")
+    table.add_column("Started")
+    for split, counts in card.balance.items():
+        total = sum(counts.values())
+        span = card.time_span.get(split)
+        table.add_row(
+            split,
+            thousands(total),
+            *(f"{thousands(counts.get(x, 0))} ({counts.get(x, 0) / total:.0%})" for x in labels),
+            f"{span.first or '?'} to {span.last or '?'}" if span else "",
+        )
+    console.print(f"[bold]{escape(card.name)}[/]: {counted(card.rows, 'trial')} in {out}")
+    console.print(table)
+    console.print(f"Split {card.split_rule}.")
+    for reason, count in card.dropped.items():
+        console.print(f"Left out: {thousands(count)}, {escape(reason)}")
+    for happened, count in card.notes.items():
+        console.print(f"{escape(happened)}: {thousands(count)}")
+    for warning in card.warnings:
+        console.print(f"[yellow]![/] {escape(warning)}")
+    for term in card.terms:
+        console.print(f"[dim]{escape(term)}[/]")
+
+
+def _labels(card: DatasetCard) -> list[object]:
+    labels = card.task["labels"]
+    return list(labels) if isinstance(labels, list | tuple) else []

@@ -1,0 +1,190 @@
+"""``llm4top train``: fine-tune a base model on a data set, checked before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llm4top.cli._console import clock, is_main_process, note, standard_error, thousands
+from llm4top.cli._exit import NOTHING_DONE
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from llm4top.training import PreflightReport, TrainingConfig, TrainingResult
+
+
+def train(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of a data set that `ingest` made.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="quick, standard or thorough.", show_default="standard")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file with settings; options go before it.")
+    ] = None,
+    tuning: Annotated[
+        str | None, typer.Option(help="lora (an adapter) or full (every weight).")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the data, at most.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows held in memory at once.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Tokens of a prompt, at most.")] = None,
+    quantize: Annotated[
+        str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and order.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
+    ] = False,
+) -> None:
+    """Fine-tune a base model on a data set, and write a bundle to forecast with.
+
+    Everything is checked before a weight is loaded. Ctrl-C leaves a checkpoint; so does a killed
+    process. At the end the bundle is loaded again and must give the same probabilities. Every
+    setting is described in docs/cli.md; KEY=VALUE is read as YAML.
+
+    [bold]Examples[/bold]
+
+        llm4top train --data data/top --base Qwen/Qwen3-8B --out runs/top --dry-run
+
+        llm4top train --data data/top --base Qwen/Qwen3-8B --out runs/top --quantize 4bit
+
+        llm4top train --config runs/top/config.yaml --resume
+
+        llm4top train --config mine.yaml --set lora_rank=8 --set "sections=[phase, criteria]"
+
+        torchrun --nproc_per_node 2 -m llm4top train --config mine.yaml
+    """
+    flags: dict[str, Any] = {
+        "data": data,
+        "base": base,
+        "out": out,
+        "preset": preset,
+        "tuning": tuning,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "quantize": quantize,
+        "device": device,
+        "seed": seed,
+    }
+    chosen = _settings(settings or [])
+    from llm4top.training import make_config
+
+    made = make_config(config, {**chosen, **{k: v for k, v in flags.items() if v is not None}})
+    _run(made, resume=resume, dry_run=dry_run)
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` pairs with their values read as YAML."""
+    import yaml
+
+    chosen: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="--set")
+        try:
+            chosen[key.strip().replace("-", "_")] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise typer.BadParameter(f"{text!r} is no YAML value.", param_hint="--set") from None
+    return chosen
+
+
+def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
+    from llm4top.cli._watch import watching
+    from llm4top.training import preflight
+    from llm4top.training import train as run
+
+    speaks = is_main_process()
+    if speaks:
+        report = preflight(config, resume=resume)
+        _print_preflight(report)
+        if not report.ok:
+            note("The run would fail, and was not begun: see ✗ above.")
+            raise typer.Exit(NOTHING_DONE)
+    if dry_run:
+        return
+    try:
+        with watching(speaks) as progress:
+            result = run(config, progress=progress, resume=resume)
+    except KeyboardInterrupt:
+        if speaks:
+            note(f"Stopped. Go on with: llm4top train --config {config.out}/config.yaml --resume")
+        raise
+    if speaks:
+        _print_result(result)
+
+
+def _print_preflight(report: PreflightReport) -> None:
+    """Every check with what was found, and what to do about it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, title="Before the start")
+    table.title_justify = "left"
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for check in report.checks:
+        found = escape(check.detail)
+        if check.hint:
+            found += f"\n[dim]→ {escape(check.hint)}[/]"
+        table.add_row("[green]✓[/]" if check.ok else "[bold]✗[/]", check.name, found)
+    standard_error().print(table)
+
+
+def _print_result(result: TrainingResult) -> None:
+    """The figures with their intervals beside the baselines', and where the bundle is."""
+    console = standard_error()
+    metrics = result.metrics
+    if metrics:
+        console.print(f"\nOn {metrics['n']} trials of the split {metrics['split']}:")
+        console.print(_metrics_table(metrics["forecasters"]))
+    steps = f"{thousands(result.steps)} steps in {clock(result.seconds)}"
+    early = ", stopped early" if result.stopped_early else ""
+    best = f", best at step {result.best_step}" if result.best_step is not None else ""
+    console.print(f"{steps}{early}{best}.")
+    if result.reload_difference is not None:
+        same = f"within {result.reload_difference:.1g}"
+        console.print(f"The bundle was loaded again and gives the same probabilities {same}:")
+    typer.echo(str(result.bundle))
+    note(f"Next: llm4top forecast PATHS --model {result.out}")
+
+
+def _metrics_table(forecasters: Mapping[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    names = list(next(iter(forecasters.values())))
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for forecaster, figures in forecasters.items():
+        table.add_row(forecaster, *(_figure(figures[name]) for name in names))
+    return table
+
+
+def _figure(figure: Mapping[str, float | None]) -> str:
+    """A figure with its 95 % interval: "0.680 [0.641, 0.719]"."""
+    value, lower, upper = figure["value"], figure["lower"], figure["upper"]
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if lower is None else f"{value:.3f} [{lower:.3f}, {upper:.3f}]"

@@ -1,0 +1,107 @@
+"""How a training run is shown while it goes on: a bar on a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from llm4top.cli._console import clock, note, standard_error
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from llm4top.training import TrainingProgress
+
+LINE_EVERY = 30.0
+"""Seconds between two lines where no terminal shows a bar."""
+
+PHASES = {
+    "preflight": "Checking",
+    "prompts": "Writing prompts",
+    "training": "Training",
+    "calibration": "Calibrating",
+    "bundle": "Writing the bundle",
+    "check": "Checking the reloaded bundle",
+    "done": "Done",
+}
+
+
+def figures(progress: TrainingProgress) -> str:
+    """The figures that are known, in words: loss, validation log-loss, tokens/s, time left."""
+    parts = []
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    if progress.log_loss is not None:
+        parts.append(f"validation log-loss {progress.log_loss:.3f}")
+    if progress.tokens_per_second is not None:
+        parts.append(f"{progress.tokens_per_second:.0f} tokens/s")
+    if progress.eta_seconds is not None:
+        parts.append(f"{clock(progress.eta_seconds)} left")
+    return ", ".join(parts)
+
+
+@contextmanager
+def watching(speaks: bool) -> Iterator[Callable[[TrainingProgress], None]]:
+    """What to hand to ``train`` as ``progress``; silent where this process does not speak."""
+    console = standard_error()
+    if not speaks:
+        yield lambda _: None
+        return
+    if not console.is_terminal:
+        yield Lines()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Bars(bar)
+
+
+class Lines:
+    """One line for each phase, each new validation figure, and every half minute."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._log_loss: float | None = None
+        self._last = 0.0
+
+    def __call__(self, progress: TrainingProgress) -> None:
+        """Print a line where there is something new to say."""
+        now = time.monotonic()
+        new_phase = progress.phase != self._phase
+        new_figure = progress.log_loss is not None and progress.log_loss != self._log_loss
+        if not (new_phase or new_figure or now - self._last >= LINE_EVERY):
+            return
+        self._phase, self._log_loss, self._last = progress.phase, progress.log_loss, now
+        count = f" {progress.step}/{progress.total}" if progress.total else ""
+        tail = ": ".join(part for part in (progress.message, figures(progress)) if part)
+        note(f"{PHASES[progress.phase]}{count}{': ' if tail else ''}{tail}")
+
+
+class _Bars:
+    """One bar a phase."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._phase = ""
+
+    def __call__(self, progress: TrainingProgress) -> None:
+        if progress.phase != self._phase:
+            for task in list(self._bar.task_ids):
+                self._bar.remove_task(task)
+            self._phase = progress.phase
+            self._bar.add_task(PHASES[progress.phase], figures="")
+        self._bar.update(
+            self._bar.task_ids[0],
+            completed=progress.step,
+            total=progress.total or None,
+            figures=figures(progress) or progress.message,
+        )

@@ -1,0 +1,58 @@
+"""A tiny bundle and invented records for the tests of the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import llm4top
+
+EXAMPLES = Path(llm4top.__file__).parent / "examples"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, so that no test sees or touches the user's own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("LLM4TOP_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3 of two layers with its tokenizer."""
+    from llm4top.testing import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("model") / "tiny-qwen3")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A whole bundle around the random model: calibrated, with base rates, carrying its base."""
+    from llm4top.forecasters import LanguageForecaster, load_base, save_bundle
+    from llm4top.forecasters._calibration import make_calibrator
+    from llm4top.forecasters._manifest import BaseRate, BundleFacts, TuningEntry
+    from llm4top.prompts import PromptSpec
+
+    base = load_base(tiny_model, device="cpu")
+    forecaster = LanguageForecaster.from_model(base, "outcome", spec=PromptSpec(512))
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    logits = np.stack([np.zeros(200), rng.normal(y - 0.5, 1.0)], axis=1)
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    save_bundle(
+        folder,
+        name="tiny",
+        forecaster=forecaster,
+        calibration=make_calibrator().fit(logits, y),
+        facts=BundleFacts(
+            tuning=TuningEntry(method="none"),
+            base_rates={
+                "Phase 2": BaseRate(n=100, shares=(0.6, 0.4)),
+                "all": BaseRate(n=300, shares=(0.5, 0.5)),
+            },
+        ),
+    )
+    return folder

@@ -1,0 +1,120 @@
+"""``llm4top ingest`` through its command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from llm4top.cli import app
+
+HEADER = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria\r\n"
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """An invented folder in TOP's layout: 60 trials of phase II."""
+    folder = tmp_path / "top"
+    folder.mkdir()
+    for split, first, count in (("train", 0, 40), ("valid", 40, 10), ("test", 50, 10)):
+        with (folder / f"phase_II_{split}.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            file.write(HEADER)
+            for n in range(first, first + count):
+                rows.writerow(
+                    [
+                        f"NCT{90000000 + n}",
+                        "completed",
+                        "",
+                        n % 2,
+                        "phase 2",
+                        "['psoriasis']",
+                        "[\"['L40.0']\"]",
+                        "['exemplamab']",
+                        "['C']",
+                        f"Inclusion Criteria: adults, group {n}",
+                    ]
+                )
+    return folder
+
+
+def ingest(*args: object) -> Result:
+    return CliRunner().invoke(app, ["ingest", *map(str, args)], env={"COLUMNS": "120"})
+
+
+def words(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_tops_folder_becomes_a_data_set(top: Path, tmp_path: Path) -> None:
+    result = ingest(top, "--out", tmp_path / "data")
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "data" / "card.json").read_text())
+    assert card["balance"]["train"] == {"failure": 20, "success": 20}
+    text = words(result.stdout)
+    assert "data: 60 trials in" in text
+    assert "train 40 20 (50%) 20 (50%)" in text
+    assert "Split the source's own split" in text
+
+
+def test_a_random_split_with_shares_and_a_seed(top: Path, tmp_path: Path) -> None:
+    args = (top, "--out", tmp_path / "data", "--split", "random", "--seed", 3)
+    result = ingest(*args, "--shares", "0.5,0.3,0.2")
+    assert result.exit_code == 0, result.output
+    assert "shares 0.5 / 0.3 / 0.2, seed 3" in words(result.stdout)
+
+
+def test_a_task_of_ones_own(top: Path, tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text(
+        "name: slow\nkind: binary\nquestion: Is it slow?\nlabels: [quick, slow]\n"
+    )
+    labels = tmp_path / "labels.csv"
+    rows = [f"NCT{90000000 + n},{'slow' if n % 3 else 'quick'}" for n in range(60)]
+    labels.write_text("\n".join(["nctid,label", *rows]))
+    result = ingest(
+        top, "--out", tmp_path / "data", "--task", tmp_path / "task.yaml", "--labels", labels
+    )
+    assert result.exit_code == 0, result.output
+    assert "quick" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--task", "nothing"], "Error: no task 'nothing'. Known tasks: completion, outcome."),
+        (["--phases", "V"], "V"),
+        (["--valid-until", "2012"], "needs --train-until too."),
+        (["--split", "top", "--train-until", "2012"], "goes with --split time only."),
+        (["--split", "random", "--shares", "1,2"], "give three numbers with commas"),
+        (["--split", "random", "--shares", "1,2,3"], "are no split."),
+        (["--split", "sideways"], "'sideways' is not one of"),
+    ],
+)
+def test_wrong_options_are_bad_usage(
+    top: Path, tmp_path: Path, args: list[str], message: str
+) -> None:
+    result = ingest(top, "--out", tmp_path / "data", *args)
+    assert result.exit_code == 2
+    assert message in words(result.stderr.replace("│", " "))
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_set_is_not_written_over(top: Path, tmp_path: Path) -> None:
+    assert ingest(top, "--out", tmp_path / "data").exit_code == 0
+    result = ingest(top, "--out", tmp_path / "data")
+    assert result.exit_code == 2
+    assert "already holds a data set." in result.stderr
+    assert ingest(top, "--out", tmp_path / "data", "--overwrite").exit_code == 0
+
+
+def test_a_refused_record_is_named_and_costs_one_exit_code(top: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.xml"
+    broken.write_text("<clinical_study><phase>")
+    result = ingest(top, broken, "--out", tmp_path / "data", "--split", "random")
+    assert result.exit_code == 1
+    assert f"Refused: {broken}" in result.stderr
+    assert "1 record refused." in result.stderr

@@ -66,7 +66,7 @@ def _row(field: AllowedField) -> str:
 
 
 def _paths(paths: tuple[str, ...]) -> str:
-    return "<br>".join(f"`{path}`" for path in paths) or "–"
+    return "<br>".join(f"`{path}`" for path in paths) or "none"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,175 @@
+"""Forecasts of records: in order, streamed, with what a person needs beside the number."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from llm4top.forecasters._base_model import load_base
+from llm4top.forecasters._calibrated import Calibrated, softmax
+from llm4top.forecasters._forecast import Forecast, ForecastSource, forecast_records
+from llm4top.forecasters._language import LanguageForecaster
+from llm4top.prompts import PromptSpec
+from llm4top.registry import Record, RegistryOutcome, Source, Trial
+from llm4top.tasks import OUTCOME, Task
+from llm4top.testing import make_tiny_model
+
+
+class Halfway:
+    """A calibration that draws everything towards one half, with an interval or none."""
+
+    def __init__(self, method="halfway", width=0.1):
+        self.method, self.width = method, width
+
+    def predict(self, logits):
+        p = softmax(np.asarray(logits)) / 2 + 0.5 / np.asarray(logits).shape[1]
+        reported = p[:, 1] if p.shape[1] == 2 else p.max(axis=1)
+        return Calibrated(p, reported - self.width, reported + self.width)
+
+
+@dataclass
+class Bundle:
+    forecaster: LanguageForecaster
+    task: Task = OUTCOME
+    calibration: Halfway = field(default_factory=Halfway)
+    base_rates: dict = field(default_factory=lambda: {"Phase 1": 0.6, "Phase 2": 0.4, "all": 0.5})
+    identity: str = "invented-0123456789ab"
+
+    @property
+    def writer(self):
+        return self.forecaster.scorer.writer
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_model_folder):
+    base = load_base(tiny_model_folder, device="cpu")
+    return Bundle(LanguageForecaster.from_model(base, spec=PromptSpec(max_tokens=260)))
+
+
+@pytest.fixture
+def records(trials):
+    return [
+        Record(
+            f"NCT0000000{i % 10}",
+            trial,
+            RegistryOutcome(status="Recruiting"),
+            (),
+            Source("all.zip", f"{i}.xml", "legacy-xml", None, ""),
+        )
+        for i, trial in enumerate(trials)
+    ]
+
+
+def test_each_record_has_its_forecast_in_order(bundle, records):
+    source: ForecastSource = bundle
+    forecasts = list(forecast_records(source, records))
+    assert [f.record for f in forecasts] == [f"all.zip!{i}.xml" for i in range(12)]
+    logits = bundle.forecaster.answer_logits([r.trial for r in records])
+    expected = Halfway().predict(logits)
+    for i, forecast in enumerate(forecasts):
+        assert forecast.probability == pytest.approx(expected.probabilities[i, 1], abs=1e-4)
+        assert forecast.lower == pytest.approx(forecast.probability - 0.1)
+        assert forecast.upper == pytest.approx(forecast.probability + 0.1)
+        assert sum(forecast.probabilities) == pytest.approx(1.0)
+        assert (forecast.label, forecast.labels) == ("success", ("failure", "success"))
+        assert forecast.bundle == "invented-0123456789ab"
+        assert forecast.nct_id == records[i].nct_id
+
+
+def test_the_chunk_changes_nothing(bundle, records):
+    whole = list(forecast_records(bundle, records))
+    for chunk in (1, 5, 12):
+        for a, b in zip(whole, forecast_records(bundle, records, chunk=chunk), strict=True):
+            assert a.prompt_sha256 == b.prompt_sha256
+            assert a.probability == pytest.approx(b.probability, abs=1e-4)
+
+
+def test_records_are_taken_chunk_by_chunk(bundle, records):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        for record in itertools.cycle(records):
+            taken += 1
+            yield record
+
+    forecasts = forecast_records(bundle, endless(), chunk=3)
+    for _ in range(4):
+        next(forecasts)
+    assert taken == 6
+
+
+def test_the_base_rate_is_that_of_the_phase(bundle, records):
+    phases = {None: 0.5, "Phase 1": 0.6, "Phase 2": 0.4, "Phase 4": 0.5}
+    for phase, rate in phases.items():
+        record = Record(None, Trial(phase=phase), *_rest(records[0]))
+        assert next(forecast_records(bundle, [record])).base_rate == rate
+    bare = Bundle(bundle.forecaster, base_rates={})
+    assert next(forecast_records(bare, records)).base_rate is None
+
+
+def _rest(record):
+    return record.registry_outcome, record.withheld, record.source
+
+
+def test_the_prompt_is_accounted_for(bundle, records):
+    forecasts = list(forecast_records(bundle, records))
+    prompts = bundle.forecaster.prompts([r.trial for r in records])
+    for forecast, prompt in zip(forecasts, prompts, strict=True):
+        assert forecast.prompt_sha256 == hashlib.sha256(prompt.text.encode()).hexdigest()
+        assert (forecast.tokens, forecast.tokens_cut) == (len(prompt.token_ids), prompt.tokens_cut)
+    assert any(f.tokens_cut for f in forecasts)
+    for forecast in forecasts:
+        said = any(w.startswith("text cut to fit") for w in forecast.warnings)
+        assert said == bool(forecast.tokens_cut)
+
+
+def test_warnings_know_the_bundle(bundle, records):
+    phase_3 = next(i for i, r in enumerate(records) if r.trial.phase == "Phase 3")
+    said = list(forecast_records(bundle, records))[phase_3].warnings
+    assert "Phase 3: a phase outside what the model has learnt" in said
+    raw = Bundle(bundle.forecaster, calibration=Halfway("none", float("nan")))
+    forecast = next(forecast_records(raw, records))
+    assert "not calibrated: the model's own probability" in forecast.warnings
+    assert forecast.lower is None
+    assert forecast.upper is None
+
+
+def test_many_labels_report_the_most_probable(tmp_path, records):
+    folder = make_tiny_model(tmp_path / "tiny", words=("A", "B", "C"))
+    task = Task("grade", "multiclass", "Which?", ("high", "low", "none"), ("A", "B", "C"))
+    forecaster = LanguageForecaster.from_model(load_base(folder, device="cpu"), task)
+    for forecast in forecast_records(Bundle(forecaster, task), records):
+        assert forecast.probability == max(forecast.probabilities)
+        assert forecast.label == task.labels[forecast.probabilities.index(forecast.probability)]
+        assert forecast.base_rate is None
+
+
+def test_a_forecast_is_plain_json(bundle, records):
+    forecast = next(forecast_records(bundle, records))
+    values = json.loads(json.dumps(forecast.to_dict(), allow_nan=False))
+    assert set(values) == set(Forecast.__dataclass_fields__)
+    assert values["labels"] == ["failure", "success"]
+    assert values["probability"] == forecast.probability
+
+
+def test_progress_goes_on_from_chunk_to_chunk(bundle, records):
+    heard = []
+    forecasts = list(forecast_records(bundle, records, chunk=5, progress=heard.append))
+    assert [p.prompts for p in heard] == sorted(p.prompts for p in heard)
+    assert heard[-1].prompts == heard[-1].total_prompts == 12
+    assert heard[-1].tokens == sum(f.tokens for f in forecasts)
+
+
+def test_nothing_to_forecast(bundle):
+    assert list(forecast_records(bundle, [])) == []
+
+
+def test_a_chunk_holds_something(bundle, records):
+    with pytest.raises(ValueError, match="chunk is 0; it must be 1 or more"):
+        next(forecast_records(bundle, records, chunk=0))

@@ -18,7 +18,7 @@ from llm4top.training._config import TrainingConfig, make_config
 PHASES = ("Phase 1", "Phase 2", "Phase 3")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Tiny matrices: threads would only wait for each other."""
     threads = torch.get_num_threads()

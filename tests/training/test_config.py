@@ -28,9 +28,10 @@ def test_presets_are_complete_and_sixteen_rows_a_step(preset: str) -> None:
 def test_flags_go_before_the_file_and_the_file_before_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("preset: thorough\nlora_rank: 5\nepochs: 2\nbase: from-file\n")
-    config = make_config(file, {"data": "d", "out": "o", "epochs": 1, "lora_alpha": None})
+    config = make_config(file, {"data": "d", "out": "o", "epochs": 1, "patience": None})
     assert (config.base, config.epochs, config.lora_rank) == ("from-file", 1.0, 5)
     assert config.lora_alpha == PRESETS["thorough"]["lora_alpha"]
+    assert config.patience is None
 
 
 def test_full_tuning_takes_a_tenth_of_the_preset_learning_rate() -> None:

@@ -103,9 +103,7 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         per_epoch = math.ceil(len(batches) / args.gradient_accumulation_steps)
         every = max(per_epoch // evals_per_epoch, 1)
         rhythm = _Rhythm(self, every=every, save_every=checkpoint_steps or every)
-        super().__init__(
-            scorer, args, train_dataset=rows, callbacks=[rhythm, *callbacks], data_collator=None
-        )
+        super().__init__(scorer, args, train_dataset=rows, callbacks=[*callbacks, rhythm])
         self.remove_callback(PrinterCallback)
         # Our loss is already normalised over the whole effective batch: the Trainer must not
         # divide it by the number of accumulation steps again.

@@ -38,6 +38,8 @@ class TrainingConfig(BaseModel):
     quantize: "4bit" keeps the frozen base model in 4 bits (LoRA only).
     precision: what to compute in while training; "auto" follows the device.
     calibration: fitted on the validation split; "none" leaves the model's own probabilities.
+    storage: number type in which a fully trained model's weights are kept; they are rounded
+        before they are calibrated and measured. None keeps the type they were trained in.
     name, context_of_use, licence: for the bundle's manifest and card.
     """
 
@@ -80,6 +82,7 @@ class TrainingConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     quantize: Literal["4bit"] | None = None
     calibration: Calibration = "venn-abers"
+    storage: Literal["bfloat16", "float16"] | None = None
 
     name: str | None = Field(None, min_length=1, max_length=120)
     context_of_use: str | None = None
@@ -92,6 +95,8 @@ class TrainingConfig(BaseModel):
             faults.append("valid_split: must differ from train_split")
         if self.tuning == "full" and self.quantize:
             faults.append("quantize: a model in 4 bits cannot be trained in full; use tuning lora")
+        if self.tuning != "full" and self.storage:
+            faults.append("storage: goes with tuning full; an adapter is small as it is")
         if (
             isinstance(self.class_weights, dict)
             and min(self.class_weights.values(), default=0) <= 0
@@ -145,10 +150,11 @@ def make_config(
 ) -> TrainingConfig:
     """Settings from a preset, overridden by a YAML file, overridden by ``overrides``.
 
-    ``overrides`` are flags: None means not given. Where every weight is trained and no learning
+    ``overrides`` are flags; None is a value like any other (``patience=None``: never stop early),
+    so leave out what was not given. Where every weight is trained and no learning
     rate is given, the preset's is divided by ten. Raises ``ConfigError`` with every fault at once.
     """
-    given = {**_read(file), **{k: v for k, v in (overrides or {}).items() if v is not None}}
+    given = {**_read(file), **(overrides or {})}
     preset = given.get("preset", "standard")
     values = {**PRESETS.get(str(preset), PRESETS["standard"]), **given}
     if given.get("tuning") == "full" and "learning_rate" not in given:

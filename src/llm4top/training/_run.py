@@ -1,0 +1,258 @@
+"""A training run from the data set to a bundle that has been reloaded and gives the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llm4top import __version__
+from llm4top.data import Dataset, load_dataset
+from llm4top.errors import LLM4TOPError, ResumeError, TrainingError
+from llm4top.forecasters._base_model import BaseModel, load_base
+from llm4top.forecasters._finetune import FinetuneResult, finetune
+from llm4top.forecasters._language import LanguageForecaster
+from llm4top.prompts import PromptSpec
+from llm4top.training._config import TrainingConfig
+from llm4top.training._preflight import chosen_sections, preflight
+from llm4top.training._progress import Progress, TrainingProgress, stop_on_signals
+from llm4top.training._publish import Published, Publisher
+from llm4top.training._run_folder import RunFolder
+from llm4top.training._watch import Watch
+
+# What may differ when a run is resumed: where things lie and how they are called. The data, the
+# base model and the device are compared by what they are, not by their names.
+_FREE_TO_DIFFER = {
+    "data",
+    "base",
+    "out",
+    "preset",
+    "device",
+    "dtype",
+    "log_steps",
+    "name",
+    "context_of_use",
+    "licence",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A finished run.
+
+    ``bundle`` is the folder of the bundle, reloaded and found to give the same probabilities
+    within ``reload_difference``; ``metrics`` as ``measure`` gives them, on the validation split.
+    Under ``torchrun`` all but process 0 get None and nothing for these three.
+    """
+
+    out: Path
+    bundle: Path | None
+    metrics: dict[str, Any]
+    reload_difference: float | None
+    steps: int
+    best_step: int | None
+    best_log_loss: float | None
+    stopped_early: bool
+    tokens: int
+    seconds: float
+
+
+def train(
+    config: TrainingConfig, *, progress: Progress | None = None, resume: bool = False
+) -> TrainingResult:
+    """Fine-tune, calibrate, write the bundle, reload it and compare; see ``RunFolder``.
+
+    Validation data alone decide: which weights are kept, when to stop, how to calibrate. The test
+    split is never read. Under ``torchrun`` every process calls this; process 0 writes.
+
+    ``resume`` goes on from the newest complete checkpoint (or from the start, where a run died
+    before its first) and ends at the weights an uninterrupted run would have had. Ctrl-C or
+    SIGTERM stops after the current optimiser step with a checkpoint, leaves the state
+    "interrupted" and raises ``KeyboardInterrupt``.
+
+    Raises ``PreflightError`` with every reason why the run would fail, ``ResumeError`` naming
+    what differs from the run that was begun, ``TrainingError`` where another process writes the
+    folder or the run fails, and what loading data and models raises.
+    """
+    main = int(os.environ.get("RANK", "0")) == 0
+    tell: Progress = progress if progress is not None and main else lambda _: None
+    dataset = load_dataset(config.data)
+    if main:
+        tell(TrainingProgress("preflight"))
+        preflight(config, dataset=dataset, resume=resume).raise_for_faults()
+    run = RunFolder(config.out)
+    with ExitStack() as stack:
+        if main:
+            stack.enter_context(run.locked())
+            _check_free(run, resume=resume)
+        should_stop = stack.enter_context(stop_on_signals())
+        return _Training(config, dataset, run, tell, should_stop, main, resume).guarded()
+
+
+def _check_free(run: RunFolder, *, resume: bool) -> None:
+    """The last word on the folder, now that it is locked."""
+    if run.identity_file.is_file() and not resume:
+        raise TrainingError(
+            "the folder holds a run already.",
+            where=str(run.path),
+            hint="Resume it, or choose another.",
+        )
+    if resume and run.state().get("state") == "done":
+        raise ResumeError(
+            f"the run is finished; its bundle is {run.bundle}.",
+            where=str(run.path),
+            hint="To train anew, choose another folder.",
+        )
+
+
+@dataclass(slots=True)
+class _Training:
+    config: TrainingConfig
+    dataset: Dataset
+    run: RunFolder
+    tell: Progress
+    should_stop: Callable[[], bool]
+    main: bool
+    resume: bool
+
+    def guarded(self) -> TrainingResult:
+        """Run, and leave the truth in ``state.json`` whatever happens short of a kill."""
+        try:
+            result = self.go()
+        except ResumeError:
+            raise  # the run that was begun here stays as it was
+        except KeyboardInterrupt:
+            self._state("interrupted", "stopped on request; it can be resumed")
+            raise
+        except LLM4TOPError as error:
+            self._state("failed", str(error))
+            raise
+        except BaseException as error:
+            self._state("failed", f"{type(error).__name__}: {error}")
+            raise
+        self._state("done", "", reload_difference=result.reload_difference)
+        return result
+
+    def go(self) -> TrainingResult:
+        started = time.perf_counter()
+        forecaster, tuned = self._tune()
+        _leave_process_group()
+        published = None
+        if self.main:
+            publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.tell)
+            # The publisher alone holds the weights now, and lets go of them in time.
+            del forecaster
+            published = publisher.publish()
+            shutil.rmtree(self.run.checkpoints, ignore_errors=True)
+            self.tell(TrainingProgress("done", message=str(self.run.bundle)))
+        return self._result(tuned, published, time.perf_counter() - started)
+
+    def _tune(self) -> tuple[LanguageForecaster, FinetuneResult]:
+        """The tuned forecaster, and how it came about (without the model)."""
+        base = load_base(
+            self.config.base,
+            device=self.config.device,
+            dtype=self.config.dtype,
+            quantize=self.config.quantize,
+        )
+        task = self.dataset.task
+        learn = self.dataset.select(self.config.train_split)
+        choose = self.dataset.select(self.config.valid_split)
+        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, learn.trials))
+        untuned = LanguageForecaster.from_model(base, task, spec=spec)
+        self._begin(base, untuned)
+        tuned = self._finetune(base, untuned, learn, choose)
+        forecaster = LanguageForecaster.from_model(base, task, model=tuned.model, spec=spec)
+        return forecaster, replace(tuned, model=None)
+
+    def _begin(self, base: BaseModel, untuned: LanguageForecaster) -> None:
+        if not self.main:
+            return
+        fields = self.config.model_dump(mode="json", exclude=_FREE_TO_DIFFER)
+        identity = {
+            "data": self.dataset.sha256,
+            "base": base.identity.sha256,
+            "device": base.device.kind,
+            "dtype": base.dtype.name,
+            "prompts": untuned.scorer.writer.fingerprint,
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            **fields,
+        }
+        self.run.settle_identity(identity, resume=self.resume)
+        header = f"# The settings of this run as used by llm4top {__version__}.\n"
+        self.run.config_file.write_text(header + self.config.to_yaml(), "utf-8")
+        self._state("running", "")
+        self.run.add_event(
+            "begin", resume=self.resume, device=base.device.reason, dtype=base.dtype.reason
+        )
+
+    def _finetune(
+        self, base: BaseModel, untuned: LanguageForecaster, learn: Dataset, choose: Dataset
+    ) -> FinetuneResult:
+        prompts = self._prompts(untuned, learn)
+        eval_prompts = self._prompts(untuned, choose)
+        return finetune(
+            base,
+            prompts,
+            learn.label_indices,
+            untuned.scorer.answer_ids,
+            self.config.finetune_settings(self.dataset.task.labels),
+            eval_prompts=eval_prompts,
+            eval_targets=choose.label_indices,
+            output_dir=self.run.checkpoints,
+            callbacks=[Watch(self.run, self.tell)] if self.main else [],
+            should_stop=self.should_stop,
+            resume=self.resume,
+        )
+
+    def _prompts(self, untuned: LanguageForecaster, rows: Dataset) -> list[Sequence[int]]:
+        """Token ids of every trial, written once; the texts are not kept."""
+        prompts: list[Sequence[int]] = []
+        cut = 0
+        for trial in rows.trials:
+            prompt = untuned.scorer.writer.write(trial)
+            prompts.append(prompt.token_ids)
+            cut += prompt.tokens_cut > 0
+            if len(prompts) % 50 == 0 or len(prompts) == len(rows):
+                self.tell(TrainingProgress("prompts", len(prompts), len(rows)))
+            if self.should_stop():
+                raise KeyboardInterrupt
+        if self.main:
+            tokens = sum(len(ids) for ids in prompts)
+            self.run.add_event("prompts", trials=len(prompts), tokens=tokens, shortened=cut)
+        return prompts
+
+    def _state(self, state: Any, message: str, **details: Any) -> None:
+        if self.main:
+            self.run.set_state(state, message=message, version=__version__, **details)
+            self.run.add_event("state", state=state, message=message)
+
+    def _result(
+        self, tuned: FinetuneResult, published: Published | None, seconds: float
+    ) -> TrainingResult:
+        return TrainingResult(
+            out=self.run.path,
+            bundle=published.folder if published else None,
+            metrics=published.metrics if published else {},
+            reload_difference=published.reload_difference if published else None,
+            steps=tuned.steps,
+            best_step=tuned.best_step,
+            best_log_loss=tuned.best_log_loss,
+            stopped_early=tuned.stopped_early,
+            tokens=tuned.tokens,
+            seconds=seconds,
+        )
+
+
+def _leave_process_group() -> None:
+    """Under torchrun: let the other processes go; what is left is one process's work."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

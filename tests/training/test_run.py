@@ -1,0 +1,298 @@
+"""Training runs end to end on a tiny model: learning, stopping, being killed, going on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from llm4top.errors import BundleError, ConfigError, PreflightError, ResumeError, TrainingError
+from llm4top.training import _publish, _run
+from llm4top.training._config import TrainingConfig
+from llm4top.training._progress import TrainingProgress
+from llm4top.training._publish import BASE_RATE, MODEL, TFIDF, UNCALIBRATED
+from llm4top.training._run import TrainingResult, train
+from llm4top.training._run_folder import RunFolder
+
+Settings = Callable[..., TrainingConfig]
+
+
+def adapter(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "bundle" / "adapter_model.safetensors")
+
+
+def furthest(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    assert one.keys() == other.keys()
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+class Seen(list[TrainingProgress]):
+    """Keeps what it is told, and may send this process a signal at a step of the training."""
+
+    def __init__(self, signal_at: int | None = None, number: int = signal.SIGINT):
+        super().__init__()
+        self.signal_at = signal_at
+        self.number = number
+
+    def __call__(self, progress: TrainingProgress) -> None:
+        self.append(progress)
+        if progress.phase == "training" and progress.step == self.signal_at:
+            self.signal_at = None
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tiny_model_folder: Path, dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainingResult, Seen]:
+    """One uninterrupted run, which several tests look at."""
+    from llm4top.training._config import make_config
+
+    config = make_config(None, {**shared(tiny_model_folder, dataset_folder), **LEARNS})
+    seen = Seen()
+    out = tmp_path_factory.mktemp("runs") / "finished"
+    return train(config.model_copy(update={"out": out}), progress=seen), seen
+
+
+def shared(model: Path, data: Path) -> dict[str, Any]:
+    return {
+        "data": data,
+        "base": str(model),
+        "out": "unused",
+        "preset": "quick",
+        "device": "cpu",
+        "max_tokens": 192,
+        "lora_rank": 4,
+        "lora_alpha": 8,
+        "batch_size": 8,
+        "accumulation": 1,
+        "log_steps": 1,
+        "gradient_checkpointing": False,
+    }
+
+
+LEARNS: dict[str, Any] = {"learning_rate": 2e-2, "epochs": 3, "lora_dropout": 0.1, "patience": None}
+
+
+def test_a_run_learns_and_its_bundle_gives_the_same(finished: tuple[TrainingResult, Seen]) -> None:
+    result, _ = finished
+    run = RunFolder(result.out)
+    logged = [event for event in run.events() if event["event"] == "log"]
+    assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]
+    assert result.reload_difference is not None
+    assert result.reload_difference <= 1e-4
+    manifest = json.loads((run.bundle / "manifest.json").read_text())
+    assert manifest["reload_check"]["max_difference"] == result.reload_difference
+    assert manifest["tuning"]["method"] == "lora"
+    assert manifest["data"]["counts"] == {"train": 48, "valid": 40}
+    assert set(manifest["base_rates"]) == {"Phase 1", "Phase 2", "Phase 3", "all"}
+    assert run.state()["state"] == "done"
+    assert not run.checkpoints.exists()
+    assert not run.is_alive()
+
+
+def test_figures_stand_beside_the_baselines(finished: tuple[TrainingResult, Seen]) -> None:
+    metrics = finished[0].metrics
+    assert list(metrics["forecasters"]) == [MODEL, UNCALIBRATED, TFIDF, BASE_RATE]
+    assert metrics["n"] == 40
+    model = metrics["forecasters"][MODEL]
+    assert set(model) == {"log_loss", "brier", "roc_auc"}
+    assert model["roc_auc"]["lower"] <= model["roc_auc"]["value"] <= model["roc_auc"]["upper"]
+
+
+def test_a_watcher_hears_of_every_phase_and_step(finished: tuple[TrainingResult, Seen]) -> None:
+    result, seen = finished
+    phases = list(dict.fromkeys(progress.phase for progress in seen))
+    assert phases == ["preflight", "prompts", "training", "calibration", "bundle", "check", "done"]
+    training = [progress for progress in seen if progress.phase == "training"]
+    assert {p.step for p in training} == set(range(result.steps + 1))
+    assert {p.total for p in training} == {result.steps}
+    last = training[-1]
+    assert last.eta_seconds == 0.0
+    assert None not in (last.loss, last.log_loss, last.tokens_per_second)
+
+
+def test_the_settings_as_used_lie_with_the_run(finished: tuple[TrainingResult, Seen]) -> None:
+    from llm4top.training._config import make_config
+
+    text = (finished[0].out / "config.yaml").read_text()
+    assert text.startswith("# The settings of this run as used by llm4top")
+    again = make_config(finished[0].out / "config.yaml")
+    assert again.seed == 0
+    assert again.learning_rate == 2e-2
+
+
+def test_prompts_show_what_the_training_trials_have(finished: tuple[TrainingResult, Seen]) -> None:
+    manifest = json.loads((finished[0].out / "bundle" / "manifest.json").read_text())
+    sections = manifest["prompt"]["spec"]["sections"]
+    assert {"phase", "conditions", "criteria"} <= set(sections)
+    assert "smiles" not in sections
+
+
+def test_a_finished_run_is_neither_resumed_nor_overwritten(
+    finished: tuple[TrainingResult, Seen], settings: Settings
+) -> None:
+    config = settings(out=finished[0].out, **LEARNS)
+    with pytest.raises(PreflightError, match=r"holds a run already \(done\)"):
+        train(config)
+    with pytest.raises(ResumeError, match="the run is finished"):
+        train(config, resume=True)
+    assert RunFolder(config.out).state()["state"] == "done"
+
+
+WORKER = """
+import json, os, signal, sys
+import torch
+from llm4top.forecasters import _finetune_checkpoint as checkpoints
+from llm4top.training._config import make_config
+from llm4top.training._run import train
+
+torch.set_num_threads(1)
+config = make_config(sys.argv[1])
+step = int(sys.argv[2])
+
+if sys.argv[3] == "saving":
+    save = checkpoints.save_optimiser
+    def half(folder, *rest):
+        if folder.name.endswith(f"checkpoint-{step}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(folder, *rest)
+    checkpoints.save_optimiser = half
+
+def watch(progress):
+    if sys.argv[3] == "stepping" and progress.phase == "training" and progress.step == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(config, progress=watch)
+"""
+
+
+def kill(config: TrainingConfig, step: int, moment: str, folder: Path) -> None:
+    """Run in another process that is killed (SIGKILL) at a step."""
+    script, file = folder / "worker.py", folder / "config.yaml"
+    script.write_text(WORKER)
+    file.write_text(config.to_yaml())
+    done = subprocess.run(
+        [sys.executable, str(script), str(file), str(step), moment],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("step", "moment", "left"), [(11, "stepping", "checkpoint-9"), (12, "saving", "checkpoint-9")]
+)
+def test_a_killed_run_goes_on_to_the_same_weights(
+    finished: tuple[TrainingResult, Seen],
+    settings: Settings,
+    tmp_path: Path,
+    step: int,
+    moment: str,
+    left: str,
+) -> None:
+    config = settings(**LEARNS)
+    kill(config, step, moment, tmp_path)
+    run = RunFolder(config.out)
+    assert run.state()["state"] == "running"
+    assert not run.is_alive()
+    complete = sorted(path.name for path in run.checkpoints.glob("checkpoint-*"))
+    assert complete[-1] == left
+    assert list(run.checkpoints.glob(".unfinished-*")) if moment == "saving" else True
+    result = train(config, resume=True)
+    assert furthest(adapter(finished[0].out), adapter(config.out)) == 0
+    assert result.metrics == finished[0].metrics
+    assert result.best_log_loss == finished[0].best_log_loss
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_checkpoint_and_goes_on_to_the_same_weights(
+    finished: tuple[TrainingResult, Seen], settings: Settings, number: int
+) -> None:
+    config = settings(**LEARNS)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, progress=Seen(signal_at=4, number=number))
+    assert signal.getsignal(signal.SIGINT) is handler
+    run = RunFolder(config.out)
+    assert run.state()["state"] == "interrupted"
+    assert (run.checkpoints / "checkpoint-4").is_dir()
+    train(config, resume=True)
+    assert furthest(adapter(finished[0].out), adapter(config.out)) == 0
+
+
+def test_another_run_is_not_resumed(settings: Settings) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(settings(**LEARNS), progress=Seen(signal_at=2))
+    other = settings(**{**LEARNS, "learning_rate": 1e-3, "seed": 5})
+    with pytest.raises(ResumeError) as caught:
+        train(other, resume=True)
+    assert "learning_rate (0.02 then, 0.001 now), seed (0 then, 5 now)" in str(caught.value)
+    assert RunFolder(other.out).state()["state"] == "interrupted"
+
+
+def test_a_run_under_way_is_left_alone(settings: Settings) -> None:
+    config = settings()
+    with RunFolder(config.out).locked(), pytest.raises(TrainingError, match="another run"):
+        train(config)
+
+
+def test_a_run_that_would_fail_leaves_nothing(settings: Settings) -> None:
+    config = settings(max_tokens=64)
+    with pytest.raises(PreflightError, match="the question alone"):
+        train(config)
+    assert not config.out.exists()
+
+
+@pytest.mark.parametrize("error", [TrainingError("the loss is nan."), RuntimeError("a bug")])
+def test_a_failure_is_written_down(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(_run, "finetune", fail)
+    config = settings()
+    with pytest.raises(type(error)):
+        train(config)
+    state = RunFolder(config.out).state()
+    assert state["state"] == "failed"
+    assert str(error) in state["message"]
+
+
+def test_a_bundle_that_forecasts_otherwise_is_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_publish.RELOAD_TOLERANCE, "float32", -1.0)
+    with pytest.raises(BundleError, match="other probabilities"):
+        train(settings(epochs=1))
+
+
+def test_full_tuning_carries_its_model(settings: Settings) -> None:
+    result = train(settings(tuning="full", learning_rate=1e-3, epochs=1, calibration="platt"))
+    assert result.bundle is not None
+    assert (result.bundle / "base" / "model.safetensors").is_file()
+    assert result.reload_difference is not None
+    assert result.reload_difference <= 1e-4
+
+
+def test_no_calibration_is_possible_too(settings: Settings) -> None:
+    result = train(settings(calibration="none", epochs=1))
+    assert MODEL not in result.metrics["forecasters"]
+
+
+def test_labels_of_class_weights_are_checked(settings: Settings) -> None:
+    with pytest.raises((ConfigError, PreflightError), match="class_weights"):
+        train(settings(class_weights={"a": 1.0}))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional
 from transformers import TrainerCallback
 
@@ -376,74 +372,6 @@ def test_full_tuning_of_a_bfloat16_base_trains_in_float32_and_hands_back_bfloat1
     result = train(base, replace(FAST, tuning="full", epochs=6, learning_rate=1e-3), count=32)
     assert losses(result)[-1] < losses(result)[0]
     assert {p.dtype for p in result.model.parameters()} == {torch.bfloat16}
-
-
-WORKER = """
-import sys, json, random
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_finetune import ANSWERS, FAST, losses, planted, weights
-from dataclasses import replace
-import torch
-from llm4top.forecasters._base_model import load_base
-from llm4top.forecasters._finetune import finetune
-from safetensors.torch import save_file
-
-torch.set_num_threads(1)
-out, model = Path(sys.argv[2]), sys.argv[3]
-prompts, targets = planted(22)
-held_out, labels = planted(9, seed=1)
-import os
-rank = int(os.environ["RANK"])
-result = finetune(
-    load_base(model, device="cpu"), prompts, targets, ANSWERS,
-    replace(FAST, batch_size=4, epochs=2), eval_prompts=held_out, eval_targets=labels,
-    output_dir=out / "checkpoints",
-)
-save_file(weights(result.model), out / f"weights-{rank}.safetensors")
-figures = {"loss": losses(result), "best": result.best_log_loss, "tokens": result.tokens}
-(out / f"figures-{rank}.json").write_text(json.dumps(figures))
-torch.distributed.destroy_process_group()
-"""
-
-
-def test_two_processes_end_at_the_weights_of_one_with_the_double_batch(
-    tiny_model_folder: Path, tmp_path: Path
-) -> None:
-    script = tmp_path / "worker.py"
-    script.write_text(WORKER)
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(script), here]
-    done = subprocess.run(
-        [*command, str(tmp_path), str(tiny_model_folder)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    # 22 rows by 2 x 4: the last step is short, and one process gets rows that weigh nothing.
-    prompts, targets = planted(22)
-    held_out, labels = planted(9, seed=1)
-    alone = finetune(
-        load_base(tiny_model_folder, device="cpu"),
-        prompts,
-        targets,
-        ANSWERS,
-        replace(FAST, batch_size=8, epochs=2),
-        eval_prompts=held_out,
-        eval_targets=labels,
-    )
-    left, right = (load_file(tmp_path / f"weights-{rank}.safetensors") for rank in (0, 1))
-    assert furthest(left, right) == 0
-    assert furthest(left, weights(alone.model)) < 1e-5
-    figures = json.loads((tmp_path / "figures-0.json").read_text())
-    assert figures["loss"] == pytest.approx(losses(alone), abs=1e-5)
-    assert figures["best"] == pytest.approx(alone.best_log_loss, abs=1e-5)
-    files = {file.name for file in (tmp_path / "checkpoints" / "checkpoint-6").iterdir()}
-    assert {"random-0.json", "random-1.json", "weights.safetensors"} <= files
 
 
 class OutOfMemoryAbove:

@@ -296,3 +296,59 @@ def test_no_calibration_is_possible_too(settings: Settings) -> None:
 def test_labels_of_class_weights_are_checked(settings: Settings) -> None:
     with pytest.raises((ConfigError, PreflightError), match="class_weights"):
         train(settings(class_weights={"a": 1.0}))
+
+
+DISTRIBUTED = """
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+from llm4top.training import _run
+from llm4top.training._config import make_config
+
+torch.set_num_threads(1)
+finetune = _run.finetune
+
+def watched(*args, **options):
+    result = finetune(*args, **options)
+    rank = torch.distributed.get_rank()
+    trained = {n: p.detach() for n, p in result.model.named_parameters() if p.requires_grad}
+    save_file(trained, Path(sys.argv[2]) / f"weights-{rank}.safetensors")
+    return result
+
+_run.finetune = watched
+_run.train(make_config(sys.argv[1]))
+"""
+
+
+def test_two_processes_end_at_the_weights_of_one_with_the_double_batch(
+    settings: Settings, tmp_path: Path
+) -> None:
+    # 48 rows by 2 x 5: the last step is short, and one process gets rows that weigh nothing.
+    shape = {**LEARNS, "lora_dropout": 0.0, "epochs": 1}
+    together = settings(**shape, batch_size=5, out=tmp_path / "together")
+    script, file = tmp_path / "worker.py", tmp_path / "config.yaml"
+    script.write_text(DISTRIBUTED)
+    file.write_text(together.to_yaml())
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+    done = subprocess.run(
+        [*command, str(script), str(file), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone = settings(**shape, batch_size=10, out=tmp_path / "alone")
+    train(alone)
+    left, right = (load_file(tmp_path / f"weights-{rank}.safetensors") for rank in (0, 1))
+    assert furthest(left, right) == 0
+    assert furthest(adapter(together.out), adapter(alone.out)) < 1e-5
+    losses = [
+        [event["loss"] for event in RunFolder(config.out).events() if event["event"] == "log"]
+        for config in (together, alone)
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert [e["event"] for e in RunFolder(together.out).events()].count("begin") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 PHASES = {
     "EARLY_PHASE1": "Early Phase 1",
@@ -169,6 +170,7 @@ def masking(code: str, who: list[str]) -> str:
     return f"{level} ({', '.join(known)})"
 
 
+@lru_cache(maxsize=20_000)
 def iso_date(text: str) -> str | None:
     """ISO from "November 2005", "March 28, 2011" or ISO itself; ``None`` if it is no date."""
     found = _ISO.fullmatch(text)

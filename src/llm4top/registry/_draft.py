@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from llm4top.errors import MalformedRecordError
@@ -23,7 +24,16 @@ from llm4top.registry._trial import (
 class Draft:
     """What has been read of one record so far."""
 
-    __slots__ = ("_kept_out", "arm_labels", "file", "nct_id", "outcome", "processed", "trial")
+    __slots__ = (
+        "arm_labels",
+        "file",
+        "kept_out",
+        "more",
+        "nct_id",
+        "outcome",
+        "processed",
+        "trial",
+    )
 
     def __init__(self, file: str):
         self.file = file
@@ -33,7 +43,10 @@ class Draft:
         self.processed: str | None = None
         self.arm_labels: list[tuple[str, ...]] = []
         """The labels of the arms that receive each intervention, in the interventions' order."""
-        self._kept_out: dict[str, list[Any]] = {}
+        self.kept_out: dict[str, Withheld] = {}
+        """By field, the first of its kind."""
+        self.more: dict[str, int] = {}
+        """By field, how many more there were."""
 
     def set(self, field: str, value: Any) -> None:
         """Give ``field`` its ``value``, unless that is absent or empty."""
@@ -48,18 +61,16 @@ class Draft:
         else:
             items.append(item)
 
-    def seen(self, field: str) -> bool:
-        """Count one more of ``field`` among the withheld; ``False`` if it is the first."""
-        known = self._kept_out.get(field)
-        if known is None:
-            return False
-        known[2] += 1
-        return True
-
     def withhold(self, field: str, text: str, reason: str | None = None) -> None:
         """Keep ``field`` out of the trial; of many alike only the first is shown."""
-        if not self.seen(field):
-            self._kept_out[field] = [reason, text, 1]
+        if field in self.kept_out:
+            self.more[field] = self.more.get(field, 0) + 1
+        elif reason is None and len(text) <= 24:
+            self.kept_out[field] = _common(field, text)
+        else:
+            self.kept_out[field] = Withheld(
+                field, reason or REASONS.get(field, UNLISTED), excerpt(text)
+            )
 
     def malformed(
         self, message: str, element: str, *, line: int | None = None, hint: str | None = None
@@ -84,7 +95,8 @@ class Draft:
             )
         self._link_arms()
         cut = guard_fields(values)
-        withheld = [_withheld(field, *found) for field, found in self._kept_out.items()]
+        for field, more in self.more.items():
+            self.kept_out[field] = _with_count(self.kept_out[field], more)
         for field, items in values.items():
             if type(items) is list:
                 values[field] = tuple(items)
@@ -92,7 +104,7 @@ class Draft:
             self.nct_id,
             Trial(**values),
             RegistryOutcome(**self.outcome),
-            (*withheld, *cut),
+            (*self.kept_out.values(), *cut),
             source,
         )
 
@@ -143,10 +155,12 @@ def checked_count(draft: Draft, text: str, element: str, line: int | None = None
     raise draft.malformed(f"“{excerpt(text, 40)}” is not a whole number.", element, line=line)
 
 
-def _withheld(field: str, reason: str | None, text: str, count: int) -> Withheld:
-    if count > 1:
-        more = f" (and {count - 1} more)"
-        text = excerpt(text, 80 - len(more)) + more
-    else:
-        text = excerpt(text)
-    return Withheld(field, reason or REASONS.get(field, UNLISTED), text)
+def _with_count(first: Withheld, more: int) -> Withheld:
+    suffix = f" (and {more} more)"
+    return Withheld(first.field, first.reason, excerpt(first.excerpt, 80 - len(suffix)) + suffix)
+
+
+@lru_cache(maxsize=20_000)
+def _common(field: str, text: str) -> Withheld:
+    """What many records have alike: a status, a month, "No"."""
+    return Withheld(field, REASONS.get(field, UNLISTED), excerpt(text))

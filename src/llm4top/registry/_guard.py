@@ -1,13 +1,172 @@
-"""Apply the leak guard's rules to the free-text fields of a trial."""
+"""Apply the leak guard's rules to the free text of a trial."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from dataclasses import replace
 from typing import Any
 
+from llm4top.registry._fields import ALLOWED_FIELDS
+from llm4top.registry._telling import MARKS, RULES, Mark, Rule
+from llm4top.registry._text import excerpt
 from llm4top.registry._trial import Withheld
 
+_FREE_TEXT = tuple(field.name for field in ALLOWED_FIELDS if field.free_text)
+_LISTED_TEXT = ("conditions", "keywords")  # short, but an identifier may stand in them
+_PARTS = {
+    "interventions": ("name", "description"),
+    "arms": ("label", "description"),
+    "primary_outcomes": ("measure", "time_frame", "description"),
+    "secondary_outcomes": ("measure", "time_frame", "description"),
+}
+_NEVER_NONE = frozenset({"name", "label", "measure"})
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[\"“])")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_BEFORE = 60
+"""How many characters before a match may hold its veto."""
+_NEAR = 24
+_WINDOW = 240
+"""How many characters around a literal are looked at first; no match spans more."""
 
-def guard_fields(values: dict[str, Any]) -> Iterator[Withheld]:
-    """Cut telling sentences out of ``values`` in place; what was cut is returned."""
-    return iter(())
+
+def _by_literal() -> tuple[tuple[str, tuple[Rule | Mark, ...]], ...]:
+    """The rules and marks that each literal calls for."""
+    table: dict[str, tuple[Rule | Mark, ...]] = {}
+    everything: tuple[Rule | Mark, ...] = (*MARKS, *RULES)
+    for rule in everything:
+        for literal in rule.literals:
+            table[literal] = (*table.get(literal, ()), rule)
+    return tuple(table.items())
+
+
+_BY_LITERAL = _by_literal()
+
+
+def guard_fields(values: dict[str, Any]) -> list[Withheld]:
+    """Cut what tells the outcome out of a trial's ``values``, in place; return what was cut."""
+    if not any(map(_tells_anything, _all_text(values))):
+        return []
+    cut: list[Withheld] = []
+    for field in _FREE_TEXT:
+        found = values.get(field)
+        if isinstance(found, str):
+            values[field] = guard(found, field, cut)
+        elif found:
+            values[field] = [_guard_item(item, field, cut) for item in found]
+    for field in _LISTED_TEXT:
+        if field in values:
+            guarded = [guard(text, field, cut) for text in values[field]]
+            values[field] = [text for text in guarded if text]
+    return cut
+
+
+def guard(text: str, field: str, cut: list[Withheld]) -> str | None:
+    """``text`` without what it may not say; what was cut is added to ``cut``."""
+    if not _tells_anything(text):
+        return text
+    lines = [_guard_line(line, field, cut) for line in text.split("\n")]
+    return "\n".join(line for line in lines if line.strip("- .;,:")) or None
+
+
+def _guard_item(item: Any, field: str, cut: list[Withheld]) -> Any:
+    changed = {}
+    for part in _PARTS[field]:
+        text = getattr(item, part)
+        if text:
+            guarded = guard(text, field, cut)
+            if guarded != text:
+                changed[part] = guarded or ("" if part in _NEVER_NONE else None)
+    return replace(item, **changed) if changed else item
+
+
+def _all_text(values: dict[str, Any]) -> list[str]:
+    """All text to be searched, pure ASCII apart: that is lower-cased ten times as fast."""
+    texts: list[str] = []
+    for field in _FREE_TEXT:
+        found = values.get(field)
+        if found is None:
+            continue
+        if isinstance(found, str):
+            texts.append(found)
+        else:
+            parts = _PARTS[field]
+            texts += [text for item in found for part in parts if (text := getattr(item, part))]
+    for field in _LISTED_TEXT:
+        texts += values.get(field, ())
+    joined = "\n".join(texts)
+    if joined.isascii():
+        return [joined]
+    return [
+        "\n".join([text for text in texts if text.isascii()]),
+        "\n".join([text for text in texts if not text.isascii()]),
+    ]
+
+
+def _tells_anything(text: str) -> bool:
+    """Whether a rule or mark may match: each literal is searched, and only its surroundings."""
+    lower = text.lower()
+    if len(lower) != len(text):  # a few letters have longer lower cases
+        lower = "".join([low if len(low := letter.lower()) == 1 else letter for letter in text])
+    for literal, rules in _BY_LITERAL:
+        at = lower.find(literal)
+        if at >= 0 and (literal != "nct" or "NCT" in text):
+            while at >= 0:
+                near = lower[max(0, at - _NEAR) : at + _NEAR]
+                if any(rule.near.search(near) and _found(rule, _line(text, at)) for rule in rules):
+                    return True
+                at = lower.find(literal, at + len(literal))
+    return False
+
+
+def _line(text: str, at: int) -> str:
+    begin = max(text.rfind("\n", 0, at) + 1, at - _WINDOW)
+    end = text.find("\n", at, at + _WINDOW)
+    return text[begin : end if end >= 0 else at + _WINDOW]
+
+
+def _found(rule: Rule | Mark, text: str) -> bool:
+    """Whether ``rule`` matches anywhere in ``text`` without its veto."""
+    if isinstance(rule, Mark):
+        return rule.pattern.search(text) is not None
+    start = 0
+    while match := rule.pattern.search(text, start):
+        before = text[max(0, match.start() - _BEFORE) : match.start()]
+        if not rule.veto.search(before) and not rule.veto.search(match[0]):
+            return True
+        start = match.start() + 1
+    return False
+
+
+def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
+    lower = line.lower()
+    for mark in MARKS:
+        if any(literal in lower for literal in mark.literals):
+            cut += [
+                Withheld(field, mark.reason, excerpt(match[0]))
+                for match in mark.pattern.finditer(line)
+            ]
+            line = mark.pattern.sub(mark.instead, line)
+    for rule in RULES:
+        if any(literal in lower for literal in rule.literals) and _found(rule, line):
+            line = _cut(rule, line, field, cut)
+    return line
+
+
+def _cut(rule: Rule, line: str, field: str, cut: list[Withheld]) -> str:
+    """``line`` without the brackets, or else the sentences, in which ``rule`` matches."""
+
+    def without(match: re.Match[str]) -> str:
+        if not _found(rule, match[0]):
+            return match[0]
+        cut.append(Withheld(field, rule.reason, excerpt(match[0])))
+        return ""
+
+    bullet = "- " if line.startswith("- ") else ""
+    line = _BRACKETS.sub(without, line[len(bullet) :])
+    kept = []
+    for sentence in _SENTENCE_END.split(line):
+        if _found(rule, sentence):
+            cut.append(Withheld(field, rule.reason, excerpt(sentence)))
+        else:
+            kept.append(sentence)
+    return bullet + " ".join(" ".join(kept).split())

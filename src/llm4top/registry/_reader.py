@@ -23,6 +23,8 @@ from llm4top.registry._zip import Archive, Member
 PathLike = str | os.PathLike[str]
 _Items = Iterator[Record | RegistryError]
 
+_XML = (b"<clinical_study", b"<?xml ")  # how nearly every member begins
+
 KEPT_REFUSALS = 100
 """How many refusals a summary keeps whole; the rest are only counted."""
 
@@ -192,7 +194,14 @@ def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
             refusal = archive.refusal(member)
             if refusal is not None:
                 raise refusal
-            yield from _member_items(archive, member, name, limits)
+            if member.size <= limits.record_bytes:
+                data = archive.read(member)
+                if data.startswith(_XML):
+                    yield read_xml(data, name, member.name, limits)
+                else:
+                    yield from _small_items(data, member, name, limits)
+            else:
+                yield from _large_items(archive, member, name, limits)
         except RegistryError as error:
             yield error
 
@@ -202,16 +211,14 @@ def _is_hidden(name: str) -> bool:
     return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
 
 
-def _member_items(archive: Archive, member: Member, file: str, limits: Limits) -> _Items:
+def _small_items(data: bytes, member: Member, file: str, limits: Limits) -> _Items:
+    kind = _member_kind(data[:HEAD], f"{file}!{member.name}")
+    yield from _stream_items(kind, BytesIO(data), file, member.name, limits)
+
+
+def _large_items(archive: Archive, member: Member, file: str, limits: Limits) -> _Items:
+    """The records of a member that is too large for one record, so it must hold many."""
     name = f"{file}!{member.name}"
-    if member.size <= limits.record_bytes:
-        data = archive.read(member)
-        kind = _member_kind(data[:HEAD], name)
-        if kind == "xml":
-            yield read_xml(data, file, member.name, limits)
-        else:
-            yield from _stream_items(kind, BytesIO(data), file, member.name, limits)
-        return
     kind = _member_kind(archive.open(member).read(HEAD), name)
     if kind == "xml":
         raise LimitError(

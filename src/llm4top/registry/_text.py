@@ -25,13 +25,11 @@ def from_textblock(text: str) -> str | None:
     if "\t" in text or not text.isascii():
         return _from_parts(_BLANK_LINE.split(text))
     # The common case, in a few passes of C: str.split() by word would cost more than parsing did.
-    flat = "\n".join([line.strip() for line in text.split("\n")]).strip()
-    while "\n\n\n" in flat:
-        flat = flat.replace("\n\n\n", "\n\n")
-    flat = flat.replace("\n\n", "\r").replace("\n", " ").replace("\r", "\n")
+    flat = " ".join([line or "\n" for line in map(str.strip, text.split("\n"))])
+    flat = "\n".join([line for part in flat.split("\n") if (line := part.strip())])
     while "  " in flat:
         flat = flat.replace("  ", " ")
-    return _bullets(flat) or None
+    return (_bullets(flat) if "*" in flat else flat) or None
 
 
 def from_lines(text: str) -> str | None:
@@ -56,7 +54,7 @@ def clean(text: str) -> str:
 
 def excerpt(text: str, length: int = 80) -> str:
     """The start of ``text`` on one line, at most ``length`` characters."""
-    flat = " ".join(text[: length * 4].split())
+    flat = " ".join(text[: length * 2].split())
     return flat if len(flat) <= length else flat[: length - 1].rstrip() + "…"
 
 

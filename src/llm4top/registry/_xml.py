@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from xml.sax.saxutils import unescape
 
 from lxml import etree
 
 from llm4top.registry import _codes
 from llm4top.registry._draft import Draft, checked_count, checked_date, checked_nct_id
 from llm4top.registry._limits import Limits
-from llm4top.registry._reasons import UNSTATED
+from llm4top.registry._reasons import REASONS, UNSTATED
+from llm4top.registry._skip import Skipped, skip
 from llm4top.registry._text import from_lines, from_textblock, one_line
 from llm4top.registry._trial import (
     Arm,
@@ -20,7 +22,7 @@ from llm4top.registry._trial import (
     Record,
     Source,
 )
-from llm4top.registry._xmlsafe import line_of, parse
+from llm4top.registry._xmlsafe import check_bytes, check_namespace, line_of, parse
 
 _Element = etree._Element
 _Handler = Callable[[Draft, _Element], None]
@@ -31,39 +33,47 @@ _PROCESSED = "processed this data on "
 def read_xml(data: bytes, file: str, member: str | None, limits: Limits) -> Record:
     """One legacy XML record; raises a ``RegistryError`` that names ``file`` and ``member``."""
     name = f"{file}!{member}" if member else file
-    root = parse(data, name, limits)
+    check_bytes(data, name, limits)
+    needed, skipped = skip(data)
+    root = parse(needed, name, limits)
     draft = Draft(name)
-    handlers = _HANDLERS
+    handlers, kept_out = _HANDLERS, draft.kept_out
     for element in root:
         tag = element.tag
         handler = handlers.get(tag)
         if handler is not None:
             handler(draft, element)
-        elif not draft.seen(tag):
-            draft.withhold(tag, _excerpt(element))
+        elif tag in kept_out:
+            draft.more[tag] = draft.more.get(tag, 0) + 1
+        else:
+            _withhold(draft, tag, element)
+    for part in skipped:
+        _skipped(draft, part)
     return draft.record(
         Source(file, member, "legacy-xml", draft.processed, hashlib.sha256(data).hexdigest())
     )
 
 
-def _excerpt(element: _Element) -> str:
-    """The start of the text inside ``element``."""
-    text = element.text
-    if text and not text.isspace():
-        return text
-    found, length = [], 0
-    for part in map(str, element.itertext()):
-        if not part.isspace():
-            found.append(part)
-            length += len(part)
-            if length > 80:
-                break
-    return " ".join(found)
+def _skipped(draft: Draft, part: Skipped) -> None:
+    """Account for what was taken out before parsing."""
+    if part.tag == "clinical_results":
+        _has_results(draft, part.data.count(b"\n      <outcome>"))
+        return
+    _, found, rest = part.data.partition(b"<name>")
+    text = rest.partition(b"<")[0] if found else b""
+    draft.withhold(part.tag, unescape(text.decode("utf-8", "replace")))
+    if part.number > 1:
+        draft.more[part.tag] = part.number - 1
 
 
 def _withhold(draft: Draft, path: str, element: _Element) -> None:
-    if not draft.seen(path):
-        draft.withhold(path, _excerpt(element))
+    if path not in REASONS:
+        check_namespace(element, draft.file)
+    text = element.text
+    while text is None and len(element):
+        element = element[0]
+        text = element.text
+    draft.withhold(path, text or "")
 
 
 # ------------------------------------------------------------------------------- simple fields
@@ -100,11 +110,12 @@ def _inside(tag: str, handlers: dict[str, _Handler]) -> _Handler:
 
     def read(draft: Draft, element: _Element) -> None:
         for child in element:
-            handler = handlers.get(child.tag)
+            name = child.tag
+            handler = handlers.get(name)
             if handler is not None:
                 handler(draft, child)
             else:
-                _withhold(draft, f"{tag}/{child.tag}", child)
+                _withhold(draft, f"{tag}/{name}", child)
 
     return read
 
@@ -261,9 +272,12 @@ def _enrolment(draft: Draft, element: _Element) -> None:
 
 
 def _results(draft: Draft, element: _Element) -> None:
-    draft.outcome["has_results"] = True
     outcomes = element.find("outcome_list")
-    number = 0 if outcomes is None else len(outcomes)
+    _has_results(draft, 0 if outcomes is None else len(outcomes))
+
+
+def _has_results(draft: Draft, number: int) -> None:
+    draft.outcome["has_results"] = True
     draft.withhold("clinical_results", f"posted results with {number} outcome measures")
 
 
@@ -279,7 +293,7 @@ def _header(draft: Draft, element: _Element) -> None:
         text = child.text or ""
         if child.tag == "download_date":
             draft.processed = _codes.iso_date(text.partition(_PROCESSED)[2].strip())
-        _withhold(draft, f"required_header/{child.tag}", child)
+            draft.withhold("required_header", text)
 
 
 def _textblock(path: str, field: str) -> _Handler:

@@ -28,18 +28,19 @@ _PARSER = etree.XMLParser(
     recover=False,
     remove_comments=True,
     remove_pis=True,
+    remove_blank_text=True,
     collect_ids=False,
 )
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
 _ENCODINGS = frozenset({b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1"})
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00", b"+/v", b"\x4c\x6f\xa7\x94")
+_XINCLUDE = "{http://www.w3.org/2001/XInclude}"
 _AGAIN = "Download the record again from ClinicalTrials.gov."
 _OVER = ("Excessive depth", "too long", "Huge", "huge", "xmlSAX2Characters", "maximum", "XML_MAX")
 
 
 def parse(data: bytes, name: str, limits: Limits) -> etree._Element:
-    """The root element of a legacy record."""
-    check_bytes(data, name, limits)
+    """The root element of a legacy record whose bytes have been checked."""
     try:
         root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
@@ -96,14 +97,6 @@ def check_bytes(data: bytes, name: str, limits: Limits) -> None:
             line=data.count(b"\n", 0, doctype) + 1,
             hint="No registry record has one. " + _AGAIN,
         )
-    include = data.find(b"XInclude")
-    if include >= 0 and b"www.w3.org/2001/XInclude" in data:
-        raise UnsafeRecordError(
-            "the XML includes other files (XInclude).",
-            file=name,
-            line=data.count(b"\n", 0, include) + 1,
-            hint="No registry record does. " + _AGAIN,
-        )
     # The shortest element has four bytes, so only a large file can hold too many.
     if len(data) > 4 * limits.values and data.count(b"<") > limits.values:
         raise LimitError(
@@ -111,6 +104,23 @@ def check_bytes(data: bytes, name: str, limits: Limits) -> None:
             file=name,
             hint="Raise Limits.values if you trust the file.",
         )
+
+
+def check_namespace(element: etree._Element, name: str) -> None:
+    """Refuse an element from another vocabulary, such as an inclusion."""
+    tag = str(element.tag)
+    if not tag.startswith("{"):
+        return
+    included = tag.startswith(_XINCLUDE)
+    raise UnsafeRecordError(
+        "the XML includes other files (XInclude)."
+        if included
+        else "the XML holds an element of a foreign namespace.",
+        file=name,
+        line=line_of(element),
+        element=tag.rpartition("}")[2][:60],
+        hint="No registry record does. " + _AGAIN,
+    )
 
 
 def is_wide(head: bytes) -> bool:

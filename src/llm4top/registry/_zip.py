@@ -7,6 +7,7 @@ refuses overlaps before it unpacks anything, and never uses a member's name as a
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zlib
@@ -20,7 +21,8 @@ from llm4top.registry._limits import Limits
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _END64_LOCATOR = struct.Struct("<4sLQL")
-_ENTRY = struct.Struct("<4s6H3L5H2L")
+_ENTRY_MARK = 0x02014B50
+_ENTRY = struct.Struct("<L6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _WHOLE = 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
@@ -50,7 +52,7 @@ class Archive:
     """An open zip. ``members`` yields its entries, ``read`` and ``open`` unpack one of them."""
 
     def __init__(self, file: BinaryIO, name: str, limits: Limits):
-        self._file = file
+        self._descriptor = file.fileno()
         self._name = name
         self._limits = limits
         self._length = file.seek(0, 2)
@@ -65,11 +67,16 @@ class Archive:
 
     def members(self) -> Iterator[Member]:
         """The entries in the order of the central directory."""
+        for fields, name, extra in self._entries():
+            yield self._member(fields, name, extra)
+
+    def _entries(self) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
+        """The entries' numbers, names and extra fields as they stand."""
         position = self._directory
         end = position + self._directory_size
         buffer, start = b"", 0
         for _ in range(self._count):
-            if len(buffer) - start < _ENTRY.size + 3 * 0xFFFF:
+            if position < end and len(buffer) - start < _ENTRY.size + 3 * 0xFFFF:
                 buffer = buffer[start:] + self._at(position, min(1 << 20, end - position))
                 position = min(end, position + (1 << 20))
                 start = 0
@@ -77,12 +84,12 @@ class Archive:
                 fields = _ENTRY.unpack_from(buffer, start)
             except struct.error:
                 raise self._broken("its list of members is cut off") from None
-            if fields[0] != b"PK\x01\x02":
+            if fields[0] != _ENTRY_MARK:
                 raise self._broken("its list of members is damaged")
             name_end = start + _ENTRY.size + fields[10]
             extra_end = name_end + fields[11]
             name = buffer[start + _ENTRY.size : name_end]
-            yield self._member(fields, name, buffer[name_end:extra_end])
+            yield fields, name, buffer[name_end:extra_end]
             start = extra_end + fields[12]
 
     def refusal(self, member: Member) -> RegistryError | None:
@@ -151,8 +158,7 @@ class Archive:
     # ---------------------------------------------------------------------------- inside
 
     def _at(self, position: int, size: int) -> bytes:
-        self._file.seek(position)
-        return self._file.read(max(0, size))
+        return os.pread(self._descriptor, max(0, size), position)
 
     def _data_begin(self, member: Member, block: bytes) -> int:
         if len(block) < _LOCAL.size or block[:4] != b"PK\x03\x04":
@@ -190,18 +196,22 @@ class Archive:
         return end[7], end[8], end[9], at
 
     def _member(self, fields: tuple[int, ...], raw: bytes, extra: bytes) -> Member:
-        flags, method = fields[3], fields[4]
-        crc, packed, size, offset = fields[7], fields[8], fields[9], fields[16]
-        if _WHOLE in (packed, size, offset):
-            packed, size, offset = self._wide(extra, packed, size, offset)
-        text = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
+        flags = fields[3]
+        packed, size, offset = self._sizes(fields, extra)
+        if raw.isascii():
+            text = raw.decode("ascii")
+        else:
+            text = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
         if not text.isprintable() or len(text) > 200:
             text = "".join(c if c.isprintable() else "?" for c in text[:200])
         # The upper half holds Unix permissions whatever system the archive says it is from.
-        return Member(text, flags, method, crc, packed, size, offset, fields[15] >> 16)
+        return Member(text, flags, fields[4], fields[7], packed, size, offset, fields[15] >> 16)
 
-    def _wide(self, extra: bytes, packed: int, size: int, offset: int) -> tuple[int, int, int]:
-        """The 64-bit sizes of a member, from its extra field."""
+    def _sizes(self, fields: tuple[int, ...], extra: bytes) -> tuple[int, int, int]:
+        """Packed size, size and offset of a member, from its extra field where they are wide."""
+        packed, size, offset = fields[8], fields[9], fields[16]
+        if packed != _WHOLE and size != _WHOLE and offset != _WHOLE:
+            return packed, size, offset
         at = 0
         while at + 4 <= len(extra):
             kind, length = struct.unpack_from("<2H", extra, at)
@@ -220,12 +230,14 @@ class Archive:
         """Refuse overlapping members and a total beyond the limit, before unpacking anything."""
         total = 0
         begins, ends = array("Q"), array("Q")
-        for member in self.members():
-            total += member.size
-            begins.append(member.offset)
-            ends.append(member.offset + _LOCAL.size + member.packed)
-            if ends[-1] > self._directory:
-                raise self._broken(f"its member {member.name} is cut off")
+        for fields, _, extra in self._entries():
+            packed, size, offset = self._sizes(fields, extra)
+            end = offset + _LOCAL.size + packed
+            if end > self._directory:
+                raise self._broken("a member is cut off")
+            total += size
+            begins.append(offset)
+            ends.append(end)
         if total > self._limits.zip_total_bytes:
             raise LimitError(
                 f"the archive unpacks to {total:,} bytes, "

@@ -147,7 +147,7 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("llm4top.data._write.described", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
         small().save(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 
@@ -159,7 +159,7 @@ def test_a_failed_overwrite_leaves_the_old_one(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("llm4top.data._write.described", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
         small().select("train").save(tmp_path / "set", overwrite=True)
     assert len(load_dataset(tmp_path / "set")) == 3
 

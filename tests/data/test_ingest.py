@@ -372,6 +372,7 @@ def test_an_unlabelled_test_row_still_seals_its_trial(tmp_path):
             "task 'own' has no rule that reads its label off a record. Give a label file",
         ),
         ({"out": "."}, DatasetError, "exists and is not a data set"),
+        ({"out": "top/phase_I_train.csv/out"}, DatasetError, "out: cannot be written: File exists"),
     ],
 )
 def test_what_cannot_be_made(top_folder, tmp_path, monkeypatch, options, error, message):

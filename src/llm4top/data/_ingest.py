@@ -19,7 +19,7 @@ from llm4top.data._sources import (
 )
 from llm4top.data._splits import OwnSplit, SplitRule, TimeSplit
 from llm4top.data._spool import IngestProgress, Reading, Spool
-from llm4top.data._write import check_target, write_dataset
+from llm4top.data._write import check_target, write_dataset, writing
 from llm4top.errors import DatasetError, RegistryError
 from llm4top.registry import Limits
 from llm4top.tasks import LABEL_RULES, LabelRule, Task, get_task
@@ -57,8 +57,9 @@ def ingest(
     ``limit``: at most that many labelled records of each source, for a quick look.
 
     Every trial is in one split only. Memory holds no text but that of enriched trials. Raises
-    ``DatasetError`` where a path, a column or a phase does not exist, ``out`` is taken, or no
-    row is left, and ``SplitError`` for a split that the sources do not support.
+    ``DatasetError`` where a path, a column or a phase does not exist, ``out`` is taken or
+    cannot be written, or no row is left, and ``SplitError`` for a split that the sources do not
+    support.
     """
     target = Path(out)
     asked = get_task(task)
@@ -78,16 +79,16 @@ def ingest(
         on_progress=on_progress,
     )
     rule = split or _default_split(found)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=target.parent) as scratch:
-        with Spool(Path(scratch) / "rows.parquet", reading) as spool:
-            for source in found:
-                spool.add_all(source)
-        plan = make_plan(spool, reading, rule, Path(enrich) if enrich is not None else None)
-        history = plan_card(
-            plan, name or target.name, [*(s.path for s in found), *dates_files(found), *extra]
-        )
-        write_dataset(target, plan.rows(), task=asked, history=history, overwrite=overwrite)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".ingest-", dir=target.parent) as scratch:
+            with Spool(Path(scratch) / "rows.parquet", reading) as spool:
+                for source in found:
+                    spool.add_all(source)
+            plan = make_plan(spool, reading, rule, Path(enrich) if enrich is not None else None)
+            files = [*(source.path for source in found), *dates_files(found), *extra]
+            history = plan_card(plan, name or target.name, files)
+            write_dataset(target, plan.rows(), task=asked, history=history, overwrite=overwrite)
     return load_dataset(target)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -45,6 +46,19 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
         )
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses (space, permissions) into a ``DatasetError``."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"cannot be written: {error.strerror or error}.",
+            where=str(folder),
+            hint="Check the disk's free space and the folder's permissions.",
+        ) from error
+
+
 def write_dataset(
     folder: Path, rows: Iterable[Row], *, task: Task, history: DatasetCard, overwrite: bool
 ) -> DatasetCard:
@@ -52,10 +66,16 @@ def write_dataset(
 
     ``history`` brings what rows cannot tell (name, provenance, what was dropped, terms); the
     counts, the hash and the warnings of the card that is returned are measured here.
-    Holds one batch of rows at a time. Raises ``DatasetError`` (see ``check_target``).
+    Holds one batch of rows at a time. Raises ``DatasetError`` (see ``check_target``), also where
+    the disk refuses.
     """
     check_target(folder, overwrite=overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return _write(folder, rows, task, history)
+
+
+def _write(folder: Path, rows: Iterable[Row], task: Task, history: DatasetCard) -> DatasetCard:
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         describer = Describer(task)

@@ -36,7 +36,7 @@ _ENCODINGS = frozenset({b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1"})
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00", b"+/v", b"\x4c\x6f\xa7\x94")
 _XINCLUDE = "{http://www.w3.org/2001/XInclude}"
 _AGAIN = "Download the record again from ClinicalTrials.gov."
-_OVER = ("Excessive depth", "too long", "Huge", "huge", "xmlSAX2Characters", "maximum", "XML_MAX")
+_OVER = ("Excessive depth", "limit exceeded", "too long", "XML_PARSE_HUGE")
 
 
 def parse(data: bytes, name: str, limits: Limits) -> etree._Element:
@@ -129,7 +129,7 @@ def is_wide(head: bytes) -> bool:
 
 
 def _syntax_error(error: etree.XMLSyntaxError, name: str) -> RegistryError:
-    message = (error.msg or "no element found").strip()
+    message = " ".join((error.msg or "no element found").partition(", line ")[0].split())
     line = error.lineno or None
     if any(word in message for word in _OVER):
         return LimitError(

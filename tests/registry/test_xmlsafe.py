@@ -11,14 +11,13 @@ from llm4top.errors import (
     UnsafeRecordError,
 )
 from llm4top.registry import Limits, read_records
+
 from .builders import xml
 
 BODY = b"<clinical_study><brief_title>&a;</brief_title></clinical_study>"
 LAUGHS = (
     b'<?xml version="1.0"?>\n<!DOCTYPE lolz [<!ENTITY a "lol">'
-    + b"".join(
-        b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9)
-    )
+    + b"".join(b'<!ENTITY %c "%s">' % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9))
     + b"]>"
     + BODY.replace(b"&a;", b"&j;")
 )
@@ -27,7 +26,10 @@ XI = b'<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="/etc/passwd"
 HOSTILE = {
     "billion laughs": (LAUGHS, UnsafeRecordError, "document type"),
     "quadratic blow-up": (
-        b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 100_000 + b'">]>' + BODY.replace(b"&a;", b"&a;" * 1000),
+        b'<!DOCTYPE x [<!ENTITY a "'
+        + b"a" * 100_000
+        + b'">]>'
+        + BODY.replace(b"&a;", b"&a;" * 1000),
         UnsafeRecordError,
         "document type",
     ),
@@ -54,7 +56,7 @@ HOSTILE = {
         "XInclude",
     ),
     "xinclude in criteria": (
-        xml("<eligibility><criteria>%s</criteria></eligibility>" % XI.decode()),
+        xml(f"<eligibility><criteria>{XI.decode()}</criteria></eligibility>"),
         UnsafeRecordError,
         "XInclude",
     ),

@@ -102,6 +102,8 @@ class _Cutter:
         """Where the bytes between two studies begin in the buffer."""
         self._position = 0
         """Up to where the buffer is scanned."""
+        self._waiting = False
+        """Whether the scan stopped at a string whose end is still to come."""
         self._oversize = False
         self._number = 0
         self._line = 1
@@ -112,11 +114,13 @@ class _Cutter:
         more = True
         while more:
             more = self._fill()
+            self._waiting = False
             for token in _TOKEN.finditer(self._buffer, self._position):
                 byte = self._buffer[token.start()]
                 if byte == _QUOTE:
                     if token.end() - token.start() == 1:
-                        break  # the rest of this string is still to come
+                        self._waiting = True
+                        break
                     self._position = token.end()
                 elif byte in _OPEN:
                     yield from self._open(token.start(), byte)
@@ -136,7 +140,7 @@ class _Cutter:
     def _fill(self) -> bool:
         """Let go of what is done with and read on; ``False`` at the end of the file."""
         position = self._position
-        if len(self._buffer) - position > self._limits.record_bytes:
+        if self._waiting and len(self._buffer) - position > self._limits.record_bytes:
             raise _too_large(self._name, self._limits, self._line_at(position))
         if self._start is not None and position - self._start > self._limits.record_bytes:
             self._oversize = True

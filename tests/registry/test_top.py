@@ -1,0 +1,110 @@
+import time
+
+import pytest
+
+from llm4top.errors import LimitError, MalformedRecordError, UnknownFormatError
+from llm4top.registry import Intervention, Limits, read_records
+
+from .builders import TOP_HEADER, top_row
+
+
+def read(path, text: str | bytes, limits: Limits | None = None):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    reader = read_records(path, limits=limits)
+    return list(reader), reader.summary.refusals
+
+
+def test_a_row(tmp_path):
+    (record,), _ = read(tmp_path / "phase_I.csv", TOP_HEADER + top_row())
+    trial, outcome = record.trial, record.registry_outcome
+    assert trial.phase == "Phase 1/Phase 2"
+    assert trial.conditions == ("gout", "arthritis")
+    assert trial.icd_codes == ("M10.9", "M1A")
+    assert trial.interventions == (Intervention("inventumab"),)
+    assert trial.smiles == ("CCO", "CCN")
+    assert trial.criteria == "Inclusion Criteria:\n- Gout for at least a year"
+    assert (outcome.status, outcome.why_stopped, outcome.label) == (
+        "Terminated", "slow accrual", "0",
+    )  # fmt: skip
+    assert {w.field for w in record.withheld} == {"nctid", "status", "why_stop", "label"}
+    assert (record.source.format, record.source.member) == ("top-csv", "#1")
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"nctid": "NCT1"}, "is not an NCT id"),
+        ({"diseases": "gout"}, "diseases: the cell is not a list"),
+        ({"diseases": "__import__('os').abort()"}, "diseases: the cell is not a list"),
+        ({"diseases": "[" * 5000}, "diseases: the cell is not a list"),
+        ({"drugs": "[1]"}, "drugs: the list holds more than texts"),
+        ({"icdcodes": "['x']"}, "icdcodes: the cell is not a list"),
+        ({"label": '0","1'.replace('"', "")}, None),
+    ],
+)
+def test_a_bad_row_costs_itself_alone(cells, words, tmp_path):
+    text = TOP_HEADER + top_row(**cells) + top_row(nctid="NCT90000002")
+    records, refusals = read(tmp_path / "a.csv", text)
+    assert records[-1].nct_id == "NCT90000002"
+    if words is None:
+        assert refusals == []
+    else:
+        (error,) = refusals
+        assert isinstance(error, MalformedRecordError)
+        assert words in str(error)
+        assert "a.csv!#1, line 2" in str(error)
+
+
+def test_a_row_with_too_few_cells(tmp_path):
+    records, (error,) = read(tmp_path / "a.csv", TOP_HEADER + "a,b\n" + top_row())
+    assert len(records) == 1
+    assert "the row has 2 cells, the header 10" in str(error)
+
+
+def test_bytes_that_are_no_utf8_cost_their_row(tmp_path):
+    text = (TOP_HEADER + top_row(why_stop="@") + top_row()).encode().replace(b"@", b"\xff")
+    records, (error,) = read(tmp_path / "a.csv", text)
+    assert len(records) == 1
+    assert "why_stop: the row is not in UTF-8" in str(error)
+
+
+def test_a_mark_and_windows_line_ends(tmp_path):
+    text = b"\xef\xbb\xbf" + (TOP_HEADER + top_row()).encode().replace(b"\n", b"\r\n")
+    records, refusals = read(tmp_path / "a.csv", text)
+    assert (len(records), refusals) == (1, [])
+
+
+def test_a_csv_of_another_kind(tmp_path):
+    _, (error,) = read(tmp_path / "a.csv", "nctid,title\nNCT90000001,a\n")
+    assert isinstance(error, UnknownFormatError)
+    assert "no column phase, diseases" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "words"),
+    [
+        (top_row(criteria="x" * 200_000), None, "longer than 131,072"),
+        (top_row(criteria="x" * 200), Limits(csv_field=100), "has 200 characters"),
+        ('"' + "x\n" * 200_000, None, "longer than 131,072"),
+        ("x" * 21_000_000, None, "a line has more than 20,000,000 bytes"),
+    ],
+)
+def test_caps_refuse_at_once(text, limits, words, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes((TOP_HEADER + text).encode())
+    start = time.thread_time()
+    reader = read_records(path, limits=limits)
+    assert list(reader) == []
+    assert time.thread_time() - start < 1
+    assert isinstance(reader.summary.refusals[0], LimitError)
+    assert words in str(reader.summary.refusals[0])
+
+
+def test_the_benchmarks_files(test_data):
+    reader = read_records(sorted((test_data / "top").glob("phase_*.csv")))
+    records = list(reader)
+    assert reader.summary.skipped == 0
+    assert len(records) == 3201
+    assert {r.registry_outcome.label for r in records} == {"0", "1"}
+    assert "S1SSSSSSS1" not in {smiles for r in records for smiles in r.trial.smiles}
+    assert "Phase 1/Phase 2" in {r.trial.phase for r in records}

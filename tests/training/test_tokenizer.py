@@ -6,7 +6,7 @@ from llm4top.forecasters._answer_head import answer_token_ids
 from llm4top.tasks import OUTCOME
 from llm4top.training._tokenizer import CHAT_TOKENS, train_tokenizer
 
-TEXTS = ["Phase: Phase 2\nConditions: asthma; no known allergy\n- Age ≥ 18 years, 250 mg twice"] * 40
+TEXTS = ["Phase: Phase 2\nConditions: asthma; no known allergy\n- Age ≥ 18 years, 250 mg"] * 40
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ def pretrain(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     base: Annotated[
-        Path | None,
-        typer.Option(help="A model folder to carry on from. Default: a small new model."),
+        str | None,
+        typer.Option(help="A model to carry on from. Default: a small new one."),
     ] = None,
     without: Annotated[
         list[Path] | None,
@@ -46,9 +46,9 @@ def pretrain(
 
     [bold]Examples[/bold]
 
-      llm4top pretrain AllPublicXML.zip --out my-base
+        llm4top pretrain AllPublicXML.zip --out my-base
 
-      llm4top pretrain dump.zip --base Qwen3-0.6B --learning-rate 1e-5 --out carried-on
+        llm4top pretrain dump.zip --base Qwen/Qwen3-0.6B --learning-rate 1e-5 --out carried-on
     """
     from llm4top.registry import read_records
     from llm4top.training import PretrainSettings
@@ -78,7 +78,7 @@ def pretrain(
         max_tokens=max_tokens,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        precision=precision,
+        precision=precision,  # type: ignore[arg-type]  # checked by the settings
         seed=seed,
     )
     with progress_bar("Reading", None) as bar:

@@ -65,6 +65,6 @@ def answer_logits(
     # float32 whatever the model's type: two logits decide everything, and they cost nothing.
     # Autocast would round this product to bfloat16 as well.
     with torch.autocast(last.device.type, enabled=False):
-        logits = last.float() @ head.weight[rows].float().T
+        logits: Tensor = last.float() @ head.weight[rows].float().T
         bias = getattr(head, "bias", None)
         return logits if bias is None else logits + bias[rows].float()

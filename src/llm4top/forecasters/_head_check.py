@@ -36,7 +36,8 @@ def check_answer_head(model: Any, folder: Path) -> None:
     ids = (torch.arange(1, 2 * _LONG + 1, device=device) * 7919) % vocabulary
     batch = ids.reshape(2, _LONG)
     lengths = torch.tensor([_SHORT, _LONG], device=device)
-    rows = torch.linspace(0, vocabulary - 1, min(_ROWS, vocabulary), device=device).long().unique()
+    spread = torch.linspace(0, vocabulary - 1, min(_ROWS, vocabulary), device=device)
+    rows = torch.unique(spread.long())
     ours = answer_logits(model, batch, lengths, rows.tolist())
     with _HeadWatch(head) as watch:
         theirs = torch.cat(

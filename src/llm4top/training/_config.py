@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from llm4top.errors import ConfigError
-from llm4top.forecasters._finetune import FinetuneSettings
+from llm4top.forecasters._finetune_settings import FinetuneSettings
 from llm4top.prompts import SECTION_NAMES
 from llm4top.training._presets import PRESETS, PresetName
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from llm4top.errors import TrainingError
-from llm4top.prompts import trial_sections
+from llm4top.errors import ConfigError, TrainingError
+from llm4top.forecasters._base_model import load_base, prepare_process
+from llm4top.forecasters._folders import publish_folder
+from llm4top.prompts import SECTION_NAMES, trial_sections
 from llm4top.registry import Trial
 from llm4top.training._tokenizer import train_tokenizer
 
 DOCUMENT_END = "<|endoftext|>"
+ACCOUNT_FILE = "pretraining.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class PretrainSettings:
     block length in tokens, ``max_tokens`` ends training early, ``precision`` is "bf16" (autocast)
     or "fp32". ``leave_out`` names prompt sections that are not read: detailed descriptions are
     half of a registry's text and the last thing a short prompt has room for.
+
+    Raises ``ConfigError`` with every fault.
     """
 
     vocab_size: int = 8192
@@ -46,9 +52,40 @@ class PretrainSettings:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
     warmup_fraction: float = 0.05
-    precision: str = "bf16"
+    precision: Literal["bf16", "fp32"] = "bf16"
     seed: int = 0
+    checkpoint_steps: int = 200
     leave_out: tuple[str, ...] = ("detailed_description",)
+
+    def __post_init__(self) -> None:
+        counts = (
+            "vocab_size",
+            "hidden",
+            "layers",
+            "heads",
+            "context",
+            "batch_size",
+            "checkpoint_steps",
+        )
+        faults = [f"{name}: must be 1 or more" for name in counts if getattr(self, name) < 1]
+        faults += [
+            f"{name}: must be above 0"
+            for name in ("epochs", "learning_rate")
+            if not getattr(self, name) > 0
+        ]
+        if self.max_tokens is not None and self.max_tokens < self.context:
+            faults.append(f"max_tokens: must be at least one block of {self.context}")
+        if self.heads > 0 and self.hidden % (2 * self.heads):
+            faults.append(f"hidden: must be a multiple of {2 * self.heads} (twice the heads)")
+        if self.precision not in ("bf16", "fp32"):
+            faults.append(f"precision: {self.precision!r} is neither bf16 nor fp32")
+        faults += [
+            f"leave_out: no section {name!r}"
+            for name in self.leave_out
+            if name not in SECTION_NAMES
+        ]
+        if faults:
+            raise ConfigError("the pre-training settings are wrong.", faults)
 
 
 def trial_document(trial: Trial, leave_out: Sequence[str] = ()) -> str:
@@ -115,44 +152,73 @@ def pretrain(
     out: Path,
     settings: PretrainSettings | None = None,
     *,
-    base: Path | None = None,
+    base: str | Path | None = None,
     progress: Callable[[int, int, float], None] | None = None,
     resume: bool = False,
 ) -> Path:
     """Pre-train on ``trials`` and write model, tokenizer and ``pretraining.json`` into ``out``.
 
-    ``base`` is a model folder to carry on from; without it, tokenizer and model are made from
-    nothing. ``progress`` is called with (step, steps, loss). Checkpoints lie in
-    ``out/checkpoints``; ``resume`` goes on from the newest one. Returns ``out``.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    ``base`` is a model to carry on from, as for ``load_base``; without it, tokenizer and model
+    are made from nothing. ``progress`` is called with (step, steps, loss). Checkpoints lie beside
+    ``out`` until it is there, whole; ``resume`` goes on from the newest one, with the same trials
+    and settings. Returns ``out``.
 
+    Raises ``TrainingError`` where ``out`` is taken, there is nothing to resume, or the text does
+    not fill one block; and what ``load_base`` raises.
+    """
     settings = settings or PretrainSettings()
+    checkpoints = out.with_name(f".{out.name}.checkpoints")
+    _check_place(out, checkpoints, resume=resume)
+    prepare_process()
     written = (trial_document(trial, settings.leave_out) for trial in trials)
     documents = [text for text in written if text]
     if base is None:
         tokenizer = train_tokenizer(documents, vocab_size=settings.vocab_size)
         model = small_model(len(tokenizer), settings)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
+        loaded = load_base(base, dtype="float32")
+        tokenizer, model = loaded.tokenizer, loaded.model.train()
     blocks = pack(documents, tokenizer, settings.context, settings.seed)
     if settings.max_tokens is not None:
-        blocks = blocks[: max(1, settings.max_tokens // settings.context)]
-    trainer = _trainer(model, blocks, out / "checkpoints", settings, progress)
+        blocks = blocks[: settings.max_tokens // settings.context]
+    trainer = _trainer(model, blocks, checkpoints, settings, progress)
     result = trainer.train(resume_from_checkpoint=resume or None)
-    model.float().save_pretrained(out)
-    tokenizer.save_pretrained(out)
     account = {
         "settings": asdict(settings),
+        "base": None if base is None else Path(base).name,
         "documents": len(documents),
         "tokens": int(blocks.size),
         "parameters": int(sum(p.numel() for p in model.parameters())),
         "loss": result.training_loss,
-        "loss_last": trainer.state.log_history[-2].get("loss"),
     }
-    (out / "pretraining.json").write_text(json.dumps(account, indent=2) + "\n")
+    _publish(out, model, tokenizer, account)
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return out
+
+
+def _check_place(out: Path, checkpoints: Path, *, resume: bool) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise TrainingError(
+            "there is something here already.", where=str(out), hint="Choose another folder."
+        )
+    if resume and not any(checkpoints.glob("checkpoint-*")):
+        raise TrainingError(
+            "there is no checkpoint to go on from.", where=str(out), hint="Start without --resume."
+        )
+    if not resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _publish(out: Path, model: Any, tokenizer: Any, account: dict[str, Any]) -> None:
+    from transformers.utils import logging
+
+    def write(staging: Path) -> None:
+        model.float().cpu().save_pretrained(staging)
+        tokenizer.save_pretrained(staging)
+        (staging / ACCOUNT_FILE).write_text(json.dumps(account, indent=2) + "\n", "utf-8")
+
+    logging.disable_progress_bar()
+    publish_folder(out, write)
 
 
 def _trainer(
@@ -180,7 +246,7 @@ def _trainer(
         warmup_steps=max(1, int(steps * settings.warmup_fraction)),
         bf16=settings.precision == "bf16",
         use_cpu=not torch.cuda.is_available(),
-        save_steps=200,
+        save_steps=settings.checkpoint_steps,
         save_total_limit=2,
         logging_steps=10,
         seed=settings.seed,

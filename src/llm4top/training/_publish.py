@@ -53,6 +53,8 @@ _NOTE = (
     "that had seen it. The weights were chosen on the same rows, so they flatter a little."
 )
 _MOST_RELOADED = 500
+# Paths are nobody else's business; the others have their own place in the manifest.
+_TOLD_ELSEWHERE = {"data", "base", "out", "name", "context_of_use", "licence", "seed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Publisher:
     def _facts(self, metrics: dict[str, Any]) -> BundleFacts:
         config, data = self.config, self.dataset
         learn = data.select(config.train_split)
-        settings = config.model_dump(mode="json", exclude={"data", "base", "out"})
+        settings = config.model_dump(mode="json", exclude=_TOLD_ELSEWHERE, exclude_none=True)
         rows = data.counts()
         counts = {str(s): sum(rows[s].values()) for s in (config.train_split, config.valid_split)}
         return BundleFacts(

@@ -43,7 +43,7 @@ def top_row(**cells: str) -> str:
         "icdcodes": "[\"['M10.9', 'M1A']\", \"['M10.9']\"]",
         "drugs": "['inventumab']",
         "smiless": "['CCO', 'S1SSSSSSS1', 'CCN']",
-        "criteria": "\n        Inclusion Criteria:\n\n          -  Gout for at\n             least a year",
+        "criteria": "\n    Inclusion Criteria:\n\n      -  Gout for at\n         least a year",
     }
     usual.update(cells)
     return ",".join('"' + text.replace('"', '""') + '"' for text in usual.values()) + "\n"

@@ -144,16 +144,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "tells whether the trial met its aim",
-        (
-            "futility",
-            "not met",
-            "not meet",
-            "to meet",
-            "was met",
-            "were met",
-            "achieved",
-            "reached",
-        ),
+        ("futility", "meet its", "meet the", "not met", "was met", "were met"),
+        "",
         r"\b(?:met|crossed)\s+the\s+(?:\w+\s+)?(?:futility|stopping)\b",
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",
         r"\b(?:stud(?:y|ies)|trial|it)\s+(?:\w+\s+)?(?:did\s+not|failed\s+to)\s+(?:meet|reach|achieve)"
@@ -195,8 +187,8 @@ MARKS: tuple[Mark, ...] = (
         ("phone", " call"),
         re.compile(r"\d"),
         re.compile(
-            r"(?<![\w.-])(?:1[-. ])?\(?\d{3}\)?[-. /]\s?\d{3}[-. ]\d{4}(?![\w-])"
-            r"|\+\d{1,3}(?:[ -]\d{2,4}){3,5}\b"
+            r"(?<![\w.:/-])(?:1[-. ])?\(?\d{3}\)?[-. /]\s?\d{3}[-. ]\d{4}(?![\w-])"
+            r"|\+\d{1,3}(?:[ -]\d{2,4}){2,5}\b"
         ),
         "[contact]",
     ),

@@ -1,24 +1,200 @@
-from llm4top.registry import read_records
+import os
 
-STUDY = b"""<clinical_study>
-  <id_info><nct_id>NCT90000001</nct_id></id_info>
-  <brief_title>An invented trial</brief_title>
-  <overall_status>Terminated</overall_status>
-  <phase>Phase 2</phase>
-</clinical_study>
-"""
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llm4top.errors import MalformedRecordError, RegistryError, UnknownFormatError
+from llm4top.registry import ALLOWED_FIELDS, Limits, Record, RegistryOutcome, read_records
+
+from .builders import TOP_HEADER, dump, study, top_row, xml
 
 
 def test_one_xml_record(tmp_path):
-    (tmp_path / "one.xml").write_bytes(STUDY)
+    body = """
+  <overall_status>Terminated</overall_status>
+  <why_stopped>
+    Slow accrual
+  </why_stopped>
+  <start_date type="Anticipated">May 2031</start_date>
+  <enrollment type="Actual">17</enrollment>
+  <phase>Phase 2</phase>
+  <never_heard_of>x</never_heard_of>
+"""
+    (tmp_path / "one.txt").write_bytes(xml(body))
     (record,) = read_records(tmp_path)
     assert record.nct_id == "NCT90000001"
-    assert record.trial.phase == "Phase 2"
-    assert record.registry_outcome.status == "Terminated"
-    assert "overall_status" in {w.field for w in record.withheld}
+    assert (record.trial.phase, record.trial.planned_start) == ("Phase 2", "2031-05")
+    assert record.trial.planned_enrolment is None
+    assert record.registry_outcome == RegistryOutcome(
+        status="Terminated",
+        why_stopped="Slow accrual",
+        start_date="2031-05",
+        start_date_type="Anticipated",
+        enrolment=17,
+        enrolment_type="Actual",
+    )
+    withheld = {w.field: w for w in record.withheld}
+    assert set(withheld) == {
+        "id_info/nct_id", "overall_status", "why_stopped", "enrollment", "never_heard_of",
+    }  # fmt: skip
+    assert withheld["never_heard_of"].reason == "not on the allow-list"
+    assert withheld["why_stopped"].excerpt == "Slow accrual"
+    assert record.source.format == "legacy-xml"
+    assert len(record.source.sha256) == 64
 
 
-def test_the_real_sample_reads_whole(test_data):
-    reader = read_records(test_data / "registry" / "api_v2")
-    assert sum(1 for _ in reader) == reader.summary.read > 200
-    assert reader.summary.skipped == 0
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("  <enrollment>many</enrollment>\n", "line 6, enrollment: “many” is not a whole number."),
+        ("  <start_date>soon</start_date>\n", "line 6, start_date: “soon” is not a date."),
+    ],
+)
+def test_a_wrong_value_names_line_and_element(body, words, tmp_path):
+    (tmp_path / "a.xml").write_bytes(xml(body))
+    reader = read_records(tmp_path / "a.xml")
+    assert list(reader) == []
+    (error,) = reader.summary.refusals
+    assert isinstance(error, MalformedRecordError)
+    assert words in str(error)
+
+
+def test_an_id_of_the_wrong_shape(tmp_path):
+    (tmp_path / "a.xml").write_bytes(xml(nct_id="NCT123"))
+    reader = read_records(tmp_path / "a.xml")
+    assert list(reader) == []
+    assert "“NCT123” is not an NCT id. It reads NCT and eight digits" in str(
+        reader.summary.refusals[0]
+    )
+
+
+def test_a_draft_without_an_id(tmp_path):
+    (tmp_path / "a.xml").write_bytes(xml().replace(b"<nct_id>NCT90000001</nct_id>", b""))
+    (record,) = read_records(tmp_path / "a.xml")
+    assert record.nct_id is None
+
+
+def test_a_folder_is_read_in_order_and_hidden_files_are_not(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "2.dat").write_bytes(xml(nct_id="NCT90000002"))
+    (tmp_path / "a.json").write_bytes(dump(study("NCT90000001")))
+    (tmp_path / "c.csv").write_text(TOP_HEADER + top_row(nctid="NCT90000003"))
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / ".hidden").write_bytes(xml())
+    reader = read_records(tmp_path)
+    assert [r.nct_id[-1] for r in reader] == list("123")
+    assert str(reader.summary) == "3 read, 1 skipped (1 UnknownFormatError)"
+    assert "notes.txt: the content is no format LLM4TOP knows." in str(reader.summary.refusals[0])
+
+
+def test_several_paths(tmp_path):
+    for n in range(2):
+        (tmp_path / f"{n}.xml").write_bytes(xml(nct_id=f"NCT9000000{n}"))
+    assert len(list(read_records([tmp_path / "1.xml", str(tmp_path / "0.xml")]))) == 2
+
+
+def test_a_path_that_does_not_exist(tmp_path):
+    with pytest.raises(UnknownFormatError, match=r"there is no such file or folder\. Check"):
+        read_records(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"\x1f\x8b\x08", "gzip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+        (b"a" * 257 + b"ustar", "tar archive"),
+        (b"%PDF-1.4", "no format LLM4TOP knows"),
+    ],
+)
+def test_other_files_are_named(data, words, tmp_path):
+    (tmp_path / "a").write_bytes(data)
+    reader = read_records(tmp_path / "a")
+    assert list(reader) == []
+    assert words in str(reader.summary.refusals[0])
+
+
+def test_a_pipe_in_a_folder_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = read_records(tmp_path)
+    assert list(reader) == []
+    assert "neither a file nor a folder" in str(reader.summary.refusals[0])
+
+
+def test_a_link_to_a_folder_is_not_followed(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "a.xml").write_bytes(xml())
+    assert len(list(read_records(tmp_path))) == 1
+
+
+def test_sources_hash_what_was_read(tmp_path):
+    (tmp_path / "a.json").write_bytes(dump([study(), study(), study(title="Another")]))
+    first, second, third = (r.source for r in read_records(tmp_path))
+    assert first.sha256 == second.sha256 != third.sha256
+    assert (first.member, first.name) == ("#1", f"{tmp_path / 'a.json'}!#1")
+
+
+def only_refusals(path, data: bytes) -> None:
+    path.write_bytes(data)
+    seen = []
+    for record in read_records(path, limits=Limits(), on_refusal=seen.append):
+        assert isinstance(record, Record)
+        hash(record.trial)
+        str(record).encode()
+    assert all(isinstance(error, RegistryError) and error.hint for error in seen)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(
+        [b"", b"<clinical_study>", b"PK\x03\x04", b"[{", b'{"protocolSection":', b"nctid,"]
+    ),
+    st.binary(max_size=300),
+)
+def test_arbitrary_bytes_never_raise(tmp_path_factory, start, data):
+    only_refusals(tmp_path_factory.mktemp("any") / "a", start + data)
+
+
+SHAPES = [
+    xml(
+        "<eligibility><criteria><textblock>a</textblock></criteria></eligibility><enrollment>1</enrollment>"
+    ),
+    dump([study(designModule={"phases": ["PHASE1"], "enrollmentInfo": {"count": 1}})]),
+    (TOP_HEADER + top_row()).encode(),
+]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(SHAPES), st.data())
+def test_mutated_records_never_raise(tmp_path_factory, shape, data):
+    changed = bytearray(shape)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        length = data.draw(st.integers(0, 9))
+        changed[at : at + length] = data.draw(st.binary(max_size=6))
+        if not changed:
+            return
+    only_refusals(tmp_path_factory.mktemp("any") / "a", bytes(changed))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_a_wrong_type_anywhere_in_a_study_never_raises(tmp_path_factory, data):
+    made = study()
+    path = data.draw(st.sampled_from([p for f in ALLOWED_FIELDS for p in f.api])).split(".")
+    cut = data.draw(st.integers(1, len(path)))
+    level = made
+    for key in path[: cut - 1]:
+        below = level.setdefault(key.removesuffix("[]"), [{}] if key.endswith("[]") else {})
+        level = below[0] if isinstance(below, list) else below
+    level[path[cut - 1].removesuffix("[]")] = data.draw(JSON)
+    only_refusals(tmp_path_factory.mktemp("any") / "a", dump([made]))

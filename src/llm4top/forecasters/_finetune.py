@@ -1,4 +1,4 @@
-"""Fine-tuning through the answer head: settings, the run and its result."""
+"""Fine-tuning through the answer head: the run and its result."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from llm4top.errors import ConfigError, TrainingError
+from llm4top.errors import TrainingError
 from llm4top.forecasters import _finetune_checkpoint as checkpoints
 from llm4top.forecasters._finetune_batches import EpochBatches, PromptRows
 from llm4top.forecasters._finetune_model import (
@@ -24,6 +24,7 @@ from llm4top.forecasters._finetune_model import (
     make_fully_trainable,
     set_activation_checkpointing,
 )
+from llm4top.forecasters._finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -31,88 +32,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters._base_model import BaseModel
     from llm4top.forecasters._finetune_trainer import AnswerTrainer
 
-
-@dataclass(frozen=True, slots=True)
-class FinetuneSettings:
-    """How to fine-tune. All of it is data; ``ConfigError`` names every field out of range.
-
-    tuning: "lora" trains low-rank adapters on all linear projections, "full" every weight
-        (in float32: 16 bytes a parameter with gradients and AdamW's moments).
-    lora_rank, lora_alpha, lora_dropout: the adapter's rank, its scale (alpha / rank) and the
-        dropout before it. Ignored with tuning "full".
-    learning_rate: the peak; warm-up over ``warmup_ratio`` of all steps, then ``schedule``.
-    epochs: passes over the data; a fraction is a partial pass. ``max_steps`` bounds the optimiser
-        steps as well, where set.
-    batch_size, accumulation: rows on one device at a time, and how many such batches make one
-        optimiser step. The loss is normalised over the rows of the whole step, over all devices:
-        8 x 1 and 2 x 4 give the same weights.
-    eval_batch_size: rows at a time in evaluation; None takes twice ``batch_size``.
-    class_weights: weight of each label in the loss, in label order; "balanced" takes
-        n / (labels x n of that label); None weighs all alike. The weighted losses of a step are
-        divided by the sum of its weights. Weights shift the probabilities; calibration undoes it.
-    patience: stop after so many evaluations without a better validation log-loss; None: never.
-        The best weights are restored in either case.
-    evals_per_epoch: evaluations spread over each epoch; the last step is always evaluated.
-    checkpoint_steps: optimiser steps between checkpoints; None: at each evaluation.
-    gradient_checkpointing: keep no activations inside layers; about a third slower, same result.
-    precision: "bf16" computes in bfloat16 under autocast (CUDA and CPU), "fp32" in the weights'
-        own type; "auto" is bf16 on CUDA devices that have it.
-    by_length: batches of rows of like length, in random order.
-    seed: of the adapter's start, the order of the rows and dropout.
-    """
-
-    tuning: Literal["lora", "full"] = "lora"
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.05
-    learning_rate: float = 2e-4
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    schedule: Literal["cosine", "linear"] = "cosine"
-    warmup_ratio: float = 0.05
-    epochs: float = 3.0
-    max_steps: int | None = None
-    batch_size: int = 8
-    accumulation: int = 1
-    eval_batch_size: int | None = None
-    class_weights: tuple[float, ...] | Literal["balanced"] | None = None
-    patience: int | None = 2
-    evals_per_epoch: int = 1
-    checkpoint_steps: int | None = None
-    keep_checkpoints: int = 2
-    log_steps: int = 10
-    gradient_checkpointing: bool = False
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    by_length: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        at_least_one = (
-            "lora_rank",
-            "lora_alpha",
-            "batch_size",
-            "accumulation",
-            "evals_per_epoch",
-            "keep_checkpoints",
-            "log_steps",
-        )
-        optional = ("max_steps", "eval_batch_size", "patience", "checkpoint_steps")
-        faults = [f"{name}: must be 1 or more" for name in at_least_one if getattr(self, name) < 1]
-        faults += [
-            f"{name}: must be 1 or more, or absent"
-            for name in optional
-            if getattr(self, name) is not None and getattr(self, name) < 1
-        ]
-        for name in ("learning_rate", "epochs", "max_grad_norm"):
-            if not (0 < getattr(self, name) < math.inf):
-                faults.append(f"{name}: must be above 0")
-        for name in ("lora_dropout", "warmup_ratio", "weight_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                faults.append(f"{name}: must be 0 or more and below 1")
-        if isinstance(self.class_weights, tuple) and min(self.class_weights, default=0.0) <= 0:
-            faults.append("class_weights: must all be above 0")
-        if faults:
-            raise ConfigError("the fine-tuning settings are wrong.", faults)
+__all__ = ["FinetuneResult", "FinetuneSettings", "finetune"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +44,7 @@ class FinetuneResult:
     Weights trained in full are in the base's number type again; adapters stay float32.
     ``history`` holds one dict a log or evaluation: ``step``, ``epoch`` and ``loss``,
     ``learning_rate``, ``tokens_per_second``, or ``eval_log_loss``, ``eval_roc_auc``.
+    ``stopped_early`` says that patience ended it before its last step.
     ``tokens`` and ``seconds`` count this call alone, not what a resumed run did before.
     """
 
@@ -273,7 +194,8 @@ class _Run:
             steps=state.global_step,
             best_step=state.best_global_step or None,
             best_log_loss=state.best_metric,
-            stopped_early=out_of_patience(state, self.settings.patience),
+            stopped_early=state.global_step < state.max_steps
+            and out_of_patience(state, self.settings.patience),
             tokens=trainer.tokens_seen,
             seconds=time.perf_counter() - started,
             batch_size=trainer.args.per_device_train_batch_size,

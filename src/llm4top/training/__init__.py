@@ -1,13 +1,38 @@
-"""Training runs: settings, checks beforehand, the run itself, and pre-training from nothing."""
+"""Training runs: settings, checks beforehand, the run itself, and pre-training from nothing.
 
-from llm4top.training._config import TrainingConfig, make_config
-from llm4top.training._preflight import Check, PreflightReport, preflight
-from llm4top.training._presets import PRESETS
-from llm4top.training._pretrain import PretrainSettings, pretrain
-from llm4top.training._progress import Progress, TrainingProgress
-from llm4top.training._run import TrainingResult, train
-from llm4top.training._run_folder import RunFolder
-from llm4top.training._tokenizer import train_tokenizer
+Names are imported when first used: settings and checks do not wait for the training loop.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm4top.training._config import TrainingConfig, make_config
+    from llm4top.training._preflight import Check, PreflightReport, preflight
+    from llm4top.training._presets import PRESETS
+    from llm4top.training._pretrain import PretrainSettings, pretrain
+    from llm4top.training._progress import Progress, TrainingProgress
+    from llm4top.training._run import TrainingResult, train
+    from llm4top.training._run_folder import RunFolder
+    from llm4top.training._tokenizer import train_tokenizer
+
+_HOMES = {
+    "PRESETS": "_presets",
+    "Check": "_preflight",
+    "PreflightReport": "_preflight",
+    "PretrainSettings": "_pretrain",
+    "Progress": "_progress",
+    "RunFolder": "_run_folder",
+    "TrainingConfig": "_config",
+    "TrainingProgress": "_progress",
+    "TrainingResult": "_run",
+    "make_config": "_config",
+    "preflight": "_preflight",
+    "pretrain": "_pretrain",
+    "train": "_run",
+    "train_tokenizer": "_tokenizer",
+}
+"""The file that each name comes from."""
 
 __all__ = [
     "PRESETS",
@@ -25,3 +50,15 @@ __all__ = [
     "train",
     "train_tokenizer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,7 @@ from typing import Any
 from llm4top import __version__
 from llm4top.data import Dataset, load_dataset
 from llm4top.errors import LLM4TOPError, ResumeError, TrainingError
-from llm4top.forecasters._base_model import BaseModel, load_base
+from llm4top.forecasters._base_model import BaseModel, load_base, prepare_process
 from llm4top.forecasters._finetune import FinetuneResult, finetune
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.prompts import PromptSpec
@@ -23,7 +23,6 @@ from llm4top.training._preflight import chosen_sections, preflight
 from llm4top.training._progress import Progress, TrainingProgress, stop_on_signals
 from llm4top.training._publish import Published, Publisher
 from llm4top.training._run_folder import RunFolder
-from llm4top.training._watch import Watch
 
 # What may differ when a run is resumed: where things lie and how they are called. The data, the
 # base model and the device are compared by what they are, not by their names.
@@ -79,6 +78,7 @@ def train(
     what differs from the run that was begun, ``TrainingError`` where another process writes the
     folder or the run fails, and what loading data and models raises.
     """
+    prepare_process()
     main = int(os.environ.get("RANK", "0")) == 0
     tell: Progress = progress if progress is not None and main else lambda _: None
     dataset = load_dataset(config.data)
@@ -194,6 +194,8 @@ class _Training:
     def _finetune(
         self, base: BaseModel, untuned: LanguageForecaster, learn: Dataset, choose: Dataset
     ) -> FinetuneResult:
+        from llm4top.training._watch import Watch
+
         prompts = self._prompts(untuned, learn)
         eval_prompts = self._prompts(untuned, choose)
         return finetune(

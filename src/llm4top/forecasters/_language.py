@@ -174,20 +174,17 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
         self._scorer = None
         self.finetuning_ = None
+        self._columns = np.unique(positions)
         if self.tuning != "none":
-            columns = np.unique(positions)
             scorer = self._load()
-            settings = self._settings(classes, np.searchsorted(columns, positions))
-            answer_ids = [scorer.answer_ids[c] for c in columns]
-            evaluation: dict[str, Any] = {}
-            if eval_set is not None:
-                evaluation = _evaluation(scorer, eval_set, classes, columns)
+            targets = np.searchsorted(self._columns, positions)
+            evaluation = _evaluation(scorer, eval_set, classes, self._columns) if eval_set else {}
             self.finetuning_ = finetune(
                 scorer.base,
                 [prompt.token_ids for prompt in scorer.prompts(trials)],
-                np.searchsorted(columns, positions).tolist(),
-                answer_ids,
-                settings,
+                targets.tolist(),
+                [scorer.answer_ids[column] for column in self._columns],
+                self._settings(classes, targets),
                 **evaluation,
                 output_dir=output_dir,
                 callbacks=callbacks,
@@ -197,7 +194,6 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             scorer.model = self.finetuning_.model
             self._scorer = scorer
         self._classes = classes
-        self._columns = np.unique(positions)
         return self
 
     @property

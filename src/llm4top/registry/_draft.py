@@ -65,12 +65,10 @@ class Draft:
         """Keep ``field`` out of the trial; of many alike only the first is shown."""
         if field in self.kept_out:
             self.more[field] = self.more.get(field, 0) + 1
-        elif reason is None and len(text) <= 24:
-            self.kept_out[field] = _common(field, text)
+        elif reason is None:
+            self.kept_out[field] = first_withheld(field, text)
         else:
-            self.kept_out[field] = Withheld(
-                field, reason or REASONS.get(field, UNLISTED), excerpt(text)
-            )
+            self.kept_out[field] = Withheld(field, reason, excerpt(text))
 
     def malformed(
         self, message: str, element: str, *, line: int | None = None, hint: str | None = None
@@ -158,6 +156,13 @@ def checked_count(draft: Draft, text: str, element: str, line: int | None = None
 def _with_count(first: Withheld, more: int) -> Withheld:
     suffix = f" (and {more} more)"
     return Withheld(first.field, first.reason, excerpt(first.excerpt, 80 - len(suffix)) + suffix)
+
+
+def first_withheld(field: str, text: str) -> Withheld:
+    """``field`` as it is withheld for the reason of its kind."""
+    if len(text) <= 14:
+        return _common(field, text)
+    return Withheld(field, REASONS.get(field, UNLISTED), excerpt(text))
 
 
 @lru_cache(maxsize=20_000)

@@ -25,7 +25,7 @@ _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _BEFORE = 60
 """How many characters before a match may hold its veto."""
 _NEAR = 24
-_WINDOW = 240
+_WINDOW = 150
 """How many characters around a literal are looked at first; no match spans more."""
 
 

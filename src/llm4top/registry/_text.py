@@ -54,6 +54,8 @@ def clean(text: str) -> str:
 
 def excerpt(text: str, length: int = 80) -> str:
     """The start of ``text`` on one line, at most ``length`` characters."""
+    if len(text) <= length and text.isprintable() and "  " not in text:
+        return text.strip()
     flat = " ".join(text[: length * 2].split())
     return flat if len(flat) <= length else flat[: length - 1].rstrip() + "…"
 

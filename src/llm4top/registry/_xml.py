@@ -9,7 +9,13 @@ from xml.sax.saxutils import unescape
 from lxml import etree
 
 from llm4top.registry import _codes
-from llm4top.registry._draft import Draft, checked_count, checked_date, checked_nct_id
+from llm4top.registry._draft import (
+    Draft,
+    checked_count,
+    checked_date,
+    checked_nct_id,
+    first_withheld,
+)
 from llm4top.registry._limits import Limits
 from llm4top.registry._reasons import REASONS, UNSTATED
 from llm4top.registry._skip import Skipped, skip
@@ -37,14 +43,12 @@ def read_xml(data: bytes, file: str, member: str | None, limits: Limits) -> Reco
     needed, skipped = skip(data)
     root = parse(needed, name, limits)
     draft = Draft(name)
-    handlers, kept_out = _HANDLERS, draft.kept_out
+    handlers = _HANDLERS
     for element in root:
         tag = element.tag
         handler = handlers.get(tag)
         if handler is not None:
             handler(draft, element)
-        elif tag in kept_out:
-            draft.more[tag] = draft.more.get(tag, 0) + 1
         else:
             _withhold(draft, tag, element)
     for part in skipped:
@@ -67,13 +71,16 @@ def _skipped(draft: Draft, part: Skipped) -> None:
 
 
 def _withhold(draft: Draft, path: str, element: _Element) -> None:
+    if path in draft.kept_out:
+        draft.more[path] = draft.more.get(path, 0) + 1
+        return
     if path not in REASONS:
         check_namespace(element, draft.file)
     text = element.text
     while text is None and len(element):
         element = element[0]
         text = element.text
-    draft.withhold(path, text or "")
+    draft.kept_out[path] = first_withheld(path, text or "")
 
 
 # ------------------------------------------------------------------------------- simple fields

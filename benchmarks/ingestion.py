@@ -1,0 +1,128 @@
+"""How fast records are read, beside bare parsing of the same bytes, and in how much memory.
+
+    python benchmarks/ingestion.py [ZIP] [--times N]
+
+Without a zip it makes one of invented records. Each slice of the archive is timed for both sides in
+turn, so that a busy machine slows both alike; processor time of one thread is counted, not waiting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+SLICES = 40
+
+
+def synthetic(path: Path, records: int = 3000) -> None:
+    """A zip of invented records with the proportions of real ones."""
+    text = "Patients take the invented medicine once a day with food and a glass of water.&#xD;\n"
+    block = "\n".join("      " + text + ("      &#xD;\n" if n % 6 == 5 else "") for n in range(24))
+    place = (
+        "  <location>\n    <facility>\n      <name>Hospital {n}</name>\n      <address>\n"
+        "        <city>Town</city>\n        <country>Nowhere</country>\n      </address>\n"
+        "    </facility>\n    <status>Completed</status>\n  </location>\n"
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n in range(records):
+            body = [
+                f"<clinical_study>\n  <id_info>\n    <nct_id>NCT{90000000 + n}</nct_id>\n"
+                f"  </id_info>\n  <brief_title>Invented trial {n}</brief_title>\n",
+                f"  <brief_summary>\n    <textblock>\n{block}",
+                "    </textblock>\n  </brief_summary>\n",
+                "  <overall_status>Completed</overall_status>\n  <phase>Phase 2</phase>\n",
+                "".join(f"  <condition>Condition {k}</condition>\n" for k in range(3)),
+                "  <eligibility>\n    <criteria>\n      <textblock>\n"
+                f"{block}      </textblock>\n    </criteria>\n    <gender>All</gender>\n"
+                "  </eligibility>\n",
+                "".join(place.format(n=k) for k in range(11)),
+                "".join(f"  <keyword>Keyword {k}</keyword>\n" for k in range(6)),
+                "</clinical_study>\n",
+            ]
+            archive.writestr(f"NCT{9000 + n // 10000}xxxx/{n}.xml", "".join(body))
+
+
+def throughput(path: Path, repeats: int) -> tuple[int, int, float, float]:
+    """Records, bytes, and seconds of bare parsing and of reading, the best of each slice."""
+    from lxml import etree
+
+    from llm4top.registry import read_records
+
+    with zipfile.ZipFile(path) as archive:
+        blobs = [archive.read(name) for name in archive.namelist() if name.endswith(".xml")]
+    bounds = [len(blobs) * k // SLICES for k in range(SLICES + 1)]
+    bare, ours = [float("inf")] * SLICES, [float("inf")] * SLICES
+    for _ in range(repeats):
+        reader = read_records(path)
+        for k in range(SLICES):
+            part = blobs[bounds[k] : bounds[k + 1]]
+            start = time.thread_time()
+            for data in part:
+                etree.fromstring(data)
+            middle = time.thread_time()
+            for _ in part:
+                next(reader)
+            end = time.thread_time()
+            bare[k], ours[k] = min(bare[k], middle - start), min(ours[k], end - middle)
+    return len(blobs), sum(map(len, blobs)), sum(bare), sum(ours)
+
+
+def many_times(path: Path, target: Path, times: int) -> None:
+    """The members of ``path``, ``times`` over, in one zip."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as archive:
+        for member in source.infolist():
+            data = source.read(member)
+            for n in range(times):
+                archive.writestr(f"{n}/{member.filename}", data, zipfile.ZIP_DEFLATED, 1)
+
+
+def peak(path: str) -> None:
+    """Read all of ``path`` in this process and print its records and peak memory."""
+    from llm4top.registry import read_records
+
+    reader = read_records(path)
+    for _ in reader:
+        pass
+    unit = 1 if sys.platform == "darwin" else 1024
+    print(reader.summary.read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("zip", nargs="?", type=Path)
+    parser.add_argument("--times", type=int, default=10, help="size of the archive read for memory")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        peak(options.peak)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.zip or Path(folder) / "synthetic.zip"
+        if options.zip is None:
+            synthetic(path)
+        print(f"machine  {platform.platform()}, {os.cpu_count()} cores, "
+              f"Python {platform.python_version()}")  # fmt: skip
+        records, size, bare, ours = throughput(path, options.repeats)
+        print(f"records  {records:,} in {path.name}, {size / 1e6:.0f} MB of XML")
+        print(f"bare     lxml.etree.fromstring  {bare / records * 1e6:6.0f} us a record")
+        print(f"ours     read_records           {ours / records * 1e6:6.0f} us a record")
+        print(f"ratio    {bare / ours:.2f} of the speed of bare parsing")
+        large = Path(folder) / "large.zip"
+        many_times(path, large, options.times)
+        command = [sys.executable, __file__, "--peak", str(large)]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        read, megabytes = result.stdout.split()
+        print(f"memory   {megabytes} MB at most, reading {int(read):,} records")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from typer.main import get_command
 
@@ -27,7 +28,50 @@ def reference() -> str:
     lines += [f"- {code}: {words}" for code, words in EXIT_CODES]
     for path, command in _commands(root, "llm4top"):
         lines += ["", f"## {path}", "", _prose(command.help or ""), "", *_options(command)]
+    lines += ["", *_training_settings()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _training_settings() -> list[str]:
+    """Every setting of a training run: what it takes, and what each preset makes it."""
+    from llm4top.training import PRESETS, TrainingConfig
+
+    lines = [
+        "## Training settings",
+        "",
+        "Each can stand in a YAML file (`--config`) or be given as `--set KEY=VALUE`. Options go",
+        "before the file, the file before the preset.",
+        "",
+        f"| setting | takes | {' | '.join(PRESETS)} |",
+        f"|---|---|{'---|' * len(PRESETS)}",
+    ]
+    for name, field in TrainingConfig.model_fields.items():
+        if name == "preset":
+            continue
+        default = "must be given" if field.is_required() else f"`{_plain(field.default)}`"
+        values = (f"`{_plain(p[name])}`" if name in p else default for p in PRESETS.values())
+        lines.append(f"| `{name}` | {_takes(field.annotation)} | {' | '.join(values)} |")
+    return lines
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _takes(annotation: Any) -> str:
+    """A type in words: "4bit or none", "whole number", "names"."""
+    words = {int: "whole number", float: "number", str: "text", bool: "true, false"}
+    words |= {Path: "folder", type(None): "none"}
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(str, parts))
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(_takes(part) for part in parts)
+    if get_origin(annotation) is tuple:
+        return "list of names"
+    if get_origin(annotation) is dict:
+        return "a number for each label"
+    return words.get(annotation, str(annotation))
 
 
 def _commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from llm4top.cli._console import note, progress_bar, thousands
+from llm4top.cli._console import note, printable, progress_bar, thousands
 from llm4top.cli._exit import IN_PART, NOTHING_DONE
 
 if TYPE_CHECKING:
@@ -34,41 +34,53 @@ class ForecastFormat(StrEnum):
     csv = "csv"
 
 
+PathsArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Records: XML or JSON files, TOP's CSV, zips, folders of them.", metavar="PATHS..."
+    ),
+]
+ModelOption = Annotated[
+    str, typer.Option(help="A bundle's name or folder, or a base model to ask untrained.")
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(help="The question. Default: the one the bundle has learnt, else outcome."),
+]
+OutputOption = Annotated[
+    ForecastFormat,
+    typer.Option("--format", help="A table for people, or a format for programs."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Stop after so many trials.", metavar="N")
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="Write to this file instead of standard output.")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
+QuantizeOption = Annotated[
+    str | None, typer.Option(help="4bit loads the base model in 4 bits, for less memory.")
+]
+BatchTokensOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Tokens in one batch. Default: by the device's free memory."),
+]
+ExampleOption = Annotated[
+    bool, typer.Option("--example", help="Forecast the invented example that ships with it.")
+]
+
+
 def forecast(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Records: XML or JSON files, TOP's CSV, zips, folders of them.", metavar="PATHS..."
-        ),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="A bundle's name or folder, or a base model to ask untrained.")
-    ] = "embedded",
-    task: Annotated[
-        str | None,
-        typer.Option(help="The question. Default: the one the bundle has learnt, else outcome."),
-    ] = None,
-    output: Annotated[
-        ForecastFormat,
-        typer.Option("--format", help="A table for people, or a format for programs."),
-    ] = ForecastFormat.table,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many trials.", metavar="N")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write to this file instead of standard output.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    quantize: Annotated[
-        str | None, typer.Option(help="4bit loads the base model in 4 bits, for less memory.")
-    ] = None,
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens in one batch. Default: by the device's free memory."),
-    ] = None,
-    example: Annotated[
-        bool, typer.Option("--example", help="Forecast the invented example that ships with it.")
-    ] = False,
+    paths: PathsArgument = None,
+    model: ModelOption = "embedded",
+    task: TaskOption = None,
+    output: OutputOption = ForecastFormat.table,
+    limit: LimitOption = None,
+    out: OutOption = None,
+    device: DeviceOption = "auto",
+    quantize: QuantizeOption = None,
+    batch_tokens: BatchTokensOption = None,
+    example: ExampleOption = False,
 ) -> None:
     """Forecast the chance of success of every trial in PATHS.
 
@@ -92,10 +104,9 @@ def forecast(
         asked.append(Path(__file__).parent.parent / "examples")
     if not asked:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
-    from llm4top.cli._output import DISCLAIMER
     from llm4top.registry import read_records
 
-    reader = read_records(asked, on_refusal=lambda error: note(f"Refused: {error}"))
+    reader = read_records(asked, on_refusal=lambda error: note(f"Refused: {printable(str(error))}"))
     with _working(f"Loading {model}"):
         from llm4top.cli._models import open_forecaster
 
@@ -104,7 +115,13 @@ def forecast(
         )
     with _opened(out) as stream:
         done = _forecast_all(forecaster, reader, output, stream, limit)
-    refused = reader.summary.skipped
+    _conclude(done, reader.summary.skipped)
+
+
+def _conclude(done: int, refused: int) -> None:
+    """Say how many there were, and leave with the exit code that follows from it."""
+    from llm4top.cli._output import DISCLAIMER
+
     note(f"{thousands(done)} forecast, {thousands(refused)} refused. {DISCLAIMER}")
     if done == 0:
         raise typer.Exit(NOTHING_DONE)

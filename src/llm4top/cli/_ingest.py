@@ -25,54 +25,66 @@ class SplitName(StrEnum):
     random = "random"
 
 
+SourcesArgument = Annotated[
+    list[Path],
+    typer.Argument(help="TOP's folder, or registry records: files, folders, zips."),
+]
+OutOption = Annotated[Path, typer.Option(help="Folder for the data set.")]
+TaskOption = Annotated[
+    str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
+]
+LabelsOption = Annotated[Path | None, typer.Option(help="A CSV with the columns nctid and label.")]
+LabelColumnOption = Annotated[str, typer.Option(help="The column of that CSV with the labels.")]
+PhasesOption = Annotated[
+    str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
+]
+SplitOption = Annotated[
+    SplitName | None,
+    typer.Option(
+        help="TOP's own, by start date, or random. Default: the source's own, else by date."
+    ),
+]
+TrainUntilOption = Annotated[
+    str | None,
+    typer.Option(help="Learn from trials that started before this date.", metavar="DATE"),
+]
+ValidUntilOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Validate on those before this date; later ones are the test.", metavar="DATE"
+    ),
+]
+SharesOption = Annotated[
+    str, typer.Option(help="Shares of train, valid and test, where no date is given.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the random split.")]
+EnrichOption = Annotated[
+    Path | None,
+    typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="At most so many records of each source.")
+]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the data set that is there.")
+]
+
+
 def ingest(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(help="TOP's folder, or registry records: files, folders, zips."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the data set.")],
-    task: Annotated[
-        str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
-    ] = "outcome",
-    labels: Annotated[
-        Path | None, typer.Option(help="A CSV with the columns nctid and label.")
-    ] = None,
-    label_column: Annotated[
-        str, typer.Option(help="The column of that CSV with the labels.")
-    ] = "label",
-    phases: Annotated[
-        str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
-    ] = None,
-    split: Annotated[
-        SplitName | None,
-        typer.Option(
-            help="TOP's own, by start date, or random. Default: the source's own, else by date."
-        ),
-    ] = None,
-    train_until: Annotated[
-        str | None,
-        typer.Option(help="Learn from trials that started before this date.", metavar="DATE"),
-    ] = None,
-    valid_until: Annotated[
-        str | None,
-        typer.Option(
-            help="Validate on those before this date; later ones are the test.", metavar="DATE"
-        ),
-    ] = None,
-    shares: Annotated[
-        str, typer.Option(help="Shares of train, valid and test, where no date is given.")
-    ] = "0.8,0.1,0.1",
-    seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
-    enrich: Annotated[
-        Path | None,
-        typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many records of each source.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the data set that is there.")
-    ] = False,
+    sources: SourcesArgument,
+    out: OutOption,
+    task: TaskOption = "outcome",
+    labels: LabelsOption = None,
+    label_column: LabelColumnOption = "label",
+    phases: PhasesOption = None,
+    split: SplitOption = None,
+    train_until: TrainUntilOption = None,
+    valid_until: ValidUntilOption = None,
+    shares: SharesOption = "0.8,0.1,0.1",
+    seed: SeedOption = 0,
+    enrich: EnrichOption = None,
+    limit: LimitOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Make a data set to learn from: labelled trials with a split and a card.
 
@@ -93,14 +105,8 @@ def ingest(
     from llm4top.cli._models import named_task
     from llm4top.data import ingest as run
 
-    refused = 0
-
-    def refuse(error: Exception) -> None:
-        nonlocal refused
-        refused += 1
-        if refused <= _SHOWN_REFUSALS:
-            note(f"Refused: {printable(str(error))}")
-
+    refusals = _Refusals()
+    rule = _split_rule(split, train_until, valid_until, shares, seed)
     with progress_bar("Reading", None) as bar:
         dataset = run(
             sources,
@@ -109,19 +115,33 @@ def ingest(
             labels=labels,
             label_column=label_column,
             phases=phases.upper().replace(" ", "").split(",") if phases else (),
-            split=_split_rule(split, train_until, valid_until, shares, seed),
+            split=rule,
             enrich=enrich,
             limit=limit,
             overwrite=overwrite,
-            on_refusal=refuse,
-            on_progress=lambda p: bar.update(
-                bar.task_ids[0], completed=p.read, description=f"{p.stage} {Path(p.file).name}"
-            ),
+            on_refusal=refusals,
+            on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.read),
         )
     _print_card(dataset.card, out)
-    if refused:
-        note(f"{counted(refused, 'record')} refused.")
-        raise typer.Exit(IN_PART)
+    refusals.conclude()
+
+
+class _Refusals:
+    """Names the first refused records on standard error and counts them all."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: Exception) -> None:
+        self.count += 1
+        if self.count <= _SHOWN_REFUSALS:
+            note(f"Refused: {printable(str(error))}")
+
+    def conclude(self) -> None:
+        """Leave with exit code 1 where there were any."""
+        if self.count:
+            note(f"{counted(self.count, 'record')} refused.")
+            raise typer.Exit(IN_PART)
 
 
 def _split_rule(
@@ -179,7 +199,7 @@ def _print_card(card: DatasetCard, out: Path) -> None:
             split,
             thousands(total),
             *(f"{thousands(counts.get(x, 0))} ({counts.get(x, 0) / total:.0%})" for x in labels),
-            f"{span.first or '?'} to {span.last or '?'}" if span else "",
+            f"{span.first} to {span.last}" if span and span.first else "no dates",
         )
     console.print(f"[bold]{escape(card.name)}[/]: {counted(card.rows, 'trial')} in {out}")
     console.print(table)

@@ -27,23 +27,29 @@ class InspectFormat(StrEnum):
     json = "json"
 
 
+FileArgument = Annotated[
+    Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
+]
+RecordOption = Annotated[
+    int | None, typer.Option(min=1, help="The number of the record in a collection, from 1.")
+]
+NctidOption = Annotated[str | None, typer.Option(help="The record with this NCT id.")]
+ModelOption = Annotated[
+    str, typer.Option(help="Whose tokenizer, token budget and sections: a model or a bundle.")
+]
+TaskOption = Annotated[
+    str | None, typer.Option(help="The question. Default: the one the model has learnt.")
+]
+OutputOption = Annotated[InspectFormat, typer.Option("--format", help="Text for people, or JSON.")]
+
+
 def inspect(
-    file: Annotated[
-        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
-    ],
-    record: Annotated[
-        int | None, typer.Option(min=1, help="The number of the record in a collection, from 1.")
-    ] = None,
-    nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
-    model: Annotated[
-        str, typer.Option(help="Whose tokenizer, token budget and sections: a model or a bundle.")
-    ] = "embedded",
-    task: Annotated[
-        str | None, typer.Option(help="The question. Default: the one the model has learnt.")
-    ] = None,
-    output: Annotated[
-        InspectFormat, typer.Option("--format", help="Text for people, or JSON.")
-    ] = InspectFormat.table,
+    file: FileArgument,
+    record: RecordOption = None,
+    nctid: NctidOption = None,
+    model: ModelOption = "embedded",
+    task: TaskOption = None,
+    output: OutputOption = InspectFormat.table,
 ) -> None:
     """Show what the model will see of a record, and what was withheld and why.
 

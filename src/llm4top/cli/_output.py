@@ -140,7 +140,7 @@ class TableWriter(ForecastWriter):
 
     def __init__(self, console: Console):
         self._console = console
-        self._title_width = max(console.width - 53, 12)
+        self._title_width = max(console.width - 54, 12)
         self._started = False
 
     def write(self, record: Record, forecast: Forecast) -> None:
@@ -165,7 +165,7 @@ class TableWriter(ForecastWriter):
         from rich.table import Table
 
         row = Table.grid(padding=(0, 2, 0, 0))
-        for width in (11, 7, 6, 10, 9):
+        for width in (11, 7, 6, 11, 9):
             row.add_column(width=width, overflow="ellipsis", no_wrap=True)
         row.add_column(width=self._title_width, overflow="ellipsis", no_wrap=True)
         row.add_row(*cells)

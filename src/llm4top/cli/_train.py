@@ -17,42 +17,56 @@ if TYPE_CHECKING:
     from llm4top.training import PreflightReport, TrainingConfig, TrainingResult
 
 
+DataOption = Annotated[Path | None, typer.Option(help="Folder of a data set that `ingest` made.")]
+BaseOption = Annotated[
+    str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
+]
+OutOption = Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")]
+PresetOption = Annotated[
+    str | None, typer.Option(help="quick, standard or thorough.", show_default="standard")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="A YAML file with settings; options go before it.")
+]
+TuningOption = Annotated[str | None, typer.Option(help="lora (an adapter) or full (every weight).")]
+EpochsOption = Annotated[float | None, typer.Option(help="Passes over the data, at most.")]
+LearningRateOption = Annotated[float | None, typer.Option(help="Peak learning rate.")]
+BatchSizeOption = Annotated[int | None, typer.Option(help="Rows held in memory at once.")]
+MaxTokensOption = Annotated[int | None, typer.Option(help="Tokens of a prompt, at most.")]
+QuantizeOption = Annotated[
+    str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
+]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of weights and order.")]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
+]
+
+
 def train(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of a data set that `ingest` made.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="quick, standard or thorough.", show_default="standard")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A YAML file with settings; options go before it.")
-    ] = None,
-    tuning: Annotated[
-        str | None, typer.Option(help="lora (an adapter) or full (every weight).")
-    ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the data, at most.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows held in memory at once.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Tokens of a prompt, at most.")] = None,
-    quantize: Annotated[
-        str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and order.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
-    ] = False,
+    data: DataOption = None,
+    base: BaseOption = None,
+    out: OutOption = None,
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    tuning: TuningOption = None,
+    epochs: EpochsOption = None,
+    learning_rate: LearningRateOption = None,
+    batch_size: BatchSizeOption = None,
+    max_tokens: MaxTokensOption = None,
+    quantize: QuantizeOption = None,
+    device: DeviceOption = None,
+    seed: SeedOption = None,
+    settings: SettingsOption = None,
+    resume: ResumeOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Fine-tune a base model on a data set, and write a bundle to forecast with.
 
@@ -78,14 +92,9 @@ def train(
         "out": out,
         "preset": preset,
         "tuning": tuning,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "max_tokens": max_tokens,
-        "quantize": quantize,
-        "device": device,
-        "seed": seed,
     }
+    flags |= {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
+    flags |= {"max_tokens": max_tokens, "quantize": quantize, "device": device, "seed": seed}
     chosen = _settings(settings or [])
     from llm4top.training import make_config
 
@@ -163,8 +172,8 @@ def _print_result(result: TrainingResult) -> None:
     best = f", best at step {result.best_step}" if result.best_step is not None else ""
     console.print(f"{steps}{early}{best}.")
     if result.reload_difference is not None:
-        same = f"within {result.reload_difference:.1g}"
-        console.print(f"The bundle was loaded again and gives the same probabilities {same}:")
+        apart = f"largest difference {result.reload_difference:.1g}"
+        console.print(f"The bundle was loaded again and gives the same probabilities ({apart}):")
     typer.echo(str(result.bundle))
     note(f"Next: llm4top forecast PATHS --model {result.out}")
 
@@ -176,7 +185,7 @@ def _metrics_table(forecasters: Mapping[str, Any]) -> Table:
     table.add_column("")
     names = list(next(iter(forecasters.values())))
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for forecaster, figures in forecasters.items():
         table.add_row(forecaster, *(_figure(figures[name]) for name in names))
     return table

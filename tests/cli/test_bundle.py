@@ -1,0 +1,120 @@
+"""``llm4top bundle``: list, show, verify, export, import."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from llm4top.cli import app
+
+
+def bundle(*args: object) -> Result:
+    return CliRunner().invoke(app, ["bundle", *map(str, args)], env={"COLUMNS": "160"})
+
+
+@pytest.fixture
+def damaged(tiny_bundle: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "damaged"
+    shutil.copytree(tiny_bundle, copy)
+    card = copy / "MODEL_CARD.md"
+    card.write_bytes(card.read_bytes()[:-1] + b"!")
+    return copy
+
+
+def test_export_import_list(tiny_bundle: Path, tmp_path: Path, home: Path) -> None:
+    file = tmp_path / "tiny.zip"
+    result = bundle("export", tiny_bundle, file)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{file}\n"
+    result = bundle("import", file, "--as", "mine")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{home}/bundles/mine\n"
+    assert "--model mine" in result.stderr
+    result = bundle("list", "--format", "json")
+    (mine,) = [row for row in json.loads(result.stdout) if row["name"] != "embedded"]
+    assert mine["name"] == "mine"
+    assert mine["task"] == "outcome"
+    assert mine["base"] == "tiny-qwen3"
+    table = bundle("list").stdout
+    assert "Question" in table
+    assert "tiny-qwen3" in table
+
+
+def test_an_import_twice_changes_nothing_and_another_is_refused(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "tiny.zip"
+    bundle("export", tiny_bundle, file)
+    assert bundle("import", file).exit_code == 0
+    assert bundle("import", file).exit_code == 0
+    assert bundle("export", tiny_bundle, file).exit_code == 2
+
+
+def test_verify_names_every_file(tiny_bundle: Path) -> None:
+    result = bundle("verify", tiny_bundle)
+    assert result.exit_code == 0
+    assert "ok       base/model.safetensors\n" in result.stdout
+    assert "every file is as listed." in result.stderr
+
+
+def test_a_changed_byte_is_found(damaged: Path) -> None:
+    result = bundle("verify", damaged)
+    assert result.exit_code == 1
+    assert "changed  MODEL_CARD.md: does not match its hash in the manifest\n" in result.stdout
+    assert "1 file not as listed." in result.stderr
+
+
+def test_a_planted_pickle_is_found(tiny_bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "planted"
+    shutil.copytree(tiny_bundle, copy)
+    (copy / "extra.pkl").write_bytes(b"\x80\x04K\x01.")
+    result = bundle("verify", copy)
+    assert result.exit_code == 1
+    assert "unsafe   extra.pkl: is of a kind that can run code" in result.stdout
+
+
+def test_show_prints_the_card_or_the_manifest(tiny_bundle: Path) -> None:
+    result = bundle("show", tiny_bundle)
+    assert result.exit_code == 0
+    assert result.stdout == (tiny_bundle / "MODEL_CARD.md").read_text()
+    manifest = json.loads(bundle("show", tiny_bundle, "--format", "json").stdout)
+    assert manifest["name"] == "tiny"
+
+
+@pytest.mark.parametrize("command", [["show"], ["export"]])
+def test_a_damaged_bundle_is_neither_shown_nor_packed(
+    damaged: Path, tmp_path: Path, command: list[str]
+) -> None:
+    more = [tmp_path / "x.zip"] if command == ["export"] else []
+    result = bundle(*command, damaged, *more)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: damaged/MODEL_CARD.md: does not match its hash")
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_a_bundle_that_is_not_there() -> None:
+    result = bundle("verify", "nothing")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: no bundle 'nothing'. List the bundles")
+
+
+def test_a_file_that_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_text("no zip")
+    result = bundle("import", tmp_path / "x.zip")
+    assert result.exit_code == 2
+    assert "cannot be unpacked" in result.stderr
+
+
+def test_a_broken_bundle_in_the_store_is_named(tiny_bundle: Path, home: Path) -> None:
+    shutil.copytree(tiny_bundle, home / "bundles" / "whole")
+    broken = home / "bundles" / "broken"
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{")
+    result = bundle("list")
+    assert result.exit_code == 1
+    assert "whole" in result.stdout
+    assert "Broken: broken/manifest.json" in result.stderr

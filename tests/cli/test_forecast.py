@@ -1,0 +1,305 @@
+"""``llm4top forecast`` through its command and in processes of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import llm4top
+from llm4top.cli import app
+
+EXAMPLES = Path(llm4top.__file__).parent / "examples"
+
+
+def forecast(*args: object) -> Result:
+    return CliRunner().invoke(app, ["forecast", *map(str, args)], env={"COLUMNS": "110"})
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    """A folder with the example twice, a zip of it, and a file that is no record."""
+    folder = tmp_path / "records"
+    folder.mkdir()
+    shutil.copy(EXAMPLES / "example.xml", folder / "a.xml")
+    shutil.copy(EXAMPLES / "example.json", folder / "b.json")
+    with zipfile.ZipFile(folder / "c.zip", "w") as archive:
+        for n in range(3):
+            archive.write(EXAMPLES / "example.xml", f"NCT9999xxxx/{n}.xml")
+    return folder
+
+
+def test_both_formats_of_one_trial_get_one_forecast(tiny_bundle: Path) -> None:
+    files = (EXAMPLES / "example.xml", EXAMPLES / "example.json")
+    result = forecast(*files, "--model", tiny_bundle, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    xml, api = rows_of(result.stdout)
+    assert xml.pop("record") != api.pop("record")
+    assert xml == api
+    assert xml["nctid"].startswith("NCT")
+    assert xml["task"] == "outcome"
+    assert 0 <= float(xml["lower"]) <= float(xml["probability"]) <= float(xml["upper"]) <= 1
+    assert float(xml["base_rate"]) == 0.4
+    assert xml["bundle"].startswith("tiny-")
+
+
+def test_folders_and_zips_are_read_whole(tiny_bundle: Path, records: Path) -> None:
+    result = forecast(records, "--model", tiny_bundle, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    assert [Path(row["record"]).name for row in rows_of(result.stdout)] == [
+        "a.xml",
+        "b.json#1" if "b.json#1" in result.stdout else "b.json!#1",
+        "0.xml",
+        "1.xml",
+        "2.xml",
+    ]
+
+
+def test_the_table_shows_chance_interval_and_base_rate(tiny_bundle: Path) -> None:
+    result = forecast(EXAMPLES / "example.xml", "--model", tiny_bundle)
+    assert result.exit_code == 0, result.output
+    heading, line = result.stdout.splitlines()[:2]
+    assert heading.split() == ["Trial", "Phase", "Chance", "Interval", "Base", "rate", "Title"]
+    assert line.startswith("NCT99999901")
+    assert " 40 % " in line
+    assert result.stderr == (
+        "1 forecast, 0 refused. A research estimate: not medical or investment advice.\n"
+    )
+
+
+def test_withheld_outcomes_are_warned_about(tiny_bundle: Path) -> None:
+    result = forecast(EXAMPLES, "--model", tiny_bundle, "--format", "jsonl")
+    forecasts = [json.loads(line) for line in result.stdout.splitlines()]
+    with_results = forecasts[-1]
+    assert "record already has results: withheld" in with_results["warnings"]
+    assert with_results["withheld"] > 0
+    assert sum(with_results["probabilities"].values()) == pytest.approx(1)
+    assert len(with_results["prompt_sha256"]) == 64
+
+
+def test_refused_records_cost_exit_code_one(tiny_bundle: Path, records: Path) -> None:
+    (records / "notes.xml").write_text("<rss></rss>")
+    result = forecast(records, "--model", tiny_bundle, "--format", "csv")
+    assert result.exit_code == 1
+    assert len(rows_of(result.stdout)) == 5
+    assert f"Refused: {records}/notes.xml" in result.stderr
+    assert "5 forecast, 1 refused." in result.stderr
+
+
+def test_nothing_to_forecast_is_exit_code_two(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.xml").write_text("<rss></rss>")
+    result = forecast(tmp_path / "notes.xml", "--model", tiny_bundle)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "0 forecast, 1 refused." in result.stderr
+
+
+@pytest.mark.parametrize("output", ["json", "csv", "jsonl"])
+def test_nothing_is_still_a_document(tiny_bundle: Path, tmp_path: Path, output: str) -> None:
+    (tmp_path / "notes.xml").write_text("<rss></rss>")
+    result = forecast(tmp_path / "notes.xml", "--model", tiny_bundle, "--format", output)
+    assert result.exit_code == 2
+    expected = {"json": '{"forecasts": []}\n', "jsonl": ""}
+    assert result.stdout == expected.get(output, result.stdout)
+    assert output != "csv" or rows_of(result.stdout) == []
+
+
+def test_no_path_is_bad_usage() -> None:
+    result = forecast()
+    assert result.exit_code == 2
+    assert "give a file or a folder, or --example." in result.stderr
+
+
+def test_a_path_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    result = forecast(tmp_path / "gone.xml")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {tmp_path}/gone.xml: there is no such file or folder.")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--model", "nothing"], "'nothing' is neither a bundle nor a base model"),
+        (["--task", "nothing"], "no task 'nothing'. Known tasks: completion, outcome."),
+        (["--task", "completion"], "it answers 'outcome'"),
+        (["--device", "abacus"], "this machine has no device 'abacus'"),
+        (["--quantize", "3bit"], "no quantisation '3bit'."),
+    ],
+)
+def test_wrong_choices_are_sentences(tiny_bundle: Path, args: list[str], message: str) -> None:
+    base = [] if "--model" in args else ["--model", str(tiny_bundle)]
+    result = forecast(EXAMPLES / "example.xml", *base, *args)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_limit_stops_early(tiny_bundle: Path, records: Path) -> None:
+    result = forecast(records, "--model", tiny_bundle, "--format", "csv", "--limit", 2)
+    assert result.exit_code == 0
+    assert len(rows_of(result.stdout)) == 2
+
+
+def test_out_writes_a_whole_file(tiny_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "forecasts.json"
+    result = forecast(
+        EXAMPLES / "example.xml", "--model", tiny_bundle, "--format", "json", "--out", out
+    )
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert len(json.loads(out.read_text())["forecasts"]) == 1
+    assert [path.name for path in tmp_path.glob("*forecasts*")] == ["forecasts.json"]
+
+
+def test_a_failure_leaves_the_old_file(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "forecasts.csv"
+    out.write_text("old")
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llm4top.forecasters.forecast_records", fail)
+    result = forecast(
+        EXAMPLES / "example.xml", "--model", tiny_bundle, "--format", "csv", "--out", out
+    )
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted.\n"
+    assert out.read_text() == "old"
+    assert [path.name for path in tmp_path.glob("*forecasts*")] == ["forecasts.csv"]
+
+
+def test_a_base_model_can_be_asked_untrained(tiny_model: Path) -> None:
+    result = forecast(
+        EXAMPLES / "example.xml", "--model", tiny_model, "--task", "completion", "--format", "csv"
+    )
+    assert result.exit_code == 0, result.output
+    (row,) = rows_of(result.stdout)
+    assert row["lower"] == row["upper"] == row["base_rate"] == ""
+    assert "not calibrated" in row["warnings"]
+    assert row["task"] == "completion"
+
+
+def test_the_folder_of_a_run_stands_for_its_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "run" / "bundle")
+    result = forecast(EXAMPLES / "example.xml", "--model", tmp_path / "run", "--format", "csv")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_changed_bundle_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_bundle, copy)
+    (copy / "MODEL_CARD.md").write_text("changed")
+    result = forecast(EXAMPLES / "example.xml", "--model", copy)
+    assert result.exit_code == 1
+    assert "copy/MODEL_CARD.md" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_reader_of_a_pipe_may_go_away(tiny_bundle: Path, records: Path) -> None:
+    as_csv = ("--format", "csv")
+    with subprocess.Popen(
+        [sys.executable, "-m", "llm4top", "forecast", records, "--model", tiny_bundle, *as_csv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        stderr = process.stderr.read().decode()
+    assert process.returncode == 141
+    assert stderr == ""
+
+
+GUARD = """
+import socket
+
+class Blocked(Exception): ...
+
+def refuse(what):
+    def blocked(*args, **kwargs):
+        print("OUTSIDE:", what, args[-1:], flush=True)
+        raise Blocked(what)
+    return blocked
+
+def guarded(real):
+    def only_loopback(self, address, *rest):
+        if self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1"):
+            return real(self, address, *rest)
+        return refuse("connect")(address)
+    return only_loopback
+
+class Socket(socket.socket):
+    connect = guarded(socket.socket.connect)
+    connect_ex = guarded(socket.socket.connect_ex)
+    sendto = refuse("sendto")
+
+socket.socket = Socket
+socket.create_connection = refuse("create_connection")
+socket.getaddrinfo = refuse("getaddrinfo")
+socket.gethostbyname = refuse("gethostbyname")
+"""
+
+
+def cut_off(folder: Path) -> dict[str, str]:
+    """An environment whose Python processes reach nothing but loopback, nor look anything up."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(GUARD)
+    offline = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    return {**offline, "PYTHONPATH": str(folder)}
+
+
+def test_the_guard_guards(tmp_path: Path) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 80))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=cut_off(tmp_path / "g"), capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "OUTSIDE: create_connection" in done.stdout
+
+
+def run_cut_off(tmp_path: Path, *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "llm4top", *map(str, args)],
+        env=cut_off(tmp_path / "guard"),
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_forecast_needs_no_network(tiny_bundle: Path, tmp_path: Path) -> None:
+    done = run_cut_off(tmp_path, "forecast", "--example", "--model", tiny_bundle)
+    assert done.returncode == 0, done.stderr
+    assert "NCT99999901" in done.stdout
+    assert "OUTSIDE" not in done.stdout + done.stderr
+
+
+def test_the_demo_needs_no_network(tmp_path: Path) -> None:
+    if not (EXAMPLES.parent / "embedded" / "manifest.json").is_file():
+        pytest.skip("this checkout has no embedded model yet")
+    done = run_cut_off(tmp_path, "forecast", EXAMPLES)
+    assert done.returncode == 0, done.stderr
+    assert "NCT99999901" in done.stdout
+    assert "OUTSIDE" not in done.stdout + done.stderr
+
+
+def test_the_sample_of_the_registry(tiny_bundle: Path, test_data: Path) -> None:
+    folder = test_data / "registry" / "xml"
+    result = forecast(folder, "--model", tiny_bundle, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    assert len(rows_of(result.stdout)) == 40

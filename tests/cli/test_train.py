@@ -1,0 +1,192 @@
+"""``llm4top train`` through its command, on a random tiny model and invented trials."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import llm4top
+from llm4top.cli import app
+from llm4top.cli._console import clock
+from llm4top.cli._watch import Lines, figures
+from llm4top.data import make_dataset
+from llm4top.registry import Intervention, Trial
+from llm4top.training import TrainingProgress
+
+EXAMPLES = Path(llm4top.__file__).parent / "examples"
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 100 invented trials, 60 to learn from and 40 to check."""
+    trials = [
+        Trial(
+            phase="Phase 2",
+            conditions=("asthma",),
+            interventions=(Intervention("drug" if n % 2 else "placebo"),),
+        )
+        for n in range(100)
+    ]
+    folder = tmp_path_factory.mktemp("data") / "invented"
+    make_dataset(
+        trials,
+        ["success" if n % 2 else "failure" for n in range(100)],
+        [f"NCT{90000000 + n}" for n in range(100)],
+        ["train"] * 60 + ["valid"] * 40,
+        task="outcome",
+    ).save(folder)
+    return folder
+
+
+def arguments(data: Path, base: Path, out: Path, *more: object) -> list[str]:
+    small = ["--preset", "quick", "--max-tokens", "256", "--set", "lora_rank=4"]
+    paths = ["--data", str(data), "--base", str(base), "--out", str(out), "--device", "cpu"]
+    return ["train", *paths, *small, *map(str, more)]
+
+
+def train(*args: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, args)), env={"COLUMNS": "120"})
+
+
+def test_from_a_data_set_to_a_forecast(data: Path, tiny_model: Path, tmp_path: Path) -> None:
+    result = train(*arguments(data, tiny_model, tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{tmp_path}/run/bundle\n"
+    text = result.stderr
+    assert "Before the start" in text
+    assert "Training" in text
+    assert "On 40 trials of the split valid:" in text
+    assert "TF-IDF + logistic regression" in text
+    assert "gives the same probabilities (largest difference" in text
+    assert f"Next: llm4top forecast PATHS --model {tmp_path}/run" in text
+    verified = train("bundle", "verify", tmp_path / "run")
+    assert verified.exit_code == 0, verified.output
+    forecast = train(
+        "forecast", EXAMPLES / "example.xml", "--model", tmp_path / "run", "--format", "csv"
+    )
+    assert forecast.exit_code == 0, forecast.output
+
+
+def test_a_dry_run_checks_and_stops(data: Path, tiny_model: Path, tmp_path: Path) -> None:
+    result = train(*arguments(data, tiny_model, tmp_path / "run", "--dry-run"))
+    assert result.exit_code == 0, result.output
+    assert "✓  memory" in result.stderr
+    assert "✓  tokenizer" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_faults_are_found_before_the_start(data: Path, tmp_path: Path) -> None:
+    result = train(*arguments(data, tmp_path / "nothing", tmp_path / "run"))
+    assert result.exit_code == 2
+    assert "✗  base model" in result.stderr
+    assert result.stderr.endswith("The run would fail, and was not begun: see ✗ above.\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_wrong_settings_are_told_at_once(data: Path, tiny_model: Path, tmp_path: Path) -> None:
+    wrong = ("--epochs", "-1", "--set", "lora_rnk=4", "--set", "patience=never")
+    result = train(*arguments(data, tiny_model, tmp_path / "run", *wrong))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: the training settings are wrong.")
+    assert "lora_rnk: no such setting (did you mean lora_rank?)" in result.stderr
+    assert "epochs: must be" in result.stderr
+    assert "patience: must be" in result.stderr
+
+
+@pytest.mark.parametrize("pair", ["lora_rank", "=4", "x=[1"])
+def test_a_setting_is_key_and_value(pair: str) -> None:
+    result = train("train", "--set", pair)
+    assert result.exit_code == 2
+    assert "--set" in result.stderr
+
+
+def test_nothing_given_names_what_is_missing() -> None:
+    result = train("train")
+    assert result.exit_code == 2
+    for name in ("data", "base", "out"):
+        assert f"{name}: must be given" in result.stderr
+
+
+def test_flags_go_before_the_file(data: Path, tiny_model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"data: {data}\nbase: {tiny_model}\nout: {tmp_path}/run\nseed: 1\nmax_tokens: 9\n"
+    )
+    result = train("train", "--config", file, "--max-tokens", 256, "--dry-run")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
+    data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    steps = ("--set", "max_steps=8", "--set", "checkpoint_steps=1", "--epochs", 4)
+    long = arguments(data, tiny_model, out, *steps)
+    with subprocess.Popen(
+        [sys.executable, "-m", "llm4top", *long], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "validation log-loss" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert f"Stopped. Go on with: llm4top train --config {out}/config.yaml --resume" in rest
+    assert "Traceback" not in rest
+    result = train("train", "--config", out / "config.yaml", "--resume")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{out}/bundle\n"
+
+
+@pytest.mark.slow
+def test_under_torchrun_one_process_speaks(data: Path, tiny_model: Path, tmp_path: Path) -> None:
+    launcher = ("torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend", "c10d")
+    command = ["--rdzv-endpoint", "127.0.0.1:0", "-m", "llm4top"]
+    command += arguments(data, tiny_model, tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path}/run/bundle\n"
+    assert done.stderr.count("Before the start") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(8, "8 s"), (60, "1 min"), (600, "10 min"), (4000, "1 h 07 min"), (86400, "24 h 00 min")],
+)
+def test_times_are_words(seconds: float, words: str) -> None:
+    assert clock(seconds) == words
+
+
+def test_figures_leave_out_what_is_unknown() -> None:
+    assert figures(TrainingProgress("training")) == ""
+    known = TrainingProgress("training", 1, 9, 0.6931, 0.65, 1234.5, 90.0)
+    assert figures(known) == "loss 0.693, validation log-loss 0.650, 1234 tokens/s, 2 min left"
+
+
+def test_a_log_gets_a_line_for_each_phase_and_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines(TrainingProgress("preflight"))
+    lines(TrainingProgress("training", 0, 10))
+    lines(TrainingProgress("training", 1, 10))
+    lines(TrainingProgress("training", 2, 10, log_loss=0.7))
+    lines(TrainingProgress("training", 3, 10, log_loss=0.7))
+    lines(TrainingProgress("done", message="runs/x"))
+    assert capsys.readouterr().err.splitlines() == [
+        "Checking",
+        "Training 0/10",
+        "Training 2/10: validation log-loss 0.700",
+        "Done: runs/x",
+    ]

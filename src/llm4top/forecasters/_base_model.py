@@ -98,7 +98,7 @@ def load_base(
             hint="The tokenizer belongs to another model: download the model again.",
         )
     try:
-        with _quietly():
+        with quietly():
             check_answer_head(model, folder)
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
@@ -201,7 +201,7 @@ def _load_model(
         options["device_map"] = {"": device.torch}
     architecture = AutoModelForCausalLM._model_mapping[type(config)]
     try:
-        with _quietly():
+        with quietly():
             model, report = architecture.from_pretrained(
                 folder,
                 local_files_only=True,
@@ -271,7 +271,7 @@ def _require_bitsandbytes() -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the libraries' own progress bar and loading report: faults become errors here."""
     from transformers.utils import logging as hf_logging
 

@@ -15,7 +15,7 @@ import torch
 from llm4top import __version__
 from llm4top.errors import BundleError
 from llm4top.forecasters._artefacts import sha256_of
-from llm4top.forecasters._base_model import BaseModel
+from llm4top.forecasters._base_model import BaseModel, quietly
 from llm4top.forecasters._bundle_paths import checked_name, is_bundle
 from llm4top.forecasters._calibrated import Calibrator
 from llm4top.forecasters._card import render_card
@@ -199,7 +199,8 @@ def _write_model(folder: Path, model: Any, base: BaseModel, storage: str | None)
     options: dict[str, Any] = {}
     if storage is not None:
         options["state_dict"] = _stored_weights(model, storage)
-    model.save_pretrained(folder, max_shard_size="100TB", **options)
+    with quietly():
+        model.save_pretrained(folder, max_shard_size="100TB", **options)
     (folder / "generation_config.json").unlink(missing_ok=True)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     # A private field may hold the folder on this machine that the model came from.
@@ -214,7 +215,9 @@ def _stored_weights(model: Any, storage: str) -> dict[str, torch.Tensor]:
     if storage not in _STORAGE:
         raise BundleError(f"no number type {storage!r}.", hint=f"Choose of: {', '.join(_STORAGE)}.")
     weights: dict[str, torch.Tensor] = model.state_dict()
-    stored = {name: weight.to(_STORAGE[storage]) for name, weight in weights.items()}
+    # Tied weights stay one tensor, so that they are written once.
+    converted = {w.data_ptr(): w.to(_STORAGE[storage]) for w in weights.values()}
+    stored = {name: converted[weight.data_ptr()] for name, weight in weights.items()}
     for name, weight in weights.items():
         if not torch.equal(stored[name].to(weight.dtype), weight):
             raise BundleError(

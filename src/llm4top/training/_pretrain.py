@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from llm4top.errors import ConfigError, TrainingError
-from llm4top.forecasters._base_model import load_base, prepare_process
+from llm4top.forecasters._base_model import load_base, prepare_process, quietly
 from llm4top.forecasters._folders import publish_folder
 from llm4top.prompts import SECTION_NAMES, trial_sections
 from llm4top.registry import Trial
@@ -210,14 +210,12 @@ def _check_place(out: Path, checkpoints: Path, *, resume: bool) -> None:
 
 
 def _publish(out: Path, model: Any, tokenizer: Any, account: dict[str, Any]) -> None:
-    from transformers.utils import logging
-
     def write(staging: Path) -> None:
-        model.float().cpu().save_pretrained(staging)
+        with quietly():
+            model.float().cpu().save_pretrained(staging)
         tokenizer.save_pretrained(staging)
         (staging / ACCOUNT_FILE).write_text(json.dumps(account, indent=2) + "\n", "utf-8")
 
-    logging.disable_progress_bar()
     publish_folder(out, write)
 
 

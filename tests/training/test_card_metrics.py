@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from llm4top.training._card_metrics import Figure, brier, log_loss, measure, roc_auc
+from llm4top.training._card_metrics import Figure, brier, f1, log_loss, measure, roc_auc
 
 
 @pytest.fixture
@@ -22,6 +22,13 @@ def test_metrics_agree_with_scikit_learn(binary: tuple[np.ndarray, np.ndarray]) 
     assert log_loss(p, y) == pytest.approx(reference.log_loss(y, p))
     assert brier(p, y) == pytest.approx(reference.brier_score_loss(y, p[:, 1]))
     assert roc_auc(p, y) == pytest.approx(reference.roc_auc_score(y, p[:, 1]))
+    assert f1(p, y) == pytest.approx(reference.f1_score(y, p[:, 1] >= 0.5))
+
+
+def test_saying_nothing_true_has_no_f1() -> None:
+    never = np.tile([1.0, 0.0], (4, 1))
+    assert f1(never, np.array([1, 1, 0, 0])) == 0
+    assert f1(never, np.zeros(4, dtype=int)) == 0
 
 
 def test_many_labels() -> None:

@@ -12,6 +12,7 @@ _METRICS = {
     "average_precision": "Average precision (higher is better)",
     "log_loss": "Log-loss (lower is better)",
     "brier": "Brier score (lower is better)",
+    "f1": "F1 at .5 (higher is better)",
 }
 
 _CALIBRATION = {
@@ -75,7 +76,8 @@ def escape(text: str) -> str:
     line = re.sub(r"([\\`*\[\]|~])", r"\\\1", line)
     # An underscore inside a word is plain already; at a word's edge it would be emphasis.
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
-    return re.sub(r"^([#+\-=]|\d+[.)])", r"\\\1", line).replace("://", ":\u200b//")
+    line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
+    return re.sub(r"^([#+\-=])", r"\\\1", line).replace("://", ":\u200b//")
 
 
 def _what(m: Manifest) -> list[str]:

@@ -61,10 +61,24 @@ def roc_auc(probabilities: FloatArray, y: IntArray) -> float:
     return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
+def f1(probabilities: FloatArray, y: IntArray) -> float:
+    """F1 of the second of two labels where its probability is .5 or more; NaN with more labels.
+
+    0 where there is nothing true among what was said or to be said. It is here to show how far
+    "always" gets: F1 rewards saying yes.
+    """
+    if probabilities.shape[1] != 2:
+        return float("nan")
+    said = probabilities[:, 1] >= 0.5
+    hits = int((said & (y == 1)).sum())
+    return 2 * hits / max(int(said.sum()) + int((y == 1).sum()), 1)
+
+
 METRICS: dict[str, Callable[[FloatArray, IntArray], float]] = {
     "log_loss": log_loss,
     "brier": brier,
     "roc_auc": roc_auc,
+    "f1": f1,
 }
 
 

@@ -178,6 +178,8 @@ def measured(
     train_y = np.asarray(learn.label_indices, dtype=np.int64)
     for name, baseline in ((TFIDF, TfidfForecaster(task)), (BASE_RATE, BaseRateForecaster(task))):
         forecasts[name] = baseline.fit(learn.trials, train_y).predict_proba(choose.trials)
+    if task.kind == "binary":
+        forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(y), 1))
     return measure(forecasts, y, split=config.valid_split, seed=config.seed)
 
 

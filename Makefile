@@ -37,7 +37,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 docs: $(DEV_STAMP)
-	$(BIN)/python -m llm4top.cli._docs docs/cli.md
+	$(BIN)/python -m llm4top.cli._docs docs/cli.md README.md
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

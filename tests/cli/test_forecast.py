@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,8 +76,10 @@ def test_the_table_shows_chance_interval_and_base_rate(tiny_bundle: Path) -> Non
     assert heading.split() == ["Trial", "Phase", "Chance", "Interval", "Base", "rate", "Title"]
     assert line.startswith("NCT99999901")
     assert " 40 % " in line
-    assert result.stderr == (
-        "1 forecast, 0 refused. A research estimate: not medical or investment advice.\n"
+    assert re.fullmatch(
+        r"1 forecast by tiny-\w{12}, 0 refused\. "
+        r"A research estimate: not medical or investment advice\.\n",
+        result.stderr,
     )
 
 
@@ -96,7 +99,7 @@ def test_refused_records_cost_exit_code_one(tiny_bundle: Path, records: Path) ->
     assert result.exit_code == 1
     assert len(rows_of(result.stdout)) == 5
     assert f"Refused: {records}/notes.xml" in result.stderr
-    assert "5 forecast, 1 refused." in result.stderr
+    assert re.search(r"^5 forecast by \S+, 1 refused\.", result.stderr, flags=re.MULTILINE)
 
 
 def test_nothing_to_forecast_is_exit_code_two(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_nothing_to_forecast_is_exit_code_two(tiny_bundle: Path, tmp_path: Path)
     result = forecast(tmp_path / "notes.xml", "--model", tiny_bundle)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "0 forecast, 1 refused." in result.stderr
+    assert re.search(r"^0 forecast by \S+, 1 refused\.", result.stderr, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("output", ["json", "csv", "jsonl"])

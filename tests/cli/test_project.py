@@ -15,10 +15,11 @@ from typer.main import get_command
 
 import llm4top
 from llm4top.cli import app
-from llm4top.cli._docs import reference
+from llm4top.cli._docs import EXAMPLE_MARK, reference, with_example
 from llm4top.cli._exit import EXIT_CODES
 from llm4top.cli._health import FLOORS
 from llm4top.cli._output import CSV_COLUMNS
+from llm4top.forecasters import _bundle_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +42,28 @@ def test_the_readme_names_every_exit_code_and_column() -> None:
             f"{code} {meaning.split(':')[0]}" in words
         )
     assert ",".join(CSV_COLUMNS) in README
+
+
+def test_the_readmes_example_is_of_the_examples() -> None:
+    """The figures are those of the model of the day; the rest is the demo's own output."""
+    if not (Path(llm4top.__file__).parent / "embedded" / "manifest.json").is_file():
+        pytest.skip("this checkout has no embedded model yet")
+    (shown,) = re.findall(rf"{EXAMPLE_MARK}\n```text\n(.*?)```", README, flags=re.DOTALL)
+    assert shown.split()[:3] == ["Trial", "Phase", "Chance"]
+    assert shown.count("NCT99999901") == 2
+    assert re.search(r"\d+ to \d+ %", shown)
+
+
+def test_the_example_can_be_written_anew(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tiny_bundle)
+    readme = f"before\n\n{EXAMPLE_MARK}\n```text\nold\n```\n\nafter\n"
+    new = with_example(readme)
+    assert new.startswith(f"before\n\n{EXAMPLE_MARK}\n```text\nTrial")
+    assert new.endswith("```\n\nafter\n")
+    assert "old" not in new
+    assert with_example(new) == new
 
 
 def test_the_readmes_tree_is_the_tree() -> None:

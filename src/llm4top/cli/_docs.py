@@ -1,4 +1,8 @@
-"""``docs/cli.md``, made from the commands' help: ``python -m llm4top.cli._docs docs/cli.md``."""
+"""What the documentation takes from the program itself: ``make docs``.
+
+``python -m llm4top.cli._docs docs/cli.md README.md`` writes the reference from the commands' own
+help, and the README's example from the embedded model's real output.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from llm4top.cli._app import app
 from llm4top.cli._exit import EXIT_CODES
+
+EXAMPLE_MARK = "<!-- example output: make docs -->"
 
 _HEAD = """\
 # The command line
@@ -117,5 +124,25 @@ def _default(parameter: Any) -> str:
     return f" Default: `{getattr(default, 'value', default)}`."
 
 
-if __name__ == "__main__":
+def with_example(readme: str) -> str:
+    """``readme`` with the demo's real output in the block below the mark ``EXAMPLE_MARK``."""
+    shown = CliRunner().invoke(app, ["forecast", "--example"], env={"COLUMNS": "88"})
+    if shown.exit_code != 0:
+        raise SystemExit(shown.output)
+    output = "\n".join(line.rstrip() for line in shown.stdout.splitlines())
+    before, mark, after = readme.partition(EXAMPLE_MARK)
+    if not mark:
+        raise SystemExit(f"there is no {EXAMPLE_MARK} in the README.")
+    rest = re.sub(r"\A\n*```text\n.*?\n```\n", "", after, count=1, flags=re.DOTALL).lstrip("\n")
+    return f"{before}{mark}\n```text\n{output}\n```\n\n{rest}"
+
+
+def main() -> None:
+    """Write the reference and, where a README is named too, its example."""
     Path(sys.argv[1]).write_text(reference(), encoding="utf-8")
+    for readme in map(Path, sys.argv[2:]):
+        readme.write_text(with_example(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -115,14 +115,14 @@ def forecast(
         )
     with _opened(out) as stream:
         done = _forecast_all(forecaster, reader, output, stream, limit)
-    _conclude(done, reader.summary.skipped)
+    _conclude(done, reader.summary.skipped, forecaster.identity)
 
 
-def _conclude(done: int, refused: int) -> None:
-    """Say how many there were, and leave with the exit code that follows from it."""
+def _conclude(done: int, refused: int, bundle: str) -> None:
+    """Say how many there were and by which model; leave with the exit code that follows."""
     from llm4top.cli._output import DISCLAIMER
 
-    note(f"{thousands(done)} forecast, {thousands(refused)} refused. {DISCLAIMER}")
+    note(f"{thousands(done)} forecast by {bundle}, {thousands(refused)} refused. {DISCLAIMER}")
     if done == 0:
         raise typer.Exit(NOTHING_DONE)
     if refused:

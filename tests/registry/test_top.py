@@ -74,6 +74,12 @@ def test_a_mark_and_windows_line_ends(tmp_path):
     assert (len(records), refusals) == (1, [])
 
 
+def test_a_broken_header(tmp_path):
+    _, (error,) = read(tmp_path / "a.csv", 'nctid,"status"x,phase\n')
+    assert type(error).__name__ == "MalformedRecordError"
+    assert "a.csv, line 1" in str(error)
+
+
 def test_a_csv_of_another_kind(tmp_path):
     _, (error,) = read(tmp_path / "a.csv", "nctid,title\nNCT90000001,a\n")
     assert isinstance(error, UnknownFormatError)

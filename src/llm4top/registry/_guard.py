@@ -117,24 +117,29 @@ def _tells_anything(text: str) -> bool:
             continue
         near = lower[max(0, at - _NEAR) : at + _NEAR]
         for rule in rules:
-            if rule.near.search(near) and _found(rule, _line(text, at)):
-                return True
+            if rule.near.search(near):
+                begin, end = _window(lower, at)
+                if (
+                    rule.pattern.search(text[begin:end])
+                    if isinstance(rule, Mark)
+                    else _found(rule, lower[begin:end])
+                ):
+                    return True
     return False
 
 
-def _line(text: str, at: int) -> str:
+def _window(text: str, at: int) -> tuple[int, int]:
+    """Where the line around ``at`` begins and ends, or what is near enough of it."""
     begin = max(text.rfind("\n", 0, at) + 1, at - _WINDOW)
     end = text.find("\n", at, at + _WINDOW)
-    return text[begin : end if end >= 0 else at + _WINDOW]
+    return begin, end if end >= 0 else at + _WINDOW
 
 
-def _found(rule: Rule | Mark, text: str) -> bool:
-    """Whether ``rule`` matches anywhere in ``text`` without its veto."""
-    if isinstance(rule, Mark):
-        return rule.pattern.search(text) is not None
+def _found(rule: Rule, lower: str) -> bool:
+    """Whether ``rule`` matches anywhere in a text in lower case without its veto."""
     start = 0
-    while match := rule.pattern.search(text, start):
-        before = text[max(0, match.start() - _BEFORE) : match.start()]
+    while match := rule.pattern.search(lower, start):
+        before = lower[max(0, match.start() - _BEFORE) : match.start()]
         if not rule.veto.search(before) and not rule.veto.search(match[0]):
             return True
         start = match.start() + 1
@@ -151,7 +156,7 @@ def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
             ]
             line = mark.pattern.sub(mark.instead, line)
     for rule in RULES:
-        if any(literal in lower for literal in rule.literals) and _found(rule, line):
+        if any(literal in lower for literal in rule.literals) and _found(rule, line.lower()):
             line = _cut(rule, line, field, cut)
     return line
 
@@ -160,7 +165,7 @@ def _cut(rule: Rule, line: str, field: str, cut: list[Withheld]) -> str:
     """``line`` without the brackets, or else the sentences, in which ``rule`` matches."""
 
     def without(match: re.Match[str]) -> str:
-        if not _found(rule, match[0]):
+        if not _found(rule, match[0].lower()):
             return match[0]
         cut.append(Withheld(field, rule.reason, excerpt(match[0])))
         return ""
@@ -169,7 +174,7 @@ def _cut(rule: Rule, line: str, field: str, cut: list[Withheld]) -> str:
     line = _BRACKETS.sub(without, line[len(bullet) :])
     kept = []
     for sentence in _SENTENCE_END.split(line):
-        if _found(rule, sentence):
+        if _found(rule, sentence.lower()):
             cut.append(Withheld(field, rule.reason, excerpt(sentence)))
         else:
             kept.append(sentence)

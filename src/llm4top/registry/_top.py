@@ -28,7 +28,10 @@ def read_rows(
     """Each row's record; an error stands in for a row that cannot be read."""
     name = f"{file}!{member}" if member else file
     reader = csv.reader(_text_lines(stream, name, limits), strict=True)
-    header = [column.strip().lower() for column in next(reader)]
+    try:
+        header = [column.strip().lower() for column in next(reader, [])]
+    except csv.Error as error:
+        raise _csv_error(error, name, 1) from None
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise UnknownFormatError(

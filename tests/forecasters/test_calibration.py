@@ -1,5 +1,6 @@
 import json
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -92,17 +93,36 @@ def test_probabilities_lie_in_their_interval_and_rise_with_the_score(method, dat
 
 @settings(max_examples=25, deadline=None)
 @given(calibration_sets())
-def test_the_venn_abers_pair_holds_the_probability_and_the_interval_holds_the_pair(data):
+def test_venn_abers_reports_the_means_of_its_steps_over_a_narrow_window(data):
     calibrator = VennAbersCalibrator().fit(*data)
-    logits = np.stack([np.zeros(50), np.linspace(-3, 18, 50)], axis=1)
-    p0, p1 = (side[:, 0] for side in calibrator.multiprobability(logits))
-    result = calibrator.predict(logits)
-    event = result.probabilities[:, 1]
-    assert (p0 <= event).all()
-    assert (event <= p1).all()
-    assert (result.lower <= p0).all()
-    assert (p1 <= result.upper).all()
-    np.testing.assert_allclose(event, p1 / (1 - p0 + p1), atol=1e-12)
+    column = calibrator.to_dict()["columns"][0]
+    window = column["window"]
+    assert window == pytest.approx(0.05 * np.std(data[0][:, 1]))
+    scores = np.linspace(-3, 18, 30)
+    event = calibrator.predict(np.stack([np.zeros(30), scores], axis=1)).probabilities[:, 1]
+    for score, found in zip(scores, event, strict=True):
+        # The definition, by many exact values within the window.
+        near = score + window * (np.arange(2000) + 0.5) / 2000 - window / 2
+        p0, p1 = calibrator.multiprobability(np.stack([np.zeros(2000), near], axis=1))
+        mean0, mean1 = p0.mean(), p1.mean()
+        assert found == pytest.approx(mean1 / (1 - mean0 + mean1), abs=2e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(calibration_sets(), st.sampled_from([1e-6, -1e-6]))
+def test_a_rounding_difference_cannot_jump_a_step(data, noise):
+    # The calibration trials themselves stand right on the steps.
+    logits, y = data
+    if np.ptp(logits[:, 1]) == 0:
+        return
+    calibrator = VennAbersCalibrator().fit(logits, y)
+    before = calibrator.predict(logits)
+    after = calibrator.predict(logits + np.array([0.0, noise]))
+    # No step is higher than 1, and each is climbed over a whole window.
+    bound = 2 * abs(noise) / calibrator.to_dict()["columns"][0]["window"]
+    np.testing.assert_allclose(before.probabilities, after.probabilities, atol=2 * bound)
+    np.testing.assert_allclose(before.lower, after.lower, atol=bound)
+    np.testing.assert_allclose(before.upper, after.upper, atol=bound)
 
 
 def test_venn_abers_never_says_impossible_or_certain():
@@ -195,8 +215,7 @@ def test_a_shift_common_to_all_logits_changes_nothing(method, k):
     np.testing.assert_allclose(
         calibrator.predict(logits).probabilities,
         calibrator.predict(shifted).probabilities,
-        # The shift moves scores by a rounding error, and so across a step now and then.
-        atol=1e-9 if method != "venn-abers" else 0.2,
+        atol=1e-9,
     )
 
 
@@ -300,6 +319,14 @@ def test_a_stored_calibration_that_contradicts_itself_is_refused(state, reason):
         calibrator_from_dict(state)
 
 
+def test_a_window_that_is_no_width_is_refused():
+    for window in (-1.0, float("nan"), None):
+        state = VennAbersCalibrator().fit(GOOD, LABELS).to_dict()
+        state["columns"][0]["window"] = window
+        with pytest.raises(CalibrationError, match="of its fields are wrong"):
+            calibrator_from_dict(state)
+
+
 def test_an_interval_that_does_not_hold_its_probabilities_is_refused():
     state = VennAbersCalibrator().fit(GOOD, LABELS).to_dict()
     state["columns"][0]["interval"].update(
@@ -309,19 +336,42 @@ def test_an_interval_that_does_not_hold_its_probabilities_is_refused():
         calibrator_from_dict(state)
 
 
-@pytest.mark.parametrize("method", CALIBRATORS)
-def test_cross_calibration_never_shows_a_fit_its_own_rows(method):
+class Watched(NoCalibration):
+    """Notes which rows each fit and each prediction has seen."""
+
+    seen: ClassVar[list[tuple[set, set]]] = []
+
+    def fit(self, logits, y):
+        self.rows = set(logits[:, 1].tolist())
+        return self
+
+    def predict(self, logits):
+        self.seen.append((self.rows, set(logits[:, 1].tolist())))
+        return super().predict(logits)
+
+
+def test_cross_calibration_never_shows_a_fit_its_own_rows():
     logits, y = binary_data(100)
-    result = cross_calibrate(make_calibrator(method), logits, y, seed=1)
-    again = cross_calibrate(make_calibrator(method), logits, y, seed=1)
+    cross_calibrate(Watched(), logits, y, folds=4)
+    everything = set(logits[:, 1].tolist())
+    assert len(Watched.seen) == 4
+    for fitted, predicted in Watched.seen:
+        assert not fitted & predicted
+        assert fitted | predicted == everything
+    assert set.union(*(predicted for _, predicted in Watched.seen)) == everything
+
+
+@pytest.mark.parametrize("method", CALIBRATORS)
+def test_cross_calibration_repeats_itself_and_leaves_the_calibrator_alone(method):
+    logits, y = binary_data(100)
+    calibrator = make_calibrator(method)
+    result = cross_calibrate(calibrator, logits, y, seed=1)
+    again = cross_calibrate(calibrator, logits, y, seed=1)
     np.testing.assert_array_equal(result.probabilities, again.probabilities)
-    # Turning one label over must not move that row's own probability through its own fold's fit.
-    turned = y.copy()
-    first = np.flatnonzero(y == 1)[0]
-    other = np.flatnonzero(y == 0)[0]
-    turned[[first, other]] = turned[[other, first]]
-    moved = cross_calibrate(make_calibrator(method), logits, turned, seed=1)
-    assert moved.probabilities.shape == (100, 2)
+    assert result.probabilities.shape == (100, 2)
+    if method != "none":
+        with pytest.raises(CalibrationError, match="has not been fitted"):
+            calibrator.predict(logits)
 
 
 def test_cross_calibrated_figures_do_not_flatter_themselves():

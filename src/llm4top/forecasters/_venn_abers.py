@@ -8,15 +8,20 @@ exchangeable. (Vovk & Petej, Venn-Abers predictors, 2014, arXiv:1211.0025.)
 ``p0`` and ``p1`` close in on each other far faster than on the truth: with 900 calibration trials
 they held the true chance at a score in about one case of five of a simulation. The interval that
 is reported is therefore a bootstrap over the calibration trials, and always holds both.
+
+A step makes a cliff of a rounding difference: the same trial in another batch would get another
+probability. What is reported is therefore the mean over a narrow window of scores around the
+trial's own, which is continuous; the exact pair stays available.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import logsumexp
 
 from llm4top.forecasters._calibrated import (
@@ -31,6 +36,9 @@ from llm4top.forecasters._calibrated import (
 )
 
 RESAMPLES = 200
+WINDOW = 0.05
+"""Width of the window over which steps are averaged, in standard deviations of the scores."""
+
 _SEED = 0
 
 _Point = tuple[int, int]
@@ -79,6 +87,15 @@ class _Steps(BaseModel):
         edges = np.array([*self.breaks0, *self.breaks1])
         return np.concatenate([np.nextafter(edges, -np.inf), edges, np.nextafter(edges, np.inf)])
 
+    def around(self, scores: FloatArray, window: float) -> tuple[FloatArray, FloatArray]:
+        """The means of both functions over ``window``, centred at ``scores [n]``."""
+        if window == 0:
+            return self.at(scores)
+        return (
+            _mean_steps(scores, window, self.breaks0, (0.0, *self.values0)),
+            _mean_steps(scores, window, self.breaks1, (*self.values1, 1.0)),
+        )
+
     def at(self, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The lower and the upper function at ``scores [n]``."""
         values0 = np.array([0.0, *self.values0])
@@ -90,12 +107,13 @@ class _Steps(BaseModel):
 
 
 class _Column(BaseModel):
-    """One label: ``p0`` and ``p1``, and the interval around them."""
+    """One label: ``p0`` and ``p1``, the interval around them, and the window of the scores."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     pair: _Steps
     interval: _Steps
+    window: Annotated[float, Field(ge=0)]
 
     def fault(self) -> str | None:
         """Why this is no calibration of one label, or None."""
@@ -127,8 +145,9 @@ class VennAbersCalibrator:
     minimax under log-loss. More labels: one label against the rest each, the probabilities
     divided by their sum. ``lower`` and ``upper`` are a 95 % bootstrap interval over 200 resamples
     of the calibration data, from the 2.5 % quantile of ``p0`` to the 97.5 % quantile of ``p1``,
-    widened to hold ``[p0, p1]`` and the probability. All are non-decreasing in the score of a
-    binary task. See ``docs/calibration.md`` for what the interval means.
+    widened to hold ``[p0, p1]`` and the probability. All of these are means over a narrow window
+    of scores, so they are continuous, and non-decreasing in the score of a binary task. See
+    ``docs/calibration.md`` for what the interval means.
     """
 
     method: str = "venn-abers"
@@ -151,8 +170,13 @@ class VennAbersCalibrator:
 
     def predict(self, logits: ArrayLike) -> Calibrated:
         """See ``Calibrator.predict``."""
-        p0, p1 = self.multiprobability(logits)
-        lower, upper = self._at(logits, "interval")
+        columns, scores = self._scored(logits)
+        pairs = [c.pair.around(s, c.window) for c, s in zip(columns, scores.T, strict=True)]
+        bounds = [c.interval.around(s, c.window) for c, s in zip(columns, scores.T, strict=True)]
+        p0, p1 = _stacked(pairs)
+        lower, upper = _stacked(bounds)
+        # Summing steps may be a rounding error off.
+        lower, upper = np.minimum(lower, p0), np.maximum(upper, p1)
         # Rounding must not push the point out of its own pair.
         point = np.clip(p1 / (1 - p0 + p1), p0, p1)
         if point.shape[1] == 1:
@@ -168,23 +192,17 @@ class VennAbersCalibrator:
         )
 
     def multiprobability(self, logits: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """``p0`` and ``p1`` of answer logits ``[n, K]``.
+        """Vovk's ``p0`` and ``p1`` of answer logits ``[n, K]``, exact and with every step.
 
         Each is ``[n, 1]`` for a binary task (its second label), else ``[n, K]``.
         """
-        return self._at(logits, "pair")
+        columns, scores = self._scored(logits)
+        return _stacked([c.pair.at(s) for c, s in zip(columns, scores.T, strict=True)])
 
-    def _at(
-        self, logits: ArrayLike, which: Literal["pair", "interval"]
-    ) -> tuple[FloatArray, FloatArray]:
+    def _scored(self, logits: ArrayLike) -> tuple[tuple[_Column, ...], FloatArray]:
         if self._state is None:
             raise not_fitted(self.method)
-        scores = _scores(checked_logits(logits, self._state.n_labels))
-        found = [
-            (column.pair if which == "pair" else column.interval).at(scores[:, position])
-            for position, column in enumerate(self._state.columns)
-        ]
-        return np.stack([f[0] for f in found], axis=1), np.stack([f[1] for f in found], axis=1)
+        return self._state.columns, _scores(checked_logits(logits, self._state.n_labels))
 
     def to_dict(self) -> dict[str, Any]:
         """See ``Calibrator.to_dict``."""
@@ -208,6 +226,21 @@ class VennAbersCalibrator:
         calibrator = cls()
         calibrator._state = parsed
         return calibrator
+
+
+def _stacked(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+    """Pairs of ``[n]``, one a column, as a pair of ``[n, columns]``."""
+    return np.stack([pair[0] for pair in pairs], axis=1), np.stack([p[1] for p in pairs], axis=1)
+
+
+def _mean_steps(
+    scores: FloatArray, window: float, breaks: Sequence[float], values: Sequence[float]
+) -> FloatArray:
+    """Means over ``window`` of the function that steps from value to value at the breaks."""
+    share = (scores[:, None] - np.array(breaks)) / window + 0.5
+    mean = values[0] + np.clip(share, 0.0, 1.0) @ np.diff(values)
+    # Of many steps the sum may end a rounding error above the last value.
+    return np.asarray(np.clip(mean, values[0], values[-1]), dtype=np.float64)
 
 
 def _scores(logits: FloatArray) -> FloatArray:
@@ -243,6 +276,7 @@ def _fit_column(scores: FloatArray, events: IntArray) -> _Column:
             np.minimum.accumulate(lower[::-1])[::-1],
             np.maximum.accumulate(upper),
         ),
+        window=WINDOW * float(scores.std()),
     )
 
 

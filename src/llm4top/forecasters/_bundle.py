@@ -23,7 +23,7 @@ from llm4top.forecasters._adapter import load_adapter
 from llm4top.forecasters._artefacts import sha256_of
 from llm4top.forecasters._base_model import BaseModel, Quantize, load_base
 from llm4top.forecasters._batching import OnProgress
-from llm4top.forecasters._bundle_write import write_manifest
+from llm4top.forecasters._bundle_write import note_reload
 from llm4top.forecasters._calibrated import Calibrated, Calibrator, FloatArray, softmax
 from llm4top.forecasters._calibration import calibrator_from_dict
 from llm4top.forecasters._forecast import Forecast, forecast_records
@@ -170,8 +170,7 @@ def confirm_reload(
             hint="Do not use it. Save it again, and report this if it stays.",
         )
     check = ReloadCheck(n=len(expected), max_difference=difference, tolerance=tolerance)
-    write_manifest(loaded.folder, loaded.manifest.model_copy(update={"reload_check": check}))
-    manifest = verify_bundle(loaded.folder).manifest
+    manifest = note_reload(loaded.folder, loaded.manifest, check)
     return replace(loaded, identity=manifest.identity, manifest=manifest)
 
 

@@ -32,6 +32,7 @@ from llm4top.forecasters._manifest import (
     FileEntry,
     Manifest,
     PromptEntry,
+    ReloadCheck,
 )
 from llm4top.forecasters._model_files import identify, weight_files
 from llm4top.forecasters._verify import read_manifest
@@ -104,7 +105,7 @@ def save_bundle(
             versions=_versions(),
             files={**_file_entries(staging), CARD_FILE: FileEntry(sha256="0" * 64, size=0)},
         )
-        write_manifest(staging, manifest)
+        _write_manifest(staging, manifest)
 
     publish_folder(folder, write)
     return read_manifest(folder)
@@ -121,15 +122,21 @@ def round_weights(model: Any, storage: str) -> None:
             parameter.copy_(parameter.to(_STORAGE[storage]).to(parameter.dtype))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest and the card that follows from it, each in one step."""
+def note_reload(folder: Path, manifest: Manifest, check: ReloadCheck) -> Manifest:
+    """Add the reload check to the manifest of the bundle in ``folder``, in one step."""
+    noted = manifest.model_copy(update={"reload_check": check})
+    replace_file(folder / MANIFEST_FILE, noted.to_json().encode())
+    return read_manifest(folder)
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the card that follows from the manifest, and the manifest that names its hash."""
     card = render_card(manifest).encode()
-    replace_file(folder / CARD_FILE, card)
+    (folder / CARD_FILE).write_bytes(card)
     entry = FileEntry(sha256=sha256_of(folder / CARD_FILE), size=len(card))
     files = dict(sorted({**manifest.files, CARD_FILE: entry}.items()))
-    replace_file(
-        folder / MANIFEST_FILE, manifest.model_copy(update={"files": files}).to_json().encode()
-    )
+    text = manifest.model_copy(update={"files": files}).to_json()
+    (folder / MANIFEST_FILE).write_bytes(text.encode())
 
 
 def _check_vacant(folder: Path, *, replace: bool) -> None:

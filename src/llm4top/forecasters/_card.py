@@ -43,7 +43,10 @@ _LIMITS = (
 
 
 def render_card(manifest: Manifest) -> str:
-    """The model card of a bundle, in Markdown. Every number in it is the manifest's."""
+    """The model card of a bundle, in Markdown. Every number in it is the manifest's.
+
+    It leaves out what the manifest learns after the card is written: the reload check.
+    """
     m = manifest
     parts = [
         f"# {escape(m.name)}",
@@ -188,15 +191,8 @@ def _making(m: Manifest) -> list[str]:
     if m.config_sha256 is not None:
         lines.append(f"- Settings (sha256): {m.config_sha256}")
     for name, value in sorted(m.tuning.settings.items()):
-        lines.append(f"- {escape(name)}: {escape(str(value))}")
-    check = m.reload_check
-    if check is None:
-        lines.append("- Reload check: not made yet")
-    else:
-        lines.append(
-            f"- Reload check: {check.n} trials, largest difference of a probability "
-            f"{check.max_difference:.1e}"
-        )
+        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        lines.append(f"- {escape(name)}: {escape(shown)}")
     return lines
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` into the file so that a reader finds the old or the new, never a part."""
-    scratch = path.with_name(f".{path.name}.unfinished")
+    """Put ``content`` into the file so that a reader finds the old or the new, never a part.
+
+    The scratch file lies beside the file's folder: a kill leaves no stray file in it.
+    """
+    scratch = path.parent.with_name(f".{path.parent.name}.{path.name}.unfinished")
     with scratch.open("wb") as file:
         file.write(content)
         file.flush()

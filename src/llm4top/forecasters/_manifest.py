@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from llm4top.errors import BundleError
+from llm4top.errors import BundleError, PromptError, TaskError, UnsafeBundleError
 from llm4top.prompts import PromptSpec
 from llm4top.tasks import Task
 
@@ -204,7 +204,11 @@ class Manifest(BundleFacts):
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:
-        """Inverse of ``to_json``; ``BundleError`` names the first field that is wrong."""
+        """Inverse of ``to_json``.
+
+        ``BundleError`` names the first field that is wrong, ``UnsafeBundleError`` a file that
+        would lie outside the bundle.
+        """
         hint = "Get the bundle again from where it came."
         try:
             values = json.loads(text)
@@ -219,8 +223,16 @@ class Manifest(BundleFacts):
                 where=where,
                 hint="Upgrade LLM4TOP to the version that wrote it.",
             )
+        files = values.get("files") if isinstance(values, dict) else None
+        for name in files if isinstance(files, dict) else ():
+            if not is_plain_name(name):
+                raise UnsafeBundleError(
+                    f"the file {name!r:.100} points outside the bundle.", where=where, hint=hint
+                )
         try:
             return cls.model_validate_json(text)
+        except (TaskError, PromptError) as error:
+            raise BundleError(error.message, where=where, hint=hint) from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "as a whole"

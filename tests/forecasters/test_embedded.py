@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from llm4top.errors import BundleError
+from llm4top.forecasters import _bundle_paths
+from llm4top.forecasters._bundle_paths import EMBEDDED_NAME, embedded_folder, is_bundle
+from llm4top.forecasters._loading import load_forecaster
+from llm4top.forecasters._store import list_bundles
+from llm4top.forecasters._verify import verify_bundle
+from tests.forecasters.bundle_kit import TRIALS
+
+needs_it = pytest.mark.skipif(
+    not is_bundle(embedded_folder()), reason="the embedded model has not been made yet"
+)
+
+
+@pytest.fixture(scope="module")
+def embedded():
+    return load_forecaster(device="cpu")
+
+
+@needs_it
+def test_every_file_of_it_is_as_its_manifest_says():
+    report = verify_bundle(EMBEDDED_NAME)
+    report.raise_for_problems()
+    assert report.manifest.base.carried
+    assert report.manifest.reload_check is not None
+    size = sum(entry.size for entry in report.manifest.files.values())
+    assert size < 40 * 1024 * 1024
+
+
+@needs_it
+def test_its_card_says_how_weak_it_is():
+    manifest = verify_bundle(EMBEDDED_NAME).manifest
+    card = (embedded_folder() / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert len(manifest.evaluations[0].forecasters) >= 3
+    for evaluation in manifest.evaluations:
+        assert f"n = {evaluation.n}" in card
+        for figures in evaluation.forecasters.values():
+            for figure in figures.values():
+                if figure.value is not None:
+                    assert f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]" in card
+    for rate in manifest.base_rates.values():
+        assert f"| {rate.n} |" in card
+    assert "non-commercial" in card
+    assert manifest.context_of_use in card
+
+
+@needs_it
+def test_it_forecasts_offline_with_intervals(embedded):
+    result = embedded.calibrated(TRIALS[:6])
+    event = result.probabilities[:, 1]
+    assert embedded.task.name == "outcome"
+    assert (result.lower <= event).all()
+    assert (event <= result.upper).all()
+    assert ((event > 0) & (event < 1)).all()
+    alone = np.stack([embedded.predict_proba([trial])[0] for trial in TRIALS[:6]])
+    batched = embedded.forecaster.predict_proba(TRIALS[:6])
+    single = np.stack([embedded.forecaster.predict_proba([t])[0] for t in TRIALS[:6]])
+    np.testing.assert_allclose(batched, single, atol=1e-4)
+    assert alone.shape == (6, 2)
+
+
+@needs_it
+def test_it_is_listed_and_named(embedded):
+    first = list_bundles()[0]
+    assert first.name == EMBEDDED_NAME
+    assert first.identity == embedded.identity
+
+
+def test_where_it_is_absent_the_error_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tmp_path)
+    with pytest.raises(BundleError, match="this installation holds no embedded model") as refusal:
+        load_forecaster()
+    assert "Install LLM4TOP again, or name a bundle of your own." in str(refusal.value)

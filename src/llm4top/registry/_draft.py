@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from llm4top.errors import MalformedRecordError
 from llm4top.registry import _codes
+from llm4top.registry._account import Account
 from llm4top.registry._guard import guard_fields
-from llm4top.registry._reasons import REASONS, UNLISTED
 from llm4top.registry._text import excerpt
 from llm4top.registry._trial import (
     Arm,
@@ -17,7 +16,6 @@ from llm4top.registry._trial import (
     RegistryOutcome,
     Source,
     Trial,
-    Withheld,
 )
 
 
@@ -25,14 +23,14 @@ class Draft:
     """What has been read of one record so far."""
 
     __slots__ = (
+        "account",
         "arm_labels",
         "file",
-        "kept_out",
-        "more",
         "nct_id",
         "outcome",
         "processed",
         "trial",
+        "withhold",
     )
 
     def __init__(self, file: str):
@@ -43,10 +41,8 @@ class Draft:
         self.processed: str | None = None
         self.arm_labels: list[tuple[str, ...]] = []
         """The labels of the arms that receive each intervention, in the interventions' order."""
-        self.kept_out: dict[str, Withheld] = {}
-        """By field, the first of its kind."""
-        self.more: dict[str, int] = {}
-        """By field, how many more there were."""
+        self.account = Account()
+        self.withhold = self.account.note
 
     def set(self, field: str, value: Any) -> None:
         """Give ``field`` its ``value``, unless that is absent or empty."""
@@ -60,15 +56,6 @@ class Draft:
             self.trial[field] = [item]
         else:
             items.append(item)
-
-    def withhold(self, field: str, text: str, reason: str | None = None) -> None:
-        """Keep ``field`` out of the trial; of many alike only the first is shown."""
-        if field in self.kept_out:
-            self.more[field] = self.more.get(field, 0) + 1
-        elif reason is None:
-            self.kept_out[field] = first_withheld(field, text)
-        else:
-            self.kept_out[field] = Withheld(field, reason, excerpt(text))
 
     def malformed(
         self, message: str, element: str, *, line: int | None = None, hint: str | None = None
@@ -92,18 +79,12 @@ class Draft:
                 hint="Every registry record has one; download it again or add a title.",
             )
         self._link_arms()
-        cut = guard_fields(values)
-        for field, more in self.more.items():
-            self.kept_out[field] = _with_count(self.kept_out[field], more)
+        self.account.cut = guard_fields(values)
         for field, items in values.items():
             if type(items) is list:
                 values[field] = tuple(items)
-        return Record(
-            self.nct_id,
-            Trial(**values),
-            RegistryOutcome(**self.outcome),
-            (*self.kept_out.values(), *cut),
-            source,
+        return Record.with_account(
+            self.nct_id, Trial(**values), RegistryOutcome(**self.outcome), self.account, source
         )
 
     def _link_arms(self) -> None:
@@ -151,21 +132,3 @@ def checked_count(draft: Draft, text: str, element: str, line: int | None = None
     if digits.isascii() and digits.isdigit() and len(digits) <= 12:
         return int(digits)
     raise draft.malformed(f"“{excerpt(text, 40)}” is not a whole number.", element, line=line)
-
-
-def _with_count(first: Withheld, more: int) -> Withheld:
-    suffix = f" (and {more} more)"
-    return Withheld(first.field, first.reason, excerpt(first.excerpt, 80 - len(suffix)) + suffix)
-
-
-def first_withheld(field: str, text: str) -> Withheld:
-    """``field`` as it is withheld for the reason of its kind."""
-    if len(text) <= 14:
-        return _common(field, text)
-    return Withheld(field, REASONS.get(field, UNLISTED), excerpt(text))
-
-
-@lru_cache(maxsize=20_000)
-def _common(field: str, text: str) -> Withheld:
-    """What many records have alike: a status, a month, "No"."""
-    return Withheld(field, REASONS.get(field, UNLISTED), excerpt(text))

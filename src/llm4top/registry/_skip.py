@@ -1,6 +1,6 @@
-"""Take places and posted results out of a record before it is parsed.
+"""Take places, publications and posted results out of a record before it is parsed.
 
-Both are withheld whatever they hold, and they are more than a third of the registry's bytes:
+They are withheld whatever they hold, and they are more than a third of the registry's bytes:
 without them a record parses in half the time. Only the registry's own layout is cut, and only where
 nothing else can stand in what is cut; any other layout is parsed whole, to the same end.
 """
@@ -26,8 +26,9 @@ _PARTS = tuple(
         f"\n  </{tag}>\n  <{tag}>".encode(),
         f"{tag}>".encode(),
     )
-    for tag in ("location", "clinical_results")
+    for tag in ("location", "reference", "results_reference", "clinical_results")
 )
+"""In the order in which the registry writes them."""
 
 
 class Skipped(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -170,12 +171,14 @@ class Source:
         return f"{self.file}!{self.member}" if self.member else self.file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One registry entry as read.
 
     ``nct_id`` identifies the record for joining and grouping and is never part of a prompt; it is
-    None for a draft that has no registration yet.
+    None for a draft that has no registration yet. ``withheld`` accounts for everything the record
+    holds beyond its trial; it is put into words when it is first looked at, since bulk ingestion
+    never looks. Copies and pickles hold it in words.
     """
 
     nct_id: str | None
@@ -183,6 +186,37 @@ class Record:
     registry_outcome: RegistryOutcome
     withheld: tuple[Withheld, ...]
     source: Source
+
+    @classmethod
+    def with_account(
+        cls,
+        nct_id: str | None,
+        trial: Trial,
+        registry_outcome: RegistryOutcome,
+        account: Callable[[], tuple[Withheld, ...]],
+        source: Source,
+    ) -> Record:
+        """A record whose ``withheld`` is what ``account`` returns, asked for at the first look."""
+        record = cls.__new__(cls)
+        record.__dict__.update(
+            nct_id=nct_id,
+            trial=trial,
+            registry_outcome=registry_outcome,
+            source=source,
+            _account=account,
+        )
+        return record
+
+    def __getattr__(self, name: str) -> tuple[Withheld, ...]:
+        if name != "withheld" or "_account" not in self.__dict__:
+            raise AttributeError(f"a record has no {name}", name=name, obj=self)
+        withheld: tuple[Withheld, ...] = self.__dict__["_account"]()
+        self.__dict__["withheld"] = withheld
+        del self.__dict__["_account"]
+        return withheld
+
+    def __reduce__(self) -> tuple[type[Record], tuple[Any, ...]]:
+        return Record, tuple(getattr(self, field.name) for field in fields(self))
 
 
 TRIAL_FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Trial))

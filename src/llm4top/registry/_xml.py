@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from xml.sax.saxutils import unescape
 
@@ -14,7 +15,6 @@ from llm4top.registry._draft import (
     checked_count,
     checked_date,
     checked_nct_id,
-    first_withheld,
 )
 from llm4top.registry._limits import Limits
 from llm4top.registry._reasons import REASONS, UNSTATED
@@ -33,6 +33,8 @@ from llm4top.registry._xmlsafe import check_bytes, check_namespace, line_of, par
 _Element = etree._Element
 _Handler = Callable[[Draft, _Element], None]
 
+_FIRST_TEXT = re.compile(rb">([^<\s][^<]*)<")
+_QUOTES = {"&quot;": '"', "&apos;": "'", "&#xD;": " "}
 _PROCESSED = "processed this data on "
 
 
@@ -63,16 +65,17 @@ def _skipped(draft: Draft, part: Skipped) -> None:
     if part.tag == "clinical_results":
         _has_results(draft, part.data.count(b"\n      <outcome>"))
         return
-    _, found, rest = part.data.partition(b"<name>")
-    text = rest.partition(b"<")[0] if found else b""
-    draft.withhold(part.tag, unescape(text.decode("utf-8", "replace")))
+    found = _FIRST_TEXT.search(part.data)
+    text = found[1].decode("utf-8", "replace") if found else ""
+    draft.withhold(part.tag, unescape(text, _QUOTES) if "&" in text else text)
     if part.number > 1:
-        draft.more[part.tag] = part.number - 1
+        draft.account.more[part.tag] = part.number - 1
 
 
 def _withhold(draft: Draft, path: str, element: _Element) -> None:
-    if path in draft.kept_out:
-        draft.more[path] = draft.more.get(path, 0) + 1
+    account = draft.account
+    if path in account.first:
+        account.more[path] = account.more.get(path, 0) + 1
         return
     if path not in REASONS:
         check_namespace(element, draft.file)
@@ -80,7 +83,7 @@ def _withhold(draft: Draft, path: str, element: _Element) -> None:
     while text is None and len(element):
         element = element[0]
         text = element.text
-    draft.kept_out[path] = first_withheld(path, text or "")
+    account.note(path, text or "")
 
 
 # ------------------------------------------------------------------------------- simple fields

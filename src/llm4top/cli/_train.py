@@ -182,7 +182,7 @@ def _metrics_table(forecasters: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("")
+    table.add_column("", min_width=12)
     names = list(next(iter(forecasters.values())))
     for name in names:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
@@ -192,8 +192,8 @@ def _metrics_table(forecasters: Mapping[str, Any]) -> Table:
 
 
 def _figure(figure: Mapping[str, float | None]) -> str:
-    """A figure with its 95 % interval: "0.680 [0.641, 0.719]"."""
+    """A figure with its 95 % interval below it, so that four of them fit a narrow terminal."""
     value, lower, upper = figure["value"], figure["lower"], figure["upper"]
     if value is None:
         return "-"
-    return f"{value:.3f}" if lower is None else f"{value:.3f} [{lower:.3f}, {upper:.3f}]"
+    return f"{value:.3f}" if lower is None else f"{value:.3f}\n[{lower:.3f}, {upper:.3f}]"

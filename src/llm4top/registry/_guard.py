@@ -148,15 +148,19 @@ def _found(rule: Rule, lower: str) -> bool:
 
 def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
     lower = line.lower()
+    found = _LITERALS.find_matches_as_indexes(lower, overlapping=True)
+    if not found:
+        return line
+    called = {rule for number, _, _ in found for rule in _BY_LITERAL[number][1]}
     for mark in MARKS:
-        if any(literal in lower for literal in mark.literals):
+        if mark in called:
             cut += [
                 Withheld(field, mark.reason, excerpt(match[0]))
                 for match in mark.pattern.finditer(line)
             ]
             line = mark.pattern.sub(mark.instead, line)
     for rule in RULES:
-        if any(literal in lower for literal in rule.literals) and _found(rule, line.lower()):
+        if rule in called and rule.near.search(lower) and _found(rule, line.lower()):
             line = _cut(rule, line, field, cut)
     return line
 

@@ -31,6 +31,9 @@ _PARTS = tuple(
 """In the order in which the registry writes them."""
 
 
+_BEFORE = b"\n  </eligibility>"  # nothing needs to be looked for earlier
+
+
 class Skipped(NamedTuple):
     """What was taken out: elements alike, side by side, how many they are, and their bytes."""
 
@@ -41,8 +44,10 @@ class Skipped(NamedTuple):
 
 def skip(data: bytes) -> tuple[bytes, list[Skipped]]:
     """``data`` with line breaks in the place of what was taken out, and what that was."""
-    skipped = []
-    begin = 0
+    skipped: list[Skipped] = []
+    begin = data.find(_BEFORE)
+    if begin < 0:
+        return data, skipped
     for part in _PARTS:
         found = data.find(part.first, begin)
         if found < 0:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One way in which a sentence tells the outcome.
 
@@ -28,7 +28,7 @@ class Rule:
     """Looked for in the match and shortly before it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mark:
     """Words that may not be read; they are replaced themselves, their sentence stays."""
 

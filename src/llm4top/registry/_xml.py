@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from xml.sax.saxutils import unescape
 
 from lxml import etree
@@ -34,6 +35,7 @@ _Element = etree._Element
 _Handler = Callable[[Draft, _Element], None]
 
 _FIRST_TEXT = re.compile(rb">([^<\s][^<]*)<")
+_KEY = 100  # characters
 _QUOTES = {"&quot;": '"', "&apos;": "'", "&#xD;": " "}
 _PROCESSED = "processed this data on "
 
@@ -100,6 +102,12 @@ def _value(field: str, convert: Callable[[str], object] = one_line) -> _Handler:
                 draft.trial[field] = value
 
     return read
+
+
+def _coded(field: str, convert: Callable[[str], object] = one_line) -> _Handler:
+    """A field with few different texts, so that each is converted once; no long one is kept."""
+    known = lru_cache(maxsize=4096)(convert)
+    return _value(field, lambda text: known(text) if len(text) < _KEY else convert(text))
 
 
 def _item(field: str) -> _Handler:
@@ -311,8 +319,8 @@ def _textblock(path: str, field: str) -> _Handler:
 
 
 _HANDLERS: dict[str, _Handler] = {
-    "phase": _value("phase", lambda text: _codes.phase(text.strip())),
-    "study_type": _value("study_type"),
+    "phase": _coded("phase", lambda text: _codes.phase(text.strip())),
+    "study_type": _coded("study_type"),
     "brief_title": _value("brief_title"),
     "official_title": _value("official_title"),
     "condition": _item("conditions"),
@@ -328,10 +336,10 @@ _HANDLERS: dict[str, _Handler] = {
     "study_design_info": _inside(
         "study_design_info",
         {
-            "allocation": _value("allocation"),
-            "intervention_model": _value("intervention_model"),
-            "masking": _value("masking", _masking),
-            "primary_purpose": _value("primary_purpose"),
+            "allocation": _coded("allocation"),
+            "intervention_model": _coded("intervention_model"),
+            "masking": _coded("masking", _masking),
+            "primary_purpose": _coded("primary_purpose"),
         },
     ),
     "primary_outcome": _outcome("primary_outcomes", "primary_outcome"),
@@ -340,10 +348,10 @@ _HANDLERS: dict[str, _Handler] = {
         "eligibility",
         {
             "criteria": _textblock("eligibility/criteria", "criteria"),
-            "gender": _value("sex", _sex),
-            "minimum_age": _value("minimum_age", _age),
-            "maximum_age": _value("maximum_age", _age),
-            "healthy_volunteers": _value("healthy_volunteers", _yes),
+            "gender": _coded("sex", _sex),
+            "minimum_age": _coded("minimum_age", _age),
+            "maximum_age": _coded("maximum_age", _age),
+            "healthy_volunteers": _coded("healthy_volunteers", _yes),
         },
     ),
     "sponsors": _inside(
@@ -352,7 +360,7 @@ _HANDLERS: dict[str, _Handler] = {
             "lead_sponsor": _inside(
                 "sponsors/lead_sponsor",
                 {
-                    "agency_class": _value(
+                    "agency_class": _coded(
                         "sponsor_class", lambda text: _codes.organisation_class(text.strip())
                     )
                 },
@@ -360,7 +368,7 @@ _HANDLERS: dict[str, _Handler] = {
             "collaborator": _collaborator,
         },
     ),
-    "oversight_info": _inside("oversight_info", {"has_dmc": _value("has_dmc", _yes)}),
+    "oversight_info": _inside("oversight_info", {"has_dmc": _coded("has_dmc", _yes)}),
     "enrollment": _enrolment,
     "start_date": _start,
     "brief_summary": _textblock("brief_summary", "brief_summary"),

@@ -119,7 +119,7 @@ def _device() -> Check:
     from llm4top.forecasters import choose_device
 
     device = choose_device()
-    return Check("Machine", "device", "ok", f"{device.torch}. {device.reason}")
+    return Check("Machine", "device", "ok", device.reason)
 
 
 def _network() -> Iterator[Check]:

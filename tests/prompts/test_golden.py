@@ -12,7 +12,8 @@ import pytest
 from llm4top.prompts import PromptSpec, PromptWriter
 from llm4top.registry import read_records
 from llm4top.tasks import COMPLETION, OUTCOME, task_from_labels
-from prompts.conftest import EXAMPLES
+
+from .conftest import EXAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 DURATION = task_from_labels(

@@ -92,3 +92,7 @@ def test_an_excerpt_is_short_and_on_one_line(text):
 
 def test_clean_removes_what_xml_cannot_hold():
     assert _text.clean("a\x00b\x1fc\ud800d\te\nf") == "a b c d\te\nf"
+
+
+def test_a_return_within_a_line_is_a_blank():
+    assert _text.from_textblock("one\rtwo\r\n\r\n  three") == "one two\nthree"

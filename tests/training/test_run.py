@@ -102,10 +102,16 @@ def test_a_run_learns_and_its_bundle_gives_the_same(finished: tuple[TrainingResu
 
 def test_figures_stand_beside_the_baselines(finished: tuple[TrainingResult, Seen]) -> None:
     metrics = finished[0].metrics
-    assert list(metrics["forecasters"]) == [MODEL, UNCALIBRATED, TFIDF, BASE_RATE]
+    assert list(metrics["forecasters"]) == [
+        MODEL,
+        UNCALIBRATED,
+        TFIDF,
+        BASE_RATE,
+        "always success",
+    ]
     assert metrics["n"] == 40
     model = metrics["forecasters"][MODEL]
-    assert set(model) == {"log_loss", "brier", "roc_auc"}
+    assert set(model) == {"log_loss", "brier", "roc_auc", "f1"}
     assert model["roc_auc"]["lower"] <= model["roc_auc"]["value"] <= model["roc_auc"]["upper"]
 
 

@@ -6,7 +6,7 @@ from llm4top.registry._reasons import REASONS, UNLISTED
 from llm4top.registry._text import excerpt
 from llm4top.registry._trial import Withheld
 
-_KEPT = 160
+KEPT = 160
 """How many characters of a text an excerpt may look at."""
 
 
@@ -30,7 +30,7 @@ class Account:
         if field in self.first:
             self.more[field] = self.more.get(field, 0) + 1
             return
-        self.first[field] = text[:_KEPT]
+        self.first[field] = text[:KEPT]
         if reason is not None:
             self.reasons[field] = reason
 

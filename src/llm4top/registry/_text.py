@@ -17,6 +17,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 def one_line(text: str) -> str | None:
     """``text`` on one line with blanks collapsed; ``None`` when nothing is left."""
+    if text.isprintable() and "  " not in text:  # the only blank in it is the space, and single
+        return text.strip() or None
     return " ".join(text.split()) or None
 
 
@@ -26,6 +28,8 @@ def from_textblock(text: str) -> str | None:
         return _from_parts(_BLANK_LINE.split(text))
     # The common case, in a few passes of C: str.split() by word would cost more than parsing did.
     flat = " ".join([line or "\n" for line in map(str.strip, text.split("\n"))])
+    if "\r" in flat:  # one that ends no line is a blank like any other
+        return _from_parts(_BLANK_LINE.split(text))
     flat = "\n".join([line for part in flat.split("\n") if (line := part.strip())])
     while "  " in flat:
         flat = flat.replace("  ", " ")

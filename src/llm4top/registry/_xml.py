@@ -11,6 +11,7 @@ from xml.sax.saxutils import unescape
 from lxml import etree
 
 from llm4top.registry import _codes
+from llm4top.registry._account import KEPT
 from llm4top.registry._draft import (
     Draft,
     checked_count,
@@ -85,7 +86,7 @@ def _withhold(draft: Draft, path: str, element: _Element) -> None:
     while text is None and len(element):
         element = element[0]
         text = element.text
-    account.note(path, text or "")
+    account.first[path] = text[:KEPT] if text else ""
 
 
 # ------------------------------------------------------------------------------- simple fields
@@ -107,7 +108,15 @@ def _value(field: str, convert: Callable[[str], object] = one_line) -> _Handler:
 def _coded(field: str, convert: Callable[[str], object] = one_line) -> _Handler:
     """A field with few different texts, so that each is converted once; no long one is kept."""
     known = lru_cache(maxsize=4096)(convert)
-    return _value(field, lambda text: known(text) if len(text) < _KEY else convert(text))
+
+    def read(draft: Draft, element: _Element) -> None:
+        text = element.text
+        if text:
+            value = known(text) if len(text) < _KEY else convert(text)
+            if value is not None:
+                draft.trial[field] = value
+
+    return read
 
 
 def _item(field: str) -> _Handler:
@@ -250,11 +259,17 @@ def _label(field: str, convert: Callable[[str], object] = one_line) -> _Handler:
     return read
 
 
+def _date(draft: Draft, element: _Element, text: str) -> str:
+    iso = _codes.iso_date(text.strip())
+    # Only an error needs the line, and asking for it costs as much as the rest.
+    return iso or checked_date(draft, text, element.tag, line_of(element))
+
+
 def _label_date(field: str) -> _Handler:
     def read(draft: Draft, element: _Element) -> None:
         text = element.text
         if text:
-            draft.outcome[field] = checked_date(draft, text, element.tag, line_of(element))
+            draft.outcome[field] = _date(draft, element, text)
             kind = element.get("type")
             draft.withhold(element.tag, f"{text.strip()} ({kind})" if kind else text)
 
@@ -265,7 +280,7 @@ def _start(draft: Draft, element: _Element) -> None:
     text = element.text
     if not text:
         return
-    value = checked_date(draft, text, "start_date", line_of(element))
+    value = _date(draft, element, text)
     kind = element.get("type")
     draft.outcome["start_date"] = value
     draft.outcome["start_date_type"] = kind

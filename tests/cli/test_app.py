@@ -154,7 +154,9 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     code = (
         "import time, llm4top.cli._doctor, llm4top.cli._health as health\n"
-        "health.all_checks = lambda: (print('ready', flush=True), time.sleep(60))\n"
+        # Short naps: a signal that comes just before a nap is seen only at its end.
+        "naps = lambda: [time.sleep(0.1) for _ in range(600)]\n"
+        "health.all_checks = lambda: (print('ready', flush=True), naps())\n"
         "import sys; sys.argv = ['llm4top', 'doctor']\n"
         "from llm4top.cli import main; main()\n"
     )

@@ -16,14 +16,15 @@ ROOMS = (
     "data",
     "prompts",
     "forecasters",
-    "training",
     "evaluation",
+    "training",
+    "benchmark",
     "workspace",
     "studio",
     "cli",
 )
 # Below every room: they may be imported by all and import none.
-GROUND = {"errors", "paths"}
+GROUND = {"errors", "paths", "_lazy"}
 # On top of every room: they may import all and are imported by none.
 ROOF = {"cli", "studio", "__main__", "testing", "embedded"}
 HEAVY = ("torch", "transformers", "sklearn", "peft", "accelerate", "tokenizers", "bitsandbytes")
@@ -95,6 +96,8 @@ def test_every_folder_of_the_package_is_a_room():
         ("training", "cli", False),
         ("cli", "studio", False),
         ("cli", "training", True),
+        ("training", "evaluation", True),
+        ("evaluation", "training", False),
         ("tasks", "testing", False),
         ("", "forecasters", True),
     ],

@@ -12,8 +12,9 @@ The names in ``__all__`` are the public interface. They are imported when first 
 the package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
     from llm4top.data import Dataset, ingest, load_dataset
@@ -87,14 +88,4 @@ __all__ = [
     "verify_bundle",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'llm4top' has no attribute {name!r}")
-    value = getattr(import_module(f"llm4top.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -20,6 +20,11 @@ LLM4TOPError
 ├── CalibrationError        the calibration data cannot support a calibration
 ├── ConfigError             the settings of a run are wrong; all faults at once
 ├── PreflightError          the run would fail on this machine; all reasons at once
+├── EvaluationError         scores cannot be measured honestly
+│   ├── ScoreError              not probabilities: NaN, out of range, rows that do not line up
+│   ├── EmptyClassError         a label that no row has
+│   ├── TooFewRowsError         too few rows to measure or to choose by
+│   └── SealedTestError         a choice was asked of a test split, or its ledger is damaged
 ├── TrainingError           a run failed
 │   └── ResumeError             a checkpoint does not belong to this run
 ├── DownloadError           a model could not be fetched
@@ -155,6 +160,26 @@ class ConfigError(_ManyFaultsError):
 
 class PreflightError(_ManyFaultsError):
     """The run would fail on this machine with this data."""
+
+
+class EvaluationError(LLM4TOPError):
+    """Scores cannot be measured honestly."""
+
+
+class ScoreError(EvaluationError):
+    """Scores that are no probabilities, or rows that do not line up."""
+
+
+class EmptyClassError(EvaluationError):
+    """A label of the task that no row has: what is measured against it has no meaning."""
+
+
+class TooFewRowsError(EvaluationError):
+    """Too few rows to measure or to choose by."""
+
+
+class SealedTestError(EvaluationError):
+    """A choice was asked of a test split, or the ledger of looks at it is damaged."""
 
 
 class TrainingError(LLM4TOPError):

@@ -1,0 +1,1 @@
+"""The benchmark: every forecaster on the same rows, from the data to one report."""

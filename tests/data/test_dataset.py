@@ -1,4 +1,6 @@
+import ast
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -6,10 +8,12 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import cross_val_predict
 
+import llm4top
 from llm4top.data import load_dataset, make_dataset
 from llm4top.data._store import ContentHash, batch_rows
 from llm4top.errors import DatasetError, SplitError
-from llm4top.registry import Arm, Intervention, Outcome, Trial
+from llm4top.prompts import trial_sections
+from llm4top.registry import TRIAL_FIELDS, Arm, Intervention, Outcome, Trial
 from llm4top.tasks import OUTCOME
 
 FULL = Trial(
@@ -33,6 +37,8 @@ def small(**changes):
         "splits": ["train", "train", "valid"],
         "task": "outcome",
         "start_dates": ["2001-05", None, "2003-01-02"],
+        "statuses": ["Completed", "Terminated", None],
+        "why_stopped": [None, "too few came forward", None],
     }
     return make_dataset(**{**values, **changes})
 
@@ -47,12 +53,40 @@ def test_what_is_saved_is_read_back(tmp_path):
     assert loaded.trials[1:] == made.trials[1:]
     for name in ("labels", "nct_ids", "splits", "start_dates", "first_submitted", "files"):
         assert getattr(loaded, name) == getattr(made, name)
+    assert loaded.statuses == ("Completed", "Terminated", None)
+    assert loaded.why_stopped == (None, "too few came forward", None)
     assert loaded.sources == made.sources
     assert loaded.task == OUTCOME
     assert loaded.card == card == made.card
     assert loaded.sha256 == made.sha256 == card.sha256
     with pytest.raises(IndexError, match="no trial 3 among 3"):
         loaded.trials[3]
+
+
+LABEL_SIDE = {"statuses", "why_stopped"}
+WITHOUT_LABEL_SIDE = ("prompts", "forecasters", "training")
+
+
+def test_the_label_side_reaches_no_trial_and_no_prompt(tmp_path):
+    why = ["sponsor ran out of exemplamab"] * 3
+    made = small(statuses=["Terminated"] * 3, why_stopped=why)
+    made.save(tmp_path / "set")
+    loaded = load_dataset(tmp_path / "set")
+    plain = small(statuses=None, why_stopped=None)
+    for told, untold in zip(loaded.trials, plain.trials, strict=True):
+        assert told == untold
+        assert trial_sections(told) == trial_sections(untold)
+    assert not {"status", "statuses", "why_stopped", "why_stop"} & set(TRIAL_FIELDS)
+    with pytest.raises(TypeError, match="why_stopped"):
+        Trial.from_dict({"why_stopped": why[0]})
+
+
+@pytest.mark.parametrize("room", WITHOUT_LABEL_SIDE)
+def test_the_rooms_that_show_trials_to_a_model_never_name_the_label_side(room):
+    for path in (Path(llm4top.__file__).parent / room).rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not named & LABEL_SIDE, path
 
 
 def test_selecting_a_split():
@@ -93,6 +127,8 @@ def test_the_hash_does_not_depend_on_the_order_of_rows():
         {"nct_ids": ["NCT1", "NCT2", "NCT4"]},
         {"trials": [FULL, Trial(brief_title="Second"), Trial(phase="Phase 1")]},
         {"start_dates": [None, None, None]},
+        {"statuses": ["Completed", "Withdrawn", None]},
+        {"why_stopped": None},
         {"task": "completion", "labels": ["stopped", "stopped", "completed"]},
     ],
 )
@@ -117,6 +153,7 @@ def test_columns_can_be_queried_without_reading_trials(tmp_path):
     [
         ({"labels": ["success"]}, DatasetError, "columns of the data set differ in length"),
         ({"labels": ["a", "b", "a"]}, DatasetError, "'a', 'b': no label of task 'outcome'"),
+        ({"statuses": ["Completed"]}, DatasetError, "columns of the data set differ in length"),
         ({"splits": ["train", "dev", "dev"]}, DatasetError, "'dev': no split"),
         ({"nct_ids": ["NCT1", "NCT2", "NCT1"]}, SplitError, "1 trials are in more than one sp"),
     ],
@@ -198,8 +235,8 @@ def add_label_side(folder):
         (lambda f: (f / "card.json").write_text("{"), "is no card of a data set"),
         (lambda f: (f / "card.json").write_text("[]"), "has schema version None"),
         (
-            lambda f: edit_card(f, schema_version=2),
-            "schema version 2; this program reads version 1",
+            lambda f: edit_card(f, schema_version=1),
+            "schema version 1; this program reads version 2",
         ),
         (lambda f: edit_card(f, rows="many"), "is no card of a data set"),
         (lambda f: edit_card(f, task={"name": "x"}), "cannot be read"),

@@ -205,6 +205,12 @@ def test_label_side_columns_are_in_no_trial(top_folder, tmp_path):
     text = repr(list(made.trials))
     for told in ("terminated", "completed", "slow accrual", "NCT"):
         assert told not in text
+    expected = {
+        "success": ("Completed", None),
+        "failure": ("Terminated", "slow accrual"),
+    }
+    for label, *told in zip(made.labels, made.statuses, made.why_stopped, strict=True):
+        assert tuple(told) == expected[label]
 
 
 def test_completion_from_registry_records(tmp_path):
@@ -304,6 +310,7 @@ def test_enriched_trials_keep_what_the_data_set_brings(top_folder, tmp_path):
     assert made.start_dates[position] == "2008-07"
     assert made.first_submitted[position] == "2009-01-05"
     assert made.labels[position] == "success"
+    assert made.statuses == ingest(top_folder, tmp_path / "alone").statuses
     assert len(made) == 10
     assert made.card.notes["rows with the trial of their registry record"] == 1
     assert len(made.card.terms) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CARD_SCHEMA = 1
+CARD_SCHEMA = 2
 
 
 class _Part(BaseModel):

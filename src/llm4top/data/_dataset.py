@@ -41,8 +41,11 @@ class Dataset:
     ``trials`` is any sequence of ``Trial`` (one loaded from disk decodes them when asked for);
     ``labels`` are labels of ``task``; ``splits`` hold "train", "valid" or "test".
     ``start_dates`` and ``first_submitted`` (ISO, or None) serve splitting and slices only, never
-    a prompt. ``files`` are the names of the files each row stood in, ``sources`` the sha256 of
-    each record as read. After ``select`` or ``take`` the card still describes the whole.
+    a prompt. ``statuses`` ("Completed", "Terminated", ...) and ``why_stopped`` are the label side
+    of the records, None where unknown: they serve slices, audits and the leak oracle only, and
+    no ``Trial`` and no prompt can hold them. ``files`` are the names of the files each row stood
+    in, ``sources`` the sha256 of each record as read. After ``select`` or ``take`` the card still
+    describes the whole.
 
     Raises ``DatasetError`` where the sequences do not fit together.
     """
@@ -53,6 +56,8 @@ class Dataset:
     splits: tuple[str, ...]
     start_dates: tuple[str | None, ...]
     first_submitted: tuple[str | None, ...]
+    statuses: tuple[str | None, ...]
+    why_stopped: tuple[str | None, ...]
     files: tuple[tuple[str, ...], ...]
     sources: tuple[str, ...]
     task: Task
@@ -61,6 +66,7 @@ class Dataset:
     def __post_init__(self) -> None:
         lengths = {len(self.labels), len(self.nct_ids), len(self.splits), len(self.start_dates)}
         lengths |= {len(self.first_submitted), len(self.files), len(self.sources)}
+        lengths |= {len(self.statuses), len(self.why_stopped)}
         if lengths != {len(self.trials)}:
             raise DatasetError("the columns of the data set differ in length.")
         unknown = sorted(set(self.labels) - set(self.task.labels))
@@ -83,7 +89,8 @@ class Dataset:
     def sha256(self) -> str:
         """Identity of these rows under this task, whatever their order.
 
-        Trial, label, split, NCT id and dates count; the files they were read from do not.
+        Trial, label, split, NCT id and dates count, status and why stopped too, since what is
+        reported by slice follows from them; the files they were read from do not.
         """
         content = ContentHash(self.task.to_dict())
         for row in self._rows():
@@ -121,6 +128,8 @@ class Dataset:
             _pick(self.splits, indices),
             _pick(self.start_dates, indices),
             _pick(self.first_submitted, indices),
+            _pick(self.statuses, indices),
+            _pick(self.why_stopped, indices),
             _pick(self.files, indices),
             _pick(self.sources, indices),
             self.task,
@@ -144,6 +153,8 @@ class Dataset:
             self.labels,
             self.start_dates,
             self.first_submitted,
+            self.statuses,
+            self.why_stopped,
             self.files,
             self.sources,
             trial_texts(self.trials),
@@ -164,9 +175,14 @@ def make_dataset(
     *,
     task: Task | str,
     start_dates: Sequence[str | None] | None = None,
+    statuses: Sequence[str | None] | None = None,
+    why_stopped: Sequence[str | None] | None = None,
     name: str = "dataset",
 ) -> Dataset:
     """A data set from trials in memory, with its card.
+
+    ``statuses`` and ``why_stopped`` serve slices, audits and the leak oracle only: they stand
+    beside the trials and can never reach one.
 
     Raises ``DatasetError`` where the sequences do not fit together or a label is no label of
     ``task``, and ``SplitError`` where one NCT id is in two splits.
@@ -180,8 +196,10 @@ def make_dataset(
         tuple(labels),
         tuple(nct_ids),
         tuple(splits),
-        tuple(start_dates) if start_dates is not None else (None,) * len(trials),
+        _column(start_dates, len(trials)),
         (None,) * len(trials),
+        _column(statuses, len(trials)),
+        _column(why_stopped, len(trials)),
         ((),) * len(trials),
         tuple(sources),
         asked,
@@ -190,6 +208,10 @@ def make_dataset(
     for row in made._rows():
         describer.add(row)
     return replace(made, card=described(made.card, describer))
+
+
+def _column(values: Sequence[str | None] | None, rows: int) -> tuple[str | None, ...]:
+    return tuple(values) if values is not None else (None,) * rows
 
 
 def load_dataset(folder: str | os.PathLike[str]) -> Dataset:
@@ -221,12 +243,14 @@ def _from_table(table: Any, task: Task, card: DatasetCard) -> Dataset:
         return tuple(table.column(name).to_pylist())
 
     return Dataset(
-        trials=StoredTrials(table.column("trial")),
+        trials=StoredTrials(table.column("trial"), table.column("phase")),
         labels=column("label"),
         nct_ids=column("nct_id"),
         splits=column("split"),
         start_dates=column("start_date"),
         first_submitted=column("first_submitted"),
+        statuses=column("status"),
+        why_stopped=column("why_stopped"),
         files=tuple(map(tuple, column("files"))),
         sources=column("source_sha256"),
         task=task,

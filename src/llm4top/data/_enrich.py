@@ -19,6 +19,8 @@ class _Found:
     trial: str
     start_date: str | None
     first_submitted: str | None
+    status: str | None
+    why_stopped: str | None
     processed: str | None
     source_sha256: str
 
@@ -65,12 +67,17 @@ class Enrichment:
                 encode_trial(record.trial),
                 record.registry_outcome.start_date,
                 record.registry_outcome.first_submitted,
+                record.registry_outcome.status or None,
+                record.registry_outcome.why_stopped or None,
                 record.source.processed,
                 record.source.sha256,
             )
 
     def apply(self, row: Row) -> Row:
-        """The row with the registry's trial, if found; ICD codes and SMILES stay the row's own."""
+        """The row with the registry's trial, if found; ICD codes and SMILES stay the row's own.
+
+        So do status and why stopped, where the row has a status.
+        """
         found = self._found.get(row.nct_id)
         if found is None:
             return row
@@ -81,7 +88,14 @@ class Enrichment:
             smiles=own.smiles,
             phase=registered.phase or own.phase,
         )
-        return replace(row, trial=encode_trial(trial), source_sha256=found.source_sha256)
+        told = row if row.status else found
+        return replace(
+            row,
+            trial=encode_trial(trial),
+            source_sha256=found.source_sha256,
+            status=told.status,
+            why_stopped=told.why_stopped,
+        )
 
     def dates(self, nct_id: str) -> tuple[str | None, str | None]:
         """Start date and date of first submission as the registry has them."""

@@ -53,6 +53,12 @@ def _named(path: Path) -> SourcePath:
     return SourcePath(path, match[1], match[2]) if match else SourcePath(path)
 
 
+def top_phase(file: str) -> str | None:
+    """The phase of a file under one of TOP's names; None for any other name."""
+    match = _TOP_NAME.fullmatch(file)
+    return match[1] if match else None
+
+
 def top_dates(sources: Iterable[SourcePath]) -> dict[str, tuple[str | None, str | None]]:
     """Start date and date of first submission by NCT id, where a file of dates lies beside."""
     dates: dict[str, tuple[str | None, str | None]] = {}

@@ -174,6 +174,8 @@ class Spool:
                 label=candidate.label,
                 start_date=candidate.start_date,
                 first_submitted=candidate.first_submitted,
+                status=record.registry_outcome.status or None,
+                why_stopped=record.registry_outcome.why_stopped or None,
                 files=(candidate.file,),
                 source_sha256=candidate.source_sha256,
                 trial=encode_trial(record.trial),

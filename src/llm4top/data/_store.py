@@ -24,6 +24,8 @@ SCHEMA = pa.schema(
         pa.field("phase", pa.string()),
         pa.field("start_date", pa.string()),
         pa.field("first_submitted", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("why_stopped", pa.string()),
         pa.field("files", pa.list_(pa.string()), nullable=False),
         pa.field("source_sha256", pa.string(), nullable=False),
         pa.field("trial", pa.large_string(), nullable=False),
@@ -33,13 +35,18 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as stored: ``trial`` is the trial's canonical JSON (see ``encode_trial``)."""
+    """One row as stored: ``trial`` is the trial's canonical JSON (see ``encode_trial``).
+
+    ``status`` and ``why_stopped`` are the record's label side; no trial is ever made from them.
+    """
 
     nct_id: str
     split: str
     label: str
     start_date: str | None
     first_submitted: str | None
+    status: str | None
+    why_stopped: str | None
     files: tuple[str, ...]
     source_sha256: str
     trial: str
@@ -95,7 +102,8 @@ class ContentHash:
 
     def add(self, row: Row) -> None:
         """Count one row in."""
-        keys = (row.nct_id, row.split, row.label, row.start_date, row.first_submitted)
+        dates = (row.start_date, row.first_submitted)
+        keys = (row.nct_id, row.split, row.label, *dates, row.status, row.why_stopped)
         head = json.dumps(keys, separators=(",", ":"))
         self._rows.append(hashlib.sha256(f"{head}\n{row.trial}".encode()).digest())
 
@@ -113,8 +121,9 @@ class StoredTrials(Sequence[Trial]):
     Holds the stored text, which is a third of the size of the decoded trials and loads at once.
     """
 
-    def __init__(self, column: Any):
+    def __init__(self, column: Any, phases: Any):
         self._column = column
+        self._phases = phases
 
     def __len__(self) -> int:
         return len(self._column)
@@ -133,7 +142,8 @@ class StoredTrials(Sequence[Trial]):
 
     def take(self, indices: Sequence[int]) -> StoredTrials:
         """Those trials, still undecoded."""
-        return StoredTrials(self._column.take(pa.array(indices, type=pa.int64())))
+        chosen = pa.array(indices, type=pa.int64())
+        return StoredTrials(self._column.take(chosen), self._phases.take(chosen))
 
     def texts(self) -> Iterator[str]:
         """The canonical JSON of each trial."""
@@ -141,9 +151,21 @@ class StoredTrials(Sequence[Trial]):
             for value in chunk:
                 yield value.as_py()
 
+    def phases(self) -> list[str | None]:
+        """The phase of each trial as registered, from its own column."""
+        phases: list[str | None] = self._phases.to_pylist()
+        return phases
+
 
 def trial_texts(trials: Sequence[Trial]) -> Iterable[str]:
     """The canonical JSON of each trial, without decoding stored ones."""
     if isinstance(trials, StoredTrials):
         return trials.texts()
     return (encode_trial(trial) for trial in trials)
+
+
+def trial_phases(trials: Sequence[Trial]) -> list[str | None]:
+    """The phase of each trial as registered, without decoding stored ones."""
+    if isinstance(trials, StoredTrials):
+        return trials.phases()
+    return [trial.phase for trial in trials]

@@ -1,0 +1,81 @@
+"""Parts of a data set that are measured on their own: one phase, or a check by time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llm4top.data._dataset import Dataset
+from llm4top.data._sources import PHASES, check_phases, phases_of, top_phase
+from llm4top.data._splits import Dating, RowFacts, TimeSplit
+from llm4top.data._store import trial_phases
+from llm4top.errors import SplitError, TooFewRowsError
+
+POOLED = "pooled"
+_MOST_UNDATED = 0.05
+
+
+def scope(dataset: Dataset, phase: str) -> Dataset:
+    """The rows of one phase: "I", "II", "III", "IV", or "pooled" for all of them.
+
+    A row from TOP's files belongs to the phases of the files it stood in, so that each phase has
+    the rows its published tables have; every other row to the phases of its trial. "Phase 1/Phase
+    2" is in both, "Early Phase 1" in I. Possibly no row is left.
+
+    Raises ``DatasetError`` for a phase that does not exist.
+    """
+    if phase == POOLED:
+        return dataset
+    check_phases([phase])
+    return dataset.take([i for i, own in enumerate(_phases(dataset)) if phase in own])
+
+
+def phases_in(dataset: Dataset) -> tuple[str, ...]:
+    """The phases that ``scope`` finds rows of, from I to IV."""
+    present = frozenset().union(*_phases(dataset))
+    return tuple(phase for phase in PHASES if phase in present)
+
+
+def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
+    """A check by time inside the learning part: what is learnt from is older than what is asked.
+
+    Of the train and valid rows the newest ``share`` become "valid", the others "train"; no test
+    row survives. Newest by start date (first submission where unknown); rows of one date stay
+    together, so the share is approximate. Up to 5 % rows without any date stay in train; where
+    more lack one, the order of the NCT numbers stands for that of registration.
+
+    Raises ``SplitError`` where ``share`` is not between 0 and 1, ``TooFewRowsError`` where one
+    of the two parts would be empty.
+    """
+    if not 0 < share < 1:
+        raise SplitError(f"a share of {share:g} is no check.", hint="Give one such as 0.2.")
+    learning = dataset.take([i for i, split in enumerate(dataset.splits) if split != "test"])
+    undated = sum(
+        not (start or submitted)
+        for start, submitted in zip(learning.start_dates, learning.first_submitted, strict=True)
+    )
+    dating: Dating = "start_date" if undated <= _MOST_UNDATED * len(learning) else "nct_number"
+    rule = TimeSplit(shares=(1 - share, share, 0.0), dating=dating, undated="train")
+    facts = [
+        RowFacts(nct_id, "", start, submitted)
+        for nct_id, start, submitted in zip(
+            learning.nct_ids, learning.start_dates, learning.first_submitted, strict=True
+        )
+    ]
+    splits = tuple(split or "train" for split in rule.assign(facts))
+    if set(splits) != {"train", "valid"}:
+        raise TooFewRowsError(
+            f"the newest {share:.0%} of {len(learning)} learning rows cannot be told from the "
+            "rest by date.",
+            hint="It takes rows of several dates, or more rows.",
+        )
+    return replace(learning, splits=splits)
+
+
+def _phases(dataset: Dataset) -> list[frozenset[str]]:
+    """The phases each row belongs to."""
+    return [
+        frozenset(named)
+        if (named := [p for file in files if (p := top_phase(file))])
+        else phases_of(phase)
+        for files, phase in zip(dataset.files, trial_phases(dataset.trials), strict=True)
+    ]

@@ -178,7 +178,7 @@ def test_the_folder_appears_whole_or_not_at_all(lora, tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(writing, "_write_manifest", broken)
+    monkeypatch.setattr(writing, "write_manifest", broken)
     with pytest.raises(OSError, match="no space left"):
         lora.save(tmp_path / "out" / "b")
     assert list((tmp_path / "out").iterdir()) == []

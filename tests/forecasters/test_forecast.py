@@ -39,6 +39,7 @@ class Bundle:
     calibration: Halfway = field(default_factory=Halfway)
     base_rates: dict = field(default_factory=lambda: {"Phase 1": 0.6, "Phase 2": 0.4, "all": 0.5})
     identity: str = "invented-0123456789ab"
+    stack: None = None
 
     @property
     def writer(self):

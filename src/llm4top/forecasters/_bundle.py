@@ -30,6 +30,7 @@ from llm4top.forecasters._forecast import Forecast, forecast_records
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.forecasters._manifest import CALIBRATION_FILE, Manifest, ReloadCheck
 from llm4top.forecasters._model_files import identify, resolve_base
+from llm4top.forecasters._stack import LoadedStack, read_stack
 from llm4top.forecasters._verify import VerifyReport, verify_bundle
 from llm4top.prompts import PromptWriter
 from llm4top.registry import Record, Trial
@@ -43,8 +44,9 @@ RELOAD_TOLERANCE = 1e-4
 class LoadedForecaster:
     """A bundle that is ready to forecast.
 
-    ``forecaster`` gives the model's own logits and probabilities, ``calibration`` turns logits
-    into calibrated probabilities. ``base_rates`` maps each phase it has learnt from, and "all",
+    ``forecaster`` gives the language model's own logits and probabilities, ``stack`` pools them
+    with a baseline's where there is one, and ``calibration`` turns the result into calibrated
+    probabilities. ``base_rates`` maps each phase it has learnt from, and "all",
     to the share of the task's event (of the commonest label where there are more than two).
     ``identity`` names the bundle for good. ``folder`` and ``manifest`` are None for a base model
     that is asked untrained.
@@ -57,6 +59,7 @@ class LoadedForecaster:
     identity: str
     folder: Path | None = None
     manifest: Manifest | None = None
+    stack: LoadedStack | None = None
 
     @property
     def writer(self) -> PromptWriter:
@@ -73,9 +76,15 @@ class LoadedForecaster:
         self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
     ) -> Calibrated:
         """Calibrated probabilities of trials, with their intervals."""
-        return self.calibration.predict(
-            self.forecaster.answer_logits(trials, on_progress=on_progress)
-        )
+        return self.calibration.predict(self.answer_logits(trials, on_progress=on_progress))
+
+    def answer_logits(
+        self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
+    ) -> FloatArray:
+        """What is calibrated: the model's logits ``[n, K]``, pooled with the baseline's if any."""
+        rows = list(trials)
+        logits = self.forecaster.answer_logits(rows, on_progress=on_progress)
+        return logits if self.stack is None else self.stack.logits(rows, logits)
 
     def predict_proba(self, trials: Iterable[Trial]) -> FloatArray:
         """Calibrated probabilities ``[n, K]``, columns in the order of the task's labels."""
@@ -105,6 +114,7 @@ def load_bundle(
     report.raise_for_problems()
     folder, manifest = report.folder, report.manifest
     calibration = _read_calibration(folder, manifest)
+    stack = read_stack(folder, manifest)
     base_folder = _base_folder(report, base)
     model = None
     try:
@@ -128,6 +138,7 @@ def load_bundle(
         manifest.identity,
         folder,
         manifest,
+        stack,
     )
 
 
@@ -142,10 +153,10 @@ def confirm_reload(
 ) -> LoadedForecaster:
     """Load a bundle and see that it gives the same probabilities; note that in its manifest.
 
-    ``logits`` ``[n, K]`` and ``calibration`` are those of the forecaster that was saved, on
-    ``trials``. Compared are the model's probabilities, and the calibrated ones of equal logits: a
-    step of the calibration would magnify a rounding difference. ``loading`` goes to
-    ``load_bundle``. Returns the bundle, which is then done and has its final identity.
+    ``logits`` ``[n, K]`` (a stack's: pooled) and ``calibration`` are those of the forecaster that
+    was saved, on ``trials``. Compared are the model's probabilities, and the calibrated ones of
+    equal logits: a step of the calibration would magnify a rounding difference. ``loading`` goes
+    to ``load_bundle``. Returns the bundle, which is then done and has its final identity.
 
     Raises ``BundleError`` where a probability differs by more than ``tolerance``.
     """
@@ -153,7 +164,7 @@ def confirm_reload(
     if loaded.folder is None or loaded.manifest is None:
         raise TypeError("only bundles are reloaded")
     expected = np.asarray(logits, dtype=np.float64)
-    found = loaded.forecaster.answer_logits(trials)
+    found = loaded.answer_logits(trials)
     pairs = (
         (softmax(found), softmax(expected)),
         (

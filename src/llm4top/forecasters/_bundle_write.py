@@ -36,6 +36,7 @@ from llm4top.forecasters._manifest import (
 )
 from llm4top.forecasters._model_files import identify, weight_files
 from llm4top.forecasters._verify import read_manifest
+from llm4top.tasks import Task
 
 CARRIED_UP_TO = 256 * 1024 * 1024
 """A base model that is no download is carried in the bundle if its weights take no more bytes."""
@@ -70,7 +71,7 @@ def save_bundle(
     """
     folder = Path(folder)
     checked_name(name)
-    _check_vacant(folder, replace=replace)
+    check_vacant(folder, replace=replace)
     scorer = forecaster.scorer
     _check_tuning(scorer.model, facts)
     carried = facts.tuning.method == "full" or (
@@ -85,8 +86,7 @@ def save_bundle(
         base = _base_entry(scorer.base, staging if carried else None)
         if facts.tuning.method == "lora":
             _write_adapter(staging, scorer.model, base)
-        stored = {"labels": list(scorer.task.labels), "calibrator": calibration.to_dict()}
-        _write_json(staging / CALIBRATION_FILE, stored)
+        write_calibration(staging, scorer.task, calibration)
         manifest = Manifest(
             **dict(facts),
             name=name,
@@ -102,10 +102,10 @@ def save_bundle(
                 )
             ),
             calibration=calibration.method,  # type: ignore[arg-type]
-            versions=_versions(),
-            files={**_file_entries(staging), CARD_FILE: FileEntry(sha256="0" * 64, size=0)},
+            versions=versions(),
+            files={**file_entries(staging), CARD_FILE: FileEntry(sha256="0" * 64, size=0)},
         )
-        _write_manifest(staging, manifest)
+        write_manifest(staging, manifest)
 
     publish_folder(folder, write)
     return read_manifest(folder)
@@ -129,7 +129,13 @@ def note_reload(folder: Path, manifest: Manifest, check: ReloadCheck) -> Manifes
     return read_manifest(folder)
 
 
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_calibration(folder: Path, task: Task, calibration: Calibrator) -> None:
+    """Write ``calibration.json``: the labels and the state of the calibration."""
+    stored = {"labels": list(task.labels), "calibrator": calibration.to_dict()}
+    write_json(folder / CALIBRATION_FILE, stored)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the card that follows from the manifest, and the manifest that names its hash."""
     card = render_card(manifest).encode()
     (folder / CARD_FILE).write_bytes(card)
@@ -139,7 +145,8 @@ def _write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST_FILE).write_bytes(text.encode())
 
 
-def _check_vacant(folder: Path, *, replace: bool) -> None:
+def check_vacant(folder: Path, *, replace: bool) -> None:
+    """``BundleError`` unless a bundle may be written into ``folder``."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if replace and is_bundle(folder):
@@ -199,7 +206,7 @@ def _write_adapter(folder: Path, model: Any, base: BaseEntry) -> None:
         peft_type="LORA",
     )
     config = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
-    _write_json(folder / "adapter_config.json", config)
+    write_json(folder / "adapter_config.json", config)
 
 
 def _write_model(folder: Path, model: Any, base: BaseModel, storage: str | None) -> None:
@@ -214,7 +221,7 @@ def _write_model(folder: Path, model: Any, base: BaseModel, storage: str | None)
     config = {key: value for key, value in config.items() if not key.startswith("_")}
     if storage is not None:
         config["dtype"] = storage
-    _write_json(folder / "config.json", config)
+    write_json(folder / "config.json", config)
     _write_tokenizer(folder, base)
 
 
@@ -252,15 +259,17 @@ def _write_tokenizer(folder: Path, base: BaseModel) -> None:
     shutil.copyfile(base.folder / "tokenizer.json", folder / "tokenizer.json")
     # For other tools. LLM4TOP reads tokenizer.json alone, and no chat template from anybody.
     plain = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    _write_json(folder / "tokenizer_config.json", plain)
+    write_json(folder / "tokenizer_config.json", plain)
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """A JSON file as bundles have them."""
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _file_entries(folder: Path) -> dict[str, FileEntry]:
+def file_entries(folder: Path) -> dict[str, FileEntry]:
+    """Hash and size of every file in the folder and below, by its relative POSIX name."""
     return {
         path.relative_to(folder).as_posix(): FileEntry(
             sha256=sha256_of(path), size=path.stat().st_size
@@ -270,7 +279,8 @@ def _file_entries(folder: Path) -> dict[str, FileEntry]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of what makes forecasts, by package."""
     packages = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
     found = {package: version(package) for package in packages}
     return {"llm4top": __version__, "python": platform.python_version(), **found}

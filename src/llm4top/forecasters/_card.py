@@ -102,8 +102,20 @@ def _what(m: Manifest) -> list[str]:
         f"- Kind: {task.kind}; answers: {answers}",
         f"- Base model: {escape(m.base.id)}{revision} ({where}{quantised})",
         f"- Tuning: {_TUNING[m.tuning.method]}",
+        *_stack(m),
         f"- Prompt: at most {budget}; sections: {escape(shown)}",
         "",
+    ]
+
+
+def _stack(m: Manifest) -> list[str]:
+    if m.stack is None:
+        return []
+    shares = ", ".join(f"{escape(name)} {weight:.3g}" for name, weight in m.stack.weights.items())
+    return [
+        f"- Stack: the model's log-odds are added to those of a baseline, "
+        f"{escape(m.stack.baseline)} ({escape(m.stack.baseline_identity)}), which this bundle "
+        f"holds. Weights, fitted on {m.stack.n} validation trials: {shares}.",
     ]
 
 

@@ -16,7 +16,7 @@ from llm4top.forecasters._batching import OnProgress, Progress
 from llm4top.forecasters._calibrated import Calibrated
 from llm4top.forecasters._warnings import Case, warnings_about
 from llm4top.prompts import Prompt, PromptWriter
-from llm4top.registry import Record
+from llm4top.registry import Record, Trial
 from llm4top.tasks import Task
 
 ALL_PHASES = "all"
@@ -79,11 +79,20 @@ class Calibration(Protocol):
         ...
 
 
+class Combination(Protocol):
+    """The part of a stack that is needed here."""
+
+    def logits(self, trials: Sequence[Trial], language: NDArray[np.float64]) -> Any:
+        """The language model's logits ``[n, K]`` of the trials, combined with a baseline's."""
+        ...
+
+
 class ForecastSource(Protocol):
     """What forecasts are made with: a loaded bundle, or anything of its shape.
 
     ``base_rates`` maps each phase the model has learnt from, and "all", to the share of a binary
-    task's event; ``identity`` names the bundle for good.
+    task's event; ``identity`` names the bundle for good. ``stack`` is None where the language
+    model forecasts alone.
     """
 
     @property
@@ -98,6 +107,8 @@ class ForecastSource(Protocol):
     def identity(self) -> str: ...
     @property
     def writer(self) -> PromptWriter: ...
+    @property
+    def stack(self) -> Combination | None: ...
 
 
 def forecast_records(
@@ -122,6 +133,8 @@ def forecast_records(
         logits = loaded.forecaster.logits_of(
             prompts, on_progress=_shifted(progress, prompts_before, tokens_before)
         )
+        if loaded.stack is not None:
+            logits = loaded.stack.logits([record.trial for record in taken], logits)
         calibrated = loaded.calibration.predict(logits)
         for row, (record, prompt) in enumerate(zip(taken, prompts, strict=True)):
             yield _forecast(loaded, record, prompt, calibrated, row)

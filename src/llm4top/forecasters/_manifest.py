@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -26,8 +27,12 @@ BASE_FILES = (
     "base/tokenizer.json",
     "base/tokenizer_config.json",
 )
-BUNDLE_FILES = frozenset({CARD_FILE, CALIBRATION_FILE, *ADAPTER_FILES, *BASE_FILES})
-"""Every file a bundle may hold beside its manifest. A name that is not here is refused."""
+STACK_FILE = "stack.json"
+BASELINE_FOLDER = "baseline"
+BUNDLE_FILES = frozenset({CARD_FILE, CALIBRATION_FILE, STACK_FILE, *ADAPTER_FILES, *BASE_FILES})
+"""Every file a bundle may hold beside its manifest and its baseline's files."""
+
+_BASELINE_FILE = re.compile(rf"{BASELINE_FOLDER}/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}")
 
 ALL_PHASES = "all"
 LEAST_ROWS_OF_A_PHASE = 10
@@ -131,6 +136,20 @@ class ReloadCheck(_Entry):
     tolerance: Annotated[float, Field(gt=0)]
 
 
+class StackEntry(_Entry):
+    """The bundle forecasts with a baseline too: which one, and how much each is believed.
+
+    ``baseline`` is its name, ``baseline_identity`` names it for good. ``weights`` multiply the
+    log-odds of "language" and "baseline"; they were fitted on ``n`` validation trials. The whole
+    pool is in ``stack.json``, the baseline in ``baseline/``.
+    """
+
+    baseline: Annotated[str, Field(min_length=1, max_length=100)]
+    baseline_identity: Annotated[str, Field(min_length=1, max_length=200)]
+    weights: dict[str, Annotated[float, Field(ge=0)]]
+    n: Annotated[int, Field(gt=0)]
+
+
 class FileEntry(_Entry):
     """A file's hash and its size in bytes."""
 
@@ -167,6 +186,7 @@ class Manifest(BundleFacts):
     prompt: PromptEntry
     answers: tuple[AnswerEntry, ...]
     calibration: Literal["venn-abers", "platt", "none"]
+    stack: StackEntry | None = None
     versions: dict[str, str]
     reload_check: ReloadCheck | None = None
     files: dict[str, FileEntry]
@@ -177,6 +197,7 @@ class Manifest(BundleFacts):
         expected = {CARD_FILE, CALIBRATION_FILE}
         expected |= set(ADAPTER_FILES if self.tuning.method == "lora" else ())
         expected |= set(BASE_FILES if self.base.carried else ())
+        expected |= {STACK_FILE} if self.stack is not None else set()
         faults = []
         if tuple((a.label, a.word) for a in self.answers) != tuple(
             zip(labels, self.task.answers, strict=True)
@@ -187,7 +208,11 @@ class Manifest(BundleFacts):
         if self.tuning.method == "full" and not self.base.carried:
             faults.append("tuning: a fully tuned model is carried in the bundle")
         faults += [f"files: {name!r} is missing" for name in sorted(expected - set(self.files))]
-        faults += [f"files: {name!r} is extra" for name in sorted(set(self.files) - expected)]
+        extra = set(self.files) - expected
+        if self.stack is not None:
+            faults += [] if any(map(is_baseline_file, extra)) else ["files: has no baseline"]
+            extra = {name for name in extra if not is_baseline_file(name)}
+        faults += [f"files: {name!r} is extra" for name in sorted(extra)]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -195,12 +220,17 @@ class Manifest(BundleFacts):
     @property
     def identity(self) -> str:
         """The bundle's name and the first 12 digits of the hash of this manifest."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        canonical = json.dumps(self._values(), sort_keys=True, ensure_ascii=False)
         return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(self._values(), indent=2, ensure_ascii=False) + "\n"
+
+    def _values(self) -> dict[str, Any]:
+        # Bundles without a stack say nothing of it, so that they keep the identity they had
+        # before there were stacks.
+        return self.model_dump(mode="json", exclude={"stack"} if self.stack is None else None)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:
@@ -241,6 +271,11 @@ class Manifest(BundleFacts):
                 where=where,
                 hint=hint,
             ) from None
+
+
+def is_baseline_file(name: str) -> bool:
+    """Whether a bundle may hold a file of that name for its baseline."""
+    return _BASELINE_FILE.fullmatch(name) is not None
 
 
 def is_plain_name(name: str) -> bool:

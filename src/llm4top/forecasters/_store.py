@@ -18,7 +18,14 @@ from llm4top.forecasters._bundle_paths import (
     is_bundle,
 )
 from llm4top.forecasters._folders import publish_folder
-from llm4top.forecasters._manifest import BUNDLE_FILES, MANIFEST_FILE, Manifest, is_plain_name
+from llm4top.forecasters._manifest import (
+    BASELINE_FOLDER,
+    BUNDLE_FILES,
+    MANIFEST_FILE,
+    Manifest,
+    is_baseline_file,
+    is_plain_name,
+)
 from llm4top.forecasters._verify import read_manifest, verify_bundle
 
 MAX_RATIO = 200
@@ -162,7 +169,7 @@ def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename
-        if name == "base/":
+        if name in ("base/", f"{BASELINE_FOLDER}/"):
             continue
         problem = _member_problem(name, member)
         if problem is None and name in found:
@@ -180,7 +187,7 @@ def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
 def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
     if not is_plain_name(name):
         return "points outside the bundle"
-    if name != MANIFEST_FILE and name not in BUNDLE_FILES:
+    if name != MANIFEST_FILE and name not in BUNDLE_FILES and not is_baseline_file(name):
         return "is none of a bundle's files"
     if member.flag_bits & 0x1:
         return "is encrypted"

@@ -33,6 +33,7 @@ from llm4top.forecasters._manifest import (
 )
 from llm4top.training._card_metrics import measure
 from llm4top.training._config import TrainingConfig
+from llm4top.training._logits import keep_logits
 from llm4top.training._preflight import sample_rows
 from llm4top.training._progress import Progress, TrainingProgress
 from llm4top.training._run_folder import RunFolder
@@ -93,6 +94,7 @@ class Publisher:
         if self.config.storage is not None:
             round_weights(forecaster.scorer.model, self.config.storage)
         logits = forecaster.answer_logits(choose.trials, on_progress=self._shown)
+        keep_logits(self.run, logits)
         targets = np.asarray(choose.label_indices, dtype=np.int64)
         calibrator = make_calibrator(self.config.calibration).fit(logits, targets)
         metrics = measured(self.dataset, self.config, logits, calibrator)

@@ -19,6 +19,7 @@ from llm4top.forecasters._finetune import FinetuneResult, finetune
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.prompts import PromptSpec
 from llm4top.training._config import TrainingConfig
+from llm4top.training._logits import keep_logits
 from llm4top.training._preflight import chosen_sections, preflight
 from llm4top.training._progress import Progress, TrainingProgress, stop_on_signals
 from llm4top.training._publish import Published, Publisher
@@ -46,7 +47,8 @@ class TrainingResult:
 
     ``bundle`` is the folder of the bundle, reloaded and found to give the same probabilities
     within ``reload_difference``; ``metrics`` as ``measure`` gives them, on the validation split.
-    Under ``torchrun`` all but process 0 get None and nothing for these three.
+    Under ``torchrun`` all but process 0 get None and nothing for these three, and so does every
+    process where nothing was to be published.
     """
 
     out: Path
@@ -62,9 +64,16 @@ class TrainingResult:
 
 
 def train(
-    config: TrainingConfig, *, progress: Progress | None = None, resume: bool = False
+    config: TrainingConfig,
+    *,
+    progress: Progress | None = None,
+    resume: bool = False,
+    publish: bool = True,
 ) -> TrainingResult:
     """Fine-tune, calibrate, write the bundle, reload it and compare; see ``RunFolder``.
+
+    Without ``publish`` the run ends with the logits of the validation split (see
+    ``kept_logits``), which a published one keeps as well: enough to compare it with others.
 
     Validation data alone decide: which weights are kept, when to stop, how to calibrate. The test
     split is never read. Under ``torchrun`` every process calls this; process 0 writes.
@@ -91,7 +100,7 @@ def train(
             stack.enter_context(run.locked())
             _check_free(run, resume=resume)
         should_stop = stack.enter_context(stop_on_signals())
-        return _Training(config, dataset, run, tell, should_stop, main, resume).guarded()
+        return _Training(config, dataset, run, tell, should_stop, main, resume, publish).guarded()
 
 
 def _check_free(run: RunFolder, *, resume: bool) -> None:
@@ -104,7 +113,9 @@ def _check_free(run: RunFolder, *, resume: bool) -> None:
         )
     if resume and run.state().get("state") == "done":
         raise ResumeError(
-            f"the run is finished; its bundle is {run.bundle}.",
+            f"the run is finished; its bundle is {run.bundle}."
+            if run.bundle.exists()
+            else "the run is finished.",
             where=str(run.path),
             hint="To train anew, choose another folder.",
         )
@@ -119,6 +130,7 @@ class _Training:
     should_stop: Callable[[], bool]
     main: bool
     resume: bool
+    publish: bool
 
     def guarded(self) -> TrainingResult:
         """Run, and leave the truth in ``state.json`` whatever happens short of a kill."""
@@ -144,13 +156,27 @@ class _Training:
         _leave_process_group()
         published = None
         if self.main:
-            publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.tell)
-            # The publisher alone holds the weights now, and lets go of them in time.
-            del forecaster
-            published = publisher.publish()
+            if self.publish:
+                publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.tell)
+                # The publisher alone holds the weights now, and lets go of them in time.
+                del forecaster
+                published = publisher.publish()
+            else:
+                self._score(forecaster)
             shutil.rmtree(self.run.checkpoints, ignore_errors=True)
-            self.tell(TrainingProgress("done", message=str(self.run.bundle)))
+            where = self.run.bundle if self.publish else self.run.path
+            self.tell(TrainingProgress("done", message=str(where)))
         return self._result(tuned, published, time.perf_counter() - started)
+
+    def _score(self, forecaster: LanguageForecaster) -> None:
+        rows = self.dataset.select(self.config.valid_split)
+        logits = forecaster.answer_logits(
+            rows.trials,
+            on_progress=lambda done: self.tell(
+                TrainingProgress("calibration", done.prompts, done.total_prompts)
+            ),
+        )
+        keep_logits(self.run, logits)
 
     def _tune(self) -> tuple[LanguageForecaster, FinetuneResult]:
         """The tuned forecaster, and how it came about (without the model)."""

@@ -11,7 +11,13 @@ from llm4top._lazy import lazy_names
 if TYPE_CHECKING:
     from llm4top.forecasters._adapter import load_adapter
     from llm4top.forecasters._base_model import BaseModel, load_base
-    from llm4top.forecasters._baselines import BaseRateForecaster, TfidfForecaster
+    from llm4top.forecasters._baseline_base import BaselineForecaster
+    from llm4top.forecasters._baseline_list import BASELINES, Baseline, make_baseline
+    from llm4top.forecasters._baselines import (
+        AlwaysForecaster,
+        BaseRateForecaster,
+        TfidfForecaster,
+    )
     from llm4top.forecasters._batching import OnProgress, Progress
     from llm4top.forecasters._bundle import (
         AS_TRAINED,
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
         make_calibrator,
     )
     from llm4top.forecasters._card import render_card
+    from llm4top.forecasters._classical import ClassicalForecaster
     from llm4top.forecasters._device import (
         Device,
         NumberType,
@@ -44,6 +51,8 @@ if TYPE_CHECKING:
         choose_dtype,
         free_memory,
     )
+    from llm4top.forecasters._encoder import TextEncoder, load_encoder
+    from llm4top.forecasters._few_shot import few_shot
     from llm4top.forecasters._forecast import Forecast, ForecastSource, forecast_records
     from llm4top.forecasters._language import LanguageForecaster
     from llm4top.forecasters._loading import load_forecaster
@@ -60,6 +69,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters._model_files import BaseIdentity, resolve_base
     from llm4top.forecasters._platt import PlattCalibrator
     from llm4top.forecasters._scoring import score_prompts
+    from llm4top.forecasters._sentence import SentenceForecaster
     from llm4top.forecasters._store import StoredBundle, export_bundle, import_bundle, list_bundles
     from llm4top.forecasters._venn_abers import VennAbersCalibrator
     from llm4top.forecasters._verify import FileCheck, VerifyReport, read_manifest, verify_bundle
@@ -67,16 +77,21 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AS_TRAINED": "_bundle",
+    "BASELINES": "_baseline_list",
     "CALIBRATORS": "_calibration",
     "EMBEDDED_NAME": "_bundle_paths",
     "WARNING_RULES": "_warnings",
+    "AlwaysForecaster": "_baselines",
     "BaseIdentity": "_model_files",
     "BaseModel": "_base_model",
     "BaseRate": "_manifest",
     "BaseRateForecaster": "_baselines",
+    "Baseline": "_baseline_list",
+    "BaselineForecaster": "_baseline_base",
     "BundleFacts": "_manifest",
     "Calibrated": "_calibrated",
     "Calibrator": "_calibrated",
+    "ClassicalForecaster": "_classical",
     "DataEntry": "_manifest",
     "Device": "_device",
     "Evaluation": "_manifest",
@@ -91,7 +106,9 @@ _HOMES = {
     "OnProgress": "_batching",
     "PlattCalibrator": "_platt",
     "Progress": "_batching",
+    "SentenceForecaster": "_sentence",
     "StoredBundle": "_store",
+    "TextEncoder": "_encoder",
     "TfidfForecaster": "_baselines",
     "TuningEntry": "_manifest",
     "VennAbersCalibrator": "_venn_abers",
@@ -106,6 +123,7 @@ _HOMES = {
     "cross_calibrate": "_calibration",
     "embedded_folder": "_bundle_paths",
     "export_bundle": "_store",
+    "few_shot": "_few_shot",
     "forecast_records": "_forecast",
     "free_memory": "_device",
     "import_bundle": "_store",
@@ -114,7 +132,9 @@ _HOMES = {
     "load_adapter": "_adapter",
     "load_base": "_base_model",
     "load_bundle": "_bundle",
+    "load_encoder": "_encoder",
     "load_forecaster": "_loading",
+    "make_baseline": "_baseline_list",
     "make_calibrator": "_calibration",
     "measure_base_rates": "_manifest",
     "plain_settings": "_manifest",
@@ -131,16 +151,21 @@ _HOMES = {
 
 __all__ = [
     "AS_TRAINED",
+    "BASELINES",
     "CALIBRATORS",
     "EMBEDDED_NAME",
     "WARNING_RULES",
+    "AlwaysForecaster",
     "BaseIdentity",
     "BaseModel",
     "BaseRate",
     "BaseRateForecaster",
+    "Baseline",
+    "BaselineForecaster",
     "BundleFacts",
     "Calibrated",
     "Calibrator",
+    "ClassicalForecaster",
     "DataEntry",
     "Device",
     "Evaluation",
@@ -155,7 +180,9 @@ __all__ = [
     "OnProgress",
     "PlattCalibrator",
     "Progress",
+    "SentenceForecaster",
     "StoredBundle",
+    "TextEncoder",
     "TfidfForecaster",
     "TuningEntry",
     "VennAbersCalibrator",
@@ -170,6 +197,7 @@ __all__ = [
     "cross_calibrate",
     "embedded_folder",
     "export_bundle",
+    "few_shot",
     "forecast_records",
     "free_memory",
     "import_bundle",
@@ -178,7 +206,9 @@ __all__ = [
     "load_adapter",
     "load_base",
     "load_bundle",
+    "load_encoder",
     "load_forecaster",
+    "make_baseline",
     "make_calibrator",
     "measure_base_rates",
     "plain_settings",

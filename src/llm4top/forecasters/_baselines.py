@@ -6,48 +6,41 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from llm4top.forecasters._labels import as_trials, class_positions
+from llm4top.forecasters._baseline_base import BaselineForecaster, Probabilities
+from llm4top.forecasters._labels import as_trials
 from llm4top.registry import Trial
 from llm4top.tasks import Task, get_task
 
-Probabilities = NDArray[np.float64]
 
+class AlwaysForecaster(BaselineForecaster):
+    """Every trial gets the same label for certain: the event of a binary task ("success").
 
-class _Baseline(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """What the baselines share: trials in, the task's label order, no two-dimensional input."""
+    For any other task it is the label that most training trials have, the first of equals.
+    It answers what a figure is worth that "always success" reaches as well.
+    """
 
-    task: Task | str
+    def __init__(self, task: Task | str = "outcome"):
+        self.task = task
 
-    def predict(self, X: Iterable[Trial]) -> NDArray[Any]:
-        """The most probable class of each trial: ``[n]``."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+    def fit(self, X: Iterable[Trial], y: Iterable[Any]) -> Self:
+        """Learn the labels; ``TaskError`` for labels that are none of the task's."""
+        _, targets = self._learn(X, y)
+        binary = get_task(self.task).kind == "binary"
+        self.certain_ = 1 if binary else int(np.bincount(targets).argmax())
+        return self
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
-        """Probabilities ``[n, K]``, columns as ``classes_``."""
-        raise NotImplementedError
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
-    def _learn(self, X: Iterable[Trial], y: Iterable[Any]) -> tuple[list[Trial], NDArray[np.int64]]:
-        """Sets ``classes_``; the trials, and each label's position in it."""
-        trials = as_trials(X)
-        self.classes_, positions = class_positions(get_task(self.task), y)
-        if len(trials) != len(positions):
-            raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
-        return trials, np.searchsorted(np.unique(positions), positions)
+        """1 for the one label, 0 for the others: ``[n, K]``."""
+        check_is_fitted(self)
+        return np.tile(np.eye(len(self.classes_))[self.certain_], (len(as_trials(X)), 1))
 
 
-class BaseRateForecaster(_Baseline):
+class BaseRateForecaster(BaselineForecaster):
     """Every trial gets the label frequencies of its phase among the training trials.
 
     A phase's frequencies are drawn towards those of all phases as if ``prior_trials`` more trials
@@ -76,11 +69,11 @@ class BaseRateForecaster(_Baseline):
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """The frequencies of each trial's phase: ``[n, K]``."""
         check_is_fitted(self)
-        rates = [self.rates_.get(trial.phase, self.pooled_) for trial in as_trials(X)]
+        rates = [self.rates_.get(trial.phase, self.pooled_) for trial in self._visible(X)]
         return np.array(rates, dtype=np.float64).reshape(-1, len(self.classes_))
 
 
-class TfidfForecaster(_Baseline):
+class TfidfForecaster(BaselineForecaster):
     """Words and word pairs, weighted by TF-IDF, under a logistic regression.
 
     It reads phase, conditions, interventions, ICD codes and criteria, which any source of trials
@@ -120,7 +113,7 @@ class TfidfForecaster(_Baseline):
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """Probabilities ``[n, K]``, columns as ``classes_``."""
         check_is_fitted(self)
-        texts = [baseline_text(trial) for trial in as_trials(X)]
+        texts = [baseline_text(trial) for trial in self._visible(X)]
         if not texts:
             return np.empty((0, len(self.classes_)))
         return np.asarray(self.pipeline_.predict_proba(texts), dtype=np.float64)

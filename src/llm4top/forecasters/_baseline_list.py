@@ -1,0 +1,102 @@
+"""The baselines by name. Importing this imports no learner: a list of names costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from llm4top.errors import ModelError
+from llm4top.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    from llm4top.forecasters._baseline_base import BaselineForecaster
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline as tables show it. A "trivial" one reads the phase at most."""
+
+    label: str
+    kind: Literal["trivial", "baseline"]
+    summary: str
+
+
+_TABLE = "over the trial's numbers and the topics of its text"
+
+BASELINES: dict[str, Baseline] = {
+    "always": Baseline(
+        "Always the event",
+        "trivial",
+        "The task's event for certain ('always success'); the commonest label of other tasks.",
+    ),
+    "base-rate": Baseline(
+        "Base rate by phase",
+        "trivial",
+        "The training trials' label frequencies by phase, drawn towards the pooled ones.",
+    ),
+    "logistic": Baseline("Logistic regression", "baseline", f"Logistic regression {_TABLE}."),
+    "forest": Baseline("Random forest", "baseline", f"A random forest {_TABLE}."),
+    "adaboost": Baseline("AdaBoost", "baseline", f"Boosted decision stumps {_TABLE}."),
+    "xgboost": Baseline("XGBoost", "baseline", f"Gradient-boosted trees {_TABLE}."),
+    "knn-forest": Baseline(
+        "kNN + random forest",
+        "baseline",
+        f"A random forest {_TABLE}, missing values taken from the nearest training trials.",
+    ),
+    "feed-forward": Baseline(
+        "Feed-forward network", "baseline", f"A network with one hidden layer {_TABLE}."
+    ),
+    "tfidf": Baseline(
+        "TF-IDF + logistic regression",
+        "baseline",
+        "Logistic regression over words and word pairs of phase, conditions, interventions, "
+        "ICD codes and criteria.",
+    ),
+    "sentence": Baseline(
+        "Sentence embedding + logistic regression",
+        "baseline",
+        "Logistic regression over a local encoder's embedding of the text.",
+    ),
+}
+"""Every baseline by name, in the order of tables. "sentence" needs an encoder."""
+
+
+def make_baseline(
+    name: str,
+    task: Task | str = "outcome",
+    *,
+    seed: int = 0,
+    encoder: str | Path | None = None,
+) -> BaselineForecaster:
+    """An unfitted baseline: a scikit-learn classifier over a sequence of ``Trial``.
+
+    ``seed`` is for those that draw numbers; ``encoder`` is the folder of "sentence".
+
+    Raises ``ModelError`` for a name that is none, and for "sentence" without an encoder.
+    """
+    get_task(task)
+    if name not in BASELINES:
+        raise ModelError(f"no baseline {name!r:.100}.", hint=f"Known: {', '.join(BASELINES)}.")
+    if name == "sentence":
+        if encoder is None:
+            raise ModelError(
+                "the baseline 'sentence' needs a text encoder.",
+                hint="Name a folder with config.json, tokenizer.json and model.safetensors.",
+            )
+        from llm4top.forecasters._sentence import SentenceForecaster
+
+        return SentenceForecaster(task, encoder=encoder)
+    from llm4top.forecasters._baselines import AlwaysForecaster, BaseRateForecaster, TfidfForecaster
+
+    simple: dict[str, Any] = {
+        "always": AlwaysForecaster,
+        "base-rate": BaseRateForecaster,
+        "tfidf": TfidfForecaster,
+    }
+    if name in simple:
+        made: BaselineForecaster = simple[name](task)
+        return made
+    from llm4top.forecasters._classical import ClassicalForecaster
+
+    return ClassicalForecaster(task, learner=name, seed=seed)  # type: ignore[arg-type]

@@ -95,14 +95,14 @@ def train(
     }
     flags |= {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
     flags |= {"max_tokens": max_tokens, "quantize": quantize, "device": device, "seed": seed}
-    chosen = _settings(settings or [])
+    chosen = read_settings(settings or [])
     from llm4top.training import make_config
 
     made = make_config(config, {**chosen, **{k: v for k, v in flags.items() if v is not None}})
     _run(made, resume=resume, dry_run=dry_run)
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def read_settings(pairs: list[str]) -> dict[str, Any]:
     """``KEY=VALUE`` pairs with their values read as YAML."""
     import yaml
 

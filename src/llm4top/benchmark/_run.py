@@ -1,0 +1,249 @@
+"""The whole benchmark, piece by piece, and its one report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llm4top.benchmark._baseline_work import BaselineWork, baseline_work, chosen_baselines
+from llm4top.benchmark._data import is_top, settle_data
+from llm4top.benchmark._language import Loader, find_models
+from llm4top.benchmark._language_work import Desk, LanguageWork, language_work
+from llm4top.benchmark._pieces import Pieces
+from llm4top.benchmark._probes import ProbeWork, probe_work
+from llm4top.benchmark._rows import Rows
+from llm4top.benchmark._said import Said
+from llm4top.benchmark._settings import BenchmarkSettings
+from llm4top.benchmark._stacked import stacked
+from llm4top.benchmark._summary import summarise
+from llm4top.benchmark._tables import Measured, table_work
+from llm4top.benchmark._watch import BenchmarkProgress, OnBenchmark
+from llm4top.data import Dataset, IngestProgress, audit
+from llm4top.errors import LLM4TOPError
+from llm4top.evaluation import (
+    Report,
+    TestLedger,
+    audit_lines,
+    checklist,
+    data_facts,
+    new_report,
+    published_results,
+    sealed_rows_sha256,
+    write_report,
+)
+from llm4top.evaluation._report import AuditLine, VariantTable
+from llm4top.forecasters import Progress
+from llm4top.training import RunFolder, TrainingProgress
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult:
+    """A finished benchmark: its report, the files it was written to, and what was left out."""
+
+    report: Report
+    files: dict[str, Path]
+    failures: tuple[str, ...]
+
+
+def benchmark(
+    settings: BenchmarkSettings,
+    *,
+    ledger: TestLedger | None = None,
+    reproduce: str = "",
+    progress: OnBenchmark | None = None,
+) -> BenchmarkResult:
+    """Run everything that ``settings`` asks for and write ``report.html``, ``.json`` and ``.md``.
+
+    Everything lies in ``settings.out``; a benchmark that was stopped or killed goes on behind its
+    last finished piece when it is run again. A forecaster that fails is named among the failures
+    and in the report, and the others go on. Every call that shows test figures is one look in the
+    ledger, written before the first of them.
+
+    Raises ``TrainingError`` where another process writes the folder, ``ConfigError`` for settings
+    that fit nothing, and what making the data set and finding the models raises.
+    """
+    run = RunFolder(settings.out)
+    with run.locked():
+        return _Benchmark(settings, ledger or TestLedger(), reproduce, progress).go()
+
+
+def plan(settings: BenchmarkSettings) -> list[tuple[str, bool]]:
+    """The work ahead, in words, each with whether it is finished already; makes the data set."""
+    rows = Rows(settle_data(settings), test=settings.test, newest=settings.newest)
+    pieces = Pieces(settings.out / "pieces")
+    desk = Desk(rows, settings, Loader(settings, rows.dataset.task), pieces)
+    models = find_models(settings, rows.dataset.task)
+    baselines = [(w.title, w.done(pieces)) for w in baseline_work(rows, settings)]
+    return [*baselines, *((w.title, w.done()) for w in language_work(models, desk))]
+
+
+@dataclass(slots=True)
+class _Benchmark:
+    settings: BenchmarkSettings
+    ledger: TestLedger
+    reproduce: str
+    progress: OnBenchmark | None
+    failures: list[str] = field(default_factory=list)
+    _now: BenchmarkProgress = field(default_factory=lambda: BenchmarkProgress(0, 1, ""))
+
+    def go(self) -> BenchmarkResult:
+        settings = self.settings
+        chosen_baselines(settings)  # a wrong name should fail before the data are read
+        self._tell(BenchmarkProgress(0, 1, "Data set"))
+        dataset = settle_data(settings, self._reading)
+        models = find_models(settings, dataset.task)
+        rows = Rows(dataset, test=settings.test, newest=settings.newest)
+        pieces = Pieces(settings.out / "pieces")
+        desk = Desk(
+            rows,
+            settings,
+            Loader(settings, dataset.task),
+            pieces,
+            self._prompts,
+            self._training,
+        )
+        baselines = list(baseline_work(rows, settings))
+        language = list(language_work(models, desk))
+        probes = list(probe_work(language, desk))
+        total = len(baselines) + len(language) + len(probes) + 2
+        looks_at = self._look(rows, len(baselines) + len(language))
+        audited = self._audit(dataset, pieces, total)
+        said = list(self._said(baselines, language, pieces, total))
+        said += self._guarded("Stacks", lambda: list(stacked(said, rows, settings.seed)), [])
+        variants = self._variants(probes, total)
+        desk.loader.drop()
+        self._tell(BenchmarkProgress(total - 1, total, "Measuring"))
+        measured = list(self._measured(rows, said, pieces, total))
+        report = self._report(dataset, audited, measured, variants, looks_at)
+        files = write_report(report, settings.out)
+        self._tell(BenchmarkProgress(total, total, "Done"))
+        return BenchmarkResult(report, files, tuple(self.failures))
+
+    def _look(self, rows: Rows, forecasters: int) -> str | None:
+        """Write the look down before any score of a test row is made; the test's identity."""
+        if not any("test" in fold.checks for fold in rows.folds):
+            return None
+        test = sealed_rows_sha256(rows.dataset)
+        self.ledger.record(
+            what="benchmark",
+            bundle=f"{forecasters} pieces of work in {self.settings.out.name}",
+            data_sha256=test,
+            n=len(rows.folds[0].checks["test"]),
+        )
+        return test
+
+    def _audit(self, dataset: Dataset, pieces: Pieces, total: int) -> tuple[AuditLine, ...]:
+        self._tell(BenchmarkProgress(0, total, "Leak audit"))
+        came_from = {"data": dataset.sha256, "seed": self.settings.seed}
+
+        def made() -> list[dict[str, Any]]:
+            report = audit(dataset, seed=self.settings.seed)
+            return [line.model_dump(mode="json") for line in audit_lines(report)]
+
+        stored = pieces.values("audit", came_from, made)
+        return tuple(AuditLine.model_validate(line) for line in stored)
+
+    def _said(
+        self,
+        baselines: Sequence[BaselineWork],
+        language: Sequence[LanguageWork],
+        pieces: Pieces,
+        total: int,
+    ) -> Iterator[Said]:
+        done = 1
+        for work in baselines:
+            self._tell(BenchmarkProgress(done, total, work.title, work.done(pieces)))
+            yield from self._guarded(work.title, lambda w=work: w.run(pieces), [])
+            done += 1
+        for asked in language:
+            self._tell(BenchmarkProgress(done, total, asked.title, asked.done()))
+            yield from self._guarded(asked.title, asked.run, [])
+            done += 1
+
+    def _variants(self, probes: Sequence[ProbeWork], total: int) -> list[VariantTable]:
+        found: list[VariantTable] = []
+        for position, work in enumerate(probes):
+            done = total - 1 - len(probes) + position
+            self._tell(BenchmarkProgress(done, total, work.title, work.done()))
+            found += self._guarded(work.title, work.run, [])
+        return found
+
+    def _measured(
+        self, rows: Rows, said: Sequence[Said], pieces: Pieces, total: int
+    ) -> Iterator[Measured]:
+        for work in table_work(rows, said, self.settings):
+            self._detail(work.title)
+            measured = self._guarded(work.title, lambda w=work: [w.run(pieces)], [])
+            yield from measured
+
+    def _report(
+        self,
+        dataset: Dataset,
+        audited: tuple[AuditLine, ...],
+        measured: Sequence[Measured],
+        variants: Sequence[VariantTable],
+        looks_at: str | None,
+    ) -> Report:
+        tables = tuple(m.table for m in measured)
+        differences = tuple(d for m in measured for d in m.differences)
+        settings = self.settings
+        blank = new_report(
+            "benchmark",
+            f"Benchmark: {dataset.card.name}",
+            dataset.task,
+            reproduce=self.reproduce,
+            seed=settings.seed,
+            draws=settings.draws,
+            settings=settings.model_dump(mode="json", exclude={"data", "out"}),
+        )
+        report = blank.model_copy(
+            update={
+                "summary": summarise(tables, differences),
+                "data": (data_facts(dataset),),
+                "audit": audited,
+                "tables": tables,
+                "curves": tuple(m.curves for m in measured if m.curves),
+                "differences": differences,
+                "slices": tuple(m.slices for m in measured if m.slices),
+                "variants": tuple(variants),
+                "published": published_results() if is_top(dataset) else (),
+                "looks": self.ledger.looks(looks_at) if looks_at else (),
+                "looks_note": self.ledger.note(looks_at) if looks_at else _UNLOOKED,
+                "notes": tuple(f"Left out: {failure}" for failure in self.failures),
+            }
+        )
+        return report.model_copy(update={"checklist": checklist(report)})
+
+    def _guarded(self, what: str, work: Callable[[], _T], instead: _T) -> _T:
+        """One piece that fails never stops its neighbours; it is named in the report."""
+        try:
+            return work()
+        except LLM4TOPError as error:
+            self.failures.append(f"{what}: {error}")
+            return instead
+
+    def _tell(self, progress: BenchmarkProgress) -> None:
+        self._now = progress
+        if self.progress is not None:
+            self.progress(progress)
+
+    def _detail(self, words: str) -> None:
+        if self.progress is not None:
+            self.progress(replace(self._now, detail=words))
+
+    def _reading(self, p: IngestProgress) -> None:
+        self._detail(f"{p.read} records read")
+
+    def _prompts(self, p: Progress) -> None:
+        self._detail(f"{p.prompts} of {p.total_prompts} trials")
+
+    def _training(self, p: TrainingProgress) -> None:
+        loss = f", validation log-loss {p.log_loss:.3f}" if p.log_loss is not None else ""
+        self._detail(f"{p.phase} {p.step} of {p.total}{loss}" if p.total else p.phase)
+
+
+_UNLOOKED = "No test row was looked at."

@@ -1,0 +1,54 @@
+"""What a benchmark found, in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llm4top.evaluation._report import Difference, Figure, ForecasterRow, Table
+
+_TRIVIAL = ("trivial",)
+_HONEST = ("baseline", "language", "stack")
+
+
+def summarise(tables: Sequence[Table], differences: Sequence[Difference]) -> tuple[str, ...]:
+    """One sentence or two for each table: who ranks best, and whether that can be told apart."""
+    return tuple(line for table in tables for line in _about(table, differences))
+
+
+def _about(table: Table, differences: Sequence[Difference]) -> Iterator[str]:
+    honest = [row for row in table.rows if row.kind in _HONEST and _auc(row)]
+    if not honest:
+        return
+    best = max(honest, key=_auc)
+    found = f"{table.title} ({table.n} trials): the highest ROC-AUC is that of "
+    found += f"{best.forecaster}, {_told(best.figures['roc_auc'])}"
+    yield found + _beside(table, best, differences) + "."
+    language = [row for row in honest if row.kind == "language" and row is not best]
+    if language:
+        first = max(language, key=_auc)
+        told = f"The best language model there is {first.forecaster}, "
+        yield told + _told(first.figures["roc_auc"]) + _beside(table, first, differences) + "."
+
+
+def _beside(table: Table, row: ForecasterRow, differences: Sequence[Difference]) -> str:
+    for d in differences:
+        here = (d.phase, d.check, d.metric) == (table.phase, table.check, "roc_auc")
+        if here and d.first == row.forecaster and d.p_adjusted is not None:
+            if d.p_adjusted < 0.05:
+                sign = "above" if (d.figure.value or 0) > 0 else "below"
+                return f", {abs(d.figure.value or 0):.3f} {sign} {d.second} (corrected p " + (
+                    f"{d.p_adjusted:.3f})" if d.p_adjusted >= 0.001 else "< .001)"
+                )
+            return f"; no difference to {d.second} can be told at n = {table.n}"
+    return ""
+
+
+def _auc(row: ForecasterRow) -> float:
+    figure = row.figures.get("roc_auc")
+    return figure.value or 0.0 if figure else 0.0
+
+
+def _told(figure: Figure) -> str:
+    if figure.lower is None or figure.upper is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"

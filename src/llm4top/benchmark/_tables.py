@@ -1,0 +1,200 @@
+"""From what was said to measured tables: every forecaster on the same rows, phase by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from llm4top.benchmark._pieces import Pieces
+from llm4top.benchmark._rows import POOLED, CheckName, Rows
+from llm4top.benchmark._said import Said
+from llm4top.benchmark._settings import BenchmarkSettings
+from llm4top.data import Dataset
+from llm4top.evaluation import (
+    Entry,
+    choose_threshold,
+    cross_fitted_decisions,
+    decide,
+    has_oracle,
+    measure_table,
+    oracle_probabilities,
+    slice_table,
+)
+from llm4top.evaluation._oracle import ORACLE, ORACLE_NOTE
+from llm4top.evaluation._report import CurveSet, Difference, SliceTable, Table
+from llm4top.forecasters import BASELINES
+
+BASE_RATE = BASELINES["base-rate"].label
+TFIDF = BASELINES["tfidf"].label
+
+CHECK_WORDS: dict[str, str] = {
+    "valid": "validation split",
+    "test": "test split",
+    "newest": "newest 20 % of the learning part",
+}
+_CHECK_NOTES = {
+    "valid": "Validation rows may be from the same years as the training rows, which flatters; "
+    "read it together with the newest trials. Thresholds are cross-fitted.",
+    "newest": "Learnt from the older trials only. Thresholds are cross-fitted.",
+    "test": "Thresholds and calibration were chosen on the validation split.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One table with its curves, its paired differences and, for some, its slices."""
+
+    table: Table
+    curves: CurveSet | None
+    differences: tuple[Difference, ...]
+    slices: SliceTable | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableWork:
+    """One table: the forecasters that cover a phase, on the rows of one check."""
+
+    phase: str
+    check: CheckName
+    trials: Dataset
+    valid: Dataset
+    said: tuple[Said, ...]
+    said_on_valid: tuple[Said, ...]
+    settings: BenchmarkSettings
+    sliced: bool
+
+    @property
+    def title(self) -> str:
+        """The table's title."""
+        where = "All phases" if self.phase == POOLED else f"Phase {self.phase}"
+        return f"{where}, {CHECK_WORDS[self.check]}"
+
+    def run(self, pieces: Pieces) -> Measured:
+        """Measure; raises what ``Scores`` and ``measure_table`` raise."""
+        said = [s.sha256 for s in (*self.said, *self.said_on_valid)]
+        came_from = {
+            "said": said,
+            "rows": self.trials.sha256,
+            "valid": self.valid.sha256,
+            "phase": self.phase,
+            "check": self.check,
+            "seed": self.settings.seed,
+            "draws": self.settings.draws,
+            "sliced": self.sliced,
+        }
+        stored = pieces.values("table", came_from, self._measured)
+        return Measured(
+            Table.model_validate(stored["table"]),
+            CurveSet.model_validate(stored["curves"]) if stored["curves"] else None,
+            tuple(Difference.model_validate(d) for d in stored["differences"]),
+            SliceTable.model_validate(stored["slices"]) if stored["slices"] else None,
+        )
+
+    def _measured(self) -> dict[str, object]:
+        entries = [self._entry(said) for said in self.said]
+        names = [entry.scores.forecaster for entry in entries]
+        reference = next(
+            (e.scores.probabilities for e in entries if e.scores.forecaster.startswith(BASE_RATE)),
+            None,
+        )
+        oracle = self._oracle()
+        found = measure_table(
+            [*entries, *([oracle] if oracle else [])],
+            title=self.title,
+            phase=self.phase,
+            check=self.check,
+            against=next((n for n in names if n.startswith(TFIDF)), names[0]),
+            reference=reference,
+            draws=self.settings.draws,
+            seed=self.settings.seed,
+        )
+        table = found.table.model_copy(update={"note": _CHECK_NOTES[self.check]})
+        slices = self._slices(entries) if self.sliced else None
+        return {
+            "table": table.model_dump(mode="json"),
+            "curves": found.curves.model_dump(mode="json") if found.curves else None,
+            "differences": [d.model_dump(mode="json") for d in found.differences],
+            "slices": slices.model_dump(mode="json") if slices else None,
+        }
+
+    def _entry(self, said: Said) -> Entry:
+        scores = said.about(self.trials)
+        if self.trials.task.kind != "binary":
+            decisions = None
+        elif self.check == "test":
+            before = next(s for s in self.said_on_valid if s.name == said.name)
+            decisions = decide(scores, choose_threshold(before.about(self.valid)))
+        else:
+            decisions = cross_fitted_decisions(scores, seed=self.settings.seed)
+        return Entry(
+            scores=scores,
+            kind=said.kind,
+            learnt_from=said.learnt_from,
+            decisions=decisions,
+            identity=said.identity,
+            note=said.note,
+        )
+
+    def _oracle(self) -> Entry | None:
+        """What a leak would look like, where the rows carry a status."""
+        if not has_oracle(self.trials):
+            return None
+        cheat = Said(
+            ORACLE,
+            "cheating",
+            POOLED,
+            "the outcome's own status",
+            self.check,
+            self.trials.nct_ids,
+            oracle_probabilities(self.trials),
+        )
+        return Entry(cheat.about(self.trials), "cheating", cheat.learnt_from, note=ORACLE_NOTE)
+
+    def _slices(self, entries: Sequence[Entry]) -> SliceTable:
+        """The language models as they would be used, beside TF-IDF and the base rate."""
+        shown = [
+            entry.scores
+            for entry in entries
+            if entry.scores.forecaster in (TFIDF, BASE_RATE)
+            or (entry.kind in ("language", "stack") and "calibrated" in entry.scores.forecaster)
+            or entry.kind == "stack"
+        ]
+        return slice_table(
+            self.trials,
+            shown or [entries[0].scores],
+            phase=self.phase,
+            check=self.check,
+            draws=self.settings.draws,
+            seed=self.settings.seed,
+        )
+
+
+def table_work(
+    rows: Rows, said: Sequence[Said], settings: BenchmarkSettings
+) -> Iterator[TableWork]:
+    """All tables: every check, every phase that has rows and forecasters."""
+    phases = [p for p in settings.phases if p == POOLED or p in rows.phases]
+    valid = rows.folds[0].checks["valid"]
+    for fold in rows.folds:
+        for check, all_rows in fold.checks.items():
+            for phase in phases:
+                mine = tuple(s for s in said if s.check == check and _belongs(s, phase))
+                if mine:
+                    yield TableWork(
+                        phase=phase,
+                        check=check,
+                        trials=rows.of_phase(all_rows, phase),
+                        valid=rows.of_phase(valid, phase),
+                        said=mine,
+                        said_on_valid=tuple(
+                            s for s in said if s.check == "valid" and _belongs(s, phase)
+                        )
+                        if check == "test"
+                        else (),
+                        settings=settings,
+                        sliced=phase == POOLED or POOLED not in phases,
+                    )
+
+
+def _belongs(said: Said, phase: str) -> bool:
+    return said.phase == POOLED if phase == POOLED else said.covers(phase)

@@ -19,7 +19,7 @@ from llm4top.forecasters._batching import OnProgress
 from llm4top.forecasters._finetune import FinetuneSettings, finetune
 from llm4top.forecasters._labels import as_trials, class_positions, weights_of
 from llm4top.forecasters._scoring import TrialScorer
-from llm4top.prompts import Prompt, PromptSpec
+from llm4top.prompts import Prompt, PromptSpec, PromptWriter
 from llm4top.registry import Trial
 from llm4top.tasks import Task, get_task
 
@@ -122,15 +122,17 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         model: Any = None,
         spec: PromptSpec | None = None,
+        writer: PromptWriter | None = None,
         batch_tokens: int | None = None,
     ) -> Self:
         """A forecaster over a model that is loaded already, ready to forecast.
 
-        ``model`` is what to ask in place of ``base.model``: an adapted or a tuned one. The
+        ``model`` is what to ask in place of ``base.model``: an adapted or a tuned one.
+        ``writer`` writes the prompts, with its own spec, where that is not the plain one. The
         classes are the task's labels. Its parameters describe the untuned base, so a clone of
         it is the zero-shot forecaster.
         """
-        spec = spec or PromptSpec()
+        spec = writer.spec if writer else spec or PromptSpec()
         forecaster = cls(
             base.folder,
             task,
@@ -142,7 +144,9 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             quantize=base.quantize,
             batch_tokens=batch_tokens,
         )
-        forecaster._scorer = TrialScorer(base, get_task(task), spec, batch_tokens=batch_tokens)
+        forecaster._scorer = TrialScorer(
+            base, get_task(task), spec, batch_tokens=batch_tokens, writer=writer
+        )
         if model is not None:
             forecaster._scorer.model = model
         return forecaster

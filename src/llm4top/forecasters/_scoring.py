@@ -47,13 +47,21 @@ def score_prompts(
 class TrialScorer:
     """A model that has been asked a task's question: trials in, answer logits out.
 
-    ``model`` is ``base.model`` or what fine-tuning made of it. Raises ``AnswerTokenError`` where
-    the tokenizer cannot say the answers and ``ModelError`` where the model cannot take as many
-    tokens as ``spec`` allows.
+    ``model`` is ``base.model`` or what fine-tuning made of it. ``writer`` writes the prompts where
+    that is another than the plain one of ``spec`` (it goes by ``spec`` too).
+
+    Raises ``AnswerTokenError`` where the tokenizer cannot say the answers and ``ModelError`` where
+    the model cannot take as many tokens as ``spec`` allows.
     """
 
     def __init__(
-        self, base: BaseModel, task: Task, spec: PromptSpec, *, batch_tokens: int | None = None
+        self,
+        base: BaseModel,
+        task: Task,
+        spec: PromptSpec,
+        *,
+        batch_tokens: int | None = None,
+        writer: PromptWriter | None = None,
     ):
         limit = base.context_length
         if limit is not None and spec.max_tokens > limit:
@@ -65,7 +73,7 @@ class TrialScorer:
         self.base = base
         self.model = base.model
         self.task = task
-        self.writer = PromptWriter(base.tokenizer, task, spec)
+        self.writer = writer or PromptWriter(base.tokenizer, task, spec)
         self.answer_ids = answer_token_ids(base.tokenizer, task)
         self.batch_tokens = batch_tokens
 

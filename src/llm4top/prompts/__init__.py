@@ -1,6 +1,7 @@
 """Trials as prompts: one rendering function for zero-shot, training and forecasting."""
 
 from llm4top.prompts._budget import fair_share
+from llm4top.prompts._examples import Example, Examples, FewShotWriter, choose_examples
 from llm4top.prompts._prompt import (
     Prompt,
     PromptSpec,
@@ -20,12 +21,16 @@ from llm4top.prompts._sections import (
 __all__ = [
     "SECTION_HEADINGS",
     "SECTION_NAMES",
+    "Example",
+    "Examples",
+    "FewShotWriter",
     "Prompt",
     "PromptSpec",
     "PromptWriter",
     "Section",
     "SectionAccount",
     "chat_message",
+    "choose_examples",
     "defuse",
     "fair_share",
     "question_text",

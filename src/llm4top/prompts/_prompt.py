@@ -29,8 +29,9 @@ CUT_MARK = " […]"
 
 # ChatML as Qwen3's own chat template writes it with thinking switched off: the empty think block
 # belongs to the prompt (a test compares it with the template over the real tokenizer).
-_OPENING = "<|im_start|>user\n"
-_CLOSING = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+OPENING = "<|im_start|>user\n"
+TURN = "<|im_end|>\n<|im_start|>assistant\n"
+CLOSING = TURN + "<think>\n\n</think>\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,6 @@ def chat_message(sections: Sequence[Section], task: Task) -> str:
     return "\n".join([INTRODUCTION, "", *(s.block for s in sections), "", question])
 
 
-def _wrap(message: str) -> str:
-    return _OPENING + message + _CLOSING
-
-
 class PromptWriter:
     """Writes prompts for one tokenizer, task and spec.
 
@@ -133,7 +130,7 @@ class PromptWriter:
         """sha256 of everything about a prompt that is not the trial, its wording included."""
         probe = trial_sections(PROBE, hidden_fields=self.task.hidden_fields)
         parts = {
-            "probe": _wrap(chat_message(probe, self.task)),
+            "probe": self._wrap(chat_message(probe, self.task)),
             "spec": self.spec.to_dict(),
             "cut": CUT_MARK,
         }
@@ -147,15 +144,23 @@ class PromptWriter:
         sections = trial_sections(
             trial, only=self.spec.sections, hidden_fields=self.task.hidden_fields
         )
-        ids = self._encode(_wrap(chat_message(sections, self.task)))
+        ids = self._encode(self._wrap(chat_message(sections, self.task)))
         if len(ids) <= self.spec.max_tokens:
             counts = [len(tokens) for tokens in self._offsets(sections)]
             return self._prompt(sections, sections, ids, counts, counts)
         return self._shortened(sections)
 
+    def with_spec(self, spec: PromptSpec) -> PromptWriter:
+        """A writer that differs from this one in its spec only."""
+        return PromptWriter(self.tokenizer, self.task, spec)
+
+    def _wrap(self, message: str) -> str:
+        """The user's message in the chat format, up to where the answer begins."""
+        return OPENING + message + CLOSING
+
     def _shortened(self, sections: list[Section]) -> Prompt:
         """Shorten section by section: the longest give way first, the short ones stay whole."""
-        frame = len(self._encode(_wrap(chat_message([], self.task))))
+        frame = len(self._encode(self._wrap(chat_message([], self.task))))
         room = self.spec.max_tokens - frame
         if room < 0:
             raise PromptError(
@@ -167,7 +172,7 @@ class PromptWriter:
         while True:
             cuts = _fit(sections, offsets, room)
             shown = [section for section, _ in cuts]
-            ids = self._encode(_wrap(chat_message([s for s in shown if s.text], self.task)))
+            ids = self._encode(self._wrap(chat_message([s for s in shown if s.text], self.task)))
             excess = len(ids) - self.spec.max_tokens
             if excess <= 0:
                 return self._prompt(sections, shown, ids, counts, [kept for _, kept in cuts])
@@ -183,7 +188,7 @@ class PromptWriter:
         counts: Sequence[int],
         kept: Sequence[int],
     ) -> Prompt:
-        text = _wrap(chat_message([s for s in shown if s.text], self.task))
+        text = self._wrap(chat_message([s for s in shown if s.text], self.task))
         accounts = (
             SectionAccount(s.name, s.heading, n, k, v.text)
             for s, v, n, k in zip(sections, shown, counts, kept, strict=True)

@@ -128,7 +128,7 @@ def test_hidden_fields_and_sections_hold_for_examples_too(tiny):
 
 @unhurried
 @given(
-    budget=st.integers(700, 3000),
+    budget=st.integers(1000, 3000),
     shots=st.integers(1, 4),
     seed=st.integers(0, 5),
     words=st.integers(0, 300),

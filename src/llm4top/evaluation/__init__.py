@@ -9,23 +9,36 @@ from typing import TYPE_CHECKING
 from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llm4top.evaluation._differences import DeLong, compare_pairs, delong
     from llm4top.evaluation._facts import audit_lines, data_facts, new_report
     from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
+    from llm4top.evaluation._metrics import METRICS, Measured, Metric, measure
     from llm4top.evaluation._oracle import has_oracle, oracle_probabilities
     from llm4top.evaluation._report import Figure, Report
     from llm4top.evaluation._scores import Scores
     from llm4top.evaluation._table import Entry, Measurements, measure_table
+    from llm4top.evaluation._threshold import choose_threshold, cross_fitted_decisions, decide
 
 _HOMES = {
+    "METRICS": "_metrics",
+    "DeLong": "_differences",
     "Entry": "_table",
     "Figure": "_report",
+    "Measured": "_metrics",
     "Measurements": "_table",
+    "Metric": "_metrics",
     "Report": "_report",
     "Scores": "_scores",
     "TestLedger": "_ledger",
     "audit_lines": "_facts",
+    "choose_threshold": "_threshold",
+    "compare_pairs": "_differences",
+    "cross_fitted_decisions": "_threshold",
     "data_facts": "_facts",
+    "decide": "_threshold",
+    "delong": "_differences",
     "has_oracle": "_oracle",
+    "measure": "_metrics",
     "measure_table": "_table",
     "new_report": "_facts",
     "oracle_probabilities": "_oracle",
@@ -34,15 +47,25 @@ _HOMES = {
 """The file that each name comes from."""
 
 __all__ = [
+    "METRICS",
+    "DeLong",
     "Entry",
     "Figure",
+    "Measured",
     "Measurements",
+    "Metric",
     "Report",
     "Scores",
     "TestLedger",
     "audit_lines",
+    "choose_threshold",
+    "compare_pairs",
+    "cross_fitted_decisions",
     "data_facts",
+    "decide",
+    "delong",
     "has_oracle",
+    "measure",
     "measure_table",
     "new_report",
     "oracle_probabilities",

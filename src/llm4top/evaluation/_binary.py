@@ -1,0 +1,138 @@
+"""All metrics of a binary task from counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llm4top.evaluation._bootstrap import grouped
+from llm4top.evaluation._confusion import ap_of_decisions, binary_decisions
+from llm4top.evaluation._ranking import Ranking, running
+from llm4top.evaluation._recalibration import Recalibration
+from llm4top.evaluation._scores import FloatArray, IntArray
+from llm4top.evaluation._terms import BinnedGaps, log_losses, skill, squared_errors, total
+
+
+class BinaryStatistic:
+    """The metrics of draws of the same rows; the rows are sorted once.
+
+    Rows without the event and rows with it are kept apart, each in ascending order of scores.
+    """
+
+    def __init__(
+        self,
+        probabilities: FloatArray,
+        y: IntArray,
+        *,
+        decisions: IntArray | None = None,
+        reference: FloatArray | None = None,
+    ):
+        """As ``measure`` takes them."""
+        order = grouped(y)
+        none = int((y == 0).sum())
+        event = probabilities[order, 1]
+        self._without_order = np.argsort(event[:none], kind="stable")
+        self._event_order = none + np.argsort(event[none:], kind="stable")
+        rows = order[np.concatenate([self._without_order, self._event_order])]
+        self._n = len(y)
+        self._none = none
+        without, events = probabilities[rows[:none], 1], probabilities[rows[none:], 1]
+        self._ranking = Ranking.of(without, events)
+        self._half = (int(np.searchsorted(without, 0.5)), int(np.searchsorted(events, 0.5)))
+        self._gaps = (
+            BinnedGaps(without, np.zeros(none)),
+            BinnedGaps(events, np.ones(self._n - none)),
+        )
+        self._losses = log_losses(probabilities, y)[rows]
+        self._errors = squared_errors(probabilities, y)[rows]
+        self._base_errors = None if reference is None else squared_errors(reference, y)[rows]
+        self._decided = None if decisions is None else (decisions[rows] == 1).astype(np.float64)
+        self._recalibration = _recalibration(probabilities[rows], none)
+
+    def __call__(self, counts: FloatArray) -> dict[str, FloatArray]:
+        without_counts = counts.take(self._without_order, axis=1)
+        event_counts = counts.take(self._event_order, axis=1)
+        without, event = running(without_counts), running(event_counts)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {
+                **self._ranked(event_counts, event, without),
+                **self._decisions(without_counts, event_counts, without, event),
+                **self._forecasts(without_counts, event_counts),
+                **self._recalibrated(event_counts, event, without),
+            }
+
+    def _ranked(
+        self, counts: FloatArray, event: FloatArray, without: FloatArray
+    ) -> dict[str, FloatArray]:
+        precision = self._ranking.average_precision(counts, event, without)
+        area = self._ranking.roc_auc(counts, without)
+        one_sided = (event[:, -1] == 0) | (without[:, -1] == 0)
+        return {
+            "roc_auc": np.where(one_sided, np.nan, area),
+            "average_precision": precision,
+            "lift": precision * self._n / event[:, -1],
+        }
+
+    def _decisions(
+        self,
+        without_counts: FloatArray,
+        event_counts: FloatArray,
+        without: FloatArray,
+        event: FloatArray,
+    ) -> dict[str, FloatArray]:
+        events, others = event[:, -1], without[:, -1]
+        hits = events - event[:, self._half[1]]
+        alarms = others - without[:, self._half[0]]
+        half = binary_decisions(hits, alarms, events, others)
+        chosen = half
+        if self._decided is not None:
+            chosen = binary_decisions(
+                total(event_counts, self._decided[self._none :]),
+                total(without_counts, self._decided[: self._none]),
+                events,
+                others,
+            )
+        return {
+            **chosen,
+            **{f"{name}_at_half": value for name, value in half.items()},
+            "ap_decisions": ap_of_decisions(hits, alarms, events, others),
+        }
+
+    def _forecasts(
+        self, without_counts: FloatArray, event_counts: FloatArray
+    ) -> dict[str, FloatArray]:
+        def both(terms: FloatArray) -> FloatArray:
+            first = total(without_counts, terms[: self._none])
+            return first + total(event_counts, terms[self._none :])
+
+        errors = both(self._errors)
+        gaps = self._gaps[0].sums(without_counts) + self._gaps[1].sums(event_counts)
+        none = np.full(len(errors), np.nan)
+        return {
+            "log_loss": both(self._losses) / self._n,
+            "brier": errors / self._n,
+            "brier_skill": (
+                none if self._base_errors is None else skill(errors, both(self._base_errors))
+            ),
+            "ece": np.abs(gaps).sum(axis=1) / self._n,
+        }
+
+    def _recalibrated(
+        self, counts: FloatArray, event: FloatArray, without: FloatArray
+    ) -> dict[str, FloatArray]:
+        none = np.full(len(counts), np.nan)
+        slope, intercept = none, none
+        if self._recalibration is not None:
+            slope, intercept = self._recalibration.fit(counts, event, without)
+        return {"calibration_slope": slope, "calibration_intercept": intercept}
+
+
+def _recalibration(probabilities: FloatArray, none: int) -> Recalibration | None:
+    """For rows as ``BinaryStatistic`` keeps them; None where log-odds do not exist."""
+    if not 0 < none < len(probabilities):
+        return None
+    with np.errstate(divide="ignore"):
+        z = np.log(probabilities[:, 1]) - np.log(probabilities[:, 0])
+    if not np.isfinite(z).all():
+        return None
+    # Rows are in the order of the event's probability; what is left of 1 may round otherwise.
+    return Recalibration(np.maximum.accumulate(z[:none]), np.maximum.accumulate(z[none:]))

@@ -31,7 +31,7 @@ from llm4top.forecasters._manifest import (
     measure_base_rates,
     plain_settings,
 )
-from llm4top.training._card_metrics import measure
+from llm4top.training._card_figures import card_figures
 from llm4top.training._config import TrainingConfig
 from llm4top.training._logits import keep_logits
 from llm4top.training._preflight import sample_rows
@@ -182,7 +182,7 @@ def measured(
         forecasts[name] = baseline.fit(learn.trials, train_y).predict_proba(choose.trials)
     if task.kind == "binary":
         forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(y), 1))
-    return measure(forecasts, y, split=config.valid_split, seed=config.seed)
+    return card_figures(forecasts, y, split=config.valid_split, seed=config.seed)
 
 
 def _let_go() -> None:

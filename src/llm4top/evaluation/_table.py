@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from llm4top.errors import EvaluationError
-from llm4top.evaluation._bootstrap import Measured, measure
 from llm4top.evaluation._curves import curve_set
 from llm4top.evaluation._differences import compare_pairs
+from llm4top.evaluation._metrics import Measured, measure
 from llm4top.evaluation._report import CurveSet, Difference, ForecasterRow, Kind, Table
 from llm4top.evaluation._scores import FloatArray, IntArray, Scores, same_rows
 

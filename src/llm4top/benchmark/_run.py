@@ -117,7 +117,7 @@ class _Benchmark:
         variants = self._variants(probes, total)
         desk.loader.drop()
         self._tell(BenchmarkProgress(total - 1, total, "Measuring"))
-        measured = list(self._measured(rows, said, pieces, total))
+        measured = list(self._measured(rows, said, pieces))
         report = self._report(dataset, audited, measured, variants, looks_at)
         files = write_report(report, settings.out)
         self._tell(BenchmarkProgress(total, total, "Done"))
@@ -172,9 +172,7 @@ class _Benchmark:
             found += self._guarded(work.title, work.run, [])
         return found
 
-    def _measured(
-        self, rows: Rows, said: Sequence[Said], pieces: Pieces, total: int
-    ) -> Iterator[Measured]:
+    def _measured(self, rows: Rows, said: Sequence[Said], pieces: Pieces) -> Iterator[Measured]:
         for work in table_work(rows, said, self.settings):
             self._detail(work.title)
             measured = self._guarded(work.title, lambda w=work: [w.run(pieces)], [])

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm4top.benchmark._rows import POOLED, Rows
+from llm4top.benchmark._rows import POOLED, CheckName, Rows
 from llm4top.benchmark._said import Said
 from llm4top.data import Dataset
 from llm4top.forecasters._calibrated import softmax
 from llm4top.forecasters._pool import cross_pool, fit_pool, log_probabilities
 
-_NOTE_CROSS = "Weights of the pool are cross-fitted: no row is pooled by weights that saw it."
-_NOTE_TEST = "Weights of the pool were fitted on the validation split."
+_CROSS_NOTE = "Weights of the pool are cross-fitted: no row is pooled by weights that saw it."
+_TEST_NOTE = "Weights of the pool were fitted on the validation split."
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 def stacked(said: Sequence[Said], rows: Rows, seed: int) -> Iterator[Said]:
@@ -26,48 +28,57 @@ def stacked(said: Sequence[Said], rows: Rows, seed: int) -> Iterator[Said]:
     from all phases.
     """
     valid = rows.folds[0].checks["valid"]
-    found = [s for s in said if s.phase == POOLED and s.check == "valid"]
-    baselines = [s for s in found if s.kind == "baseline"]
+    everywhere = {(s.name, s.check): s for s in said if s.phase == POOLED}
+    baselines = [s for s in everywhere.values() if (s.kind, s.check) == ("baseline", "valid")]
     if not baselines:
         return
-    best = min(baselines, key=lambda s: _log_loss(s.about(valid).probabilities, _labels(valid)))
-    for own in (s for s in found if s.pools):
+    best = min(baselines, key=lambda s: _log_loss(s, valid))
+    for own in [s for s in everywhere.values() if s.pools and s.check == "valid"]:
         for fold in rows.folds:
             for check, trials in fold.checks.items():
-                pair = [_find(said, s.name, check) for s in (own, best)]
-                if any(one is None for one in pair):
-                    continue
-                parts = {
-                    s.name: log_probabilities(s.about(trials).probabilities) for s in pair if s
-                }
-                if check == "test":
-                    taught = {
-                        s.name: log_probabilities(s.about(valid).probabilities) for s in (own, best)
-                    }
-                    pool = fit_pool(taught, _labels(valid))
-                    probabilities = softmax(pool.logits(list(parts.values())))
-                else:
-                    probabilities = cross_pool(parts, _labels(trials), seed=seed)
-                yield Said(
-                    name=f"Stack: {own.name} and {best.name}",
-                    kind="stack",
-                    phase=POOLED,
-                    learnt_from="both, pooled",
-                    check=check,
-                    ids=trials.nct_ids,
-                    probabilities=probabilities,
-                    identity=f"{own.identity}+{best.identity}",
-                    note=_NOTE_TEST if check == "test" else _NOTE_CROSS,
-                )
+                pair = [everywhere.get((s.name, check)) for s in (own, best)]
+                if all(pair):
+                    stack = _Stack([s for s in pair if s], [own, best], valid, seed)
+                    yield stack.said(check, trials)
 
 
-def _find(said: Sequence[Said], name: str, check: str) -> Said | None:
-    return next((s for s in said if s.name == name and s.check == check), None)
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """Two forecasters: what they said of a check, and of the validation split."""
+
+    pair: list[Said]
+    on_valid: list[Said]
+    valid: Dataset
+    seed: int
+
+    def said(self, check: CheckName, trials: Dataset) -> Said:
+        parts = _logits(self.pair, trials)
+        if check == "test":
+            pool = fit_pool(_logits(self.on_valid, self.valid), _labels(self.valid))
+            probabilities = softmax(pool.logits(list(parts.values())))
+        else:
+            probabilities = cross_pool(parts, _labels(trials), seed=self.seed)
+        return Said(
+            name="Stack: " + " and ".join(s.name for s in self.pair),
+            kind="stack",
+            phase=POOLED,
+            learnt_from="both, pooled",
+            check=check,
+            ids=trials.nct_ids,
+            probabilities=probabilities,
+            identity="+".join(s.identity for s in self.pair),
+            note=_TEST_NOTE if check == "test" else _CROSS_NOTE,
+        )
 
 
-def _labels(rows: Dataset) -> NDArray[np.int64]:
+def _logits(said: Sequence[Said], rows: Dataset) -> dict[str, FloatArray]:
+    return {s.name: log_probabilities(s.about(rows).probabilities) for s in said}
+
+
+def _labels(rows: Dataset) -> IntArray:
     return np.array(rows.label_indices, dtype=np.int64)
 
 
-def _log_loss(probabilities: FloatArray, y: NDArray[np.int64]) -> float:
-    return float(-log_probabilities(probabilities)[np.arange(len(y)), y].mean())
+def _log_loss(said: Said, rows: Dataset) -> float:
+    logits = log_probabilities(said.about(rows).probabilities)
+    return float(-logits[np.arange(len(rows)), _labels(rows)].mean())

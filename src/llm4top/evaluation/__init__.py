@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llm4top.evaluation._curves import curve_set, curves_of
     from llm4top.evaluation._differences import DeLong, compare_pairs, delong
     from llm4top.evaluation._facts import audit_lines, data_facts, new_report
     from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
     from llm4top.evaluation._metrics import METRICS, Measured, Metric, measure
     from llm4top.evaluation._oracle import has_oracle, oracle_probabilities
+    from llm4top.evaluation._render import read_report, write_report
     from llm4top.evaluation._report import Figure, Report
     from llm4top.evaluation._scores import Scores
     from llm4top.evaluation._table import Entry, Measurements, measure_table
@@ -34,6 +36,8 @@ _HOMES = {
     "choose_threshold": "_threshold",
     "compare_pairs": "_differences",
     "cross_fitted_decisions": "_threshold",
+    "curve_set": "_curves",
+    "curves_of": "_curves",
     "data_facts": "_facts",
     "decide": "_threshold",
     "delong": "_differences",
@@ -42,7 +46,9 @@ _HOMES = {
     "measure_table": "_table",
     "new_report": "_facts",
     "oracle_probabilities": "_oracle",
+    "read_report": "_render",
     "sealed_rows_sha256": "_ledger",
+    "write_report": "_render",
 }
 """The file that each name comes from."""
 
@@ -61,6 +67,8 @@ __all__ = [
     "choose_threshold",
     "compare_pairs",
     "cross_fitted_decisions",
+    "curve_set",
+    "curves_of",
     "data_facts",
     "decide",
     "delong",
@@ -69,7 +77,9 @@ __all__ = [
     "measure_table",
     "new_report",
     "oracle_probabilities",
+    "read_report",
     "sealed_rows_sha256",
+    "write_report",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

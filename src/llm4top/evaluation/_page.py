@@ -1,0 +1,129 @@
+"""A report as one HTML page that needs nothing else: no script, no request, no other file."""
+
+from __future__ import annotations
+
+from functools import cache
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from llm4top.evaluation import _view as view
+from llm4top.evaluation import _wording as wording
+from llm4top.evaluation._figures import (
+    Drawing,
+    Series,
+    choose_series,
+    decision,
+    forest,
+    precision_recall,
+    roc,
+)
+from llm4top.evaluation._metrics import METRICS
+from llm4top.evaluation._multiples import reliability, spread
+from llm4top.evaluation._report import Report
+from llm4top.evaluation._svg import COLOURS
+
+
+def page(report: Report) -> str:
+    """The whole page. Every text of the report is shown as text, whatever it holds."""
+    series = choose_series(report.tables)
+    parts = view.sections(report)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            sections=parts,
+            overview=_overview(report, parts, series),
+            drawings={part.anchor: _curve_drawings(report, part, series) for part in parts},
+            series=series,
+            published=view.published_groups(report),
+            used_metrics=view.used_metrics(report),
+            colours=COLOURS,
+        )
+    )
+
+
+def _overview(
+    report: Report, parts: tuple[view.Section, ...], series: tuple[Series, ...]
+) -> list[tuple[str, list[Drawing]]]:
+    """The interval plots: for each check one a phase."""
+    shown = []
+    for check in view.overview_checks(report):
+        drawn = [
+            forest(part.table, series, name=f"intervals-{part.anchor}")
+            for part in parts
+            if part.table.check == check
+        ]
+        shown.append((check, [drawing for drawing in drawn if drawing]))
+    return shown
+
+
+def _curve_drawings(
+    report: Report, part: view.Section, series: tuple[Series, ...]
+) -> list[Drawing]:
+    if part.curves is None or len(report.asked.labels) != 2:
+        return []
+    without, with_event = report.asked.labels
+    curves, name = part.curves, part.anchor
+    drawn = (
+        roc(curves, series, name=f"{name}-roc"),
+        precision_recall(curves, series, name=f"{name}-pr"),
+        decision(curves, series, name=f"{name}-decision"),
+        reliability(curves, series, name=f"{name}-reliability"),
+        spread(curves, series, (without, with_event), name=f"{name}-spread"),
+    )
+    return [drawing for drawing in drawn if drawing]
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("llm4top.evaluation", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(
+        count=wording.count,
+        percent=wording.percent,
+        number=wording.number,
+        signed=wording.signed,
+        interval=wording.interval,
+        p_value=wording.p_value,
+        counts=wording.counts_text,
+        metric=view.metric_label,
+        svg=_svg,
+        web=web_address,
+        sentence=_sentence,
+    )
+    environment.globals.update(
+        wording=wording,
+        view=view,
+        metrics=METRICS,
+        reading=wording.reading,
+    )
+    return environment
+
+
+def _svg(drawing: Drawing) -> Markup:
+    # Drawn and escaped by ``to_svg``: the only markup that does not come from a template.
+    return Markup(drawing.svg)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def web_address(source: str) -> str:
+    """The address that a source can be opened at, or nothing: no other scheme becomes a link."""
+    first = source.split()[0].rstrip(";,") if source.split() else ""
+    for prefix, base in (("doi:", "https://doi.org/"), ("arXiv:", "https://arxiv.org/abs/")):
+        if first.startswith(prefix):
+            return base + first.removeprefix(prefix)
+    try:
+        return first if urlsplit(first).scheme == "https" else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,240 @@
+"""A report arranged for reading: what belongs together stands together, in a fixed order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from llm4top.evaluation._figures import MOST_SERIES, Series
+from llm4top.evaluation._metrics import METRICS
+from llm4top.evaluation._report import (
+    CurveSet,
+    Difference,
+    Figure,
+    ForecasterRow,
+    Kind,
+    PublishedRow,
+    Report,
+    SliceRow,
+    Table,
+    VariantTable,
+)
+from llm4top.evaluation._wording import CHECKS, KINDS, display_order, heading, with_interval
+
+_MAIN = {
+    "binary": (
+        ("roc_auc", ""),
+        ("average_precision", "lift"),
+        ("f1", ""),
+        ("f1_at_half", ""),
+        ("brier", "brier_skill"),
+        ("log_loss", ""),
+        ("ece", ""),
+    ),
+    "many": (
+        ("roc_auc", ""),
+        ("macro_f1", ""),
+        ("balanced_accuracy", ""),
+        ("accuracy", ""),
+        ("brier", "brier_skill"),
+        ("log_loss", ""),
+        ("ece", ""),
+    ),
+}
+_BESIDE = {"lift": "lift", "brier_skill": "skill"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the main table: a metric, and one that stands below it in the same cell."""
+
+    key: str
+    beside: str
+
+    @property
+    def label(self) -> str:
+        """The metric's name, or its key where it is a new one."""
+        return metric_label(self.key)
+
+    @property
+    def beside_label(self) -> str:
+        """One word for what stands below."""
+        return _BESIDE[self.beside]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceGroup:
+    """The slices of one kind: rows in their order, each with what every forecaster has there."""
+
+    by: str
+    rows: tuple[tuple[SliceRow, ...], ...]
+    forecasters: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the report with all that was measured on the same rows."""
+
+    anchor: str
+    heading: str
+    table: Table
+    columns: tuple[Column, ...]
+    metrics: tuple[str, ...]
+    groups: tuple[tuple[Kind, tuple[ForecasterRow, ...]], ...]
+    curves: CurveSet | None
+    differences: tuple[tuple[str, tuple[Difference, ...]], ...]
+    slices: tuple[SliceGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedGroup:
+    """Published results of one protocol: rows by system, and the metrics they state."""
+
+    protocol: str
+    systems: tuple[tuple[str, tuple[PublishedRow, ...]], ...]
+    metrics: tuple[str, ...]
+
+
+def metric_label(key: str) -> str:
+    """The metric's name in words; its key where nothing is known of it."""
+    metric = METRICS.get(key)
+    return metric.label if metric else key.replace("_", " ")
+
+
+def better(key: str) -> str:
+    """Which way a metric is better, as ``METRICS`` has it; empty for an unknown one."""
+    metric = METRICS.get(key)
+    return metric.better if metric else ""
+
+
+def sections(report: Report) -> tuple[Section, ...]:
+    """The report's tables by phase, the strictest check of each phase first."""
+    tables = sorted(report.tables, key=lambda t: display_order(t.phase, t.check))
+    return tuple(_section(table, i, report) for i, table in enumerate(tables, start=1))
+
+
+def _section(table: Table, position: int, report: Report) -> Section:
+    here = (table.phase, table.check)
+    present = {key for row in table.rows for key in row.figures}
+    main = _MAIN["many" if "macro_f1" in present else "binary"]
+    own = [d for d in report.differences if (d.phase, d.check) == here]
+    slices = [row for s in report.slices if (s.phase, s.check) == here for row in s.rows]
+    return Section(
+        anchor=f"table-{position}",
+        heading=heading(table),
+        table=table,
+        columns=tuple(
+            Column(key, beside if beside in present else "")
+            for key, beside in main
+            if key in present
+        ),
+        metrics=ordered(present),
+        groups=tuple(
+            (kind, rows)
+            for kind in KINDS
+            if (rows := tuple(row for row in table.rows if row.kind == kind))
+        ),
+        curves=next((c for c in report.curves if (c.phase, c.check) == here), None),
+        differences=tuple(
+            (key, tuple(d for d in own if d.metric == key))
+            for key in ordered(d.metric for d in own)
+        ),
+        slices=tuple(_slice_group(by, slices) for by in unique(row.by for row in slices)),
+    )
+
+
+def _slice_group(by: str, slices: Sequence[SliceRow]) -> SliceGroup:
+    own = [row for row in slices if row.by == by]
+    return SliceGroup(
+        by=by,
+        rows=tuple(
+            tuple(row for row in own if row.value == value)
+            for value in unique(row.value for row in own)
+        ),
+        forecasters=unique(row.forecaster for row in own),
+        metrics=ordered(key for row in own for key in row.figures),
+    )
+
+
+def main_slice_metric(group: SliceGroup) -> str:
+    """The metric that a slice is told by: ROC-AUC, or the first there is."""
+    if "roc_auc" in group.metrics:
+        return "roc_auc"
+    return group.metrics[0] if group.metrics else ""
+
+
+def slice_forecasters(group: SliceGroup, series: Sequence[Series]) -> tuple[str, ...]:
+    """Those of the figures that the slices have; the first six where they have none of them."""
+    drawn = [one.forecaster for one in series if one.forecaster in group.forecasters]
+    return tuple(drawn) or group.forecasters[:MOST_SERIES]
+
+
+def by_forecaster(rows: Sequence[SliceRow]) -> dict[str, SliceRow]:
+    """A slice's rows by forecaster."""
+    return {row.forecaster: row for row in rows}
+
+
+def is_small(rows: Sequence[SliceRow]) -> bool:
+    """Whether the slice is too small: it says so, or nothing could be measured on it."""
+    return any(row.note for row in rows) or not any(row.figures for row in rows)
+
+
+def as_json(value: object) -> str:
+    """Settings as they are read best."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def ordered(keys: Iterable[str]) -> tuple[str, ...]:
+    """The metrics in display order, unknown ones last, each once."""
+    known = list(METRICS)
+    return tuple(
+        sorted(set(keys), key=lambda key: (known.index(key) if key in METRICS else len(known), key))
+    )
+
+
+def unique(values: Iterable[str]) -> tuple[str, ...]:
+    """The values in the order of their first appearance."""
+    return tuple(dict.fromkeys(values))
+
+
+def variant_metrics(table: VariantTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The metrics that a variant table has: measured, and as differences."""
+    return (
+        ordered(key for row in table.rows for key in row.figures),
+        ordered(key for row in table.rows for key in row.difference),
+    )
+
+
+def published_groups(report: Report) -> tuple[PublishedGroup, ...]:
+    """Published results by protocol; what differs in protocol never shares a table."""
+    groups = []
+    for protocol in unique(row.protocol for row in report.published):
+        rows = [row for row in report.published if row.protocol == protocol]
+        systems = groupby(rows, key=lambda row: row.system)
+        groups.append(
+            PublishedGroup(
+                protocol=protocol,
+                systems=tuple((system, tuple(own)) for system, own in systems),
+                metrics=unique(key for row in rows for key in row.figures),
+            )
+        )
+    return tuple(groups)
+
+
+def overview_checks(report: Report) -> tuple[str, ...]:
+    """The checks that have a table with ROC-AUC, the strictest first."""
+    have = {t.check for t in report.tables if any("roc_auc" in row.figures for row in t.rows)}
+    return tuple(check for check in CHECKS if check in have)
+
+
+def used_metrics(report: Report) -> tuple[str, ...]:
+    """Every metric that some table of the report has."""
+    return ordered(key for table in report.tables for row in table.rows for key in row.figures)
+
+
+def cell(figures: dict[str, Figure], key: str) -> str:
+    """A figure with its interval, or a dash."""
+    return with_interval(figures.get(key))

@@ -11,8 +11,10 @@ from typer.core import TyperGroup
 
 from llm4top import __version__
 from llm4top.cli._bundle import bundle_app
+from llm4top.cli._compare import compare
 from llm4top.cli._doctor import doctor
 from llm4top.cli._download import download
+from llm4top.cli._evaluate import evaluate
 from llm4top.cli._exit import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of
 from llm4top.cli._forecast import forecast
 from llm4top.cli._help import help_text
@@ -94,7 +96,7 @@ def _application(
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-for _command in (forecast, inspect, ingest, train, pretrain, download):
+for _command in (forecast, inspect, ingest, train, evaluate, compare, pretrain, download):
     app.command(help=help_text(_command))(_command)
 app.add_typer(bundle_app)
 app.command(help=help_text(doctor))(doctor)

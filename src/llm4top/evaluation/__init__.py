@@ -11,6 +11,7 @@ from llm4top._lazy import lazy_names
 if TYPE_CHECKING:
     from llm4top.evaluation._curves import curve_set, curves_of
     from llm4top.evaluation._differences import DeLong, compare_pairs, delong
+    from llm4top.evaluation._evaluate import compare, evaluate
     from llm4top.evaluation._facts import audit_lines, data_facts, new_report
     from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
     from llm4top.evaluation._metrics import METRICS, Measured, Metric, measure
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from llm4top.evaluation._render import read_report, write_report
     from llm4top.evaluation._report import Figure, Report
     from llm4top.evaluation._scores import Scores
+    from llm4top.evaluation._slices import slice_table
+    from llm4top.evaluation._source import Scorer, Source, language_source, load_source
     from llm4top.evaluation._table import Entry, Measurements, measure_table
     from llm4top.evaluation._threshold import choose_threshold, cross_fitted_decisions, decide
 
@@ -30,10 +33,13 @@ _HOMES = {
     "Measurements": "_table",
     "Metric": "_metrics",
     "Report": "_report",
+    "Scorer": "_source",
     "Scores": "_scores",
+    "Source": "_source",
     "TestLedger": "_ledger",
     "audit_lines": "_facts",
     "choose_threshold": "_threshold",
+    "compare": "_evaluate",
     "compare_pairs": "_differences",
     "cross_fitted_decisions": "_threshold",
     "curve_set": "_curves",
@@ -41,13 +47,17 @@ _HOMES = {
     "data_facts": "_facts",
     "decide": "_threshold",
     "delong": "_differences",
+    "evaluate": "_evaluate",
     "has_oracle": "_oracle",
+    "language_source": "_source",
+    "load_source": "_source",
     "measure": "_metrics",
     "measure_table": "_table",
     "new_report": "_facts",
     "oracle_probabilities": "_oracle",
     "read_report": "_render",
     "sealed_rows_sha256": "_ledger",
+    "slice_table": "_slices",
     "write_report": "_render",
 }
 """The file that each name comes from."""
@@ -61,10 +71,13 @@ __all__ = [
     "Measurements",
     "Metric",
     "Report",
+    "Scorer",
     "Scores",
+    "Source",
     "TestLedger",
     "audit_lines",
     "choose_threshold",
+    "compare",
     "compare_pairs",
     "cross_fitted_decisions",
     "curve_set",
@@ -72,13 +85,17 @@ __all__ = [
     "data_facts",
     "decide",
     "delong",
+    "evaluate",
     "has_oracle",
+    "language_source",
+    "load_source",
     "measure",
     "measure_table",
     "new_report",
     "oracle_probabilities",
     "read_report",
     "sealed_rows_sha256",
+    "slice_table",
     "write_report",
 ]
 

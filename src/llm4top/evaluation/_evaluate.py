@@ -1,0 +1,278 @@
+"""Evaluating one forecaster, or comparing several, on one split of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal, get_args
+
+from llm4top.data import Dataset, check_disjoint, phases_in, scope
+from llm4top.errors import EvaluationError, TooFewRowsError
+from llm4top.evaluation._beside import ALWAYS, BASE_RATE, beside
+from llm4top.evaluation._bootstrap import DRAWS
+from llm4top.evaluation._checklist import checklist
+from llm4top.evaluation._facts import data_facts, new_report
+from llm4top.evaluation._judge import Judge, Split
+from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
+from llm4top.evaluation._published import published_results
+from llm4top.evaluation._report import LookEntry, Report
+from llm4top.evaluation._slices import slice_table, too_small
+from llm4top.evaluation._source import Done, Source, distinct
+from llm4top.evaluation._summary import summary
+from llm4top.evaluation._table import Entry, Measurements, measure_table
+from llm4top.evaluation._wording import CHECKS, phase_name
+
+POOLED = "pooled"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationProgress:
+    """How far an evaluation is: ``done`` of ``total`` trials, or pieces, of one stage."""
+
+    stage: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[EvaluationProgress], None]
+
+
+def evaluate(
+    source: Source,
+    dataset: Dataset,
+    *,
+    split: str = "valid",
+    ledger: TestLedger | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+    reproduce: str = "",
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Measure one forecaster on one split, beside the trivial baselines, TF-IDF and the oracle.
+
+    ``split`` is "valid" or "test". Nothing is chosen on test rows: the threshold is chosen on the
+    validation split. On the validation split itself the threshold is cross-fitted, and so is a
+    calibration that was fitted on these rows. A look at a test split is written into ``ledger``
+    (None: the one in the home folder) before any test row is scored.
+
+    Raises ``SplitError`` where a trial is in two splits, ``TooFewRowsError`` and
+    ``EmptyClassError`` where the split has fewer than two rows or lacks a label, ``ScoreError``
+    for scores that are no probabilities, ``SealedTestError`` where the look cannot be written
+    down, and ``EvaluationError`` where the forecaster answers another question.
+    """
+    work = _Work("evaluation", (source,), dataset, split, seed, draws, on_progress)
+    return work.report(TestLedger() if ledger is None else ledger, reproduce)
+
+
+def compare(
+    sources: Sequence[Source],
+    dataset: Dataset,
+    *,
+    split: str = "valid",
+    ledger: TestLedger | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+    reproduce: str = "",
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Measure several forecasters on the same rows, each compared with the first one.
+
+    Everything else is as in ``evaluate``; one look is written down for all of them. Raises
+    ``EvaluationError`` for fewer than two forecasters, or one that is named twice.
+    """
+    if len(sources) < 2:
+        raise EvaluationError(
+            "a comparison needs two forecasters or more.",
+            hint="For one alone, use evaluate: it stands beside the baselines anyway.",
+        )
+    work = _Work("comparison", distinct(sources), dataset, split, seed, draws, on_progress)
+    return work.report(TestLedger() if ledger is None else ledger, reproduce)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One evaluation from its checks to its report."""
+
+    kind: Literal["evaluation", "comparison"]
+    sources: tuple[Source, ...]
+    dataset: Dataset
+    split: str
+    seed: int
+    draws: int
+    on_progress: OnProgress | None
+
+    def report(self, ledger: TestLedger, reproduce: str) -> Report:
+        """Check, write the look down, ask, measure, put together."""
+        judge = self._judge(ledger)
+        self._tell("Baselines")
+        companions = beside(self.dataset, seed=self.seed)
+        entries = self._entries(judge, companions)
+        found, skipped = self._tables(judge.rows, entries, companions)
+        self._tell("Slices")
+        always = companions[ALWAYS].name if ALWAYS in companions else None
+        slices = slice_table(
+            judge.rows,
+            [e.scores for e in entries if e.scores.forecaster != always],
+            phase=found[0].table.phase,
+            check=judge.split,
+            draws=self.draws,
+            seed=self.seed,
+        )
+        names = [source.name for source in self.sources]
+        said = summary(found[0].table, found[0].differences, measured=names)
+        looks, looks_note = self._looks(ledger)
+        report = self._begun(reproduce).model_copy(
+            update={
+                "summary": (*said, looks_note) if looks_note else said,
+                "data": (data_facts(self.dataset),),
+                "tables": tuple(one.table for one in found),
+                "curves": tuple(one.curves for one in found if one.curves is not None),
+                "differences": tuple(d for one in found for d in one.differences),
+                "slices": (slices,),
+                "published": published_results() if self.dataset.task.name == "outcome" else (),
+                "looks": looks,
+                "looks_note": looks_note,
+                "notes": (*self._notes(companions), *skipped),
+            }
+        )
+        return report.model_copy(update={"checklist": checklist(report)})
+
+    def _begun(self, reproduce: str) -> Report:
+        names = " and ".join(s.name for s in self.sources)
+        if len(self.sources) > 2:
+            names = f"{len(self.sources)} forecasters"
+        return new_report(
+            self.kind,
+            f"{names} on {self.dataset.card.name}, {CHECKS[self.split]}",
+            self.dataset.task,
+            reproduce=reproduce,
+            seed=self.seed,
+            draws=self.draws,
+            settings={"split": self.split, "forecasters": [s.identity for s in self.sources]},
+        )
+
+    def _judge(self, ledger: TestLedger) -> Judge:
+        """Everything that can be refused is refused before a forecaster is asked."""
+        if self.split not in get_args(Split):
+            raise EvaluationError(
+                f"nothing is evaluated on {self.split!r}.",
+                hint="Give the split valid or test; training rows only show what was learnt.",
+            )
+        data = self.dataset
+        check_disjoint(data.nct_ids, data.splits)
+        for source in self.sources:
+            source.check_task(data)
+        if self.split not in data.splits:
+            raise TooFewRowsError(
+                f"there is no {self.split} split.",
+                where=data.card.name,
+                hint=f"It has {', '.join(data.counts()) or 'no rows'}.",
+            )
+        look = cache(lambda: self._look(ledger))  # once, however many forecasters are asked
+        judge = Judge(data, "test" if self.split == "test" else "valid", look, self.seed)
+        judge.check_rows()
+        return judge
+
+    def _look(self, ledger: TestLedger) -> None:
+        """Write this look at the test split down."""
+        ledger.record(
+            what="compare" if self.kind == "comparison" else "evaluate",
+            bundle=", ".join(source.identity for source in self.sources),
+            data_sha256=sealed_rows_sha256(self.dataset),
+            n=self.dataset.splits.count("test"),
+        )
+
+    def _looks(self, ledger: TestLedger) -> tuple[tuple[LookEntry, ...], str]:
+        """All looks at these test rows, and a word on them."""
+        if self.split != "test":
+            return (), ""
+        key = sealed_rows_sha256(self.dataset)
+        return ledger.looks(key), ledger.note(key)
+
+    def _entries(self, judge: Judge, companions: Mapping[str, Source]) -> list[Entry]:
+        """What was asked about, then what stands beside it, the leak oracle last."""
+        own = {source.name for source in self.sources}
+        others = [s for s in companions.values() if s.name not in own]
+        entries = [judge.entry(s, self._hearing(s.name)) for s in (*self.sources, *others)]
+        oracle = judge.oracle()
+        return [*entries, *([oracle] if oracle else [])]
+
+    def _tables(
+        self, rows: Dataset, entries: Sequence[Entry], companions: Mapping[str, Source]
+    ) -> tuple[list[Measurements], list[str]]:
+        """A table of all rows, then one for each phase; why a phase has none."""
+        phases = phases_in(rows)
+        whole = phases[0] if len(phases) == 1 else POOLED
+        base = companions[BASE_RATE].name if BASE_RATE in companions else None
+        found = [self._table(entries, whole, base)]
+        skipped = []
+        for phase in phases if whole == POOLED else ():
+            part = scope(rows, phase)
+            if why := too_small({label: part.labels.count(label) for label in rows.task.labels}):
+                skipped.append(f"{phase_name(phase)} has no table of its own: {why}")
+            else:
+                found.append(self._table(_part(entries, part.nct_ids), phase, base))
+        return found, skipped
+
+    def _table(self, entries: Sequence[Entry], phase: str, base: str | None) -> Measurements:
+        self._tell(f"Measuring {phase_name(phase)}")
+        by_name = {entry.scores.forecaster: entry.scores.probabilities for entry in entries}
+        return measure_table(
+            entries,
+            title=f"{phase_name(phase)}, {CHECKS[self.split]}",
+            phase=phase,
+            check="test" if self.split == "test" else "valid",
+            against=self.sources[0].name,
+            reference=by_name.get(base) if base else None,
+            draws=self.draws,
+            seed=self.seed,
+            note=_TABLE_NOTES[self.split],
+        )
+
+    def _notes(self, companions: Mapping[str, Source]) -> list[str]:
+        notes = []
+        if not companions:
+            notes.append(
+                "The data set has no training rows with two labels, so no baseline could be "
+                "fitted to stand beside."
+            )
+        for source in self.sources:
+            if source.kind in ("language", "stack") and source.data_sha256 is not None:
+                own = source.data_sha256 == self.dataset.sha256
+                notes.append(
+                    f"{source.name} was made from this very data set."
+                    if own
+                    else f"{source.name} was made from another data set (or another state of this "
+                    "one): whether it has learnt from rows measured here cannot be told."
+                )
+        notes.append("For a leak audit of the data set, run `llm4top audit`.")
+        return notes
+
+    def _tell(self, stage: str, done: int = 0, total: int = 1) -> None:
+        if self.on_progress is not None:
+            self.on_progress(EvaluationProgress(stage, done, total))
+
+    def _hearing(self, name: str) -> Done:
+        return lambda done, total: self._tell(name, done, total)
+
+
+_TABLE_NOTES = {
+    "valid": "Validation rows may be from the same years as the training rows, which flatters. "
+    "Thresholds are cross-fitted: each row is judged by one that was chosen without it.",
+    "test": "Thresholds were chosen on the validation split; nothing was chosen on these rows.",
+}
+
+
+def _part(entries: Sequence[Entry], ids: Sequence[str]) -> list[Entry]:
+    """The entries about those rows only, in that order."""
+    place = {nct_id: i for i, nct_id in enumerate(entries[0].scores.ids)}
+    rows = [place[nct_id] for nct_id in ids]
+    return [
+        replace(
+            entry,
+            scores=entry.scores.take(rows),
+            decisions=None if entry.decisions is None else entry.decisions[rows],
+        )
+        for entry in entries
+    ]

@@ -1,0 +1,204 @@
+"""One forecaster on one split: its probabilities, and decisions at a threshold it may know."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from llm4top.data import Dataset
+from llm4top.errors import CalibrationError, EvaluationError, ScoreError
+from llm4top.evaluation._oracle import ORACLE, ORACLE_NOTE, has_oracle, oracle_probabilities
+from llm4top.evaluation._scores import FloatArray, IntArray, Scores
+from llm4top.evaluation._source import Done, Scorer, Source
+from llm4top.evaluation._table import Entry
+from llm4top.evaluation._threshold import choose_threshold, cross_fitted_decisions, decide
+
+if TYPE_CHECKING:
+    from llm4top.forecasters import Calibrator
+
+Split = Literal["valid", "test"]
+
+CROSS_FITTED = (
+    "Calibration cross-fitted: the bundle's own was fitted on these very rows. Its weights were "
+    "chosen on them too, so they flatter a little."
+)
+IN_SAMPLE = (
+    "In-sample calibration: it was fitted on these very rows, which are too few to cross-fit it. "
+    "Its calibration and log-loss flatter."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judge:
+    """Asks forecasters about the rows of one split of a data set.
+
+    What is chosen is chosen on the validation split: for the split "test" a threshold, for
+    "valid" one that is cross-fitted, and so is a calibration that was fitted on these rows.
+    ``before_test`` is called each time before test rows are scored: it writes the look down.
+    """
+
+    dataset: Dataset
+    split: Split
+    before_test: Callable[[], None]
+    seed: int = 0
+
+    @property
+    def rows(self) -> Dataset:
+        """The rows that are measured on."""
+        return self.dataset.select(self.split)
+
+    def check_rows(self) -> None:
+        """The checks of ``Scores``, before anybody is asked about the rows."""
+        rows = self.rows
+        labels = len(rows.task.labels)
+        even = np.full((len(rows), labels), 1 / labels)
+        _scores(self.dataset.card.name, self.split, rows, even)
+
+    def entry(self, source: Source, done: Done | None = None) -> Entry:
+        """What the forecaster says of the rows, and where it draws the line.
+
+        It is in memory only meanwhile. Raises what loading it raises, and ``ScoreError`` for
+        scores that are no numbers or no probabilities.
+        """
+        about = _Asked(self, source, source.load(), done)
+        scores, decisions, note = about.on_valid() if self.split == "valid" else about.on_test()
+        del about
+        _let_go()
+        return Entry(
+            scores=scores,
+            kind=source.kind,
+            learnt_from=source.learnt_from,
+            decisions=decisions,
+            identity=source.identity,
+            note=note,
+        )
+
+    def oracle(self) -> Entry | None:
+        """The leak oracle on these rows; None where they carry no status."""
+        if not has_oracle(self.rows):
+            return None
+        if self.split == "test":
+            self.before_test()
+        scores = _scores(ORACLE, self.split, self.rows, oracle_probabilities(self.rows))
+        return Entry(scores, "cheating", "the registry status itself", note=ORACLE_NOTE)
+
+
+Judged = tuple[Scores, IntArray | None, str]
+"""Scores, decisions at the chosen threshold, and what a reader should know of the two."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """One forecaster in memory, and the judge who asks it."""
+
+    judge: Judge
+    source: Source
+    scorer: Scorer
+    done: Done | None
+
+    def on_valid(self) -> Judged:
+        rows, raw = self._raw("valid")
+        probabilities, note = self.scorer.probabilities(raw), ""
+        calibration = self.scorer.calibration
+        if calibration is not None and self._has_seen(calibration):
+            probabilities, note = self._cross_calibrated(calibration, rows, raw, probabilities)
+        scores = self._scores("valid", rows, probabilities)
+        if len(scores.labels) != 2:
+            return scores, None, note
+        try:
+            return scores, cross_fitted_decisions(scores, seed=self.judge.seed), note
+        except EvaluationError as error:
+            return scores, None, f"{note} {_at_half(error.message)}".lstrip()
+
+    def on_test(self) -> Judged:
+        # The threshold is there before the test rows are asked about.
+        threshold, note = self._threshold()
+        rows, raw = self._raw("test")
+        scores = self._scores("test", rows, self.scorer.probabilities(raw))
+        return scores, None if threshold is None else decide(scores, threshold), note
+
+    def _threshold(self) -> tuple[float | None, str]:
+        if len(self.judge.dataset.task.labels) != 2:
+            return None, ""
+        if "valid" not in self.judge.dataset.splits:
+            return None, _at_half("there is no validation split")
+        rows, raw = self._raw("valid")
+        try:
+            threshold = choose_threshold(
+                self._scores("valid", rows, self.scorer.probabilities(raw))
+            )
+        except ScoreError:
+            raise
+        except EvaluationError as error:
+            return None, _at_half(error.message)
+        return threshold, f"Threshold {threshold:.3g}, chosen on the validation split."
+
+    def _has_seen(self, calibration: Calibrator) -> bool:
+        """Whether the calibration was fitted on the validation rows of this data set."""
+        own = self.source.data_sha256 == self.judge.dataset.sha256
+        return own and calibration.method != "none"
+
+    def _cross_calibrated(
+        self, calibration: Calibrator, rows: Dataset, raw: FloatArray, in_sample: FloatArray
+    ) -> tuple[FloatArray, str]:
+        from llm4top.forecasters import cross_calibrate
+
+        y = np.asarray(rows.label_indices, dtype=np.int64)
+        try:
+            fitted = cross_calibrate(calibration, raw, y, seed=self.judge.seed)
+        except CalibrationError:
+            return in_sample, IN_SAMPLE
+        return fitted.probabilities, CROSS_FITTED
+
+    def _raw(self, split: Split) -> tuple[Dataset, FloatArray]:
+        """Rows of a split with their scores; the one way to scores of test rows."""
+        if split == "test":
+            self.judge.before_test()
+        rows = self.judge.dataset.select(split)
+        raw = np.asarray(self.scorer.score(rows.trials, self.done), dtype=np.float64)
+        return rows, _finite(self.source, split, rows, raw)
+
+    def _scores(self, split: Split, rows: Dataset, probabilities: FloatArray) -> Scores:
+        return _scores(self.source.name, split, rows, probabilities)
+
+
+def _at_half(why: str) -> str:
+    return f"Decided at .5: no threshold could be chosen on validation rows ({why.rstrip('.')})."
+
+
+def _let_go() -> None:
+    gc.collect()
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _finite(source: Source, split: Split, rows: Dataset, raw: FloatArray) -> FloatArray:
+    """Scores that are numbers; a calibration would name the row's position, not the trial."""
+    wrong = ~np.isfinite(raw).all(axis=1)
+    if wrong.any():
+        first = rows.nct_ids[int(np.flatnonzero(wrong)[0])]
+        raise ScoreError(
+            f"the score of {first} is not a finite number ({int(wrong.sum())} of {len(raw)} rows).",
+            where=f"{source.name}, {split} split",
+            hint="The model's weights are broken or its number type overflows: try float32.",
+        )
+    return raw
+
+
+def _scores(name: str, split: Split, rows: Dataset, probabilities: FloatArray) -> Scores:
+    return Scores(
+        forecaster=name,
+        split=split,
+        labels=rows.task.labels,
+        probabilities=probabilities,
+        y=np.asarray(rows.label_indices, dtype=np.int64),
+        ids=rows.nct_ids,
+    )

@@ -1,0 +1,205 @@
+"""Whatever can be evaluated, behind one face: a bundle, a saved baseline, a base model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm4top.data import Dataset
+from llm4top.errors import BundleError, EvaluationError, ModelError
+from llm4top.evaluation._report import Kind
+from llm4top.evaluation._scores import FloatArray
+from llm4top.registry import Trial
+from llm4top.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    from llm4top.forecasters import Calibrator, LoadedForecaster, Manifest
+
+EMBEDDED = "embedded"
+
+Done = Callable[[int, int], None]
+"""Hears how many trials are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A forecaster in memory.
+
+    ``score`` takes trials to what is calibrated, answer logits ``[n, K]``, where there is a
+    ``calibration``, else to probabilities ``[n, K]``; columns in the order of the task's labels.
+    """
+
+    score: Callable[[Sequence[Trial], Done | None], FloatArray]
+    calibration: Calibrator | None = None
+
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """What ``score`` gave, as probabilities ``[n, K]``."""
+        if self.calibration is None:
+            return scores
+        return self.calibration.predict(scores).probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something that can be evaluated; ``load`` brings it into memory, and nothing before.
+
+    ``name`` is what tables call it, ``identity`` names it for good. ``learnt_from`` says in words
+    what it was fitted on; ``data_sha256`` is the hash of that data set, where it is known.
+    """
+
+    name: str
+    identity: str
+    kind: Kind
+    task: Task
+    learnt_from: str
+    load: Callable[[], Scorer]
+    data_sha256: str | None = None
+
+    def predict_proba(self, trials: Sequence[Trial]) -> FloatArray:
+        """Probabilities ``[n, K]``, columns in the order of the task's labels."""
+        scorer = self.load()
+        return scorer.probabilities(scorer.score(trials, None))
+
+    def check_task(self, dataset: Dataset) -> None:
+        """``EvaluationError`` where the data set asks another question."""
+        own, asked = self.task, dataset.task
+        if (own.name, own.kind, own.labels) == (asked.name, asked.kind, asked.labels):
+            return
+        raise EvaluationError(
+            f"it answers {own.name!r} ({', '.join(own.labels)}), and the data set "
+            f"{dataset.card.name!r} asks {asked.name!r} ({', '.join(asked.labels)}).",
+            where=self.name,
+            hint="Give a data set of the same task, or a forecaster trained on this one.",
+        )
+
+
+def load_source(
+    model: str | Path,
+    *,
+    task: Task | str = "outcome",
+    device: str = "auto",
+    quantize: str | None = None,
+    batch_tokens: int | None = None,
+) -> Source:
+    """The forecaster of that name, verified, ready to be loaded.
+
+    ``model`` is "embedded", a bundle's folder or name, the folder of a saved baseline, or a base
+    model (a folder or a downloaded one), which is asked ``task`` without training. ``quantize``
+    None loads a bundle as it was trained.
+
+    Raises ``BundleError`` where there is nothing of that name, and what verifying it raises.
+    """
+    from llm4top.forecasters import (
+        AS_TRAINED,
+        is_baseline,
+        load_forecaster,
+        resolve_bundle,
+        verify_bundle,
+    )
+
+    place = Path(model).expanduser()
+    if is_baseline(place):
+        return baseline_source(place)
+    asked = get_task(task)
+    loading: dict[str, Any] = {"device": device, "quantize": quantize or AS_TRAINED}
+    loading["batch_tokens"] = batch_tokens
+    try:
+        folder = resolve_bundle(model)
+    except BundleError:
+        if str(model) == EMBEDDED:
+            raise
+        return _untrained(model, asked, lambda: load_forecaster(model, task=asked, **loading))
+    report = verify_bundle(folder)
+    report.raise_for_problems()
+    return _bundle(report.manifest, lambda: load_forecaster(folder, **loading))
+
+
+def language_source(loaded: LoadedForecaster) -> Source:
+    """A bundle, or a base model that is asked untrained, that is in memory already."""
+    if loaded.manifest is not None:
+        return _bundle(loaded.manifest, lambda: loaded)
+    base = loaded.forecaster.scorer.base.identity.id
+    return _zero_shot(base, loaded.identity, loaded.task, lambda: loaded)
+
+
+def _bundle(manifest: Manifest, load: Callable[[], LoadedForecaster]) -> Source:
+    data = manifest.data
+    return Source(
+        name=manifest.name,
+        identity=manifest.identity,
+        kind="language" if manifest.stack is None else "stack",
+        task=manifest.task,
+        learnt_from=f"{data.name} ({data.sha256[:12]})" if data else "unknown data",
+        load=lambda: _scorer(load()),
+        data_sha256=data.sha256 if data else None,
+    )
+
+
+def _untrained(model: str | Path, task: Task, load: Callable[[], LoadedForecaster]) -> Source:
+    from llm4top.forecasters import resolve_base
+    from llm4top.forecasters._model_files import identify
+
+    try:
+        found = identify(resolve_base(model))
+    except ModelError:
+        # Loading says best why it cannot be done; should it be done after all, it is loaded.
+        return language_source(load())
+    return _zero_shot(found.id, f"{found.id}-untrained-{found.sha256[:12]}", task, load)
+
+
+def _zero_shot(
+    base: str, identity: str, task: Task, load: Callable[[], LoadedForecaster]
+) -> Source:
+    return Source(
+        name=f"{base}, zero-shot",
+        identity=identity,
+        kind="language",
+        task=task,
+        learnt_from="nothing: asked untrained",
+        load=lambda: _scorer(load()),
+    )
+
+
+def _scorer(loaded: LoadedForecaster) -> Scorer:
+    def score(trials: Sequence[Trial], done: Done | None) -> FloatArray:
+        heard = None if done is None else lambda p: done(p.prompts, p.total_prompts)
+        return loaded.answer_logits(trials, on_progress=heard)
+
+    return Scorer(score, loaded.calibration)
+
+
+def baseline_source(folder: Path) -> Source:
+    """A baseline that ``save_baseline`` wrote; raises what ``load_baseline`` raises."""
+    from llm4top.forecasters import BASELINES, load_baseline
+
+    loaded = load_baseline(folder)
+    baseline = BASELINES.get(loaded.manifest.name)
+    return Source(
+        name=baseline.label if baseline else loaded.manifest.name,
+        identity=loaded.identity,
+        kind=baseline.kind if baseline else "baseline",
+        task=loaded.task,
+        learnt_from="unknown data",
+        load=lambda: Scorer(lambda trials, _: loaded.predict_proba(trials)),
+    )
+
+
+def distinct(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources with names that differ: where two share one, the identity is added.
+
+    Raises ``EvaluationError`` where one forecaster is named twice.
+    """
+    seen: set[str] = set()
+    for source in sources:
+        if source.identity in seen:
+            raise EvaluationError(
+                f"{source.identity} is named twice.", hint="Name each forecaster once."
+            )
+        seen.add(source.identity)
+    names = [source.name for source in sources]
+    return tuple(
+        replace(s, name=f"{s.name} ({s.identity})") if names.count(s.name) > 1 else s
+        for s in sources
+    )

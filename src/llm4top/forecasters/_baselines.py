@@ -8,13 +8,24 @@ from typing import Any, Self
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from llm4top.forecasters._baseline_base import BaselineForecaster, Probabilities
+from llm4top.errors import BundleError
+from llm4top.forecasters._baseline_base import (
+    BaselineForecaster,
+    BaselineState,
+    Probabilities,
+    wanted,
+)
+from llm4top.forecasters._features import code_word
 from llm4top.forecasters._labels import as_trials
+from llm4top.forecasters._learners import DenseLearner, indices, numbers, read_regression
+from llm4top.forecasters._terms import new_vectoriser, restored_vectoriser, terms_of
+from llm4top.forecasters._threads import one_thread
 from llm4top.registry import Trial
 from llm4top.tasks import Task, get_task
+
+_MOST_TERMS = 500_000
 
 
 class AlwaysForecaster(BaselineForecaster):
@@ -33,6 +44,17 @@ class AlwaysForecaster(BaselineForecaster):
         binary = get_task(self.task).kind == "binary"
         self.certain_ = 1 if binary else int(np.bincount(targets).argmax())
         return self
+
+    def state(self) -> BaselineState:
+        """All it has learnt beside ``classes_``."""
+        return BaselineState({"certain": np.array([self.certain_])})
+
+    def restore(self, state: BaselineState) -> None:
+        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        found = indices(wanted(state.arrays, "certain")[0])
+        if len(found) != 1 or found[0] >= len(self.classes_):
+            raise BundleError("names no label as the certain one.")
+        self.certain_ = int(found[0])
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """1 for the one label, 0 for the others: ``[n, K]``."""
@@ -66,6 +88,25 @@ class BaseRateForecaster(BaselineForecaster):
             self.rates_[phase] = counts / counts.sum()
         return self
 
+    def state(self) -> BaselineState:
+        """All it has learnt beside ``classes_``. The phase "" stands for none."""
+        phases = sorted(self.rates_, key=lambda phase: phase or "")
+        rates = np.array([self.rates_[phase] for phase in phases])
+        arrays = {"pooled": self.pooled_, "rates": rates}
+        return BaselineState(arrays, {"phases": [phase or "" for phase in phases]})
+
+    def restore(self, state: BaselineState) -> None:
+        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        pooled, rates = wanted(state.arrays, "pooled", "rates")
+        (phases,) = wanted(state.words, "phases")
+        labels = len(self.classes_)
+        if numbers(pooled, 1).shape != (labels,):
+            raise BundleError("holds rates of other labels than its classes.")
+        if numbers(rates, 2).shape != (len(phases), labels):
+            raise BundleError("holds rates of other phases than it names.")
+        self.pooled_ = pooled
+        self.rates_ = dict(zip([phase or None for phase in phases], rates, strict=True))
+
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """The frequencies of each trial's phase: ``[n, K]``."""
         check_is_fitted(self)
@@ -78,14 +119,18 @@ class TfidfForecaster(BaselineForecaster):
 
     It reads phase, conditions, interventions, ICD codes and criteria, which any source of trials
     has. ``regularisation`` is scikit-learn's ``C``; ``min_count`` is the number of training trials
-    a term must occur in.
+    a term must occur in. Their defaults were chosen in 4-fold cross-validation inside TOP's
+    training split and on its newest fifth: a larger ``C`` lowers the log-loss of both, a smaller
+    one ranks the newest trials a little better, and 1.5 lies between.
+
+    Attributes after ``fit``: ``classes_``; ``vectoriser_``; ``learner_``, the regression.
     """
 
     def __init__(
         self,
         task: Task | str = "outcome",
         *,
-        regularisation: float = 1.0,
+        regularisation: float = 1.5,
         min_count: int = 2,
         class_weight: dict[Any, float] | str | None = None,
     ):
@@ -101,13 +146,14 @@ class TfidfForecaster(BaselineForecaster):
         if isinstance(weight, dict):
             positions = {name: i for i, name in enumerate(self.classes_.tolist())}
             weight = {positions[name]: value for name, value in weight.items()}
-        self.pipeline_: Pipeline = make_pipeline(
-            TfidfVectorizer(
-                ngram_range=(1, 2), min_df=min(self.min_count, len(trials)), sublinear_tf=True
-            ),
-            LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight),
+        texts = [baseline_text(trial) for trial in trials]
+        self.vectoriser_: TfidfVectorizer = new_vectoriser(
+            len(texts), min_count=self.min_count, most=_MOST_TERMS
         )
-        self.pipeline_.fit([baseline_text(trial) for trial in trials], targets)
+        rows = self.vectoriser_.fit_transform(texts)
+        model = LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight)
+        with one_thread():
+            self.learner_: DenseLearner = read_regression(model.fit(rows, targets))
         return self
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
@@ -116,13 +162,26 @@ class TfidfForecaster(BaselineForecaster):
         texts = [baseline_text(trial) for trial in self._visible(X)]
         if not texts:
             return np.empty((0, len(self.classes_)))
-        return np.asarray(self.pipeline_.predict_proba(texts), dtype=np.float64)
+        return self.learner_.predict_proba(self.vectoriser_.transform(texts))
+
+    def state(self) -> BaselineState:
+        """All it has learnt beside ``classes_``."""
+        terms, idf = terms_of(self.vectoriser_)
+        return BaselineState({"idf": idf, **self.learner_.to_arrays()}, {"terms": terms})
+
+    def restore(self, state: BaselineState) -> None:
+        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        arrays = dict(state.arrays)
+        (idf,) = wanted(arrays, "idf", more=True)
+        (terms,) = wanted(state.words, "terms")
+        del arrays["idf"]
+        self.vectoriser_ = restored_vectoriser(terms, idf)
+        self.learner_ = DenseLearner.from_arrays(arrays, len(terms), len(self.classes_))
 
 
 def baseline_text(trial: Trial) -> str:
     """The trial as ``TfidfForecaster`` reads it. Phase and codes are one word each."""
-    phase = "phase_" + "_".join((trial.phase or "none").lower().replace("/", " ").split())
-    codes = [f"icd_{code.replace('.', '_')}" for code in trial.icd_codes]
+    codes = [code_word("icd", code) for code in trial.icd_codes]
     names = [item.name for item in trial.interventions]
-    parts = [phase, *trial.conditions, *names, *codes, trial.criteria or ""]
-    return "\n".join(parts)
+    phase = code_word("phase", trial.phase or "none")
+    return "\n".join([phase, *trial.conditions, *names, *codes, trial.criteria or ""])

@@ -6,18 +6,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from llm4top.forecasters._features import FloatArray, all_text, feature_table
+from llm4top.errors import BundleError
+from llm4top.forecasters._baseline_base import BaselineState, wanted
+from llm4top.forecasters._features import FEATURE_NAMES, FloatArray, all_text, feature_table
+from llm4top.forecasters._learners import numbers
+from llm4top.forecasters._terms import new_vectoriser, restored_vectoriser, terms_of
 from llm4top.forecasters._threads import one_thread
 from llm4top.registry import Trial
 
 _T = TypeVar("_T")
+_MOST_TERMS = 30_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,45 @@ class FeatureMatrix:
         key = (id(self), "rows", *map(hash, trials))
         return remembered(key, lambda: self._rows(trials), holding=self)
 
+    def to_state(self) -> BaselineState:
+        """All of it, for a file."""
+        terms, idf = terms_of(self.vectoriser)
+        arrays: dict[str, NDArray[Any]] = {
+            "means": self.means,
+            "scales": self.scales,
+            "idf": idf,
+            "topics": self.topics.astype(np.float32),
+            "topic_scale": np.array([self.topic_scale]),
+        }
+        return BaselineState(
+            arrays, {"terms": terms, "numbers": [FEATURE_NAMES[i] for i in self.kept]}
+        )
+
+    @classmethod
+    def from_state(cls, state: BaselineState) -> Self:
+        """Inverse of ``to_state``; ``BundleError`` where its parts do not fit together."""
+        terms, names = wanted(state.words, "terms", "numbers")
+        means, scales, idf, topics, topic_scale = wanted(
+            state.arrays, "means", "scales", "idf", "topics", "topic_scale"
+        )
+        if unknown := [name for name in names if name not in FEATURE_NAMES]:
+            raise BundleError(
+                f"reads {unknown[0]!r:.60}, which this version of LLM4TOP does not measure."
+            )
+        topics = numbers(topics.astype(np.float64), 2)
+        fits = (
+            numbers(means, 1).shape == numbers(scales, 1).shape == (len(names),)
+            and bool((scales > 0).all())
+            and topics.shape[1] == len(terms)
+            and numbers(topic_scale, 1).shape == (1,)
+            and topic_scale[0] > 0
+        )
+        if not fits:
+            raise BundleError("holds features that do not fit together.")
+        kept = tuple(FEATURE_NAMES.index(name) for name in names)
+        vectoriser = restored_vectoriser(terms, idf)
+        return cls(kept, means, scales, vectoriser, topics, float(topic_scale[0]))
+
     def _rows(self, trials: Sequence[Trial]) -> FloatArray:
         if not trials:
             return np.empty((0, self.width))
@@ -72,9 +117,7 @@ def _fit(trials: Sequence[Trial], topics: int, seed: int) -> FeatureMatrix:
     table = feature_table(trials)
     kept = tuple(int(i) for i in np.flatnonzero([_varies(column) for column in table.T]))
     numbers = table[:, list(kept)]
-    vectoriser = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=min(2, len(trials)), sublinear_tf=True, max_features=50_000
-    )
+    vectoriser = new_vectoriser(len(trials), min_count=2, most=_MOST_TERMS)
     weights = csr_matrix(vectoriser.fit_transform([all_text(trial) for trial in trials]))
     found = _topics(weights, min(topics, len(trials) - 1, weights.shape[1] - 1), seed)
     with one_thread():
@@ -99,10 +142,12 @@ def _topics(weights: csr_matrix, count: int, seed: int) -> FloatArray:
         return np.empty((0, weights.shape[1]))
     with one_thread():
         svd = TruncatedSVD(count, n_iter=7, random_state=seed).fit(weights)
-    return np.asarray(svd.components_, dtype=np.float64)
+    # As a file keeps them: half the bytes, and nothing changes when they are read back.
+    return np.asarray(svd.components_.astype(np.float32).astype(np.float64))
 
 
-_MOST_REMEMBERED = 4
+_MOST_REMEMBERED = 16
+_MOST_BYTES = 512 * 1024 * 1024
 _memory: OrderedDict[tuple[object, ...], tuple[object, object]] = OrderedDict()
 _lock = threading.Lock()
 
@@ -119,6 +164,12 @@ def remembered(key: tuple[object, ...], make: Callable[[], _T], *, holding: obje
     made = make()
     with _lock:
         _memory[key] = (made, holding)
-        while len(_memory) > _MOST_REMEMBERED:
+        while len(_memory) > _MOST_REMEMBERED or _bytes_held() > _MOST_BYTES:
             _memory.popitem(last=False)
     return made
+
+
+def _bytes_held() -> int:
+    held = [made for made, _ in _memory.values()]
+    arrays = [m.topics if isinstance(m, FeatureMatrix) else m for m in held]
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

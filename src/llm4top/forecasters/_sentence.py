@@ -10,10 +10,17 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from llm4top.forecasters._baseline_base import BaselineForecaster, Probabilities
+from llm4top.errors import BundleError
+from llm4top.forecasters._baseline_base import (
+    BaselineForecaster,
+    BaselineState,
+    Probabilities,
+    wanted,
+)
 from llm4top.forecasters._encoder import TextEncoder, load_encoder
 from llm4top.forecasters._feature_matrix import remembered
 from llm4top.forecasters._features import FloatArray, all_text
+from llm4top.forecasters._learners import DenseLearner, numbers, read_regression
 from llm4top.forecasters._threads import one_thread
 from llm4top.registry import Trial
 from llm4top.tasks import Task
@@ -28,7 +35,7 @@ class SentenceForecaster(BaselineForecaster):
     scikit-learn's ``C``, over standardised dimensions.
 
     Attributes after ``fit``: ``classes_``; ``means_`` and ``scales_`` of the embedding's
-    dimensions; ``model_``; ``encoder_``, which is loaded again where it has been left out.
+    dimensions; ``learner_``, the regression; ``encoder_``.
     """
 
     def __init__(
@@ -51,8 +58,9 @@ class SentenceForecaster(BaselineForecaster):
         spread = rows.std(axis=0)
         self.scales_: FloatArray = np.where(spread > 1e-9, spread, 1.0)
         with one_thread():
-            self.model_ = LogisticRegression(C=self.regularisation, max_iter=2000)
-            self.model_.fit((rows - self.means_) / self.scales_, targets)
+            model = LogisticRegression(C=self.regularisation, max_iter=2000)
+            model.fit((rows - self.means_) / self.scales_, targets)
+        self.learner_: DenseLearner = read_regression(model)
         return self
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
@@ -62,8 +70,26 @@ class SentenceForecaster(BaselineForecaster):
         if not trials:
             return np.empty((0, len(self.classes_)))
         rows = (self._embedded(trials) - self.means_) / self.scales_
-        with one_thread():
-            return np.asarray(self.model_.predict_proba(rows), dtype=np.float64)
+        return self.learner_.predict_proba(rows)
+
+    def state(self) -> BaselineState:
+        """All it has learnt beside ``classes_``; the encoder stays where it lies."""
+        own = {"means": self.means_, "scales": self.scales_}
+        return BaselineState({**own, **self.learner_.to_arrays()})
+
+    def restore(self, state: BaselineState) -> None:
+        """Inverse of ``state``, which loads the encoder; ``BundleError`` if it does not fit."""
+        arrays = dict(state.arrays)
+        means, scales = wanted(arrays, "means", "scales", more=True)
+        del arrays["means"], arrays["scales"]
+        self.encoder_ = load_encoder(self.encoder)
+        width = int(self.encoder_.model.config.hidden_size)
+        if numbers(means, 1).shape != (width,) or numbers(scales, 1).shape != (width,):
+            raise BundleError("holds weights for another encoder.")
+        if not (scales > 0).all():
+            raise BundleError("holds scales that are not above zero.")
+        self.means_, self.scales_ = means, scales
+        self.learner_ = DenseLearner.from_arrays(arrays, width, len(self.classes_))
 
     def _embedded(self, trials: list[Trial]) -> FloatArray:
         encoder = self.encoder_

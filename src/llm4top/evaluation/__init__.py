@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llm4top.evaluation._ablation import prompt_ablation
+    from llm4top.evaluation._contamination import contamination_probes
     from llm4top.evaluation._curves import curve_set, curves_of
     from llm4top.evaluation._differences import DeLong, compare_pairs, delong
     from llm4top.evaluation._evaluate import compare, evaluate
     from llm4top.evaluation._facts import audit_lines, data_facts, new_report
     from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
+    from llm4top.evaluation._masking import mask_names
     from llm4top.evaluation._metrics import METRICS, Measured, Metric, measure
     from llm4top.evaluation._oracle import has_oracle, oracle_probabilities
     from llm4top.evaluation._render import read_report, write_report
@@ -41,6 +44,7 @@ _HOMES = {
     "choose_threshold": "_threshold",
     "compare": "_evaluate",
     "compare_pairs": "_differences",
+    "contamination_probes": "_contamination",
     "cross_fitted_decisions": "_threshold",
     "curve_set": "_curves",
     "curves_of": "_curves",
@@ -51,10 +55,12 @@ _HOMES = {
     "has_oracle": "_oracle",
     "language_source": "_source",
     "load_source": "_source",
+    "mask_names": "_masking",
     "measure": "_metrics",
     "measure_table": "_table",
     "new_report": "_facts",
     "oracle_probabilities": "_oracle",
+    "prompt_ablation": "_ablation",
     "read_report": "_render",
     "sealed_rows_sha256": "_ledger",
     "slice_table": "_slices",
@@ -79,6 +85,7 @@ __all__ = [
     "choose_threshold",
     "compare",
     "compare_pairs",
+    "contamination_probes",
     "cross_fitted_decisions",
     "curve_set",
     "curves_of",
@@ -89,10 +96,12 @@ __all__ = [
     "has_oracle",
     "language_source",
     "load_source",
+    "mask_names",
     "measure",
     "measure_table",
     "new_report",
     "oracle_probabilities",
+    "prompt_ablation",
     "read_report",
     "sealed_rows_sha256",
     "slice_table",

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from llm4top.data import Dataset, check_disjoint, phases_in, scope
 from llm4top.errors import EvaluationError, TooFewRowsError
-from llm4top.evaluation._beside import ALWAYS, BASE_RATE, beside
+from llm4top.evaluation._beside import ALWAYS, BASE_RATE, TFIDF, beside
 from llm4top.evaluation._bootstrap import DRAWS
 from llm4top.evaluation._checklist import checklist
 from llm4top.evaluation._facts import data_facts, new_report
@@ -195,7 +195,9 @@ class _Work:
         own = {source.name for source in self.sources}
         others = [s for s in companions.values() if s.name not in own]
         entries = [judge.entry(s, self._hearing(s.name)) for s in (*self.sources, *others)]
-        oracle = judge.oracle()
+        scores = {entry.scores.forecaster: entry.scores for entry in entries}
+        tfidf = companions.get(TFIDF)
+        oracle = judge.oracle(scores.get(tfidf.name) if tfidf else None)
         return [*entries, *([oracle] if oracle else [])]
 
     def _tables(

@@ -12,7 +12,13 @@ import numpy as np
 
 from llm4top.data import Dataset
 from llm4top.errors import CalibrationError, EvaluationError, ScoreError
-from llm4top.evaluation._oracle import ORACLE, ORACLE_NOTE, has_oracle, oracle_probabilities
+from llm4top.evaluation._oracle import (
+    ORACLE,
+    ORACLE_ADDED,
+    ORACLE_NOTE,
+    has_oracle,
+    oracle_probabilities,
+)
 from llm4top.evaluation._scores import FloatArray, IntArray, Scores
 from llm4top.evaluation._source import Done, Scorer, Source
 from llm4top.evaluation._table import Entry
@@ -78,14 +84,16 @@ class Judge:
             note=note,
         )
 
-    def oracle(self) -> Entry | None:
-        """The leak oracle on these rows; None where they carry no status."""
-        if not has_oracle(self.rows):
+    def oracle(self, honest: Scores | None = None) -> Entry | None:
+        """The leak oracle on these rows, added to ``honest`` scores; None without a status."""
+        rows = self.rows
+        if not has_oracle(rows):
             return None
         if self.split == "test":
             self.before_test()
-        scores = _scores(ORACLE, self.split, self.rows, oracle_probabilities(self.rows))
-        return Entry(scores, "cheating", "the registry status itself", note=ORACLE_NOTE)
+        said = oracle_probabilities(rows, None if honest is None else honest.probabilities)
+        scores = _scores(ORACLE if honest is None else ORACLE_ADDED, self.split, rows, said)
+        return Entry(scores, "cheating", "the outcome's own status", note=ORACLE_NOTE)
 
 
 Judged = tuple[Scores, IntArray | None, str]

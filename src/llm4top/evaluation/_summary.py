@@ -74,9 +74,9 @@ def _beside(table: Table, measured: Sequence[str]) -> list[str]:
                 "The leak oracle, which cheats by reading the status, reaches ROC-AUC "
                 f"{with_interval(row.figures['roc_auc'])}: an honest figure near it is a leak."
             )
-        elif row.kind == "trivial" and (f1 := row.figures.get("f1_at_half")) is not None:
+        elif row.kind == "trivial" and (f1 := row.figures.get("f1")) is not None:
             lines.append(
-                f"{row.forecaster} (trivial): F1 at .5 {with_interval(f1)}, "
+                f"{row.forecaster} (trivial): F1 {with_interval(f1)}, "
                 f"Brier score {with_interval(row.figures['brier'])}."
             )
         else:

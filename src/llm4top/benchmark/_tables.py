@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm4top.benchmark._pieces import Pieces
 from llm4top.benchmark._rows import POOLED, CheckName, Rows
 from llm4top.benchmark._said import Said
 from llm4top.benchmark._settings import BenchmarkSettings
 from llm4top.data import Dataset
+from llm4top.errors import EvaluationError
 from llm4top.evaluation import (
     Entry,
     choose_threshold,
@@ -20,8 +21,9 @@ from llm4top.evaluation import (
     oracle_probabilities,
     slice_table,
 )
-from llm4top.evaluation._oracle import ORACLE, ORACLE_NOTE
+from llm4top.evaluation._oracle import ORACLE, ORACLE_ADDED, ORACLE_NOTE
 from llm4top.evaluation._report import CurveSet, Difference, SliceTable, Table
+from llm4top.evaluation._scores import IntArray, Scores
 from llm4top.forecasters import BASELINES
 
 BASE_RATE = BASELINES["base-rate"].label
@@ -97,9 +99,8 @@ class TableWork:
             (e.scores.probabilities for e in entries if e.scores.forecaster.startswith(BASE_RATE)),
             None,
         )
-        oracle = self._oracle()
         found = measure_table(
-            [*entries, *([oracle] if oracle else [])],
+            [*entries, *self._oracles(entries)],
             title=self.title,
             phase=self.phase,
             check=self.check,
@@ -119,36 +120,46 @@ class TableWork:
 
     def _entry(self, said: Said) -> Entry:
         scores = said.about(self.trials)
-        if self.trials.task.kind != "binary":
-            decisions = None
-        elif self.check == "test":
-            before = next(s for s in self.said_on_valid if s.name == said.name)
-            decisions = decide(scores, choose_threshold(before.about(self.valid)))
-        else:
-            decisions = cross_fitted_decisions(scores, seed=self.settings.seed)
+        decisions, note = self._decisions(said, scores)
         return Entry(
             scores=scores,
             kind=said.kind,
             learnt_from=said.learnt_from,
             decisions=decisions,
             identity=said.identity,
-            note=said.note,
+            note=" ".join(part for part in (said.note, note) if part),
         )
 
-    def _oracle(self) -> Entry | None:
-        """What a leak would look like, where the rows carry a status."""
+    def _decisions(self, said: Said, scores: Scores) -> tuple[IntArray | None, str]:
+        """Decisions at a threshold that no row of the check has chosen for itself."""
+        if self.trials.task.kind != "binary":
+            return None, ""
+        try:
+            if self.check != "test":
+                return cross_fitted_decisions(scores, seed=self.settings.seed), ""
+            before = next(s for s in self.said_on_valid if s.name == said.name)
+            return decide(scores, choose_threshold(before.about(self.valid))), ""
+        except EvaluationError as error:
+            return None, f"Decided at .5: {error.message}"
+
+    def _oracles(self, entries: Sequence[Entry]) -> list[Entry]:
+        """What a leak would look like, where the rows carry a status: alone, and in a model."""
         if not has_oracle(self.trials):
-            return None
-        cheat = Said(
-            ORACLE,
-            "cheating",
-            POOLED,
-            "the outcome's own status",
-            self.check,
-            self.trials.nct_ids,
-            oracle_probabilities(self.trials),
-        )
-        return Entry(cheat.about(self.trials), "cheating", cheat.learnt_from, note=ORACLE_NOTE)
+            return []
+        honest = next((e for e in entries if e.scores.forecaster == TFIDF), None)
+        said = {ORACLE: oracle_probabilities(self.trials)}
+        if honest is not None:
+            said[ORACLE_ADDED] = oracle_probabilities(self.trials, honest.scores.probabilities)
+        like = entries[0].scores
+        return [
+            Entry(
+                replace(like, forecaster=name, probabilities=probabilities),
+                "cheating",
+                "the outcome's own status",
+                note=ORACLE_NOTE,
+            )
+            for name, probabilities in said.items()
+        ]
 
     def _slices(self, entries: Sequence[Entry]) -> SliceTable:
         """The language models as they would be used, beside TF-IDF and the base rate."""

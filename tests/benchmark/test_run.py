@@ -1,0 +1,172 @@
+"""The benchmark from files to report, on invented trials and a random model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from llm4top.benchmark import benchmark, plan
+from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
+from llm4top.evaluation import read_report
+from llm4top.evaluation._oracle import ORACLE, ORACLE_ADDED
+from llm4top.training import RunFolder
+
+pytestmark = pytest.mark.usefixtures("home")
+
+BASELINES = ["Always the event", "Base rate by phase", "TF-IDF + logistic regression"]
+
+
+def rows_of(report, phase, check):
+    table = next(t for t in report.tables if (t.phase, t.check) == (phase, check))
+    return [row.forecaster for row in table.rows]
+
+
+def tables_of(result):
+    return [table.model_dump() for table in result.report.tables]
+
+
+def test_baselines_alone(settings):
+    result = benchmark(settings(), reproduce="llm4top benchmark")
+    report = result.report
+    assert result.failures == ()
+    found = [(t.phase, t.check, t.n) for t in report.tables]
+    assert found == [
+        *(("I", "valid", 40), ("II", "valid", 40), ("pooled", "valid", 80)),
+        *(("I", "test", 24), ("II", "test", 24), ("pooled", "test", 48)),
+        *(("I", "newest", 16), ("II", "newest", 16), ("pooled", "newest", 32)),
+    ] or [n for *_, n in found[:6]] == [40, 40, 80, 24, 24, 48]
+    own = "TF-IDF + logistic regression (phase I only)"
+    assert rows_of(report, "I", "valid") == [*BASELINES, own, ORACLE, ORACLE_ADDED]
+    assert rows_of(report, "pooled", "test") == [*BASELINES, ORACLE, ORACLE_ADDED]
+    # The oracle is not on "honest" rows' side, and far above them.
+    table = report.tables[2]
+    by_name = {row.forecaster: row for row in table.rows}
+    assert by_name[ORACLE].kind == "cheating"
+    assert by_name[ORACLE].figures["roc_auc"].value > 0.9
+    assert by_name["Always the event"].figures["roc_auc"].value == 0.5
+    assert by_name["Base rate by phase"].figures["brier_skill"].value == pytest.approx(0)
+    assert not any("oracle" in f"{d.first} {d.second}" for d in report.differences)
+    assert len(report.looks) == 1
+    assert report.published  # files under TOP's names
+    assert report.audit
+    assert report.checklist
+    assert report.reproduce == "llm4top benchmark"
+
+
+def test_the_report_is_written_in_three_forms(settings):
+    chosen = settings(test=False, newest=False, phases=("pooled",))
+    result = benchmark(chosen)
+    assert read_report(result.files["json"]) == result.report
+    assert "TF-IDF" in result.files["html"].read_text("utf-8")
+    assert "TF-IDF" in result.files["md"].read_text("utf-8")
+    assert result.report.looks == ()
+    assert result.report.looks_note == "No test row was looked at."
+
+
+def test_equal_seeds_give_equal_tables(settings, tmp_path):
+    first = benchmark(settings(newest=False))
+    second = benchmark(settings(newest=False, out=tmp_path / "again"))
+    assert tables_of(first) == tables_of(second)
+    assert first.report.differences == second.report.differences
+    other = benchmark(settings(newest=False, out=tmp_path / "other", seed=1))
+    assert tables_of(first) != tables_of(other)
+
+
+def test_a_stopped_benchmark_goes_on_behind_its_last_piece(settings, tmp_path):
+    def stop(progress):
+        if progress.done == 4:
+            raise KeyboardInterrupt
+
+    chosen = settings(newest=False)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(chosen, progress=stop)
+    done = {what for what, finished in plan(chosen) if finished}
+    assert len(done) == 3
+    cached = []
+    resumed = benchmark(chosen, progress=lambda p: cached.append(p.what) if p.cached else None)
+    assert set(cached) == done
+    whole = benchmark(settings(newest=False, out=tmp_path / "whole"))
+    assert tables_of(resumed) == tables_of(whole)
+    assert all(finished for _, finished in plan(chosen))
+
+
+def test_every_call_that_shows_test_figures_is_a_look(settings):
+    chosen = settings(newest=False, phases=("pooled",), baselines=("base-rate", "tfidf"))
+    benchmark(chosen)
+    again = benchmark(chosen)  # everything is cached, and still it is looked at
+    assert len(again.report.looks) == 2
+    assert "2 looks" in again.report.looks_note
+
+
+@pytest.mark.slow
+def test_language_models(settings, tiny_model):
+    chosen = settings(bases=(str(tiny_model),), phases=("I", "pooled"))
+    result = benchmark(chosen)
+    assert result.failures == ()
+    report = result.report
+    ways = ["tiny, zero-shot", "tiny, 2 examples", "tiny + LoRA"]
+    expected = [name for way in ways for name in (way, f"{way}, calibrated")]
+    stack = "Stack: tiny + LoRA and TF-IDF + logistic regression"
+    for check in ("valid", "test", "newest"):
+        found = rows_of(report, "pooled", check)
+        assert found == [*BASELINES, *expected, stack, ORACLE, ORACLE_ADDED]
+        assert set(expected) < set(rows_of(report, "I", check))
+    titles = " ".join(v.title for v in report.variants)
+    assert "ablation" in titles.lower()
+    assert {v.forecaster for v in report.variants} == {"tiny, zero-shot", "tiny + LoRA"}
+    # No test row, and none of the newest, is in what fine-tuning saw.
+    runs = sorted((chosen.out / "runs").iterdir())
+    assert len(runs) == 2
+    assert all(RunFolder(run).state()["state"] == "done" for run in runs)
+    cached = []
+    again = benchmark(chosen, progress=lambda p: cached.append(p.cached) if p.what else None)
+    assert tables_of(again) == tables_of(result)
+
+
+@pytest.mark.slow
+def test_weights_that_learnt_from_labels_are_not_asked_about_the_newest(settings):
+    chosen = settings(bases=("embedded",), phases=("pooled",), probe_trials=0, test=False)
+    result = benchmark(chosen)
+    assert result.failures == ()
+    assert "embedded, as shipped" in rows_of(result.report, "pooled", "valid")
+    assert not any("embedded" in name for name in rows_of(result.report, "pooled", "newest"))
+
+
+def test_one_failure_does_not_stop_the_others(settings, monkeypatch):
+    from llm4top.benchmark import _baseline_work
+
+    made = _baseline_work.make_baseline
+
+    def break_one(name, *rest, **more):
+        if name == "base-rate":
+            raise TaskError("the coin fell on its edge.")
+        return made(name, *rest, **more)
+
+    monkeypatch.setattr(_baseline_work, "make_baseline", break_one)
+    result = benchmark(settings(newest=False, phases=("pooled",), test=False))
+    assert result.failures == ("Base rate by phase on all phases: the coin fell on its edge.",)
+    assert "TF-IDF + logistic regression" in rows_of(result.report, "pooled", "valid")
+    assert any("the coin fell on its edge" in note for note in result.report.notes)
+
+
+def test_wrong_names_are_told_before_the_data_are_read(settings, tmp_path):
+    chosen = settings(baselines=("tfdif",), data=tmp_path / "absent")
+    with pytest.raises(ConfigError, match="no baseline tfdif; there are always, base-rate"):
+        benchmark(chosen)
+    with pytest.raises(ConfigError, match="'sentence' needs the folder of a sentence encoder"):
+        benchmark(settings(baselines=("sentence",)))
+    with pytest.raises(ModelNotFoundError, match="nobody/nothing is not on this machine"):
+        benchmark(settings(bases=("nobody/nothing",)))
+
+
+def test_arrays_hold_what_was_asked(settings):
+    chosen = settings(newest=False, test=False, baselines=("tfidf",), phases=("pooled",))
+    benchmark(chosen)
+    (piece,) = (chosen.out / "pieces").glob("baseline-*")
+    key = json.loads((piece / "came_from.json").read_text())
+    assert key["baseline"] == "tfidf"
+    from safetensors.numpy import load_file
+
+    arrays = load_file(piece / "arrays.safetensors")
+    assert arrays["valid"].shape == (80, 2)
+    assert np.allclose(arrays["valid"].sum(axis=1), 1)

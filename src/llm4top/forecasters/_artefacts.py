@@ -12,7 +12,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ _MAGIC = {
     b"\x7fELF": "a program",
 }
 _DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
+_BASELINE_DTYPES = {
+    **_DTYPES, "F64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
+    "U8": 1, "BOOL": 1,
+}  # fmt: skip
+_BASELINE = "baseline/"
 _TOKENIZER_FIELDS = {
     "tokenizer_class", "model_max_length", "clean_up_tokenization_spaces", "eos_token",
     "pad_token", "unk_token", "bos_token",
@@ -67,18 +72,22 @@ def unsafe_kind(name: str, entry: os.DirEntry[str]) -> str | None:
 
 
 def unsafe_content(name: str, path: Path) -> str | None:
-    """Why a file's content may not be in a bundle, whatever its name; None if it may."""
+    """Why a file's content may not be in a bundle, whatever its name; None if it may.
+
+    A baseline's tensors may be of any plain number type, a model's are floating-point numbers.
+    """
+    dtypes = _BASELINE_DTYPES if name.startswith(_BASELINE) else _DTYPES
     with path.open("rb") as file:
         head = file.read(16)
     pickled = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
     # A safetensors file may begin so too: there the byte is part of the header's length.
-    if pickled and (not name.endswith(".safetensors") or safetensors_fault(path)):
+    if pickled and (not name.endswith(".safetensors") or safetensors_fault(path, dtypes)):
         return "is a pickle, which can run code when it is loaded"
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             return f"is {what}, which can run code when it is loaded"
     if name.endswith(".safetensors"):
-        return safetensors_fault(path)
+        return safetensors_fault(path, dtypes)
     if name.endswith(".json"):
         return _json_fault(name, path)
     return None
@@ -100,8 +109,8 @@ def _json_fault(name: str, path: Path) -> str | None:
     return None
 
 
-def safetensors_fault(path: Path) -> str | None:
-    """Why a file is no safetensors of floating-point numbers, from its header alone, or None.
+def safetensors_fault(path: Path, dtypes: Mapping[str, int] = _DTYPES) -> str | None:
+    """Why a file is no safetensors of the number types ``dtypes``, from its header alone, or None.
 
     Format: eight bytes with the header's length, a JSON header, then the tensors without gaps.
     """
@@ -123,7 +132,7 @@ def safetensors_fault(path: Path) -> str | None:
     for name, tensor in header.items():
         if name == "__metadata__":
             continue
-        span = _span(tensor)
+        span = _span(tensor, dtypes)
         if isinstance(span, str):
             return f"holds the tensor {name!r:.100}, {span}"
         spans.append(span)
@@ -135,19 +144,24 @@ def safetensors_fault(path: Path) -> str | None:
     return None if end == size - 8 - length else "holds bytes that belong to no tensor"
 
 
-def _span(tensor: Any) -> tuple[int, int] | str:
+def _span(tensor: Any, dtypes: Mapping[str, int]) -> tuple[int, int] | str:
     """Where a header's tensor begins and ends, or why it is none."""
     if not isinstance(tensor, dict) or set(tensor) != {"dtype", "shape", "data_offsets"}:
         return "which is not described as a tensor"
     dtype, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
-    if dtype not in _DTYPES:
-        return f"whose number type is {dtype!r:.20}, not F32, F16 or BF16"
+    if dtype not in dtypes:
+        return f"whose number type is {dtype!r:.20}, not {_any_of(dtypes)}"
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         return "whose shape or place makes no sense"
     start, stop = offsets
-    if stop - start != math.prod(shape) * _DTYPES[dtype]:
+    if stop - start != math.prod(shape) * dtypes[dtype]:
         return "whose shape does not fit its bytes"
     return start, stop
+
+
+def _any_of(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}"
 
 
 def _are_counts(values: Any) -> bool:

@@ -40,7 +40,7 @@ from llm4top.forecasters._verify import read_manifest, verify_bundle
 from llm4top.registry import Trial
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import LoadedBaseline
+    from llm4top.forecasters._baseline_store import LoadedBaseline
 
 LANGUAGE = "language"
 BASELINE = "baseline"
@@ -97,7 +97,7 @@ def stack_bundle(
     Raises ``BundleError`` where ``bundle`` is a stack already, the pool is of other sources, the
     baseline answers another question or the folder is taken, and what reading the two raises.
     """
-    from llm4top.forecasters import load_baseline
+    from llm4top.forecasters._baseline_store import load_baseline
 
     report = verify_bundle(bundle)
     report.raise_for_problems()
@@ -107,7 +107,7 @@ def stack_bundle(
     check_vacant(folder, replace=replace)
     chosen = checked_name(name or source.name)
     entry = StackEntry(
-        baseline=held.manifest.name,
+        baseline=held.label,
         baseline_identity=held.identity,
         weights=dict(zip(pool.sources, pool.weights, strict=True)),
         n=pool.n,
@@ -115,7 +115,7 @@ def stack_bundle(
 
     def write(staging: Path) -> None:
         for file in sorted(source.files.keys() - {CARD_FILE, CALIBRATION_FILE}):
-            _link_or_copy(report.folder / file, staging / file)
+            link_or_copy(report.folder / file, staging / file)
         shutil.copytree(baseline, staging / BASELINE_FOLDER)
         stored = _Stored(
             labels=source.task.labels,
@@ -149,7 +149,7 @@ def read_stack(folder: Path, manifest: Manifest) -> LoadedStack | None:
     """
     if manifest.stack is None:
         return None
-    from llm4top.forecasters import load_baseline
+    from llm4top.forecasters._baseline_store import load_baseline
 
     where = f"{folder.name}/{STACK_FILE}"
     try:
@@ -186,7 +186,7 @@ def _check_parts(source: Manifest, baseline: LoadedBaseline, pool: LogPool) -> N
     raise BundleError(f"{fault}.", where=source.name, hint="Stack a bundle and a baseline anew.")
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """The same file under another name where the disk allows: bundles are never written into."""
     target.parent.mkdir(exist_ok=True)
     try:

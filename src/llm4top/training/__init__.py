@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llm4top.training._candidates import SelectSettings, make_select_settings
     from llm4top.training._config import TrainingConfig, make_config
     from llm4top.training._preflight import Check, PreflightReport, preflight
     from llm4top.training._presets import PRESETS
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from llm4top.training._progress import Progress, TrainingProgress
     from llm4top.training._run import TrainingResult, train
     from llm4top.training._run_folder import RunFolder
+    from llm4top.training._select import SelectionProgress, select
+    from llm4top.training._select_plan import SelectionPlan, plan_selection
+    from llm4top.training._selection import Selection, read_selection
     from llm4top.training._tokenizer import train_tokenizer
 
 _HOMES = {
@@ -24,12 +28,20 @@ _HOMES = {
     "PretrainSettings": "_pretrain",
     "Progress": "_progress",
     "RunFolder": "_run_folder",
+    "SelectSettings": "_candidates",
+    "Selection": "_selection",
+    "SelectionPlan": "_select_plan",
+    "SelectionProgress": "_select",
     "TrainingConfig": "_config",
     "TrainingProgress": "_progress",
     "TrainingResult": "_run",
     "make_config": "_config",
+    "make_select_settings": "_candidates",
+    "plan_selection": "_select_plan",
     "preflight": "_preflight",
     "pretrain": "_pretrain",
+    "read_selection": "_selection",
+    "select": "_select",
     "train": "_run",
     "train_tokenizer": "_tokenizer",
 }
@@ -42,12 +54,20 @@ __all__ = [
     "PretrainSettings",
     "Progress",
     "RunFolder",
+    "SelectSettings",
+    "Selection",
+    "SelectionPlan",
+    "SelectionProgress",
     "TrainingConfig",
     "TrainingProgress",
     "TrainingResult",
     "make_config",
+    "make_select_settings",
+    "plan_selection",
     "preflight",
     "pretrain",
+    "read_selection",
+    "select",
     "train",
     "train_tokenizer",
 ]

@@ -27,7 +27,7 @@ from llm4top.training._run_folder import RunFolder
 
 # What may differ when a run is resumed: where things lie and how they are called. The data, the
 # base model and the device are compared by what they are, not by their names.
-_FREE_TO_DIFFER = {
+FREE_TO_DIFFER = {
     "data",
     "base",
     "out",
@@ -199,7 +199,7 @@ class _Training:
     def _begin(self, base: BaseModel, untuned: LanguageForecaster) -> None:
         if not self.main:
             return
-        fields = self.config.model_dump(mode="json", exclude=_FREE_TO_DIFFER)
+        fields = self.config.model_dump(mode="json", exclude=FREE_TO_DIFFER)
         identity = {
             "data": self.dataset.sha256,
             "base": base.identity.sha256,

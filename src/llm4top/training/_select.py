@@ -1,0 +1,225 @@
+"""Model selection: candidates by successive halving, baselines, a stack, and one choice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from llm4top.data import Dataset, load_dataset
+from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
+from llm4top.forecasters._base_model import prepare_process
+from llm4top.training._candidates import Candidate, SelectSettings, make_candidates
+from llm4top.training._halving import make_rungs
+from llm4top.training._losses import Judge
+from llm4top.training._preflight import PreflightReport, preflight
+from llm4top.training._progress import Progress, TrainingProgress
+from llm4top.training._rivals import BASE_RATE, UNSTACKABLE, Rivals, chosen_baselines
+from llm4top.training._run_folder import RunFolder, State, write_json
+from llm4top.training._select_report import write_selection_report
+from llm4top.training._select_result import Findings, leave, to_selection
+from llm4top.training._select_runs import FinishedRun, Runs, middle_run
+from llm4top.training._selection import SELECTION_FILE, Selection, StackOutcome
+from llm4top.training._verdict import Finalists, decide, judge_stack
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionProgress:
+    """Where a selection is: the piece of work that began, the ``done``-th of about ``total``.
+
+    ``training`` is the progress of the run that is going on, None between runs.
+    """
+
+    done: int
+    total: int
+    what: str
+    training: TrainingProgress | None = None
+
+
+OnSelection = Callable[[SelectionProgress], None]
+
+
+def select(
+    settings: SelectSettings, *, reproduce: str = "", progress: OnSelection | None = None
+) -> Selection:
+    """Choose a forecaster on the validation split, and say why; see ``Selection``.
+
+    Candidates climb the rungs of ``make_rungs``; the survivor is trained in full, as ``train``
+    does it. Baselines are judged beside it and checked on newer trials than they have learnt from;
+    the language model and the best baseline are tried together. No test row is ever used: they
+    are dropped before anything else happens.
+
+    Everything lies in ``settings.out``: ``selection.json``, ``report.*``, ``runs/``, ``baseline/``
+    (the best one) and, unless a baseline alone is chosen, ``bundle/``. A selection that was
+    stopped or killed goes on where it was when it is called again; runs are found by what they
+    are, so candidates can be added. ``reproduce`` is the command as the user typed it.
+
+    Raises ``ConfigError`` and ``PreflightError`` with every fault before anything begins,
+    ``TooFewRowsError`` where the validation split is too small to choose by, ``TrainingError``
+    where another process writes the folder or every candidate fails.
+    """
+    prepare_process()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "a selection runs in one process.",
+            ["torchrun: train the chosen candidate with it afterwards, with llm4top train"],
+        )
+    candidates = make_candidates(settings)
+    names = chosen_baselines(settings.baselines, settings.encoder)
+    dataset = learning_part(settings.data)
+    judge = Judge.of(dataset.select("valid"), draws=settings.draws, split="valid")
+    check_folder(settings.out)
+    raise_for_faults(check_candidates(settings, candidates, dataset))
+    folder = RunFolder(settings.out)
+    with folder.locked():
+        work = _Selecting(settings, dataset, judge, folder, reproduce, progress)
+        return work.guarded(candidates, names)
+
+
+def learning_part(data: Path) -> Dataset:
+    """The data set without its test rows: a selection has nothing to do with them."""
+    whole = load_dataset(data)
+    return whole.take([i for i, split in enumerate(whole.splits) if split != "test"])
+
+
+def check_folder(out: Path) -> None:
+    """``ConfigError`` where ``out`` holds something that no selection wrote."""
+    ours = (out / SELECTION_FILE).exists() or (out / "events.jsonl").exists()
+    if (out / "run.json").exists() or (out.is_dir() and any(out.iterdir()) and not ours):
+        raise ConfigError(
+            "the settings of the selection are wrong.",
+            [f"out: {out} holds something else; choose another folder"],
+        )
+
+
+def check_candidates(
+    settings: SelectSettings, candidates: tuple[Candidate, ...], dataset: Dataset
+) -> dict[str, PreflightReport]:
+    """The preflight of each candidate, by name; loads no weights."""
+    nowhere = settings.out / "runs" / "preflight"
+    return {
+        candidate.name: preflight(
+            candidate.config(settings, seed=settings.seeds[0], out=nowhere), dataset=dataset
+        )
+        for candidate in candidates
+    }
+
+
+def raise_for_faults(reports: Mapping[str, PreflightReport]) -> None:
+    """``PreflightError`` with every candidate's faults; nothing without one."""
+    faults = [
+        f"{name}: {check.name}: {check.detail} {check.hint}".rstrip()
+        for name, report in reports.items()
+        for check in report.checks
+        if not check.ok
+    ]
+    if faults:
+        raise PreflightError("the selection would fail.", faults)
+
+
+@dataclass(slots=True)
+class _Selecting:
+    settings: SelectSettings
+    dataset: Dataset
+    judge: Judge
+    folder: RunFolder
+    reproduce: str
+    progress: OnSelection | None
+    _at: SelectionProgress = field(default_factory=lambda: SelectionProgress(0, 1, ""))
+
+    def guarded(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
+        """Select, and leave the truth in ``state.json`` whatever happens short of a kill."""
+        rungs = make_rungs(len(candidates), self.settings.eta)
+        runs = sum(rung.candidates for rung in rungs) * len(self.settings.seeds)
+        # Each baseline, one check in time, the runs, the stack, the result.
+        self._at = SelectionProgress(0, len(names) + 1 + runs + 2, "")
+        self._state("running", "")
+        try:
+            selection = self._go(candidates, names)
+        except KeyboardInterrupt:
+            self._state("interrupted", "stopped on request; the same command goes on")
+            raise
+        except LLM4TOPError as error:
+            self._state("failed", str(error))
+            raise
+        except BaseException as error:
+            self._state("failed", f"{type(error).__name__}: {error}")
+            raise
+        self._state("done", selection.why[0])
+        return selection
+
+    def _go(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
+        settings = self.settings
+        rivals = Rivals(
+            self.dataset, self.judge, settings.out / "baselines", settings.encoder, self._begin
+        )
+        rivals.learn(names)
+        best, baselines, in_time = rivals.best()
+        runs = Runs(settings, self.dataset, self.judge, self._on_run)
+        rungs, finished = runs.halve(candidates)
+        run = middle_run(finished)
+        finalists = Finalists(
+            _name_of(run, settings),
+            run.logits,
+            run.losses,
+            best,
+            rivals.found[BASE_RATE],
+            self.judge,
+        )
+        self._begin("choice")
+        stack, pool, losses = StackOutcome(taken=False, reason=_NOT_TRIED), None, None
+        if settings.stack and best.name in UNSTACKABLE:
+            stack = StackOutcome(taken=False, reason=_NO_ENCODER)
+        elif settings.stack:
+            stack, pool, losses = judge_stack(finalists, self.dataset.select("valid"))
+        findings = Findings(
+            settings,
+            self.dataset,
+            candidates,
+            rungs,
+            run,
+            finalists,
+            rivals,
+            baselines,
+            stack,
+            pool,
+            losses,
+            decide(finalists, stack, losses, in_time),
+        )
+        self._begin("result")
+        selection = to_selection(findings, leave(findings))
+        write_json(settings.out / SELECTION_FILE, selection.model_dump(mode="json"))
+        write_selection_report(findings, selection, self.reproduce)
+        return selection
+
+    def _on_run(self, what: str) -> Progress:
+        self._begin(what)
+
+        def tell(training: TrainingProgress) -> None:
+            if self.progress is not None:
+                at = self._at
+                self.progress(SelectionProgress(at.done, at.total, at.what, training))
+
+        return tell
+
+    def _begin(self, what: str) -> None:
+        self._at = SelectionProgress(self._at.done + 1, self._at.total, what)
+        self.folder.add_event("begin", what=what)
+        if self.progress is not None:
+            self.progress(self._at)
+
+    def _state(self, state: State, message: str) -> None:
+        self.folder.set_state(state, message=message)
+        self.folder.add_event("state", state=state, message=message)
+
+
+_NOT_TRIED = "No stack was tried, as asked."
+_NO_ENCODER = (
+    "No stack was tried: the best baseline reads with a text encoder, which a bundle cannot hold."
+)
+
+
+def _name_of(run: FinishedRun, settings: SelectSettings) -> str:
+    several = len(settings.seeds) > 1
+    return run.outcome.candidate + (f", seed {run.outcome.seed}" if several else "")

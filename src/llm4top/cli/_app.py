@@ -21,6 +21,7 @@ from llm4top.cli._help import help_text
 from llm4top.cli._ingest import ingest
 from llm4top.cli._inspect import inspect
 from llm4top.cli._pretrain import pretrain
+from llm4top.cli._select import select
 from llm4top.cli._train import train
 from llm4top.errors import LLM4TOPError
 
@@ -96,7 +97,7 @@ def _application(
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-for _command in (forecast, inspect, ingest, train, evaluate, compare, pretrain, download):
+for _command in (forecast, inspect, ingest, train, select, evaluate, compare, pretrain, download):
     app.command(help=help_text(_command))(_command)
 app.add_typer(bundle_app)
 app.command(help=help_text(doctor))(doctor)

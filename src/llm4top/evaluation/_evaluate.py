@@ -8,6 +8,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from llm4top.data import Dataset, check_disjoint, phases_in, scope
+from llm4top.data._sources import top_phase
 from llm4top.errors import EvaluationError, TooFewRowsError
 from llm4top.evaluation._beside import ALWAYS, BASE_RATE, TFIDF, beside
 from llm4top.evaluation._bootstrap import DRAWS
@@ -106,7 +107,7 @@ class _Work:
         """Check, write the look down, ask, measure, put together."""
         judge = self._judge(ledger)
         self._tell("Baselines")
-        companions = beside(self.dataset, seed=self.seed)
+        companions = self._companions()
         entries = self._entries(judge, companions)
         found, skipped = self._tables(judge.rows, entries, companions)
         self._tell("Slices")
@@ -130,7 +131,7 @@ class _Work:
                 "curves": tuple(one.curves for one in found if one.curves is not None),
                 "differences": tuple(d for one in found for d in one.differences),
                 "slices": (slices,),
-                "published": published_results() if self.dataset.task.name == "outcome" else (),
+                "published": published_results() if self._is_top() else (),
                 "looks": looks,
                 "looks_note": looks_note,
                 "notes": (*self._notes(companions), *skipped),
@@ -190,11 +191,19 @@ class _Work:
         key = sealed_rows_sha256(self.dataset)
         return ledger.looks(key), ledger.note(key)
 
+    def _companions(self) -> dict[str, Source]:
+        """What stands beside; a name that one of the forecasters has already is told apart."""
+        own = {source.name for source in self.sources}
+        found = beside(self.dataset, seed=self.seed)
+        return {
+            key: replace(s, name=f"{s.name} (fitted here)") if s.name in own else s
+            for key, s in found.items()
+        }
+
     def _entries(self, judge: Judge, companions: Mapping[str, Source]) -> list[Entry]:
         """What was asked about, then what stands beside it, the leak oracle last."""
-        own = {source.name for source in self.sources}
-        others = [s for s in companions.values() if s.name not in own]
-        entries = [judge.entry(s, self._hearing(s.name)) for s in (*self.sources, *others)]
+        everyone = (*self.sources, *companions.values())
+        entries = [judge.entry(source, self._hearing(source.name)) for source in everyone]
         scores = {entry.scores.forecaster: entry.scores for entry in entries}
         tfidf = companions.get(TFIDF)
         oracle = judge.oracle(scores.get(tfidf.name) if tfidf else None)
@@ -240,7 +249,7 @@ class _Work:
                 "fitted to stand beside."
             )
         for source in self.sources:
-            if source.kind in ("language", "stack") and source.data_sha256 is not None:
+            if source.data_sha256 is not None:
                 own = source.data_sha256 == self.dataset.sha256
                 notes.append(
                     f"{source.name} was made from this very data set."
@@ -250,6 +259,11 @@ class _Work:
                 )
         notes.append("For a leak audit of the data set, run `llm4top audit`.")
         return notes
+
+    def _is_top(self) -> bool:
+        """Whether rows stood in TOP's own files: only then do published results go with them."""
+        named = any(top_phase(file) for files in self.dataset.files for file in files)
+        return named and self.dataset.task.name == "outcome"
 
     def _tell(self, stage: str, done: int = 0, total: int = 1) -> None:
         if self.on_progress is not None:

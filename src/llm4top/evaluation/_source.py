@@ -15,7 +15,7 @@ from llm4top.registry import Trial
 from llm4top.tasks import Task, get_task
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Calibrator, LoadedForecaster, Manifest
+    from llm4top.forecasters import Calibrator, DataEntry, LoadedForecaster, Manifest
 
 EMBEDDED = "embedded"
 
@@ -131,7 +131,7 @@ def _bundle(manifest: Manifest, load: Callable[[], LoadedForecaster]) -> Source:
         identity=manifest.identity,
         kind="language" if manifest.stack is None else "stack",
         task=manifest.task,
-        learnt_from=f"{data.name} ({data.sha256[:12]})" if data else "unknown data",
+        learnt_from=_told(data),
         load=lambda: _scorer(load()),
         data_sha256=data.sha256 if data else None,
     )
@@ -175,15 +175,20 @@ def baseline_source(folder: Path) -> Source:
     from llm4top.forecasters import BASELINES, load_baseline
 
     loaded = load_baseline(folder)
-    baseline = BASELINES.get(loaded.manifest.name)
+    data = loaded.manifest.data
     return Source(
-        name=baseline.label if baseline else loaded.manifest.name,
+        name=loaded.label,
         identity=loaded.identity,
-        kind=baseline.kind if baseline else "baseline",
+        kind=BASELINES[loaded.manifest.baseline].kind,
         task=loaded.task,
-        learnt_from="unknown data",
+        learnt_from=_told(data),
         load=lambda: Scorer(lambda trials, _: loaded.predict_proba(trials)),
+        data_sha256=data.sha256 if data else None,
     )
+
+
+def _told(data: DataEntry | None) -> str:
+    return f"{data.name} ({data.sha256[:12]})" if data else "unknown data"
 
 
 def distinct(sources: Sequence[Source]) -> tuple[Source, ...]:

@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from llm4top.evaluation._curves import curve_set
+from llm4top.evaluation._published import published_results
 from llm4top.evaluation._report import (
     Asked,
     AuditLine,
@@ -23,7 +24,6 @@ from llm4top.evaluation._report import (
     Figure,
     ForecasterRow,
     LookEntry,
-    PublishedRow,
     Report,
     SliceRow,
     SliceTable,
@@ -98,7 +98,9 @@ def made_figure(value: float | None, half_width: float, n: int) -> Figure:
     if value is None:
         return Figure(value=None, lower=None, upper=None, n=n)
     value = float(value)
-    return Figure(value=value, lower=value - half_width, upper=value + half_width, n=n)
+    upper = value + half_width
+    upper = min(upper, 1.0) if value <= 1 else upper
+    return Figure(value=value, lower=value - half_width, upper=upper, n=n)
 
 
 def made_part(phase: str, check: str):
@@ -299,7 +301,7 @@ def made_report(**changes) -> Report:
         differences=tuple(d for table in tables for d in made_differences(table)),
         slices=tuple(made_slices(table) for table in tables[:4]),
         variants=made_variants(),
-        published=made_published(),
+        published=published_results(),
         looks=(
             LookEntry(
                 time="2026-11-20T10:00:00+00:00",
@@ -315,24 +317,6 @@ def made_report(**changes) -> Report:
         ),
     )
     return report.model_copy(update=changes)
-
-
-def made_published() -> tuple[PublishedRow, ...]:
-    return tuple(
-        PublishedRow(
-            system=system,
-            phase=phase,
-            figures={"PR-AUC": ".567", "F1": ".665", "ROC-AUC": ".576"},
-            protocol=protocol,
-            grade="measured",
-            source="doi:10.0000/invented",
-        )
-        for system, protocol in (
-            ("First system", "protocol one"),
-            ("Second system", "protocol two"),
-        )
-        for phase in ("I", "II")
-    )
 
 
 def hostile_report(text: str = '<script>alert(1)</script> & "$x_1$" `|` #0072b2') -> Report:

@@ -10,6 +10,7 @@ from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
     from llm4top.evaluation._ablation import prompt_ablation
+    from llm4top.evaluation._checklist import checklist
     from llm4top.evaluation._contamination import contamination_probes
     from llm4top.evaluation._curves import curve_set, curves_of
     from llm4top.evaluation._differences import DeLong, compare_pairs, delong
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from llm4top.evaluation._masking import mask_names
     from llm4top.evaluation._metrics import METRICS, Measured, Metric, measure
     from llm4top.evaluation._oracle import has_oracle, oracle_probabilities
+    from llm4top.evaluation._published import published_results
     from llm4top.evaluation._render import read_report, write_report
     from llm4top.evaluation._report import Figure, Report
     from llm4top.evaluation._scores import Scores
@@ -41,6 +43,7 @@ _HOMES = {
     "Source": "_source",
     "TestLedger": "_ledger",
     "audit_lines": "_facts",
+    "checklist": "_checklist",
     "choose_threshold": "_threshold",
     "compare": "_evaluate",
     "compare_pairs": "_differences",
@@ -61,6 +64,7 @@ _HOMES = {
     "new_report": "_facts",
     "oracle_probabilities": "_oracle",
     "prompt_ablation": "_ablation",
+    "published_results": "_published",
     "read_report": "_render",
     "sealed_rows_sha256": "_ledger",
     "slice_table": "_slices",
@@ -82,6 +86,7 @@ __all__ = [
     "Source",
     "TestLedger",
     "audit_lines",
+    "checklist",
     "choose_threshold",
     "compare",
     "compare_pairs",
@@ -102,6 +107,7 @@ __all__ = [
     "new_report",
     "oracle_probabilities",
     "prompt_ablation",
+    "published_results",
     "read_report",
     "sealed_rows_sha256",
     "slice_table",

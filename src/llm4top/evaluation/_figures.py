@@ -14,7 +14,15 @@ from matplotlib.axes import Axes
 from llm4top.evaluation._curves import treat_all
 from llm4top.evaluation._report import Curves, CurveSet, ForecasterRow, Kind, Table
 from llm4top.evaluation._svg import COLOURS, FONT_SIZE, canvas, label, style, to_svg
-from llm4top.evaluation._wording import count, heading, number, percent, plain, with_interval
+from llm4top.evaluation._wording import (
+    count,
+    heading,
+    number,
+    percent,
+    phase_name,
+    plain,
+    with_interval,
+)
 
 MOST_SERIES = 6
 _NAME_WIDTH = 27
@@ -117,7 +125,7 @@ def forest(table: Table, series: Sequence[Series], *, name: str) -> Drawing | No
         for r in (*honest, *cheating)
     ]
     header = ("forecaster", "kind", "roc_auc", "lower", "upper", "n")
-    svg = to_svg(figure, name=name, title=title, description=note)
+    svg = to_svg(figure, name=name, title=f"{heading(table)}: {title}", description=note)
     return drawing(svg, title, note, name, header, data)
 
 
@@ -164,7 +172,7 @@ def _forest_row(axes: Axes, row: ForecasterRow, place: float, colour: str | None
 def _forest_words(
     table: Table, honest: Sequence[ForecasterRow], cheating: bool, trivial: float
 ) -> tuple[str, str]:
-    where = heading(table)
+    where = phase_name(table.phase)
     able = [row for row in honest if row.kind != "trivial"]
     above = [row for row in able if (_ends(row)[0] or 0.0) > trivial]
     if not able:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -70,9 +72,9 @@ def _curve_drawings(
     drawn = (
         roc(curves, series, name=f"{name}-roc"),
         precision_recall(curves, series, name=f"{name}-pr"),
-        decision(curves, series, name=f"{name}-decision"),
         reliability(curves, series, name=f"{name}-reliability"),
         spread(curves, series, (without, with_event), name=f"{name}-spread"),
+        decision(curves, series, name=f"{name}-decision"),
     )
     return [drawing for drawing in drawn if drawing]
 
@@ -98,6 +100,7 @@ def _environment() -> Environment:
         svg=_svg,
         web=web_address,
         sentence=_sentence,
+        groupby_phase=_by_phase,
     )
     environment.globals.update(
         wording=wording,
@@ -111,6 +114,11 @@ def _environment() -> Environment:
 def _svg(drawing: Drawing) -> Markup:
     # Drawn and escaped by ``to_svg``: the only markup that does not come from a template.
     return Markup(drawing.svg)
+
+
+def _by_phase(parts: Iterable[view.Section]) -> list[tuple[str, list[view.Section]]]:
+    # Unlike Jinja's own grouping this one keeps the order.
+    return [(phase, list(own)) for phase, own in groupby(parts, key=lambda one: one.table.phase)]
 
 
 def _sentence(text: str) -> str:

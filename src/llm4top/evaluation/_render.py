@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llm4top.errors import EvaluationError
+from llm4top.evaluation._checklist import checklist
 from llm4top.evaluation._markdown import markdown
 from llm4top.evaluation._page import page
 from llm4top.evaluation._report import REPORT_SCHEMA, Report
@@ -21,9 +22,12 @@ def write_report(report: Report, folder: Path) -> dict[str, Path]:
     """Write ``report.html``, ``report.json`` and ``report.md``; returns them by their endings.
 
     The HTML is one file that asks for nothing else, not even a script. All three say the same;
-    the JSON is what ``read_report`` reads. The folder is made where there is none and files of
-    these names are replaced. Raises ``EvaluationError`` where that cannot be done.
+    the JSON is what ``read_report`` reads. A report without a checklist gets one. The folder is
+    made where there is none and files of these names are replaced. Raises ``EvaluationError``
+    where that cannot be done.
     """
+    if not report.checklist:
+        report = report.model_copy(update={"checklist": checklist(report)})
     texts = {
         "html": (HTML_FILE, page(report)),
         "json": (JSON_FILE, report.model_dump_json(indent=1) + "\n"),

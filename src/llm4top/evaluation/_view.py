@@ -43,6 +43,9 @@ _MAIN = {
         ("ece", ""),
     ),
 }
+FEW = 50
+"""Below this many rows a slice is shown muted."""
+
 _BESIDE = {"lift": "lift", "brier_skill": "skill"}
 
 
@@ -178,8 +181,8 @@ def by_forecaster(rows: Sequence[SliceRow]) -> dict[str, SliceRow]:
 
 
 def is_small(rows: Sequence[SliceRow]) -> bool:
-    """Whether the slice is too small: it says so, or nothing could be measured on it."""
-    return any(row.note for row in rows) or not any(row.figures for row in rows)
+    """Whether a slice is too small to say much: fewer than 50 rows, or nothing measured."""
+    return rows[0].n < FEW or not any(row.figures for row in rows)
 
 
 def as_json(value: object) -> str:

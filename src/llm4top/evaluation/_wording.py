@@ -26,6 +26,9 @@ CHECKS = {
 }
 """The checks in display order."""
 
+SHORT_CHECKS = {"test": "test", "newest": "newest", "valid": "validation"}
+"""The checks in one word."""
+
 CHECK_NOTES = {
     "test": "Rows that nothing was learnt from or chosen by.",
     "newest": "A time split inside the learning part: learnt from older trials, measured on the "
@@ -51,7 +54,7 @@ PUBLISHED_NOTE = (
 
 CHECKLIST_NOTE = (
     "TRIPOD+AI (Collins et al., BMJ 2024;385:e078378) and TRIPOD-LLM (Gallifant et al., Nature "
-    "Medicine 2025;31:60–69), items in short and in our words, filled from this run's record. "
+    "Medicine 2025;31:60), items in short and in our words, filled from this run's record. "
     "What the program cannot know is left open. Not a substitute for the statements themselves."
 )
 

@@ -69,7 +69,8 @@ def test_intervals_are_the_textbooks() -> None:
 def test_draws_without_a_value_are_left_out() -> None:
     values = np.append(np.arange(1.0, 101.0), [np.nan, np.inf])
     assert interval(values) == pytest.approx((3.475, 97.525))
-    assert np.isnan(interval(np.full(3, np.nan))).all()
+    for few in (np.full(3, np.nan), np.array([1.0, np.nan, np.nan])):
+        assert np.isnan(interval(few)).all()
 
 
 def test_the_whole_sample_counts_every_row_once() -> None:

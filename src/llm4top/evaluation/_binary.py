@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4top.evaluation._bootstrap import grouped
+from llm4top.evaluation._bootstrap import CountArray, grouped
 from llm4top.evaluation._confusion import ap_of_decisions, binary_decisions
 from llm4top.evaluation._ranking import Ranking, running
 from llm4top.evaluation._recalibration import Recalibration
@@ -48,10 +48,10 @@ class BinaryStatistic:
         self._decided = None if decisions is None else (decisions[rows] == 1).astype(np.float64)
         self._recalibration = _recalibration(probabilities[rows], none)
 
-    def __call__(self, counts: FloatArray) -> dict[str, FloatArray]:
-        without_counts = counts.take(self._without_order, axis=1)
-        event_counts = counts.take(self._event_order, axis=1)
-        without, event = running(without_counts), running(event_counts)
+    def __call__(self, counts: CountArray) -> dict[str, FloatArray]:
+        drawn = [counts.take(rows, axis=1) for rows in (self._without_order, self._event_order)]
+        without, event = map(running, drawn)
+        without_counts, event_counts = (one.astype(np.float64) for one in drawn)
         with np.errstate(divide="ignore", invalid="ignore"):
             return {
                 **self._ranked(event_counts, event, without),
@@ -61,7 +61,7 @@ class BinaryStatistic:
             }
 
     def _ranked(
-        self, counts: FloatArray, event: FloatArray, without: FloatArray
+        self, counts: FloatArray, event: CountArray, without: CountArray
     ) -> dict[str, FloatArray]:
         precision = self._ranking.average_precision(counts, event, without)
         area = self._ranking.roc_auc(counts, without)
@@ -76,10 +76,10 @@ class BinaryStatistic:
         self,
         without_counts: FloatArray,
         event_counts: FloatArray,
-        without: FloatArray,
-        event: FloatArray,
+        without: CountArray,
+        event: CountArray,
     ) -> dict[str, FloatArray]:
-        events, others = event[:, -1], without[:, -1]
+        events, others = (one[:, -1].astype(np.float64) for one in (event, without))
         hits = events - event[:, self._half[1]]
         alarms = others - without[:, self._half[0]]
         half = binary_decisions(hits, alarms, events, others)
@@ -117,7 +117,7 @@ class BinaryStatistic:
         }
 
     def _recalibrated(
-        self, counts: FloatArray, event: FloatArray, without: FloatArray
+        self, counts: FloatArray, event: CountArray, without: CountArray
     ) -> dict[str, FloatArray]:
         none = np.full(len(counts), np.nan)
         slope, intercept = none, none

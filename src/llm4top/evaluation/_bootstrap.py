@@ -13,16 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llm4top.evaluation._scores import FloatArray, IntArray
 
+CountArray = NDArray[np.int32]
+"""32 bits: gathering and adding up counts is most of the work, and it is the memory's."""
 DRAWS = 1000
 _CELLS = 2**17
 """Counts held at a time by one thread, unless one draw has more: they fit a processor's cache."""
 _WORTH_A_THREAD = 2**22
 _MOST_THREADS = 8
 
-Statistic = Callable[[FloatArray], dict[str, FloatArray]]
+Statistic = Callable[[CountArray], dict[str, FloatArray]]
 """Metrics of several draws: from counts ``[b, n]``, rows grouped by label as ``grouped`` gives
 them, to values ``[b]`` by metric, NaN where a metric cannot be measured."""
 
@@ -34,7 +37,7 @@ def grouped(y: IntArray) -> IntArray:
 
 def whole(statistic: Statistic, n: int) -> dict[str, float]:
     """The metrics of the sample itself."""
-    return {name: float(v[0]) for name, v in statistic(np.ones((1, n))).items()}
+    return {name: float(v[0]) for name, v in statistic(np.ones((1, n), dtype=np.int32)).items()}
 
 
 def bootstrap(
@@ -62,29 +65,30 @@ def bootstrap(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def draw_counts(sizes: IntArray, first: int, last: int, seed: int) -> FloatArray:
+def draw_counts(sizes: IntArray, first: int, last: int, seed: int) -> CountArray:
     """Counts of the draws ``first`` to ``last`` (excluded): ``[last - first, n]``, by label.
 
     ``sizes`` are the labels' rows.
     """
-    n = int(sizes.sum())
-    bounds = np.concatenate([[0], np.cumsum(sizes)])
-    rows = np.empty((last - first, n), dtype=np.intp)
-    for i, row in enumerate(rows):
+    bounds = [0, *np.cumsum(sizes).tolist()]
+    counts = np.zeros((last - first, bounds[-1]), dtype=np.int32)
+    for i, draw in enumerate(counts):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first + i,)))
         for low, high in pairwise(bounds):
             if high > low:
                 # 32 bits are drawn faster, and no split has 2 ** 31 rows.
-                row[low:high] = rng.integers(low, high, size=high - low, dtype=np.int32)
-        row += i * n
-    counts = np.bincount(rows.ravel(), minlength=rows.size)
-    return counts.reshape(rows.shape).astype(np.float64)
+                rows = rng.integers(0, high - low, size=high - low, dtype=np.int32)
+                draw[low:high] = np.bincount(rows, minlength=high - low)
+    return counts
 
 
 def interval(values: FloatArray, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the finite ``values``; NaN, NaN where there are none."""
+    """Percentile interval of the finite ``values``; NaN, NaN where most are not.
+
+    What exists in few draws has an interval that says little of the sample.
+    """
     finite = values[np.isfinite(values)]
-    if not len(finite):
+    if not len(finite) or 2 * len(finite) < len(values):
         return float("nan"), float("nan")
     tail = (1 - level) / 2
     lower, upper = np.quantile(finite, [tail, 1 - tail])
@@ -96,10 +100,8 @@ def _threads(asked: int | None, work: int) -> int:
         return max(1, asked)
     if work < _WORTH_A_THREAD:
         return 1
-    return min(
-        _MOST_THREADS,
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-    )
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return min(_MOST_THREADS, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def _in_threads(

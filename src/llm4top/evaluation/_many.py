@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4top.evaluation._bootstrap import grouped
+from llm4top.evaluation._bootstrap import CountArray, grouped
 from llm4top.evaluation._confusion import decisions_of_many
 from llm4top.evaluation._ranking import Ranking, running
 from llm4top.evaluation._scores import FloatArray, IntArray
@@ -38,12 +38,13 @@ class ManyStatistic:
         self._gaps = BinnedGaps(trust[self._by_trust], right[self._by_trust])
         self._rankings = [_ranked(p[:, k], truth == k) for k in range(self._k)]
 
-    def __call__(self, counts: FloatArray) -> dict[str, FloatArray]:
+    def __call__(self, drawn: CountArray) -> dict[str, FloatArray]:
+        counts = drawn.astype(np.float64)
         errors = total(counts, self._errors)
         none = np.full(len(errors), np.nan)
         gaps = self._gaps.sums(counts.take(self._by_trust, axis=1))
         return {
-            "roc_auc": np.mean([self._area(counts, k) for k in range(self._k)], axis=0),
+            "roc_auc": np.mean([self._area(drawn, k) for k in range(self._k)], axis=0),
             **decisions_of_many(self._matrix(counts)),
             "log_loss": total(counts, self._losses) / self._n,
             "brier": errors / self._n,
@@ -60,11 +61,12 @@ class ManyStatistic:
         matrix = [np.bincount(self._cells, weights=draw, minlength=cells) for draw in counts]
         return np.asarray(matrix, dtype=np.float64).reshape(-1, self._k, self._k)
 
-    def _area(self, counts: FloatArray, k: int) -> FloatArray:
+    def _area(self, counts: CountArray, k: int) -> FloatArray:
         rest, own, ranking = self._rankings[k]
         if not len(rest) or not len(own):
             return np.full(len(counts), np.nan)
-        return ranking.roc_auc(counts.take(own, axis=1), running(counts.take(rest, axis=1)))
+        with_label = counts.take(own, axis=1).astype(np.float64)
+        return ranking.roc_auc(with_label, running(counts.take(rest, axis=1)))
 
 
 def _ranked(p: FloatArray, event: np.ndarray) -> tuple[IntArray, IntArray, Ranking]:

@@ -130,12 +130,14 @@ def measure(
     F1, MCC, log-loss, Brier score and skill, ROC-AUC and ECE.
 
     Draws keep each label's count, so intervals say nothing of the prevalence's own uncertainty.
-    An interval is that of the draws in which the metric exists. A figure is None where it does
-    not exist: the slope of constant scores, or of perfectly separated ones; slope and intercept
-    where a score is exactly 0 or 1, whose log-odds are infinite; skill against a reference
-    without error. Constant scores have ROC-AUC .5 and the prevalence as average precision;
-    precision without a decision for the event, F1 and MCC are 0 there, as in scikit-learn with
-    ``zero_division=0``.
+    An interval is that of the draws in which the metric exists, if most do. The ECE of a draw is
+    larger than the sample's in the mean, so its interval may lie above a small value.
+
+    A figure is None where it does not exist: the slope of constant scores, or of perfectly
+    separated ones; slope and intercept where a score is exactly 0 or 1, whose log-odds are
+    infinite; skill against a reference without error. Constant scores have ROC-AUC .5 and the
+    prevalence as average precision; precision without a decision for the event, F1 and MCC are 0
+    there, as in scikit-learn with ``zero_division=0``.
 
     The same input and seed give the same bits, whatever the number of processors. Raises
     ``ScoreError`` where decisions or reference do not fit the rows.

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llm4top.evaluation._bootstrap import CountArray
 from llm4top.evaluation._scores import FloatArray, IntArray
 
 
-def running(counts: FloatArray) -> FloatArray:
+def running(counts: CountArray) -> CountArray:
     """Counts so far, from none: ``[b, n]`` to ``[b, n + 1]``."""
-    total = np.empty((len(counts), counts.shape[1] + 1))
+    total = np.empty((len(counts), counts.shape[1] + 1), dtype=np.int32)
     total[:, 0] = 0
     np.cumsum(counts, axis=1, out=total[:, 1:])
     return total
@@ -39,21 +40,21 @@ class Ranking:
         tied = bool((np.diff(event) == 0).any())
         return cls(below, None if np.array_equal(below, up_to) else up_to, own if tied else None)
 
-    def roc_auc(self, counts: FloatArray, without: FloatArray) -> FloatArray:
+    def roc_auc(self, counts: FloatArray, without: CountArray) -> FloatArray:
         """Area under the ROC curve, ties counting half (Mann-Whitney).
 
         ``counts`` ``[b, n1]`` are of rows with the event, ``without`` ``[b, n0 + 1]`` the running
         counts of the others.
         """
-        beaten = without.take(self.below, axis=1)
+        beaten = without.take(self.below, axis=1).astype(np.float64)
         if self.up_to is not None:
             beaten += without.take(self.up_to, axis=1)
             beaten /= 2
-        pairs = np.maximum(counts.sum(axis=1) * without[:, -1], 1)
+        pairs = np.maximum(counts.sum(axis=1) * without[:, -1].astype(np.float64), 1)
         return np.asarray(np.einsum("bi,bi->b", counts, beaten) / pairs)
 
     def average_precision(
-        self, counts: FloatArray, own: FloatArray, without: FloatArray
+        self, counts: FloatArray, own: CountArray, without: CountArray
     ) -> FloatArray:
         """Sum of precision times the gain in recall over distinct scores, as scikit-learn's.
 
@@ -65,5 +66,4 @@ class Ranking:
         said += hits
         # Where nothing of a draw scores as much, there is no hit either.
         np.maximum(said, 1, out=said)
-        hits /= said
-        return np.asarray(np.einsum("bi,bi->b", counts, hits) / own[:, -1])
+        return np.asarray(np.einsum("bi,bi->b", counts, hits / said) / own[:, -1])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from llm4top.evaluation._bootstrap import CountArray
 from llm4top.evaluation._scores import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -19,7 +20,8 @@ BoolArray = NDArray[np.bool_]
 MOST_POINTS = 4096
 """Up to that many distinct scores, draws are fitted exactly; above, on log-odds in bins."""
 _STEPS = 100
-_TOLERANCE = 1e-10
+_TOLERANCE = 1e-6
+"""A last step: what is left after it is of the order of its square."""
 _LARGEST_STEP = 4.0
 
 
@@ -56,7 +58,7 @@ class Recalibration:
             self._shift = cold
 
     def fit(
-        self, event_counts: FloatArray, event: FloatArray, without: FloatArray
+        self, event_counts: FloatArray, event: CountArray, without: CountArray
     ) -> tuple[FloatArray, FloatArray]:
         """Slopes and intercepts of draws, ``[b]`` each; NaN without spread, or where separated.
 
@@ -66,7 +68,8 @@ class Recalibration:
         events = np.diff(event.take(self._event_cuts, axis=1), axis=1)
         others = np.diff(without.take(self._without_cuts, axis=1), axis=1)
         sums = np.stack([event[:, -1], np.einsum("bi,i->b", event_counts, self._event)])
-        fitted = self._fit(self._points, events + others, sums, self._start) + self._shift
+        counts = (events + others).astype(np.float64)
+        fitted = self._fit(self._points, counts, sums, self._start) + self._shift
         slopes = np.where(_separated(events, others), np.nan, fitted[1] / self._scale)
         return slopes, fitted[2]
 
@@ -138,7 +141,7 @@ def fit_level(
     return fitted
 
 
-def _separated(events: FloatArray, others: FloatArray) -> BoolArray:
+def _separated(events: CountArray, others: CountArray) -> BoolArray:
     """Draws ``[b]`` in which one log-odds parts rows with and without the event: no best slope."""
     some = (events > 0, others > 0)
     firsts = [one.argmax(axis=1) for one in some]

@@ -200,14 +200,15 @@ def _slices(section: view.Section) -> list[str]:
 def _variants(report: Report) -> list[str]:
     if not report.variants:
         return []
-    lines = _heading(2, "Ablation and contamination")
-    return lines + [line for table in report.variants for line in _variant_table(table)]
+    lines = _heading(2, wording.variants_heading(report))
+    column = wording.variants_column(report)
+    return lines + [line for table in report.variants for line in _variant_table(table, column)]
 
 
-def _variant_table(table: VariantTable) -> list[str]:
+def _variant_table(table: VariantTable, column: str) -> list[str]:
     measured, differing = view.variant_metrics(table)
     header = (
-        "Shown to the model",
+        column,
         "n",
         *map(view.metric_label, measured),
         *(f"Difference in {view.metric_label(key)}" for key in differing),

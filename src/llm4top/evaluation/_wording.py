@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm4top.evaluation._report import CurveSet, Difference, Figure, Kind, Table
+from llm4top.evaluation._report import CurveSet, Difference, Figure, Kind, Report, Table
 
 CHEATING = "cheating: reads the outcome's status"
 NOTHING = "\N{EN DASH}"
@@ -168,3 +168,14 @@ def plain(text: str, longest: int | None = None) -> str:
     if longest is not None and len(told) > longest:
         return told[: longest - 1].rstrip() + "…"
     return told
+
+
+def variants_heading(report: Report) -> str:
+    """What the variants of a report are."""
+    selection = report.kind == "selection"
+    return "Candidates, rung by rung" if selection else "Ablation and contamination"
+
+
+def variants_column(report: Report) -> str:
+    """What a row of a variant table is."""
+    return "Candidate" if report.kind == "selection" else "Shown to the model"

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from llm4top.data import phases_in
 from llm4top.evaluation import (
     Entry,
-    Figure,
     Measurements,
     Report,
     Scores,
+    checklist,
     cross_fitted_decisions,
     data_facts,
     measure_table,
     new_report,
     write_report,
 )
-from llm4top.evaluation._report import ForecasterRow, Kind, Table
+from llm4top.evaluation._report import Kind, VariantRow, VariantTable
 from llm4top.evaluation._scores import FloatArray
 from llm4top.forecasters import BASELINES
 from llm4top.training._losses import SEED
@@ -49,16 +49,19 @@ def make_report(findings: Findings, selection: Selection, reproduce: str) -> Rep
         draws=settings.draws,
         settings=selection.settings,
     )
-    return report.model_copy(
+    report = report.model_copy(
         update={
             "summary": selection.why,
-            "data": (data_facts(dataset),),
-            "tables": (measured.table, *(_rung(findings, rung) for rung in selection.rungs)),
+            # The hash of the whole, test rows included, is what other reports name it by.
+            "data": (data_facts(dataset).model_copy(update={"sha256": dataset.card.sha256}),),
+            "tables": (measured.table,),
             "curves": (measured.curves,) if measured.curves else (),
             "differences": measured.differences,
+            "variants": tuple(_rung(findings, rung) for rung in selection.rungs),
             "notes": (*_told(selection), *selection.notes),
         }
     )
+    return report.model_copy(update={"checklist": checklist(report)})
 
 
 def _finalists(findings: Findings) -> Measurements:
@@ -108,30 +111,31 @@ def _entry(findings: Findings, scores: Scores, kind: Kind, learnt: str) -> Entry
     )
 
 
-def _rung(findings: Findings, rung: RungOutcome) -> Table:
+def _rung(findings: Findings, rung: RungOutcome) -> VariantTable:
     """A rung's candidates with their log-losses, and what became of each."""
-    judge, task = findings.finalists.judge, findings.dataset.task
-    fates = {drop.candidate: f"dropped: {drop.reason}" for drop in rung.dropped}
-    nothing = Figure(value=None, lower=None, upper=None, n=len(judge.y))
-    rows = tuple(
-        ForecasterRow(
-            forecaster=one.candidate,
-            kind="language",
-            learnt_from=_steps(one.runs[0].steps, len(one.runs)),
-            figures={"log_loss": one.log_loss or nothing},
-            note=fates.get(one.candidate, "kept"),
+    n = len(findings.finalists.judge.y)
+    dropped = {drop.candidate: drop for drop in rung.dropped}
+    rows = []
+    for one in rung.candidates:
+        drop = dropped.get(one.candidate)
+        behind = drop.behind if drop else None
+        fate = f"dropped: {drop.reason}" if drop else "kept"
+        rows.append(
+            VariantRow(
+                variant=one.candidate,
+                n=n,
+                figures={"log_loss": one.log_loss} if one.log_loss else {},
+                difference={"log_loss": behind} if behind else {},
+                note=f"{_steps(one.runs[0].steps, len(one.runs))}; {fate}",
+            )
         )
-        for one in rung.candidates
-    )
-    counts = Counter(findings.valid.labels)
-    return Table(
-        title=f"Rung {rung.number}: {rung.share:.3g} of the steps",
-        phase=_phase(findings),
+    return VariantTable(
+        title=f"Rung {rung.number}",
+        forecaster=f"{rung.share:.0%} of the steps",
         check="valid",
-        n=len(judge.y),
-        counts={label: counts[label] for label in task.labels},
-        rows=rows,
-        note="Mean log-loss over the seeds.",
+        reading="Mean log-loss over the seeds, lower is better. The difference of a candidate that "
+        "was dropped is to the last one that was kept.",
+        rows=tuple(rows),
     )
 
 

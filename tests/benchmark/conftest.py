@@ -14,8 +14,19 @@ import torch
 from llm4top.benchmark import BenchmarkSettings, make_settings
 from llm4top.testing import make_tiny_model
 
-COLUMNS = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria".split(",")
-ROWS = {"train": 40, "valid": 40, "test": 24}
+COLUMNS = (
+    "nctid",
+    "status",
+    "why_stop",
+    "label",
+    "phase",
+    "diseases",
+    "icdcodes",
+    "drugs",
+    "smiless",
+    "criteria",
+)
+ROWS = {"train": 80, "valid": 40, "test": 24}
 PHASES = {"I": "phase 1", "II": "phase 2"}
 
 
@@ -58,17 +69,18 @@ def invented_row(rng: random.Random, number: int, phase: str) -> dict[str, str]:
 
 
 def write_top(folder: Path, splits: tuple[str, ...] = ("train", "valid", "test")) -> Path:
-    """Files of two phases under TOP's names; the newer a trial the larger its number."""
+    """Files of two phases under TOP's names; the test's trials are the newest."""
     folder.mkdir()
     rng = random.Random(7)
-    number = 100
+    learning = iter(rng.sample(range(100, 9000), 2 * (ROWS["train"] + ROWS["valid"])))
+    newest = iter(range(9000, 9999))
     for split in splits:
         for phase in PHASES:
             with (folder / f"phase_{phase}_{split}.csv").open("w", newline="") as file:
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
                 for _ in range(ROWS[split]):
-                    number += rng.randrange(1, 9)
+                    number = next(newest if split == "test" else learning)
                     writer.writerow(invented_row(rng, number, phase))
     return folder
 
@@ -98,14 +110,14 @@ def settings(top: Path, tmp_path: Path) -> Callable[..., BenchmarkSettings]:
             "preset": "quick",
             "training": {
                 "max_steps": 3,
-                "max_tokens": 160,
+                "max_tokens": 256,
                 "lora_rank": 4,
                 "lora_alpha": 8,
                 "batch_size": 8,
                 "accumulation": 1,
                 "gradient_checkpointing": False,
             },
-            "shots": 2,
+            "shots": 1,
             "probe_trials": 30,
             "device": "cpu",
             "draws": 100,

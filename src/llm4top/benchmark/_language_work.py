@@ -16,9 +16,9 @@ from llm4top.benchmark._rows import POOLED, CheckName, Fold, Rows
 from llm4top.benchmark._said import Said, learnt_words
 from llm4top.benchmark._settings import BenchmarkSettings
 from llm4top.data import Dataset
-from llm4top.forecasters import LanguageForecaster, cross_calibrate, make_calibrator
+from llm4top.errors import CalibrationError
+from llm4top.forecasters import LanguageForecaster, OnProgress, cross_calibrate, make_calibrator
 from llm4top.forecasters._few_shot import few_shot
-from llm4top.forecasters._scoring import OnProgress
 from llm4top.training import RunFolder, TrainingConfig, make_config, train
 from llm4top.training import TrainingProgress as Step
 
@@ -62,7 +62,7 @@ class LanguageWork:
     def name(self) -> str:
         """The forecaster's name in the tables."""
         shots = self.desk.settings.shots
-        way = f"{shots} examples" if self.way == "few-shot" else self.way
+        way = f"{shots}-shot" if self.way == "few-shot" else self.way
         own = "" if self.phase == POOLED else f" (phase {self.phase} only)"
         joint = " + " if self.way == "LoRA" else ", "
         return f"{self.model.name}{joint}{way}{own}"
@@ -184,7 +184,10 @@ class LanguageWork:
             raw = _softmax(logits[check])
             learnt = self.way in ("LoRA", "as shipped")
             yield replace(self._one(check, self.name, raw, self._raw_note), pools=learnt)
-            calibrated, note = self._calibrated(check, logits)
+            try:
+                calibrated, note = self._calibrated(check, logits)
+            except CalibrationError:
+                continue  # too few rows: the model stands there uncalibrated
             yield self._one(check, f"{self.name}, calibrated", calibrated, note)
 
     def _one(self, check: CheckName, name: str, probabilities: Logits, note: str) -> Said:

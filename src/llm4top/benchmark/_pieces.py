@@ -53,7 +53,8 @@ class Pieces:
             made = {name: np.ascontiguousarray(array) for name, array in make().items()}
             save_file(made, folder / _ARRAYS)
 
-        return load_file(self._settle(kind, came_from, write) / _ARRAYS)
+        found: Arrays = load_file(self._settle(kind, came_from, write) / _ARRAYS)
+        return found
 
     def values(self, kind: str, came_from: Mapping[str, Any], make: Callable[[], Any]) -> Any:
         """The piece's JSON-able value, made now if it is not there."""

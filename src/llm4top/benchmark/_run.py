@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -113,7 +114,7 @@ class _Benchmark:
         looks_at = self._look(rows, len(baselines) + len(language))
         audited = self._audit(dataset, pieces, total)
         said = list(self._said(baselines, language, pieces, total))
-        said += self._guarded("Stacks", lambda: list(stacked(said, rows, settings.seed)), [])
+        said += self._guarded("Stacks", partial(stacked, said, rows, settings.seed))
         variants = self._variants(probes, total)
         desk.loader.drop()
         self._tell(BenchmarkProgress(total - 1, total, "Measuring"))
@@ -157,11 +158,11 @@ class _Benchmark:
         done = 1
         for work in baselines:
             self._tell(BenchmarkProgress(done, total, work.title, work.done(pieces)))
-            yield from self._guarded(work.title, lambda w=work: w.run(pieces), [])
+            yield from self._guarded(work.title, partial(work.run, pieces))
             done += 1
         for asked in language:
             self._tell(BenchmarkProgress(done, total, asked.title, asked.done()))
-            yield from self._guarded(asked.title, asked.run, [])
+            yield from self._guarded(asked.title, asked.run)
             done += 1
 
     def _variants(self, probes: Sequence[ProbeWork], total: int) -> list[VariantTable]:
@@ -169,14 +170,13 @@ class _Benchmark:
         for position, work in enumerate(probes):
             done = total - 1 - len(probes) + position
             self._tell(BenchmarkProgress(done, total, work.title, work.done()))
-            found += self._guarded(work.title, work.run, [])
+            found += self._guarded(work.title, work.run)
         return found
 
     def _measured(self, rows: Rows, said: Sequence[Said], pieces: Pieces) -> Iterator[Measured]:
         for work in table_work(rows, said, self.settings):
             self._detail(work.title)
-            measured = self._guarded(work.title, lambda w=work: [w.run(pieces)], [])
-            yield from measured
+            yield from self._guarded(work.title, partial(work.run, pieces))
 
     def _report(
         self,
@@ -216,13 +216,13 @@ class _Benchmark:
         )
         return report.model_copy(update={"checklist": checklist(report)})
 
-    def _guarded(self, what: str, work: Callable[[], _T], instead: _T) -> _T:
+    def _guarded(self, what: str, work: Callable[[], Iterable[_T]]) -> list[_T]:
         """One piece that fails never stops its neighbours; it is named in the report."""
         try:
-            return work()
+            return list(work())
         except LLM4TOPError as error:
             self.failures.append(f"{what}: {error}")
-            return instead
+            return []
 
     def _tell(self, progress: BenchmarkProgress) -> None:
         self._now = progress

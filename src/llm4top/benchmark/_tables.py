@@ -71,8 +71,8 @@ class TableWork:
         where = "All phases" if self.phase == POOLED else f"Phase {self.phase}"
         return f"{where}, {CHECK_WORDS[self.check]}"
 
-    def run(self, pieces: Pieces) -> Measured:
-        """Measure; raises what ``Scores`` and ``measure_table`` raise."""
+    def run(self, pieces: Pieces) -> Iterator[Measured]:
+        """Measure this one table; raises what ``Scores`` and ``measure_table`` raise."""
         said = [s.sha256 for s in (*self.said, *self.said_on_valid)]
         came_from = {
             "said": said,
@@ -85,7 +85,7 @@ class TableWork:
             "sliced": self.sliced,
         }
         stored = pieces.values("table", came_from, self._measured)
-        return Measured(
+        yield Measured(
             Table.model_validate(stored["table"]),
             CurveSet.model_validate(stored["curves"]) if stored["curves"] else None,
             tuple(Difference.model_validate(d) for d in stored["differences"]),

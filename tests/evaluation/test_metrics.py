@@ -185,6 +185,13 @@ def test_constant_scores() -> None:
     assert (measured.figures["roc_auc"].lower, measured.figures["roc_auc"].upper) == (0.5, 0.5)
 
 
+def test_scores_that_differ_by_rounding_are_constant() -> None:
+    p = np.where(np.arange(100) % 3 == 0, 0.6, np.nextafter(0.6, 1))
+    found = values(measure(binary_scores(p, np.repeat([0, 1], 50)), draws=50))
+    assert found["calibration_slope"] is None
+    assert found["calibration_intercept"] == pytest.approx(-np.log(0.6 / 0.4))
+
+
 def test_always_success() -> None:
     y = np.repeat([0, 1], [3, 7])
     found = values(measure(binary_scores(np.ones(10), y), draws=5))

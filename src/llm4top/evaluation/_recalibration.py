@@ -22,6 +22,8 @@ _STEPS = 100
 _TOLERANCE = 1e-6
 """A last step: what is left after it is of the order of its square."""
 _LARGEST_STEP = 4.0
+_ROUNDING = 1e-9
+"""Log-odds no further apart are one value, computed twice."""
 
 
 class Recalibration:
@@ -38,7 +40,7 @@ class Recalibration:
         z = np.sort(np.concatenate([without, event]))
         distinct, rows = np.unique(z, return_counts=True)
         self._centre, self._scale = float(z.mean()), float(z.std()) or 1.0
-        self._varies = len(distinct) > 1
+        self._varies = z[-1] - z[0] > _ROUNDING
         self._event = self._standard(event)
         sums = np.array([[len(event)], [self._event.sum()]], dtype=np.float64)
         cold = np.zeros((3, 1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from llm4top.errors import EvaluationError, SealedTestError, TooFewRowsError
@@ -105,9 +103,9 @@ def _refuse_test(scores: Scores) -> None:
         )
 
 
-def _check_metric(metric: str, known: Sequence[str] = CHOICES) -> None:
-    if metric not in known:
+def _check_metric(metric: str) -> None:
+    if metric not in CHOICES:
         raise EvaluationError(
             f"a threshold cannot be chosen by {metric!r}.",
-            hint=f"Choose by one of: {', '.join(known)}.",
+            hint=f"Choose by one of: {', '.join(CHOICES)}.",
         )

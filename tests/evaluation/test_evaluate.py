@@ -135,6 +135,17 @@ class TestOnValidation:
         assert row(report, "mine").note == CROSS_FITTED
         assert "mine was made from this very data set." in report.notes
 
+    def test_the_learning_part_and_its_phases_count_as_these_rows(self):
+        from llm4top.data import scope
+        from llm4top.evaluation._judge import Judge
+
+        judge = Judge(DATA, "valid", lambda: None)
+        learning = DATA.take([i for i, split in enumerate(DATA.splits) if split != "test"])
+        for part in (DATA, learning, scope(DATA, "II"), scope(learning, "I")):
+            assert judge.taught(source(data_sha256=part.sha256))
+        assert not judge.taught(source(data_sha256=DATA.select("valid").sha256))
+        assert not judge.taught(source())
+
     def test_on_other_data_the_calibration_is_measured_as_it_is(self):
         valid = DATA.select("valid")
         y = np.array(valid.label_indices)

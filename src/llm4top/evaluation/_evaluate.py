@@ -134,7 +134,7 @@ class _Work:
                 "published": published_results() if self._is_top() else (),
                 "looks": looks,
                 "looks_note": looks_note,
-                "notes": (*self._notes(companions), *skipped),
+                "notes": (*self._notes(judge, companions), *skipped),
             }
         )
         return report.model_copy(update={"checklist": checklist(report)})
@@ -241,7 +241,7 @@ class _Work:
             note=_TABLE_NOTES[self.split],
         )
 
-    def _notes(self, companions: Mapping[str, Source]) -> list[str]:
+    def _notes(self, judge: Judge, companions: Mapping[str, Source]) -> list[str]:
         notes = []
         if not companions:
             notes.append(
@@ -249,13 +249,14 @@ class _Work:
                 "fitted to stand beside."
             )
         for source in self.sources:
-            if source.data_sha256 is not None:
-                own = source.data_sha256 == self.dataset.sha256
+            if source.data_sha256 is None:
+                continue
+            if judge.taught(source):
+                notes.append(f"{source.name} was made from this very data set.")
+            else:
                 notes.append(
-                    f"{source.name} was made from this very data set."
-                    if own
-                    else f"{source.name} was made from another data set (or another state of this "
-                    "one): whether it has learnt from rows measured here cannot be told."
+                    f"{source.name} was made from another data set, or another state of this one: "
+                    "whether it has learnt from rows measured here cannot be told."
                 )
         notes.append("For a leak audit of the data set, run `llm4top audit`.")
         return notes

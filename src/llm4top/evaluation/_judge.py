@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from llm4top.data import Dataset
+from llm4top.data import Dataset, phases_in, scope
 from llm4top.errors import CalibrationError, EvaluationError, ScoreError
 from llm4top.evaluation._oracle import (
     ORACLE,
@@ -58,6 +58,18 @@ class Judge:
         """The rows that are measured on."""
         return self.dataset.select(self.split)
 
+    def taught(self, source: Source) -> bool:
+        """Whether the forecaster was made from this data set, its learning part or a phase of it.
+
+        Told by the hash that it carries; a data set made anew from the same files has the same.
+        """
+        if source.data_sha256 is None:
+            return False
+        parts = [self.dataset, *(scope(self.dataset, p) for p in phases_in(self.dataset))]
+        return any(
+            source.data_sha256 in (part.sha256, _without_test(part).sha256) for part in parts
+        )
+
     def check_rows(self) -> None:
         """The checks of ``Scores``, before anybody is asked about the rows."""
         rows = self.rows
@@ -73,8 +85,10 @@ class Judge:
         """
         about = _Asked(self, source, source.load(), done)
         scores, decisions, note = about.on_valid() if self.split == "valid" else about.on_test()
+        heavy = about.scorer.heavy
         del about
-        _let_go()
+        if heavy:
+            _let_go()
         return Entry(
             scores=scores,
             kind=source.kind,
@@ -148,8 +162,7 @@ class _Asked:
 
     def _has_seen(self, calibration: Calibrator) -> bool:
         """Whether the calibration was fitted on the validation rows of this data set."""
-        own = self.source.data_sha256 == self.judge.dataset.sha256
-        return own and calibration.method != "none"
+        return calibration.method != "none" and self.judge.taught(self.source)
 
     def _cross_calibrated(
         self, calibration: Calibrator, rows: Dataset, raw: FloatArray, in_sample: FloatArray
@@ -177,6 +190,10 @@ class _Asked:
 
 def _at_half(why: str) -> str:
     return f"Decided at .5: no threshold could be chosen on validation rows ({why.rstrip('.')})."
+
+
+def _without_test(dataset: Dataset) -> Dataset:
+    return dataset.take([i for i, split in enumerate(dataset.splits) if split != "test"])
 
 
 def _let_go() -> None:

@@ -29,10 +29,12 @@ class Scorer:
 
     ``score`` takes trials to what is calibrated, answer logits ``[n, K]``, where there is a
     ``calibration``, else to probabilities ``[n, K]``; columns in the order of the task's labels.
+    ``heavy`` marks what fills the memory, so that it is let go of before the next one is loaded.
     """
 
     score: Callable[[Sequence[Trial], Done | None], FloatArray]
     calibration: Calibrator | None = None
+    heavy: bool = False
 
     def probabilities(self, scores: FloatArray) -> FloatArray:
         """What ``score`` gave, as probabilities ``[n, K]``."""
@@ -167,7 +169,7 @@ def _scorer(loaded: LoadedForecaster) -> Scorer:
         heard = None if done is None else lambda p: done(p.prompts, p.total_prompts)
         return loaded.answer_logits(trials, on_progress=heard)
 
-    return Scorer(score, loaded.calibration)
+    return Scorer(score, loaded.calibration, heavy=True)
 
 
 def baseline_source(folder: Path) -> Source:

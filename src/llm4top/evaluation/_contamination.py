@@ -17,7 +17,6 @@ from llm4top.evaluation._slices import too_small
 from llm4top.evaluation._variants import FULL, Asking, empty_row, sampled, variant_row
 from llm4top.forecasters import Calibrator, LanguageForecaster, OnProgress
 from llm4top.prompts import FewShotWriter
-from llm4top.registry import Trial
 
 _MASKED: dict[str, tuple[Mask, ...]] = {
     "identifiers masked": ("identifiers",),
@@ -25,6 +24,7 @@ _MASKED: dict[str, tuple[Mask, ...]] = {
     "sponsor names masked": ("sponsors",),
     "all of these masked": MASKS,
 }
+_TITLE_ALONE = "title alone"
 _TITLES = ("brief_title", "official_title")
 _NAMES = ("conditions", "condition_mesh", "interventions", "intervention_mesh")
 _SPANS = 6
@@ -118,7 +118,8 @@ def _by_year(asking: Asking, full: Measured, cutoff: str | None) -> VariantTable
     else:
         after = [i for i, date in enumerate(dates) if date and _is_after(date, cutoff)]
         before = [i for i, date in enumerate(dates) if date and not _is_after(date, cutoff)]
-        table += _around(asking, before, after, cutoff)
+        if after:
+            table += _around(asking, before, after, cutoff)
         reading.append(_about_cutoff(cutoff, len(before), len(after), len(unknown)))
     return _table(asking, "Score by start year", " ".join(reading), table)
 
@@ -210,17 +211,16 @@ class _Recall:
 
 def _recalls(forecaster: LanguageForecaster, rows: Dataset) -> list[_Recall]:
     hidden = set(forecaster.scorer.task.hidden_fields)
+    trials = list(rows.trials)
 
     def shown(variant: str, sections: tuple[str, ...]) -> _Recall:
-        fields = [name for name in sections if name not in hidden]
-        return _Recall(variant, sections, [i for i, t in enumerate(rows.trials) if _has(t, fields)])
+        held = [name for name in sections if name not in hidden]
+        there = tuple(name for name in held if any(getattr(t, name) for t in trials))
+        rows = [i for i, t in enumerate(trials) if any(getattr(t, name) for name in there)]
+        return _Recall(variant, there, rows)
 
-    found = (shown("title alone", _TITLES), shown("names of drugs and conditions alone", _NAMES))
+    found = (shown(_TITLE_ALONE, _TITLES), shown("names of drugs and conditions alone", _NAMES))
     return [recall for recall in found if recall.rows]
-
-
-def _has(trial: Trial, fields: list[str]) -> bool:
-    return any(getattr(trial, field) for field in fields)
 
 
 def _recalled(asking: Asking, full: Measured, recalls: list[_Recall]) -> VariantTable:
@@ -251,7 +251,7 @@ def _recalled(asking: Asking, full: Measured, recalls: list[_Recall]) -> Variant
         "disease and the drug alone tell; a simple baseline on the same fields (TF-IDF) shows "
         "how much that is.",
     ]
-    if not any(recall.sections == _TITLES for recall in recalls):
+    if not any(recall.variant == _TITLE_ALONE for recall in recalls):
         reading.append(
             "These rows have no titles, so the probe by title could not be made: the names of "
             "drugs and conditions alone take its place."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import reduce
 from itertools import count
 from string import ascii_uppercase
 from typing import Any, Literal, get_args
@@ -81,18 +82,19 @@ def mask_names(trial: Trial, what: Collection[Mask] = MASKS) -> Trial:
     for names, kind in ((drugs, "drugs"), (sponsors, "sponsors")):
         if kind in what:
             masked.update(names)
-    steps: list[Callable[[str], str]] = [masked.in_text]
+    steps: list[Callable[[str], str]] = []
     if "sponsors" in what:
         steps.append(sponsors.organisations)
     if "identifiers" in what:
         steps.append(_identifier_mask(trial, drugs))
 
     def text(value: str) -> str:
-        for step in steps:
-            value = step(value)
-        return value
+        return reduce(lambda done, step: step(done), steps, masked.in_text(value))
 
-    return _rewritten(trial, text, masked.in_name, keep_smiles="drugs" not in what)
+    def name(value: str) -> str:
+        return reduce(lambda done, step: step(done), steps, masked.in_name(value))
+
+    return _rewritten(trial, text, name, keep_smiles="drugs" not in what)
 
 
 def is_ordinary(name: str) -> bool:
@@ -124,6 +126,16 @@ class _Names:
             self.masks[key] = mask
             self._patterns.clear()
         return self.masks[key]
+
+    def ensure(self, name: str, noun: str) -> None:
+        """See that the whole name is masked.
+
+        Where all its parts are too short to be found in small letters, it is a name itself.
+        """
+        lower = name.lower()
+        if self.in_text(lower) == lower and len(name) > 1:
+            core = name.strip(_EDGES)
+            self.add(core if len(core) >= SHORT else name, noun, self.find(name))
 
     def find(self, name: str) -> str | None:
         """The mask of a known name that is, or stands within, ``name``."""
@@ -165,9 +177,12 @@ class _Names:
         if strict not in self._patterns:
             # The longest name first: at one place the first that fits is taken.
             names = sorted(self.masks, key=lambda name: (-len(name), name))
-            self._keys = {f"n{i}": name for i, name in enumerate(names)}
-            parts = [f"(?P<n{i}>{_spelled(name, strict)})" for i, name in enumerate(names)]
-            self._patterns[strict] = re.compile("|".join(parts))
+            kind = "strict" if strict else "loose"
+            if strict:
+                names = [name for name in names if len(name) > 1]
+            self._keys |= {f"{kind}{i}": name for i, name in enumerate(names)}
+            parts = [f"(?P<{kind}{i}>{_spelled(name, strict)})" for i, name in enumerate(names)]
+            self._patterns[strict] = re.compile("|".join(parts) or r"(?!)")
         return self._patterns[strict]
 
 
@@ -213,10 +228,8 @@ def _drug_names(trial: Trial) -> _Names:
     for text in _texts(trial):
         _add_aliases(names, text)
     for name in (*(item.name for item in trial.interventions), *terms):
-        # Of parts that are too short to be found in small letters, the whole is a name too.
-        lower = name.lower()
-        if not is_ordinary(name) and names.in_text(lower) == lower:
-            names.add(name.strip(_EDGES) or name, "Drug", names.find(name))
+        if not is_ordinary(name):
+            names.ensure(name, "Drug")
     return names
 
 
@@ -286,10 +299,10 @@ def _sponsor_names(trial: Trial) -> _Names:
     names = _Names()
     for collaborator in trial.collaborators:
         parts = [(alias, part.strip(_EDGES)) for alias, part in _parts(collaborator.name)]
-        whole = next((part for alias, part in parts if part and not alias), collaborator.name)
-        mask = names.add(whole, "Sponsor")
+        whole = next((part for alias, part in parts if part and not alias), "")
+        mask = names.add(whole or collaborator.name, "Sponsor")
         for alias, part in parts:
-            if alias and part:
+            if alias and len(part) > 1:
                 names.add(part, "Sponsor", mask)
         words = re.split(r"[\s,]+", whole)
         while words and words[-1].strip(".()").lower() in ORGANISATION_WORDS:
@@ -297,6 +310,7 @@ def _sponsor_names(trial: Trial) -> _Names:
         distinct = [w for w in words if w.strip(".()").lower() not in ORGANISATION_WORDS]
         if distinct and len(" ".join(words)) >= SHORT:
             names.add(" ".join(words), "Sponsor", mask)
+        names.ensure(collaborator.name, "Sponsor")
     return names
 
 
@@ -329,21 +343,20 @@ def _texts(trial: Trial) -> Iterable[str]:
 def _rewritten(
     trial: Trial, text: Callable[[str], str], name: Callable[[str], str], *, keep_smiles: bool
 ) -> Trial:
-    """The trial with ``text`` over its free text and ``name`` before it over its names."""
+    """The trial with ``text`` over its free text and ``name`` over its names."""
 
     def parts(item: Any, names: Iterable[str]) -> Any:
         return replace(item, **{p: text(v) for p in names if (v := getattr(item, p))})
 
     changed: dict[str, Any] = {f: text(v) for f in _LINES if (v := getattr(trial, f))}
     changed |= {f: tuple(map(text, getattr(trial, f))) for f in _LISTS}
-    changed |= {f: tuple(text(name(v)) for v in getattr(trial, f)) for f in _NAMES}
+    changed |= {f: tuple(map(name, getattr(trial, f))) for f in _NAMES}
     changed |= {f: tuple(parts(i, names) for i in getattr(trial, f)) for f, names in _PARTS.items()}
     changed["interventions"] = tuple(
-        replace(parts(item, ("description",)), name=text(name(item.name)))
-        for item in trial.interventions
+        replace(parts(item, ("description",)), name=name(item.name)) for item in trial.interventions
     )
     changed["collaborators"] = tuple(
-        replace(item, name=text(name(item.name))) for item in trial.collaborators
+        replace(item, name=name(item.name)) for item in trial.collaborators
     )
     if not keep_smiles:
         changed["smiles"] = ()

@@ -11,7 +11,7 @@ _WORD = r"[A-Z0-9][A-Za-z0-9]*[A-Z][A-Za-z0-9]*(?:[-/+ ][A-Z0-9]{1,6})*"
 _IN_BRACKETS = re.compile(rf"[(\[]\s*({_WORD})(?:\s+(?:[Ss]tudy|[Tt]rial))?\s*[)\]]")
 _AT_THE_START = re.compile(rf"\A({_WORD})\s?(?::|\s[\u2013-]\s)")
 _AS_A_STUDY = re.compile(rf"\b({_WORD})\s+(?:[Ss]tudy|[Tt]rial)\b")
-_STUDY = re.compile(r"\b(?:study|trial|registry|project|program(?:me)?|survey|cohort)\b", re.I)
+_STUDY = re.compile(r"study|trial|registry|project|program(?:me)?|survey|cohort")
 _NO_ACRONYM = re.compile(r"\A[IVX]+\Z|\d{3}")
 _LETTERS = 3
 
@@ -30,7 +30,8 @@ def trial_acronyms(trial: Trial) -> tuple[str, ...]:
             known = re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", topics)
             if known or _NO_ACRONYM.search(name) or sum(c.isupper() for c in name) < _LETTERS:
                 continue
-            if not _abbreviates(name, before) or _STUDY.search(before[-60:]):
+            words = _abbreviated(name, before)
+            if not words or any(map(_STUDY.fullmatch, words)):
                 ours[name] = None
     return tuple(ours)
 
@@ -45,14 +46,16 @@ def _candidates(title: str) -> Iterator[tuple[str, str]]:
             yield match[1], title[: match.start()]
 
 
-def _abbreviates(name: str, before: str) -> bool:
-    """Whether the words right before give the letters: "Human Papilloma Virus (HPV)".
+def _abbreviated(name: str, before: str) -> list[str]:
+    """The words right before that give the letters: "Human Papilloma Virus (HPV)".
 
-    The last of them alone may do: "Methotrexate (MTX)".
+    The last of them alone may do: "Methotrexate (MTX)". Empty where none do.
     """
     letters = [c.lower() for c in name if c.isalpha()]
     words = re.findall(r"[^\W\d_]+", before.lower())
     if [word[0] for word in words[-len(letters) :]] == letters:
-        return True
+        return words[-len(letters) :]
     rest = iter(words[-1] if words else "")
-    return bool(words) and words[-1][0] == letters[0] and all(c in rest for c in letters)
+    if words and words[-1][0] == letters[0] and all(letter in rest for letter in letters):
+        return words[-1:]
+    return []

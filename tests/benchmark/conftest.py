@@ -26,7 +26,7 @@ COLUMNS = (
     "smiless",
     "criteria",
 )
-ROWS = {"train": 80, "valid": 40, "test": 24}
+ROWS = {"train": 120, "valid": 40, "test": 24}
 PHASES = {"I": "phase 1", "II": "phase 2"}
 
 

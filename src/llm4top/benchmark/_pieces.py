@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-import llm4top
 from llm4top.forecasters._folders import publish_folder
 
 KEY_FILE = "came_from.json"
@@ -101,7 +100,7 @@ def _hash(values: Any) -> str:
 @cache
 def code_hash() -> str:
     """One hash over the source files of the rooms that compute."""
-    package = Path(llm4top.__file__).parent
+    package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for room in _ROOMS:
         for file in sorted((package / room).rglob("*.py")):

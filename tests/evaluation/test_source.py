@@ -38,7 +38,7 @@ def test_the_embedded_bundle():
     assert mine.task == get_task("outcome")
     assert loaded.manifest.data.sha256 == mine.data_sha256
     assert np.allclose(mine.predict_proba(trials), loaded.predict_proba(trials), atol=1e-6)
-    assert language_source(loaded).name == mine.name
+    assert mine.name == f"{language_source(loaded).name} (embedded)"
 
 
 def test_what_is_calibrated_are_the_logits():

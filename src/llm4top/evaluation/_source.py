@@ -115,7 +115,8 @@ def load_source(
         return _untrained(model, asked, lambda: load_forecaster(model, task=asked, **loading))
     report = verify_bundle(folder)
     report.raise_for_problems()
-    return _bundle(report.manifest, lambda: load_forecaster(folder, **loading))
+    found = _bundle(report.manifest, lambda: load_forecaster(folder, **loading))
+    return replace(found, name=f"{found.name} ({EMBEDDED})") if str(model) == EMBEDDED else found
 
 
 def language_source(loaded: LoadedForecaster) -> Source:

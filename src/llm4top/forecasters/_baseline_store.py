@@ -156,6 +156,7 @@ def save_baseline(
             where=str(folder),
             hint="Choose another folder.",
         )
+    baseline_name_of(forecaster)
     checked = (*PROBES, *trials)
     expected = forecaster.predict_proba(checked)
     state = forecaster.state()
@@ -195,8 +196,9 @@ def load_baseline(folder: str | Path, *, encoder: str | Path | None = None) -> L
     known = set(forecaster.get_params(deep=False)) - _SAID_ELSEWHERE
     forecaster.set_params(**{k: v for k, v in manifest.settings.items() if k in known})
     forecaster.classes_ = np.array(manifest.classes)
+    state = _read_state(path)
     try:
-        forecaster.restore(_read_state(path))
+        forecaster.restore(state)
     except BundleError as error:
         raise BundleError(
             error.message, where=error.where or path.name, hint=error.hint or _AGAIN

@@ -43,7 +43,7 @@ from llm4top.tasks import Task
 LearnerName = Literal["logistic", "forest", "adaboost", "xgboost", "knn-forest", "feed-forward"]
 
 _TOPICS = 100
-_STEPS = 600
+_STEPS = 200
 _NEIGHBOURS = 5
 _DONORS = 5000
 _LEARNT = "learnt."
@@ -172,7 +172,7 @@ def _forest(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
 
 def _adaboost(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
     tree = DecisionTreeClassifier(max_depth=2)
-    model = AdaBoostClassifier(tree, n_estimators=100, learning_rate=0.3, random_state=seed)
+    model = AdaBoostClassifier(tree, n_estimators=100, learning_rate=0.1, random_state=seed)
     return read_adaboost(model.fit(rows, targets))
 
 

@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.utils.extmath import randomized_svd
 
 from llm4top.errors import BundleError
 from llm4top.forecasters._baseline_base import BaselineState, wanted
@@ -141,9 +141,9 @@ def _topics(weights: csr_matrix, count: int, seed: int) -> FloatArray:
     if count < 1:
         return np.empty((0, weights.shape[1]))
     with one_thread():
-        svd = TruncatedSVD(count, n_iter=7, random_state=seed).fit(weights)
+        _, _, topics = randomized_svd(weights, count, n_iter=7, random_state=seed)
     # As a file keeps them: half the bytes, and nothing changes when they are read back.
-    return np.asarray(svd.components_.astype(np.float32).astype(np.float64))
+    return np.asarray(topics.astype(np.float32).astype(np.float64))
 
 
 _MOST_REMEMBERED = 16

@@ -10,6 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from llm4top import __version__
+from llm4top.cli._audit import audit
+from llm4top.cli._benchmark import benchmark
 from llm4top.cli._bundle import bundle_app
 from llm4top.cli._compare import compare
 from llm4top.cli._doctor import doctor
@@ -97,10 +99,11 @@ def _application(
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-for _command in (forecast, inspect, ingest, train, select, evaluate, compare, pretrain, download):
+for _command in (forecast, inspect, ingest, audit, train, select, evaluate, compare, benchmark):
     app.command(help=help_text(_command))(_command)
 app.add_typer(bundle_app)
-app.command(help=help_text(doctor))(doctor)
+for _command in (download, pretrain, doctor):
+    app.command(help=help_text(_command))(_command)
 
 
 def main() -> NoReturn:

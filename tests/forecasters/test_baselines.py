@@ -134,7 +134,7 @@ def test_baselines_by_name(name):
     assert getattr(forecaster, "seed", 3) == 3
     with pytest.raises(NotFittedError):
         forecaster.predict_proba(X)
-    forecaster.fit(X, ["completed" if label == "success" else "stopped" for label in y])
+    forecaster.fit(X, [int(label == "success") for label in y])
     assert forecaster.predict_proba(X).shape == (30, 2)
 
 

@@ -6,13 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from llm4top.evaluation._report import Difference, Figure, ForecasterRow, Table
 
-_TRIVIAL = ("trivial",)
 _HONEST = ("baseline", "language", "stack")
+_ORDER = ("test", "newest", "valid")
 
 
 def summarise(tables: Sequence[Table], differences: Sequence[Difference]) -> tuple[str, ...]:
-    """One sentence or two for each table: who ranks best, and whether that can be told apart."""
-    return tuple(line for table in tables for line in _about(table, differences))
+    """Who ranks best on each check, and whether that can be told apart from TF-IDF.
+
+    About all phases together where there is such a table, else about each phase; the strictest
+    check comes first.
+    """
+    pooled = [table for table in tables if table.phase == "pooled"] or list(tables)
+    ordered = sorted(pooled, key=lambda table: _ORDER.index(table.check))
+    return tuple(line for table in ordered for line in _about(table, differences))
 
 
 def _about(table: Table, differences: Sequence[Difference]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
@@ -232,16 +234,21 @@ def made_variants() -> tuple[VariantTable, ...]:
             title="Names masked",
             forecaster=name,
             check="valid",
-            reading="No sign of memory: masking drug and sponsor names costs .010 [−.005, .025].",
+            reading="No sign of memory: masking drug and sponsor names costs .010 [.000, .020].",
             rows=(row("names as they are", 0.66, None), row("names masked", 0.65, -0.01)),
         ),
     )
 
 
-def made_report(**changes) -> Report:
-    parts = [made_part(phase, check) for phase in SIZES for check in ("valid", "newest")]
+def made_report(phases: tuple[str, ...] = tuple(SIZES), **changes) -> Report:
+    return _made_report(phases).model_copy(update=changes)
+
+
+@cache
+def _made_report(phases: tuple[str, ...]) -> Report:
+    parts = [made_part(phase, check) for phase in phases for check in ("valid", "newest")]
     tables = tuple(table for table, _ in parts)
-    report = Report(
+    return Report(
         kind="benchmark",
         title="Benchmark of 13 forecasters on an invented data set",
         summary=(
@@ -316,12 +323,11 @@ def made_report(**changes) -> Report:
             "AP on 0/1 decisions stands in the full table only to be put beside HINT's column.",
         ),
     )
-    return report.model_copy(update=changes)
 
 
 def hostile_report(text: str = '<script>alert(1)</script> & "$x_1$" `|` #0072b2') -> Report:
     """One in which every name and every text is markup."""
-    report = made_report()
+    report = made_report(("II",))
     row = report.tables[0].rows[-3]
     rows = (*report.tables[0].rows[:-3], row.model_copy(update={"forecaster": text, "note": text}))
     table = report.tables[0].model_copy(update={"rows": rows, "note": text, "title": text})

@@ -111,8 +111,8 @@ def _partition(report: Report) -> str:
         return ""
     measured = f" Measured on: {checks}." if checks else ""
     return (
-        f"{rules}.{measured} No trial is in two splits; nothing is chosen on test rows "
-        f"({len(report.looks)} looks at them in the ledger)."
+        f"{rules}.{measured} No trial is in two splits; nothing is chosen on test rows (looks at "
+        f"them in the ledger: {len(report.looks)})."
     )
 
 

@@ -243,16 +243,16 @@ def _published(report: Report) -> list[str]:
         header = ("System", "Phase", *map(escaped, group.metrics), "Grade", "Source")
         rows = (
             (
-                escaped(system),
+                escaped(row.system),
                 escaped(row.phase),
                 *(escaped(row.figures.get(key, wording.NOTHING)) for key in group.metrics),
                 escaped(row.grade),
                 escaped(row.source),
             )
-            for system, own in group.systems
-            for row in own
+            for row in group.rows
         )
-        lines += [*_heading(3, escaped(group.protocol)), *_table(header, rows)]
+        said = [escaped(group.protocol), ""] if group.protocol else []
+        lines += [*_heading(3, escaped(group.title)), *said, *_table(header, rows)]
     return lines
 
 

@@ -129,10 +129,9 @@ def _reliability_panel(axes: Axes, one: Series, own: Curves) -> None:
 
 def _spread_panel(axes: Axes, one: Series, own: Curves) -> None:
     without, with_event = own.histogram
-    width = 1 / len(without)
-    places = [(i + 0.5) * width for i in range(len(without))]
-    axes.bar(places, with_event, width=width * 0.86, color=one.drawn)
-    axes.bar(places, [-n for n in without], width=width * 0.86, color=one.drawn, alpha=0.45)
+    edges = [i / len(without) for i in range(len(without) + 1)]
+    axes.stairs(with_event, edges, fill=True, color=one.drawn)
+    axes.stairs([-n for n in without], edges, fill=True, color=one.drawn, alpha=0.45)
     axes.axhline(0, color=COLOURS["ink"], linewidth=0.7)
     most = max((*without, *with_event, 1))
     axes.set_ylim(-most * 1.08, most * 1.08)

@@ -28,13 +28,14 @@ _A = (
     "not average precision on scores: the same predictions have .636 (I) and .868 (III) there."
 )
 _A_LATER = (
-    "TOP test split, PR-AUC probably on scores (not stated): set beside HINT's row they mix the "
-    "model with the metric."
+    "SPOT and MediTab: TOP test split, PR-AUC probably on scores (not stated); set beside HINT's "
+    "row they mix the model with the metric."
 )
 _B = (
     "MEXA-CTP's protocol (group B): TOP's files and split, class-weighted loss, average precision "
     "on scores in the released code. Baselines' PR-AUC in phase III lies below the prevalence "
-    "(.750), which no such computation gives."
+    "(.750) at a ROC-AUC above .5: on scores that is hardly possible, so they were computed "
+    "otherwise."
 )
 _C = "LIFTED's protocol (group C): TOP with the authors' own reruns of HINT and SPOT; no ROC-AUC."
 _D = (

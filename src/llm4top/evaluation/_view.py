@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from llm4top.evaluation._figures import MOST_SERIES, Series
 from llm4top.evaluation._metrics import METRICS
@@ -93,12 +92,26 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedGroup:
-    """Published results of one protocol: rows by system, and the metrics they state."""
+class PublishedSystem:
+    """One system's published results: its rows by phase, its grade and its source in words."""
 
+    name: str
+    rows: dict[str, PublishedRow]
+    grade: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedGroup:
+    """Published results of one protocol. ``source`` is that of all systems, or empty."""
+
+    title: str
     protocol: str
-    systems: tuple[tuple[str, tuple[PublishedRow, ...]], ...]
+    rows: tuple[PublishedRow, ...]
+    systems: tuple[PublishedSystem, ...]
+    phases: tuple[str, ...]
     metrics: tuple[str, ...]
+    source: str
 
 
 def metric_label(key: str) -> str:
@@ -213,18 +226,41 @@ def variant_metrics(table: VariantTable) -> tuple[tuple[str, ...], tuple[str, ..
 
 def published_groups(report: Report) -> tuple[PublishedGroup, ...]:
     """Published results by protocol; what differs in protocol never shares a table."""
-    groups = []
-    for protocol in unique(row.protocol for row in report.published):
-        rows = [row for row in report.published if row.protocol == protocol]
-        systems = groupby(rows, key=lambda row: row.system)
-        groups.append(
-            PublishedGroup(
-                protocol=protocol,
-                systems=tuple((system, tuple(own)) for system, own in systems),
-                metrics=unique(key for row in rows for key in row.figures),
-            )
-        )
-    return tuple(groups)
+    protocols = unique(row.protocol for row in report.published)
+    return tuple(
+        _published_group(protocol, [row for row in report.published if row.protocol == protocol])
+        for protocol in protocols
+    )
+
+
+def _published_group(protocol: str, rows: Sequence[PublishedRow]) -> PublishedGroup:
+    title, colon, rest = protocol.partition(": ")
+    sources = unique(row.source for row in rows)
+    return PublishedGroup(
+        title=title,
+        protocol=rest[:1].upper() + rest[1:] if colon else "",
+        rows=tuple(rows),
+        systems=tuple(
+            _published_system(name, [row for row in rows if row.system == name])
+            for name in unique(row.system for row in rows)
+        ),
+        phases=unique(row.phase for row in rows),
+        metrics=unique(key for row in rows for key in row.figures),
+        source=sources[0] if len(sources) == 1 else "",
+    )
+
+
+def _published_system(name: str, rows: Sequence[PublishedRow]) -> PublishedSystem:
+    grades = unique(row.grade for row in rows)
+    told = (
+        f"{', '.join(row.phase for row in rows if row.grade == grade)}: {grade}" for grade in grades
+    )
+    return PublishedSystem(
+        name=name,
+        rows={row.phase: row for row in rows},
+        grade=grades[0] if len(grades) == 1 else "; ".join(told),
+        source="; ".join(unique(row.source for row in rows)),
+    )
 
 
 def overview_checks(report: Report) -> tuple[str, ...]:

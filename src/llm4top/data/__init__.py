@@ -1,5 +1,7 @@
 """Data sets: labelled trials with a split, their card, and how they are made."""
 
+from llm4top.data._audit import audit
+from llm4top.data._audit_report import AuditFinding, AuditProgress, AuditReport
 from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile, TimeSpan
 from llm4top.data._dataset import Dataset, load_dataset, make_dataset
 from llm4top.data._ingest import ingest
@@ -11,6 +13,9 @@ from llm4top.data._store import SPLITS
 
 __all__ = [
     "SPLITS",
+    "AuditFinding",
+    "AuditProgress",
+    "AuditReport",
     "Dataset",
     "DatasetCard",
     "DroppedRecord",
@@ -22,6 +27,7 @@ __all__ = [
     "SplitRule",
     "TimeSpan",
     "TimeSplit",
+    "audit",
     "check_disjoint",
     "ingest",
     "load_dataset",

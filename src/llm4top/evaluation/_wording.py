@@ -33,8 +33,8 @@ CHECK_NOTES = {
     "test": "Rows that nothing was learnt from or chosen by.",
     "newest": "A time split inside the learning part: learnt from older trials, measured on the "
     "newest. Closer to real use than the validation split.",
-    "valid": "Thresholds, calibration and model selection look at these rows too, and they are as "
-    "old as the learning rows: figures here flatter.",
+    "valid": "Model selection has seen these rows, and they are as old as the learning rows: "
+    "figures here flatter.",
 }
 
 BETTER = {

@@ -146,6 +146,16 @@ class TestOnValidation:
         assert not judge.taught(source(data_sha256=DATA.select("valid").sha256))
         assert not judge.taught(source())
 
+    def test_as_many_rows_in_each_split_count_as_these_rows_too(self):
+        from llm4top.evaluation._judge import Judge
+
+        judge = Judge(DATA, "valid", lambda: None)
+        other = source(data_sha256="f" * 64)
+        assert judge.taught(replace(other, data_counts={"train": 60, "valid": 60}))
+        assert judge.taught(replace(other, data_counts={"train": 40, "valid": 40}))  # a phase
+        assert not judge.taught(replace(other, data_counts={"train": 60, "valid": 61}))
+        assert not judge.taught(replace(other, data_counts={"train": 60}))
+
     def test_on_other_data_the_calibration_is_measured_as_it_is(self):
         valid = DATA.select("valid")
         y = np.array(valid.label_indices)

@@ -35,16 +35,10 @@ CSV_COLUMNS = (
     "n",
 )
 
-_SHOWN = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "AP",
-    "log_loss": "Log-loss",
-    "brier": "Brier",
-    "f1": "F1",
-    "balanced_accuracy": "Bal. acc.",
-    "macro_f1": "Macro F1",
-}
-_MOST_COLUMNS = 5
+_BINARY = {"roc_auc": "ROC-AUC", "average_precision": "AP", "brier": "Brier", "f1": "F1"}
+_SEVERAL = {"roc_auc": "ROC-AUC", "balanced_accuracy": "Bal. acc."}
+_SEVERAL |= {"macro_f1": "Macro F1", "brier": "Brier"}
+# A file has all metrics; a terminal of 80 columns holds four beside a name.
 
 
 class ReportFormat(StrEnum):
@@ -151,11 +145,11 @@ def _heading(table: Table) -> str:
 def _table(table: Table) -> RichTable:
     from rich.table import Table as RichTable
 
-    shown = [key for key in _SHOWN if key in table.rows[0].figures][:_MOST_COLUMNS]
+    shown = _BINARY if "f1" in table.rows[0].figures else _SEVERAL
     made = RichTable(box=None, pad_edge=False)
     made.add_column("Forecaster", min_width=14, overflow="fold")
-    for key in shown:
-        made.add_column(_SHOWN[key], justify="right", no_wrap=True)
+    for heading in shown.values():
+        made.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:
         style = {"cheating": "red", "trivial": "dim"}.get(row.kind)
         made.add_row(_name(row), *(_figure(row.figures[key]) for key in shown), style=style)
@@ -163,17 +157,15 @@ def _table(table: Table) -> RichTable:
 
 
 def _name(row: ForecasterRow) -> str:
-    mark = {"cheating": " (CHEATING: reads the status)", "trivial": " (trivial)"}
+    mark = {"cheating": " (CHEATING)", "trivial": " (trivial)"}
     return safe(row.forecaster) + mark.get(row.kind, "")
 
 
 def _figure(figure: Figure) -> str:
-    """A figure with its 95 % interval below it, so that five of them fit a narrow terminal."""
-    if figure.value is None:
-        return "-"
-    if figure.lower is None or figure.upper is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f}\n{figure.lower:.3f}-{figure.upper:.3f}"
+    """A figure with its 95 % interval below it, so that four of them fit a narrow terminal."""
+    from llm4top.evaluation._wording import interval, number
+
+    return f"{number(figure.value)}\n{interval(figure)}".rstrip()
 
 
 def _print_notes(report: Report, console: Console) -> None:

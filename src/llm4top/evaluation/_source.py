@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,8 @@ class Source:
     """Something that can be evaluated; ``load`` brings it into memory, and nothing before.
 
     ``name`` is what tables call it, ``identity`` names it for good. ``learnt_from`` says in words
-    what it was fitted on; ``data_sha256`` is the hash of that data set, where it is known.
+    what it was fitted on; ``data_sha256`` is the hash of that data set, where it is known, and
+    ``data_counts`` are its rows by split.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Source:
     learnt_from: str
     load: Callable[[], Scorer]
     data_sha256: str | None = None
+    data_counts: Mapping[str, int] = field(default_factory=dict)
 
     def predict_proba(self, trials: Sequence[Trial]) -> FloatArray:
         """Probabilities ``[n, K]``, columns in the order of the task's labels."""
@@ -137,6 +139,7 @@ def _bundle(manifest: Manifest, load: Callable[[], LoadedForecaster]) -> Source:
         learnt_from=_told(data),
         load=lambda: _scorer(load()),
         data_sha256=data.sha256 if data else None,
+        data_counts=data.counts if data else {},
     )
 
 
@@ -187,6 +190,7 @@ def baseline_source(folder: Path) -> Source:
         learnt_from=_told(data),
         load=lambda: Scorer(lambda trials, _: loaded.predict_proba(trials)),
         data_sha256=data.sha256 if data else None,
+        data_counts=data.counts if data else {},
     )
 
 

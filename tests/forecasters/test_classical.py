@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from threadpoolctl import threadpool_limits
 from xgboost import XGBClassifier
 
 from llm4top.errors import BundleError, ModelError, TaskError
-from llm4top.forecasters import ClassicalForecaster
-from llm4top.forecasters._classical import LEARNERS, choose_donors
+from llm4top.forecasters import BASELINES, ClassicalForecaster
+from llm4top.forecasters._classical import LEARNERS, LearnerName, choose_donors
 from llm4top.forecasters._feature_matrix import _memory
 from llm4top.forecasters._learners import (
     DenseLearner,
@@ -33,6 +34,10 @@ from llm4top.registry import Trial
 from tests.forecasters.baseline_kit import THREE, planted
 
 NAMES = tuple(LEARNERS)
+
+
+def test_every_learner_has_its_name():
+    assert set(get_args(LearnerName)) == set(NAMES) < set(BASELINES)
 
 
 @pytest.mark.parametrize("learner", NAMES)

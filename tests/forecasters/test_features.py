@@ -112,14 +112,17 @@ def test_an_empty_trial_has_no_numbers_at_all():
     assert feature_table([]).shape == (0, len(FEATURE_NAMES))
 
 
-def test_no_feature_says_whether_a_field_was_given():
-    """Adding a field leaves the numbers of all other fields as they are: no flag of presence."""
-    base = trial_features(Trial())
-    for field in fields(Trial):
-        given = trial_features(replace(Trial(), **{field.name: getattr(FULL, field.name)}))
-        flags = [n for n, v in given.items() if not math.isnan(v) and math.isnan(base[n])]
-        assert not [name for name in flags if "given" in name or "present" in name]
-    assert all(math.isnan(v) for v in trial_features(Trial(planned_start="2031-05")).values())
+def test_the_planned_start_is_never_read():
+    assert all(math.isnan(value) for value in trial_features(Trial(planned_start="2031")).values())
+    assert "2031" not in all_text(Trial(planned_start="2031"))
+
+
+def test_an_absent_field_is_an_average_one_and_no_flag():
+    """A field that is given to half of the trials, at random, with one value: no column is left."""
+    X = [Trial(phase="Phase 1", sponsor_class="NIH" if i % 2 else None) for i in range(20)]
+    features = fit_features(X, topics=5, seed=0)
+    assert features.kept == ()
+    assert (np.ptp(features.rows(X), axis=0) == 0).all()
 
 
 def test_no_age_limit_beside_a_coded_sex_means_every_age():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,5 +216,3 @@ LEARNERS: dict[str, Callable[[FloatArray, IntArray, int], Learner]] = {
     "feed-forward": _feed_forward,
 }
 """How each learner fits rows without gaps, targets 0..K-1 and a seed."""
-
-assert set(LEARNERS) == set(get_args(LearnerName))

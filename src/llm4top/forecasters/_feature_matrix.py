@@ -99,7 +99,10 @@ class FeatureMatrix:
         with one_thread():
             weights = self.vectoriser.transform([all_text(trial) for trial in trials])
             text = np.asarray(weights @ self.topics.T) / self.topic_scale
-        return np.hstack([table, text])
+        rows = np.hstack([table, text])
+        # Several baselines get this very array.
+        rows.flags.writeable = False
+        return rows
 
 
 def fit_features(trials: Sequence[Trial], *, topics: int, seed: int) -> FeatureMatrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -99,10 +100,14 @@ def _application(
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-for _command in (forecast, inspect, ingest, audit, train, select, evaluate, compare, benchmark):
+_WORK: tuple[Callable[..., None], ...] = (forecast, inspect, ingest, audit, train, select)
+_WORK += (evaluate, compare, benchmark)
+_UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
+
+for _command in _WORK:
     app.command(help=help_text(_command))(_command)
 app.add_typer(bundle_app)
-for _command in (download, pretrain, doctor):
+for _command in _UPKEEP:
     app.command(help=help_text(_command))(_command)
 
 

@@ -170,11 +170,14 @@ def _figure(figure: Figure) -> str:
 
 def _print_notes(report: Report, console: Console) -> None:
     """What a reader of the figures should know; the same note once."""
+    from llm4top.evaluation._wording import CHECK_NOTES
+
     rows = [row for table in report.tables[:1] for row in table.rows]
     for row in rows:
         if row.note:
             console.print(f"[dim]{safe(row.forecaster)}: {safe(row.note)}[/]")
+    checks = dict.fromkeys(CHECK_NOTES[table.check] for table in report.tables)
     tables = dict.fromkeys(table.note for table in report.tables if table.note)
-    for text in (*tables, *report.notes):
+    for text in (*checks, *tables, *report.notes):
         console.print(f"[dim]{safe(text)}[/]")
     console.print("[dim]Intervals: 95 %, stratified bootstrap.[/]")

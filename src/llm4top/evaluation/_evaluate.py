@@ -275,8 +275,7 @@ class _Work:
 
 
 _TABLE_NOTES = {
-    "valid": "Validation rows may be from the same years as the training rows, which flatters. "
-    "Thresholds are cross-fitted: each row is judged by one that was chosen without it.",
+    "valid": "Thresholds are cross-fitted: each row is judged by one that was chosen without it.",
     "test": "Thresholds were chosen on the validation split; nothing was chosen on these rows.",
 }
 

@@ -75,8 +75,10 @@ if TYPE_CHECKING:
     )
     from llm4top.forecasters._model_files import BaseIdentity, resolve_base
     from llm4top.forecasters._platt import PlattCalibrator
+    from llm4top.forecasters._pool import LogPool, cross_pool, fit_pool, log_probabilities
     from llm4top.forecasters._scoring import score_prompts
     from llm4top.forecasters._sentence import SentenceForecaster
+    from llm4top.forecasters._stack import LoadedStack, stack_bundle
     from llm4top.forecasters._store import StoredBundle, export_bundle, import_bundle, list_bundles
     from llm4top.forecasters._venn_abers import VennAbersCalibrator
     from llm4top.forecasters._verify import FileCheck, VerifyReport, read_manifest, verify_bundle
@@ -110,6 +112,8 @@ _HOMES = {
     "LanguageForecaster": "_language",
     "LoadedBaseline": "_baseline_store",
     "LoadedForecaster": "_bundle",
+    "LoadedStack": "_stack",
+    "LogPool": "_pool",
     "Manifest": "_manifest",
     "NoCalibration": "_calibration",
     "NumberType": "_device",
@@ -131,9 +135,11 @@ _HOMES = {
     "choose_dtype": "_device",
     "confirm_reload": "_bundle",
     "cross_calibrate": "_calibration",
+    "cross_pool": "_pool",
     "embedded_folder": "_bundle_paths",
     "export_bundle": "_store",
     "few_shot": "_few_shot",
+    "fit_pool": "_pool",
     "forecast_records": "_forecast",
     "free_memory": "_device",
     "import_bundle": "_store",
@@ -146,6 +152,7 @@ _HOMES = {
     "load_bundle": "_bundle",
     "load_encoder": "_encoder",
     "load_forecaster": "_loading",
+    "log_probabilities": "_pool",
     "make_baseline": "_baseline_list",
     "make_calibrator": "_calibration",
     "measure_base_rates": "_manifest",
@@ -158,6 +165,7 @@ _HOMES = {
     "save_baseline": "_baseline_store",
     "save_bundle": "_bundle_write",
     "score_prompts": "_scoring",
+    "stack_bundle": "_stack",
     "verify_bundle": "_verify",
 }
 """The file that each name comes from."""
@@ -190,6 +198,8 @@ __all__ = [
     "LanguageForecaster",
     "LoadedBaseline",
     "LoadedForecaster",
+    "LoadedStack",
+    "LogPool",
     "Manifest",
     "NoCalibration",
     "NumberType",
@@ -211,9 +221,11 @@ __all__ = [
     "choose_dtype",
     "confirm_reload",
     "cross_calibrate",
+    "cross_pool",
     "embedded_folder",
     "export_bundle",
     "few_shot",
+    "fit_pool",
     "forecast_records",
     "free_memory",
     "import_bundle",
@@ -226,6 +238,7 @@ __all__ = [
     "load_bundle",
     "load_encoder",
     "load_forecaster",
+    "log_probabilities",
     "make_baseline",
     "make_calibrator",
     "measure_base_rates",
@@ -238,6 +251,7 @@ __all__ = [
     "save_baseline",
     "save_bundle",
     "score_prompts",
+    "stack_bundle",
     "verify_bundle",
 ]
 

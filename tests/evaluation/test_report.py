@@ -57,3 +57,20 @@ def test_each_table_has_what_was_measured_on_its_rows(report):
         "stack",
         "cheating",
     ]
+
+
+def test_two_tables_of_one_phase_and_check_share_nothing():
+    whole = made_report(("II",))
+    first = whole.tables[0]
+    few = first.model_copy(update={"title": "Rung 1", "rows": first.rows[2:4]})
+    twice = whole.model_copy(
+        update={"tables": (first.model_copy(update={"title": "Finalists"}), few)}
+    )
+    one, other = sections(twice)
+    assert (one.heading, other.heading) == ("Finalists", "Rung 1")
+    assert one.curves is not None
+    assert other.curves is None
+    assert one.differences
+    assert other.differences == ()
+    assert one.slices
+    assert other.slices == ()

@@ -25,6 +25,7 @@ from llm4top.evaluation._wording import (
 )
 
 MOST_SERIES = 6
+_CHANCE = 0.5
 _NAME_WIDTH = 27
 _ORACLE = "oracle"
 
@@ -73,7 +74,11 @@ def choose_series(tables: Iterable[Table]) -> tuple[Series, ...]:
     by_value = sorted(kinds, key=lambda name: -_mean_auc(name, rows))
     oracle = [name for name in by_value if kinds[name] == "cheating"][:1]
     honest = [name for name in by_value if kinds[name] != "cheating"]
-    tfidf = [name for name in honest if "tfidf" in name.casefold().replace("-", "")][:1]
+    tfidf = [
+        name
+        for name in honest
+        if kinds[name] == "baseline" and "tfidf" in name.casefold().replace("-", "")
+    ][:1]
     language = [name for name in honest if kinds[name] == "language"][:1]
     chosen = list(dict.fromkeys([*tfidf, *language, *honest]))[: MOST_SERIES - 1]
     honest_series = [
@@ -94,8 +99,11 @@ def _mean_auc(name: str, rows: Sequence[ForecasterRow]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def forest(table: Table, series: Sequence[Series], *, name: str) -> Drawing | None:
-    """ROC-AUC of all forecasters with intervals, best on top; None where none was measured."""
+def forest(table: Table, series: Sequence[Series], *, name: str, where: str = "") -> Drawing | None:
+    """ROC-AUC of all forecasters with intervals, best on top; None where none was measured.
+
+    ``where`` says which table it is (by default its phase), since several stand side by side.
+    """
     rows = [row for row in table.rows if _auc(row) is not None]
     if not rows:
         return None
@@ -110,8 +118,7 @@ def forest(table: Table, series: Sequence[Series], *, name: str) -> Drawing | No
     colours = {one.forecaster: one.drawn for one in series}
     for row in (*honest, *cheating):
         _forest_row(axes, row, places[row.forecaster], colours.get(row.forecaster))
-    trivial = next((_auc(row) for row in honest if row.kind == "trivial"), 0.5)
-    axes.axvline(trivial or 0.5, color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
+    axes.axvline(_CHANCE, color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
     axes.set_ylim(min(places.values()) - 0.7, 0.7)
     axes.set_yticks(list(places.values()), [_two_lines(n) for n in places], color=COLOURS["ink"])
     axes.set_xlim(min(0.4, *(_ends(row)[0] or 1 for row in rows)) - 0.01, 1.01)
@@ -119,7 +126,7 @@ def forest(table: Table, series: Sequence[Series], *, name: str) -> Drawing | No
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     label(axes, x=f"ROC-AUC, 95 % interval (n = {count(table.n)})")
-    title, note = _forest_words(table, honest, bool(cheating), trivial or 0.5)
+    title, note = _forest_words(where or phase_name(table.phase), honest, bool(cheating))
     data = [
         (r.forecaster, r.kind, r.figures["roc_auc"].value, *_ends(r), r.figures["roc_auc"].n)
         for r in (*honest, *cheating)
@@ -169,12 +176,9 @@ def _forest_row(axes: Axes, row: ForecasterRow, place: float, colour: str | None
     )
 
 
-def _forest_words(
-    table: Table, honest: Sequence[ForecasterRow], cheating: bool, trivial: float
-) -> tuple[str, str]:
-    where = phase_name(table.phase)
+def _forest_words(table: Table, honest: Sequence[ForecasterRow], cheating: bool) -> tuple[str, str]:
     able = [row for row in honest if row.kind != "trivial"]
-    above = [row for row in able if (_ends(row)[0] or 0.0) > trivial]
+    above = [row for row in able if (_ends(row)[0] or 0.0) > _CHANCE]
     if not able:
         title = f"{where}: only trivial forecasters were measured"
     else:
@@ -182,7 +186,7 @@ def _forest_words(
             f"{where}: {plain(able[0].forecaster)} ranks best here, at {number(_auc(able[0]))}; "
             f"{len(above)} of {len(able)} intervals lie above chance"
         )
-    note = f"The dotted line is the trivial forecaster's {number(trivial)}: it cannot rank."
+    note = f"The dotted line at {number(_CHANCE)} is any constant forecast: it cannot rank."
     if cheating:
         note += " The hollow dashed one at the bottom cheats: it reads the outcome's status."
     return title, note
@@ -204,7 +208,7 @@ def roc(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing:
         y=f"sensitivity, of {_events(curves, True)}",
     )
     title = "The nearer to the upper left, the better the ranking"
-    note = "ROC curves. The dotted diagonal is any trivial forecaster, always-success included."
+    note = "ROC curves. The dotted diagonal is any constant forecast, such as always the event."
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.roc]
     header = ("forecaster", "one_minus_specificity", "sensitivity")
@@ -224,8 +228,8 @@ def precision_recall(curves: CurveSet, series: Sequence[Series], *, name: str) -
     label(axes, x=f"recall, of {_events(curves, True)}", y=f"precision (n = {count(curves.n)})")
     title = f"Precision above {percent(curves.prevalence)} is earned"
     note = (
-        f"Precision and recall, as steps without smoothing. The dotted line is always-success: "
-        f"its precision is the share of events, {percent(curves.prevalence)}."
+        f"Precision and recall, as steps without smoothing. The dotted line is always the "
+        f"event: its precision is the share of events, {percent(curves.prevalence)}."
     )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.pr]
@@ -252,8 +256,8 @@ def decision(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawin
     label(axes, x="least chance at which one acts", y=f"net benefit (n = {count(curves.n)})")
     title = "Useful where it is above both acting on all and on none"
     note = (
-        "Decision curves. The thin dark line acts on every trial, as always-success does; the "
-        "dotted line at 0 acts on none."
+        "Decision curves. The thin dark line acts on every trial, as always the event does; "
+        "the dotted line at 0 acts on none."
     )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     rows = [(one.forecaster, x, y) for one, own in drawn for x, y in own.decision]

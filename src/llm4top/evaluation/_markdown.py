@@ -102,7 +102,7 @@ def _data_set(data: DataFacts) -> list[str]:
         *_list(
             (
                 f"SHA-256: {_code(data.sha256)}",
-                f"Split: {escaped(data.split_rule)}",
+                *([f"Split: {escaped(data.split_rule)}"] if data.split_rule else []),
                 *(f"Terms: {escaped(term)}" for term in data.terms),
                 *(f"Warning: {escaped(warning)}" for warning in data.warnings),
                 *(f"Source file: {_code(file)}" for file in data.files),

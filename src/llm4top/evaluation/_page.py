@@ -54,7 +54,7 @@ def _overview(
     shown = []
     for check in view.overview_checks(report):
         drawn = [
-            forest(part.table, series, name=f"intervals-{part.anchor}")
+            forest(part.table, series, name=f"intervals-{part.anchor}", where=part.name)
             for part in parts
             if part.table.check == check
         ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from llm4top.evaluation._figures import MOST_SERIES, Series
 from llm4top.evaluation._metrics import METRICS
@@ -17,10 +18,20 @@ from llm4top.evaluation._report import (
     PublishedRow,
     Report,
     SliceRow,
+    SliceTable,
     Table,
     VariantTable,
 )
-from llm4top.evaluation._wording import CHECKS, KINDS, display_order, heading, with_interval
+from llm4top.evaluation._wording import (
+    CHECKS,
+    KINDS,
+    SHORT_CHECKS,
+    display_order,
+    heading,
+    with_interval,
+)
+
+_T = TypeVar("_T")
 
 _MAIN = {
     "binary": (
@@ -78,10 +89,16 @@ class SliceGroup:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table of the report with all that was measured on the same rows."""
+    """One table of the report with all that was measured on the same rows.
+
+    ``heading`` names it by itself, ``name`` beside tables of the same check, ``short`` beside
+    tables of the same phase.
+    """
 
     anchor: str
     heading: str
+    name: str
+    short: str
     table: Table
     columns: tuple[Column, ...]
     metrics: tuple[str, ...]
@@ -127,20 +144,50 @@ def better(key: str) -> str:
 
 
 def sections(report: Report) -> tuple[Section, ...]:
-    """The report's tables by phase, the strictest check of each phase first."""
+    """The report's tables by phase, the strictest check of each phase first.
+
+    Tables of the same phase and check go by their titles. What was measured along with a table
+    names only forecasters of its, and belongs to the first such table.
+    """
     tables = sorted(report.tables, key=lambda t: display_order(t.phase, t.check))
-    return tuple(_section(table, i, report) for i, table in enumerate(tables, start=1))
+    places = [_place(table) for table in tables]
+    rest = _Rest(list(report.curves), list(report.differences), list(report.slices))
+    return tuple(
+        _section(table, i, rest, alone=places.count(_place(table)) == 1)
+        for i, table in enumerate(tables, start=1)
+    )
 
 
-def _section(table: Table, position: int, report: Report) -> Section:
-    here = (table.phase, table.check)
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What no table has taken yet."""
+
+    curves: list[CurveSet]
+    differences: list[Difference]
+    slices: list[SliceTable]
+
+
+def _place(part: Table | CurveSet | Difference | SliceTable) -> tuple[str, str]:
+    return part.phase, part.check
+
+
+def _section(table: Table, position: int, rest: _Rest, *, alone: bool) -> Section:
+    here, names = _place(table), {row.forecaster for row in table.rows}
     present = {key for row in table.rows for key in row.figures}
     main = _MAIN["many" if "macro_f1" in present else "binary"]
-    own = [d for d in report.differences if (d.phase, d.check) == here]
-    slices = [row for s in report.slices if (s.phase, s.check) == here for row in s.rows]
+    curves = _take(
+        rest.curves, lambda c: _place(c) == here and {x.forecaster for x in c.curves} <= names
+    )
+    own = _take(rest.differences, lambda d: _place(d) == here and {d.first, d.second} <= names)
+    sliced = _take(
+        rest.slices, lambda s: _place(s) == here and {row.forecaster for row in s.rows} <= names
+    )
+    slices = [row for one in sliced for row in one.rows]
     return Section(
         anchor=f"table-{position}",
-        heading=heading(table),
+        heading=heading(table) if alone else table.title,
+        name=phase_name(table.phase) if alone else table.title,
+        short=SHORT_CHECKS.get(table.check, table.check) if alone else table.title,
         table=table,
         columns=tuple(
             Column(key, beside if beside in present else "")
@@ -153,13 +200,20 @@ def _section(table: Table, position: int, report: Report) -> Section:
             for kind in KINDS
             if (rows := tuple(row for row in table.rows if row.kind == kind))
         ),
-        curves=next((c for c in report.curves if (c.phase, c.check) == here), None),
+        curves=curves[0] if curves else None,
         differences=tuple(
             (key, tuple(d for d in own if d.metric == key))
             for key in ordered(d.metric for d in own)
         ),
         slices=tuple(_slice_group(by, slices) for by in unique(row.by for row in slices)),
     )
+
+
+def _take(parts: list[_T], wanted: Callable[[_T], bool]) -> list[_T]:
+    """Those that are wanted, which are then gone from ``parts``."""
+    taken = [part for part in parts if wanted(part)]
+    parts[:] = [part for part in parts if not wanted(part)]
+    return taken
 
 
 def _slice_group(by: str, slices: Sequence[SliceRow]) -> SliceGroup:

@@ -206,8 +206,7 @@ class _Work:
         entries = [judge.entry(source, self._hearing(source.name)) for source in everyone]
         scores = {entry.scores.forecaster: entry.scores for entry in entries}
         tfidf = companions.get(TFIDF)
-        oracle = judge.oracle(scores.get(tfidf.name) if tfidf else None)
-        return [*entries, *([oracle] if oracle else [])]
+        return [*entries, *judge.oracles(scores.get(tfidf.name) if tfidf else None)]
 
     def _tables(
         self, rows: Dataset, entries: Sequence[Entry], companions: Mapping[str, Source]

@@ -101,16 +101,28 @@ class Judge:
             note=note,
         )
 
-    def oracle(self, honest: Scores | None = None) -> Entry | None:
-        """The leak oracle on these rows, added to ``honest`` scores; None without a status."""
+    def oracles(self, honest: Scores | None = None) -> list[Entry]:
+        """The leak oracle on these rows, alone and added to ``honest`` scores.
+
+        None without a status.
+        """
         rows = self.rows
         if not has_oracle(rows):
-            return None
+            return []
         if self.split == "test":
             self.before_test()
-        said = oracle_probabilities(rows, None if honest is None else honest.probabilities)
-        scores = _scores(ORACLE if honest is None else ORACLE_ADDED, self.split, rows, said)
-        return Entry(scores, "cheating", "the outcome's own status", note=ORACLE_NOTE)
+        said = {ORACLE: oracle_probabilities(rows)}
+        if honest is not None:
+            said[ORACLE_ADDED] = oracle_probabilities(rows, honest.probabilities)
+        return [
+            Entry(
+                _scores(name, self.split, rows, probabilities),
+                "cheating",
+                "the outcome's own status",
+                note=ORACLE_NOTE,
+            )
+            for name, probabilities in said.items()
+        ]
 
 
 Judged = tuple[Scores, IntArray | None, str]

@@ -71,8 +71,8 @@ def _beside(table: Table, measured: Sequence[str]) -> list[str]:
             continue
         if row.kind == "cheating":
             lines.append(
-                "The leak oracle, which cheats by reading the status, reaches ROC-AUC "
-                f"{with_interval(row.figures['roc_auc'])}: an honest figure near it is a leak."
+                f"{row.forecaster}: cheating, it reads the outcome's status. ROC-AUC "
+                f"{with_interval(row.figures['roc_auc'])}."
             )
         elif row.kind == "trivial" and (f1 := row.figures.get("f1")) is not None:
             lines.append(

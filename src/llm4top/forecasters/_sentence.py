@@ -32,7 +32,8 @@ class SentenceForecaster(BaselineForecaster):
     ``encoder`` is a folder with a text encoder: see ``load_encoder`` for the layouts and the
     errors. It reads the first 256 tokens of what ``all_text`` gives: phase, codes, conditions,
     interventions, titles and outcomes come first, the criteria last. ``regularisation`` is
-    scikit-learn's ``C``, over standardised dimensions.
+    scikit-learn's ``C``, over standardised dimensions; its default had the lowest log-loss in
+    5-fold cross-validation inside TOP's phase III training rows, with a six-layer MiniLM.
 
     Attributes after ``fit``: ``classes_``; ``means_`` and ``scales_`` of the embedding's
     dimensions; ``learner_``, the regression; ``encoder_``.

@@ -176,7 +176,7 @@ def _forest_row(axes: Axes, row: ForecasterRow, place: float, colour: str | None
     )
 
 
-def _forest_words(table: Table, honest: Sequence[ForecasterRow], cheating: bool) -> tuple[str, str]:
+def _forest_words(where: str, honest: Sequence[ForecasterRow], cheating: bool) -> tuple[str, str]:
     able = [row for row in honest if row.kind != "trivial"]
     above = [row for row in able if (_ends(row)[0] or 0.0) > _CHANCE]
     if not able:

@@ -28,6 +28,7 @@ from llm4top.evaluation._wording import (
     SHORT_CHECKS,
     display_order,
     heading,
+    phase_name,
     with_interval,
 )
 

@@ -26,7 +26,7 @@ from llm4top.training import (
 from llm4top.training import _select_runs as runs_module
 from llm4top.training._losses import Judge, row_losses
 from llm4top.training._rivals import Rivals, chosen_baselines
-from llm4top.training._select import learning_part
+from llm4top.training._select import check_folder, learning_part
 from llm4top.training._select_runs import FinishedRun, middle_run
 from llm4top.training._selection import RunOutcome
 
@@ -309,6 +309,16 @@ def test_what_would_fail_is_told_before_anything_begins(make_settings, data, tmp
     (out / "thesis.txt").touch()
     with pytest.raises(ConfigError, match="holds something else; choose another folder"):
         select(make_settings(out))
+
+
+def test_a_selection_that_died_at_once_can_be_called_again(tmp_path):
+    with RunFolder(tmp_path / "s").locked():
+        pass
+    check_folder(tmp_path / "s")
+    check_folder(tmp_path / "absent")
+    (tmp_path / "s" / "run.json").touch()
+    with pytest.raises(ConfigError, match="holds something else"):
+        check_folder(tmp_path / "s")
 
 
 def test_one_process_selects(make_settings, monkeypatch, tmp_path):

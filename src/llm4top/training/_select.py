@@ -85,8 +85,9 @@ def learning_part(data: Path) -> Dataset:
 
 def check_folder(out: Path) -> None:
     """``ConfigError`` where ``out`` holds something that no selection wrote."""
-    ours = (out / SELECTION_FILE).exists() or (out / "events.jsonl").exists()
-    if (out / "run.json").exists() or (out.is_dir() and any(out.iterdir()) and not ours):
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    ours = found & {SELECTION_FILE, "events.jsonl"} or found <= {".lock", "state.json"}
+    if "run.json" in found or not ours:
         raise ConfigError(
             "the settings of the selection are wrong.",
             [f"out: {out} holds something else; choose another folder"],

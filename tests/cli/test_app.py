@@ -20,7 +20,8 @@ from llm4top.cli import _download as download_command
 from llm4top.cli import app
 from llm4top.cli._exit import EXIT_CODES, exit_code_of
 
-COMMANDS = ("forecast", "inspect", "ingest", "train", "select", "pretrain", "download", "doctor")
+COMMANDS = ("forecast", "inspect", "ingest", "audit", "train", "select", "evaluate", "compare")
+COMMANDS += ("benchmark", "pretrain", "download", "doctor")
 BUNDLE_COMMANDS = ("list", "show", "verify", "export", "import")
 HEAVY = ("torch", "transformers", "sklearn", "lxml", "pyarrow", "numpy", "peft", "yaml")
 EXAMPLES = Path(llm4top.__file__).parent / "examples"

@@ -53,12 +53,6 @@ def is_dataset(folder: Path) -> bool:
     return all((folder / name).is_file() for name in _DATASET_FILES)
 
 
-def is_top(dataset: Dataset) -> bool:
-    """Whether its rows are from the TOP benchmark's own files."""
-    names = {name for files in dataset.files for name in files}
-    return any(name.startswith("phase_") and name.endswith(".csv") for name in names)
-
-
 def _source_hash(settings: BenchmarkSettings) -> str:
     found = find_sources([settings.data])
     files = [*(source.path for source in found), *dates_files(found)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from llm4top.benchmark._baseline_work import BaselineWork, baseline_work, chosen_baselines
-from llm4top.benchmark._data import is_top, settle_data
+from llm4top.benchmark._data import settle_data
 from llm4top.benchmark._language import Loader, find_models
 from llm4top.benchmark._language_work import Desk, LanguageWork, language_work
 from llm4top.benchmark._pieces import Pieces
@@ -21,7 +21,7 @@ from llm4top.benchmark._stacked import stacked
 from llm4top.benchmark._summary import summarise
 from llm4top.benchmark._tables import Measured, table_work
 from llm4top.benchmark._watch import BenchmarkProgress, OnBenchmark
-from llm4top.data import Dataset, IngestProgress, audit
+from llm4top.data import Dataset, IngestProgress, audit, is_top
 from llm4top.errors import LLM4TOPError
 from llm4top.evaluation import (
     Report,

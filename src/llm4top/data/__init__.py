@@ -6,7 +6,7 @@ from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile, TimeSpan
 from llm4top.data._dataset import Dataset, load_dataset, make_dataset
 from llm4top.data._ingest import ingest
 from llm4top.data._labels import LabelFile, read_label_file
-from llm4top.data._scope import newest_check, phases_in, scope
+from llm4top.data._scope import is_top, newest_check, phases_in, scope
 from llm4top.data._splits import OwnSplit, RandomSplit, SplitRule, TimeSplit, check_disjoint
 from llm4top.data._spool import IngestProgress
 from llm4top.data._store import SPLITS
@@ -30,6 +30,7 @@ __all__ = [
     "audit",
     "check_disjoint",
     "ingest",
+    "is_top",
     "load_dataset",
     "make_dataset",
     "newest_check",

@@ -35,6 +35,12 @@ def phases_in(dataset: Dataset) -> tuple[str, ...]:
     return tuple(phase for phase in PHASES if phase in present)
 
 
+def is_top(dataset: Dataset) -> bool:
+    """Whether it asks TOP's question of rows that stood in the benchmark's own files."""
+    named = any(top_phase(file) for files in dataset.files for file in files)
+    return named and dataset.task.name == "outcome"
+
+
 def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     """A check by time inside the learning part: what is learnt from is older than what is asked.
 

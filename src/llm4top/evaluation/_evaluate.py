@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, get_args
 
-from llm4top.data import Dataset, check_disjoint, phases_in, scope
-from llm4top.data._sources import top_phase
+from llm4top.data import Dataset, check_disjoint, is_top, phases_in, scope
 from llm4top.errors import EvaluationError, TooFewRowsError
 from llm4top.evaluation._beside import ALWAYS, BASE_RATE, TFIDF, beside
 from llm4top.evaluation._bootstrap import DRAWS
@@ -131,7 +130,7 @@ class _Work:
                 "curves": tuple(one.curves for one in found if one.curves is not None),
                 "differences": tuple(d for one in found for d in one.differences),
                 "slices": (slices,),
-                "published": published_results() if self._is_top() else (),
+                "published": published_results() if is_top(self.dataset) else (),
                 "looks": looks,
                 "looks_note": looks_note,
                 "notes": (*self._notes(judge, companions), *skipped),
@@ -259,11 +258,6 @@ class _Work:
                 )
         notes.append("For a leak audit of the data set, run `llm4top audit`.")
         return notes
-
-    def _is_top(self) -> bool:
-        """Whether rows stood in TOP's own files: only then do published results go with them."""
-        named = any(top_phase(file) for files in self.dataset.files for file in files)
-        return named and self.dataset.task.name == "outcome"
 
     def _tell(self, stage: str, done: int = 0, total: int = 1) -> None:
         if self.on_progress is not None:

@@ -123,7 +123,9 @@ def test_a_status_of_a_few_rows_is_enough():
     ]
     report = audit(planted(HONEST, "criteria", texts))
     assert found(report, "label side in the text") == [("fail", "criteria")]
-    assert "'terminated' stands in criteria of 20 of the rows whose status it is" in str(report)
+    stopped = HONEST.select("train").labels.count("failure")
+    text = str(report)
+    assert f"'terminated' stands in criteria of 20 of the {stopped} rows whose status" in text
 
 
 def test_a_word_without_meaning_is_named_with_its_counts_and_its_jump():

@@ -86,12 +86,12 @@ def _word_finding(
         return None
     word = told.phrase.strip()
     label = rows.labels[rows.y[np.flatnonzero(told.rows)[0]]]
-    whose = f"whose status it is, {own}" if told.own else f"that are {label}, {own}"
+    whose = "whose status it is" if told.own else f"that are {label}"
     return AuditFinding(
         CHECK,
         "fail",
         field,
-        f"'{word}' stands in {field} of {inside} of the rows {whose}, and of {count - inside} of "
+        f"'{word}' stands in {field} of {inside} of the {own} rows {whose}, and of {count - inside} of "
         f"the {len(rows) - own} others. Take it out of the text: it was not known beforehand.",
         {"rows": inside, "of": own, "others": count - inside, "chance": chance},
     )

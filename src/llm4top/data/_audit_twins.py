@@ -92,7 +92,7 @@ def _finding(
         "",
         f"{len(alike):,} of {len(asked):,} {split} rows ({len(alike) / len(asked):.1%}) are "
         f"near-copies of a train row, {same:,} of them alike throughout, such as {pair}. Sister "
-        f"trials share their outcome, so {split} flatters by them.",
+        f"trials often share their outcome, so {split} flatters by them.",
         figures,
     )
 

@@ -91,8 +91,8 @@ def _word_finding(
         CHECK,
         "fail",
         field,
-        f"'{word}' stands in {field} of {inside} of the {own} rows {whose}, and of {count - inside} of "
-        f"the {len(rows) - own} others. Take it out of the text: it was not known beforehand.",
+        f"'{word}' stands in {field} of {inside} of the {own} rows {whose}, and of "
+        f"{count - inside} of the {len(rows) - own} others. Take it out of the text: it was not known beforehand.",
         {"rows": inside, "of": own, "others": count - inside, "chance": chance},
     )
 

@@ -92,7 +92,8 @@ def _word_finding(
         "fail",
         field,
         f"'{word}' stands in {field} of {inside} of the {own} rows {whose}, and of "
-        f"{count - inside} of the {len(rows) - own} others. Take it out of the text: it was not known beforehand.",
+        f"{count - inside} of the {len(rows) - own} others. "
+        "Take it out of the text: it was not known beforehand.",
         {"rows": inside, "of": own, "others": count - inside, "chance": chance},
     )
 

@@ -20,8 +20,8 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
     (0, "all done"),
     (
         IN_PART,
-        "done in part or failed midway: a refused record, a bundle that does not verify, "
-        "a broken run",
+        "done in part or failed: a refused record, a bundle that does not verify, a leak that was "
+        "found, a broken run",
     ),
     (NOTHING_DONE, "nothing done: bad usage, wrong settings, no such file or model"),
     (INTERRUPTED, "interrupted with Ctrl-C"),

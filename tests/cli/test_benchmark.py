@@ -39,9 +39,10 @@ def test_baselines_and_a_report(top: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}/report.json\n"
     told = result.stderr
-    assert "Phase II, validation split: 40 trials" in told
-    assert "TF-IDF + logistic regression (phase II only)" in told
-    assert "(cheating)" in told
+    assert "All phases, validation split: 80 trials" in told
+    assert "TF-IDF + logistic regression, calibrated" in told
+    assert "(CHEATING)" in told
+    assert "3 tables of single phases: in the report." in told
     assert "1 look at these test rows so far" in told
     assert "No language model was named: add --base embedded" in told
     report = json.loads((out / "report.json").read_text("utf-8"))

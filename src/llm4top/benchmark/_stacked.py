@@ -14,8 +14,8 @@ from llm4top.data import Dataset
 from llm4top.forecasters._calibrated import softmax
 from llm4top.forecasters._pool import cross_pool, fit_pool, log_probabilities
 
-_CROSS_NOTE = "Weights of the pool are cross-fitted: no row is pooled by weights that saw it."
-_TEST_NOTE = "Weights of the pool were fitted on the validation split."
+_CROSS_NOTE = "Weights are cross-fitted: no row is weighed by weights that saw it."
+_TEST_NOTE = "Weights were fitted on the validation split."
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -25,7 +25,8 @@ def stacked(said: Sequence[Said], rows: Rows, seed: int) -> Iterator[Said]:
     """A log-linear pool of each model that has learnt and the best baseline, on every check.
 
     The best baseline is the one of least log-loss on the validation split, of those that learn
-    from all phases.
+    from all phases. It is pooled alone, too: a pool calibrates, and what a stack gains has to be
+    seen beside what calibration gains.
     """
     valid = rows.folds[0].checks["valid"]
     everywhere = {(s.name, s.check): s for s in said if s.phase == POOLED}
@@ -33,40 +34,42 @@ def stacked(said: Sequence[Said], rows: Rows, seed: int) -> Iterator[Said]:
     if not baselines:
         return
     best = min(baselines, key=lambda s: _log_loss(s, valid))
-    for own in [s for s in everywhere.values() if s.pools and s.check == "valid"]:
+    own = [s for s in everywhere.values() if s.pools and s.check == "valid"]
+    for parts in ([best], *([model, best] for model in own)):
         for fold in rows.folds:
             for check, trials in fold.checks.items():
-                pair = [everywhere.get((s.name, check)) for s in (own, best)]
-                if all(pair):
-                    stack = _Stack([s for s in pair if s], [own, best], valid, seed)
-                    yield stack.said(check, trials)
+                here = [everywhere.get((s.name, check)) for s in parts]
+                if all(here):
+                    yield _Stack([s for s in here if s], parts, valid, seed).said(check, trials)
 
 
 @dataclass(frozen=True, slots=True)
 class _Stack:
-    """Two forecasters: what they said of a check, and of the validation split."""
+    """One or two forecasters: what they said of a check, and of the validation split."""
 
-    pair: list[Said]
+    parts: list[Said]
     on_valid: list[Said]
     valid: Dataset
     seed: int
 
     def said(self, check: CheckName, trials: Dataset) -> Said:
-        parts = _logits(self.pair, trials)
+        logits = _logits(self.parts, trials)
         if check == "test":
             pool = fit_pool(_logits(self.on_valid, self.valid), _labels(self.valid))
-            probabilities = softmax(pool.logits(list(parts.values())))
+            probabilities = softmax(pool.logits(list(logits.values())))
         else:
-            probabilities = cross_pool(parts, _labels(trials), seed=self.seed)
+            probabilities = cross_pool(logits, _labels(trials), seed=self.seed)
+        names = [s.name for s in self.parts]
+        alone = len(names) == 1
         return Said(
-            name="Stack: " + " and ".join(s.name for s in self.pair),
-            kind="stack",
+            name=f"{names[0]}, calibrated" if alone else f"Stack: {' and '.join(names)}",
+            kind="baseline" if alone else "stack",
             phase=POOLED,
-            learnt_from="both, pooled",
+            learnt_from=self.parts[0].learnt_from if alone else "both, pooled",
             check=check,
             ids=trials.nct_ids,
             probabilities=probabilities,
-            identity="+".join(s.identity for s in self.pair),
+            identity="+".join(s.identity for s in self.parts),
             note=_TEST_NOTE if check == "test" else _CROSS_NOTE,
         )
 

@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli._console import note, standard_error
+from llm4top.cli._console import counted, note, standard_error
 from llm4top.cli._exit import IN_PART
+from llm4top.cli._report import print_report
 from llm4top.cli._train import SettingsOption, read_settings
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
     from llm4top.benchmark import BenchmarkProgress, BenchmarkSettings
-    from llm4top.evaluation import Figure, Report
-    from llm4top.evaluation._report import Table
+    from llm4top.evaluation import Report
 
 LINE_EVERY = 30.0
-_SHOWN = ("roc_auc", "average_precision", "brier", "f1")
 
 DataOption = Annotated[
     Path,
@@ -226,39 +223,10 @@ class _Lines:
 
 
 def _print_report(report: Report) -> None:
-    """Each table's main figures, with their intervals, then the findings in words."""
-    console = standard_error()
-    for table in report.tables:
-        console.print(_figures_table(table))
-    for sentence in report.summary:
-        note(sentence)
+    """The tables of all phases together (of each phase, where there is none), and the findings."""
+    pooled = [table for table in report.tables if table.phase == "pooled"]
+    print_report(report, pooled or report.tables, standard_error())
+    left = len(report.tables) - len(pooled or report.tables)
+    if left:
+        note(f"{counted(left, 'table')} of single phases: in the report.")
     note(report.looks_note)
-
-
-def _figures_table(table: Table) -> RichTable:
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-
-    from llm4top.evaluation import METRICS
-
-    counts = ", ".join(f"{n} {label}" for label, n in table.counts.items())
-    shown = RichTable(box=None, pad_edge=False, title=f"{table.title}: {table.n} trials, {counts}")
-    shown.title_justify = "left"
-    shown.add_column("", min_width=24)
-    names = [name for name in _SHOWN if name in table.rows[0].figures]
-    for name in names:
-        shown.add_column(METRICS[name].label, justify="right", no_wrap=True)
-    for row in table.rows:
-        name = escape(row.forecaster)
-        if row.kind == "cheating":
-            name = f"[dim]{name} (cheating)[/]"
-        shown.add_row(name, *(_figure(row.figures[metric]) for metric in names))
-    return shown
-
-
-def _figure(figure: Figure) -> str:
-    if figure.value is None:
-        return "-"
-    if figure.lower is None or figure.upper is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -102,7 +102,7 @@ def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -
     else:
         from rich.console import Console
 
-        _print(report, Console(file=stream, highlight=False))
+        print_report(report, report.tables, Console(file=stream, highlight=False))
     if out is not None:
         from llm4top.evaluation import write_report
 
@@ -121,10 +121,11 @@ def _write_csv(report: Report, stream: TextIO) -> None:
                 writer.writerow((table.phase, table.check, *who, metric, *figures))
 
 
-def _print(report: Report, console: Console) -> None:
+def print_report(report: Report, tables: Sequence[Table], console: Console) -> None:
+    """The report's findings with those of its ``tables`` that a terminal has room for."""
     console.print(f"[bold]{safe(report.title)}[/]")
     console.print(safe(report.asked.question), style="dim")
-    for table in report.tables:
+    for table in tables:
         console.print()
         console.print(_heading(table))
         console.print(_table(table))

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -67,11 +68,13 @@ def choose_series(tables: Iterable[Table]) -> tuple[Series, ...]:
     """At most six forecasters, the same in all figures of a report, in the order of its tables.
 
     Always the leak oracle and TF-IDF where they are there, and the best language model; then those
-    with the highest mean ROC-AUC. The trivial ones are drawn as reference lines, not as series.
+    with the highest mean ROC-AUC, one that stands in more tables before one that stands in fewer.
+    The trivial ones are drawn as reference lines, not as series.
     """
     rows = [row for table in tables for row in table.rows if row.kind != "trivial"]
     kinds = {row.forecaster: row.kind for row in rows}
-    by_value = sorted(kinds, key=lambda name: -_mean_auc(name, rows))
+    tally = Counter(row.forecaster for row in rows)
+    by_value = sorted(kinds, key=lambda name: (-tally[name], -_mean_auc(name, rows)))
     oracle = [name for name in by_value if kinds[name] == "cheating"][:1]
     honest = [name for name in by_value if kinds[name] != "cheating"]
     tfidf = [

@@ -27,6 +27,14 @@ LLM4TOPError
 │   └── SealedTestError         a choice was asked of a test split, or its ledger is damaged
 ├── TrainingError           a run failed
 │   └── ResumeError             a checkpoint does not belong to this run
+├── WorkspaceError          the workspace cannot be opened, read or written
+│   ├── NotFoundError           nothing there has this id
+│   ├── UploadError             an upload that is not taken: too large, too many, no disk space
+│   ├── JobError                a run cannot do this in the state it is in
+│   ├── BusyError               too many requests are waiting; later it works
+│   ├── LargeUploadError        more records than are forecast while somebody waits
+│   └── ServiceError            the process that forecasts stopped, or is slow beyond measure
+├── StudioError             the Studio cannot be opened
 ├── DownloadError           a model could not be fetched
 └── MissingExtraError       an optional package is absent
 
@@ -188,6 +196,38 @@ class TrainingError(LLM4TOPError):
 
 class ResumeError(TrainingError):
     """A checkpoint does not belong to this run."""
+
+
+class WorkspaceError(LLM4TOPError):
+    """The workspace cannot be opened, read or written."""
+
+
+class NotFoundError(WorkspaceError):
+    """Nothing in the workspace has this id."""
+
+
+class UploadError(WorkspaceError):
+    """An upload is not taken: it is too large, there are too many, or the disk is full."""
+
+
+class JobError(WorkspaceError):
+    """A run cannot do what is asked in the state it is in."""
+
+
+class BusyError(WorkspaceError):
+    """Too many requests are waiting; the same request works later."""
+
+
+class LargeUploadError(WorkspaceError):
+    """An upload with more records than are forecast while somebody waits: it needs a run."""
+
+
+class ServiceError(WorkspaceError):
+    """The process that forecasts stopped, or did not answer in time."""
+
+
+class StudioError(LLM4TOPError):
+    """The Studio cannot be opened at this address."""
 
 
 class DownloadError(LLM4TOPError):

@@ -1,0 +1,156 @@
+"""The states of a run, which one may follow which, and who does it.
+
+::
+
+    queued ──▶ running ──▶ done
+      │  ▲        │  ╲────▶ failed ──▶ queued     (retry)
+      │  │        ▼
+      │  │     stopping ──▶ interrupted, done, failed
+      ▼  │
+    interrupted ──▶ queued                        (resume)
+
+A running run whose process is gone becomes interrupted; so does a queued one that is stopped
+before it began.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import psutil
+
+
+class RunState(StrEnum):
+    """Where a run stands; it is in exactly one of these."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a process is at work on it."""
+        return self in (RunState.RUNNING, RunState.STOPPING)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens to it unless somebody asks."""
+        return self in (RunState.DONE, RunState.FAILED, RunState.INTERRUPTED)
+
+
+TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.INTERRUPTED}),
+    RunState.RUNNING: frozenset(
+        {RunState.STOPPING, RunState.DONE, RunState.FAILED, RunState.INTERRUPTED}
+    ),
+    RunState.STOPPING: frozenset({RunState.DONE, RunState.FAILED, RunState.INTERRUPTED}),
+    RunState.DONE: frozenset(),
+    RunState.FAILED: frozenset({RunState.QUEUED}),
+    RunState.INTERRUPTED: frozenset({RunState.QUEUED}),
+}
+"""What may follow each state."""
+
+KINDS = ("train", "evaluate", "benchmark", "forecast", "ingest", "audit")
+"""What a run can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process for good: its id, when it started (seconds since 1970) and its machine.
+
+    The system gives the id of a dead process to a new one; the two differ in their start.
+    """
+
+    pid: int
+    started: float
+    host: str
+
+    @classmethod
+    def current(cls) -> Process:
+        """This process."""
+        found = cls.of(os.getpid())
+        assert found is not None
+        return found
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process that has this id on this machine now; None where none has."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time(), socket.gethostname())
+        except psutil.Error:
+            return None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, on this machine."""
+        return self.host == socket.gethostname()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs. Of another machine's processes nothing is known: True."""
+        if not self.is_here:
+            return True
+        try:
+            there = psutil.Process(self.pid)
+            # Start times are told in clock ticks, and shift a little with the system's clock.
+            same = abs(there.create_time() - self.started) < 2
+            return same and there.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it stood when it was read.
+
+    ``attempt`` counts how often it was begun; ``resuming`` asks the next attempt to go on from
+    the last checkpoint. ``progress`` is the newest progress event, ``result`` what a done run
+    gave, ``error`` the sentence of one that failed or was interrupted. ``folder`` is its folder
+    where that is not the workspace's own. Times are in UTC.
+    """
+
+    id: str
+    kind: str
+    state: RunState
+    title: str
+    settings: dict[str, Any]
+    device: str | None
+    folder: str | None
+    attempt: int
+    resuming: bool
+    host: str | None
+    pid: int | None
+    pid_started: float | None
+    progress: dict[str, Any]
+    result: dict[str, Any]
+    error: str | None
+    created: datetime
+    queued: datetime
+    started: datetime | None
+    finished: datetime | None
+
+    @property
+    def process(self) -> Process | None:
+        """The process that does it; None where none does."""
+        if not self.state.is_active or self.pid is None or self.pid_started is None:
+            return None
+        return Process(self.pid, self.pid_started, self.host or "")
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One thing that happened in a run. ``id`` grows with time, over all runs."""
+
+    id: int
+    run_id: str
+    time: datetime
+    kind: str
+    details: dict[str, Any]

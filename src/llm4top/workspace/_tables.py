@@ -1,0 +1,218 @@
+"""The tables of a workspace. Ids are made by us, are opaque, and are never part of a user's path.
+
+The tables as they stand now; how older databases get here is told in ``migrations``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ID_LENGTH = 32
+
+
+def new_id() -> str:
+    """A new opaque id: 32 hexadecimal digits that tell nothing and cannot be guessed."""
+    return uuid4().hex
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment in UTC, on databases with time zones and without."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store in UTC; SQLite keeps no zone."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give every moment its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite numbers rows by itself only where the column is a plain INTEGER.
+Counter = BigInteger().with_variant(Integer(), "sqlite")
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Base(DeclarativeBase):
+    """What all tables share."""
+
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it from the class)
+        datetime: UtcTime,
+        dict[str, Any]: Json,
+    }
+
+
+class UploadRow(Base):
+    """A file that was brought in; its bytes lie in ``uploads/<id>``."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class DatasetRow(Base):
+    """A data set; ``folder`` is None where it lies in ``datasets/<id>``."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(Text)
+    task: Mapped[str] = mapped_column(Text)
+    rows: Mapped[int] = mapped_column(Integer)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    folder: Mapped[str | None] = mapped_column(Text, unique=True)
+    card: Mapped[dict[str, Any]]
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class BundleRow(Base):
+    """A bundle in the store; its files lie in ``bundles/<name>``."""
+
+    __tablename__ = "bundles"
+    __table_args__ = (
+        # At most one default.
+        Index(
+            "ix_bundles_default",
+            "is_default",
+            unique=True,
+            sqlite_where=text("is_default"),
+            postgresql_where=text("is_default"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    identity: Mapped[str] = mapped_column(Text)
+    task: Mapped[str] = mapped_column(Text)
+    facts: Mapped[dict[str, Any]]
+    is_default: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class RunRow(Base):
+    """A job and how it stands; ``_runs.py`` tells which states follow which.
+
+    ``host``, ``pid`` and ``pid_started`` name the process that does it. ``attempt`` counts how
+    often it was begun: what a worker says about an attempt that is over is not heard.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('queued', 'running', 'stopping', 'done', 'failed', 'interrupted')",
+            name="ck_runs_state",
+        ),
+        Index("ix_runs_queue", "state", "queued"),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    title: Mapped[str] = mapped_column(Text, default="")
+    settings: Mapped[dict[str, Any]]
+    device: Mapped[str | None] = mapped_column(String(64))
+    folder: Mapped[str | None] = mapped_column(Text, unique=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    resuming: Mapped[bool] = mapped_column(default=False)
+    host: Mapped[str | None] = mapped_column(Text)
+    pid: Mapped[int | None]
+    pid_started: Mapped[float | None] = mapped_column(Float(53))
+    progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    error: Mapped[str | None] = mapped_column(Text)
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+    queued: Mapped[datetime] = mapped_column(default=now)
+    started: Mapped[datetime | None]
+    finished: Mapped[datetime | None]
+
+
+class RunEventRow(Base):
+    """One thing that happened in a run; ids grow with time."""
+
+    __tablename__ = "run_events"
+    __table_args__ = (
+        Index("ix_run_events_run", "run_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    time: Mapped[datetime] = mapped_column(default=now)
+    kind: Mapped[str] = mapped_column(String(32))
+    details: Mapped[dict[str, Any]]
+
+
+class ForecastRow(Base):
+    """What a bundle said about one record; those of one request share ``batch``."""
+
+    __tablename__ = "forecasts"
+    __table_args__ = (Index("ix_forecasts_batch", "batch", "position"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+    batch: Mapped[str] = mapped_column(String(ID_LENGTH))
+    position: Mapped[int]
+    upload_id: Mapped[str | None] = mapped_column(
+        ForeignKey("uploads.id", ondelete="CASCADE"), index=True
+    )
+    run_id: Mapped[str | None] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), index=True
+    )
+    record: Mapped[str] = mapped_column(Text)
+    nct_id: Mapped[str | None] = mapped_column(Text, index=True)
+    phase: Mapped[str | None] = mapped_column(Text)
+    task: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(Text)
+    probability: Mapped[float] = mapped_column(Float(53))
+    bundle: Mapped[str] = mapped_column(Text)
+    values: Mapped[dict[str, Any]]
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class ActivityRow(Base):
+    """Who did what, and when; ``subject`` is the id of the thing it was done to."""
+
+    __tablename__ = "activity"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=True)
+    time: Mapped[datetime] = mapped_column(default=now)
+    action: Mapped[str] = mapped_column(String(64))
+    who: Mapped[str] = mapped_column(Text)
+    what: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)

@@ -1,0 +1,97 @@
+"""A workspace on both databases: SQLite in a folder, and a PostgreSQL server of our own."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from llm4top.workspace import Workspace
+
+SERVER_FOLDERS = "/usr/lib/postgresql/*/bin"
+
+
+def server_programs():
+    """The folder with PostgreSQL's own programs; None where it is not installed."""
+    found = sorted(Path("/").glob(SERVER_FOLDERS[1:]), key=lambda p: int(p.parent.name))
+    return found[-1] if found else None
+
+
+def free_port():
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def as_nobody(folder):
+    """What to put before a command: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    shutil.chown(folder, "nobody")
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """The URL of a server that was started for these tests, and is stopped after them."""
+    programs = server_programs()
+    if programs is None:
+        pytest.skip(f"no PostgreSQL server in {SERVER_FOLDERS}: apt-get install postgresql")
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("PostgreSQL does not run as root, and there is no setpriv")
+    # Not under pytest's folder, which only root may enter.
+    with tempfile.TemporaryDirectory(prefix="llm4top-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        before = as_nobody(folder)
+        user = "nobody" if before else getpass.getuser()
+        data, port = folder / "data", free_port()
+        run = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/", "timeout": 120}
+        initdb = [programs / "initdb", "-D", data, "-A", "trust", "-U", user, "-E", "UTF8"]
+        subprocess.run([*before, *initdb, "--locale=C", "--no-sync"], **run)
+        settings = f"-h 127.0.0.1 -p {port} -k {folder} -F"
+        control = [*before, programs / "pg_ctl", "-D", data, "-w"]
+        subprocess.run([*control, "-l", folder / "log", "-o", settings, "start"], **run)
+        try:
+            yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **run)
+
+
+@pytest.fixture
+def postgresql_url(postgresql):
+    """The URL of an empty database of its own."""
+    name = f"t{uuid4().hex}"
+    engine = create_engine(postgresql.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    yield postgresql.rpartition("/")[0] + f"/{name}"
+    with engine.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """None for SQLite in the workspace's folder, else a PostgreSQL URL."""
+    return request.getfixturevalue("postgresql_url") if request.param == "postgresql" else None
+
+
+@pytest.fixture
+def workspace(tmp_path, database):
+    """An empty workspace, once on each database."""
+    with Workspace.open(tmp_path / "home", database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def local(tmp_path):
+    """An empty workspace on SQLite."""
+    with Workspace.open(tmp_path / "home") as opened:
+        yield opened

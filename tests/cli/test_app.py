@@ -156,7 +156,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     code = (
         # A shell starts background jobs, perhaps these tests, with Ctrl-C ignored.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import time, llm4top.cli._doctor, llm4top.cli._health as health\n"
+        "import time, llm4top.cli._doctor, llm4top.forecasters._health as health\n"
         # Short naps: a signal that comes just before a nap is seen only at its end.
         "naps = lambda: [time.sleep(0.1) for _ in range(600)]\n"
         "health.all_checks = lambda: (print('ready', flush=True), naps())\n"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from llm4top.cli import _health, app
-from llm4top.cli._health import Check
-from llm4top.forecasters import _bundle_paths
+from llm4top.cli import app
+from llm4top.forecasters import _bundle_paths, _health
+from llm4top.forecasters._health import Check
 
 
 @pytest.fixture

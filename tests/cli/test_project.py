@@ -17,9 +17,9 @@ import llm4top
 from llm4top.cli import app
 from llm4top.cli._docs import EXAMPLE_MARK, reference, with_example
 from llm4top.cli._exit import EXIT_CODES
-from llm4top.cli._health import FLOORS
 from llm4top.cli._output import CSV_COLUMNS
 from llm4top.forecasters import _bundle_paths
+from llm4top.forecasters._health import FLOORS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

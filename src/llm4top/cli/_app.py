@@ -25,6 +25,7 @@ from llm4top.cli._ingest import ingest
 from llm4top.cli._inspect import inspect
 from llm4top.cli._pretrain import pretrain
 from llm4top.cli._select import select
+from llm4top.cli._studio import studio
 from llm4top.cli._train import train
 from llm4top.errors import LLM4TOPError
 
@@ -100,7 +101,7 @@ def _application(
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-_WORK: tuple[Callable[..., None], ...] = (forecast, inspect, ingest, audit, train, select)
+_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, ingest, audit, train, select)
 _WORK += (evaluate, compare, benchmark)
 _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 

@@ -11,7 +11,7 @@ import typer
 from llm4top.cli._exit import IN_PART
 
 if TYPE_CHECKING:
-    from llm4top.cli._health import Check
+    from llm4top.forecasters._health import Check
 
 _MARKS = {"ok": "[green]✓[/]", "missing": "[yellow]○[/]", "broken": "[bold]✗[/]", "info": " "}
 
@@ -38,7 +38,7 @@ def doctor(
 
         llm4top doctor --format json
     """
-    from llm4top.cli._health import all_checks
+    from llm4top.forecasters._health import all_checks
 
     checks = list(all_checks())
     broken = [check for check in checks if check.state == "broken"]

@@ -1,0 +1,127 @@
+"""What a page is given, and how it joins the frame and the navigation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from llm4top.errors import LLM4TOPError
+
+if TYPE_CHECKING:
+    from llm4top.studio._privacy import ConnectionWatch
+    from llm4top.workspace import Workspace
+
+Where = Literal["rail", "menu", "nowhere"]
+Content = TypeVar("Content", bound=Callable[..., "Awaitable[None] | None"])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page in the navigation.
+
+    ``where`` is "rail" (left on wide screens, the bottom bar on narrow ones), "menu" (behind the
+    "?" at the top) or "nowhere" (the page of one thing, reached from another page). ``section``
+    is the path of the place that is marked as the current one while this page is shown.
+    """
+
+    path: str
+    title: str
+    icon: str
+    order: int
+    where: Where
+    section: str
+
+
+class StudioContext:
+    """The Studio as its pages see it.
+
+    ``workspace`` is the open workspace, ``host`` and ``port`` the address the server listens on,
+    ``watch`` what knows of connections to the outside, ``shared`` whether other machines can
+    reach this Studio, and ``places`` the pages that exist.
+
+    A page is one file in ``_pages`` with a function ``register(context)``::
+
+        def register(context: StudioContext) -> None:
+            @context.page("/models", "Models", icon="category", order=40)
+            def models() -> None:
+                ui.label("...")
+
+    Nothing else has to be told: the navigation holds the pages that registered.
+    """
+
+    def __init__(self, workspace: Workspace, *, host: str, port: int, watch: ConnectionWatch):
+        self.workspace = workspace
+        self.host = host
+        self.port = port
+        self.watch = watch
+        self.places: list[Place] = []
+
+    @property
+    def shared(self) -> bool:
+        """Whether the server listens on more than this machine's own loopback."""
+        from llm4top.studio._safety import is_loopback
+
+        return not is_loopback(self.host)
+
+    def navigation(self, where: Where) -> list[Place]:
+        """The places of the rail or of the menu, in their order."""
+        return sorted((p for p in self.places if p.where == where), key=lambda p: p.order)
+
+    def page(
+        self,
+        path: str,
+        title: str,
+        *,
+        icon: str = "",
+        order: int = 50,
+        where: Where = "rail",
+        section: str | None = None,
+    ) -> Callable[[Content], Content]:
+        """Decorate the function that fills a page, with or without ``async``.
+
+        ``path`` may hold parameters (``/trials/{forecast_id}``), which are passed by name: ids,
+        never paths of files. ``icon`` is a Material icon's name. An ``LLM4TOPError`` raised while
+        the page is filled is shown in its place as a sentence; any other error leads to the error
+        page, and its trace to the log. A function with ``async`` has 3 s before the page is
+        given up, unless it first awaits ``ui.context.client.connected()``.
+        """
+        place = Place(path, title, icon, order, where, section or path)
+        self.places.append(place)
+
+        def decorate(content: Content) -> Content:
+            from nicegui import ui
+
+            ui.page(path, title=f"{title} · LLM4TOP")(self._framed(place, content))
+            return content
+
+        return decorate
+
+    def _framed(self, place: Place, content: Callable[..., Any]) -> Callable[..., Any]:
+        from llm4top.studio._frame import frame
+        from llm4top.studio._pieces import error_box
+
+        if inspect.iscoroutinefunction(content):
+
+            @wraps(content)
+            async def build(*args: Any, **kwargs: Any) -> None:
+                with frame(self, place):
+                    try:
+                        await content(*args, **kwargs)
+                    except LLM4TOPError as error:
+                        error_box(error)
+        else:
+
+            @wraps(content)
+            def build(*args: Any, **kwargs: Any) -> None:
+                with frame(self, place):
+                    try:
+                        content(*args, **kwargs)
+                    except LLM4TOPError as error:
+                        error_box(error)
+
+        # The framework reads the parameters from here, and cannot see the page's own globals.
+        build.__signature__ = inspect.signature(content, eval_str=True)  # type: ignore[attr-defined]
+        return build

@@ -1,0 +1,1 @@
+"""One file a page. Each has ``register(context)``, which joins it to the frame."""

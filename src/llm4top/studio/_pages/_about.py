@@ -1,0 +1,58 @@
+"""About: privacy with its proof, versions, and whether all that is needed works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import run, ui
+
+from llm4top.studio._pieces import Words, heading, section, table
+from llm4top.studio._privacy_view import privacy_statement
+
+if TYPE_CHECKING:
+    from llm4top.forecasters._health import Check
+    from llm4top.studio._context import StudioContext
+
+_STATES = {"ok": "works", "missing": "not there", "broken": "broken", "info": ""}
+
+
+def register(context: StudioContext) -> None:
+    """Join the frame, behind the "?"."""
+
+    @context.page("/about", "About", icon="info", order=95, where="menu")
+    async def about() -> None:
+        with ui.element("section").classes("l4-section"):
+            privacy_statement(context)
+        with section("Check-up"):
+            waiting = Words("p", "Looking at versions, device, disk and models …")
+            waiting.props('role="status"')
+            place = ui.element("div")
+        await ui.context.client.connected()
+        checks = await run.io_bound(_all_checks)
+        waiting.delete()
+        with place:
+            _show(checks or [])
+
+
+def _all_checks() -> list[Check]:
+    from llm4top.forecasters._health import all_checks
+
+    return list(all_checks())
+
+
+def _show(checks: list[Check]) -> None:
+    broken = sum(check.state == "broken" for check in checks)
+    Words("p", f"{broken} broken; see below." if broken else "All that is needed works.")
+    for group in dict.fromkeys(check.group for check in checks):
+        with ui.element("div").classes("l4-section"):
+            heading(group, level=3)
+            rows = [
+                (check.name, _STATES[check.state], f"{check.found}\n{_mend(check)}".strip())
+                for check in checks
+                if check.group == group
+            ]
+            table(("What", "State", "Found"), rows, label=group)
+
+
+def _mend(check: Check) -> str:
+    return f"To mend it: {check.mend}" if check.mend else ""

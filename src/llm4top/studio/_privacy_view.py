@@ -1,0 +1,59 @@
+"""The privacy statement with its proof, as the badge and the About page show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from llm4top.studio._pieces import Words, heading
+
+if TYPE_CHECKING:
+    from llm4top.studio._context import StudioContext
+
+_PROMISE = (
+    "What you bring here stays on this machine. The Studio sends no record, no forecast and no "
+    "usage figures anywhere, and its pages load nothing from elsewhere. The only command that "
+    "uses the network is `llm4top download`, when you call it."
+)
+_HOW = (
+    "Counted in this server process by the interpreter itself, and looked up just now for its "
+    "workers in the operating system's list of connections."
+)
+
+
+def privacy_statement(context: StudioContext, *, level: int = 2) -> None:
+    """What stays here, who can reach this Studio, and what was counted since it started."""
+    heading("Privacy", level=level)
+    Words("p", _PROMISE)
+    Words("p", _reach(context))
+    with ui.element("div").classes("l4-box"):
+        for sentence in proof(context):
+            Words("div", sentence).classes("l4-what")
+        Words("div", _HOW).classes("l4-muted l4-small")
+
+
+def _reach(context: StudioContext) -> str:
+    if context.shared:
+        return (
+            f"This Studio listens on {context.host}: other machines can reach it, and need its "
+            "token. Traffic between them and this machine is not encrypted."
+        )
+    return f"It listens on {context.host}, which other machines cannot reach."
+
+
+def proof(context: StudioContext) -> list[str]:
+    """One sentence on the time since the start, one on this moment, and what was seen, if any."""
+    watch = context.watch
+    since = f"since {watch.started:%Y-%m-%d %H:%M} UTC"
+    if watch.count == 0:
+        said = [f"No connection to another machine was tried {since}."]
+    else:
+        tries = "1 try" if watch.count == 1 else f"{watch.count} tries"
+        said = [f"{tries} to reach another machine {since}:"]
+        said += [f"{a.when:%H:%M:%S} {a.what} {a.target}" for a in list(watch.attempts)[-5:]]
+    live = watch.live(context.port)
+    said.append(
+        f"Connected now: {', '.join(live[:5])}." if live else "No connection to one is open now."
+    )
+    return said

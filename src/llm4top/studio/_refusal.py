@@ -1,0 +1,104 @@
+"""Refusals and error pages: a sentence and the way on, never a path or a trace."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+API_PREFIX = "/api/"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} · LLM4TOP</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; margin: 0;
+  color: #1c2326; background: #fefefe; }}
+main {{ max-width: 34rem; margin: 15vh auto 0; padding: 0 24px; }}
+h1 {{ font-size: 1.4rem; line-height: 1.25; margin: 0 0 8px; }}
+p {{ margin: 0 0 16px; }}
+a {{ color: #0b5f62; }}
+label {{ display: block; margin: 0 0 4px; }}
+input, button {{ font: inherit; padding: 8px 12px; border-radius: 6px; border: 1px solid #7d8a8c; }}
+input {{ width: 100%; box-sizing: border-box; margin: 0 0 12px; background: transparent;
+  color: inherit; }}
+button {{ background: #0b5f62; color: #fff; border-color: #0b5f62; cursor: pointer; }}
+:focus-visible {{ outline: 2px solid #0b5f62; outline-offset: 2px; }}
+@media (prefers-color-scheme: dark) {{
+  body {{ color: #e6eaea; background: #14191a; }}
+  a {{ color: #6cc5c3; }}
+  :focus-visible {{ outline-color: #6cc5c3; }}
+}}
+</style>
+</head>
+<body><main><h1>{title}</h1>{body}</main></body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not answered: HTTP status, a short code, a sentence, what to do."""
+
+    status: int
+    code: str
+    message: str
+    hint: str
+
+
+NOT_FOUND = Refusal(
+    404,
+    "not-found",
+    "There is no such page.",
+    "It may have been deleted, or the address is incomplete.",
+)
+FAILED = Refusal(
+    500,
+    "failed",
+    "The Studio could not show this page.",
+    "Nothing was lost. Try again; the terminal that runs the Studio shows the details.",
+)
+
+
+def error_page(title: str, body: str) -> bytes:
+    """A page of its own that needs no script. ``body`` is HTML, ``title`` is text."""
+    return _PAGE.format(title=html.escape(title), body=body).encode()
+
+
+def refusal_body(refusal: Refusal, path: str) -> tuple[bytes, str]:
+    """The refusal as JSON for the API and as a page for people, with its content type."""
+    if path.startswith(API_PREFIX):
+        told = {"code": refusal.code, "message": refusal.message, "hint": refusal.hint}
+        return json.dumps({"error": told}).encode(), "application/json"
+    body = f"<p>{html.escape(refusal.hint)}</p>"
+    if refusal.status in {404, 500}:
+        body += '<p><a href="/">Back to the Studio</a></p>'
+    return error_page(refusal.message, body), "text/html; charset=utf-8"
+
+
+async def refuse(
+    refusal: Refusal,
+    scope: MutableMapping[str, Any],
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+) -> None:
+    """Answer with the refusal; a websocket is closed before it opens."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
+        return
+    body, kind = refusal_body(refusal, scope["path"])
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        # What was not read of the request's body must not be taken for the next request.
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    content = b"" if scope["method"] == "HEAD" else body
+    await send({"type": "http.response.body", "body": content})

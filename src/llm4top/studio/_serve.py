@@ -1,0 +1,150 @@
+"""Listening: the address, the token for any but this machine, the start and the end."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from llm4top.errors import StudioError
+from llm4top.studio._safety import is_loopback
+
+if TYPE_CHECKING:
+    from llm4top.workspace import Workspace
+
+GRACE = 3
+"""Seconds that open connections get when the Studio is closed."""
+
+
+def serve(
+    workspace: Workspace,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8642,
+    with_token: bool = False,
+    say: Callable[[str], None] = print,
+    on_started: Callable[[str], None] = lambda _address: None,
+) -> None:
+    """Serve the Studio until the process is told to end; return when it has closed cleanly.
+
+    ``port`` 0 takes any free one. ``say`` gets what the person has to read: the address, and the
+    token if there is one, which is shown nowhere else. ``on_started`` gets the address to open,
+    once it answers. Raises ``StudioError`` where ``host`` can be reached by other machines and
+    ``with_token`` is off, and where the address cannot be listened on.
+    """
+    check_address(host, with_token=with_token)
+    listening = listen(host, port)
+    port = listening.getsockname()[1]
+    token = secrets.token_urlsafe(32) if with_token else None
+
+    import uvicorn
+
+    from llm4top.studio._app import make_app
+
+    app = make_app(workspace, host=host, port=port, token=token, names=names_of(host))
+    path = app.sign_in.path if app.sign_in is not None else "/"
+    address = f"http://{_shown(host)}:{port}"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                on_started(address + path)
+
+    say(f"The Studio is open at {address}{path}")
+    if token is not None:
+        say("That address opens it once. Other browsers and programs need the token, which is")
+        say(f"not shown again: {token}")
+    if not is_loopback(host):
+        say("Other machines can reach it. What they send and read is not encrypted.")
+    say("Ctrl-C closes it. Runs that have begun can be resumed.")
+    sys.stdout.flush()
+    # The interpreter's own event loop: what it connects to can be counted.
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    try:
+        Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+    say("The Studio is closed.")
+
+
+def check_address(host: str, *, with_token: bool) -> None:
+    """Raise ``StudioError`` for an address that others can reach, unless there is a token."""
+    if not is_loopback(host) and not with_token:
+        raise StudioError(
+            "other machines could reach this address, and whoever reaches the Studio can read "
+            "your records.",
+            where=host,
+            hint="Leave --host away, or add --token to ask every visitor for a token.",
+        )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on the address, or ``StudioError`` with the reason in words."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        made = socket.socket(family, kind, protocol)
+    except OSError as error:
+        hint = "Use 127.0.0.1, or an address of this machine."
+        raise StudioError("there is no such address.", where=host, hint=hint) from error
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(address)
+        made.listen(2048)
+    except OSError as error:
+        made.close()
+        raise _unusable(host, port, error) from error
+    return made
+
+
+def _unusable(host: str, port: int, error: OSError) -> StudioError:
+    where = f"{_shown(host)}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return StudioError(
+            "another program listens there already, maybe another Studio.",
+            where=where,
+            hint=f"Open http://{where}/ to see, or choose another port: "
+            f"llm4top studio --port {port + 1}.",
+        )
+    if error.errno == errno.EACCES:
+        hint = "Choose a port above 1023: llm4top studio --port 8642."
+        return StudioError("this port is not for ordinary users.", where=where, hint=hint)
+    hint = "Use 127.0.0.1, or an address of this machine."
+    return StudioError(f"it cannot be listened on ({error.strerror}).", where=where, hint=hint)
+
+
+def names_of(host: str) -> Iterable[str]:
+    """The names by which others may call a server on ``host``; none for a loopback address."""
+    if is_loopback(host):
+        return set()
+    if host.strip("[]") not in {"0.0.0.0", "::"}:
+        return {host.strip("[]")}
+    import psutil
+
+    internet = {socket.AF_INET, socket.AF_INET6}
+    found = {
+        entry.address.partition("%")[0]
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family in internet
+    }
+    return found | {socket.gethostname()}
+
+
+def _shown(host: str) -> str:
+    bare = host.strip("[]")
+    return f"[{bare}]" if ":" in bare else bare

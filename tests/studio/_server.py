@@ -1,0 +1,159 @@
+"""A Studio in a process of its own, and what a browser asked while it was looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
+START = 60
+
+# Any socket that leaves the machine fails in the server's own process too.
+_RUN = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import pytest_socket
+pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+sys.argv = ["llm4top", *sys.argv[1:]]
+from llm4top.cli import main
+main()
+"""
+
+
+@dataclass
+class Server:
+    """A running ``llm4top studio``; ``address`` has no slash at its end."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    address: str
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.address).port
+        assert port is not None
+        return port
+
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | list[tuple[str, str]] = (),  # type: ignore[assignment]
+        body: bytes = b"",
+        host: str | None = "",
+    ) -> Answer:
+        """Send one request as it stands; ``host`` "" is the right one, ``None`` is none."""
+        lines = [f"{method} {path} HTTP/1.1"]
+        if host is not None:
+            lines.append(f"Host: {host or f'127.0.0.1:{self.port}'}")
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        lines += [f"{name}: {value}" for name, value in pairs]
+        if body and "content-length" not in {line.split(":")[0].lower() for line in lines}:
+            lines.append(f"Content-Length: {len(body)}")
+        lines += ["Connection: close", "", ""]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as link:
+            link.sendall("\r\n".join(lines).encode("latin-1") + body)
+            received = b""
+            try:
+                while part := link.recv(65536):
+                    received += part
+            except ConnectionResetError:  # it closed while we were still sending
+                pass
+        return Answer.read(received)
+
+    def interrupt(self) -> tuple[int, str]:
+        """Ctrl-C; the exit code and what was printed until the end."""
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=20)
+        return self.process.returncode, "\n".join([*self.said, out])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response; ``headers`` by lower-case name, several joined."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @classmethod
+    def read(cls, received: bytes) -> Answer:
+        head, _, body = received.partition(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        headers: dict[str, str] = {}
+        for line in rest:
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = ", ".join(filter(None, [headers.get(name.lower()), value]))
+        return cls(int(first.split()[1]), headers, body.decode("utf-8", "replace"))
+
+    def json(self) -> dict[str, object]:
+        read: dict[str, object] = json.loads(self.text)
+        return read
+
+
+def start_server(home: Path, *options: str) -> Server:
+    """``llm4top studio`` on a free loopback port, once it answers. ``home`` need not exist."""
+    environment = {**os.environ, "LLM4TOP_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    environment.pop("PYTEST_VERSION", None)
+    command = [sys.executable, "-c", _RUN, "studio", "--no-browser", "--port", "0", *options]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    address = ""
+    while line := process.stdout.readline():
+        said.append(line.rstrip())
+        if found := re.search(r"open at (http://[^/\s]+)", line):
+            address = found[1]
+        if line.startswith("Ctrl-C"):
+            break
+    server = Server(process, home, address, said)
+    if not address or not _answers(server):
+        process.kill()
+        process.communicate()
+        raise AssertionError("the Studio did not start:\n" + "\n".join(said))
+    return server
+
+
+def _answers(server: Server) -> bool:
+    end = time.monotonic() + START
+    while time.monotonic() < end and server.process.poll() is None:
+        try:
+            server.ask("/assets/none")
+        except (OSError, IndexError, ValueError):
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def stop_server(server: Server) -> None:
+    """End it, kindly first."""
+    if server.process.poll() is None:
+        server.process.terminate()
+        try:
+            server.process.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+    server.process.communicate()
+
+
+def outside(urls: list[str]) -> list[str]:
+    """Those addresses that another machine would have to answer."""
+    inner = ("data:", "blob:", "about:")
+    asked = [url for url in urls if not url.startswith(inner)]
+    return [url for url in asked if urlsplit(url).hostname not in LOOPBACK]

@@ -190,11 +190,12 @@ def table_work(
         for check, all_rows in fold.checks.items():
             for phase in phases:
                 mine = tuple(s for s in said if s.check == check and _belongs(s, phase))
-                if mine:
+                trials = rows.of_phase(all_rows, phase)
+                if mine and len(trials):
                     yield TableWork(
                         phase=phase,
                         check=check,
-                        trials=rows.of_phase(all_rows, phase),
+                        trials=trials,
                         valid=rows.of_phase(valid, phase),
                         said=mine,
                         said_on_valid=tuple(

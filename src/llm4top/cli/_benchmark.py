@@ -152,8 +152,6 @@ def _run(settings: BenchmarkSettings) -> None:
         note("Stopped. Give the same command again to go on behind the last finished piece.")
         raise
     _print_report(result.report)
-    for failure in result.failures:
-        note(f"Left out: {failure}")
     if not settings.bases:
         note("No language model was named: add --base embedded, or a model that you downloaded.")
     note(f"Read it in a browser: {result.files['html']}")

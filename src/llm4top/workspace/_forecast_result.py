@@ -1,0 +1,121 @@
+"""What a person gets for an upload: forecasts with all that stands behind them, and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from llm4top.registry import Withheld
+from llm4top.workspace._parsing import Refusal
+
+if TYPE_CHECKING:
+    from llm4top.forecasters import Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSection:
+    """One section of the prompt: ``text`` as the model saw it, empty where nothing of it fits.
+
+    ``tokens`` as the trial has them, ``kept`` of them shown; ``cut`` is the difference.
+    """
+
+    name: str
+    heading: str
+    text: str
+    tokens: int
+    kept: int
+
+    @property
+    def cut(self) -> int:
+        """Tokens left out to fit the budget."""
+        return self.tokens - self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastItem:
+    """A forecast with what lists and details show beside it.
+
+    ``area`` is the therapeutic area, ``sponsor`` the sponsor's class, ``source_sha256`` the hash
+    of the record as read, ``withheld`` what was kept from the model and ``sections`` what it read.
+    """
+
+    forecast: Forecast
+    title: str
+    area: str
+    sponsor: str | None
+    source_format: str
+    source_sha256: str
+    withheld: tuple[Withheld, ...]
+    sections: tuple[ReadSection, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values: the forecast's own, and the rest beside them."""
+        return {
+            **self.forecast.to_dict(),
+            "title": self.title,
+            "area": self.area,
+            "sponsor": self.sponsor,
+            "source_format": self.source_format,
+            "source_sha256": self.source_sha256,
+            "withheld": [asdict(item) for item in self.withheld],
+            "sections": [{**asdict(s), "cut": s.cut} for s in self.sections],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ForecastItem:
+        """Inverse of ``to_dict``."""
+        from llm4top.forecasters import Forecast
+
+        tuples = ("labels", "probabilities", "warnings")
+        own = {name: values[name] for name in Forecast.__dataclass_fields__}
+        own |= {name: tuple(own[name]) for name in tuples}
+        sections = tuple(
+            ReadSection(**{name: section[name] for name in ReadSection.__dataclass_fields__})
+            for section in values["sections"]
+        )
+        return cls(
+            forecast=Forecast(**own),
+            title=values["title"],
+            area=values["area"],
+            sponsor=values["sponsor"],
+            source_format=values["source_format"],
+            source_sha256=values["source_sha256"],
+            withheld=tuple(Withheld(**item) for item in values["withheld"]),
+            sections=sections,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastResult:
+    """All of an upload: ``items`` in the order of its records, ``refusals`` as they came.
+
+    ``bundle`` is the bundle's identity, None where nothing was forecast; ``seconds`` passed from
+    the request to the result.
+    """
+
+    items: tuple[ForecastItem, ...]
+    refusals: tuple[Refusal, ...]
+    bundle: str | None
+    seconds: float
+
+    @property
+    def forecasts(self) -> Sequence[Forecast]:
+        """The forecasts alone."""
+        return [item.forecast for item in self.items]
+
+
+Stage = Literal["waiting", "reading", "forecasting"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastProgress:
+    """How far a request is: what is being done, records done and in all (0: not known yet).
+
+    ``ahead`` requests were waiting before this one when it said so.
+    """
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    ahead: int = 0

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 @contextmanager
 def frame(context: StudioContext, place: Place) -> Iterator[None]:
     """Draw the frame; what is made inside the ``with`` block is the page."""
+    # The framework wraps everything in a `main` of its own, which is not the page's.
+    if (outer := ui.context.client.content.parent_slot) is not None:
+        outer.parent.props('role="presentation"')
     Words("a", "Skip to the page").classes("l4-skip").props('href="#page"')
     _navigation(context, place)
     with ui.element("div").classes("l4-body"):

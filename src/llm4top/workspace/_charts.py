@@ -1,0 +1,178 @@
+"""The portfolio's two figures as SVG: how many successes to expect, and every trial's chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from llm4top.workspace._portfolio import Distribution, sort_trials
+from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, text
+from llm4top.workspace._words import interval, percent
+
+if TYPE_CHECKING:
+    from llm4top.workspace._forecast_result import ForecastItem
+
+HEIGHT = 180
+"""Pixels of the drawing area; the axis and its words lie below it."""
+
+NEGLIGIBLE = 1e-4
+"""Counts less probable than this are left out at both ends."""
+
+LABELLED = 10
+"""Up to so many bars each bears its probability in percent."""
+
+DOTS = 300
+"""Up to so many trials each has a dot; more are drawn as a line with a band."""
+
+
+def distribution_chart(distribution: Distribution, from_base: float | None = None) -> str:
+    """A bar for each number of successes; those within the central 95 % are full in colour.
+
+    ``from_base`` marks the number to expect from the phases' base rates.
+    """
+    shown = np.flatnonzero(distribution.mass >= NEGLIGIBLE)
+    first, last = int(shown[0]), int(shown[-1])
+    if from_base is not None:
+        first, last = min(first, int(from_base)), max(last, int(np.ceil(from_base)))
+    slot = 100 / (last - first + 1)
+    top = float(distribution.mass.max())
+    marks = [_bar(distribution, k, first, slot, top) for k in range(first, last + 1)]
+    marks.append(_axis())
+    if last - first < LABELLED:
+        marks += [_share(distribution, k, first, slot, top) for k in range(first, last + 1)]
+    marks += [
+        text((k - first + 0.5) * slot, HEIGHT + 18, str(k))
+        for k in range(first, last + 1)
+        if (k - first) % _step(last - first + 1) == 0
+    ]
+    if from_base is not None:
+        x = (from_base - first + 0.5) * slot
+        marks.append(
+            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{HEIGHT}" '
+            f'style="stroke: {INK}; stroke-width: 1.5; stroke-dasharray: 4 4"/>'
+        )
+        marks.append(text(x, -6, f"base rates {from_base:.1f}", INK))
+    words = (
+        f"Number of successes among {distribution.n} trials: {distribution.expected:.1f} expected, "
+        f"{distribution.lower} to {distribution.upper} with 95 % probability."
+    )
+    return _svg(marks, words, HEIGHT + 24)
+
+
+def chances_chart(trials: Sequence[ForecastItem]) -> str:
+    """Every trial's chance with its interval, the lowest first; 0 to 100 % from bottom to top."""
+    sorted_trials = sort_trials(trials, "chance")
+    grid = [
+        f'<line x1="0" x2="100%" y1="{_y(k / 100):g}" y2="{_y(k / 100):g}" '
+        f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, _y(k / 100) - 4, f"{k}\u00a0%")
+        for k in (0, 25, 50, 75, 100)
+    ]
+    drawn = _dots(sorted_trials) if len(trials) <= DOTS else [_band(sorted_trials)]
+    low, high = sorted_trials[0].forecast.probability, sorted_trials[-1].forecast.probability
+    words = f"Chances of {len(trials)} trials, from {percent(low)} to {percent(high)}."
+    return _svg([*grid, *drawn], words, HEIGHT + 24)
+
+
+def _bar(distribution: Distribution, k: int, first: int, slot: float, top: float) -> str:
+    mass = float(distribution.mass[k])
+    height = _height(mass, top)
+    gap = 0.12 * slot if slot > 0.8 else 0
+    inside = distribution.lower <= k <= distribution.upper
+    return (
+        f'<rect x="{(k - first) * slot + gap:.3f}%" width="{slot - 2 * gap:.3f}%" '
+        f'y="{HEIGHT - height:.2f}" height="{height:.2f}" '
+        f'style="fill: {ACCENT}; opacity: {1 if inside else 0.35}">'
+        f"<title>{k} of {distribution.n}: {percent(mass)}</title></rect>"
+    )
+
+
+def _height(mass: float, top: float) -> float:
+    return max((HEIGHT - 20) * mass / top, 0.5)
+
+
+def _share(distribution: Distribution, k: int, first: int, slot: float, top: float) -> str:
+    """The probability of one count, written on top of its bar."""
+    mass = float(distribution.mass[k])
+    x, y = (k - first + 0.5) * slot, HEIGHT - _height(mass, top) - 5
+    return (
+        f'<text x="{x:.2f}%" y="{y:.1f}" text-anchor="middle" '
+        f'style="fill: {MUTED}; font-size: 13px">{percent(mass)}</text>'
+    )
+
+
+def _dots(trials: Sequence[ForecastItem]) -> list[str]:
+    slot = 92 / len(trials)
+    marks = []
+    for position, trial in enumerate(trials):
+        forecast, x = trial.forecast, 8 + (position + 0.5) * slot
+        who = forecast.nct_id or forecast.record
+        bounds = interval(forecast.lower, forecast.upper)
+        said = f"{who}: {percent(forecast.probability)}" + (f" ({bounds})" if bounds else "")
+        line = ""
+        if forecast.lower is not None and forecast.upper is not None:
+            line = (
+                f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{_y(forecast.upper):.1f}" '
+                f'y2="{_y(forecast.lower):.1f}" '
+                f'style="stroke: {ACCENT}; stroke-width: 3; opacity: .35"/>'
+            )
+        marks.append(
+            f"<g><title>{escape(said)}</title>{line}"
+            f'<circle cx="{x:.2f}%" cy="{_y(forecast.probability):.1f}" '
+            f'r="{5 if len(trials) <= 80 else 3}" style="fill: {ACCENT}"/></g>'
+        )
+    return marks
+
+
+def _band(trials: Sequence[ForecastItem]) -> str:
+    """Many trials: a line of the chances over the band of their intervals."""
+    picked = [trials[i] for i in np.linspace(0, len(trials) - 1, DOTS).round().astype(int)]
+    xs = np.linspace(0, 1000, len(picked))
+    middle = [_y(t.forecast.probability) for t in picked]
+    lower = [_y(_or(t.forecast.lower, t.forecast.probability)) for t in picked]
+    upper = [_y(_or(t.forecast.upper, t.forecast.probability)) for t in picked]
+    outline = _points(xs, upper) + " " + _points(xs[::-1], lower[::-1])
+    return (
+        f'<svg x="8%" width="92%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" '
+        'preserveAspectRatio="none">'
+        f'<polygon points="{outline}" style="fill: {ACCENT}; opacity: .25"/>'
+        f'<polyline points="{_points(xs, middle)}" vector-effect="non-scaling-stroke" '
+        f'style="fill: none; stroke: {ACCENT}; stroke-width: 2.5"/></svg>'
+    )
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def _points(xs: ArrayLike, ys: ArrayLike) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in np.column_stack([xs, ys]))
+
+
+def _y(value: float) -> float:
+    return HEIGHT * (1 - value)
+
+
+def _step(slots: int) -> int:
+    """Every how many counts one is written below its bar."""
+    return next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if slots / step <= 12)
+
+
+def _axis() -> str:
+    return (
+        f'<line x1="0" x2="100%" y1="{HEIGHT}" y2="{HEIGHT}" '
+        f'style="stroke: {MUTED}; stroke-width: 1"/>'
+    )
+
+
+def _svg(marks: Sequence[str], words: str, height: int) -> str:
+    said = escape(words)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-label="{said}" '
+        f'width="100%" height="{height}" '
+        f'style="overflow: visible; display: block; height: {height}px">'
+        f"{''.join(marks)}</svg>"
+    )

@@ -1,0 +1,235 @@
+"""Forecasts to take away: CSV, a spreadsheet, and a report that is one HTML page.
+
+The text of a record is a stranger's: what a spreadsheet could run as a formula is made text
+(CWE-1236), what a browser could run as markup is escaped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from llm4top.workspace._charts import chances_chart, distribution_chart
+from llm4top.workspace._portfolio import (
+    Distribution,
+    expected_from_base,
+    name_of,
+    phase_of,
+    sponsor_of,
+    successes,
+)
+from llm4top.workspace._scale import ScaleValues, scale
+from llm4top.workspace._words import (
+    DISCLAIMER,
+    beside_base,
+    frequency,
+    interval,
+    percent,
+    thousands,
+)
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from llm4top.workspace._forecast_result import ForecastItem
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters after which a spreadsheet may see a formula; some fold the wide forms."""
+
+LONGEST_CELL = 32_767
+"""Characters that a spreadsheet's cell can hold."""
+
+Cell = str | float | int | None
+
+COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
+    ("record", lambda t: t.forecast.record),
+    ("nctid", lambda t: t.forecast.nct_id),
+    ("title", lambda t: t.title),
+    ("phase", lambda t: t.forecast.phase),
+    ("area", lambda t: t.area),
+    ("sponsor_class", lambda t: t.sponsor),
+    ("task", lambda t: t.forecast.task),
+    ("label", lambda t: t.forecast.label),
+    ("probability", lambda t: t.forecast.probability),
+    ("lower", lambda t: t.forecast.lower),
+    ("upper", lambda t: t.forecast.upper),
+    ("base_rate", lambda t: t.forecast.base_rate),
+    ("warnings", lambda t: "; ".join(t.forecast.warnings)),
+    ("withheld", lambda t: len(t.withheld)),
+    ("tokens", lambda t: t.forecast.tokens),
+    ("tokens_cut", lambda t: t.forecast.tokens_cut),
+    ("bundle", lambda t: t.forecast.bundle),
+    ("prompt_sha256", lambda t: t.forecast.prompt_sha256),
+    ("record_sha256", lambda t: t.source_sha256),
+)
+"""Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1."""
+
+
+def plain_text(words: str) -> str:
+    """``words`` on one line, without control characters, no longer than a cell can hold."""
+    line = "".join(c if c.isprintable() else " " for c in " ".join(words.splitlines()))
+    return line[:LONGEST_CELL]
+
+
+def harmless_cell(words: str) -> str:
+    """``plain_text`` that no spreadsheet runs: what could begin a formula follows an apostrophe."""
+    line = plain_text(words)
+    return f"'{line[: LONGEST_CELL - 1]}" if _is_risky(words) else line
+
+
+def to_csv(trials: Sequence[ForecastItem]) -> bytes:
+    """``COLUMNS`` as UTF-8 CSV; probabilities with six decimals, absent values empty."""
+    stream = io.StringIO(newline="")
+    rows = csv.writer(stream, lineterminator="\n")
+    rows.writerow([name for name, _ in COLUMNS])
+    for trial in trials:
+        rows.writerow([_csv_cell(get(trial)) for _, get in COLUMNS])
+    return stream.getvalue().encode()
+
+
+def distribution_csv(distribution: Distribution) -> bytes:
+    """The data behind the figure of successes: each count with its probability."""
+    lines = ["successes,probability"]
+    lines += [f"{k},{mass:.9f}" for k, mass in enumerate(distribution.mass)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def to_xlsx(trials: Sequence[ForecastItem]) -> bytes:
+    """``COLUMNS`` as a spreadsheet: numbers stay numbers, every text is text and no formula."""
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Forecasts")
+    sheet.freeze_panes = "A2"
+    for position, (name, _) in enumerate(COLUMNS):
+        sheet.column_dimensions[_letter(position)].width = 60 if name == "title" else 16
+    sheet.append([name for name, _ in COLUMNS])
+    for trial in trials:
+        cells = []
+        for name, get in COLUMNS:
+            value = get(trial)
+            cell: Any = WriteOnlyCell(sheet)
+            if isinstance(value, str):
+                cell.value = plain_text(value)
+                cell.data_type = "s"
+                cell.quotePrefix = _is_risky(value)
+            else:
+                cell.value = value
+            if name in ("probability", "lower", "upper", "base_rate"):
+                cell.number_format = "0%"
+            cells.append(cell)
+        sheet.append(cells)
+    about = book.create_sheet("About")
+    for line in _about(trials):
+        about.append([line])
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def to_html(trials: Sequence[ForecastItem], *, made: datetime | None = None) -> bytes:
+    """A report as one HTML page that asks for nothing else: no script, no request.
+
+    ``made`` is the time it bears; now where it is None. Every text is shown as text.
+    """
+    distribution = successes(trials)
+    from_base = expected_from_base(trials)
+    page = _environment().get_template("forecasts.html")
+    return page.render(
+        trials=[_shown(trial) for trial in trials],
+        n=thousands(len(trials)),
+        made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
+        bundles=sorted({trial.forecast.bundle for trial in trials}),
+        distribution=distribution,
+        from_base=from_base,
+        successes_chart=distribution_chart(distribution, from_base) if distribution else "",
+        chances_chart=chances_chart(trials) if len(trials) > 1 else "",
+        disclaimer=DISCLAIMER,
+    ).encode()
+
+
+EXPORTS: dict[str, tuple[Callable[[Sequence[ForecastItem]], bytes], str]] = {
+    "csv": (to_csv, "text/csv; charset=utf-8"),
+    "xlsx": (to_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "html": (to_html, "text/html; charset=utf-8"),
+}
+"""For each format: what writes it, and its media type."""
+
+
+def _is_risky(words: str) -> bool:
+    return words.startswith(FORMULA_STARTS) or words.lstrip().startswith(FORMULA_STARTS)
+
+
+def _csv_cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return harmless_cell(value)
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def _letter(position: int) -> str:
+    from openpyxl.utils import get_column_letter
+
+    return get_column_letter(position + 1)
+
+
+def _about(trials: Sequence[ForecastItem]) -> list[str]:
+    bundles = ", ".join(sorted({trial.forecast.bundle for trial in trials}))
+    lines = [f"{len(trials)} forecasts by {bundles}" if trials else "No forecasts", DISCLAIMER]
+    found = successes(trials)
+    if found is not None:
+        lines.append(
+            f"Expected successes if the trials are independent: {found.expected:.1f} of {found.n} "
+            f"({found.lower} to {found.upper} with 95 % probability)"
+        )
+    return lines
+
+
+def _shown(trial: ForecastItem) -> dict[str, Any]:
+    """A trial as the report's template takes it."""
+    forecast = trial.forecast
+    values = ScaleValues(
+        forecast.probability, forecast.lower, forecast.upper, forecast.base_rate, forecast.phase
+    )
+    return {
+        "title": name_of(trial),
+        "about": (forecast.nct_id, phase_of(trial), trial.area, sponsor_of(trial), forecast.record),
+        "withheld": len(trial.withheld),
+        "record_sha256": trial.source_sha256,
+        "forecast": forecast,
+        "scale": scale(values),
+        "chance": percent(forecast.probability),
+        "interval": interval(forecast.lower, forecast.upper),
+        "frequency": frequency(forecast.probability),
+        "beside": beside_base(
+            forecast.probability,
+            forecast.lower,
+            forecast.upper,
+            forecast.base_rate,
+            forecast.phase,
+        ),
+    }
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("llm4top.workspace", "templates"),
+                PackageLoader("llm4top.evaluation", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,179 @@
+"""Many forecasts looked at together: choosing, sorting, and how many successes to expect."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from llm4top.workspace._forecast_result import ForecastItem
+
+NOT_STATED = "not stated"
+"""The value of a trial that does not say its phase, area or sponsor's class."""
+
+DIRECT = 512
+"""Up to so many chances are convolved one by one; more in halves, by the FFT."""
+
+
+def name_of(item: ForecastItem) -> str:
+    """What a list calls the trial: its title, else its registry number, else its file."""
+    return item.title or item.forecast.nct_id or item.forecast.record
+
+
+def phase_of(item: ForecastItem) -> str:
+    """The trial's phase, or ``NOT_STATED``."""
+    return item.forecast.phase or NOT_STATED
+
+
+def sponsor_of(item: ForecastItem) -> str:
+    """The class of the trial's sponsor, or ``NOT_STATED``."""
+    return item.sponsor or NOT_STATED
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Values to keep; an empty set keeps all."""
+
+    phases: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
+    sponsors: frozenset[str] = frozenset()
+
+    def keeps(self, trial: ForecastItem) -> bool:
+        """Whether the trial passes every part of the filter."""
+        return (
+            (not self.phases or phase_of(trial) in self.phases)
+            and (not self.areas or trial.area in self.areas)
+            and (not self.sponsors or sponsor_of(trial) in self.sponsors)
+        )
+
+    def apply(self, trials: Iterable[ForecastItem]) -> list[ForecastItem]:
+        """The trials it keeps, in their order."""
+        return [trial for trial in trials if self.keeps(trial)]
+
+
+def facets(trials: Sequence[ForecastItem]) -> dict[str, dict[str, int]]:
+    """For "phases", "areas" and "sponsors": each value met, sorted, and how many trials have it."""
+    return {
+        "phases": dict(sorted(Counter(phase_of(trial) for trial in trials).items())),
+        "areas": dict(sorted(Counter(trial.area for trial in trials).items())),
+        "sponsors": dict(sorted(Counter(sponsor_of(trial) for trial in trials).items())),
+    }
+
+
+def _above_base(trial: ForecastItem) -> float:
+    base = trial.forecast.base_rate
+    return trial.forecast.probability - base if base is not None else -np.inf
+
+
+_KEYS: dict[str, Callable[[ForecastItem], Any]] = {
+    "chance": lambda trial: trial.forecast.probability,
+    "above base": _above_base,
+    "title": lambda trial: name_of(trial).casefold(),
+    "trial": lambda trial: trial.forecast.nct_id or trial.forecast.record,
+    "phase": lambda trial: phase_of(trial),
+    "area": lambda trial: trial.area,
+    "sponsor": lambda trial: sponsor_of(trial),
+    "warnings": lambda trial: len(trial.forecast.warnings),
+}
+
+SORTS = tuple(_KEYS)
+"""What trials can be sorted by."""
+
+
+def sort_trials(
+    trials: Iterable[ForecastItem], by: str, *, descending: bool = False
+) -> list[ForecastItem]:
+    """The trials sorted by one of ``SORTS``; equals keep their order.
+
+    Raises ``ValueError`` for any other name.
+    """
+    if by not in _KEYS:
+        raise ValueError(f"trials are sorted by {', '.join(SORTS)}, not {by!r}.")
+    return sorted(trials, key=_KEYS[by], reverse=descending)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distribution:
+    """How many of ``n`` independent trials succeed: ``mass[k]`` is the probability of k, k = 0..n.
+
+    ``lower`` and ``upper`` bound the central 95 %: below ``lower``, and above ``upper``, lies at
+    most 2.5 % of the mass each.
+    """
+
+    mass: NDArray[np.float64]
+    expected: float
+    deviation: float
+    lower: int
+    upper: int
+
+    @property
+    def n(self) -> int:
+        """How many trials there are."""
+        return len(self.mass) - 1
+
+    @property
+    def mode(self) -> int:
+        """The most probable count; of equals the smallest."""
+        return int(self.mass.argmax())
+
+
+def expected_successes(chances: Iterable[float]) -> Distribution:
+    """The Poisson-binomial distribution of the number of successes among independent trials.
+
+    Exact up to rounding (absolute error below 1e-12): convolution one by one, and above 512
+    chances in halves by the FFT (Hong 2013, Computational Statistics & Data Analysis 59, reviews
+    both). The chances are taken as known: how unsure each of them is does not enter.
+
+    Raises ``ValueError`` for a chance outside of 0..1.
+    """
+    p = np.fromiter(chances, dtype=np.float64)
+    if not np.all((p >= 0) & (p <= 1)):
+        raise ValueError("a chance lies between 0 and 1.")
+    mass = np.clip(_convolved(p), 0.0, None)
+    mass /= mass.sum()
+    cumulative = np.cumsum(mass)
+    return Distribution(
+        mass=mass,
+        expected=float(p.sum()),
+        deviation=float(np.sqrt((p * (1 - p)).sum())),
+        lower=int(np.searchsorted(cumulative, 0.025)),
+        upper=min(int(np.searchsorted(cumulative, 0.975)), len(p)),
+    )
+
+
+def _convolved(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(p) > DIRECT:
+        from scipy.signal import fftconvolve
+
+        half = len(p) // 2
+        joined: NDArray[np.float64] = fftconvolve(_convolved(p[:half]), _convolved(p[half:]))
+        return joined
+    mass = np.zeros(len(p) + 1)
+    mass[0] = 1.0
+    for k, chance in enumerate(p, start=1):
+        mass[1 : k + 1] = mass[1 : k + 1] * (1 - chance) + mass[:k] * chance
+        mass[0] *= 1 - chance
+    return mass
+
+
+def successes(trials: Sequence[ForecastItem]) -> Distribution | None:
+    """The distribution of the trials' events; None for fewer than two, or where a task has none.
+
+    Only binary tasks have an event; trials of several tasks or models do not add up.
+    """
+    asked = {(trial.forecast.task, trial.forecast.bundle) for trial in trials}
+    if len(trials) < 2 or len(asked) != 1 or len(trials[0].forecast.labels) != 2:
+        return None
+    return expected_successes(trial.forecast.probability for trial in trials)
+
+
+def expected_from_base(trials: Sequence[ForecastItem]) -> float | None:
+    """The successes to expect from the phases' base rates alone; None where one is missing."""
+    rates = [trial.forecast.base_rate for trial in trials]
+    known = [rate for rate in rates if rate is not None]
+    return float(sum(known)) if known and len(known) == len(rates) else None

@@ -1,0 +1,63 @@
+"""Forecasts in plain words: percent, "6 in 10", how a chance stands beside its phase."""
+
+from __future__ import annotations
+
+DISCLAIMER = "A research estimate: not medical or investment advice."
+
+SAME, LITTLE, CLEAR = 0.03, 0.10, 0.25
+"""Differences from the base rate, in shares, up to which it is called the same, little, plain."""
+
+
+def percent(value: float) -> str:
+    """A share as "62 %": no decimals, and never a certainty that the number does not have."""
+    if 0 < value < 0.005:
+        return "under 1\u00a0%"
+    if 0.995 < value < 1:
+        return "over 99\u00a0%"
+    return f"{100 * value:.0f}\u00a0%"
+
+
+def interval(lower: float | None, upper: float | None) -> str:
+    """Bounds as "51 to 72 %"; empty where there are none."""
+    if lower is None or upper is None:
+        return ""
+    return f"{100 * lower:.0f} to {100 * upper:.0f}\u00a0%"
+
+
+def thousands(number: int) -> str:
+    """A whole number with thin spaces between its thousands."""
+    return f"{number:,}".replace(",", "\u2009")
+
+
+def frequency(value: float) -> str:
+    """A chance as a count of trials: "about 6 in 10 trials like this"."""
+    hundred = round(100 * value)
+    if hundred < 1:
+        return "fewer than 1 in 100 trials like this"
+    if hundred > 99:
+        return "more than 99 in 100 trials like this"
+    if 10 <= hundred <= 90:
+        return f"about {round(10 * value)} in 10 trials like this"
+    return f"about {hundred} in 100 trials like this"
+
+
+def beside_base(
+    value: float, lower: float | None, upper: float | None, base: float | None, phase: str | None
+) -> str:
+    """How a chance stands beside its base rate; empty where there is none.
+
+    Where the interval holds the base rate, the words say that too: the difference may be none.
+    """
+    if base is None:
+        return ""
+    what = "its phase" if phase else "all phases together"
+    difference = value - base
+    if abs(difference) < SAME:
+        return f"about the same as {what}"
+    side = "above" if difference > 0 else "below"
+    size = abs(difference)
+    degree = "a little " if size < LITTLE else "" if size < CLEAR else "far "
+    words = f"{degree}{side} {what}"
+    if lower is not None and upper is not None and lower <= base <= upper:
+        return f"{words}, which its interval includes"
+    return words

@@ -8,32 +8,61 @@ from typing import TYPE_CHECKING
 from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llm4top.workspace._activity import Activity, ActivityEntry
+    from llm4top.workspace._bundles import Bundles, WorkspaceBundle
+    from llm4top.workspace._datasets import Datasets, StoredDataset
     from llm4top.workspace._engine import URL_VARIABLE
+    from llm4top.workspace._forecasts import Batch, Forecasts, StoredForecast
     from llm4top.workspace._runs import Runs
     from llm4top.workspace._states import KINDS, Process, Run, RunEvent, RunState
+    from llm4top.workspace._uploads import Upload, UploadLimits, Uploads
     from llm4top.workspace._workspace import Workspace
 
 _HOMES = {
     "KINDS": "_states",
     "URL_VARIABLE": "_engine",
+    "Activity": "_activity",
+    "ActivityEntry": "_activity",
+    "Batch": "_forecasts",
+    "Bundles": "_bundles",
+    "Datasets": "_datasets",
+    "Forecasts": "_forecasts",
     "Process": "_states",
     "Run": "_states",
     "RunEvent": "_states",
     "RunState": "_states",
     "Runs": "_runs",
+    "StoredDataset": "_datasets",
+    "StoredForecast": "_forecasts",
+    "Upload": "_uploads",
+    "UploadLimits": "_uploads",
+    "Uploads": "_uploads",
     "Workspace": "_workspace",
+    "WorkspaceBundle": "_bundles",
 }
 """The file that each name comes from."""
 
 __all__ = [
     "KINDS",
     "URL_VARIABLE",
+    "Activity",
+    "ActivityEntry",
+    "Batch",
+    "Bundles",
+    "Datasets",
+    "Forecasts",
     "Process",
     "Run",
     "RunEvent",
     "RunState",
     "Runs",
+    "StoredDataset",
+    "StoredForecast",
+    "Upload",
+    "UploadLimits",
+    "Uploads",
     "Workspace",
+    "WorkspaceBundle",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from llm4top.errors import MissingExtraError, WorkspaceError
+from llm4top.workspace._tables import clean_text
 
 DATABASE_FILE = "llm4top.db"
 URL_VARIABLE = "LLM4TOP_DATABASE_URL"
@@ -111,8 +112,3 @@ def storable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [storable(v) for v in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def clean_text(text: str) -> str:
-    """``text`` without what PostgreSQL or UTF-8 cannot hold: NUL and lone surrogates."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
+from llm4top.workspace._engine import BUSY_TIMEOUT_S
 from llm4top.workspace._migrate import BACKUPS
 from llm4top.workspace._tables import ActivityRow
 
@@ -42,17 +42,15 @@ class Eraser:
         if self._engine.dialect.name != "sqlite":
             return True
         shutil.rmtree(self._folder / BACKUPS, ignore_errors=True)
-        until = time.monotonic() + _PATIENCE_S
-        while True:
-            with self._engine.connect() as connection:
-                raw = connection.connection.dbapi_connection
-                assert raw is not None
-                cursor = raw.cursor()
+        with self._engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            cursor = raw.cursor()
+            try:
+                cursor.execute(f"PRAGMA busy_timeout = {round(_PATIENCE_S * 1000)}")
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                busy = cursor.fetchall()[0][0]
+                busy: int = cursor.fetchall()[0][0]
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
                 cursor.close()
-            if not busy:
-                return True
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.05)
+        return not busy

@@ -18,6 +18,7 @@ from llm4top.errors import WorkspaceError
 HEAD = "0001"
 """The newest step of ``migrations``."""
 
+STEPS = Path(__file__).parent / "migrations"
 LOCK_FILE = ".migrate.lock"
 BACKUPS = "backups"
 _ADVISORY_LOCK = 7_456_201_184_410_021
@@ -75,7 +76,7 @@ def _migrate(connection: Connection, engine: Engine, folder: Path, before: str |
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(STEPS))
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
     where = engine.url.render_as_string(hide_password=True)
     if before is not None and before not in known:

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from llm4top.errors import JobError
 from llm4top.workspace._adopt import Standing
-from llm4top.workspace._engine import clean_text, storable
+from llm4top.workspace._engine import storable
 from llm4top.workspace._states import Run, RunState
 from llm4top.workspace._store import value_of
-from llm4top.workspace._tables import RunEventRow, RunRow, now
+from llm4top.workspace._tables import RunEventRow, RunRow, clean_text, now
 
 
 def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
@@ -41,12 +41,6 @@ def attempt_over(row: RunRow, attempt: int | None) -> JobError:
 def of_attempt(attempt: int | None) -> tuple[ColumnElement[bool], ...]:
     """The condition that the run is at that attempt; none for None."""
     return () if attempt is None else (RunRow.attempt == attempt,)
-
-
-def changed_rows(result: Any) -> int:
-    """How many rows an UPDATE or DELETE met."""
-    count: int = result.rowcount
-    return count
 
 
 def conditions(states: Sequence[str] | None, kind: str | None) -> tuple[ColumnElement[bool], ...]:

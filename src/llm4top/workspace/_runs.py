@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from sqlalchemy import delete, func, or_, select, update
 
 from llm4top.errors import JobError
 from llm4top.workspace._adopt import GONE, moment, standing_of
-from llm4top.workspace._engine import clean_text, storable
+from llm4top.workspace._engine import storable
 from llm4top.workspace._erase import Eraser
+from llm4top.workspace._files import clear_graves, remove
 from llm4top.workspace._run_rows import (
     attempt_over,
-    changed_rows,
     conditions,
     note,
     of_attempt,
@@ -25,8 +24,8 @@ from llm4top.workspace._run_rows import (
     since,
 )
 from llm4top.workspace._states import KINDS, TRANSITIONS, Process, Run, RunEvent, RunState
-from llm4top.workspace._store import Transactions, find, value_of
-from llm4top.workspace._tables import RunEventRow, RunRow, now
+from llm4top.workspace._store import Transactions, changed_rows, find, value_of
+from llm4top.workspace._tables import RunEventRow, RunRow, clean_text, now
 
 RunList = list[Run]
 EventList = list[RunEvent]
@@ -254,8 +253,12 @@ class Runs:
                 row = find(session, RunRow, run_id, "run")
                 raise JobError(f"the run is {row.state}.", where=run_id, hint="Stop it first.")
             self._eraser.forget(session, run_id)
-        shutil.rmtree(self._folder / run_id, ignore_errors=True)
+            remove(self._folder / run_id)
         self._eraser.wipe()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half deleted."""
+        clear_graves(self._folder)
 
     def adopt(self, folder: Path | str) -> Run:
         """Take in, or bring up to date, a training that was begun in a terminal.

@@ -66,3 +66,9 @@ def missing(what: str, row_id: str) -> NotFoundError:
     return NotFoundError(
         f"there is no {what} {row_id!r:.80}.", hint="It may have been deleted meanwhile."
     )
+
+
+def changed_rows(result: Any) -> int:
+    """How many rows an UPDATE or DELETE met."""
+    count: int = result.rowcount
+    return count

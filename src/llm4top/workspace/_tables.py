@@ -30,6 +30,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 ID_LENGTH = 32
 
 
+def clean_text(text: str) -> str:
+    """``text`` without what PostgreSQL or UTF-8 cannot hold: NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 def new_id() -> str:
     """A new opaque id: 32 hexadecimal digits that tell nothing and cannot be guessed."""
     return uuid4().hex
@@ -60,6 +65,31 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class CleanText(TypeDecorator[str]):
+    """Text without what PostgreSQL or UTF-8 cannot hold, in values and in what is asked for."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Leave out NUL and lone surrogates."""
+        return None if value is None else clean_text(value)
+
+
+class Id(TypeDecorator[str]):
+    """An id; what no id can be is asked for in vain, whatever the database."""
+
+    impl = String(ID_LENGTH)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Turn what is not spelt like an id into one that nothing has."""
+        if value is None:
+            return None
+        plain = value.isascii() and value.isalnum() and len(value) <= ID_LENGTH
+        return value if plain else "-"
+
+
 # SQLite numbers rows by itself only where the column is a plain INTEGER.
 Counter = BigInteger().with_variant(Integer(), "sqlite")
 Json = JSON().with_variant(JSONB(), "postgresql")
@@ -79,8 +109,8 @@ class UploadRow(Base):
 
     __tablename__ = "uploads"
 
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(Text)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(CleanText)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     created: Mapped[datetime] = mapped_column(default=now, index=True)
@@ -91,12 +121,12 @@ class DatasetRow(Base):
 
     __tablename__ = "datasets"
 
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(Text)
-    task: Mapped[str] = mapped_column(Text)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(CleanText)
+    task: Mapped[str] = mapped_column(CleanText)
     rows: Mapped[int] = mapped_column(Integer)
     sha256: Mapped[str] = mapped_column(String(64), index=True)
-    folder: Mapped[str | None] = mapped_column(Text, unique=True)
+    folder: Mapped[str | None] = mapped_column(CleanText, unique=True)
     card: Mapped[dict[str, Any]]
     created: Mapped[datetime] = mapped_column(default=now, index=True)
 
@@ -116,10 +146,10 @@ class BundleRow(Base):
         ),
     )
 
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(Text, unique=True)
-    identity: Mapped[str] = mapped_column(Text)
-    task: Mapped[str] = mapped_column(Text)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(CleanText, unique=True)
+    identity: Mapped[str] = mapped_column(CleanText)
+    task: Mapped[str] = mapped_column(CleanText)
     facts: Mapped[dict[str, Any]]
     is_default: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime] = mapped_column(default=now, index=True)
@@ -141,21 +171,21 @@ class RunRow(Base):
         Index("ix_runs_queue", "state", "queued"),
     )
 
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(16))
-    title: Mapped[str] = mapped_column(Text, default="")
+    title: Mapped[str] = mapped_column(CleanText, default="")
     settings: Mapped[dict[str, Any]]
     device: Mapped[str | None] = mapped_column(String(64))
-    folder: Mapped[str | None] = mapped_column(Text, unique=True)
+    folder: Mapped[str | None] = mapped_column(CleanText, unique=True)
     attempt: Mapped[int] = mapped_column(default=0)
     resuming: Mapped[bool] = mapped_column(default=False)
-    host: Mapped[str | None] = mapped_column(Text)
+    host: Mapped[str | None] = mapped_column(CleanText)
     pid: Mapped[int | None]
     pid_started: Mapped[float | None] = mapped_column(Float(53))
     progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    error: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(CleanText)
     created: Mapped[datetime] = mapped_column(default=now, index=True)
     queued: Mapped[datetime] = mapped_column(default=now)
     started: Mapped[datetime | None]
@@ -184,8 +214,8 @@ class ForecastRow(Base):
     __tablename__ = "forecasts"
     __table_args__ = (Index("ix_forecasts_batch", "batch", "position"),)
 
-    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
-    batch: Mapped[str] = mapped_column(String(ID_LENGTH))
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    batch: Mapped[str] = mapped_column(Id)
     position: Mapped[int]
     upload_id: Mapped[str | None] = mapped_column(
         ForeignKey("uploads.id", ondelete="CASCADE"), index=True
@@ -193,13 +223,13 @@ class ForecastRow(Base):
     run_id: Mapped[str | None] = mapped_column(
         ForeignKey("runs.id", ondelete="CASCADE"), index=True
     )
-    record: Mapped[str] = mapped_column(Text)
-    nct_id: Mapped[str | None] = mapped_column(Text, index=True)
-    phase: Mapped[str | None] = mapped_column(Text)
-    task: Mapped[str] = mapped_column(Text)
-    label: Mapped[str] = mapped_column(Text)
+    record: Mapped[str] = mapped_column(CleanText)
+    nct_id: Mapped[str | None] = mapped_column(CleanText, index=True)
+    phase: Mapped[str | None] = mapped_column(CleanText)
+    task: Mapped[str] = mapped_column(CleanText)
+    label: Mapped[str] = mapped_column(CleanText)
     probability: Mapped[float] = mapped_column(Float(53))
-    bundle: Mapped[str] = mapped_column(Text)
+    bundle: Mapped[str] = mapped_column(CleanText)
     values: Mapped[dict[str, Any]]
     created: Mapped[datetime] = mapped_column(default=now, index=True)
 
@@ -213,6 +243,6 @@ class ActivityRow(Base):
     id: Mapped[int] = mapped_column(Counter, primary_key=True, autoincrement=True)
     time: Mapped[datetime] = mapped_column(default=now)
     action: Mapped[str] = mapped_column(String(64))
-    who: Mapped[str] = mapped_column(Text)
-    what: Mapped[str] = mapped_column(Text)
-    subject: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)
+    who: Mapped[str] = mapped_column(CleanText)
+    what: Mapped[str] = mapped_column(CleanText)
+    subject: Mapped[str | None] = mapped_column(Id, index=True)

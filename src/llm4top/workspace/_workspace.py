@@ -7,16 +7,20 @@ from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from llm4top.errors import LLM4TOPError, WorkspaceError
+from llm4top.errors import WorkspaceError
 from llm4top.paths import home_folder
+from llm4top.workspace._activity import Activity
+from llm4top.workspace._bundles import Bundles
+from llm4top.workspace._datasets import Datasets
 from llm4top.workspace._engine import database_url, make_engine, prepare_file
 from llm4top.workspace._erase import Eraser
+from llm4top.workspace._forecasts import Forecasts
 from llm4top.workspace._migrate import bring_up_to_date
 from llm4top.workspace._runs import Runs
 from llm4top.workspace._store import transactions
+from llm4top.workspace._uploads import Uploads
 
 FOLDERS = ("uploads", "datasets", "bundles", "runs")
 
@@ -24,7 +28,8 @@ FOLDERS = ("uploads", "datasets", "bundles", "runs")
 class Workspace:
     """One folder with a database; see ``open``. All parts can be used from several threads.
 
-    ``runs`` holds the queue and the runs.
+    ``uploads``, ``datasets``, ``bundles``, ``forecasts`` and ``runs`` hold what their names say,
+    by id; ``activity`` is the log of what was done.
     """
 
     def __init__(self, folder: Path, engine: Engine):
@@ -32,7 +37,12 @@ class Workspace:
         self.engine = engine
         self._transactions = transactions(engine)
         self._eraser = Eraser(engine, folder)
+        self.uploads = Uploads(self._transactions, folder / "uploads", self._eraser)
+        self.datasets = Datasets(self._transactions, folder / "datasets", self._eraser)
+        self.bundles = Bundles(self._transactions, folder / "bundles", self._eraser)
         self.runs = Runs(self._transactions, folder / "runs", self._eraser)
+        self.forecasts = Forecasts(self._transactions, self._eraser)
+        self.activity = Activity(self._transactions)
 
     @classmethod
     def open(cls, folder: Path | None = None, url: str | None = None) -> Workspace:
@@ -66,7 +76,8 @@ class Workspace:
             bring_up_to_date(engine, path)
             workspace = cls(path, engine)
             workspace.runs.interrupt_orphans()
-        except (LLM4TOPError, SQLAlchemyError):
+            workspace.sweep()
+        except BaseException:
             engine.dispose()
             raise
         return workspace
@@ -77,6 +88,11 @@ class Workspace:
         One with ``write=False`` never waits for writers.
         """
         return self._transactions(write=write)
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed have left behind."""
+        for store in (self.uploads, self.datasets, self.bundles, self.runs):
+            store.sweep()
 
     def close(self) -> None:
         """Let go of the database; a second call does nothing."""

@@ -1,0 +1,169 @@
+"""Data sets by id: those the workspace keeps, and those that lie in folders elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, select
+
+from llm4top.errors import DatasetError
+from llm4top.workspace._engine import storable
+from llm4top.workspace._erase import Eraser
+from llm4top.workspace._files import place_of, remove, sweep
+from llm4top.workspace._store import Transactions, changed_rows, find, missing, value_of
+from llm4top.workspace._tables import DatasetRow, clean_text, new_id
+
+if TYPE_CHECKING:
+    from llm4top.data import Dataset, DatasetCard
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDataset:
+    """A data set. ``task`` is its task's name, ``rows`` how many it has and ``card`` its card.
+
+    ``sha256`` is the hash of its content; ``folder`` is None where the workspace keeps it.
+    """
+
+    id: str
+    name: str
+    task: str
+    rows: int
+    sha256: str
+    folder: str | None
+    card: dict[str, Any]
+    created: datetime
+
+
+class Datasets:
+    """The data sets of a workspace; those it keeps lie in ``datasets/<id>``."""
+
+    def __init__(self, session: Transactions, folder: Path, eraser: Eraser):
+        self._session = session
+        self._folder = folder
+        self._eraser = eraser
+
+    def add(self, folder: Path | str, *, name: str | None = None) -> StoredDataset:
+        """Move a data set that was just made into the workspace, in one step.
+
+        ``folder`` must be on the disk of the workspace (a run's folder is), and is gone
+        afterwards. ``name`` is what to call it, the name on its card if None.
+        Raises ``DatasetError`` where the folder is none or cannot be moved.
+        """
+        path = Path(folder)
+        row = _row(path, name)
+        target = self._folder / row.id
+        with self._session() as session:
+            session.add(row)
+            session.flush()
+            try:
+                path.rename(target)
+            except OSError as error:
+                raise DatasetError(
+                    f"cannot be moved into the workspace ({error.strerror or error}).",
+                    where=str(path),
+                ) from error
+        return value_of(StoredDataset, row)
+
+    def register(self, folder: Path | str, *, name: str | None = None) -> StoredDataset:
+        """List a data set that stays where it is; the same folder is always the same one.
+
+        Raises ``DatasetError`` where the folder is none.
+        """
+        path = Path(folder).resolve()
+        row = _row(path, name)
+        row.folder = str(path)
+        with self._session() as session:
+            known = session.scalar(select(DatasetRow).where(DatasetRow.folder == str(path)))
+            if known is None:
+                session.add(row)
+                session.flush()
+                known = row
+            else:
+                for column in ("name", "task", "rows", "sha256", "card"):
+                    setattr(known, column, getattr(row, column))
+        return value_of(StoredDataset, known)
+
+    def get(self, dataset_id: str) -> StoredDataset:
+        """The data set; ``NotFoundError`` where there is none."""
+        with self._session(write=False) as session:
+            return value_of(StoredDataset, find(session, DatasetRow, dataset_id, "data set"))
+
+    def folder(self, dataset_id: str) -> Path:
+        """Where it lies; ``NotFoundError`` for an id that no data set has."""
+        found = self.get(dataset_id)
+        if found.folder is not None:
+            return Path(found.folder)
+        return place_of(self._folder, dataset_id, "data set")
+
+    def load(self, dataset_id: str) -> Dataset:
+        """Read it. Raises what ``load_dataset`` raises: its files may have gone or changed."""
+        from llm4top.data import load_dataset
+
+        return load_dataset(self.folder(dataset_id))
+
+    def list(
+        self, *, sha256: str | None = None, limit: int | None = 100, offset: int = 0
+    ) -> Sequence[StoredDataset]:
+        """Data sets, newest first; with ``sha256`` those of that content."""
+        query = select(DatasetRow).order_by(DatasetRow.created.desc(), DatasetRow.id)
+        if sha256 is not None:
+            query = query.where(DatasetRow.sha256 == sha256)
+        with self._session(write=False) as session:
+            rows = session.scalars(query.limit(limit).offset(offset))
+            return [value_of(StoredDataset, row) for row in rows]
+
+    def count(self) -> int:
+        """How many there are."""
+        with self._session(write=False) as session:
+            return session.scalar(select(func.count()).select_from(DatasetRow)) or 0
+
+    def delete(self, dataset_id: str) -> None:
+        """Delete one that the workspace keeps for good; one elsewhere is no longer listed.
+
+        Raises ``NotFoundError`` where there is none.
+        """
+        with self._session() as session:
+            own = find(session, DatasetRow, dataset_id, "data set").folder is None
+            gone = session.execute(delete(DatasetRow).where(DatasetRow.id == dataset_id))
+            if changed_rows(gone) != 1:
+                raise missing("data set", dataset_id)
+            self._eraser.forget(session, dataset_id)
+            if own:
+                remove(place_of(self._folder, dataset_id, "data set"))
+        self._eraser.wipe()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left behind."""
+        with self._session(write=False) as session:
+            sweep(self._folder, set(session.scalars(select(DatasetRow.id))))
+
+
+def _row(folder: Path, name: str | None) -> DatasetRow:
+    card = _card(folder)
+    return DatasetRow(
+        id=new_id(),
+        name=clean_text(name or card.name),
+        task=str(card.task["name"]),
+        rows=card.rows,
+        sha256=card.sha256,
+        card=storable(card.model_dump(mode="json")),
+    )
+
+
+def _card(folder: Path) -> DatasetCard:
+    """The card alone: whether the rows match it is checked whenever they are read."""
+    from llm4top.data import DatasetCard
+
+    try:
+        return DatasetCard.model_validate_json((folder / "card.json").read_bytes())
+    except (OSError, ValueError) as error:
+        told = "it has no card" if isinstance(error, FileNotFoundError) else "its card is damaged"
+        raise DatasetError(
+            f"is no data set that this version can read: {told}.",
+            where=str(folder),
+            hint="Make the data set again with `llm4top ingest`.",
+        ) from error

@@ -57,7 +57,7 @@ class ForecastRequest:
     records: int = 0
     answered: int = 0
     identity: str | None = None
-    items: dict[int, ForecastItem] = field(default_factory=dict)
+    items: dict[int, tuple[ForecastItem, int]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
 
     @property
@@ -87,18 +87,23 @@ class ForecastRequest:
 
     def _result(self) -> ForecastResult:
         """What it has come to."""
-        items = tuple(self.items[n] for n in sorted(self.items))
+        found = [self.items[n] for n in sorted(self.items)]
         return ForecastResult(
-            items, tuple(self.refusals), self.identity, time.monotonic() - self.begun
+            items=tuple(item for item, _ in found),
+            refusals=tuple(self.refusals),
+            bundle=self.identity,
+            seconds=time.monotonic() - self.begun,
+            files=tuple(file for _, file in found),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingRecord:
-    """One record that waits to be forecast, and its place in its request."""
+    """One record that waits to be forecast: its place in its request, and its file's."""
 
     request: ForecastRequest
     position: int
+    file: int
     record: Message
     bytes: int
     tries: int = 0

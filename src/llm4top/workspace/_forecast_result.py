@@ -91,13 +91,15 @@ class ForecastResult:
     """All of an upload: ``items`` in the order of its records, ``refusals`` as they came.
 
     ``bundle`` is the bundle's identity, None where nothing was forecast; ``seconds`` passed from
-    the request to the result.
+    the request to the result. ``files`` says for each item which of the request's files it is
+    from, by position.
     """
 
     items: tuple[ForecastItem, ...]
     refusals: tuple[Refusal, ...]
     bundle: str | None
     seconds: float
+    files: tuple[int, ...] = ()
 
     @property
     def forecasts(self) -> Sequence[Forecast]:

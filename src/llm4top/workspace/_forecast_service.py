@@ -251,14 +251,15 @@ class ForecastService:
         """All records of a request, then into the queue; the whole is refused if it is too many."""
         request.tell("reading")
         found: list[WaitingRecord] = []
-        for file in request.files:
+        for number, file in enumerate(request.files):
             for item in reader.read_raw(file.path, file.name):
                 if request.over:
                     return
                 if isinstance(item, Refusal):
                     request.refusals.append(item)
                 elif isinstance(item, RawRecord):
-                    found.append(WaitingRecord(request, len(found), item.values, item.bytes))
+                    place = len(found)
+                    found.append(WaitingRecord(request, place, number, item.values, item.bytes))
                 elif item.more:
                     raise self._too_many()
             if len(found) > self.limits.records:
@@ -352,7 +353,8 @@ class ForecastService:
 
     def _keep(self, batch: Sequence[WaitingRecord], scored: Scored) -> None:
         for n, values in scored.items:
-            batch[n].request.items[batch[n].position] = ForecastItem.from_dict(values)
+            item = ForecastItem.from_dict(values)
+            batch[n].request.items[batch[n].position] = (item, batch[n].file)
         for n, values in scored.refusals:
             source = batch[n].record["source"]
             name = "!".join(part for part in (source["file"], source["member"]) if part)

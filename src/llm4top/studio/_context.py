@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from llm4top.errors import LLM4TOPError
+from llm4top.studio._jobs import JobWatch
 
 if TYPE_CHECKING:
     from llm4top.studio._privacy import ConnectionWatch
@@ -35,12 +37,20 @@ class Place:
     section: str
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return "local user"
+
+
 class StudioContext:
     """The Studio as its pages see it.
 
     ``workspace`` is the open workspace, ``host`` and ``port`` the address the server listens on,
-    ``watch`` what knows of connections to the outside, ``shared`` whether other machines can
-    reach this Studio, and ``places`` the pages that exist.
+    ``watch`` what knows of connections to the outside, ``jobs`` the runs as the drawer shows
+    them, ``shared`` whether other machines can reach this Studio, and ``places`` the pages that
+    exist.
 
     A page is one file in ``_pages`` with a function ``register(context)``::
 
@@ -57,6 +67,7 @@ class StudioContext:
         self.host = host
         self.port = port
         self.watch = watch
+        self.jobs = JobWatch(workspace)
         self.places: list[Place] = []
 
     @property
@@ -65,6 +76,17 @@ class StudioContext:
         from llm4top.studio._safety import is_loopback
 
         return not is_loopback(self.host)
+
+    def who(self) -> str:
+        """Who is looking at the page: the user of this machine, or a visitor's address.
+
+        For the activity log. Call it while the page is built or an event is handled.
+        """
+        if not self.shared:
+            return _user()
+        from nicegui import ui
+
+        return ui.context.client.ip or "unknown"
 
     def navigation(self, where: Where) -> list[Place]:
         """The places of the rail or of the menu, in their order."""
@@ -100,6 +122,8 @@ class StudioContext:
         return decorate
 
     def _framed(self, place: Place, content: Callable[..., Any]) -> Callable[..., Any]:
+        from nicegui import ui
+
         from llm4top.studio._frame import frame
         from llm4top.studio._pieces import error_box
 
@@ -107,11 +131,16 @@ class StudioContext:
 
             @wraps(content)
             async def build(*args: Any, **kwargs: Any) -> None:
+                client = ui.context.client
                 with frame(self, place):
                     try:
                         await content(*args, **kwargs)
                     except LLM4TOPError as error:
                         error_box(error)
+                    except RuntimeError:
+                        # Filling what is no longer there: the visitor has left meanwhile.
+                        if not client.is_deleted:
+                            raise
         else:
 
             @wraps(content)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from llm4top.studio._jobs_view import JobsView
 from llm4top.studio._pieces import Words, heading
 from llm4top.studio._privacy_view import privacy_statement
 
@@ -22,10 +23,12 @@ def frame(context: StudioContext, place: Place) -> Iterator[None]:
     if (outer := ui.context.client.content.parent_slot) is not None:
         outer.parent.props('role="presentation"')
     Words("a", "Skip to the page").classes("l4-skip").props('href="#page"')
-    _navigation(context, place)
+    jobs = JobsView(context)
+    _navigation(context, place, jobs)
     with ui.element("div").classes("l4-body"):
         with ui.element("header").classes("l4-top"):
             heading(place.title, level=1)
+            jobs.button("l4-jobs-top")
             _badge(context)
             _theme_button()
             _menu(context)
@@ -33,7 +36,7 @@ def frame(context: StudioContext, place: Place) -> Iterator[None]:
             yield
 
 
-def _navigation(context: StudioContext, current: Place) -> None:
+def _navigation(context: StudioContext, current: Place, jobs: JobsView) -> None:
     with ui.element("nav").classes("l4-rail").props('aria-label="Pages"'):
         Words("a", "LLM4TOP").classes("l4-brand").props('href="/"')
         for place in context.navigation("rail"):
@@ -45,6 +48,7 @@ def _navigation(context: StudioContext, current: Place) -> None:
                     ui.icon(place.icon).props('aria-hidden="true"')
                 Words("span", place.title)
         ui.element("div").classes("l4-space")
+        jobs.button("l4-jobs-rail")
 
 
 def _badge(context: StudioContext) -> None:

@@ -40,7 +40,9 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> None:
     """A short table to read, which becomes a list where it is narrow; ``label`` says what of."""
-    with ui.element("table").classes("l4-table").props(f'aria-label="{label}"'):
+    made = ui.element("table").classes("l4-table")
+    made.props["aria-label"] = label
+    with made:
         with ui.element("thead"), ui.element("tr"):
             for column in columns:
                 Words("th", column).props('scope="col"')

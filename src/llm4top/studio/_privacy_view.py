@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PROMISE = (
     "What you bring here stays on this machine. The Studio sends no record, no forecast and no "
     "usage figures anywhere, and its pages load nothing from elsewhere. The only command that "
-    "uses the network is `llm4top download`, when you call it."
+    "uses the network is “llm4top download”, when you call it."
 )
 _HOW = (
     "Counted in this server process by the interpreter itself, and looked up just now for its "

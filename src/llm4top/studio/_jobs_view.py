@@ -1,0 +1,106 @@
+"""The job drawer: what runs, how far it is, stop and resume; opened from every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nicegui import run as background
+from nicegui import ui
+
+from llm4top.errors import LLM4TOPError
+from llm4top.studio._jobs import Jobs, share_of, standing_of, title_of
+from llm4top.studio._pieces import Words, heading
+
+if TYPE_CHECKING:
+    from llm4top.studio._context import StudioContext
+    from llm4top.workspace import Run
+
+POLL = 2.0
+
+
+class JobsView:
+    """The drawer of one visitor's page, and the buttons that open it."""
+
+    def __init__(self, context: StudioContext):
+        self._context = context
+        self._labels: list[Words] = []
+        self._shown: object = None
+        self._dialog = ui.dialog().props('position="right" aria-label="Jobs"')
+        with self._dialog, ui.card().classes("l4-drawer"):
+            with ui.element("div").classes("l4-drawer-head"):
+                heading("Jobs")
+                ui.button("Close", on_click=self._dialog.close).props("flat no-caps")
+            self._body = ui.element("div").classes("l4-drawer-body")
+        ui.timer(POLL, self._refresh)
+
+    def button(self, place: str) -> None:
+        """A button that says how many run; ``place`` is its class in the style sheet."""
+        made = ui.element("button").classes(f"l4-jobs {place}")
+        with made.props('type="button" aria-haspopup="dialog"').on("click", self._open):
+            self._labels.append(Words("span", "0 running"))
+            ui.icon("chevron_right").props('aria-hidden="true"')
+
+    async def _open(self) -> None:
+        self._context.jobs.forget()
+        self._shown = None
+        self._dialog.open()
+        await self._refresh()
+
+    async def _refresh(self) -> None:
+        jobs = await background.io_bound(self._context.jobs.look)
+        if jobs is None:  # the server is closing
+            return
+        for label in self._labels:
+            if label.text != jobs.summary:
+                label.set_text(jobs.summary)
+        if self._dialog.value and self._shown != jobs:
+            self._shown = jobs
+            self._draw(jobs)
+
+    def _draw(self, jobs: Jobs) -> None:
+        self._body.clear()
+        with self._body:
+            if not jobs.active and not jobs.recent:
+                Words("p", "Nothing runs. Work that takes longer than a few seconds shows here.")
+            for run in jobs.active:
+                self._row(run)
+            if jobs.recent:
+                heading("Over", level=3)
+            for run in jobs.recent:
+                self._row(run)
+
+    def _row(self, run: Run) -> None:
+        with ui.element("div").classes("l4-job").props('role="group"') as row:
+            row.props["aria-label"] = title_of(run)
+            Words("div", title_of(run)).classes("l4-what")
+            Words("div", standing_of(run)).classes("l4-muted l4-small")
+            share = share_of(run) if run.state == "running" else None
+            if share is not None:
+                bar = ui.linear_progress(share, show_value=False, size="6px")
+                bar.props["aria-label"] = "Progress"
+            runs = self._context.workspace.runs
+            if run.state in {"running", "queued"}:
+                self._action("Stop", "stopped", run, runs.request_stop)
+            elif run.state == "interrupted":
+                self._action("Resume", "resumed", run, runs.resume)
+            elif run.state == "failed":
+                self._action("Try again", "retried", run, runs.retry)
+
+    def _action(self, verb: str, done: str, run: Run, act: Callable[[str], Run]) -> None:
+        who = self._context.who()
+
+        async def clicked() -> None:
+            def work() -> None:
+                act(run.id)
+                self._context.workspace.activity.log(done, who, title_of(run), subject=run.id)
+
+            try:
+                await background.io_bound(work)
+            except LLM4TOPError as error:
+                ui.notify(str(error), type="warning", multi_line=True)
+            self._context.jobs.forget()
+            await self._refresh()
+
+        made = ui.button(verb, on_click=clicked).props("flat no-caps dense")
+        made.props["aria-label"] = f"{verb}: {title_of(run)}"

@@ -1,0 +1,78 @@
+"""Settings: the default model, and where everything lies."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from nicegui import run, ui
+
+from llm4top.errors import LLM4TOPError
+from llm4top.studio._pieces import Words, facts, section
+
+if TYPE_CHECKING:
+    from llm4top.studio._context import StudioContext
+    from llm4top.workspace import Workspace, WorkspaceBundle
+
+_MOVE = (
+    "To use another folder, close the Studio and start it with LLM4TOP_HOME set to that folder. "
+    "To move everything, move the folder itself first."
+)
+
+
+def register(context: StudioContext) -> None:
+    """Join the frame, behind the "?"."""
+
+    @context.page("/settings", "Settings", icon="settings", order=90, where="menu")
+    async def settings() -> None:
+        bundles = await run.io_bound(context.workspace.bundles.list)
+        with section("Default model"):
+            _default_model(context, list(bundles or ()))
+        with section("Workspace"):
+            facts(await run.io_bound(_where, context.workspace) or ())
+            Words("p", _MOVE).classes("l4-muted")
+        with section("Colours"):
+            Words("p", "Light or dark follows your system; the button at the top changes it.")
+
+
+def _default_model(context: StudioContext, bundles: list[WorkspaceBundle]) -> None:
+    Words("p", "Forecasts are made with this model where nobody chooses another.")
+    names = {bundle.id: _name(bundle) for bundle in bundles}
+    chosen = next((bundle.id for bundle in bundles if bundle.is_default), None)
+    if not names:
+        Words("p", "There is no model here. Install LLM4TOP again, or import a bundle.")
+        return
+
+    async def choose() -> None:
+        bundle_id, who = str(field.value), context.who()
+
+        def work() -> None:
+            context.workspace.bundles.set_default(bundle_id)
+            context.workspace.activity.log(
+                "made the default", who, names[bundle_id], subject=bundle_id
+            )
+
+        try:
+            await run.io_bound(work)
+        except LLM4TOPError as error:
+            ui.notify(str(error), type="warning", multi_line=True)
+        else:
+            ui.notify(f"{names[bundle_id]} is the default now.")
+
+    field = ui.select(names, value=chosen, label="Model", on_change=choose)
+    field.props("outlined").classes("l4-field")
+
+
+def _name(bundle: WorkspaceBundle) -> str:
+    return "Embedded default" if bundle.id == "embedded" else bundle.name
+
+
+def _where(workspace: Workspace) -> list[tuple[str, str]]:
+    disk = shutil.disk_usage(workspace.folder)
+    url = workspace.engine.url
+    database = "llm4top.db in the folder" if url.drivername.startswith("sqlite") else str(url.host)
+    return [
+        ("Folder", str(workspace.folder)),
+        ("Database", database),
+        ("Free space", f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB"),
+    ]

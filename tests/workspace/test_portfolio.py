@@ -23,7 +23,7 @@ from llm4top.workspace._portfolio import (
     successes,
 )
 from llm4top.workspace._scale import ScaleValues, scale
-from llm4top.workspace._words import beside_base, frequency, interval, percent, thousands
+from llm4top.workspace._words import beside_base, expected, frequency, interval, percent, thousands
 
 
 def item(chance=0.5, *, title="Exemplamab in adults", phase="Phase 2", base=0.3, **more):
@@ -207,6 +207,8 @@ def test_beside_the_base_rate(value, base, phase, words):
 def test_numbers():
     assert interval(0.514, 0.72) == "51 to 72\u00a0%"
     assert interval(None, None) == ""
+    assert expected(1.64, 2) == "1.6"
+    assert expected(1301.6, 1500) == "1\u2009302"
     assert thousands(1234567) == "1\u2009234\u2009567"
 
 

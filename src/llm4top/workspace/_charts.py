@@ -47,7 +47,7 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     marks += [
         text((k - first + 0.5) * slot, HEIGHT + 18, str(k))
         for k in range(first, last + 1)
-        if (k - first) % _step(last - first + 1) == 0
+        if k % _step(last - first + 1) == 0
     ]
     if from_base is not None:
         x = (from_base - first + 0.5) * slot

@@ -26,6 +26,7 @@ from llm4top.workspace._scale import ScaleValues, scale
 from llm4top.workspace._words import (
     DISCLAIMER,
     beside_base,
+    expected,
     frequency,
     interval,
     percent,
@@ -146,6 +147,7 @@ def to_html(trials: Sequence[ForecastItem], *, made: datetime | None = None) -> 
         made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         bundles=sorted({trial.forecast.bundle for trial in trials}),
         distribution=distribution,
+        expected=expected(distribution.expected, distribution.n) if distribution else "",
         from_base=from_base,
         successes_chart=distribution_chart(distribution, from_base) if distribution else "",
         chances_chart=chances_chart(trials) if len(trials) > 1 else "",

@@ -29,6 +29,11 @@ def thousands(number: int) -> str:
     return f"{number:,}".replace(",", "\u2009")
 
 
+def expected(number: float, n: int) -> str:
+    """An expected number of successes among ``n``: one decimal, none where there are many."""
+    return f"{number:.1f}" if n <= 20 else thousands(round(number))
+
+
 def frequency(value: float) -> str:
     """A chance as a count of trials: "about 6 in 10 trials like this"."""
     hundred = round(100 * value)

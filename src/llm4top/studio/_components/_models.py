@@ -1,0 +1,60 @@
+"""The models one can choose from, and which is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llm4top.forecasters import Manifest
+    from llm4top.workspace import Workspace
+    from llm4top.workspace._bundles import WorkspaceBundle
+
+
+@dataclass(slots=True)
+class Models:
+    """The bundles of a workspace by id; ``chosen`` is the id of one."""
+
+    workspace: Workspace
+    bundles: dict[str, WorkspaceBundle]
+    chosen: str
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Models:
+        """All bundles, the default one chosen."""
+        found = workspace.bundles.list()
+        chosen = workspace.bundles.default().id
+        return cls(workspace, {bundle.id: bundle for bundle in found}, chosen)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What each is called in a list."""
+        from llm4top.forecasters import EMBEDDED_NAME
+
+        return {
+            bundle_id: "Embedded default" if bundle_id == EMBEDDED_NAME else bundle.name
+            for bundle_id, bundle in self.bundles.items()
+        }
+
+    @property
+    def question(self) -> str:
+        """The question that the chosen one answers."""
+        return str(self.bundles[self.chosen].facts["task"]["question"])
+
+    @property
+    def place(self) -> str:
+        """The chosen one as the forecast service takes it."""
+        from llm4top.forecasters import EMBEDDED_NAME
+
+        if self.chosen == EMBEDDED_NAME:
+            return EMBEDDED_NAME
+        return str(self.workspace.bundles.folder(self.chosen))
+
+    def manifest_of(self, identity: str) -> Manifest | None:
+        """The manifest of the bundle with that identity; None where it is gone."""
+        from llm4top.forecasters import read_manifest
+
+        for bundle in self.bundles.values():
+            if bundle.identity == identity:
+                return read_manifest(self.workspace.bundles.folder(bundle.id))
+        return None

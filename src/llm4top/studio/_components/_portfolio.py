@@ -1,0 +1,63 @@
+"""Many trials together: how many successes to expect, and every trial's chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from llm4top.studio._components._parts import drawing, things
+from llm4top.studio._pieces import Words, heading
+from llm4top.workspace._charts import chances_chart, distribution_chart
+from llm4top.workspace._exports import distribution_csv, to_csv
+from llm4top.workspace._portfolio import Distribution, expected_from_base, successes
+from llm4top.workspace._words import expected
+
+if TYPE_CHECKING:
+    from llm4top.workspace._forecast_result import ForecastItem
+
+
+def portfolio(items: Sequence[ForecastItem]) -> None:
+    """The two figures for the trials at hand, each with its reading as title and its data."""
+    if len(items) < 2:
+        Words("p", "A portfolio needs two trials or more. Drop another record, or keep more.")
+        return
+    found = successes(items)
+    with ui.element("div").classes("l4-figures"):
+        if found is None:
+            Words("p", "The number of successes is not shown: it needs one yes-or-no question.")
+        else:
+            _successes(found, expected_from_base(items))
+        with ui.element("figure"):
+            heading(f"Chances of {things(len(items), 'trial')}, the lowest first", level=3)
+            Words("figcaption", "Each trial's chance of success in percent, with its interval.")
+            drawing(chances_chart(items))
+            _download("Download the chances", to_csv(items), "chances.csv")
+
+
+def _successes(found: Distribution, from_base: float | None) -> None:
+    with ui.element("figure"):
+        heading(
+            f"About {expected(found.expected, found.n)} of {things(found.n, 'trial')} "
+            "can be expected to succeed",
+            level=3,
+        )
+        Words(
+            "figcaption",
+            f"Number of successes, and how probable each is. {found.lower} to {found.upper} with "
+            "95 % probability (the darker bars).",
+        )
+        drawing(distribution_chart(found, from_base))
+        Words(
+            "p",
+            "This takes the trials as independent and the chances as right. Trials of one "
+            "programme tend to succeed or fail together, so the true range is wider.",
+        ).classes("l4-small l4-muted")
+        _download("Download the distribution", distribution_csv(found), "successes.csv")
+
+
+def _download(label: str, content: bytes, name: str) -> None:
+    ui.button(
+        label, icon="download", on_click=lambda: ui.download.content(content, name, "text/csv")
+    ).props("flat dense no-caps")

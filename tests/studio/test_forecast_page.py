@@ -1,0 +1,203 @@
+"""The Forecast page in a real browser: first forecast, example, hostile names, exports."""
+
+import csv
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+import llm4top
+
+pytestmark = pytest.mark.browser
+
+EXAMPLES = Path(llm4top.__file__).parent / "examples"
+HOSTILE = '<script>document.title="pwned"</script><img src=x onerror=document.title="pwned">'
+WAIT = 90_000
+"""Milliseconds for the first forecast of a server: it loads the model."""
+
+
+def drop(page, *files):
+    given = [f if isinstance(f, dict) else as_file(f.name, f.read_bytes()) for f in files]
+    page.set_input_files("input[type=file]", given)
+
+
+def card(page, title):
+    return page.locator("article.l4-trial").filter(has_text=title)
+
+
+def as_file(name, content):
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+
+
+def hostile_record(title):
+    record = (EXAMPLES / "example.xml").read_text("utf-8")
+    escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    record = re.sub(
+        r"<brief_title>.*?</brief_title>", f"<brief_title>{escaped}</brief_title>", record
+    )
+    return record.encode()
+
+
+@pytest.fixture
+def studio(page):
+    page.goto("/")
+    page.get_by_role("button", name="Try an example").wait_for()
+    return page
+
+
+def test_a_newcomer_reaches_a_forecast_in_two_clicks(studio):
+    assert studio.get_by_text("A research estimate: not medical or investment advice.").is_visible()
+    studio.get_by_role("button", name="Try an example").click()
+    trial = card(studio, "Exemplamab in Adults With Moderate to Severe Plaque Psoriasis")
+    trial.wait_for(timeout=WAIT)
+    assert re.search(r"\d+ % ?\(\d+ to \d+ %\) ?about \d in 10 trials like this", _plain(trial))
+    assert "base rate" in trial.get_by_role("img").get_attribute("aria-label")
+
+
+def _plain(locator):
+    return " ".join(locator.inner_text().replace("\u00a0", " ").split())
+
+
+def test_uploaded_records_are_forecast_and_one_is_opened(studio):
+    drop(studio, EXAMPLES / "example_with_results.xml")
+    trial = card(studio, "Exemplamab in Adults With Hidradenitis Suppurativa")
+    trial.wait_for(timeout=WAIT)
+    assert "record already has results: withheld" in trial.inner_text()
+    trial.get_by_role("button", name="Open Exemplamab").click()
+    studio.get_by_role("heading", name="What this rests on").wait_for()
+    shown = studio.locator("article.l4-detail")
+    for words in ("Venn-Abers", "ROC-AUC", "411 Phase 2 trials", "tells how the trial went"):
+        assert words in shown.inner_text()
+    section = shown.locator("details").filter(has_text="Eligibility criteria")
+    section.locator("summary").click()
+    assert (
+        "Hurley stage" in section.locator("pre").inner_text() or section.locator("pre").is_visible()
+    )
+    assert "bundle llm4top-mini-" in shown.locator("code").inner_text()
+    studio.get_by_role("button", name="Copy the identity line").click()
+    studio.get_by_text("Copied").wait_for()
+    studio.get_by_role("button", name="All forecasts").click()
+    trial.wait_for()
+
+
+def test_markup_in_titles_and_file_names_is_shown_as_text(studio):
+    drop(
+        studio,
+        as_file("<b onclick=x>.xml", hostile_record(HOSTILE)),
+        as_file("<svg onload=x>.xml", b"<rss><channel/></rss>"),
+    )
+    trial = card(studio, HOSTILE)
+    trial.wait_for(timeout=WAIT)
+    assert "<b onclick=x>.xml" in trial.inner_text()
+    refused = studio.get_by_role("region", name="Refused")
+    assert "<svg onload=x>.xml" in refused.inner_text()
+    assert "the root element is <rss>, not <clinical_study>" in refused.inner_text()
+    trial.get_by_role("heading").get_by_role("button").click()
+    studio.get_by_role("heading", name=HOSTILE).wait_for()
+    assert studio.title() != "pwned"
+    assert studio.locator("#page script, #page img, #page b").count() == 0
+
+
+def test_many_trials_are_sorted_filtered_and_looked_at_together(studio):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("example.xml", "example_with_results.xml"):
+            archive.write(EXAMPLES / name, name)
+        archive.writestr("notes.txt", "no record")
+    drop(studio, as_file("two.zip", packed.getvalue()))
+    studio.get_by_role("heading", name="2 trials").wait_for(timeout=WAIT)
+    studio.get_by_role("tab", name="Table").click()
+    chances = studio.locator("td[data-title=Chance]")
+    chances.first.wait_for()
+    studio.get_by_role("button", name="Chance").click()
+    studio.locator("th[aria-sort=ascending]").wait_for()
+    rising = [int(text.split()[0]) for text in chances.all_inner_texts()]
+    studio.get_by_role("button", name="Chance").click()
+    studio.locator("th[aria-sort=descending]").wait_for()
+    falling = [int(text.split()[0]) for text in chances.all_inner_texts()]
+    assert rising == sorted(rising) == falling[::-1]
+    studio.get_by_role("tab", name="Portfolio").click()
+    studio.get_by_role("heading", name=re.compile(r"About \d\.\d of 2 trials")).wait_for()
+    assert "independent" in studio.locator("#page").inner_text()
+    studio.get_by_label("Area").click()
+    studio.get_by_role("option", name="skin (L) (1)").click()
+    studio.keyboard.press("Escape")
+    studio.get_by_text("1 trial of 2 shown").wait_for()
+
+
+def test_exports_are_downloaded(studio):
+    drop(studio, as_file("a.xml", hostile_record("=1+1")), EXAMPLES / "example_with_results.xml")
+    studio.get_by_role("heading", name="2 trials").wait_for(timeout=WAIT)
+    files = {}
+    for name in ("CSV table", "Spreadsheet (XLSX)", "Report (HTML)"):
+        studio.get_by_role("button", name="Export").click()
+        with studio.expect_download() as waiting:
+            studio.get_by_role("menuitem", name=name).click()
+        files[waiting.value.suggested_filename] = Path(waiting.value.path()).read_bytes()
+    rows = list(csv.DictReader(io.StringIO(files["forecasts.csv"].decode())))
+    assert rows[0]["title"] == "'=1+1"
+    assert rows[0]["record"] == "a.xml"
+    sheet = load_workbook(io.BytesIO(files["forecasts.xlsx"]))["Forecasts"]
+    assert sheet.max_row == 3
+    assert "can be expected to succeed" in files["forecasts.html"].decode()
+
+
+def test_forecasts_are_there_after_a_reload_until_they_are_deleted(studio):
+    drop(studio, EXAMPLES / "example.json")
+    trial = card(studio, "Exemplamab in Adults With Moderate")
+    trial.wait_for(timeout=WAIT)
+    studio.wait_for_url(re.compile(r"batch=[0-9a-f]{32}$"))
+    kept = studio.url
+    studio.reload()
+    trial.wait_for()
+    studio.get_by_role("button", name="Start afresh").click()
+    studio.get_by_role("heading", name="Earlier forecasts").wait_for()
+    studio.goto(kept)
+    trial.wait_for()
+    studio.get_by_role("button", name="Delete").click()
+    studio.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    trial.wait_for(state="detached")
+    studio.goto(kept)
+    studio.get_by_text("these forecasts are not there any more").wait_for()
+
+
+@pytest.mark.slow
+def test_more_than_can_be_waited_for_becomes_a_run_that_outlives_the_page(studio):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(101):
+            archive.writestr(f"{k}.xml", hostile_record(f"Trial {k}"))
+    drop(studio, as_file("many.zip", packed.getvalue()))
+    studio.wait_for_url(re.compile(r"run=[0-9a-f]{32}$"))
+    studio.get_by_text("It goes on when this page is closed.").wait_for()
+    address = studio.url
+    studio.goto("/about")
+    studio.goto(address)
+    studio.get_by_role("heading", name="101 trials").wait_for(timeout=WAIT)
+    studio.get_by_role("button", name="Show more (81 trials left)").click()
+    studio.get_by_role("button", name="Show more (61 trials left)").wait_for()
+
+
+def test_it_can_be_used_by_keyboard_alone(studio):
+    button = studio.get_by_role("button", name="Try an example")
+    button.focus()
+    studio.keyboard.press("Enter")
+    title = studio.locator("article.l4-trial h3 button")
+    title.wait_for(timeout=WAIT)
+    title.focus()
+    studio.keyboard.press("Enter")
+    studio.get_by_role("heading", name="What the model read").wait_for()
+    assert studio.evaluate("document.activeElement.id") == "trial-title"
+
+
+def test_nothing_is_wider_than_a_phone(studio):
+    studio.set_viewport_size({"width": 390, "height": 800})
+    drop(studio, EXAMPLES / "example.xml", EXAMPLES / "example_with_results.xml")
+    studio.get_by_role("heading", name="2 trials").wait_for(timeout=WAIT)
+    for view in ("Cards", "Table", "Portfolio"):
+        studio.get_by_role("tab", name=view).click()
+        studio.wait_for_timeout(200)
+        assert studio.evaluate("document.documentElement.scrollWidth") <= 390

@@ -12,6 +12,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ _FORM = "postgresql://user:password@host/database"
 def prepare_file(url: URL) -> None:
     """Make SQLite's file, readable by its owner alone; its log takes over the same rights."""
     if url.get_backend_name() == "sqlite" and url.database:
-        os.close(os.open(url.database, os.O_CREAT | os.O_RDWR, 0o600))
+        # One that is there is left alone: closing a file that SQLite has open in this process
+        # would drop SQLite's locks on it, and another process would take away its log.
+        with suppress(FileExistsError):
+            os.close(os.open(url.database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def make_engine(url: URL) -> Engine:

@@ -290,7 +290,7 @@ class _Preflight:
         return _Finding(f"{out} is free.")
 
 
-_OURS = {".lock", "state.json", "events.jsonl"}
+_OURS = {".lock", "state.json", "events.jsonl", "worker.log", "worker.log.1"}
 
 
 def _cheaper(config: TrainingConfig, *, cuda: bool) -> str:

@@ -1,0 +1,51 @@
+"""``python -m llm4top.workspace``: work off the queue, without the Studio."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from llm4top.errors import LLM4TOPError
+from llm4top.workspace._supervisor import Supervisor
+from llm4top.workspace._worker import GRACE_S, work_once
+from llm4top.workspace._workspace import Workspace
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do queued runs until SIGTERM or Ctrl-C, or with ``--once`` one run of one device."""
+    parser = argparse.ArgumentParser(prog="python -m llm4top.workspace", description=main.__doc__)
+    parser.add_argument("--folder", type=Path, help="The workspace; LLM4TOP_HOME by default.")
+    parser.add_argument("--device", action="append", help="Only this device; may be repeated.")
+    parser.add_argument("--grace", type=float, default=GRACE_S, help="Seconds to stop politely.")
+    parser.add_argument("--once", action="store_true", help="Do one run in this process and end.")
+    asked = parser.parse_args(arguments)
+    if asked.once and len(asked.device or ()) != 1:
+        parser.error("--once needs one --device")
+    try:
+        with Workspace.open(asked.folder) as workspace:
+            if asked.once:
+                work_once(workspace, asked.device[0], grace=asked.grace)
+            else:
+                _serve(Supervisor(workspace, devices=asked.device, grace=asked.grace))
+    except LLM4TOPError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(supervisor: Supervisor) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    asked = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    supervisor.start()
+    asked.wait()
+    supervisor.stop()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

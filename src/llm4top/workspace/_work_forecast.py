@@ -1,0 +1,196 @@
+"""Forecasts of many records as a run: written down one by one, so that nothing is done twice."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from llm4top.workspace._exports import COLUMNS, harmless_cell
+from llm4top.workspace._forecast_result import ForecastItem
+from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
+from llm4top.workspace._places import keep_forecasts
+from llm4top.workspace._scoring_child import item_of
+from llm4top.workspace._work import Job
+from llm4top.workspace._work_progress import Step
+from llm4top.workspace._work_settings import ForecastWork, work_of
+
+if TYPE_CHECKING:
+    from llm4top.forecasters import Forecast, LoadedForecaster
+    from llm4top.registry import Record
+
+JSONL_FILE = "forecasts.jsonl"
+CSV_FILE = "forecasts.csv"
+REFUSALS_FILE = "refusals.jsonl"
+_JOURNAL = ".forecasts.partial"
+_CHUNK = 64
+_KEPT_REFUSALS = 1000
+
+# An archive of the whole registry takes minutes to read; a single record that hangs does not.
+_READING = ParsingLimits(cpu_seconds=3600)
+
+
+def forecast_run(job: Job) -> dict[str, Any]:
+    """Forecast every record; ``forecasts.jsonl`` and ``.csv``, and a row each in the store.
+
+    A run that is resumed goes on behind the last forecast that was written down, where it is
+    still the same bundle that forecasts.
+    """
+    work: ForecastWork = work_of("forecast", job.settings)
+    job.tell(Step("Loading"))
+    forecaster = _load(job, work)
+    refusals: list[Refusal] = []
+    with _Journal(
+        job.folder / _JOURNAL, forecaster.identity, fresh=not job.run.resuming
+    ) as journal:
+        records = islice(_records(job, work, refusals), work.limit)
+        behind = islice(records, journal.lines, None)
+        for record, forecast in _forecasts(forecaster, behind):
+            # What the model read would be a hundred times the rest; a forecast of its own shows it.
+            journal.add(replace(item_of(forecaster, record, forecast), sections=()).to_dict())
+            job.tell(Step("Forecasting", journal.lines, work.limit or 0, _refused(refusals)))
+        done = journal.lines
+    _write_csv(journal.path, job.folder / CSV_FILE)
+    _write_refusals(refusals, job.folder / REFUSALS_FILE)
+    keep_forecasts(job.workspace, job.run, items_of(journal.path))
+    journal.path.replace(job.folder / JSONL_FILE)
+    return {
+        "forecasts": done,
+        "refused": len(refusals),
+        "refusals": [item.to_dict() for item in refusals[:20]],
+        "bundle": forecaster.identity,
+        "files": [CSV_FILE, JSONL_FILE, REFUSALS_FILE],
+    }
+
+
+def items_of(file: Path) -> Iterator[ForecastItem]:
+    """The forecasts in a run's ``forecasts.jsonl``, one at a time, without their sections."""
+    with file.open(encoding="utf-8") as stream:
+        for line in stream:
+            yield ForecastItem.from_dict(json.loads(line))
+
+
+class _Journal:
+    """Lines that were written down whole; what a kill broke off is cut away."""
+
+    def __init__(self, path: Path, bundle: str, *, fresh: bool):
+        self.path = path
+        self.lines = 0
+        self._bundle = bundle
+        self._fresh = fresh
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> _Journal:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = os.fdopen(descriptor, "r+b")
+        end = 0
+        for line in () if self._fresh else self._file:
+            if not line.endswith(b"\n") or not self._is_ours(line):
+                break
+            end += len(line)
+            self.lines += 1
+        self._file.truncate(end)
+        self._file.seek(end)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Write one line; it outlives this process from here on."""
+        assert self._file is not None
+        self._file.write(json.dumps(values, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        self.lines += 1
+
+    def _is_ours(self, line: bytes) -> bool:
+        try:
+            return bool(json.loads(line)["bundle"] == self._bundle)
+        except (ValueError, KeyError, TypeError):
+            return False
+
+
+def _load(job: Job, work: ForecastWork) -> LoadedForecaster:
+    from llm4top.forecasters import AS_TRAINED, load_forecaster
+
+    return load_forecaster(
+        job.model(work.model),
+        task=work.task,
+        device=job.device,
+        quantize=work.quantize or AS_TRAINED,
+        batch_tokens=work.batch_tokens,
+    )
+
+
+def _records(job: Job, work: ForecastWork, refusals: list[Refusal]) -> Iterator[Record]:
+    """Records of uploads, read at arm's length, then those of paths."""
+    from llm4top.registry import read_records
+
+    reader = UploadReader(_READING)
+    try:
+        for upload_id in work.uploads:
+            upload = job.workspace.uploads.get(upload_id)
+            for item in reader.read(job.workspace.uploads.path(upload_id), upload.name):
+                if not isinstance(item, Refusal):
+                    yield item
+                elif len(refusals) < _KEPT_REFUSALS:
+                    refusals.append(item)
+    finally:
+        reader.close()
+    if work.sources:
+        yield from read_records(work.sources, on_refusal=lambda e: refusals.append(_told(e)))
+
+
+def _told(error: Any) -> Refusal:
+    return Refusal(error.file, type(error).__name__, error.message, error.hint, error.line)
+
+
+def _forecasts(
+    forecaster: LoadedForecaster, records: Iterator[Record]
+) -> Iterator[tuple[Record, Forecast]]:
+    """Each record with its forecast; holds the records of one chunk."""
+    from llm4top.forecasters import forecast_records
+
+    waiting: deque[Record] = deque()
+
+    def remembered() -> Iterator[Record]:
+        for record in records:
+            waiting.append(record)
+            yield record
+
+    for forecast in forecast_records(forecaster, remembered(), chunk=_CHUNK):
+        yield waiting.popleft(), forecast
+
+
+def _refused(refusals: list[Refusal]) -> str:
+    return f"{len(refusals)} refused" if refusals else ""
+
+
+def _write_csv(journal: Path, file: Path) -> None:
+    scratch = file.with_name(f".{file.name}")
+    with scratch.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow([name for name, _ in COLUMNS])
+        for item in items_of(journal):
+            rows.writerow([_cell(get(item)) for _, get in COLUMNS])
+    scratch.replace(file)
+
+
+def _cell(value: str | float | int | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return harmless_cell(value)
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def _write_refusals(refusals: list[Refusal], file: Path) -> None:
+    lines = [json.dumps(item.to_dict(), ensure_ascii=False) + "\n" for item in refusals]
+    file.write_text("".join(lines), "utf-8")

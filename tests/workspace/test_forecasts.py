@@ -1,5 +1,7 @@
 """Forecasts are kept in batches, listed in three orders, and deleted for good."""
 
+import io
+
 import pytest
 
 from llm4top.errors import NotFoundError
@@ -125,4 +127,17 @@ def test_the_forecasts_of_a_run_go_with_it(workspace):
     assert workspace.forecasts.count(run_id=run.id) == 1
     workspace.runs.request_stop(run.id)
     workspace.runs.delete(run.id)
+    assert workspace.forecasts.count() == 0
+
+
+def test_an_upload_that_is_deleted_meanwhile_is_told_and_nothing_stays(workspace):
+    upload = workspace.uploads.add("a.xml", io.BytesIO(b"x"))
+
+    def slow():
+        yield from (forecast(n) for n in range(600))
+        workspace.uploads.delete(upload.id)
+        yield forecast(600)
+
+    with pytest.raises(NotFoundError, match=f"there is no upload or run '{upload.id}'"):
+        workspace.forecasts.add(upload.id, slow())
     assert workspace.forecasts.count() == 0

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from llm4top.workspace._engine import storable
 from llm4top.workspace._erase import Eraser
@@ -118,10 +119,13 @@ class Forecasts:
                 with self._session() as session:
                     session.execute(insert(ForecastRow), rows)
                 written += len(rows)
-        except BaseException:
+        except BaseException as error:
             with self._session() as session:
                 mine = (ForecastRow.batch == batch, ForecastRow.position >= start)
                 session.execute(delete(ForecastRow).where(*mine))
+            if isinstance(error, IntegrityError):
+                # The upload or the run was deleted while its forecasts were made.
+                raise missing("upload or run", upload_id or run_id or "") from error
             raise
         return batch
 

@@ -212,7 +212,10 @@ class ForecastRow(Base):
     """What a bundle said about one record; those of one request share ``batch``."""
 
     __tablename__ = "forecasts"
-    __table_args__ = (Index("ix_forecasts_batch", "batch", "position"),)
+    __table_args__ = (
+        Index("ix_forecasts_batch", "batch", "position"),
+        Index("ix_forecasts_newest", text("created DESC"), "batch", "position"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     batch: Mapped[str] = mapped_column(Id)
@@ -230,8 +233,9 @@ class ForecastRow(Base):
     label: Mapped[str] = mapped_column(CleanText)
     probability: Mapped[float] = mapped_column(Float(53))
     bundle: Mapped[str] = mapped_column(CleanText)
+    created: Mapped[datetime] = mapped_column(default=now)
+    # Last, since it is long: lists that do not ask for it need not read past it.
     values: Mapped[dict[str, Any]]
-    created: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
 class ActivityRow(Base):

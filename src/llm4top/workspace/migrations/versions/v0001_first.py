@@ -142,11 +142,14 @@ def _forecasts() -> None:
         _column("label", sa.Text()),
         _column("probability", sa.Float(53)),
         _column("bundle", sa.Text()),
-        _column("values", JSON),
         _column("created", TIME),
+        _column("values", JSON),
     )
     op.create_index("ix_forecasts_batch", "forecasts", ["batch", "position"])
-    for name in ("upload_id", "run_id", "nct_id", "created"):
+    op.create_index(
+        "ix_forecasts_newest", "forecasts", [sa.text("created DESC"), "batch", "position"]
+    )
+    for name in ("upload_id", "run_id", "nct_id"):
         op.create_index(f"ix_forecasts_{name}", "forecasts", [name])
 
 

@@ -1,0 +1,96 @@
+"""The API under ``/api/v1``: records in, forecasts out; runs; bundles; uploads.
+
+It is an application of its own, so that every address below its prefix, also one that does not
+exist, answers in its one shape of errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import HTMLResponse
+from starlette.types import Receive, Scope, Send
+
+from llm4top import __version__
+from llm4top.studio._api_bundles import bundles_router
+from llm4top.studio._api_docs import render_docs
+from llm4top.studio._api_errors import LastResort, add_error_handlers
+from llm4top.studio._api_forecasts import forecasts_router
+from llm4top.studio._api_runs import runs_router
+from llm4top.studio._api_uploads import uploads_router
+from llm4top.workspace import Workspace
+from llm4top.workspace._forecast_service import ForecastService
+
+PREFIX = "/api/v1"
+
+_DESCRIPTION = """\
+Forecasts of clinical trials from their registry records, made on this machine.
+
+Things are named by id, never by a path. Lists come in pages. Every failure has one shape: a code
+for programs, what happened, where, and what to do. Forecasts are research estimates, not medical
+or investment advice."""
+
+
+def make_api(workspace: Workspace, service: Callable[[], ForecastService]) -> FastAPI:
+    """The API as an application whose addresses begin with ``PREFIX``.
+
+    ``service`` gives the forecast service when it is first needed.
+    """
+    app = FastAPI(
+        title="LLM4TOP",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (
+        forecasts_router(workspace, service),
+        runs_router(workspace),
+        bundles_router(workspace),
+        uploads_router(workspace),
+    ):
+        app.include_router(router, prefix=PREFIX)
+
+    @app.get(f"{PREFIX}/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(render_docs(app.openapi()))
+
+    add_error_handlers(app)
+    return app
+
+
+def api_router(
+    workspace: Workspace, service: Callable[[], ForecastService] | None = None
+) -> APIRouter:
+    """The API as a router that hands all below ``PREFIX`` to it; for ``include_router``.
+
+    Without ``service`` the API forecasts with the service that the workspace's pages use.
+    """
+
+    def shared() -> ForecastService:
+        from llm4top.studio._components._service import forecast_service
+
+        return forecast_service(workspace)
+
+    router = APIRouter()
+    answer = _Api(make_api(workspace, service or shared))
+    for path in (PREFIX, PREFIX + "/{rest:path}"):
+        router.add_route(path, answer, methods=[], include_in_schema=False)  # type: ignore[arg-type]
+    return router
+
+
+class _Api:
+    """The API as the endpoint of one route, whatever the method."""
+
+    def __init__(self, app: FastAPI):
+        self._app = LastResort(app, uncapped=frozenset({f"{PREFIX}/forecasts"}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # What the outer application found out about the path is not the inner one's.
+        inner = {
+            key: scope[key] for key in scope if key not in ("path_params", "endpoint", "route")
+        }
+        await self._app(inner, receive, send)

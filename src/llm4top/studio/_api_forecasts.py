@@ -1,0 +1,197 @@
+"""Records in, forecasts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from llm4top.errors import LargeUploadError
+from llm4top.studio._api_errors import responses
+from llm4top.studio._api_pages import ClientHeader, Limit, Offset, client_of, next_offset
+from llm4top.studio._api_runs import run_out
+from llm4top.studio._api_schemas import (
+    ID_PATTERN,
+    ForecastOut,
+    ForecastsOut,
+    Page,
+    RefusalOut,
+    StartedOut,
+)
+from llm4top.studio._api_uploads import MAX_FILES, MAX_JSON_BYTES, forget, take_in, upload_out
+from llm4top.workspace import StoredForecast, Upload, Workspace
+from llm4top.workspace._exports import to_csv
+from llm4top.workspace._forecast_request import UploadedFile
+from llm4top.workspace._forecast_result import ForecastItem, ForecastResult
+from llm4top.workspace._forecast_service import ForecastService
+from llm4top.workspace._jobs import submit
+from llm4top.workspace._words import DISCLAIMER
+
+BundleQuery = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(embedded|[0-9a-f]{32})$",
+        description="The id of a bundle; the default bundle where it is left out.",
+    ),
+]
+IdQuery = Annotated[str | None, Query(pattern=ID_PATTERN)]
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": f"Up to {MAX_FILES:,} files (XML, JSON, CSV, or zips of them), or up to "
+        f"{MAX_JSON_BYTES // 1_000_000} MB of ClinicalTrials.gov API v2 JSON: one study, a list "
+        "of studies, or an object with studies.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        {"type": "object", "minProperties": 1},
+                        {"type": "array", "minItems": 1, "items": {"type": "object"}},
+                    ]
+                },
+                "example": {
+                    "protocolSection": {
+                        "identificationModule": {
+                            "nctId": "NCT99999901",
+                            "briefTitle": "Exemplamab in Plaque Psoriasis",
+                        },
+                        "designModule": {"studyType": "INTERVENTIONAL", "phases": ["PHASE2"]},
+                        "conditionsModule": {"conditions": ["Plaque Psoriasis"]},
+                    }
+                },
+            },
+        },
+    }
+}
+
+
+def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService]) -> APIRouter:
+    """Operations on forecasts."""
+    router = APIRouter(tags=["Forecasts"])
+
+    @router.post(
+        "/forecasts",
+        openapi_extra=_BODY,
+        response_model=ForecastsOut,
+        responses={
+            202: {"model": StartedOut, "description": "Too large to wait for: a run was queued."},
+            **responses(400, 413, 415, 422, 429, 503),
+        },
+    )
+    async def make_forecasts(
+        request: Request, bundle: BundleQuery = None, x_client: ClientHeader = None
+    ) -> Any:
+        """Forecast records. Few are answered at once; many become a run, and its id is the answer.
+
+        What cannot be read is refused by name beside the forecasts of the rest.
+        """
+        place = await run_in_threadpool(_place, workspace, bundle)
+        uploads = await take_in(workspace, request)
+        client = client_of(request, x_client)
+        try:
+            files = await run_in_threadpool(_files, workspace, uploads)
+            result = await service().forecast(files, client=client, bundle=place)
+        except LargeUploadError:
+            run = await run_in_threadpool(_start, workspace, uploads, bundle)
+            started = StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
+            where = {"Location": f"/api/v1/runs/{run.id}"}
+            return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
+        except BaseException:
+            await run_in_threadpool(forget, workspace, uploads)
+            raise
+        return await run_in_threadpool(_kept, workspace, uploads, result)
+
+    @router.get(
+        "/forecasts",
+        response_model=Page[ForecastOut],
+        responses={
+            200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+            **responses(422, 503),
+        },
+    )
+    def list_forecasts(
+        upload: Annotated[IdQuery, Query(description="Only those of this upload.")] = None,
+        run: Annotated[IdQuery, Query(description="Only those of this run.")] = None,
+        nct_id: Annotated[str | None, Query(max_length=20, description="Only this trial.")] = None,
+        format: Annotated[  # noqa: A002 - the name of the parameter in the address
+            Literal["json", "csv"], Query(description="csv gives the page as a table.")
+        ] = "json",
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> Any:
+        """The forecasts that were made, newest first."""
+        chosen = {"upload_id": upload, "run_id": run, "nct_id": nct_id}
+        found = workspace.forecasts.list(**chosen, limit=limit, offset=offset)  # type: ignore[arg-type]
+        if format == "csv":
+            table = to_csv([ForecastItem.from_dict(item.values) for item in found])
+            name = {"Content-Disposition": 'attachment; filename="forecasts.csv"'}
+            return Response(table, media_type="text/csv; charset=utf-8", headers=name)
+        total = workspace.forecasts.count(**chosen)
+        return Page(
+            items=[_stored(item) for item in found],
+            total=total,
+            next=next_offset(offset, len(found), total),
+        )
+
+    return router
+
+
+def _place(workspace: Workspace, bundle: str | None) -> str:
+    """What the service calls a bundle: "embedded", or a folder that no caller ever sees."""
+    chosen = bundle or workspace.bundles.default().id
+    return chosen if chosen == "embedded" else str(workspace.bundles.folder(chosen))
+
+
+def _files(workspace: Workspace, uploads: list[Upload]) -> list[UploadedFile]:
+    return [UploadedFile(workspace.uploads.path(u.id), u.name, u.id) for u in uploads]
+
+
+def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> Any:
+    names = ", ".join(upload.name for upload in uploads[:3])
+    chosen = bundle or workspace.bundles.default().id
+    settings = {"uploads": [upload.id for upload in uploads], "model": chosen}
+    run = submit(workspace, "forecast", settings, title=f"Forecast {names}"[:200], ids_only=True)
+    workspace.activity.log("forecast", "API", f"queued a forecast of {names}", subject=run.id)
+    return run
+
+
+def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -> ForecastsOut:
+    """Keep the forecasts, each with its upload, and answer with them."""
+    batch = None
+    for number, upload in enumerate(uploads):
+        items = [i for i, file in zip(result.items, result.files, strict=True) if file == number]
+        if items:
+            batch = workspace.forecasts.add(upload.id, items, batch=batch)
+    kept = workspace.forecasts.list(batch=batch, order="position", limit=None) if batch else ()
+    said = f"{len(kept)} forecasts, {len(result.refusals)} refused"
+    workspace.activity.log("forecast", "API", said)
+    return ForecastsOut(
+        forecasts=[_stored(item) for item in kept],
+        refusals=[RefusalOut(**asdict(refusal)) for refusal in result.refusals],
+        bundle=result.bundle,
+        uploads=[upload_out(upload) for upload in uploads],
+        seconds=result.seconds,
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _stored(item: StoredForecast) -> ForecastOut:
+    return ForecastOut(**{**item.values, "id": item.id})

@@ -73,10 +73,10 @@ class Server:
                 pass
         return Answer.read(received)
 
-    def interrupt(self) -> tuple[int, str]:
-        """Ctrl-C; the exit code and what was printed until the end."""
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=20)
+    def end(self, sign: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+        """Ctrl-C, or another signal; the exit code and what was printed until the end."""
+        self.process.send_signal(sign)
+        out, _ = self.process.communicate(timeout=60)
         return self.process.returncode, "\n".join([*self.said, out])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import socket
 import stat
 from pathlib import Path
@@ -74,9 +75,10 @@ def test_the_frameworks_documentation_is_off(server: Server, path: str) -> None:
     assert "swagger" not in answer.text.lower()
 
 
-def test_ctrl_c_leaves_cleanly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_polite_end_leave_cleanly(tmp_path: Path, sign: signal.Signals) -> None:
     server = start_server(tmp_path / "home")
-    code, said = server.interrupt()
+    code, said = server.end(sign)
     assert code == 0
     assert said.rstrip().endswith("The Studio is closed.")
     assert "Traceback" not in said

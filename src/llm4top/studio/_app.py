@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio import _pages
-from llm4top.studio._context import StudioContext
+from llm4top.studio._context import Place, StudioContext
 from llm4top.studio._privacy import ConnectionWatch
 from llm4top.studio._refusal import FAILED, NOT_FOUND, Refusal, refusal_body
 from llm4top.studio._safety import Safety, SafetyRules, allowed_hosts
@@ -99,7 +99,9 @@ def _register_pages(context: StudioContext) -> None:
 
 def _add_api(app: FastAPI, context: StudioContext) -> None:
     if find_spec("llm4top.studio._api") is not None:
-        app.include_router(import_module("llm4top.studio._api").api_router(context.workspace))
+        api = import_module("llm4top.studio._api")
+        app.include_router(api.api_router(context.workspace))
+        context.places.append(Place(f"{api.PREFIX}/docs", "API", "api", 97, "menu", ""))
 
 
 def _add_errors() -> None:

@@ -74,7 +74,8 @@ def error_page(title: str, body: str) -> bytes:
 def refusal_body(refusal: Refusal, path: str) -> tuple[bytes, str]:
     """The refusal as JSON for the API and as a page for people, with its content type."""
     if path.startswith(API_PREFIX):
-        told = {"code": refusal.code, "message": refusal.message, "hint": refusal.hint}
+        told = {"code": refusal.code, "message": refusal.message, "where": None}
+        told["hint"] = refusal.hint
         return json.dumps({"error": told}).encode(), "application/json"
     body = f"<p>{html.escape(refusal.hint)}</p>"
     if refusal.status in {404, 500}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
@@ -43,10 +44,11 @@ def serve(
     import uvicorn
 
     from llm4top.studio._app import make_app
+    from llm4top.workspace._supervisor import Supervisor
 
     app = make_app(workspace, host=host, port=port, token=token, names=names_of(host))
     path = app.sign_in.path if app.sign_in is not None else "/"
-    address = f"http://{_shown(host)}:{port}"
+    address = f"http://{_reachable(host)}:{port}"
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -59,8 +61,10 @@ def serve(
         say("That address opens it once. Other browsers and programs need the token, which is")
         say(f"not shown again: {token}")
     if not is_loopback(host):
-        say("Other machines can reach it. What they send and read is not encrypted.")
-    say("Ctrl-C closes it. Runs that have begun can be resumed.")
+        others = ", ".join(f"http://{_shown(name)}:{port}/" for name in sorted(names_of(host)))
+        say(f"Other machines can reach it, at {others}")
+        say("What they send and read is not encrypted.")
+    say("Ctrl-C closes it. Runs that are at work then stop, and can be resumed.")
     sys.stdout.flush()
     # The interpreter's own event loop: what it connects to can be counted.
     config = uvicorn.Config(
@@ -72,12 +76,20 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
+    supervisor = Supervisor(workspace)
+    supervisor.start()
+    # The server ends kindly on SIGTERM, and then sends it to us once more: like Ctrl-C.
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
     finally:
         listening.close()
+        if workspace.runs.count(states=("running", "stopping")):
+            say("Runs at work are being stopped; what they have done is saved.")
+        supervisor.stop()
+        signal.signal(signal.SIGTERM, former)
     say("The Studio is closed.")
 
 
@@ -142,7 +154,14 @@ def names_of(host: str) -> Iterable[str]:
         for entry in entries
         if entry.family in internet
     }
-    return found | {socket.gethostname()}
+    inner = {name for name in found if is_loopback(name)}
+    return (found - inner) | {socket.gethostname()}
+
+
+def _reachable(host: str) -> str:
+    """What to open on this machine: an address that means "all" is not one to call."""
+    bare = host.strip("[]")
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(bare, _shown(bare))
 
 
 def _shown(host: str) -> str:

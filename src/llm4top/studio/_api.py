@@ -19,8 +19,7 @@ from llm4top.studio._api_errors import LastResort, add_error_handlers
 from llm4top.studio._api_forecasts import forecasts_router
 from llm4top.studio._api_runs import runs_router
 from llm4top.studio._api_uploads import uploads_router
-from llm4top.workspace import Workspace
-from llm4top.workspace._forecast_service import ForecastService
+from llm4top.workspace import ForecastService, Workspace
 
 PREFIX = "/api/v1"
 

@@ -119,8 +119,8 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
         "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": operation.get("summary", ""),
-        "description": operation.get("description", ""),
+        "summary": _plain(operation.get("description", "")).partition(".")[0],
+        "description": _plain(operation.get("description", "")),
         "curl": _curl(path, method, body),
         "parameters": [
             {
@@ -171,13 +171,18 @@ def _schema(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     examples = schema.get("examples")
     return {
         "name": name,
-        "description": " ".join(schema.get("description", "").split()),
+        "description": _plain(schema.get("description", "")),
         "fields": [
             {"name": field, "type": type_of(told), "description": told.get("description", "")}
             for field, told in schema.get("properties", {}).items()
         ],
         "example": json.dumps(examples[0], indent=2, ensure_ascii=False) if examples else "",
     }
+
+
+def _plain(text: str) -> str:
+    """A docstring as one paragraph, without its marks for code."""
+    return " ".join(text.replace("``", "").split())
 
 
 def type_of(schema: Mapping[str, Any]) -> str:

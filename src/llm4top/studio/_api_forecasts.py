@@ -23,11 +23,16 @@ from llm4top.studio._api_schemas import (
     StartedOut,
 )
 from llm4top.studio._api_uploads import MAX_FILES, MAX_JSON_BYTES, forget, take_in, upload_out
-from llm4top.workspace import StoredForecast, Upload, Workspace
+from llm4top.workspace import (
+    ForecastItem,
+    ForecastResult,
+    ForecastService,
+    StoredForecast,
+    Upload,
+    UploadedFile,
+    Workspace,
+)
 from llm4top.workspace._exports import to_csv
-from llm4top.workspace._forecast_request import UploadedFile
-from llm4top.workspace._forecast_result import ForecastItem, ForecastResult
-from llm4top.workspace._forecast_service import ForecastService
 from llm4top.workspace._jobs import submit
 from llm4top.workspace._words import DISCLAIMER
 
@@ -130,7 +135,9 @@ def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService
     def list_forecasts(
         upload: Annotated[IdQuery, Query(description="Only those of this upload.")] = None,
         run: Annotated[IdQuery, Query(description="Only those of this run.")] = None,
-        nct_id: Annotated[str | None, Query(max_length=20, description="Only this trial.")] = None,
+        nct_id: Annotated[
+            str | None, Query(max_length=20, pattern=r"^[\w.-]+$", description="Only this trial.")
+        ] = None,
         format: Annotated[  # noqa: A002 - the name of the parameter in the address
             Literal["json", "csv"], Query(description="csv gives the page as a table.")
         ] = "json",

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from llm4top.workspace._bundles import Bundles, WorkspaceBundle
     from llm4top.workspace._datasets import Datasets, StoredDataset
     from llm4top.workspace._engine import URL_VARIABLE
+    from llm4top.workspace._forecast_request import UploadedFile
+    from llm4top.workspace._forecast_result import ForecastItem, ForecastProgress, ForecastResult
+    from llm4top.workspace._forecast_service import ForecastService
     from llm4top.workspace._forecasts import Batch, Forecasts, StoredForecast
+    from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
     from llm4top.workspace._runs import Runs
+    from llm4top.workspace._service_limits import ServiceLimits
     from llm4top.workspace._states import KINDS, Process, Run, RunEvent, RunState
     from llm4top.workspace._uploads import Upload, UploadLimits, Uploads
     from llm4top.workspace._workspace import Workspace
@@ -26,16 +31,25 @@ _HOMES = {
     "Batch": "_forecasts",
     "Bundles": "_bundles",
     "Datasets": "_datasets",
+    "ForecastItem": "_forecast_result",
+    "ForecastProgress": "_forecast_result",
+    "ForecastResult": "_forecast_result",
+    "ForecastService": "_forecast_service",
     "Forecasts": "_forecasts",
+    "ParsingLimits": "_parsing",
     "Process": "_states",
+    "Refusal": "_parsing",
     "Run": "_states",
     "RunEvent": "_states",
     "RunState": "_states",
     "Runs": "_runs",
+    "ServiceLimits": "_service_limits",
     "StoredDataset": "_datasets",
     "StoredForecast": "_forecasts",
     "Upload": "_uploads",
     "UploadLimits": "_uploads",
+    "UploadReader": "_parsing",
+    "UploadedFile": "_forecast_request",
     "Uploads": "_uploads",
     "Workspace": "_workspace",
     "WorkspaceBundle": "_bundles",
@@ -50,16 +64,25 @@ __all__ = [
     "Batch",
     "Bundles",
     "Datasets",
+    "ForecastItem",
+    "ForecastProgress",
+    "ForecastResult",
+    "ForecastService",
     "Forecasts",
+    "ParsingLimits",
     "Process",
+    "Refusal",
     "Run",
     "RunEvent",
     "RunState",
     "Runs",
+    "ServiceLimits",
     "StoredDataset",
     "StoredForecast",
     "Upload",
     "UploadLimits",
+    "UploadReader",
+    "UploadedFile",
     "Uploads",
     "Workspace",
     "WorkspaceBundle",

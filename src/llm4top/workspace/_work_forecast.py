@@ -6,7 +6,7 @@ import csv
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -129,7 +129,9 @@ def _load(job: Job, work: ForecastWork) -> LoadedForecaster:
     )
 
 
-def _records(job: Job, work: ForecastWork, refusals: list[Refusal]) -> Iterator[Record]:
+def _records(
+    job: Job, work: ForecastWork, refusals: list[Refusal]
+) -> Generator[Record, None, None]:
     """Records of uploads, read at arm's length, then those of paths."""
     from llm4top.registry import read_records
 

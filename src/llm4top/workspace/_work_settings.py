@@ -249,6 +249,7 @@ def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     inner.setdefault("data", "data")
     try:
         made = configured(kind, inner, _ELSEWHERE)
+        faults += _unknown_baselines(getattr(made, "baselines", None) or ())
     except ConfigError as error:
         faults += error.faults
     if faults:
@@ -257,6 +258,16 @@ def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     if "data" not in given:
         kept.pop("data")
     return kept | ({"dataset": dataset} if dataset is not None else {})
+
+
+def _unknown_baselines(names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return []
+    from llm4top.forecasters import BASELINES
+
+    known = ", ".join(BASELINES)
+    unknown = [name for name in names if name not in BASELINES]
+    return [f"baselines: there is no baseline {name!r:.60}; there are {known}" for name in unknown]
 
 
 def configured(kind: str, settings: Mapping[str, Any], out: Path) -> Any:

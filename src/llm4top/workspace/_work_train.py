@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def train_run(job: Job) -> dict[str, Any]:
-    """Train, or go on from the last checkpoint; the bundle's id and folder, and its figures."""
+    """Train, or go on from the last checkpoint; the id and name of its bundle, and its figures."""
     from llm4top.training import RunFolder, train
 
     folder = RunFolder(job.folder)
@@ -37,7 +37,7 @@ def train_run(job: Job) -> dict[str, Any]:
             "seconds": result.seconds,
         }
     kept = keep_bundle(job.workspace, folder.bundle)
-    return {"bundle": str(folder.bundle), "bundle_id": kept.id, "name": kept.name, **figures}
+    return {"bundle_id": kept.id, "name": kept.name, **figures}
 
 
 def step_of(progress: TrainingProgress) -> Step:

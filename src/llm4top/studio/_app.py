@@ -6,7 +6,6 @@ import logging
 import pkgutil
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
@@ -16,6 +15,7 @@ from starlette.responses import RedirectResponse
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio import _pages
+from llm4top.studio._api import PREFIX, api_router
 from llm4top.studio._context import Place, StudioContext
 from llm4top.studio._privacy import ConnectionWatch
 from llm4top.studio._refusal import FAILED, NOT_FOUND, Refusal, refusal_body
@@ -98,10 +98,8 @@ def _register_pages(context: StudioContext) -> None:
 
 
 def _add_api(app: FastAPI, context: StudioContext) -> None:
-    if find_spec("llm4top.studio._api") is not None:
-        api = import_module("llm4top.studio._api")
-        app.include_router(api.api_router(context.workspace))
-        context.places.append(Place(f"{api.PREFIX}/docs", "API", "api", 97, "menu", ""))
+    app.include_router(api_router(context.workspace))
+    context.places.append(Place(f"{PREFIX}/docs", "API", "api", 97, "menu", ""))
 
 
 def _add_errors() -> None:

@@ -172,3 +172,9 @@ def test_processes_that_open_a_new_workspace_at_once_migrate_once(tmp_path, data
     assert said == [b""] * 4
     with Workspace.open(tmp_path, database) as workspace:
         assert workspace.runs.count() == 4
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path):
+    (tmp_path / ".migrate.lock").mkdir()
+    with pytest.raises(WorkspaceError, match=r"the folder cannot be written.*set LLM4TOP_HOME"):
+        Workspace.open(tmp_path)

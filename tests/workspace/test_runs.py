@@ -11,10 +11,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import update
 
 from llm4top.errors import JobError, NotFoundError
 from llm4top.workspace import Process, RunState, Workspace
 from llm4top.workspace._states import TRANSITIONS
+from llm4top.workspace._tables import RunRow
 
 ME = Process.current()
 DEAD = Process(ME.pid, ME.started - 1000, ME.host)
@@ -381,6 +383,30 @@ def test_a_killed_training_is_adopted_as_interrupted(workspace, terminal):
     terminal.set_state("running")
     run = workspace.runs.adopt(terminal.path)
     assert (run.state, run.process) == ("interrupted", None)
+
+
+def test_a_training_that_ended_unseen_is_done_when_the_workspace_is_opened(
+    tmp_path, database, terminal
+):
+    with Workspace.open(tmp_path / "home", database) as workspace:
+        with terminal.locked():
+            terminal.set_state("running")
+            run = workspace.runs.adopt(terminal.path)
+            terminal.set_state("done")
+        with workspace.session() as session:
+            session.execute(update(RunRow).values(pid_started=1.0))  # as if it had ended
+    with Workspace.open(tmp_path / "home", database) as workspace:
+        assert workspace.runs.get(run.id).state == "done"
+
+
+def test_the_queue_has_an_end(workspace, monkeypatch):
+    monkeypatch.setattr("llm4top.workspace._runs.MOST_WAITING", 2)
+    first = workspace.runs.submit("audit", {})
+    workspace.runs.submit("audit", {})
+    with pytest.raises(JobError, match=r"2 runs are waiting already\. Let some of them finish"):
+        workspace.runs.submit("audit", {})
+    workspace.runs.request_stop(first.id)
+    assert workspace.runs.submit("audit", {}).state == "queued"
 
 
 def test_what_the_folder_said_before_a_worker_took_the_run_is_history(workspace, terminal):

@@ -33,7 +33,7 @@ def bring_up_to_date(engine: Engine, folder: Path) -> None:
     made or a newer version wrote, and for one that cannot be reached or migrated.
     """
     try:
-        with FileLock(folder / LOCK_FILE, mode=0o600), engine.connect() as connection:
+        with _locked(folder), engine.connect() as connection:
             if revision(connection) == HEAD:
                 return
             connection.rollback()
@@ -44,6 +44,24 @@ def bring_up_to_date(engine: Engine, folder: Path) -> None:
                     _migrate(connection, engine, folder, before)
     except SQLAlchemyError as error:
         raise _unusable(error, engine) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process of this machine at a time; the others wait."""
+    lock = FileLock(folder / LOCK_FILE, mode=0o600)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise WorkspaceError(
+            f"the folder cannot be written ({error.strerror or error}).",
+            where=str(folder),
+            hint="Choose one that you may write to: set LLM4TOP_HOME.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def revision(connection: Connection) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
 
-from llm4top.errors import JobError
+from llm4top.errors import JobError, NotFoundError
 from llm4top.workspace._adopt import GONE, moment, standing_of
 from llm4top.workspace._engine import storable
 from llm4top.workspace._erase import Eraser
@@ -26,6 +26,9 @@ from llm4top.workspace._run_rows import (
 from llm4top.workspace._states import KINDS, TRANSITIONS, Process, Run, RunEvent, RunState
 from llm4top.workspace._store import Transactions, changed_rows, find, value_of
 from llm4top.workspace._tables import RunEventRow, RunRow, clean_text, now
+
+MOST_WAITING = 1000
+"""Runs that may wait in the queue."""
 
 RunList = list[Run]
 EventList = list[RunEvent]
@@ -55,7 +58,7 @@ class Runs:
         """Put a run at the end of the queue.
 
         ``settings`` are JSON-able; ``device`` is the one that it waits for, None for any.
-        Raises ``JobError`` for a kind that there is not.
+        Raises ``JobError`` for a kind that there is not, and where ``MOST_WAITING`` runs wait.
         """
         if kind not in KINDS:
             raise JobError(
@@ -68,7 +71,13 @@ class Runs:
             settings=storable(settings),
             device=device,
         )
+        waiting = select(func.count()).select_from(RunRow).where(RunRow.state == row.state)
         with self._session() as session:
+            if (session.scalar(waiting) or 0) >= MOST_WAITING:
+                raise JobError(
+                    f"{MOST_WAITING} runs are waiting already.",
+                    hint="Let some of them finish, or stop those that are not needed.",
+                )
             session.add(row)
             session.flush()
             note(session, row.id, "state", {"state": "queued"})
@@ -170,8 +179,8 @@ class Runs:
                     pid_started=process.started,
                     device=device,
                 )
-            except JobError:
-                continue  # Another worker was faster: look again.
+            except (JobError, NotFoundError):
+                continue  # Another worker was faster, or it was taken away: look again.
 
     def finish(self, run_id: str, result: Mapping[str, Any], *, attempt: int | None = None) -> Run:
         """The run is done and gave ``result``. Raises ``JobError`` where it was not at work."""
@@ -195,16 +204,23 @@ class Runs:
         return self._move(run_id, RunState.INTERRUPTED, attempt=attempt, error=clean_text(reason))
 
     def interrupt_orphans(self) -> RunList:
-        """Make every run of this machine whose process is gone "interrupted"; returns those."""
+        """Make every run of this machine whose process is gone "interrupted"; returns those.
+
+        A training from a terminal is what its folder says: it may have come to its end.
+        """
         found = []
         for run in self.list(states=("running", "stopping"), limit=None):
-            process = run.process
-            if process is not None and process.is_alive:
+            if run.process is not None and run.process.is_alive:
                 continue
             try:
-                found.append(self.interrupt(run.id, GONE, attempt=run.attempt))
-            except JobError:
+                if run.folder is not None and Path(run.folder).is_dir():
+                    run = self.adopt(run.folder)
+                if run.state.is_active:
+                    run = self.interrupt(run.id, GONE, attempt=run.attempt)
+            except (JobError, NotFoundError):
                 continue  # It ended by itself just now.
+            if run.state is RunState.INTERRUPTED:
+                found.append(run)
         return found
 
     # -- a person's side ------------------------------------------------------------------------

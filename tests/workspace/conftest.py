@@ -20,8 +20,8 @@ SERVER_FOLDERS = "/usr/lib/postgresql/*/bin"
 
 def server_programs():
     """The folder with PostgreSQL's own programs; None where it is not installed."""
-    found = sorted(Path("/").glob(SERVER_FOLDERS[1:]), key=lambda p: int(p.parent.name))
-    return found[-1] if found else None
+    folders = [path.parent for path in Path("/").glob(f"{SERVER_FOLDERS[1:]}/initdb")]
+    return max(folders, key=lambda folder: int(folder.parent.name), default=None)
 
 
 def free_port():

@@ -21,6 +21,7 @@ help:
 
 demo: $(RUN_STAMP)
 	$(BIN)/llm4top forecast $(EXAMPLES)
+	@echo "In the browser, on this machine only: $(BIN)/llm4top studio"
 
 test: lint types
 	$(BIN)/pytest

@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,7 +38,8 @@ class Server:
     process: subprocess.Popen[str]
     home: Path
     address: str
-    said: list[str] = field(default_factory=list)
+    said: list[str]
+    reader: threading.Thread
 
     @property
     def port(self) -> int:
@@ -76,8 +78,9 @@ class Server:
     def end(self, sign: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         """Ctrl-C, or another signal; the exit code and what was printed until the end."""
         self.process.send_signal(sign)
-        out, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, "\n".join([*self.said, out])
+        self.process.wait(timeout=60)
+        stop_server(self)
+        return self.process.returncode, "\n".join(self.said)
 
 
 @dataclass(frozen=True)
@@ -103,28 +106,47 @@ class Answer:
         return read
 
 
-def start_server(home: Path, *options: str) -> Server:
-    """``llm4top studio`` on a free loopback port, once it answers. ``home`` need not exist."""
+def start_server(home: Path, *options: str, before: str = "") -> Server:
+    """``llm4top studio`` on a free loopback port, once it answers. ``home`` need not exist.
+
+    ``before`` is Python that its process runs first.
+    """
     environment = {**os.environ, "LLM4TOP_HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTEST_CURRENT_TEST", None)
     environment.pop("PYTEST_VERSION", None)
-    command = [sys.executable, "-c", _RUN, "studio", "--no-browser", "--port", "0", *options]
+    command = [
+        sys.executable,
+        "-c",
+        before + _RUN,
+        "studio",
+        "--no-browser",
+        "--port",
+        "0",
+        *options,
+    ]
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
+    lines = process.stdout
     said: list[str] = []
     address = ""
-    while line := process.stdout.readline():
+    while line := lines.readline():
         said.append(line.rstrip())
         if found := re.search(r"open at (http://[^/\s]+)", line):
             address = found[1]
         if line.startswith("Ctrl-C"):
             break
-    server = Server(process, home, address, said)
+    # Read on: a process whose pipe is full stands still.
+    reader = threading.Thread(target=lambda: said.extend(map(str.rstrip, lines)), daemon=True)
+    reader.start()
+    server = Server(process, home, address, said, reader)
     if not address or not _answers(server):
-        process.kill()
-        process.communicate()
+        stop_server(server)
         raise AssertionError("the Studio did not start:\n" + "\n".join(said))
     return server
 
@@ -146,10 +168,13 @@ def stop_server(server: Server) -> None:
     if server.process.poll() is None:
         server.process.terminate()
         try:
-            server.process.communicate(timeout=15)
+            server.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             server.process.kill()
-    server.process.communicate()
+            server.process.wait()
+    server.reader.join(timeout=10)
+    if server.process.stdout is not None and not server.reader.is_alive():
+        server.process.stdout.close()
 
 
 def outside(urls: list[str]) -> list[str]:

@@ -81,6 +81,8 @@ def test_uploaded_records_are_forecast_and_one_is_opened(studio):
     studio.get_by_text("Copied").wait_for()
     studio.get_by_role("button", name="All forecasts").click()
     trial.wait_for()
+    studio.wait_for_function("document.activeElement.id === 'results'")
+    assert not studio.get_by_text("That did not work").is_visible()
 
 
 def test_markup_in_titles_and_file_names_is_shown_as_text(studio):
@@ -164,12 +166,40 @@ def test_forecasts_are_there_after_a_reload_until_they_are_deleted(studio):
     studio.get_by_text("these forecasts are not there any more").wait_for()
 
 
+def test_files_can_be_dropped_and_a_cut_text_is_marked(studio):
+    record = (EXAMPLES / "example.xml").read_text("utf-8")
+    long = re.sub(
+        r"(<criteria>\s*<textblock>)(.*?)(</textblock>)",
+        lambda found: found[1] + 8 * found[2] + found[3],
+        record,
+        flags=re.DOTALL,
+    )
+    dropped = studio.evaluate_handle(
+        """text => {
+            const data = new DataTransfer();
+            data.items.add(new File([text], "long.xml"));
+            return data;
+        }""",
+        long,
+    )
+    studio.locator(".l4-drop").dispatch_event("drop", {"dataTransfer": dropped})
+    trial = card(studio, "long.xml")
+    trial.wait_for(timeout=WAIT)
+    assert "text cut to fit" in trial.inner_text()
+    trial.get_by_role("button", name="Open").click()
+    criteria = studio.locator("details").filter(has_text="Eligibility criteria")
+    assert re.search(
+        r"\d tokens.*\d of .*\d cut", criteria.locator("summary").inner_text(), re.DOTALL
+    )
+
+
 @pytest.mark.slow
 def test_more_than_can_be_waited_for_becomes_a_run_that_outlives_the_page(studio):
+    short = re.sub(rb"<criteria>.*</criteria>", b"", hostile_record("Trial"), flags=re.DOTALL)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for k in range(101):
-            archive.writestr(f"{k}.xml", hostile_record(f"Trial {k}"))
+            archive.writestr(f"{k}.xml", short.replace(b"Trial<", b"Trial %d<" % k))
     drop(studio, as_file("many.zip", packed.getvalue()))
     studio.wait_for_url(re.compile(r"run=[0-9a-f]{32}$"))
     studio.get_by_text("It goes on when this page is closed.").wait_for()

@@ -236,6 +236,15 @@ def test_the_distribution_is_drawn_with_its_interval_and_the_base_rates():
     assert "base rates 1.2" in drawn
 
 
+def test_base_rates_far_from_the_distribution_do_not_squeeze_it():
+    many = expected_successes([0.5] * 1000)
+    assert "← base rates 100<" in distribution_chart(many, 100)
+    assert "base rates 900 →<" in distribution_chart(many, 900)
+    near = distribution_chart(many, 430)
+    assert "stroke-dasharray" in near
+    assert ">430<" in near or ">440<" in near or ">420<" in near
+
+
 def test_many_trials_are_drawn_as_a_band_and_few_as_dots():
     hostile = "<script>alert(1)</script>"
     few = chances_chart([item(0.2, nct_id=hostile), item(0.7, lower=None, upper=None)])

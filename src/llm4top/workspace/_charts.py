@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from llm4top.workspace._portfolio import Distribution, sort_trials
 from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, text
-from llm4top.workspace._words import interval, percent
+from llm4top.workspace._words import expected, interval, percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.workspace._forecast_result import ForecastItem
@@ -36,26 +36,22 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     """
     shown = np.flatnonzero(distribution.mass >= NEGLIGIBLE)
     first, last = int(shown[0]), int(shown[-1])
-    if from_base is not None:
+    if from_base is not None and first - from_base < last - first > from_base - last:
         first, last = min(first, int(from_base)), max(last, int(np.ceil(from_base)))
-    slot = 100 / (last - first + 1)
+    slots = last - first + 1
+    slot, step = 100 / slots, _step(slots)
     top = float(distribution.mass.max())
     marks = [_bar(distribution, k, first, slot, top) for k in range(first, last + 1)]
     marks.append(_axis())
-    if last - first < LABELLED:
+    if slots <= LABELLED:
         marks += [_share(distribution, k, first, slot, top) for k in range(first, last + 1)]
     marks += [
-        text((k - first + 0.5) * slot, HEIGHT + 18, str(k))
+        _centred((k - first + 0.5) * slot, HEIGHT + 18, thousands(k))
         for k in range(first, last + 1)
-        if k % _step(last - first + 1) == 0
+        if k % step == 0
     ]
     if from_base is not None:
-        x = (from_base - first + 0.5) * slot
-        marks.append(
-            f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{HEIGHT}" '
-            f'style="stroke: {INK}; stroke-width: 1.5; stroke-dasharray: 4 4"/>'
-        )
-        marks.append(text(x, -6, f"base rates {from_base:.1f}", INK))
+        marks += _base_rates(from_base, distribution.n, (from_base - first + 0.5) * slot)
     words = (
         f"Number of successes among {distribution.n} trials: {distribution.expected:.1f} expected, "
         f"{distribution.lower} to {distribution.upper} with 95 % probability."
@@ -85,6 +81,7 @@ def _bar(distribution: Distribution, k: int, first: int, slot: float, top: float
     return (
         f'<rect x="{(k - first) * slot + gap:.3f}%" width="{slot - 2 * gap:.3f}%" '
         f'y="{HEIGHT - height:.2f}" height="{height:.2f}" '
+        f'shape-rendering="{"auto" if gap else "crispEdges"}" '
         f'style="fill: {ACCENT}; opacity: {1 if inside else 0.35}">'
         f"<title>{k} of {distribution.n}: {percent(mass)}</title></rect>"
     )
@@ -98,10 +95,28 @@ def _share(distribution: Distribution, k: int, first: int, slot: float, top: flo
     """The probability of one count, written on top of its bar."""
     mass = float(distribution.mass[k])
     x, y = (k - first + 0.5) * slot, HEIGHT - _height(mass, top) - 5
+    return _centred(x, y, percent(mass))
+
+
+def _centred(x: float, y: float, words: str) -> str:
     return (
         f'<text x="{x:.2f}%" y="{y:.1f}" text-anchor="middle" '
-        f'style="fill: {MUTED}; font-size: 13px">{percent(mass)}</text>'
+        f'style="fill: {MUTED}; font-size: 13px">{words}</text>'
     )
+
+
+def _base_rates(from_base: float, n: int, x: float) -> list[str]:
+    """A dashed line at the number to expect from the base rates; an arrow where it lies outside."""
+    said = f"base rates {expected(from_base, n)}"
+    if x < 0:
+        return [text(0, -6, f"← {said}", INK)]
+    if x > 100:
+        return [text(100, -6, f"{said} →", INK)]
+    line = (
+        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{HEIGHT}" '
+        f'style="stroke: {INK}; stroke-width: 1.5; stroke-dasharray: 4 4"/>'
+    )
+    return [line, text(x, -6, said, INK)]
 
 
 def _dots(trials: Sequence[ForecastItem]) -> list[str]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from llm4top.workspace import Workspace
     from llm4top.workspace._forecast_request import UploadedFile
 
-WHO = "Studio"
 SHOWN = 10
 """How many earlier forecasts are listed."""
 
@@ -32,7 +31,7 @@ class Archive:
         """The page that shows them."""
         return f"/?run={self.run}" if self.run else f"/?batch={self.batch}"
 
-    def delete(self, workspace: Workspace) -> None:
+    def delete(self, workspace: Workspace, who: str) -> None:
         """Delete them for good, and the uploads of their run."""
         if self.run is not None:
             uploads = workspace.runs.get(self.run).settings.get("uploads", ())
@@ -41,15 +40,17 @@ class Archive:
                 workspace.uploads.delete(upload)
         elif self.batch is not None:
             workspace.forecasts.delete(self.batch)
-        workspace.activity.log("deleted", WHO, "forecasts")
+        workspace.activity.log("deleted", who, "forecasts")
 
 
-def keep(workspace: Workspace, items: Sequence[ForecastItem], archive: Archive | None) -> Archive:
+def keep(
+    workspace: Workspace, items: Sequence[ForecastItem], archive: Archive | None, who: str
+) -> Archive:
     """Keep the forecasts, behind those of ``archive`` where it is a page's own."""
     before = None if archive is None else archive.batch
     batch = workspace.forecasts.add(None, items, batch=before)
     said = f"{things(len(items), 'trial')} with {items[0].forecast.bundle}"
-    workspace.activity.log("forecast", WHO, said, subject=batch)
+    workspace.activity.log("forecast", who, said, subject=batch)
     return Archive(batch=batch)
 
 
@@ -84,7 +85,7 @@ def earlier(workspace: Workspace) -> list[tuple[str, str]]:
     ]
 
 
-def queue(workspace: Workspace, files: Sequence[UploadedFile], model: str) -> str:
+def queue(workspace: Workspace, files: Sequence[UploadedFile], model: str, who: str) -> str:
     """Keep the files and queue a run that forecasts them; the run's id."""
     from llm4top.workspace._jobs import submit
 
@@ -95,5 +96,5 @@ def queue(workspace: Workspace, files: Sequence[UploadedFile], model: str) -> st
     title = f"Forecasts of {things(len(files), 'file')}"
     settings = {"uploads": uploads, "model": model}
     made = submit(workspace, "forecast", settings, title=title, ids_only=True)
-    workspace.activity.log("queued", WHO, title, subject=made.id)
+    workspace.activity.log("queued", who, title, subject=made.id)
     return made.id

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from nicegui import ui
+from nicegui import run, ui
 
 from llm4top.studio._components._parts import drawing, things
 from llm4top.studio._pieces import Words, heading
 from llm4top.workspace._charts import chances_chart, distribution_chart
 from llm4top.workspace._exports import distribution_csv, to_csv
 from llm4top.workspace._portfolio import Distribution, expected_from_base, successes
-from llm4top.workspace._words import expected
+from llm4top.workspace._words import expected, thousands
 
 if TYPE_CHECKING:
     from llm4top.workspace._forecast_result import ForecastItem
@@ -33,7 +34,7 @@ def portfolio(items: Sequence[ForecastItem]) -> None:
             heading(f"Chances of {things(len(items), 'trial')}, the lowest first", level=3)
             Words("figcaption", "Each trial's chance of success in percent, with its interval.")
             drawing(chances_chart(items))
-            _download("Download the chances", to_csv(items), "chances.csv")
+            _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 
 def _successes(found: Distribution, from_base: float | None) -> None:
@@ -45,7 +46,8 @@ def _successes(found: Distribution, from_base: float | None) -> None:
         )
         Words(
             "figcaption",
-            f"Number of successes, and how probable each is. {found.lower} to {found.upper} with "
+            f"Number of successes, and how probable each is. "
+            f"{thousands(found.lower)} to {thousands(found.upper)} with "
             "95 % probability (the darker bars).",
         )
         drawing(distribution_chart(found, from_base))
@@ -54,10 +56,13 @@ def _successes(found: Distribution, from_base: float | None) -> None:
             "This takes the trials as independent and the chances as right. Trials of one "
             "programme tend to succeed or fail together, so the true range is wider.",
         ).classes("l4-small l4-muted")
-        _download("Download the distribution", distribution_csv(found), "successes.csv")
+        _download("Download the distribution", partial(distribution_csv, found), "successes.csv")
 
 
-def _download(label: str, content: bytes, name: str) -> None:
-    ui.button(
-        label, icon="download", on_click=lambda: ui.download.content(content, name, "text/csv")
-    ).props("flat dense no-caps")
+def _download(label: str, make: Callable[[], bytes], name: str) -> None:
+    async def give() -> None:
+        content = await run.io_bound(make)
+        if content is not None:
+            ui.download.content(content, name, "text/csv")
+
+    ui.button(label, icon="download", on_click=give).props("flat dense no-caps")

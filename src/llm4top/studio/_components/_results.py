@@ -86,7 +86,8 @@ class ResultsView:
         with ui.element("div").classes("l4-head"):
             count = Words("h2", things(len(results.items), "trial") + refused)
             count.props('id="results" tabindex="-1"')
-            with ui.button("Export", icon="download").props("flat no-caps"), ui.menu():
+            self._exporting = ui.button("Export", icon="download").props("flat no-caps")
+            with self._exporting, ui.menu():
                 for kind, name in _NAMES.items():
                     ui.menu_item(name, partial(self._export, kind)).props('role="menuitem"')
             ui.button("Start afresh", on_click=on_new).props("flat no-caps")
@@ -173,7 +174,11 @@ class ResultsView:
 
     async def _export(self, kind: str) -> None:
         write, media_type = EXPORTS[kind]
-        content = await run.io_bound(write, self._results.shown)
+        self._exporting.props("loading")
+        try:
+            content = await run.io_bound(write, self._results.shown)
+        finally:
+            self._exporting.props(remove="loading")
         if content is not None:
             ui.download.content(content, f"forecasts.{kind}", media_type)
 

@@ -61,6 +61,7 @@ class RunWatch:
         self._said.set_text(run.error or _SAID.get(run.state) or _how_far(run))
         total = run.progress.get("total", 0)
         self._bar.set_value(run.progress.get("done", 0) / total if total else 0)
+        self._bar.props(remove="indeterminate") if total else self._bar.props("indeterminate")
         self._bar.set_visibility(not run.state.is_over)
         self._stop.set_visibility(run.state in (RunState.QUEUED, RunState.RUNNING))
         self._resume.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))

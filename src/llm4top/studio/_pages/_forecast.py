@@ -57,6 +57,7 @@ class ForecastPage:
 
     def __init__(self, context: StudioContext):
         self._context = context
+        self._who = context.who()
         self._service = forecast_service(context.workspace)
         self._models = Models.of(context.workspace)
         self._results = Results()
@@ -115,7 +116,9 @@ class ForecastPage:
         """Too many to wait for: a run does it, and goes on when the page is closed."""
         self._say("Keeping the records for a run …")
         try:
-            made = await work.io_bound(queue, self._context.workspace, given, self._models.chosen)
+            made = await work.io_bound(
+                queue, self._context.workspace, given, self._models.chosen, self._who
+            )
         except LLM4TOPError as error:
             self._failed(error)
             return
@@ -198,6 +201,8 @@ class ForecastPage:
             said = f"Waiting: {things(progress.ahead, 'request')} ahead …"
         elif progress.stage == "reading":
             said = "Reading the records …"
+        elif not progress.done and self._models.place not in self._service.state.loaded:
+            said = f"Loading the model, then forecasting {things(progress.total, 'trial')} …"
         else:
             said = f"Forecasting: {thousands(progress.done)} of {thousands(progress.total)} done …"
         self._said.set_text(said)
@@ -212,17 +217,26 @@ class ForecastPage:
         """Show the new trials before those that are there, if they are of the same model."""
         new = {item.source_sha256 for item in result.items}
         same = [item for item in self._results.items if item.forecast.bundle == result.bundle]
-        older = [item for item in same if item.source_sha256 not in new]
+        # The same record and model give the same forecast: it is kept already.
         known = {item.source_sha256 for item in same}
+        await self._keep([item for item in result.items if item.source_sha256 not in known], same)
+        older = [item for item in same if item.source_sha256 not in new]
         self._results = Results([*result.items, *older], result.refusals, self._results.view)
         self._show()
-        # The same record and model give the same forecast: it is kept already.
-        unknown = [item for item in result.items if item.source_sha256 not in known]
-        if unknown:
-            archive = self._archive if same else None
-            self._archive = await work.io_bound(keep, self._context.workspace, unknown, archive)
-            if self._archive is not None:
-                self._show_address(self._archive.address)
+
+    async def _keep(self, items: Sequence[ForecastItem], same: Sequence[ForecastItem]) -> None:
+        """Keep them before they are shown: what was made outlives a page that is closed."""
+        if not items:
+            return
+        archive = self._archive if same else None
+        try:
+            self._archive = await work.io_bound(
+                keep, self._context.workspace, items, archive, self._who
+            )
+        except LLM4TOPError as error:
+            ui.notify(f"Not kept in the workspace: {error}", type="warning", multi_line=True)
+        if self._archive is not None:
+            self._show_address(self._archive.address)
 
     def _afresh(self) -> None:
         self._results, self._archive = Results(), None
@@ -232,7 +246,7 @@ class ForecastPage:
 
     async def _delete(self) -> None:
         if self._archive is not None:
-            await work.io_bound(self._archive.delete, self._context.workspace)
+            await work.io_bound(self._archive.delete, self._context.workspace, self._who)
         self._afresh()
 
     def _show(self) -> None:
@@ -255,12 +269,17 @@ class ForecastPage:
                 "this machine and deleted at once; the forecasts stay here until you delete them.",
             )
             Words("p", DISCLAIMER).classes("l4-muted")
-        before = earlier(self._context.workspace)
-        if before:
-            with section("Earlier forecasts"), ui.element("ul").classes("l4-earlier"):
-                for said, address in before:
-                    with ui.element("li"):
-                        ui.link(said, address)
+        before = ui.element("div")
+        ui.timer(0, lambda: self._list_earlier(before), once=True)
+
+    async def _list_earlier(self, place: ui.element) -> None:
+        before = await work.io_bound(earlier, self._context.workspace)
+        if not before or place.is_deleted:
+            return
+        with place, section("Earlier forecasts"), ui.element("ul").classes("l4-earlier"):
+            for said, address in before:
+                with ui.element("li"):
+                    ui.link(said, address)
 
     def _open(self, item: ForecastItem) -> None:
         self._front.set_visibility(False)
@@ -274,4 +293,6 @@ class ForecastPage:
         self._detail.set_visibility(False)
         self._detail.clear()
         self._front.set_visibility(True)
-        ui.run_javascript("document.getElementById('results')?.focus()")
+        # What was clicked is gone with the trial; the front is still there to ask from.
+        with self._front:
+            ui.run_javascript("document.getElementById('results')?.focus()")

@@ -24,6 +24,7 @@ from llm4top.cli._help import help_text
 from llm4top.cli._ingest import ingest
 from llm4top.cli._inspect import inspect
 from llm4top.cli._pretrain import pretrain
+from llm4top.cli._runs import runs_app
 from llm4top.cli._select import select
 from llm4top.cli._studio import studio
 from llm4top.cli._train import train
@@ -108,6 +109,7 @@ _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 for _command in _WORK:
     app.command(help=help_text(_command))(_command)
 app.add_typer(bundle_app)
+app.add_typer(runs_app)
 for _command in _UPKEEP:
     app.command(help=help_text(_command))(_command)
 

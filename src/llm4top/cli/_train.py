@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from llm4top.cli._exit import NOTHING_DONE
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from llm4top.training import PreflightReport, TrainingConfig, TrainingResult
+    from llm4top.training import PreflightReport, TrainingConfig, TrainingProgress, TrainingResult
 
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder of a data set that `ingest` made.")]
@@ -119,6 +119,7 @@ def read_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
+    from llm4top.cli._register import registered
     from llm4top.cli._watch import watching
     from llm4top.training import preflight
     from llm4top.training import train as run
@@ -133,14 +134,24 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
     if dry_run:
         return
     try:
-        with watching(speaks) as progress:
-            result = run(config, progress=progress, resume=resume)
+        with registered(config.out, speaks) as tell, watching(speaks) as show:
+            result = run(config, progress=_both(tell, show), resume=resume)
     except KeyboardInterrupt:
         if speaks:
             note(f"Stopped. Go on with: llm4top train --config {config.out}/config.yaml --resume")
         raise
     if speaks:
         _print_result(result)
+
+
+def _both(
+    tell: Callable[[TrainingProgress], None], show: Callable[[TrainingProgress], None]
+) -> Callable[[TrainingProgress], None]:
+    def hear(progress: TrainingProgress) -> None:
+        tell(progress)
+        show(progress)
+
+    return hear
 
 
 def _print_preflight(report: PreflightReport) -> None:

@@ -1,0 +1,199 @@
+"""``llm4top runs``: trainings of a terminal and runs of the Studio are the same runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from llm4top.cli import app
+from llm4top.cli._register import registered
+from llm4top.training import RunFolder, TrainingProgress
+from llm4top.workspace import Process, Run, RunState, Workspace
+from tests.workspace.tiny import (
+    in_training,
+    over,
+    quick_training,
+    save_tiny_dataset,
+    wait_for,
+)
+
+
+def runs(*args: str) -> Result:
+    return CliRunner().invoke(app, ["runs", *args], env={"COLUMNS": "160"})
+
+
+@pytest.fixture
+def workspace(home: Path) -> Workspace:
+    with Workspace.open(home) as opened:
+        yield opened
+
+
+def test_without_runs_it_says_how_to_begin_one() -> None:
+    result = runs()
+    assert result.exit_code == 0, result.output
+    assert "There are no runs yet. Begin one with llm4top train" in result.stderr
+
+
+def test_a_list_tells_how_runs_stand(workspace: Workspace) -> None:
+    first = workspace.runs.submit("train", {}, title="[red]My\x1b[2J training", device="cpu")
+    workspace.runs.claim(Process.current(), device="cpu")
+    step = {"stage": "training", "done": 3, "total": 10, "eta_seconds": 90.0}
+    workspace.runs.add_event(first.id, "progress", step)
+    second = workspace.runs.submit("audit", {})
+    workspace.runs.request_stop(second.id)
+    result = runs("list")
+    assert result.exit_code == 0, result.output
+    # What came from elsewhere steers neither the colours nor the terminal.
+    assert "[red]My" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert f"{first.id[:8]}  train  running" in result.stdout
+    assert "training 3 of 10, 2 min left" in result.stdout
+    assert "Stopped before it began." in result.stdout
+    listed = json.loads(runs("list", "--format", "json", "--limit", "1").stdout)
+    assert [run["id"] for run in listed] == [second.id]
+    assert listed[0]["state"] == "interrupted"
+
+
+def test_one_run_is_shown_with_its_log(workspace: Workspace) -> None:
+    run = workspace.runs.submit("audit", {"data": "x", "seed": 3}, title="Leaks?")
+    log = workspace.folder / "runs" / run.id / "worker.log"
+    log.parent.mkdir()
+    log.write_text("one\ntwo\n")
+    result = runs("show", run.id[:6], "--lines", "1")
+    assert result.exit_code == 0, result.output
+    for words in (run.id, "queued", "Leaks?", "seed: 3", "two"):
+        assert words in result.stdout
+    assert "one\n" not in result.stdout
+    shown = json.loads(runs("show", run.id, "--format", "json").stdout)
+    assert shown["log"] == ["one", "two"]
+    assert shown["folder"] == str(log.parent)
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id(workspace: Workspace) -> None:
+    for _ in range(17):
+        workspace.runs.submit("audit", {})
+    ids = [run.id for run in workspace.runs.list()]
+    shared = next(i[0] for i in ids if sum(other[0] == i[0] for other in ids) > 1)
+    result = runs("stop", shared)
+    assert result.exit_code == 2
+    assert f"runs have an id that begins with '{shared}'. Give more of it." in result.stderr
+    result = runs("show", "zz")
+    assert result.exit_code == 2
+    assert "there is no run 'zz'" in result.stderr
+
+
+def test_what_is_over_is_not_stopped(workspace: Workspace) -> None:
+    run = workspace.runs.submit("audit", {})
+    stopped = runs("stop", run.id[:8])
+    assert stopped.exit_code == 0
+    assert f"Run {run.id[:8]} is interrupted." in stopped.stderr
+    again = runs("stop", run.id)
+    assert again.exit_code == 2
+    assert "the run is interrupted and cannot become stopping." in again.stderr
+    resumed = runs("resume", run.id[:8])
+    assert resumed.exit_code == 0
+    assert f"Run {run.id[:8]} waits for a device.\nIt goes on in: llm4top studio" in resumed.stderr
+    assert workspace.runs.get(run.id).state is RunState.QUEUED
+
+
+def begin(folder: Path) -> RunFolder:
+    """A training of this very process, as far as its folder tells."""
+    run = RunFolder(folder)
+    folder.mkdir()
+    run.config_file.write_text(yaml.safe_dump({"base": "x/y"}))
+    run.set_state("running")
+    return run
+
+
+def test_a_stop_that_is_asked_for_elsewhere_arrives_as_a_signal(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    heard: list[int] = []
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        heard.append(number)
+
+    before = signal.signal(signal.SIGTERM, hear)
+    folder = begin(tmp_path / "run")
+    try:
+        with folder.locked(), registered(folder.path, speaks=True) as tell:
+            tell(TrainingProgress("training", 2, 9))
+            run = seen(workspace)
+            run = wait_for(workspace, run, in_training, 20)
+            assert run.state is RunState.RUNNING
+            assert run.folder == str(folder.path)
+            assert runs("stop", run.id[:8]).exit_code == 0
+            until = time.monotonic() + 10
+            while not heard and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(1.5)
+            assert heard == [signal.SIGTERM]
+            folder.set_state("interrupted", message="stopped on request")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert workspace.runs.get(run.id).state is RunState.INTERRUPTED
+
+
+def seen(workspace: Workspace) -> Run:
+    """The one run, once it is registered."""
+    until = time.monotonic() + 60
+    while not (found := workspace.runs.list()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found[0]
+
+
+def test_a_workspace_that_cannot_be_opened_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LLM4TOP_HOME", str(tmp_path / "file"))
+    with registered(begin(tmp_path / "run").path, speaks=True) as tell:
+        tell(TrainingProgress("training", 1, 2))
+    said = capsys.readouterr().err
+    assert said.startswith("This training is not shown in the Studio: ")
+    assert said.count("\n") == 1
+
+
+def test_a_training_that_never_began_leaves_no_trace(home: Path, tmp_path: Path) -> None:
+    with registered(tmp_path / "run", speaks=True):
+        pass
+    with registered(begin(tmp_path / "other").path, speaks=False):
+        pass
+    assert not home.exists()
+
+
+def test_a_terminal_training_is_stopped_resumed_and_finished_as_a_run(
+    home: Path, workspace: Workspace, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = save_tiny_dataset(tmp_path / "data")
+    settings = quick_training(tiny_model, data, epochs=12, evals_per_epoch=1, checkpoint_steps=6)
+    config = tmp_path / "mine.yaml"
+    config.write_text(yaml.safe_dump({**settings, "out": str(tmp_path / "run")}))
+    command = [sys.executable, "-m", "llm4top", "train", "--config", str(config)]
+    environment = {**os.environ, "LLM4TOP_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as terminal:
+        run = wait_for(workspace, seen(workspace), in_training)
+        assert run.process is not None
+        assert run.process.pid == terminal.pid
+        assert runs("stop", run.id[:8]).exit_code == 0
+        assert terminal.wait(60) == 130
+    stopped = wait_for(workspace, run, over)
+    assert stopped.state is RunState.INTERRUPTED
+    result = runs("resume", run.id[:8], "--wait")
+    assert result.exit_code == 0, result.output
+    assert f"Run {run.id[:8]} is done." in result.stderr
+    done = workspace.runs.get(run.id)
+    assert workspace.bundles.get(done.result["bundle_id"]).name == "run"
+    assert (tmp_path / "run" / "bundle" / "manifest.json").is_file()
+    assert run.id[:8] in runs("list").stdout

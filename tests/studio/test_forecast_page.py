@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from openpyxl import load_workbook
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 HOSTILE = '<script>document.title="pwned"</script><img src=x onerror=document.title="pwned">'
-WAIT = 90_000
+WAIT = 200_000
 """Milliseconds for the first forecast of a server: it loads the model."""
 
 
@@ -43,6 +44,7 @@ def hostile_record(title):
 
 @pytest.fixture
 def studio(page):
+    page.set_default_timeout(60_000)
     page.goto("/")
     page.get_by_role("button", name="Try an example").wait_for()
     return page
@@ -164,6 +166,24 @@ def test_forecasts_are_there_after_a_reload_until_they_are_deleted(studio):
     trial.wait_for(state="detached")
     studio.goto(kept)
     studio.get_by_text("these forecasts are not there any more").wait_for()
+
+
+def test_what_is_forecast_while_the_page_is_closed_is_kept(studio, browser_context):
+    title = f"Trial of {uuid4().hex}"
+    with studio.expect_response(lambda response: "/upload/" in response.url):
+        drop(studio, as_file("closed.xml", hostile_record(title)))
+    studio.close()
+    page = browser_context.new_page()
+    for _ in range(WAIT // 500):
+        page.goto("/")
+        page.wait_for_timeout(500)
+        newest = page.locator(".l4-earlier a")
+        if newest.count():
+            newest.first.click()
+            page.locator("article.l4-trial").first.wait_for()
+            if page.get_by_text(title).count():
+                return
+    pytest.fail("the forecast was lost with its page")
 
 
 def test_files_can_be_dropped_and_a_cut_text_is_marked(studio):

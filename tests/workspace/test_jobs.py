@@ -10,7 +10,7 @@ import pytest
 
 from llm4top.errors import ConfigError, JobError, NotFoundError
 from llm4top.testing import make_tiny_model
-from llm4top.workspace import RunState, Workspace, _devices
+from llm4top.workspace import RunState, Workspace, _devices, _jobs
 from llm4top.workspace._devices import device_for, devices_here
 from llm4top.workspace._jobs import log_tail, resume, retry, stop, submit
 from llm4top.workspace._work_settings import checked_settings, wanted_device
@@ -162,6 +162,17 @@ def test_stop_resume_and_retry_before_it_began(
     assert not retry(local, run.id).resuming
     with pytest.raises(JobError):
         resume(local, run.id)
+
+
+def test_the_queue_has_an_end(
+    local: Workspace, material: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_jobs, "QUEUE_LIMIT", 2)
+    settings = {"data": str(material[1])}
+    for _ in range(2):
+        submit(local, "audit", settings)
+    with pytest.raises(JobError, match=r"2 runs wait already\. Wait for some, or stop them\."):
+        submit(local, "audit", settings)
 
 
 def test_the_end_of_a_log(local: Workspace) -> None:

@@ -77,7 +77,8 @@ def supervise(local: Workspace) -> Iterator[Callable[..., Supervisor]]:
 
     def start(workspace: Workspace = local, **more: Any) -> Supervisor:
         devices = more.pop("devices", ("cpu",))
-        made.append(Supervisor(workspace, devices=devices, poll=0.05, grace=10, **more))
+        more = {"poll": 0.05, "grace": 10, **more}
+        made.append(Supervisor(workspace, devices=devices, **more))
         made[-1].start()
         return made[-1]
 
@@ -221,6 +222,21 @@ def test_a_run_that_is_asked_to_stop_stops(
         "Stopped on request; it can be resumed.",
     )
     assert yard.finished() == []
+
+
+def test_a_frozen_worker_is_killed_from_outside(
+    yard: Yard, supervise: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_supervisor, "_OVERDUE_S", 0.2)
+    monkeypatch.setattr(_supervisor, "_REPAIR_EVERY_S", 0.1)
+    run = yard.submit()
+    supervise(grace=0.2)
+    process = wait_for(yard.workspace, run, running).process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    yard.workspace.runs.request_stop(run.id)
+    assert wait_for(yard.workspace, run, over, 20).state is RunState.INTERRUPTED
+    assert not process.is_alive
 
 
 def test_a_pid_that_went_to_a_stranger_is_not_touched(

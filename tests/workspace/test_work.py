@@ -16,6 +16,7 @@ from llm4top.workspace import Process, Run, Workspace
 from llm4top.workspace._jobs import submit
 from llm4top.workspace._places import base_place
 from llm4top.workspace._work import Job, do
+from llm4top.workspace._work_data import bounded_memory
 from llm4top.workspace._work_forecast import items_of
 from llm4top.workspace._work_progress import Step
 from tests.workspace.tiny import RECORD, save_tiny_dataset
@@ -79,6 +80,14 @@ def test_uploads_become_a_data_set(local: Workspace) -> None:
     assert len(local.datasets.load(kept.id)) == 10
     # Nothing of the making is left in the run's folder.
     assert list(local.runs.folder(run.id).iterdir()) == []
+
+
+def test_reading_is_bounded_in_memory() -> None:
+    with bounded_memory(200_000_000):
+        assert len(bytearray(50_000_000)) == 50_000_000
+        with pytest.raises(MemoryError):
+            bytearray(2_000_000_000)
+    assert len(bytearray(400_000_000)) == 400_000_000
 
 
 def test_uploads_under_the_names_of_top_are_its_folder(local: Workspace) -> None:

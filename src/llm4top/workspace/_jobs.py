@@ -16,15 +16,18 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from llm4top.errors import ConfigError
+from llm4top.errors import ConfigError, JobError
 from llm4top.workspace._devices import device_for
 from llm4top.workspace._places import missing_things
-from llm4top.workspace._states import Run
+from llm4top.workspace._states import Run, RunState
 from llm4top.workspace._work_settings import by_id, checked_settings
 from llm4top.workspace._worker import LOG_FILE
 from llm4top.workspace._workspace import Workspace
 
 _TAIL_BYTES = 65_536
+
+QUEUE_LIMIT = 1000
+"""Runs that may wait at a time."""
 
 RESUMABLE = ("train", "benchmark", "forecast")
 """Kinds that go on where they stopped; the others begin again when they are resumed."""
@@ -44,13 +47,17 @@ def submit(
     the workspace by its id, downloaded models by their name, and no path: for whatever comes from
     a browser.
 
-    Raises ``ConfigError`` with every fault at once.
+    Raises ``ConfigError`` with every fault at once, and ``JobError`` where ``QUEUE_LIMIT`` runs
+    wait already.
     """
     checked = checked_settings(kind, settings)
     faults = by_id(kind, checked) if ids_only else []
     faults += missing_things(workspace, kind, checked, ids_only=ids_only)
     if faults:
         raise ConfigError(f"the settings of this {kind} run are wrong.", faults)
+    waiting = workspace.runs.count(states=(RunState.QUEUED,))
+    if waiting >= QUEUE_LIMIT:
+        raise JobError(f"{waiting} runs wait already.", hint="Wait for some, or stop them.")
     device = device_for(workspace, kind, checked)
     return workspace.runs.submit(kind, checked, title=title, device=device)
 

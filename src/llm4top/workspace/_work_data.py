@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from llm4top.workspace._work import Job
 from llm4top.workspace._work_progress import Step
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 
 _TOP_FILE = re.compile(r"phase_(I|II|III)_(train|valid|test)\.csv|titles_and_dates\.csv")
 _NAMED_REFUSALS = 20
+MEMORY_BYTES = 8_000_000_000
+"""Address space that reading may take beyond what the process has: far more than any data set
+needs, and less than a machine on which a hostile file would be noticed by everybody."""
 
 
 def ingest_run(job: Job) -> dict[str, Any]:
@@ -29,20 +37,21 @@ def ingest_run(job: Job) -> dict[str, Any]:
     staged = job.folder / "sources"
     shutil.rmtree(made, ignore_errors=True)
     try:
-        ingest(
-            _sources(job, work, staged),
-            made,
-            task=work.task,
-            split=work.split.made() if work.split else None,
-            labels=_one(job, work.labels_upload, work.labels),
-            label_column=work.label_column,
-            phases=work.phases,
-            enrich=_one(job, work.enrich_upload, work.enrich),
-            limit=work.limit,
-            name=work.name,
-            on_refusal=refused,
-            on_progress=lambda p: job.tell(_step(p)),
-        )
+        with bounded_memory(MEMORY_BYTES):
+            ingest(
+                _sources(job, work, staged),
+                made,
+                task=work.task,
+                split=work.split.made() if work.split else None,
+                labels=_one(job, work.labels_upload, work.labels),
+                label_column=work.label_column,
+                phases=work.phases,
+                enrich=_one(job, work.enrich_upload, work.enrich),
+                limit=work.limit,
+                name=work.name,
+                on_refusal=refused,
+                on_progress=lambda p: job.tell(_step(p)),
+            )
         kept = job.workspace.datasets.add(made, name=work.name)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -54,6 +63,24 @@ def ingest_run(job: Job) -> dict[str, Any]:
         "refused": refused.count,
         "refusals": refused.first,
     }
+
+
+@contextmanager
+def bounded_memory(more: int) -> Iterator[None]:
+    """Let this process take so many bytes more than it has; beyond them ``MemoryError``.
+
+    Where the system knows no such bound (macOS), nothing is bounded.
+    """
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    most = psutil.Process().memory_info().vms + more
+    if before[0] != resource.RLIM_INFINITY:
+        most = min(most, before[0])
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 class _Refused:

@@ -87,7 +87,7 @@ def _config(job: Job, out: Path) -> TrainingConfig:
         return _written_config(out)
     settings = {name: value for name, value in job.settings.items() if name != "dataset"}
     settings |= {"data": job.data(), "base": job.base(settings["base"]), "device": job.device}
-    settings["name"] = settings.get("name") or job.run.title or _name(job)
+    settings["name"] = settings.get("name") or (job.run.title or _name(job))[:120]
     made: TrainingConfig = configured("train", settings, out)
     return made
 
@@ -96,7 +96,7 @@ def _name(job: Job) -> str:
     """What to call the bundle where nobody did: after its base model and its data."""
     dataset = job.settings.get("dataset")
     data = job.workspace.datasets.get(dataset).name if dataset else job.data().name
-    return f"{Path(job.settings['base']).name} {data}"[:120]
+    return f"{Path(job.settings['base']).name} {data}"
 
 
 def _written_config(folder: Path) -> TrainingConfig:

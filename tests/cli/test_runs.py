@@ -173,11 +173,18 @@ def test_a_training_that_never_began_leaves_no_trace(home: Path, tmp_path: Path)
     assert not home.exists()
 
 
+def test_a_run_of_the_studio_is_no_second_run_in_a_terminal(workspace: Workspace) -> None:
+    run = workspace.runs.submit("train", {})
+    with registered(begin(workspace.runs.folder(run.id)).path, speaks=True):
+        pass
+    assert [found.id for found in workspace.runs.list()] == [run.id]
+
+
 def test_a_terminal_training_is_stopped_resumed_and_finished_as_a_run(
     home: Path, workspace: Workspace, tiny_model: Path, tmp_path: Path
 ) -> None:
     data = save_tiny_dataset(tmp_path / "data")
-    settings = quick_training(tiny_model, data, epochs=12, evals_per_epoch=1, checkpoint_steps=6)
+    settings = quick_training(tiny_model, data, epochs=10, evals_per_epoch=1, checkpoint_steps=6)
     config = tmp_path / "mine.yaml"
     config.write_text(yaml.safe_dump({**settings, "out": str(tmp_path / "run")}))
     command = [sys.executable, "-m", "llm4top", "train", "--config", str(config)]

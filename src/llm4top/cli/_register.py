@@ -75,7 +75,9 @@ class _Registration:
             note(f"This training is not shown in the Studio ({type(error).__name__}: {error}).")
 
     def _look(self, workspace: Workspace) -> None:
-        if not self._is_ours():
+        # A run that the Studio began is a run already, and is no second one for being resumed here.
+        known = self._out.resolve().parent == (workspace.folder / "runs").resolve()
+        if known or not self._is_ours():
             return
         run = workspace.runs.adopt(self._out)
         self._tell(workspace, run)

@@ -57,11 +57,11 @@ def _badge(context: StudioContext) -> None:
         ui.button("Close", on_click=dialog.close).props("flat")
     dialog.props('aria-label="Privacy"')
 
-    def show() -> None:
+    async def show() -> None:
         body.clear()
-        with body:
-            privacy_statement(context)
         dialog.open()
+        with body:
+            await privacy_statement(context)
 
     badge = ui.element("button").classes("l4-badge").props('type="button" aria-haspopup="dialog"')
     if context.shared:

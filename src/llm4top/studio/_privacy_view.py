@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nicegui import ui
+from nicegui import run, ui
 
 from llm4top.studio._pieces import Words, heading
 
@@ -22,13 +22,16 @@ _HOW = (
 )
 
 
-def privacy_statement(context: StudioContext, *, level: int = 2) -> None:
+async def privacy_statement(context: StudioContext) -> None:
     """What stays here, who can reach this Studio, and what was counted since it started."""
-    heading("Privacy", level=level)
+    heading("Privacy")
     Words("p", _PROMISE)
     Words("p", _reach(context))
-    with ui.element("div").classes("l4-box"):
-        for sentence in proof(context):
+    box = ui.element("div").classes("l4-box")
+    # The system is asked about every process of the machine, which takes a moment.
+    sentences = await run.io_bound(proof, context)
+    with box:
+        for sentence in sentences or ():
             Words("div", sentence).classes("l4-what")
         Words("div", _HOW).classes("l4-muted l4-small")
 

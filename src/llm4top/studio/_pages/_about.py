@@ -22,7 +22,7 @@ def register(context: StudioContext) -> None:
     @context.page("/about", "About", icon="info", order=95, where="menu")
     async def about() -> None:
         with ui.element("section").classes("l4-section"):
-            privacy_statement(context)
+            await privacy_statement(context)
         with section("Check-up"):
             waiting = Words("p", "Looking at versions, device, disk and models …")
             waiting.props('role="status"')

@@ -10,7 +10,7 @@ from llm4top.workspace._forecast_service import ForecastService
 from tests.studio.api_kit import app_over
 
 BOUNDED = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
@@ -37,7 +37,7 @@ def test_no_answer_is_a_server_error(schema):
         @BOUNDED
         @given(case=operation.as_strategy())
         def fuzz(case):
-            response = case.call()
+            response = case.call(timeout=200)
             case.validate_response(response, checks=[not_a_server_error])
             if response.status_code >= 400:
                 assert set(response.json()["error"]) == {"code", "message", "where", "hint"}

@@ -23,8 +23,9 @@ demo: $(RUN_STAMP)
 	$(BIN)/llm4top forecast $(EXAMPLES)
 	@echo "In the browser, on this machine only: $(BIN)/llm4top studio"
 
+# A process a core, each with one thread: the tests of a file stay together.
 test: lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -1,11 +1,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 import llm4top
@@ -169,3 +172,15 @@ def test_a_reading_left_early_leaves_nothing_for_the_next(reader, tmp_path):
     next(iter(made.read(path, "many.zip")))
     found = only(made.read(EXAMPLES / "example.json", "b.json"))
     assert found.source.format == "api-v2"
+
+
+def test_no_process_outlives_a_parent_that_is_killed():
+    code = (
+        "from llm4top.workspace import UploadReader; import time\n"
+        "reader = UploadReader(); reader.start(); print(reader.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    child.wait(30)
+    assert not child.is_running()

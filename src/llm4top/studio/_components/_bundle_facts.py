@@ -1,0 +1,135 @@
+"""What a bundle's manifest says of it, in the words of the Models page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llm4top.workspace._words import thousands
+
+if TYPE_CHECKING:
+    from llm4top.workspace import WorkspaceBundle
+
+COLUMNS = (
+    "Name",
+    "Question",
+    "Base",
+    "Learnt from",
+    "ROC-AUC, validation",
+    "Brier skill",
+    "Made",
+)
+METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log loss", "brier": "Brier score", "f1": "F1"}
+"""Metrics that a name is known for; others keep the manifest's own."""
+
+_OWN = ("this model, calibrated", "this model", "this model, not calibrated")
+_REFERENCE = "base rate of the phase"
+_NONE = "not measured"
+_SPLITS = {"train": "training", "valid": "validation"}
+
+
+def display_name(bundle: WorkspaceBundle) -> str:
+    """What it is called on the pages."""
+    return "Embedded default" if bundle.id == "embedded" else bundle.name
+
+
+def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
+    """One cell for each of ``COLUMNS``."""
+    facts = bundle.facts
+    measured = _on_validation(facts)
+    return (
+        display_name(bundle),
+        str(facts["task"]["question"]),
+        str(facts["base"]["id"]),
+        _learnt_from(facts),
+        with_interval(_own(measured).get("roc_auc")),
+        _skill(measured),
+        str(facts["created"]),
+    )
+
+
+def with_interval(figure: Mapping[str, Any] | None) -> str:
+    """A metric with three decimals and its interval; says so where it was not measured."""
+    if not figure or figure.get("value") is None:
+        return _NONE
+    value = f"{figure['value']:.3f}"
+    if figure.get("lower") is None or figure.get("upper") is None:
+        return value
+    return f"{value} ({figure['lower']:.3f} to {figure['upper']:.3f})"
+
+
+def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
+    """What it is, what it has learnt from, and what it may be used for."""
+    facts = bundle.facts
+    data, tuning = facts["data"], facts["tuning"]
+    counts = ", ".join(
+        f"{thousands(n)} {_SPLITS.get(split, split)}" for split, n in data["counts"].items()
+    )
+    return [
+        ("Question", str(facts["task"]["question"])),
+        ("Base model", str(facts["base"]["id"])),
+        ("Tuning", str(tuning["method"])),
+        ("Calibration", str(facts.get("calibration") or "none")),
+        ("Data", f"{data['name']}: {counts}" if counts else str(data["name"])),
+        ("Phases", _phases(facts) or "not told"),
+        ("Made", str(facts["created"])),
+        ("Use", str(facts["context_of_use"])),
+        ("Licence", str(facts["licence"])),
+        ("Licence of the data", str(data.get("licence") or "not told")),
+        ("Identity", bundle.identity),
+    ]
+
+
+def measured_tables(
+    bundle: WorkspaceBundle,
+) -> list[tuple[str, str, Sequence[str], list[list[str]]]]:
+    """For each evaluation on the card its title, its note, its columns and its rows."""
+    tables: list[tuple[str, str, Sequence[str], list[list[str]]]] = []
+    for evaluation in bundle.facts.get("evaluations", ()):
+        forecasters = evaluation["forecasters"]
+        kinds = list(dict.fromkeys(m for figures in forecasters.values() for m in figures))
+        columns = ["Forecaster", *(METRICS.get(kind, kind) for kind in kinds)]
+        rows = [
+            [name, *(with_interval(figures.get(kind)) for kind in kinds)]
+            for name, figures in forecasters.items()
+        ]
+        split = _SPLITS.get(evaluation["split"], evaluation["split"])
+        title = f"Measured on {thousands(evaluation['n'])} {split} trials"
+        tables.append((title, str(evaluation.get("note") or ""), columns, rows))
+    return tables
+
+
+def _on_validation(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    for evaluation in facts.get("evaluations", ()):
+        if evaluation["split"] == "valid":
+            found: Mapping[str, Any] = evaluation["forecasters"]
+            return found
+    return {}
+
+
+def _own(forecasters: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((forecasters[name] for name in _OWN if name in forecasters), {})
+
+
+def _skill(forecasters: Mapping[str, Any]) -> str:
+    """The share of the Brier score of the phases' base rates that the model saves."""
+    own = _own(forecasters).get("brier")
+    reference = forecasters.get(_REFERENCE, {}).get("brier")
+    if not own or not reference or not reference["value"]:
+        return _NONE
+    return f"{1 - own['value'] / reference['value']:.3f}"
+
+
+def _learnt_from(facts: Mapping[str, Any]) -> str:
+    n = facts["data"]["counts"].get("train")
+    phases = _phases(facts)
+    said = f"{thousands(n)} trials" if n is not None else "not told"
+    return f"{said}, {phases}" if phases else said
+
+
+def _phases(facts: Mapping[str, Any]) -> str:
+    named = [name for name in facts.get("base_rates", {}) if name.startswith("Phase ")]
+    plain = [name.removeprefix("Phase ") for name in named if "/" not in name]
+    if not plain:
+        return ""
+    return f"phase {plain[0]}" if len(plain) == 1 else f"phases {', '.join(plain)}"

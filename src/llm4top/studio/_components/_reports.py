@@ -1,0 +1,135 @@
+"""Reports of runs: found by the run's id, read inside the page, and watched until they are there.
+
+A report is shown in a frame whose document is given with the page (``srcdoc``): nothing has to be
+allowed to be framed. The frame is a sandbox that allows nothing at all, so a script in it could
+not run, and it inherits the page's own content policy, so nothing in it reaches the network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nicegui import run as background
+from nicegui import ui
+
+from llm4top.errors import LLM4TOPError, NotFoundError
+from llm4top.studio._jobs import share_of, standing_of, title_of
+from llm4top.studio._pieces import Words, error_box, heading
+from llm4top.workspace._states import RunState
+from llm4top.workspace._work_measure import REPORT_FOLDER
+
+if TYPE_CHECKING:
+    from llm4top.studio._context import StudioContext
+    from llm4top.workspace import Run, Workspace
+
+KINDS = ("evaluate", "benchmark")
+"""The kinds of runs that end in a report."""
+
+EVERY = 1.0
+"""Seconds between two looks at a run."""
+
+TAIL = 20
+"""Lines of a failed run's log that are shown."""
+
+
+def report_file(workspace: Workspace, run_id: str) -> Path:
+    """The report of a run that is done; ``NotFoundError`` where there is none."""
+    run = workspace.runs.get(run_id)
+    file = workspace.runs.folder(run.id) / REPORT_FOLDER / "report.html"
+    if run.kind not in KINDS or run.state is not RunState.DONE or not file.is_file():
+        raise NotFoundError("this run has no report.", hint="Choose one on the page Benchmark.")
+    return file
+
+
+class ReportView:
+    """A run with what can be done about it and, once it is done, its report."""
+
+    def __init__(self, context: StudioContext, run: Run):
+        self._context = context
+        self._runs = context.workspace.runs
+        self._run = run
+        self._who = context.who()
+        heading(title_of(run))
+        self._standing = Words("p", "").classes("l4-muted").props('role="status"')
+        self._bar = ui.linear_progress(0, show_value=False, size="6px")
+        self._bar.props["aria-label"] = "Progress"
+        with ui.element("div").classes("l4-controls"):
+            self._stop = self._button("Stop", "stopped", self._runs.request_stop)
+            self._again = self._button("Go on", "resumed", self._runs.resume)
+        self._place = ui.element("div").classes("l4-stack")
+        self._timer = ui.timer(EVERY, self._look, active=not run.state.is_over)
+        self._shown: RunState | None = None
+
+    async def show(self) -> None:
+        """Draw it as it stands."""
+        run = self._run
+        self._standing.set_text(standing_of(run))
+        share = share_of(run)
+        self._bar.set_value(share or 0)
+        self._bar.set_visibility(run.state is RunState.RUNNING and share is not None)
+        self._stop.set_visibility(run.state in (RunState.QUEUED, RunState.RUNNING))
+        self._again.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))
+        if self._shown is not run.state:
+            self._shown = run.state
+            self._place.clear()
+            if run.state is RunState.DONE:
+                await self._show_report()
+            elif run.state is RunState.FAILED:
+                await self._show_log()
+
+    async def _look(self) -> None:
+        found = await background.io_bound(self._runs.get, self._run.id)
+        if found is None:  # the server is closing
+            return
+        self._run = found
+        self._timer.active = not found.state.is_over
+        await self.show()
+
+    async def _show_report(self) -> None:
+        text = await background.io_bound(_read, self._context.workspace, self._run.id)
+        with self._place:
+            if isinstance(text, LLM4TOPError):
+                error_box(text)
+                return
+            for line in self._run.result.get("summary", ()):
+                Words("p", str(line))
+            ui.link("Download the report", f"/reports/{self._run.id}/download").classes("l4-start")
+            frame = ui.element("iframe")
+            # An empty sandbox: no scripts, no forms, no origin, no way to the page around it.
+            frame.props["sandbox"] = ""
+            frame.props["title"] = "Report"
+            frame.props["srcdoc"] = text or ""
+            frame.style(
+                "width: 100%; height: 80vh; border: 1px solid var(--line); border-radius: 8px"
+            )
+
+    async def _show_log(self) -> None:
+        from llm4top.workspace._jobs import log_tail
+
+        lines = await background.io_bound(log_tail, self._context.workspace, self._run.id, TAIL)
+        if lines:
+            with self._place:
+                Words("p", "The last lines of its log:").classes("l4-muted")
+                log = Words("pre", "\n".join(lines)).classes("l4-box")
+                log.style("white-space: pre-wrap; overflow-wrap: anywhere; max-width: 100%")
+
+    def _button(self, verb: str, done: str, act: object) -> ui.button:
+        async def clicked() -> None:
+            def work() -> None:
+                act(self._run.id)  # type: ignore[operator]
+                title = title_of(self._run)
+                self._context.workspace.activity.log(done, self._who, title, subject=self._run.id)
+
+            await background.io_bound(work)
+            self._context.jobs.forget()
+            await self._look()
+
+        return ui.button(verb, on_click=clicked).props("outline no-caps")
+
+
+def _read(workspace: Workspace, run_id: str) -> str | LLM4TOPError:
+    try:
+        return report_file(workspace, run_id).read_text("utf-8")
+    except LLM4TOPError as error:
+        return error

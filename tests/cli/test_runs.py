@@ -146,7 +146,7 @@ def test_a_stop_that_is_asked_for_elsewhere_arrives_as_a_signal(
 
 def seen(workspace: Workspace) -> Run:
     """The one run, once it is registered."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while not (found := workspace.runs.list()):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -194,7 +194,7 @@ def test_a_terminal_training_is_stopped_resumed_and_finished_as_a_run(
         assert run.process is not None
         assert run.process.pid == terminal.pid
         assert runs("stop", run.id[:8]).exit_code == 0
-        assert terminal.wait(60) == 130
+        assert terminal.wait(120) == 130
     stopped = wait_for(workspace, run, over)
     assert stopped.state is RunState.INTERRUPTED
     result = runs("resume", run.id[:8], "--wait")

@@ -96,7 +96,7 @@ def ordeal(shared: Workspace, material: tuple[Path, Path]) -> Run:
     worker = start_worker(shared)
     wait_for(shared, run, in_training)
     assert shared.runs.request_stop(run.id).state is RunState.STOPPING
-    assert worker.wait(60) == 0
+    assert worker.wait(120) == 0
     stopped = shared.runs.get(run.id)
     assert stopped.state is RunState.INTERRUPTED
     assert stopped.error == "Stopped on request; it can be resumed."
@@ -180,7 +180,7 @@ def test_a_run_that_cannot_be_done_says_why(shared: Workspace, tmp_path: Path) -
     (tmp_path / "notes.xml").write_text("<rss/>")
     source = {"name": "nothing", "sources": [str(tmp_path / "notes.xml")]}
     run = submit(shared, "ingest", source)
-    assert start_worker(shared).wait(60) == 0
+    assert start_worker(shared).wait(120) == 0
     failed = shared.runs.get(run.id)
     assert failed.state is RunState.FAILED
     assert "no labelled" in (failed.error or "")
@@ -196,7 +196,7 @@ def test_a_busy_device_takes_no_second_worker(
         assert free
         assert is_device_busy(shared.folder / "runs", "cpu")
         assert not is_device_busy(shared.folder / "runs", "cuda:0")
-        assert start_worker(shared).wait(60) == 0
+        assert start_worker(shared).wait(120) == 0
         assert shared.runs.get(run.id).state is RunState.QUEUED
     shared.runs.request_stop(run.id)
 
@@ -208,7 +208,7 @@ def test_a_worker_that_does_not_stop_is_killed_after_the_grace_time(
     worker = start_worker(shared, "--grace", "0.5", code=STUBBORN)
     wait_for(shared, run, lambda run: run.state is RunState.RUNNING)
     shared.runs.request_stop(run.id)
-    assert worker.wait(60) == -signal.SIGKILL
+    assert worker.wait(120) == -signal.SIGKILL
     shared.runs.interrupt_orphans()
     assert shared.runs.get(run.id).state is RunState.INTERRUPTED
     assert log_tail(shared, run.id, 1)[0].endswith("It did not stop within 0.5 s and is killed.")

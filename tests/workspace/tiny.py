@@ -67,7 +67,7 @@ def quick_training(model: Path, data: Path, **more: Any) -> dict[str, Any]:
 
 
 def wait_for(
-    workspace: Workspace, run: Run, until: Callable[[Run], bool], seconds: float = 60
+    workspace: Workspace, run: Run, until: Callable[[Run], bool], seconds: float = 120
 ) -> Run:
     """The run, once ``until`` holds for it."""
     end = time.monotonic() + seconds

@@ -1,0 +1,224 @@
+"""Data: data sets are brought in, looked at, audited and deleted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nicegui import run as work
+from nicegui import ui
+
+from llm4top.errors import NotFoundError
+from llm4top.studio._components._data_card import (
+    audit_findings,
+    balance,
+    left_out,
+    lengths,
+    origin,
+    timeline,
+)
+from llm4top.studio._components._data_intake import QUESTIONS, Intake, delete_dataset
+from llm4top.studio._components._data_run import DataRun
+from llm4top.studio._components._data_trials import TrialBrowser
+from llm4top.studio._components._parts import things
+from llm4top.studio._pieces import Words, heading, section
+from llm4top.workspace._browse import TrialTable, trial_table
+from llm4top.workspace._words import thousands
+
+if TYPE_CHECKING:
+    from llm4top.studio._context import StudioContext
+    from llm4top.workspace import Run, StoredDataset, Workspace
+
+LISTED = 200
+
+_STYLE = """<style>
+.l4-legend { display: flex; gap: 16px; flex-wrap: wrap; font-size: .875rem; }
+.l4-legend > span { display: inline-flex; align-items: center; gap: 6px; }
+.l4-legend i { width: 12px; height: 12px; border-radius: 3px; }
+.q-dialog .l4-opened { width: min(900px, 94vw); max-width: 94vw; gap: 12px; }
+.l4-opened .l4-facts { width: 100%; }
+@media (min-width: 800px) {
+  .l4-audit td { overflow-wrap: break-word; }
+  .l4-audit td:first-child { white-space: nowrap; }
+  .l4-audit td:nth-child(2) { min-width: 12em; }
+}
+</style>"""
+
+
+def register(context: StudioContext) -> None:
+    """Join the frame, with the page of one data set behind it."""
+    ui.add_head_html(_STYLE, shared=True)
+
+    @context.page("/data", "Data", icon="dataset", order=20)
+    async def data() -> None:
+        await ui.context.client.connected()
+        await _DataPage(context).show()
+
+    @context.page("/data/{dataset_id}", "Data set", where="nowhere", section="/data")
+    async def dataset(dataset_id: str) -> None:
+        await ui.context.client.connected()
+        await _DatasetPage(context, dataset_id).show()
+
+
+class _DataPage:
+    """What there is, and the form for more."""
+
+    def __init__(self, context: StudioContext):
+        self._workspace = context.workspace
+        self._context = context
+
+    async def show(self) -> None:
+        Words("p", "Labelled trials to learn from and to measure with. They stay on this machine.")
+        Intake(self._context, self._queued)
+        self._watch = ui.element("div")
+        found = await work.io_bound(lambda: self._workspace.datasets.list(limit=LISTED))
+        with section("Data sets"):
+            if not found:
+                Words("p", "There is none yet. Bring in the files of the first one above.")
+                return
+            with ui.element("table").classes("l4-table l4-titled").props('aria-label="Data sets"'):
+                with ui.element("thead"), ui.element("tr"):
+                    for title in ("Name", "Question", "Trials", "Made"):
+                        Words("th", title).props('scope="col"')
+                with ui.element("tbody"):
+                    for stored in found:
+                        _listed(stored)
+
+    async def _queued(self, run_id: str) -> None:
+        self._watch.clear()
+        with self._watch:
+            DataRun(self._workspace, run_id, _to_dataset)
+
+
+async def _to_dataset(run: Run) -> None:
+    ui.navigate.to(f"/data/{run.result['dataset_id']}")
+
+
+def _listed(stored: StoredDataset) -> None:
+    cells = (
+        ("Question", QUESTIONS.get(stored.task, stored.task)),
+        ("Trials", thousands(stored.rows)),
+        ("Made", f"{stored.created:%Y-%m-%d %H:%M}"),
+    )
+    with ui.element("tr"):
+        with ui.element("td").props('data-title="Name"'):
+            ui.link(stored.name, f"/data/{stored.id}")
+        for title, text in cells:
+            Words("td", text).props(f'data-title="{title}"')
+
+
+class _DatasetPage:
+    """One data set: its card, its audit, its trials."""
+
+    def __init__(self, context: StudioContext, dataset_id: str):
+        self._workspace = context.workspace
+        self._who = context.who()
+        self._id = dataset_id
+
+    async def show(self) -> None:
+        waiting = Words("p", "Reading the trials …").props('role="status"')
+        try:
+            found = await work.io_bound(_load, self._workspace, self._id)
+        finally:
+            waiting.delete()
+        if found is None:
+            return
+        stored, table, report = found
+        from llm4top.data import DatasetCard
+
+        card = DatasetCard.model_validate(stored.card)
+        splits = tuple(card.balance)
+        ui.link("All data sets", "/data")
+        heading(stored.name)
+        Words("p", _sentence(stored, splits))
+        balance(card)
+        timeline(table.years(), len(table))
+        lengths(card)
+        with section("Leak audit"):
+            self._audit = ui.element("div").classes("l4-stack")
+            self._show_audit(report)
+        left_out(card)
+        with section("Trials"):
+            labels = tuple(dict.fromkeys(name for c in card.balance.values() for name in c))
+            TrialBrowser(table, splits, labels)
+        origin(stored, card)
+        ui.button("Delete this data set", on_click=self._ask_and_delete).props(
+            "outline no-caps"
+        ).classes("l4-start")
+
+    def _show_audit(self, report: dict[str, Any] | None) -> None:
+        self._audit.clear()
+        with self._audit:
+            if report is None:
+                Words("p", "Not audited yet: whether any field tells the outcome is not known.")
+            else:
+                audit_findings(report)
+            label = "Look for leaks" if report is None else "Look again"
+            ui.button(label, on_click=self._begin_audit).props("outline no-caps").classes(
+                "l4-start"
+            )
+
+    async def _begin_audit(self) -> None:
+        made = await work.io_bound(_queue_audit, self._workspace, self._id, self._who)
+        if made is None:
+            return
+        self._audit.clear()
+        with self._audit:
+            DataRun(self._workspace, made, self._audited)
+
+    async def _audited(self, run: Run) -> None:
+        report = await work.io_bound(_report_of, self._workspace, run)
+        self._show_audit(report)
+
+    async def _ask_and_delete(self) -> None:
+        with ui.dialog() as dialog, ui.card():
+            Words("h2", "Delete this data set?")
+            Words("p", "It is removed from this machine for good, with the files it came from.")
+            with ui.row():
+                ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
+                    "unelevated no-caps text-color=on-accent"
+                )
+                ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat no-caps")
+        dialog.props('aria-label="Delete this data set?"')
+        if await dialog:
+            await work.io_bound(delete_dataset, self._workspace, self._id, self._who)
+            trial_table.cache_clear()
+            ui.navigate.to("/data")
+
+
+def _load(
+    workspace: Workspace, dataset_id: str
+) -> tuple[StoredDataset, TrialTable, dict[str, Any] | None]:
+    stored = workspace.datasets.get(dataset_id)
+    table = trial_table(workspace.datasets.folder(dataset_id), stored.sha256)
+    done = workspace.runs.list(kind="audit", states=("done",), limit=None)
+    for run in done:
+        if run.settings.get("dataset") == dataset_id:
+            return stored, table, _report_of(workspace, run)
+    return stored, table, None
+
+
+def _report_of(workspace: Workspace, run: Run) -> dict[str, Any] | None:
+    """The finding of an audit; None where its file was deleted."""
+    file = Path(workspace.runs.folder(run.id)) / str(run.result.get("file", ""))
+    try:
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, NotFoundError):
+        return None
+    return found
+
+
+def _queue_audit(workspace: Workspace, dataset_id: str, who: str) -> str:
+    from llm4top.workspace._jobs import submit
+
+    title = f"Leak audit of {workspace.datasets.get(dataset_id).name}"
+    run = submit(workspace, "audit", {"dataset": dataset_id}, title=title, ids_only=True)
+    workspace.activity.log("queued", who, title, subject=run.id)
+    return run.id
+
+
+def _sentence(stored: StoredDataset, splits: tuple[str, ...]) -> str:
+    question = QUESTIONS.get(stored.task, stored.task)
+    parts = " and ".join([", ".join(splits[:-1]), splits[-1]] if len(splits) > 1 else splits)
+    return f"{things(stored.rows, 'trial')} for the question “{question}”, in {parts}."

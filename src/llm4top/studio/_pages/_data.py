@@ -40,7 +40,7 @@ _STYLE = """<style>
 .l4-opened .l4-facts { width: 100%; }
 @media (min-width: 800px) {
   .l4-audit td { overflow-wrap: break-word; }
-  .l4-audit td:first-child { white-space: nowrap; }
+  .l4-audit th, .l4-audit td:first-child { white-space: nowrap; }
   .l4-audit td:nth-child(2) { min-width: 12em; }
 }
 </style>"""

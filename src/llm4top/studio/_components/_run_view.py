@@ -1,0 +1,226 @@
+"""A training as it goes on: curves, figures, log; stop, resume, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nicegui import run as work
+from nicegui import ui
+
+from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._parts import drawing, titled_table
+from llm4top.studio._components._train_curves import Curves
+from llm4top.studio._jobs import clock, share_of, standing_of, title_of
+from llm4top.studio._pieces import Words, facts, heading, section
+from llm4top.workspace._jobs import log_tail, resume, retry, stop
+from llm4top.workspace._states import RunState
+from llm4top.workspace._words import thousands
+
+if TYPE_CHECKING:
+    from llm4top.studio._context import StudioContext
+    from llm4top.workspace import Run, RunEvent
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+LOG_LINES = 60
+_PER_LOOK = 5000
+"""Events read at one look: a long training is caught up with in several."""
+
+_METRICS = {"log_loss": "Log-loss", "brier": "Brier score", "roc_auc": "ROC-AUC", "f1": "F1"}
+
+
+class RunView:
+    """Looks at a training once a second while it goes on; what is drawn outlives nothing.
+
+    Everything comes from the store, so that a page that is opened later shows the same.
+    """
+
+    def __init__(self, context: StudioContext, run: Run):
+        self._context = context
+        self._id = run.id
+        self._curves = Curves()
+        self._seen = 0
+        self._shown: tuple[Any, ...] = ()
+        self._title = heading(title_of(run))
+        self._standing = Words("p", "").props('role="status" aria-live="polite"')
+        self._bar = ui.linear_progress(0, show_value=False).props("instant-feedback")
+        self._bar.props["aria-label"] = "Progress"
+        with ui.element("div").classes("l4-actions"):
+            self._stop = self._action("Stop", "stopped", stop)
+            self._resume = self._action("Resume", "resumed", resume)
+            self._retry = self._action("Begin again", "retried", retry)
+        self._note = Words(
+            "p", "It goes on when this page is closed. Stop keeps the last checkpoint."
+        ).classes("l4-small l4-muted")
+        self._figure()
+        self._figures = ui.element("div")
+        self._result = ui.element("div")
+        with ui.element("details") as self._log_box:
+            Words("summary", "Log")
+            self._log = Words("pre", "").classes("l4-log-tail").props('tabindex="0"')
+        self._draw(run)
+        ui.timer(EVERY, self._look)
+
+    def _figure(self) -> None:
+        with ui.element("figure").classes("l4-curves") as self._curve_box:
+            heading("Loss", level=3)
+            with ui.element("figcaption").classes("l4-small"):
+                Words("span", "training").classes("l4-key l4-key-loss")
+                Words("span", "validation (log-loss)").classes("l4-key l4-key-validation")
+            self._chart = drawing("")
+            self._latest = Words("p", "").classes("l4-small l4-muted")
+        self._curve_box.set_visibility(False)
+
+    def _action(self, verb: str, done: str, act: Callable[..., Run]) -> ui.button:
+        context = self._context
+
+        async def clicked() -> None:
+            who = context.who()
+
+            def change() -> Run:
+                run = act(context.workspace, self._id)
+                context.workspace.activity.log(done, who, title_of(run), subject=run.id)
+                return run
+
+            try:
+                run = await work.io_bound(change)
+            except LLM4TOPError as error:
+                ui.notify(str(error), type="warning", multi_line=True)
+                return
+            context.jobs.forget()
+            if run is not None:
+                self._draw(run)
+
+        return ui.button(verb, on_click=clicked).props("outline no-caps")
+
+    async def _look(self) -> None:
+        found = await work.io_bound(self._read)
+        if found is None:
+            return
+        run, events, lines = found
+        if events:
+            self._seen = events[-1].id
+        total = run.progress.get("total", 0) if run.progress.get("stage") == "training" else 0
+        if self._curves.take(events):
+            self._chart.set_content(self._curves.drawing(total))
+            self._latest.set_text(self._curves.words())
+            self._curve_box.set_visibility(True)
+        self._log.set_text("\n".join(lines))
+        self._log_box.set_visibility(bool(lines))
+        self._draw(run)
+
+    def _read(self) -> tuple[Run, list[RunEvent], list[str]]:
+        runs = self._context.workspace.runs
+        run = runs.get(self._id)
+        events = runs.events(self._id, self._seen, kind="folder", limit=_PER_LOOK)
+        return run, events, log_tail(self._context.workspace, self._id, LOG_LINES)
+
+    def _draw(self, run: Run) -> None:
+        now = (run.state, run.attempt, run.progress, run.error)
+        if now == self._shown:
+            return
+        self._shown = now
+        self._standing.set_text(standing_of(run))
+        share = share_of(run)
+        self._bar.set_value(share or 0)
+        self._bar.set_visibility(run.state is RunState.RUNNING and share is not None)
+        self._note.set_visibility(not run.state.is_over)
+        self._stop.set_visibility(run.state in (RunState.QUEUED, RunState.RUNNING))
+        stopped = run.state in (RunState.INTERRUPTED, RunState.FAILED)
+        self._resume.set_visibility(stopped)
+        self._retry.set_visibility(stopped and run.folder is None)
+        self._figures.clear()
+        with self._figures:
+            facts(figures_of(run))
+        if run.state is RunState.DONE:
+            self._result.clear()
+            with self._result:
+                self._done(run)
+
+    def _done(self, run: Run) -> None:
+        with section("What came of it"):
+            metrics = run.result.get("metrics") or {}
+            if metrics.get("forecasters"):
+                Words("p", f"On {metrics['n']} trials of the split {metrics['split']}:")
+                _metrics_table(metrics["forecasters"])
+            apart = run.result.get("reload_difference")
+            if apart is not None:
+                Words(
+                    "p",
+                    "The model was loaded again from its files and gave the same probabilities "
+                    f"(largest difference {apart:.1g}).",
+                )
+            bundle_id = run.result.get("bundle_id")
+            if bundle_id:
+                self._use(str(bundle_id), str(run.result.get("name")))
+
+    def _use(self, bundle_id: str, name: str) -> None:
+        context = self._context
+
+        async def use() -> None:
+            who = context.who()
+
+            def change() -> bool:
+                context.workspace.bundles.set_default(bundle_id)
+                context.workspace.activity.log("made the default", who, name, subject=bundle_id)
+                return True
+
+            try:
+                done = await work.io_bound(change)
+            except LLM4TOPError as error:
+                ui.notify(str(error), type="warning", multi_line=True)
+                return
+            if done:
+                ui.navigate.to("/")
+
+        Words("p", f"The model is {name}.")
+        ui.button("Use for forecasts", on_click=use).props(
+            "unelevated no-caps text-color=on-accent"
+        ).classes("l4-start")
+
+
+def figures_of(run: Run) -> list[tuple[str, str]]:
+    """What a training tells of itself, in words; only what is known."""
+    told = run.progress
+    found = []
+    if told.get("stage") == "training" and told.get("total"):
+        found.append(("Step", f"{thousands(told['done'])} of {thousands(told['total'])}"))
+    if run.state is RunState.RUNNING:
+        if told.get("tokens_per_second"):
+            found.append(("Tokens per second", thousands(round(told["tokens_per_second"]))))
+        if told.get("eta_seconds") is not None:
+            found.append(("Time left", f"about {clock(told['eta_seconds'])}"))
+        if told.get("memory"):
+            found.append(("Memory", f"{told['memory'] / 1e9:.1f}\u00a0GB"))
+        if told.get("gpu_memory"):
+            found.append(("GPU memory", f"{told['gpu_memory'] / 1e9:.1f}\u00a0GB"))
+    if run.device:
+        found.append(("Device", run.device))
+    base, preset = run.settings.get("base"), run.settings.get("preset", "standard")
+    if base:
+        found.append(("Base model and preset", f"{base}, {preset}"))
+    if run.state is RunState.DONE and run.result.get("seconds"):
+        steps = thousands(run.result["steps"])
+        found.append(("Took", f"{clock(run.result['seconds'])}, {steps} steps"))
+    return found
+
+
+def _metrics_table(forecasters: Mapping[str, Mapping[str, Any]]) -> None:
+    names = list(next(iter(forecasters.values())))
+    rows = [
+        [forecaster, *(_figure(figures.get(name)) for name in names)]
+        for forecaster, figures in forecasters.items()
+    ]
+    headings = [_METRICS.get(name, name.replace("_", " ")) for name in names]
+    titled_table(["Forecaster", *headings], rows, label="Figures")
+
+
+def _figure(figure: Mapping[str, float | None] | None) -> str:
+    """A figure with its 95 % interval."""
+    if figure is None or figure.get("value") is None:
+        return "-"
+    lower, upper = figure.get("lower"), figure.get("upper")
+    bounds = "" if lower is None or upper is None else f" ({lower:.3f} to {upper:.3f})"
+    return f"{figure['value']:.3f}{bounds}"

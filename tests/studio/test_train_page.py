@@ -1,0 +1,155 @@
+"""The Train page in a real browser: choose, see faults, start, leave, stop, resume, come back."""
+
+import re
+
+import pytest
+
+from llm4top.testing import make_tiny_model
+from llm4top.workspace import Process, RunEvent, RunState, Workspace
+from llm4top.workspace._states import Run
+from tests.studio._server import start_server, stop_server
+from tests.workspace.tiny import save_tiny_dataset, wait_for
+
+WAIT = 60_000
+"""Milliseconds for what first loads torch, in the checks and in the worker."""
+
+SETTINGS = """epochs: 20
+device: cpu
+max_tokens: 128
+learning_rate: 0.01
+batch_size: 8
+accumulation: 1
+evals_per_epoch: 1
+checkpoint_steps: 10
+log_steps: 2
+patience: null
+gradient_checkpointing: false"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A Studio with a downloaded tiny model and no data set."""
+    folder = tmp_path_factory.mktemp("train")
+    make_tiny_model(folder / "home" / "models" / "invented--tiny")
+    save_tiny_dataset(folder / "invented", train=64)
+    made = start_server(folder / "home")
+    yield made
+    stop_server(made)
+
+
+def choose(page, label, option):
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option).click()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(page, server):
+    page.goto("/train")
+    page.get_by_text("there is none in this workspace yet").wait_for()
+    assert page.get_by_role("link", name="Make a data set").is_visible()
+    with Workspace.open(server.home) as workspace:
+        workspace.datasets.register(server.home.parent / "invented")
+    page.goto("/train")
+    page.get_by_role("heading", name="Before you start").wait_for()
+    choose(page, "Base model", "invented/tiny")
+    page.get_by_role("radio", name=re.compile("^Quick")).click()
+    page.get_by_text("More settings").click()
+    more = page.get_by_label("Other settings, a line each, such as epochs: 2")
+    more.fill("epoch: 2\nbatch_size: 0")
+    start = page.get_by_role("button", name="Start training")
+    page.get_by_text("epoch: no such setting (did you mean epochs?)").wait_for(timeout=WAIT)
+    assert page.get_by_text("batch_size: must be greater than or equal to 1").is_visible()
+    assert start.is_disabled()
+    more.fill(SETTINGS)
+    page.get_by_text("needs about").first.wait_for(timeout=WAIT)
+    assert page.get_by_text("at most 160 steps of 8 trials").is_visible()
+    command = page.locator(".l4-command code").inner_text()
+    assert command.startswith("llm4top train --data ")
+    assert "--preset quick" in command
+    page.get_by_label("Name of the model").fill("<b>tiny</b>")
+    page.wait_for_function(
+        "document.querySelector('.l4-command code')?.innerText.includes('--set')"
+        " && document.querySelector('.l4-command code').innerText.includes('<b>tiny</b>')"
+    )
+    page.locator("button:has-text('Start training'):not([disabled])").click(timeout=WAIT)
+
+    page.wait_for_url(re.compile("/train/[0-9a-f]{32}$"))
+    address = page.url
+    page.get_by_role("img", name=re.compile("Training loss")).wait_for(timeout=WAIT)
+    page.close()
+    with Workspace.open(server.home) as workspace:
+        run = workspace.runs.get(address.rpartition("/")[2])
+        assert run.state is RunState.RUNNING
+        again = page.context.new_page()
+        again.goto(address)
+        again.get_by_role("heading", name="<b>tiny</b>").wait_for()
+        again.get_by_role("img", name=re.compile("Training loss")).wait_for()
+        again.get_by_role("button", name="Stop", exact=True).click()
+        again.get_by_role("button", name="Resume", exact=True).wait_for(timeout=WAIT)
+        stopped = workspace.runs.get(run.id)
+        assert stopped.state is RunState.INTERRUPTED
+        assert again.get_by_text("Interrupted.").is_visible()
+        again.get_by_role("button", name="Resume", exact=True).click()
+        again.goto("/about")
+        assert wait_for(workspace, run, lambda r: r.state is RunState.DONE).attempt == 2
+        resumed = [e.details for e in workspace.runs.events(run.id, kind="folder", limit=None)]
+        assert [e["step"] for e in resumed if e["event"] == "training"][1] > 0
+    again.goto("/train")
+    again.get_by_role("link", name="<b>tiny</b>").click()
+    again.get_by_role("heading", name="What came of it").wait_for()
+    assert again.get_by_text("gave the same probabilities").is_visible()
+    again.get_by_text("Log", exact=True).click()
+    assert "Done." in again.locator("pre.l4-log-tail").inner_text()
+    assert again.locator("#page b").count() == 0
+    again.set_viewport_size({"width": 390, "height": 800})
+    assert again.evaluate("document.documentElement.scrollWidth") <= 390
+    again.get_by_role("button", name="Use for forecasts").click()
+    again.get_by_role("button", name="Try an example").wait_for()
+
+
+@pytest.mark.browser
+def test_a_training_that_is_not_there_is_told_in_words(page):
+    page.goto(f"/train/{'0' * 32}")
+    page.get_by_role("alert").wait_for()
+    assert "no run" in page.get_by_role("alert").inner_text()
+
+
+def test_a_resumed_training_draws_its_steps_once():
+    from datetime import UTC, datetime
+
+    from llm4top.studio._components._train_curves import Curves
+
+    def told(**details):
+        return RunEvent(1, "r", datetime.now(UTC), "folder", details)
+
+    curves = Curves()
+    assert curves.take([told(event="log", step=s, loss=1 / s) for s in (1, 2, 3, 4)])
+    assert curves.take([told(event="evaluation", step=4, eval_log_loss=0.7)])
+    assert not curves.take([told(event="checkpoint", step=4)])
+    assert curves.take([told(event="training", step=2), told(event="log", step=3, loss=9.0)])
+    assert curves.loss == {1: 1.0, 2: 0.5, 3: 9.0}
+    assert curves.validation == {}
+    curves.take([told(event="log", step=4, loss=float("nan"))])
+    assert 4 not in curves.loss
+    assert 'aria-label="Training loss 9.000 at step 3."' in curves.drawing(10)
+
+
+def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
+    from llm4top.studio._components._run_view import figures_of
+
+    with Workspace.open(tmp_path / "home") as workspace:
+        settings = {"base": "invented/tiny", "preset": "quick"}
+        workspace.runs.submit("train", settings, device="cpu")
+        run = workspace.runs.claim(Process.current(), device="cpu")
+        step = {"stage": "training", "done": 3, "total": 1200, "tokens_per_second": 1500.4}
+        workspace.runs.add_event(run.id, "progress", {**step, "eta_seconds": 90, "memory": 2e9})
+        told: Run = workspace.runs.get(run.id)
+    assert dict(figures_of(told)) == {
+        "Step": "3 of 1\u2009200",
+        "Tokens per second": "1\u2009500",
+        "Time left": "about 2\u00a0min",
+        "Memory": "2.0\u00a0GB",
+        "Device": "cpu",
+        "Base model and preset": "invented/tiny, quick",
+    }

@@ -17,10 +17,10 @@ from llm4top.cli._output import (
     JsonLinesWriter,
     JsonWriter,
     TableWriter,
-    harmless_cell,
 )
 from llm4top.forecasters import Forecast
 from llm4top.registry import Record, RegistryOutcome, Source, Trial, Withheld
+from llm4top.workspace._cells import harmless_cell
 
 TITLE = "An invented trial of exemplamab"
 RECORD = Record(
@@ -94,7 +94,7 @@ def test_no_cell_is_a_formula(start: str) -> None:
     name = f"{start}cmd|' /C calc'!A0.xml"
     CsvWriter(stream).write(RECORD, replace(FORECAST, record=name, warnings=(name,)))
     row = rows_of(stream.getvalue())[1]
-    assert row[0] == row[8] == "'" + name.replace("\r", " ")
+    assert row[0] == row[8] == "'" + name.replace("\r", " ").replace("\t", " ")
     assert float(row[4]) == 0.623
 
 

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from openpyxl import load_workbook
 
+from llm4top.workspace._cells import LONGEST_CELL, harmless_cell
 from llm4top.workspace._exports import (
     COLUMNS,
     EXPORTS,
-    LONGEST_CELL,
-    harmless_cell,
     to_csv,
     to_html,
     to_xlsx,

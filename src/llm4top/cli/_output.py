@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from llm4top.cli._console import percent, safe
+from llm4top.workspace._cells import harmless_cell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,17 +35,6 @@ CSV_COLUMNS = (
 )
 
 DISCLAIMER = "A research estimate: not medical or investment advice."
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def harmless_cell(text: str) -> str:
-    """``text`` on one line, so that no spreadsheet runs it as a formula (CWE-1236).
-
-    What could start a formula gets an apostrophe in front.
-    """
-    line = " ".join(text.splitlines()) if text else text
-    return f"'{line}" if text.startswith(_FORMULA_STARTS) else line
 
 
 def forecast_dict(record: Record, forecast: Forecast) -> dict[str, Any]:

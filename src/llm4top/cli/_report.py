@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from llm4top.cli._console import note, progress_bar, safe, thousands
-from llm4top.cli._output import harmless_cell
+from llm4top.workspace._cells import harmless_cell
 
 if TYPE_CHECKING:
     from rich.console import Console

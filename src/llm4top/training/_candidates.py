@@ -9,11 +9,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llm4top.errors import ConfigError
-from llm4top.training._config import TrainingConfig, make_config
+from llm4top.training._config import TrainingConfig, make_config, read_settings_file
 
 _OURS = ("data", "out", "seed", "train_split", "valid_split", "task")
 """Settings that are the same for every candidate, or that selection varies itself."""
@@ -182,17 +181,7 @@ def _plain(value: Any) -> str:
 
 
 def _read(file: Path | str | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    try:
-        values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("the settings file cannot be read.", [f"{file}: {error}"]) from None
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        line = f", line {place.line + 1}" if place else ""
-        problem = getattr(error, "problem", None) or "broken"
-        raise ConfigError("the settings file is no YAML.", [f"{file}{line}: {problem}"]) from None
+    values = {} if file is None else read_settings_file(file)
     if isinstance(values, list):
         return {"candidates": values}
     if not isinstance(values, dict):

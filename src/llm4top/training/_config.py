@@ -169,11 +169,10 @@ def make_config(
         ) from None
 
 
-def _read(file: Path | str | None) -> dict[str, Any]:
-    if file is None:
-        return {}
+def read_settings_file(file: Path | str) -> Any:
+    """What a YAML file of settings holds; ``ConfigError`` names the line where it is broken."""
     try:
-        values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("the settings file cannot be read.", [f"{file}: {error}"]) from None
     except yaml.YAMLError as error:
@@ -181,6 +180,10 @@ def _read(file: Path | str | None) -> dict[str, Any]:
         line = f", line {place.line + 1}" if place else ""
         problem = getattr(error, "problem", None) or "broken"
         raise ConfigError("the settings file is no YAML.", [f"{file}{line}: {problem}"]) from None
+
+
+def _read(file: Path | str | None) -> dict[str, Any]:
+    values = None if file is None else read_settings_file(file)
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from llm4top.workspace._cells import harmless_cell, is_risky, plain_text
 from llm4top.workspace._charts import chances_chart, distribution_chart
 from llm4top.workspace._portfolio import (
     Distribution,
@@ -38,12 +39,6 @@ if TYPE_CHECKING:
 
     from llm4top.workspace._forecast_result import ForecastItem
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""First characters after which a spreadsheet may see a formula; some fold the wide forms."""
-
-LONGEST_CELL = 32_767
-"""Characters that a spreadsheet's cell can hold."""
-
 Cell = str | float | int | None
 
 COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
@@ -68,18 +63,6 @@ COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
     ("record_sha256", lambda t: t.source_sha256),
 )
 """Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1."""
-
-
-def plain_text(words: str) -> str:
-    """``words`` on one line, without control characters, no longer than a cell can hold."""
-    line = "".join(c if c.isprintable() else " " for c in " ".join(words.splitlines()))
-    return line[:LONGEST_CELL]
-
-
-def harmless_cell(words: str) -> str:
-    """``plain_text`` that no spreadsheet runs: what could begin a formula follows an apostrophe."""
-    line = plain_text(words)
-    return f"'{line[: LONGEST_CELL - 1]}" if _is_risky(words) else line
 
 
 def to_csv(trials: Sequence[ForecastItem]) -> bytes:
@@ -118,7 +101,7 @@ def to_xlsx(trials: Sequence[ForecastItem]) -> bytes:
             if isinstance(value, str):
                 cell.value = plain_text(value)
                 cell.data_type = "s"
-                cell.quotePrefix = _is_risky(value)
+                cell.quotePrefix = is_risky(value)
             else:
                 cell.value = value
             if name in ("probability", "lower", "upper", "base_rate"):
@@ -161,10 +144,6 @@ EXPORTS: dict[str, tuple[Callable[[Sequence[ForecastItem]], bytes], str]] = {
     "html": (to_html, "text/html; charset=utf-8"),
 }
 """For each format: what writes it, and its media type."""
-
-
-def _is_risky(words: str) -> bool:
-    return words.startswith(FORMULA_STARTS) or words.lstrip().startswith(FORMULA_STARTS)
 
 
 def _csv_cell(value: Cell) -> str:

@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from llm4top.workspace._exports import COLUMNS, harmless_cell
+from llm4top.workspace._cells import harmless_cell
+from llm4top.workspace._exports import COLUMNS
 from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
 from llm4top.workspace._places import keep_forecasts

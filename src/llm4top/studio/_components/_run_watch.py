@@ -1,4 +1,4 @@
-"""A run of forecasts, watched: how far it is, stop, resume, and what came of it."""
+"""A run, watched where it was begun: how far it is, stop, go on, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,73 +8,123 @@ from typing import TYPE_CHECKING
 from nicegui import run as work
 from nicegui import ui
 
+from llm4top.errors import LLM4TOPError
+from llm4top.studio._jobs import title_of
 from llm4top.studio._pieces import Words
+from llm4top.workspace._jobs import RESUMABLE, log_tail, resume, retry, stop
 from llm4top.workspace._states import RunState
 from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
-    from llm4top.workspace import Run, Workspace
+    from llm4top.studio._context import StudioContext
+    from llm4top.workspace import Run
 
-EVERY = 1.0
+EVERY = 0.7
 """Seconds between two looks."""
+
+LOG_LINES = 12
+
+NOTE = "It goes on when this page is closed."
 
 _SAID = {
     RunState.QUEUED: "Waiting for its turn …",
     RunState.STOPPING: "Stopping …",
-    RunState.INTERRUPTED: "Interrupted. Nothing that is done is lost.",
+    RunState.INTERRUPTED: "Stopped.",
+    RunState.FAILED: "Failed.",
+    RunState.DONE: "Done.",
 }
 
 
 class RunWatch:
-    """Looks at a run once a second until it is over; then ``on_done`` if it is done."""
+    """Looks at a run until it is over; ``on_done`` gets it when it is done."""
 
-    def __init__(self, workspace: Workspace, run: Run, on_done: Callable[[], Awaitable[None]]):
-        self._workspace = workspace
+    def __init__(
+        self,
+        context: StudioContext,
+        run: Run,
+        on_done: Callable[[Run], Awaitable[None]],
+        note: str = NOTE,
+    ):
+        self._context = context
         self._id = run.id
         self._on_done = on_done
-        self._box = ui.element("div").classes("l4-box l4-waiting")
-        with self._box:
-            self._said = Words("p", "")
+        with ui.element("div").classes("l4-box l4-waiting") as self._box:
+            self._said = Words("p", "").props('role="status" aria-live="polite"')
             self._bar = ui.linear_progress(0, show_value=False).props("instant-feedback")
             self._bar.props["aria-label"] = "Progress"
-            Words(
-                "p",
-                "It goes on when this page is closed. The records stay on this machine until you "
-                "delete the forecasts.",
-            ).classes("l4-small l4-muted")
-            self._stop = ui.button("Stop", on_click=self._ask_to_stop).props("flat dense no-caps")
-            self._resume = ui.button("Resume", on_click=self._go_on).props("flat dense no-caps")
+            self._note = Words("p", note).classes("l4-small l4-muted")
+            with ui.element("details") as self._log_box:
+                Words("summary", "The last lines of its log")
+                self._log = Words("pre", "").classes("l4-log-tail").props('tabindex="0"')
+            self._stop = self._action("Stop", "stopped", stop)
+            if run.kind in RESUMABLE:
+                self._again = self._action("Resume", "resumed", resume)
+            else:
+                self._again = self._action("Begin again", "retried", retry)
         self._timer = ui.timer(EVERY, self._look)
-        self._draw(run)
+        self._draw(run, [])
+
+    def _action(self, verb: str, done: str, act: Callable[..., Run]) -> ui.button:
+        context = self._context
+
+        async def clicked() -> None:
+            who = context.who()
+
+            def change() -> Run:
+                run = act(context.workspace, self._id)
+                context.workspace.activity.log(done, who, title_of(run), subject=run.id)
+                return run
+
+            try:
+                run = await work.io_bound(change)
+            except LLM4TOPError as error:
+                ui.notify(str(error), type="warning", multi_line=True)
+                return
+            context.jobs.forget()
+            if run is not None:
+                self._draw(run, [])
+                self._timer.activate()
+
+        return ui.button(verb, on_click=clicked).props("flat dense no-caps")
 
     async def _look(self) -> None:
-        run = await work.io_bound(self._workspace.runs.get, self._id)
-        if run is None:
+        found = await work.io_bound(self._read)
+        if found is None:
             return
-        self._draw(run)
-        if run.state is RunState.DONE:
+        run, lines = found
+        self._draw(run, lines)
+        if run.state.is_over:
             self._timer.deactivate()
+        if run.state is RunState.DONE:
             self._box.set_visibility(False)
-            await self._on_done()
+            await self._on_done(run)
 
-    def _draw(self, run: Run) -> None:
-        self._said.set_text(run.error or _SAID.get(run.state) or _how_far(run))
+    def _read(self) -> tuple[Run, list[str]]:
+        workspace = self._context.workspace
+        run = workspace.runs.get(self._id)
+        failed = run.state is RunState.FAILED
+        return run, log_tail(workspace, run.id, LOG_LINES) if failed else []
+
+    def _draw(self, run: Run, lines: list[str]) -> None:
+        self._said.set_text(run.error or _SAID.get(run.state) or how_far(run))
         total = run.progress.get("total", 0)
         self._bar.set_value(run.progress.get("done", 0) / total if total else 0)
         self._bar.props(remove="indeterminate") if total else self._bar.props("indeterminate")
         self._bar.set_visibility(not run.state.is_over)
+        self._note.set_visibility(not run.state.is_over)
+        self._box.classes(
+            add="l4-warn" if run.state is RunState.FAILED else "",
+            remove="" if run.state is RunState.FAILED else "l4-warn",
+        )
+        self._log.set_text("\n".join(lines))
+        self._log_box.set_visibility(bool(lines))
         self._stop.set_visibility(run.state in (RunState.QUEUED, RunState.RUNNING))
-        self._resume.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))
-
-    async def _ask_to_stop(self) -> None:
-        await work.io_bound(self._workspace.runs.request_stop, self._id)
-
-    async def _go_on(self) -> None:
-        await work.io_bound(self._workspace.runs.resume, self._id)
+        self._again.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))
 
 
-def _how_far(run: Run) -> str:
-    stage = run.progress.get("stage", "Starting")
+def how_far(run: Run) -> str:
+    """The stage of a run that is at work, with what is done of it where that is known."""
+    stage = str(run.progress.get("stage") or "starting").capitalize()
     done, total = run.progress.get("done", 0), run.progress.get("total", 0)
     if not done:
         return f"{stage} …"
@@ -83,7 +133,10 @@ def _how_far(run: Run) -> str:
 
 
 def watch_run(
-    workspace: Workspace, run_id: str, on_done: Callable[[], Awaitable[None]]
+    context: StudioContext,
+    run_id: str,
+    on_done: Callable[[Run], Awaitable[None]],
+    note: str = NOTE,
 ) -> RunWatch:
     """Watch a run here. Raises ``NotFoundError`` for an id that no run has."""
-    return RunWatch(workspace, workspace.runs.get(run_id), on_done)
+    return RunWatch(context, context.workspace.runs.get(run_id), on_done, note)

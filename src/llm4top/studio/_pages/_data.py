@@ -19,9 +19,9 @@ from llm4top.studio._components._data_card import (
     timeline,
 )
 from llm4top.studio._components._data_intake import QUESTIONS, Intake, delete_dataset
-from llm4top.studio._components._data_run import DataRun
 from llm4top.studio._components._data_trials import TrialBrowser
 from llm4top.studio._components._parts import things
+from llm4top.studio._components._run_watch import watch_run
 from llm4top.studio._pieces import Words, heading, section
 from llm4top.workspace._browse import TrialTable, trial_table
 from llm4top.workspace._words import thousands
@@ -88,7 +88,7 @@ class _DataPage:
     async def _queued(self, run_id: str) -> None:
         self._watch.clear()
         with self._watch:
-            DataRun(self._workspace, run_id, _to_dataset)
+            watch_run(self._context, run_id, _to_dataset)
 
 
 async def _to_dataset(run: Run) -> None:
@@ -112,6 +112,7 @@ class _DatasetPage:
     """One data set: its card, its audit, its trials."""
 
     def __init__(self, context: StudioContext, dataset_id: str):
+        self._context = context
         self._workspace = context.workspace
         self._who = context.who()
         self._id = dataset_id
@@ -165,7 +166,7 @@ class _DatasetPage:
             return
         self._audit.clear()
         with self._audit:
-            DataRun(self._workspace, made, self._audited)
+            watch_run(self._context, made, self._audited)
 
     async def _audited(self, run: Run) -> None:
         report = await work.io_bound(_report_of, self._workspace, run)

@@ -35,6 +35,10 @@ MAX_BYTES = 1_000_000_000
 """Of one drop; what is too large to be waited for becomes a run."""
 
 EXAMPLE = "example.xml"
+RUN_NOTE = (
+    "It goes on when this page is closed. The records stay on this machine until you delete the "
+    "forecasts."
+)
 
 
 def register(context: StudioContext) -> None:
@@ -132,7 +136,7 @@ class ForecastPage:
         self._place.clear()
         archive = Archive(run=run_id)
         with self._status:
-            watch_run(self._context.workspace, run_id, lambda: self.bring_back(archive))
+            watch_run(self._context, run_id, lambda _: self.bring_back(archive), RUN_NOTE)
 
     async def bring_back(self, archive: Archive) -> None:
         """Show forecasts that were made before."""

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from llm4top.cli import app
 from llm4top.errors import StudioError
 from llm4top.studio._app import page_modules
 from llm4top.studio._serve import check_address, listen, names_of
-from tests.studio._server import Server, start_server
+from tests.studio._server import Answer, Server, start_server
 
 SOURCES = sorted(Path(llm4top.studio.__file__).parent.rglob("*.py"))
 CLIENTS = {"httpx", "requests", "aiohttp", "urllib3", "urllib.request", "http.client", "websockets"}
@@ -82,6 +83,29 @@ def test_ctrl_c_and_a_polite_end_leave_cleanly(tmp_path: Path, sign: signal.Sign
     assert code == 0
     assert said.rstrip().endswith("The Studio is closed.")
     assert "Traceback" not in said
+
+
+def test_a_request_that_is_cut_by_the_end_is_answered_and_leaves_nothing(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
+    head = [
+        "POST /api/v1/forecasts HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        "Content-Type: multipart/form-data; boundary=B",
+        "Content-Length: 100000",
+    ]
+    part = '--B\r\nContent-Disposition: form-data; name="files"; filename="a.xml"\r\n\r\n<clin'
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as link:
+        link.sendall("\r\n".join([*head, "", part]).encode())
+        time.sleep(0.5)
+        code, said = server.end()
+        received = b"".join(iter(lambda: link.recv(65536), b""))
+    assert code == 0
+    assert said.splitlines()[-1] == "The Studio is closed."
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+    answer = Answer.read(received)
+    assert (answer.status, answer.json()["error"]["code"]) == (503, "closing")  # type: ignore[index]
+    assert list((tmp_path / "home" / "uploads").iterdir()) == []
 
 
 def test_a_taken_port_is_refused_in_words() -> None:

@@ -120,7 +120,8 @@ def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService
             where = {"Location": f"/api/v1/runs/{run.id}"}
             return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
         except BaseException:
-            await run_in_threadpool(forget, workspace, uploads)
+            # Without a wait: where the server is closing, a wait would be cut short.
+            forget(workspace, uploads)
             raise
         return await run_in_threadpool(_kept, workspace, uploads, result)
 

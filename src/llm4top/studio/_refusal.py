@@ -64,6 +64,12 @@ FAILED = Refusal(
     "The Studio could not show this page.",
     "Nothing was lost. Try again; the terminal that runs the Studio shows the details.",
 )
+CLOSING = Refusal(
+    503,
+    "closing",
+    "The Studio is being closed.",
+    "Start it again, and send this again: nothing of it was kept.",
+)
 
 
 def error_page(title: str, body: str) -> bytes:

@@ -20,12 +20,13 @@ Headers of reverse proxies (``X-Forwarded-...``) are dropped: the framework woul
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llm4top.studio._refusal import Refusal, refuse
+from llm4top.studio._refusal import CLOSING, Refusal, refuse
 from llm4top.studio._security_headers import NONCE_KEY, new_nonce, security_headers
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class Safety:
             await self.app(scope, receive, send)
             return
         scope[NONCE_KEY] = new_nonce()
-        send = _with_headers(send, scope[NONCE_KEY])
+        answer = _Answer(_with_headers(send, scope[NONCE_KEY]))
+        send = answer.send
         headers = _Headers(scope["headers"])
         refusal = host_fault(headers, self._rules.hosts) or cross_site_fault(scope, headers)
         refusal = refusal or _size_fault(headers, self._rules.max_body)
@@ -99,6 +101,23 @@ class Safety:
             await self.app(scope, receive, send)
         except _TooLargeError:
             await refuse(_too_large(self._rules.max_body), scope, send)
+        except asyncio.CancelledError:
+            # Nobody cancels a request but the server, which is closing.
+            if answer.started or scope["type"] != "http":
+                raise
+            await refuse(CLOSING, scope, send)
+
+
+class _Answer:
+    """Sends an answer on, and knows whether it has begun."""
+
+    def __init__(self, send: Send):
+        self._send = send
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
 
 
 class _Headers:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
 import secrets
 import signal
 import socket
@@ -76,6 +78,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_closing)
     supervisor = Supervisor(workspace)
     supervisor.start()
     # The server ends kindly on SIGTERM, and then sends it to us once more: like Ctrl-C.
@@ -91,6 +94,12 @@ def serve(
         supervisor.stop()
         signal.signal(signal.SIGTERM, former)
     say("The Studio is closed.")
+
+
+def _is_no_closing(record: logging.LogRecord) -> bool:
+    """False for what tells that requests still at work after ``GRACE`` were cut: no fault."""
+    cut = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut and not str(record.msg).startswith("Cancel %s running task(s)")
 
 
 def check_address(host: str, *, with_token: bool) -> None:

@@ -17,6 +17,7 @@ import yaml
 from llm4top.errors import ConfigError
 from llm4top.workspace._places import EMBEDDED, base_place
 from llm4top.workspace._work_settings import by_id, checked_settings, configured
+from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
     from llm4top.training import PreflightReport, TrainingConfig
@@ -185,7 +186,7 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
     card = workspace.datasets.get(plan.dataset).card
     trials = sum(card.get("balance", {}).get(config.train_split, {}).values())
     steps = steps_of(config, trials)
-    told = f"at most {steps:,} steps of {config.batch_size * config.accumulation} trials"
+    told = f"at most {thousands(steps)} steps of {config.batch_size * config.accumulation} trials"
     done = workspace.runs.list(states=("done",), kind="train", limit=50)
     pace = seconds_a_trial(done, config, plan.base)
     if pace is None:

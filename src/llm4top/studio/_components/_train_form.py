@@ -20,6 +20,7 @@ from llm4top.workspace._train_plan import (
     read_more,
     time_check,
 )
+from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
     from llm4top.studio._components._train_checks import Checker
@@ -93,7 +94,7 @@ class TrainForm:
 
     def _names(self) -> dict[str, str]:
         return {
-            dataset.id: f"{dataset.name} ({dataset.rows:,} trials)"
+            dataset.id: f"{dataset.name} ({thousands(dataset.rows)} trials)"
             for dataset in self._datasets.values()
             if dataset.task == self._task
         }

@@ -4,7 +4,7 @@ import zipfile
 import pytest
 
 from llm4top.data import OwnSplit, RandomSplit, TimeSplit, ingest, load_dataset
-from llm4top.errors import DatasetError, SplitError
+from llm4top.errors import DatasetError, LimitError, SplitError, UnsafeRecordError
 from llm4top.tasks import task_from_labels
 
 COLUMNS = [
@@ -389,6 +389,54 @@ def test_what_cannot_be_made(top_folder, tmp_path, monkeypatch, options, error, 
         ingest(arguments.pop("sources"), arguments.pop("out"), **arguments)
     assert message in str(caught.value)
     assert {p.name for p in tmp_path.iterdir()} == {"top"}
+
+
+def zip_of(folder, target, prefix="data/", **more):
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, f"{prefix}{file.name}")
+        for name, content in more.items():
+            archive.writestr(name, content)
+    return target
+
+
+@pytest.mark.parametrize("prefix", ["", "repository-main/data/", "..\\..\\", "/tmp/"])
+def test_top_in_a_zip_is_its_folder_wherever_it_lies_inside(top_folder, tmp_path, prefix):
+    file = zip_of(top_folder, tmp_path / "top.zip", prefix, **{"README.md": "# TOP"})
+    made = ingest(file, tmp_path / "out" / "zipped")
+    plain = ingest(top_folder, tmp_path / "plain")
+    assert made.sha256 == plain.sha256
+    assert made.card.provenance == plain.card.provenance
+    assert made.card.split_rule == plain.card.split_rule
+    # Neither a file outside of the folder that was asked for, nor anything left of the unpacking.
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"zipped"}
+    assert not (tmp_path.parent / "phase_I_train.csv").exists()
+
+
+def test_two_files_of_one_name_in_a_zip_are_refused(top_folder, tmp_path):
+    copy = (top_folder / "phase_I_train.csv").read_bytes()
+    file = zip_of(top_folder, tmp_path / "top.zip", **{"old/phase_I_train.csv": copy})
+    with pytest.raises(DatasetError, match="holds phase_I_train.csv more than once"):
+        ingest(file, tmp_path / "out")
+
+
+def test_an_archive_under_a_name_of_top_is_refused(top_folder, tmp_path):
+    inner = zip_of(top_folder, tmp_path / "inner.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "top.zip", "w") as archive:
+        archive.writestr("phase_I_train.csv", inner)
+    with pytest.raises(UnsafeRecordError, match="is no CSV"):
+        ingest(tmp_path / "top.zip", tmp_path / "out")
+    assert {p.name for p in tmp_path.iterdir()} == {"top", "inner.zip", "top.zip"}
+
+
+def test_a_bomb_under_a_name_of_top_is_refused(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "top.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("phase_I_train.csv", "nctid\n" + "0" * 20_000_000)
+    with pytest.raises(LimitError, match="grows"):
+        ingest(tmp_path / "top.zip", tmp_path / "out")
+    monkeypatch.setattr("llm4top.data._top_zip.MOST_BYTES", 1000)
+    with pytest.raises(LimitError, match="unpack to more than 1,000 bytes"):
+        ingest(tmp_path / "top.zip", tmp_path / "out")
 
 
 def test_records_without_a_split_of_their_own(tmp_path):

@@ -27,7 +27,7 @@ class SplitName(StrEnum):
 
 SourcesArgument = Annotated[
     list[Path],
-    typer.Argument(help="TOP's folder, or registry records: files, folders, zips."),
+    typer.Argument(help="TOP's folder or a zip of it, or registry records: files, folders, zips."),
 ]
 OutOption = Annotated[Path, typer.Option(help="Folder for the data set.")]
 TaskOption = Annotated[

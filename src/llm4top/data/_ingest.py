@@ -19,6 +19,7 @@ from llm4top.data._sources import (
 )
 from llm4top.data._splits import OwnSplit, SplitRule, TimeSplit
 from llm4top.data._spool import IngestProgress, Reading, Spool
+from llm4top.data._top_zip import unpacked_top
 from llm4top.data._write import check_target, write_dataset, writing
 from llm4top.errors import DatasetError, RegistryError
 from llm4top.registry import Limits
@@ -46,8 +47,8 @@ def ingest(
 ) -> Dataset:
     """Make a data set of labelled trials in the folder ``out`` and read it back.
 
-    ``sources``: a folder with TOP's files under their upstream names (those that are there), or
-    registry records as a file, a folder or a zip, or several of these.
+    ``sources``: a folder or a zip with TOP's files under their upstream names (those that are
+    there), or registry records as a file, a folder or a zip, or several of these.
     ``labels``: a CSV with ``nctid`` and ``label_column``; without it the task's own rule reads
     the label off the record.
     ``split``: by default the source's own where it has one, else by start date (80 / 10 / 10 %).
@@ -58,33 +59,34 @@ def ingest(
 
     Every trial is in one split only. Memory holds no text but that of enriched trials. Raises
     ``DatasetError`` where a path, a column or a phase does not exist, ``out`` is taken or
-    cannot be written, or no row is left, and ``SplitError`` for a split that the sources do not
-    support.
+    cannot be written, or no row is left, ``SplitError`` for a split that the sources do not
+    support, and ``RegistryError`` for a zip of TOP's files that is not safe to unpack.
     """
     target = Path(out)
     asked = get_task(task)
     check_target(target, overwrite=overwrite)
-    found = find_sources([sources] if isinstance(sources, (str, os.PathLike)) else sources)
+    given = [Path(p) for p in ([sources] if isinstance(sources, (str, os.PathLike)) else sources)]
     extra = [Path(path) for path in (labels, enrich) if path is not None]
-    find_sources(extra)  # a wrong path should fail before an hour of reading, not after
-    reading = Reading(
-        task=asked,
-        rule=_label_rule(asked, labels),
-        labels=read_label_file(Path(labels), asked, column=label_column) if labels else None,
-        phases=check_phases(phases),
-        dates=top_dates(found),
-        limits=limits,
-        limit=limit,
-        on_refusal=on_refusal,
-        on_progress=on_progress,
-    )
-    rule = split or _default_split(found)
-    with writing(target):
+    find_sources([*given, *extra])  # a wrong path fails before an hour of reading, not after
+    with writing(target), unpacked_top(given, target.parent, limits) as ready:
+        found = find_sources(ready)
+        reading = Reading(
+            task=asked,
+            rule=_label_rule(asked, labels),
+            labels=read_label_file(Path(labels), asked, column=label_column) if labels else None,
+            phases=check_phases(phases),
+            dates=top_dates(found),
+            limits=limits,
+            limit=limit,
+            on_refusal=on_refusal,
+            on_progress=on_progress,
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".ingest-", dir=target.parent) as scratch:
             with Spool(Path(scratch) / "rows.parquet", reading) as spool:
                 for source in found:
                     spool.add_all(source)
+            rule = split or _default_split(found)
             plan = make_plan(spool, reading, rule, Path(enrich) if enrich is not None else None)
             files = [*(source.path for source in found), *dates_files(found), *extra]
             history = plan_card(plan, name or target.name, files)

@@ -59,6 +59,11 @@ def top_phase(file: str) -> str | None:
     return match[1] if match else None
 
 
+def is_top_file(file: str) -> bool:
+    """Whether a file's name is one of TOP's: a table, or its titles and dates."""
+    return top_phase(file) is not None or file == TITLES_AND_DATES
+
+
 def top_dates(sources: Iterable[SourcePath]) -> dict[str, tuple[str | None, str | None]]:
     """Start date and date of first submission by NCT id, where a file of dates lies beside."""
     dates: dict[str, tuple[str | None, str | None]] = {}

@@ -35,14 +35,19 @@ _ORACLE = "oracle"
 class Drawing:
     """A figure on the page: ``title`` says its reading, ``note`` how to look at it.
 
-    ``data`` is its data as a ``data:`` address of a CSV file called ``file``.
+    ``csv`` is its data, the content of a file called ``file``.
     """
 
     svg: str
     title: str
     note: str
-    data: str
+    csv: str
     file: str
+
+    @property
+    def data(self) -> str:
+        """The CSV as a ``data:`` address."""
+        return f"data:text/csv;base64,{base64.b64encode(self.csv.encode()).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,11 @@ class Series:
     def drawn(self) -> str:
         """The colour as matplotlib takes it."""
         return COLOURS[self.colour]
+
+    @property
+    def variable(self) -> str:
+        """The colour as a page takes it, which may have its own for dark ones."""
+        return f"var(--{self.colour}, {self.drawn})"
 
     @property
     def dashed(self) -> bool:
@@ -326,8 +336,7 @@ def drawing(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([_cell(cell) for cell in row] for row in rows)
-    encoded = base64.b64encode(text.getvalue().encode()).decode()
-    return Drawing(svg, title, note, f"data:text/csv;base64,{encoded}", f"{name}.csv")
+    return Drawing(svg, title, note, text.getvalue(), f"{name}.csv")
 
 
 def _cell(cell: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby
 from urllib.parse import urlsplit
@@ -38,7 +38,7 @@ def page(report: Report) -> str:
             report=report,
             sections=parts,
             overview=_overview(report, parts, series),
-            drawings={part.anchor: _curve_drawings(report, part, series) for part in parts},
+            drawings={part.anchor: curve_drawings(report, part, series) for part in parts},
             series=series,
             published=view.published_groups(report),
             used_metrics=view.used_metrics(report),
@@ -62,9 +62,8 @@ def _overview(
     return shown
 
 
-def _curve_drawings(
-    report: Report, part: view.Section, series: tuple[Series, ...]
-) -> list[Drawing]:
+def curve_drawings(report: Report, part: view.Section, series: Sequence[Series]) -> list[Drawing]:
+    """The curves of one table; none where it has none, or the question has many answers."""
     if part.curves is None or len(report.asked.labels) != 2:
         return []
     without, with_event = report.asked.labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from llm4top.workspace._work_settings import configured, work_of
 
 if TYPE_CHECKING:
     from llm4top.benchmark import BenchmarkProgress
-    from llm4top.evaluation import Report
+    from llm4top.evaluation import Report, Source
     from llm4top.evaluation._evaluate import EvaluationProgress
 
 REPORT_FOLDER = "report"
@@ -30,12 +31,16 @@ def evaluate_run(job: Job) -> dict[str, Any]:
     job.tell(Step("Loading"))
     dataset = load_dataset(job.data())
     sources = [
-        load_source(
-            job.model(name),
-            task=dataset.task,
-            device=job.device,
-            quantize=work.quantize,
-            batch_tokens=work.batch_tokens,
+        _named(
+            job,
+            name,
+            load_source(
+                job.model(name),
+                task=dataset.task,
+                device=job.device,
+                quantize=work.quantize,
+                batch_tokens=work.batch_tokens,
+            ),
         )
         for name in work.models
     ]
@@ -89,6 +94,13 @@ def audit_run(job: Job) -> dict[str, Any]:
     values = report.to_dict()
     _write(job.folder / AUDIT_FILE, values)
     return {"file": AUDIT_FILE, "verdict": report.verdict, "passed": report.passed}
+
+
+def _named(job: Job, name: str, source: Source) -> Source:
+    """The source under the name that its bundle has in the workspace, where it is one of it."""
+    if job.model(name) == name:
+        return source
+    return replace(source, name=job.workspace.bundles.get(name).name)
 
 
 def _evaluation_step(progress: EvaluationProgress) -> Step:

@@ -1,6 +1,7 @@
 """Reports of runs: found by the run's id, read inside the page, and watched until they are there.
 
-A report is shown in a frame whose document is given with the page (``srcdoc``): nothing has to be
+What was measured is drawn in the page. The whole report, with its audit and its checklist, is
+shown in a frame whose document is given with the page (``srcdoc``): nothing has to be
 allowed to be framed. The frame is a sandbox that allows nothing at all, so a script in it could
 not run, and it inherits the page's own content policy, so nothing in it reaches the network.
 """
@@ -14,12 +15,15 @@ from nicegui import run as background
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError, NotFoundError
+from llm4top.studio._components._report_sheet import ReportSheet
 from llm4top.studio._jobs import share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, error_box, heading
+from llm4top.workspace._report_sheet import lead, read_run_report
 from llm4top.workspace._states import RunState
 from llm4top.workspace._work_measure import REPORT_FOLDER
 
 if TYPE_CHECKING:
+    from llm4top.evaluation import Report
     from llm4top.studio._context import StudioContext
     from llm4top.workspace import Run, Workspace
 
@@ -87,22 +91,29 @@ class ReportView:
         await self.show()
 
     async def _show_report(self) -> None:
-        text = await background.io_bound(_read, self._context.workspace, self._run.id)
+        found = await background.io_bound(_read, self._context.workspace, self._run.id)
+        if found is None:  # the server is closing
+            return
+        text, report = found
         with self._place:
             if isinstance(text, LLM4TOPError):
                 error_box(text)
                 return
-            for line in self._run.result.get("summary", ()):
-                Words("p", str(line))
+            shown = None
+            said = self._run.result.get("summary", ())
+            if not isinstance(report, LLM4TOPError):
+                said = lead(report)
+            with ui.element("ul").classes("l4-summary"):
+                for line in said:
+                    Words("li", str(line))
             ui.link("Download the report", f"/reports/{self._run.id}/download").classes("l4-start")
-            frame = ui.element("iframe")
-            # An empty sandbox: no scripts, no forms, no origin, no way to the page around it.
-            frame.props["sandbox"] = ""
-            frame.props["title"] = "Report"
-            frame.props["srcdoc"] = text or ""
-            frame.style(
-                "width: 100%; height: 80vh; border: 1px solid var(--line); border-radius: 8px"
-            )
+            if isinstance(report, LLM4TOPError):
+                error_box(report)
+            else:
+                shown = ReportSheet(report)
+            _whole(text, opened=shown is None)
+        if shown is not None:
+            await shown.show()
 
     async def _show_log(self) -> None:
         from llm4top.workspace._jobs import log_tail
@@ -128,8 +139,26 @@ class ReportView:
         return ui.button(verb, on_click=clicked).props("outline no-caps")
 
 
-def _read(workspace: Workspace, run_id: str) -> str | LLM4TOPError:
+def _whole(text: str, *, opened: bool) -> None:
+    """The whole report in a frame, folded away unless ``opened``."""
+    with ui.element("details") as folded:
+        folded.props["open"] = opened
+        Words("summary", "The whole report")
+        frame = ui.element("iframe").classes("l4-report")
+        # An empty sandbox: no scripts, no forms, no origin, no way to the page around it.
+        frame.props["sandbox"] = ""
+        frame.props["title"] = "Report"
+        frame.props["srcdoc"] = text
+
+
+def _read(workspace: Workspace, run_id: str) -> tuple[str | LLM4TOPError, Report | LLM4TOPError]:
+    """The report of a run, to be shown whole, and as data; each may be what is wrong with it."""
     try:
-        return report_file(workspace, run_id).read_text("utf-8")
+        file = report_file(workspace, run_id)
+        text = file.read_text("utf-8")
     except LLM4TOPError as error:
-        return error
+        return error, error
+    try:
+        return text, read_run_report(file.parent)
+    except LLM4TOPError as error:
+        return text, error

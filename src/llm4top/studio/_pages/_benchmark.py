@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from nicegui import app as pages_app
@@ -36,6 +37,8 @@ _KINDS = {"evaluate": "evaluation", "benchmark": "benchmark"}
 
 def register(context: StudioContext) -> None:
     """Join the frame: the list with its form, and a page for each report."""
+    style = (files("llm4top.studio") / "assets" / "report.css").read_text("utf-8")
+    ui.add_head_html(f"<style>{style}</style>", shared=True)
 
     @context.page("/benchmark", "Benchmark", icon="leaderboard", order=50)
     async def benchmark() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from nicegui import app as pages_app
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from llm4top.errors import LLM4TOPError
 from llm4top.studio._components import _bundle_facts as told
 from llm4top.studio._components._bundle_import import import_button, packed
+from llm4top.studio._components._card import card
 from llm4top.studio._components._parts import choice, things, titled_table
 from llm4top.studio._components._start_run import (
     SPLITS,
@@ -32,6 +34,8 @@ CARD_FILE = "MODEL_CARD.md"
 
 def register(context: StudioContext) -> None:
     """Join the frame: the list, and a page for each model."""
+    style = (files("llm4top.studio") / "assets" / "models.css").read_text("utf-8")
+    ui.add_head_html(f"<style>{style}</style>", shared=True)
 
     @context.page("/models", "Models", icon="category", order=40)
     async def models() -> None:
@@ -86,7 +90,7 @@ class ModelsPage:
 
     def _table(self, bundles: Sequence[WorkspaceBundle]) -> None:
         with ui.element("div").classes("l4-scroll"):
-            table = ui.element("table").classes("l4-table l4-titled")
+            table = ui.element("table").classes("l4-table l4-titled l4-models")
         table.props["aria-label"] = "Models"
         with table:
             with ui.element("thead"), ui.element("tr"):
@@ -99,13 +103,14 @@ class ModelsPage:
     def _row(self, bundle: WorkspaceBundle) -> None:
         name, *rest = told.overview(bundle)
         with ui.element("tr"):
-            with ui.element("td"):
+            with ui.element("td"), ui.element("div").classes("l4-named"):
                 tick = ui.checkbox(on_change=lambda event: self._tick(bundle, bool(event.value)))
                 tick.props["aria-label"] = f"Compare {name}"
-                tick.props("dense").style("margin-right: 8px")
-                ui.link(name, f"/models/{bundle.id}")
-                if bundle.is_default:
-                    Words("div", "the default").classes("l4-muted l4-small")
+                tick.props("dense")
+                with ui.element("div"):
+                    ui.link(name, f"/models/{bundle.id}")
+                    if bundle.is_default:
+                        Words("div", "the default").classes("l4-muted l4-small")
             for title, text in zip(told.COLUMNS[1:], rest, strict=True):
                 Words("td", text).props["data-title"] = title
 
@@ -160,7 +165,7 @@ class ModelPage:
 
     async def show(self) -> None:
         """Draw all of it."""
-        card = await background.io_bound(self._card)
+        text = await background.io_bound(self._card_text)
         ui.link("All models", "/models")
         heading(self._name)
         self._default = Words("p", "").classes("l4-muted")
@@ -180,11 +185,12 @@ class ModelPage:
                 if note:
                     Words("p", note).classes("l4-muted")
         with section("Card"):
-            # As text: what a card holds was written by whoever made the bundle.
-            text = Words("pre", card or "This bundle has no card.").classes("l4-box")
-            text.style("white-space: pre-wrap; overflow-wrap: anywhere; max-width: 100%")
+            if text:
+                card(text)
+            else:
+                Words("p", "This bundle has no card.")
 
-    def _card(self) -> str:
+    def _card_text(self) -> str:
         file = self._bundles.folder(self._bundle.id) / CARD_FILE
         return file.read_text("utf-8", "replace") if file.is_file() else ""
 

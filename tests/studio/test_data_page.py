@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +12,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llm4top.data import make_dataset
-from llm4top.errors import LLM4TOPError, UploadError
+from llm4top.errors import LLM4TOPError, TaskError, UploadError
 from llm4top.registry import Trial
+from llm4top.studio._components._data_counts import cell
 from llm4top.studio._components._data_intake import delete_dataset, queue_ingest
+from llm4top.studio._components._data_lengths import cut, title
+from llm4top.studio._components._data_split import split_settings
 from llm4top.workspace import UploadedFile, Workspace
+from llm4top.workspace._lengths import TextLengths
+from llm4top.workspace._work_settings import checked_settings
 from tests.studio._server import Server
 from tests.workspace.tiny import RECORD, save_tiny_dataset
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+TASK = """
+name: enrolment
+kind: binary
+question: Will it enrol in time?
+labels: [late, in time]
+"""
 
 HOSTILE = "<img src=x onerror=window.ran=1> & study"
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
@@ -41,6 +55,23 @@ def records(count: int = 10) -> list[dict[str, Any]]:
     return [*made, _file("labels.csv", f"nctid,outcome\n{rows}")]
 
 
+TOP = "nctid,status,why_stop,label,phase,diseases,icdcodes,drugs,smiless,criteria\n"
+
+
+def top_zip() -> dict[str, Any]:
+    """Three of TOP's files in a folder of a zip, with four trials each."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, split in enumerate(("train", "valid", "test")):
+            rows = "".join(
+                f"NCT9000{number}00{k},completed,,{k % 2},phase 2,\"['asthma']\","
+                f"\"[\"\"['J45']\"\"]\",['drug'],['C'],Adults {number} {k}\n"
+                for k in range(4)
+            )
+            archive.writestr(f"somewhere/data/phase_II_{split}.csv", TOP + rows)
+    return {"name": "top.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+
+
 def _file(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "mimeType": "application/octet-stream", "buffer": text.encode()}
 
@@ -50,13 +81,40 @@ def test_dropped_records_become_a_data_set(page: Page) -> None:
     page.goto("/data")
     page.get_by_text("There is none yet.").wait_for()
     page.get_by_label("Name").fill("My trials")
+    page.get_by_text("More settings").click()
     page.get_by_label("Column of the labels").fill("outcome")
+    page.get_by_label("Split").click()
+    page.get_by_role("option", name="At random").click()
+    page.get_by_text("It flatters").wait_for()
     page.set_input_files("input[type=file]", [_file("labels.csv", "nctid,outcome\n")])
     page.get_by_text("a CSV of labels alone makes no data set.").wait_for()
     page.set_input_files("input[type=file]", records())
     page.wait_for_url(re.compile("/data/[0-9a-f]{32}$"), timeout=WAIT)
     page.get_by_role("heading", name="My trials").wait_for()
     page.get_by_text("10 trials of 10; 1 to 10 shown.").wait_for()
+    page.get_by_text("Split: random, stratified by label: shares 0.8 / 0.1 / 0.1").wait_for()
+
+
+@pytest.mark.browser
+def test_a_zip_of_top_becomes_its_data_set(page: Page) -> None:
+    page.goto("/data")
+    page.get_by_label("Name").fill("TOP, invented")
+    page.set_input_files("input[type=file]", [top_zip()])
+    page.wait_for_url(re.compile("/data/[0-9a-f]{32}$"), timeout=WAIT)
+    counts = page.get_by_role("table", name="Trials by phase and split")
+    assert counts.inner_text().split("\n")[0].split() == ["Phase", "train", "valid", "test"]
+    assert "4\u00a0(50\u00a0%)" in counts.inner_text().replace("\n", "\u00a0")
+    page.get_by_role("cell", name="phase_II_train.csv").wait_for()
+
+
+@pytest.mark.browser
+def test_a_missing_column_of_labels_is_named_with_those_there_are(page: Page) -> None:
+    page.goto("/data")
+    page.set_input_files("input[type=file]", records())
+    said = page.get_by_text("labels.csv: has no column label. Its columns are: nctid, outcome.")
+    said.wait_for(timeout=WAIT)
+    page.get_by_text("The last lines of its log").click()
+    page.get_by_role("button", name="Begin again").wait_for()
 
 
 @pytest.mark.browser
@@ -65,8 +123,14 @@ def test_a_data_set_is_read_searched_and_opened(page: Page, workspace: Workspace
     page.goto("/data")
     page.get_by_role("link", name="Invented").click()
     page.get_by_role("heading", name="Trials by start year, 2010 to 2014").wait_for()
-    balance = page.get_by_role("table", name="Trials by phase, split and label")
-    assert "All phases" in balance.inner_text()
+    balance = page.get_by_role("table", name="Trials by phase and split")
+    assert balance.get_by_role("row").count() == 4  # the heading, all, phases 2 and 3
+    page.get_by_role("heading", name="The standard budget of").wait_for()
+    cuts = page.get_by_role("table", name="Trials that a budget shortens")
+    assert cuts.get_by_role("row").count() == 4
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the lengths").click()
+    assert waiting.value.suggested_filename == "lengths.csv"
     page.get_by_text("120 trials of 120; 1 to 50 shown.").wait_for()
     page.get_by_role("button", name="Next").click()
     page.get_by_text("51 to 100 shown.").wait_for()
@@ -147,6 +211,77 @@ def test_a_csv_beside_records_holds_their_labels(own: Workspace, tmp_path: Path)
     assert own.activity.list()[0].what == "Data set N"
 
 
+def test_a_yaml_file_is_the_question(own: Workspace, tmp_path: Path) -> None:
+    files = _given(tmp_path, a__xml="<a/>", labels__csv="nctid,label\n", own__yaml=TASK)
+    asked = {"name": "N", "task": "outcome", "label_column": "label"}
+    made = own.runs.get(queue_ingest(own, files, asked, "somebody"))
+    uploads = {upload.id: upload.name for upload in own.uploads.list()}
+    assert uploads[made.settings["task_upload"]] == "own.yaml"
+    assert "task" not in made.settings
+
+
+def test_a_broken_task_file_is_named_as_its_owner_calls_it(own: Workspace, tmp_path: Path) -> None:
+    files = _given(tmp_path, a__xml="<a/>", labels__csv="", own__yaml="kind: binary\n")
+    with pytest.raises(TaskError, match=r"^own\.yaml: is no task:\n  - name: "):
+        queue_ingest(own, files, {"name": "N"}, "somebody")
+    assert own.uploads.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "fields", "made"),
+    [
+        ("", {"learn_until": "2010"}, {}),
+        ("own", {}, {"split": {"rule": "own"}}),
+        ("time", {}, {"split": {"rule": "time"}}),
+        (
+            "time",
+            {"learn_until": " 2010 ", "validate_until": "2012-06"},
+            {"split": {"rule": "time", "valid_from": "2010", "test_from": "2012-06"}},
+        ),
+        ("random", {"seed": "3"}, {"split": {"rule": "random", "seed": 3}}),
+        ("random", {"seed": ""}, {"split": {"rule": "random"}}),
+    ],
+)
+def test_a_chosen_split_is_what_the_run_is_asked(
+    rule: str, fields: dict[str, str], made: dict[str, Any]
+) -> None:
+    asked = split_settings(rule, **fields)
+    assert asked == made
+    checked_settings("ingest", {"name": "N", "uploads": ["a"], **asked})
+
+
+@pytest.mark.parametrize(
+    ("rule", "fields", "said"),
+    [
+        ("time", {"validate_until": "2012"}, "the trials to validate on begin nowhere"),
+        ("random", {"seed": "-1"}, "the seed is a whole number"),
+    ],
+)
+def test_a_split_that_contradicts_itself(rule: str, fields: dict[str, str], said: str) -> None:
+    with pytest.raises(UploadError, match=said):
+        split_settings(rule, **fields)
+
+
+def test_counts_bear_the_share_of_the_second_of_two_labels() -> None:
+    assert cell({"failure": 1, "success": 3}, "success") == ("4", "(75\u00a0%)")
+    assert cell({"late": 2000}, None) == ("2\u2009000", "")
+    assert cell({}, "success") == ("0", "")
+
+
+def test_the_figure_of_lengths_says_its_reading() -> None:
+    limits = {"standard": 100}
+    every, some = TextLengths((50, 60), 2), TextLengths((50, 150), 900)
+    assert (
+        title(every, limits, estimated=True)
+        == "The standard budget of 100 tokens holds every trial"
+    )
+    assert title(some, limits, estimated=False).startswith(
+        "About 50\u00a0% of the trials are longer"
+    )
+    assert cut(every, 55) == "50\u00a0%"
+    assert cut(some, 100) == "50\u00a0% (9 to 91\u00a0%)"
+
+
 def test_files_of_top_are_no_labels(own: Workspace, tmp_path: Path) -> None:
     files = _given(tmp_path, phase_I_train__csv="nctid\n", titles_and_dates__csv="nctid\n")
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
@@ -159,6 +294,9 @@ def test_files_of_top_are_no_labels(own: Workspace, tmp_path: Path) -> None:
     ("files", "said"),
     [
         ({"labels__csv": ""}, "a CSV of labels alone makes no data set"),
+        ({"own__yaml": ""}, "own.yaml: a task file alone makes no data set"),
+        ({"a__xml": "", "b__yaml": "", "c__yml": ""}, "2 task files: a data set answers one"),
+        ({"a__xml": "", "own__yaml": TASK}, "own.yaml: asks a question of its own, and its"),
         ({"a__xml": "", "b__csv": "", "c__csv": ""}, "2 CSV files that are not TOP's"),
     ],
 )
@@ -166,8 +304,9 @@ def test_files_that_make_no_data_set(
     own: Workspace, tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
-    with pytest.raises(UploadError, match=said):
+    with pytest.raises(UploadError) as caught:
         queue_ingest(own, _given(tmp_path, **files), asked, "somebody")
+    assert said in str(caught.value)
     assert own.uploads.count() == 0
 
 

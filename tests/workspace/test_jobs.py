@@ -78,6 +78,11 @@ def test_what_is_not_there_is_named(local: Workspace, material: tuple[Path, Path
             {"sources": ["x"], "name": "n", "labels": "a", "labels_upload": "b"},
             "labels: give an upload or a path, not both",
         ),
+        (
+            "ingest",
+            {"sources": ["x"], "name": "n", "task_file": "a", "task_upload": "b"},
+            "task_file: give an upload or a path, not both",
+        ),
         ("benchmark", {"data": "x", "phases": ["V"]}, "phases.0: Input should be"),
         ("dance", {}, "kind: 'dance' is none of train, evaluate, benchmark, forecast, ingest"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llm4top.errors import BundleError, LLM4TOPError
+from llm4top.errors import BundleError, DatasetError, LLM4TOPError
 from llm4top.workspace import Process, Run, Workspace
 from llm4top.workspace._jobs import submit
 from llm4top.workspace._places import base_place
@@ -80,6 +80,40 @@ def test_uploads_become_a_data_set(local: Workspace) -> None:
     assert len(local.datasets.load(kept.id)) == 10
     # Nothing of the making is left in the run's folder.
     assert list(local.runs.folder(run.id).iterdir()) == []
+
+
+OWN = """
+name: enrolment
+kind: binary
+question: Will it enrol in time?
+labels: [late, in time]
+"""
+
+
+def test_a_question_of_ones_own_comes_with_its_task_file(local: Workspace) -> None:
+    ids = [
+        local.uploads.add(f"r{n}.xml", io.BytesIO(text.encode())).id
+        for n, text in enumerate(records(4))
+    ]
+    rows = "".join(f"NCT9000000{n},{'late' if n % 2 else 'in time'}\n" for n in range(4))
+    labels = local.uploads.add("labels.csv", io.BytesIO(f"nctid,enrolled\n{rows}".encode()))
+    task = local.uploads.add("enrolment.yaml", io.BytesIO(OWN.encode()))
+    settings = {
+        "name": "Own",
+        "uploads": ids,
+        "task_upload": task.id,
+        "labels_upload": labels.id,
+        "label_column": "enrolled",
+        "split": {"rule": "random"},
+    }
+    _, result = work(local, "ingest", settings)
+    loaded = local.datasets.load(result["dataset_id"])
+    assert loaded.task.question == "Will it enrol in time?"
+    assert set(loaded.labels) == {"late", "in time"}
+    assert {file.name for file in loaded.card.provenance} >= {"r0.xml", "labels.csv"}
+    submit(local, "ingest", {**settings, "label_column": "label"})
+    with pytest.raises(DatasetError, match=r"^labels\.csv: has no column label\. Its .* enrolled"):
+        again(local, Steps())
 
 
 def test_reading_is_bounded_in_memory() -> None:

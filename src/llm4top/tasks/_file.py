@@ -48,6 +48,8 @@ def load_task(path: str | os.PathLike[str]) -> Task:
     try:
         values = yaml.safe_load(_text(Path(path)))
         file = _TaskFile.model_validate(values)
+    except RecursionError:
+        raise TaskError("is nested too deeply for a task file.", where=where) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TaskError(f"is neither YAML nor JSON: {error}.", where=where) from error
     except ValidationError as error:

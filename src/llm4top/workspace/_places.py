@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 _ID = re.compile(r"[0-9a-f]{32}")
-_UPLOADS = ("labels_upload", "enrich_upload")
+_UPLOADS = ("task_upload", "labels_upload", "enrich_upload")
 
 
 def dataset_folder(workspace: Workspace, settings: Mapping[str, Any]) -> Path:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import resource
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from llm4top.workspace._staging import Staging
 from llm4top.workspace._work import Job
 from llm4top.workspace._work_progress import Step
 from llm4top.workspace._work_settings import IngestWork, work_of
@@ -19,8 +18,8 @@ from llm4top.workspace._work_settings import IngestWork, work_of
 if TYPE_CHECKING:
     from llm4top.data import IngestProgress
     from llm4top.errors import RegistryError
+    from llm4top.tasks import Task
 
-_TOP_FILE = re.compile(r"phase_(I|II|III)_(train|valid|test)\.csv|titles_and_dates\.csv")
 _NAMED_REFUSALS = 20
 MEMORY_BYTES = 8_000_000_000
 """Address space that reading may take beyond what the process has: far more than any data set
@@ -28,25 +27,28 @@ needs, and less than a machine on which a hostile file would be noticed by every
 
 
 def ingest_run(job: Job) -> dict[str, Any]:
-    """Make a data set from uploads or paths and keep it in the workspace; its id and counts."""
+    """Make a data set from uploads or paths and keep it in the workspace; its id and counts.
+
+    What is refused is named as its owner calls it, never by a place on this machine.
+    """
     from llm4top.data import ingest
 
     work: IngestWork = work_of("ingest", job.settings)
-    refused = _Refused()
+    staging = Staging(job.workspace.uploads, job.folder)
+    refused = _Refused(staging)
     made = job.folder / "dataset"
-    staged = job.folder / "sources"
     shutil.rmtree(made, ignore_errors=True)
     try:
-        with bounded_memory(MEMORY_BYTES):
+        with bounded_memory(MEMORY_BYTES), staging:
             ingest(
-                _sources(job, work, staged),
+                [*staging.all(work.uploads), *work.sources],
                 made,
-                task=work.task,
+                task=_task(work, staging),
                 split=work.split.made() if work.split else None,
-                labels=_one(job, work.labels_upload, work.labels),
+                labels=staging.one(work.labels_upload) or work.labels,
                 label_column=work.label_column,
                 phases=work.phases,
-                enrich=_one(job, work.enrich_upload, work.enrich),
+                enrich=staging.one(work.enrich_upload) or work.enrich,
                 limit=work.limit,
                 name=work.name,
                 on_refusal=refused,
@@ -54,7 +56,6 @@ def ingest_run(job: Job) -> dict[str, Any]:
             )
         kept = job.workspace.datasets.add(made, name=work.name)
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
         shutil.rmtree(made, ignore_errors=True)
     return {
         "dataset_id": kept.id,
@@ -63,6 +64,14 @@ def ingest_run(job: Job) -> dict[str, Any]:
         "refused": refused.count,
         "refusals": refused.first,
     }
+
+
+def _task(work: IngestWork, staging: Staging) -> Task | str:
+    """The question: one of a file of its own, or one that comes with the package."""
+    from llm4top.tasks import load_task
+
+    file = staging.one(work.task_upload) or work.task_file
+    return work.task if file is None else load_task(file)
 
 
 @contextmanager
@@ -86,34 +95,15 @@ def bounded_memory(more: int) -> Iterator[None]:
 class _Refused:
     """Counts refused records and names the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, staging: Staging) -> None:
         self.count = 0
         self.first: list[str] = []
+        self._staging = staging
 
     def __call__(self, error: RegistryError) -> None:
         self.count += 1
         if len(self.first) < _NAMED_REFUSALS:
-            self.first.append(str(error))
-
-
-def _sources(job: Job, work: IngestWork, staged: Path) -> list[Path]:
-    """What to read. Uploads under TOP's names become TOP's folder again, which is known by them."""
-    shutil.rmtree(staged, ignore_errors=True)
-    top: list[tuple[str, Path]] = []
-    others: list[tuple[str, Path]] = []
-    for upload_id in work.uploads:
-        upload = job.workspace.uploads.get(upload_id)
-        path = job.workspace.uploads.path(upload_id)
-        (top if _TOP_FILE.fullmatch(upload.name) else others).append((upload.name, path))
-    for name, path in top:
-        staged.mkdir(parents=True, exist_ok=True)
-        (staged / name).hardlink_to(path)
-    found = [staged] if top else []
-    return [*found, *(path for _, path in others), *work.sources]
-
-
-def _one(job: Job, upload_id: str | None, path: Path | None) -> Path | None:
-    return job.workspace.uploads.path(upload_id) if upload_id is not None else path
+            self.first.append(self._staging.plain(str(error)))
 
 
 def _step(progress: IngestProgress) -> Step:

@@ -131,10 +131,15 @@ class SplitWork(_Work):
 
 
 class IngestWork(_OnUploads):
-    """Makes a data set of the workspace; see ``llm4top.data.ingest``."""
+    """Makes a data set of the workspace; see ``llm4top.data.ingest``.
+
+    The question is ``task``, one that comes with the package, or one of a file of its own.
+    """
 
     name: str = Field(min_length=1, max_length=120)
     task: _Name = "outcome"
+    task_upload: _Name | None = None
+    task_file: Path | None = None
     labels_upload: _Name | None = None
     labels: Path | None = None
     label_column: str = "label"
@@ -146,13 +151,14 @@ class IngestWork(_OnUploads):
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:
-        for name in ("labels", "enrich"):
-            if getattr(self, name) is not None and getattr(self, f"{name}_upload") is not None:
+        for name in ("labels", "enrich", "task_file"):
+            upload = f"{name.removesuffix('_file')}_upload"
+            if getattr(self, name) is not None and getattr(self, upload) is not None:
                 raise ValueError(f"{name}: give an upload or a path, not both")
         return self
 
     def paths(self) -> dict[str, str]:
-        more = {name: getattr(self, name) for name in ("labels", "enrich")}
+        more = {name: getattr(self, name) for name in ("labels", "enrich", "task_file")}
         return super().paths() | {name: str(path) for name, path in more.items() if path}
 
 

@@ -1,8 +1,8 @@
-"""The card of a data set in pictures and tables: counts, time line, lengths, what was left out."""
+"""The card of a data set in pictures and tables: time line, what was left out, origin, audit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -14,36 +14,12 @@ from llm4top.workspace._data_charts import (
     timeline_chart,
     timeline_csv,
 )
-from llm4top.workspace._words import percent, thousands
+from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
     from llm4top.data import DatasetCard
     from llm4top.workspace import StoredDataset
     from llm4top.workspace._data_charts import Years
-
-_TEXTS = {"trial": "All text of a trial", "criteria": "Eligibility criteria"}
-
-
-def balance(card: DatasetCard) -> None:
-    """Trials by phase and split, and the share of each label."""
-    with section("Trials and labels"):
-        labels = list(dict.fromkeys(name for counts in card.balance.values() for name in counts))
-        columns = ("Phase", "Split", "Trials", *labels)
-        rows = [
-            _counts("All phases", split, counts, labels) for split, counts in card.balance.items()
-        ]
-        for phase, splits in card.balance_by_phase.items():
-            rows += [_counts(phase, split, counts, labels) for split, counts in splits.items()]
-        titled_table(columns, rows, label="Trials by phase, split and label")
-
-
-def _counts(
-    phase: str, split: str, counts: Mapping[str, int], labels: Sequence[str]
-) -> tuple[str, ...]:
-    total = sum(counts.values())
-    found = (counts.get(label, 0) for label in labels)
-    shares = (f"{thousands(n)} ({percent(n / total)})" if n else "0" for n in found)
-    return (phase or "not given", split, thousands(total), *shares)
 
 
 def timeline(years: Years, rows: int) -> None:
@@ -73,22 +49,6 @@ def _legend(splits: list[str]) -> None:
             with ui.element("span"):
                 ui.element("i").style(f"background: {SPLIT_COLOURS[split]}")
                 Words("span", split)
-
-
-def lengths(card: DatasetCard) -> None:
-    """Quantiles of the texts' lengths."""
-    if not card.text_lengths:
-        return
-    with section("How long the texts are"):
-        names = list(next(iter(card.text_lengths.values())))
-        rows = [
-            (_TEXTS.get(text, text), *(thousands(found.get(name, 0)) for name in names))
-            for text, found in card.text_lengths.items()
-        ]
-        titled_table(("Characters", *names), rows, label="Lengths of the texts in characters")
-        Words(
-            "p", "About four characters make a token. What is beyond a model's budget is cut."
-        ).classes("l4-small l4-muted")
 
 
 def left_out(card: DatasetCard) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,9 @@ from nicegui import run as work
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
-from llm4top.errors import LLM4TOPError, UploadError
+from llm4top.errors import ConfigError, LLM4TOPError
+from llm4top.studio._components._data_files import sort_files
+from llm4top.studio._components._data_split import SplitChoice
 from llm4top.studio._components._drop import drop_zone
 from llm4top.studio._components._parts import choice, things
 from llm4top.studio._components._stash import kept
@@ -25,45 +26,53 @@ MAX_FILES = 1000
 MAX_BYTES = 4_000_000_000
 
 QUESTIONS = {"outcome": "Will it succeed?", "completion": "Will it be completed?"}
-_TOP_FILE = re.compile(r"phase_(I|II|III)_(train|valid|test)\.csv|titles_and_dates\.csv")
 
 
 class Intake:
-    """The form of one visitor: files, a name, a question, and the button that makes a data set."""
+    """The form of one visitor: a name and files make a data set; the rest has defaults."""
 
     def __init__(self, context: StudioContext, on_queued: Callable[[str], Awaitable[None]]):
         self._context = context
         self._who = context.who()
         self._on_queued = on_queued
         self._question = "outcome"
-        self._said = "Trials"
-        self._column = "label"
         self._busy = False
-        self._form()
-        self._status = ui.element("div").props('role="status" aria-live="polite"')
-
-    def _form(self) -> None:
-        with ui.element("div").classes("l4-controls"):
-            name = ui.input("Name", value=self._said).props("outlined dense maxlength=120")
-            name.on_value_change(lambda event: setattr(self, "_said", str(event.value or "")))
-            choice("Question", QUESTIONS, self._question, lambda v: setattr(self, "_question", v))
-            column = ui.input("Column of the labels", value=self._column)
-            column.props("outlined dense maxlength=120")
-            column.on_value_change(lambda event: setattr(self, "_column", str(event.value or "")))
+        self._name = _field("Name", "Trials")
         with ui.element("div").classes("l4-intake"):
             drop_zone(
-                "Drop the files of one data set together: TOP's CSV files, or ClinicalTrials.gov "
-                "records (XML, JSON, zip) with a CSV of labels",
+                "Drop the files of one data set together: TOP's CSV files or a zip of them, or "
+                "ClinicalTrials.gov records (XML, JSON, zip) with a CSV of labels",
                 label="Choose the files of a data set",
                 max_bytes=MAX_BYTES,
                 max_files=MAX_FILES,
                 on_files=self._take,
+                accept=".xml,.json,.zip,.csv,.yaml,.yml",
             )
+        with ui.element("details"):
+            Words("summary", "More settings")
+            with ui.element("div").classes("l4-stack l4-more"):
+                self._more()
+        self._status = ui.element("div").props('role="status" aria-live="polite"')
+
+    def _more(self) -> None:
+        with ui.element("div").classes("l4-controls"):
+            choice("Question", QUESTIONS, self._question, lambda v: setattr(self, "_question", v))
+            self._column = _field("Column of the labels", "label")
         Words(
             "p",
             "A CSV of labels has a column nctid and one of labels. Whether a trial was completed "
-            "is read off its record; that question needs no labels.",
+            "is read off its record; that question needs no labels. For a question of your own, "
+            "drop its task file (YAML) with the records and their labels.",
         ).classes("l4-small l4-muted")
+        self._split = SplitChoice()
+
+    def _asked(self) -> dict[str, Any]:
+        return {
+            "name": str(self._name.value or "").strip() or "Trials",
+            "task": self._question,
+            "label_column": str(self._column.value or "").strip() or "label",
+            **self._split.settings(),
+        }
 
     async def _take(self, uploads: Sequence[FileUpload]) -> None:
         if self._busy:
@@ -73,12 +82,8 @@ class Intake:
         self._status.clear()
         with self._status:
             Words("p", f"Bringing in {things(len(uploads), 'file')} …")
-        asked = {
-            "name": self._said.strip() or "Trials",
-            "task": self._question,
-            "label_column": self._column.strip() or "label",
-        }
         try:
+            asked = self._asked()
             async with kept(uploads) as stored:
                 made = await work.io_bound(
                     queue_ingest, self._context.workspace, stored, asked, self._who
@@ -87,6 +92,8 @@ class Intake:
             self._status.clear()
             with self._status:
                 error_box(error)
+                for fault in error.faults if isinstance(error, ConfigError) else ():
+                    Words("p", fault)
         else:
             self._status.clear()
             if made is not None:
@@ -95,36 +102,34 @@ class Intake:
             self._busy = False
 
 
+def _field(label: str, value: str) -> ui.input:
+    return ui.input(label, value=value).props("outlined dense maxlength=120").classes("l4-field")
+
+
 def queue_ingest(
     workspace: Workspace, files: Sequence[UploadedFile], asked: dict[str, Any], who: str
 ) -> str:
     """Keep the files and queue the run that makes a data set of them; the run's id.
 
-    A CSV that bears none of TOP's names is taken for the labels of the records beside it.
-    Raises ``UploadError`` where the files make no data set; then none of them is kept.
+    ``asked`` are settings of the run. A YAML file is the task, which goes before the question that
+    was asked; a CSV that bears none of TOP's names holds the labels of the records beside it.
+    Raises ``UploadError`` where the files make no data set, and ``TaskError`` for a task file that
+    is none; then none of them is kept.
     """
     from llm4top.workspace._jobs import submit
 
-    labels = [f for f in files if f.name.lower().endswith(".csv") and not _is_top(f)]
-    records = [file for file in files if file not in labels]
-    if len(labels) > 1:
-        raise UploadError(
-            f"{things(len(labels), 'CSV file')} that are not TOP's: which holds the labels?",
-            where=", ".join(file.name for file in labels[:3]),
-            hint="Bring one CSV of labels with its records.",
-        )
-    if not records:
-        raise UploadError(
-            "a CSV of labels alone makes no data set.",
-            where=labels[0].name if labels else None,
-            hint="Bring it together with the records of its trials (XML, JSON or zip).",
-        )
+    sorted_files = sort_files(files)
     ids: list[str] = []
     try:
-        settings = {k: v for k, v in asked.items() if labels or k != "label_column"}
-        settings["uploads"] = [_keep(workspace, file, ids) for file in records]
-        if labels:
-            settings["labels_upload"] = _keep(workspace, labels[0], ids)
+        settings = dict(asked)
+        settings["uploads"] = [_keep(workspace, file, ids) for file in sorted_files.records]
+        if sorted_files.labels is None:
+            settings.pop("label_column", None)
+        else:
+            settings["labels_upload"] = _keep(workspace, sorted_files.labels, ids)
+        if sorted_files.task is not None:
+            settings.pop("task", None)
+            settings["task_upload"] = _keep(workspace, sorted_files.task, ids)
         title = f"Data set {asked['name']}"
         made = submit(workspace, "ingest", settings, title=title, ids_only=True)
     except LLM4TOPError:
@@ -145,14 +150,11 @@ def delete_dataset(workspace: Workspace, dataset_id: str, who: str) -> None:
     there = {upload.id for upload in workspace.uploads.list(limit=None)}
     for made in workspace.runs.list(kind="ingest", states=("done",), limit=None):
         if made.result.get("dataset_id") == dataset_id:
-            used = {*made.settings.get("uploads", ()), made.settings.get("labels_upload")}
+            used = set(made.settings.get("uploads", ()))
+            used |= {made.settings.get(name) for name in ("labels_upload", "task_upload")}
             for upload_id in used & there:
                 workspace.uploads.delete(upload_id)
     workspace.activity.log("deleted", who, f"data set {name}")
-
-
-def _is_top(file: UploadedFile) -> bool:
-    return _TOP_FILE.fullmatch(file.name) is not None
 
 
 def _keep(workspace: Workspace, file: UploadedFile, ids: list[str]) -> str:

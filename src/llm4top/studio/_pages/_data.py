@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,13 @@ from nicegui import ui
 from llm4top.errors import NotFoundError
 from llm4top.studio._components._data_card import (
     audit_findings,
-    balance,
     left_out,
-    lengths,
     origin,
     timeline,
 )
+from llm4top.studio._components._data_counts import balance
 from llm4top.studio._components._data_intake import QUESTIONS, Intake, delete_dataset
+from llm4top.studio._components._data_lengths import LengthsView
 from llm4top.studio._components._data_trials import TrialBrowser
 from llm4top.studio._components._parts import things
 from llm4top.studio._components._run_watch import watch_run
@@ -32,23 +33,11 @@ if TYPE_CHECKING:
 
 LISTED = 200
 
-_STYLE = """<style>
-.l4-legend { display: flex; gap: 16px; flex-wrap: wrap; font-size: .875rem; }
-.l4-legend > span { display: inline-flex; align-items: center; gap: 6px; }
-.l4-legend i { width: 12px; height: 12px; border-radius: 3px; }
-.q-dialog .l4-opened { width: min(900px, 94vw); max-width: 94vw; gap: 12px; }
-.l4-opened .l4-facts { width: 100%; }
-@media (min-width: 800px) {
-  .l4-audit td { overflow-wrap: break-word; }
-  .l4-audit th, .l4-audit td:first-child { white-space: nowrap; }
-  .l4-audit td:nth-child(2) { min-width: 12em; }
-}
-</style>"""
-
 
 def register(context: StudioContext) -> None:
     """Join the frame, with the page of one data set behind it."""
-    ui.add_head_html(_STYLE, shared=True)
+    style = (files("llm4top.studio") / "assets" / "data.css").read_text("utf-8")
+    ui.add_head_html(f"<style>{style}</style>", shared=True)
 
     @context.page("/data", "Data", icon="dataset", order=20)
     async def data() -> None:
@@ -97,7 +86,7 @@ async def _to_dataset(run: Run) -> None:
 
 def _listed(stored: StoredDataset) -> None:
     cells = (
-        ("Question", QUESTIONS.get(stored.task, stored.task)),
+        ("Question", question_of(stored)),
         ("Trials", thousands(stored.rows)),
         ("Made", f"{stored.created:%Y-%m-%d %H:%M}"),
     )
@@ -135,7 +124,7 @@ class _DatasetPage:
         Words("p", _sentence(stored, splits))
         balance(card)
         timeline(table.years(), len(table))
-        lengths(card)
+        LengthsView(self._workspace, stored, card)
         with section("Leak audit"):
             self._audit = ui.element("div").classes("l4-stack")
             self._show_audit(report)
@@ -188,6 +177,15 @@ class _DatasetPage:
             ui.navigate.to("/data")
 
 
+def question_of(stored: StoredDataset) -> str:
+    """What a data set's trials are asked: in short, or in the words of its own task."""
+    from llm4top.tasks import TASKS
+
+    asked = str(stored.card.get("task", {}).get("question") or stored.task)
+    known = TASKS.get(stored.task)
+    return QUESTIONS[stored.task] if known is not None and known.question == asked else asked
+
+
 def _load(
     workspace: Workspace, dataset_id: str
 ) -> tuple[StoredDataset, TrialTable, dict[str, Any] | None]:
@@ -220,6 +218,6 @@ def _queue_audit(workspace: Workspace, dataset_id: str, who: str) -> str:
 
 
 def _sentence(stored: StoredDataset, splits: tuple[str, ...]) -> str:
-    question = QUESTIONS.get(stored.task, stored.task)
+    question = question_of(stored)
     parts = " and ".join([", ".join(splits[:-1]), splits[-1]] if len(splits) > 1 else splits)
     return f"{things(stored.rows, 'trial')} for the question “{question}”, in {parts}."

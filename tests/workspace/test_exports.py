@@ -67,7 +67,7 @@ def test_the_spreadsheet_reads_back():
     about = [row[0] for row in book["About"].iter_rows(values_only=True)]
     assert about[0] == "2 forecasts by tiny-0123456789ab"
     assert "A research estimate: not medical or investment advice." in about
-    assert about[2].startswith("Expected successes if the trials are independent: 1.0 of 2")
+    assert about[2].startswith("Expected to succeed, if the trials are independent: 1.0 of 2")
 
 
 def test_the_report_shows_markup_as_text_and_asks_for_nothing():

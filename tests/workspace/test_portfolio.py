@@ -230,7 +230,7 @@ def test_the_distribution_is_drawn_with_its_interval_and_the_base_rates():
     drawn = distribution_chart(expected_successes([0.5, 0.6, 0.7]), 1.2)
     root = etree.fromstring(drawn)
     assert root.get("aria-label") == (
-        "Number of successes among 3 trials: 1.8 expected, 0 to 3 with 95 % probability."
+        "How many of 3 trials: 1.8 expected, 0 to 3 with 95 % probability."
     )
     assert len(root.findall(".//{*}rect")) == 4
     assert "base rates 1.2" in drawn
@@ -260,3 +260,14 @@ def test_many_trials_are_drawn_as_a_band_and_few_as_dots():
 def test_the_distribution_of_many_trials_draws_only_likely_counts():
     drawn = distribution_chart(expected_successes([0.5] * 5000))
     assert len(etree.fromstring(drawn).findall(".//{*}rect")) < 400
+
+
+def test_figures_stand_on_bars_only_where_they_fit():
+    texts = [
+        [t.text for t in etree.fromstring(distribution_chart(d)).iterfind(".//{*}text")]
+        for d in (expected_successes([0.02] * 5), expected_successes([0.5] * 10_000))
+    ]
+    assert "90\u00a0%" in texts[0]
+    assert not any("under" in text for text in texts[0])
+    # At 390 pixels a count of five signs needs some fifty.
+    assert 3 <= len(texts[1]) <= 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -71,3 +72,15 @@ def test_a_kill_reaches_what_the_process_started() -> None:
 
 def test_a_process_that_stays_is_not_gone(sleeper: subprocess.Popen[bytes]) -> None:
     assert not wait_gone(identity(sleeper.pid), 0.1)
+
+
+def test_a_worker_gives_way_and_takes_what_it_starts_along():
+    code = (
+        "import os, subprocess, sys; from llm4top.workspace._process import give_way\n"
+        "before = os.nice(0); give_way()\n"
+        "child = [sys.executable, '-c', 'import os; print(os.nice(0))']\n"
+        "print(os.nice(0) - before, int(subprocess.check_output(child)) - before)"
+    )
+    told = subprocess.check_output([sys.executable, "-c", code], start_new_session=True)
+    least = min(5, 19 - os.nice(0))
+    assert told.split() == [str(least).encode()] * 2

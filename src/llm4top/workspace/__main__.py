@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from llm4top.errors import LLM4TOPError
+from llm4top.workspace._process import give_way
 from llm4top.workspace._supervisor import Supervisor
 from llm4top.workspace._worker import GRACE_S, work_once
 from llm4top.workspace._workspace import Workspace
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if asked.once and len(asked.device or ()) != 1:
         parser.error("--once needs one --device")
+    if asked.once:
+        give_way()
     try:
         with Workspace.open(asked.folder) as workspace:
             if asked.once:

@@ -25,6 +25,12 @@ NEGLIGIBLE = 1e-4
 LABELLED = 10
 """Up to so many bars each bears its probability in percent."""
 
+UNSAID = 0.005
+"""A probability below this stays unwritten: its words are wider than a bar on a narrow screen."""
+
+NARROW = 320
+"""Pixels that a figure has on a telephone; numbers below an axis have room there too."""
+
 DOTS = 300
 """Up to so many trials each has a dot; more are drawn as a line with a band."""
 
@@ -39,12 +45,16 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     if from_base is not None and first - from_base < last - first > from_base - last:
         first, last = min(first, int(from_base)), max(last, int(np.ceil(from_base)))
     slots = last - first + 1
-    slot, step = 100 / slots, _step(slots)
+    slot, step = 100 / slots, _step(slots, thousands(last))
     top = float(distribution.mass.max())
     marks = [_bar(distribution, k, first, slot, top) for k in range(first, last + 1)]
     marks.append(_axis())
     if slots <= LABELLED:
-        marks += [_share(distribution, k, first, slot, top) for k in range(first, last + 1)]
+        marks += [
+            _share(distribution, k, first, slot, top)
+            for k in range(first, last + 1)
+            if distribution.mass[k] >= UNSAID
+        ]
     marks += [
         _centred((k - first + 0.5) * slot, HEIGHT + 18, thousands(k))
         for k in range(first, last + 1)
@@ -53,7 +63,7 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     if from_base is not None:
         marks += _base_rates(from_base, distribution.n, (from_base - first + 0.5) * slot)
     words = (
-        f"Number of successes among {distribution.n} trials: {distribution.expected:.1f} expected, "
+        f"How many of {distribution.n} trials: {distribution.expected:.1f} expected, "
         f"{distribution.lower} to {distribution.upper} with 95 % probability."
     )
     return _svg(marks, words, HEIGHT + 24)
@@ -171,9 +181,12 @@ def _y(value: float) -> float:
     return HEIGHT * (1 - value)
 
 
-def _step(slots: int) -> int:
-    """Every how many counts one is written below its bar."""
-    return next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if slots / step <= 12)
+def _step(slots: int, longest: str) -> int:
+    """Every how many counts one is written below its bar; ``longest`` is the longest of them."""
+    most = min(12, NARROW // (8 * len(longest) + 10))
+    return next(
+        step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if slots / step <= most
+    )
 
 
 def _axis() -> str:

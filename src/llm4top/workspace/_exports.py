@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from llm4top.workspace._answers import (
+    SHOWN,
+    answer_bars,
+    answer_named,
+    answers_chart,
+    event_count,
+    event_verb,
+    is_yes_or_no,
+)
 from llm4top.workspace._cells import harmless_cell, is_risky, plain_text
 from llm4top.workspace._charts import chances_chart, distribution_chart
 from llm4top.workspace._portfolio import (
@@ -54,6 +64,7 @@ COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
     ("lower", lambda t: t.forecast.lower),
     ("upper", lambda t: t.forecast.upper),
     ("base_rate", lambda t: t.forecast.base_rate),
+    ("probabilities", lambda t: _all_answers(t)),
     ("warnings", lambda t: "; ".join(t.forecast.warnings)),
     ("withheld", lambda t: len(t.withheld)),
     ("tokens", lambda t: t.forecast.tokens),
@@ -62,7 +73,10 @@ COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
     ("prompt_sha256", lambda t: t.forecast.prompt_sha256),
     ("record_sha256", lambda t: t.source_sha256),
 )
-"""Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1."""
+"""Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1.
+
+"probabilities" is a JSON object: every label of the question with its probability.
+"""
 
 
 def to_csv(trials: Sequence[ForecastItem]) -> bytes:
@@ -123,6 +137,7 @@ def to_html(trials: Sequence[ForecastItem], *, made: datetime | None = None) -> 
     """
     distribution = successes(trials)
     from_base = expected_from_base(trials)
+    label = trials[0].forecast.label if trials else ""
     page = _environment().get_template("forecasts.html")
     return page.render(
         trials=[_shown(trial) for trial in trials],
@@ -132,8 +147,11 @@ def to_html(trials: Sequence[ForecastItem], *, made: datetime | None = None) -> 
         distribution=distribution,
         expected=expected(distribution.expected, distribution.n) if distribution else "",
         from_base=from_base,
+        event_verb=event_verb(label),
+        event_count=event_count(label),
+        answers_chart=answers_chart(trials),
         successes_chart=distribution_chart(distribution, from_base) if distribution else "",
-        chances_chart=chances_chart(trials) if len(trials) > 1 else "",
+        chances_chart=chances_chart(trials) if distribution else "",
         disclaimer=DISCLAIMER,
     ).encode()
 
@@ -144,6 +162,12 @@ EXPORTS: dict[str, tuple[Callable[[Sequence[ForecastItem]], bytes], str]] = {
     "html": (to_html, "text/html; charset=utf-8"),
 }
 """For each format: what writes it, and its media type."""
+
+
+def _all_answers(trial: ForecastItem) -> str:
+    forecast = trial.forecast
+    rounded = (round(p, 6) for p in forecast.probabilities)
+    return json.dumps(dict(zip(forecast.labels, rounded, strict=True)), ensure_ascii=False)
 
 
 def _csv_cell(value: Cell) -> str:
@@ -165,8 +189,9 @@ def _about(trials: Sequence[ForecastItem]) -> list[str]:
     lines = [f"{len(trials)} forecasts by {bundles}" if trials else "No forecasts", DISCLAIMER]
     found = successes(trials)
     if found is not None:
+        verb = event_verb(trials[0].forecast.label)
         lines.append(
-            f"Expected successes if the trials are independent: {found.expected:.1f} of {found.n} "
+            f"Expected to {verb}, if the trials are independent: {found.expected:.1f} of {found.n} "
             f"({found.lower} to {found.upper} with 95 % probability)"
         )
     return lines
@@ -184,7 +209,8 @@ def _shown(trial: ForecastItem) -> dict[str, Any]:
         "withheld": len(trial.withheld),
         "record_sha256": trial.source_sha256,
         "forecast": forecast,
-        "scale": scale(values),
+        "drawing": scale(values) if is_yes_or_no(forecast) else answer_bars(forecast, SHOWN),
+        "named": answer_named(forecast),
         "chance": percent(forecast.probability),
         "interval": interval(forecast.lower, forecast.upper),
         "frequency": frequency(forecast.probability),

@@ -1,18 +1,31 @@
-"""Signals to processes that are surely ours: a pid alone may have gone to a stranger since."""
+"""Processes: signals to those that are surely ours, and who gives way to whom."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from llm4top.workspace._states import Process
 
 _POLL_S = 0.05
+_NICE = 5
+
+
+def give_way() -> None:
+    """From here on this process lets those go first that somebody waits for."""
+    os.nice(_NICE)
+    # Linux may share its time between sessions first and among the processes of one only then.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICE), "ascii")
 
 
 def send_signal(process: Process, number: signal.Signals) -> bool:
-    """Signal that very process; SIGKILL also reaches what it started, where it leads a group.
+    """Signal that very process: a pid alone may have gone to a stranger since.
+
+    SIGKILL also reaches what it started, where it leads a group.
 
     Gives False, and touches nothing, where the process is gone, on another machine, or its pid
     is a stranger's by now.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llm4top.studio._components._parts import titled_table
 from llm4top.studio._pieces import Words, facts, section
+from llm4top.workspace._answers import SUCCESS
 from llm4top.workspace._words import percent, thousands
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def _facts(manifest: Manifest, phase: str | None) -> list[tuple[str, str]]:
     rate = manifest.base_rates.get(phase or "all")
     if rate is not None and manifest.task.kind == "binary":
         where = f"{phase} trials" if phase else "trials of all phases"
+        event = manifest.task.labels[1]
+        went = "succeeded" if event == SUCCESS else f"were “{event}”"
         said.append(
-            ("Of this phase", f"{thousands(rate.n)} {where}, {percent(rate.shares[1])} succeeded")
+            ("Of this phase", f"{thousands(rate.n)} {where}, {percent(rate.shares[1])} {went}")
         )
     elif phase:
         said.append(("Of this phase", "none, or too few to count"))

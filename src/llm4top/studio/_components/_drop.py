@@ -6,11 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
-from nicegui.events import MultiUploadEventArguments
+from nicegui.events import GenericEventArguments, MultiUploadEventArguments
 
+from llm4top.studio._components._not_taken import Limits, not_taken
 from llm4top.studio._pieces import Words
+from llm4top.workspace._parsing import Refusal
 
 OnFiles = Callable[[Sequence[FileUpload]], Awaitable[None]]
+OnRefused = Callable[[Sequence[Refusal]], None]
+
+_REJECTED = """(entries) => emit(entries.slice(0, 1000).map(
+    (entry) => ({name: entry.file.name, why: entry.failedPropValidation})))"""
 
 
 def drop_zone(
@@ -20,24 +26,23 @@ def drop_zone(
     max_bytes: int,
     max_files: int,
     on_files: OnFiles,
+    on_refused: OnRefused | None = None,
     accept: str = ".xml,.json,.zip,.csv",
 ) -> ui.upload:
     """A zone that takes files by drop or choice and hands all of them on together.
 
     ``max_bytes`` (of all together) and ``max_files`` are asked of the browser; whoever takes the
-    files checks them again.
+    files checks them again. Files that the browser keeps back go to ``on_refused``, each with its
+    reason; a toast names them where it is None.
     """
+    limits = Limits(accept, max_bytes, max_files)
 
     async def take(event: MultiUploadEventArguments) -> None:
         chooser.reset()
         await on_files(event.files)
 
-    def refuse() -> None:
-        megabytes = max_bytes // 1_000_000
-        ui.notify(
-            f"Not taken: XML, JSON or zip files, at most {max_files} and {megabytes} MB together.",
-            type="warning",
-        )
+    def refuse(event: GenericEventArguments) -> None:
+        (on_refused or _toast)(not_taken(event.args, limits))
 
     zone = ui.element("div").classes("l4-drop")
     with zone:
@@ -47,12 +52,18 @@ def drop_zone(
             max_files=max_files,
             auto_upload=True,
             on_multi_upload=take,
-            on_rejected=refuse,
         ).classes("l4-chooser")
+        chooser.on("rejected", refuse, js_handler=_REJECTED)
         chooser.props(f'accept="{accept}" aria-hidden="true"')
         Words("p", words)
         button = ui.button("Choose files", icon="upload_file").props("no-caps outline")
         button.props["aria-label"] = label
+    _reach(zone, button, chooser)
+    return chooser
+
+
+def _reach(zone: ui.element, button: ui.button, chooser: ui.upload) -> None:
+    """The button and the zone hand on to the hidden chooser."""
     reference = f"getElement({chooser.id}).$refs.qRef"
     button.on("click", js_handler=f"() => {reference}.pickFiles()")
     zone.on("dragover.prevent", js_handler="(e) => e.currentTarget.classList.add('l4-over')")
@@ -62,4 +73,10 @@ def drop_zone(
         js_handler="(e) => { e.currentTarget.classList.remove('l4-over'); "
         f"{reference}.addFiles(e.dataTransfer.files); }}",
     )
-    return chooser
+
+
+def _toast(refused: Sequence[Refusal]) -> None:
+    first, *others = refused
+    more = f" And {len(others)} more." if others else ""
+    said = f"{first.record}: refused. {first.reason} {first.hint}{more}"
+    ui.notify(said, type="warning", multi_line=True)

@@ -28,18 +28,29 @@ class Models:
 
     @property
     def names(self) -> dict[str, str]:
-        """What each is called in a list."""
+        """What those that answer the question of the chosen one are called in a list."""
         from llm4top.forecasters import EMBEDDED_NAME
 
         return {
             bundle_id: "Embedded default" if bundle_id == EMBEDDED_NAME else bundle.name
             for bundle_id, bundle in self.bundles.items()
+            if _question(bundle) == self.question
         }
+
+    @property
+    def questions(self) -> list[str]:
+        """The different questions that they answer."""
+        return list(dict.fromkeys(_question(bundle) for bundle in self.bundles.values()))
+
+    def ask(self, question: str) -> None:
+        """Choose one that answers this question: the default where it does, else the first."""
+        fitting = [b for b in self.bundles.values() if _question(b) == question]
+        self.chosen = max(fitting, key=lambda bundle: bundle.is_default).id
 
     @property
     def question(self) -> str:
         """The question that the chosen one answers."""
-        return str(self.bundles[self.chosen].facts["task"]["question"])
+        return _question(self.bundles[self.chosen])
 
     @property
     def place(self) -> str:
@@ -58,3 +69,7 @@ class Models:
             if bundle.identity == identity:
                 return read_manifest(self.workspace.bundles.folder(bundle.id))
         return None
+
+
+def _question(bundle: WorkspaceBundle) -> str:
+    return str(bundle.facts["task"]["question"])

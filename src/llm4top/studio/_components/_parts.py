@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from llm4top.studio._pieces import Words
+from llm4top.workspace._answers import SHOWN, answer_bars, answer_named, is_yes_or_no
 from llm4top.workspace._portfolio import phase_of, sponsor_of
 from llm4top.workspace._scale import ScaleValues, scale
 from llm4top.workspace._words import beside_base, frequency, interval, percent
@@ -23,8 +24,10 @@ def drawing(svg: str) -> ui.html:
     return ui.html(svg, sanitize=False).classes("l4-drawing")
 
 
-def probability_scale(forecast: Forecast, *, large: bool = False) -> ui.html:
-    """The scale with the chance, its interval and the base rate."""
+def chance_drawing(forecast: Forecast, *, large: bool = False) -> ui.html:
+    """The scale with the chance, its interval and the base rate; bars for more than two answers."""
+    if not is_yes_or_no(forecast):
+        return drawing(answer_bars(forecast, None if large else SHOWN))
     values = ScaleValues(
         forecast.probability, forecast.lower, forecast.upper, forecast.base_rate, forecast.phase
     )
@@ -34,12 +37,12 @@ def probability_scale(forecast: Forecast, *, large: bool = False) -> ui.html:
 def chance_line(forecast: Forecast, *, large: bool = False) -> None:
     """The chance in percent, its interval, and both in plain words."""
     with ui.element("p").classes("l4-chance" + (" l4-large" if large else "")):
-        if len(forecast.labels) != 2:
-            Words("span", f"{forecast.label}:")
+        if named := answer_named(forecast):
+            Words("span", named)
         Words("strong", percent(forecast.probability))
         if bounds := interval(forecast.lower, forecast.upper):
             Words("span", f"({bounds})").classes("l4-muted")
-        Words("span", reading(forecast))
+        Words("span", reading(forecast)).classes("l4-reading")
 
 
 def reading(forecast: Forecast) -> str:
@@ -85,8 +88,9 @@ def refused_list(refusals: Sequence[Refusal]) -> None:
         for refusal in refusals[:50]:
             with ui.element("details"):
                 with ui.element("summary"):
-                    Words("strong", refusal.record)
-                    Words("span", f"refused: {refusal.reason}")
+                    Words("strong", f"{refusal.record}:")
+                    Words("span", f" refused. {_sentence(refusal.reason)}")
+                    Words("span", " Why?").classes("l4-why")
                 where = [f"line {refusal.line}"] if refusal.line is not None else []
                 where += [refusal.element] if refusal.element else []
                 if where:
@@ -94,6 +98,11 @@ def refused_list(refusals: Sequence[Refusal]) -> None:
                 Words("p", refusal.hint or "Check that it is a ClinicalTrials.gov record.")
         if len(refusals) > 50:
             Words("p", f"and {things(len(refusals) - 50, 'more')}").classes("l4-muted")
+
+
+def _sentence(words: str) -> str:
+    """``words`` from a capital to a full stop."""
+    return words[:1].upper() + words[1:].rstrip(".") + "."
 
 
 def titled_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> None:

@@ -10,6 +10,12 @@ from nicegui import run, ui
 
 from llm4top.studio._components._parts import drawing, things
 from llm4top.studio._pieces import Words, heading
+from llm4top.workspace._answers import (
+    answers_chart,
+    event_count,
+    event_verb,
+    expected_by_answer,
+)
 from llm4top.workspace._charts import chances_chart, distribution_chart
 from llm4top.workspace._exports import distribution_csv, to_csv
 from llm4top.workspace._portfolio import Distribution, expected_from_base, successes
@@ -19,36 +25,38 @@ if TYPE_CHECKING:
     from llm4top.workspace._forecast_result import ForecastItem
 
 
-def portfolio(items: Sequence[ForecastItem]) -> None:
-    """The two figures for the trials at hand, each with its reading as title and its data."""
+async def portfolio(items: Sequence[ForecastItem]) -> None:
+    """The figures for the trials at hand, each with its reading as title and its data."""
     if len(items) < 2:
         Words("p", "A portfolio needs two trials or more. Drop another record, or keep more.")
         return
-    found = successes(items)
-    with ui.element("div").classes("l4-figures"):
-        if found is None:
-            Words("p", "The number of successes is not shown: it needs one yes-or-no question.")
+    place = ui.element("div").classes("l4-figures")
+    # Ten thousand chances take a while to fold together, and the server has others to answer.
+    found = await run.io_bound(successes, items)
+    if place.is_deleted:
+        return
+    with place:
+        if found is not None:
+            _successes(found, expected_from_base(items), items[0].forecast.label)
+            _chances(items)
+        elif expectations := expected_by_answer(items):
+            _answers(items, len(expectations))
         else:
-            _successes(found, expected_from_base(items))
-        with ui.element("figure"):
-            heading(f"Chances of {things(len(items), 'trial')}, the lowest first", level=3)
-            Words("figcaption", "Each trial's chance of success in percent, with its interval.")
-            drawing(chances_chart(items))
-            _download("Download the chances", partial(to_csv, items), "chances.csv")
+            Words("p", "The trials are not added up: they answer several questions.")
 
 
-def _successes(found: Distribution, from_base: float | None) -> None:
+def _successes(found: Distribution, from_base: float | None, label: str) -> None:
     with ui.element("figure"):
         heading(
             f"About {expected(found.expected, found.n)} of {things(found.n, 'trial')} "
-            "can be expected to succeed",
+            f"can be expected to {event_verb(label)}",
             level=3,
         )
         Words(
             "figcaption",
-            f"Number of successes, and how probable each is. "
+            f"{event_count(label)}, and how probable each is. "
             f"{thousands(found.lower)} to {thousands(found.upper)} with "
-            "95 % probability (the darker bars).",
+            "95 % probability (the bars in full colour).",
         )
         drawing(distribution_chart(found, from_base))
         Words(
@@ -57,6 +65,26 @@ def _successes(found: Distribution, from_base: float | None) -> None:
             "programme tend to succeed or fail together, so the true range is wider.",
         ).classes("l4-small l4-muted")
         _download("Download the distribution", partial(distribution_csv, found), "successes.csv")
+
+
+def _chances(items: Sequence[ForecastItem]) -> None:
+    with ui.element("figure"):
+        heading(f"Chances of {things(len(items), 'trial')}, the lowest first", level=3)
+        Words("figcaption", "Each trial's chance in percent, with its interval.")
+        drawing(chances_chart(items))
+        _download("Download the chances", partial(to_csv, items), "chances.csv")
+
+
+def _answers(items: Sequence[ForecastItem], answers: int) -> None:
+    with ui.element("figure"):
+        heading(f"{answers} answers among {things(len(items), 'trial')}", level=3)
+        Words("figcaption", "How many trials are expected to have each: the sum of their chances.")
+        drawing(answers_chart(items))
+        Words(
+            "p",
+            "Trials of one programme tend to go the same way, so the true numbers vary more.",
+        ).classes("l4-small l4-muted")
+        _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 
 def _download(label: str, make: Callable[[], bytes], name: str) -> None:

@@ -15,6 +15,7 @@ from llm4top.studio._components._trial_card import trial_card, trial_table
 from llm4top.studio._pieces import Words
 from llm4top.workspace._exports import EXPORTS
 from llm4top.workspace._portfolio import Filter, facets, sort_trials
+from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
     from llm4top.workspace._forecast_result import ForecastItem
@@ -94,17 +95,29 @@ class ResultsView:
             ui.button("Delete", on_click=partial(_ask_and, on_delete)).props("flat no-caps")
 
     def _controls(self) -> None:
-        results = self._results
         with ui.element("div").classes("l4-controls"):
             with ui.tabs() as tabs:
                 found = {name: ui.tab(name) for name in ("Cards", "Table", "Portfolio")}
-            tabs.set_value(found[results.view])
+            tabs.set_value(found[self._results.view])
             tabs.on_value_change(self._turn)
             tabs.props('dense no-caps inline-label aria-label="View"')
-            choice("Sort", SORTS, results.sort, self._sort_by)
-            for name, values in facets(results.items).items():
-                if len(values) > 1:
-                    self._filter(name, values)
+            fold = ui.button("Filter", icon="tune").props("flat no-caps")
+            fold.classes("l4-fold").props('aria-expanded="false"')
+            with ui.element("div").classes("l4-filters") as filters:
+                self._filters()
+
+        def unfold() -> None:
+            is_open = "l4-shown" not in filters.classes
+            filters.classes(toggle="l4-shown")
+            fold.props["aria-expanded"] = str(is_open).lower()
+
+        fold.on_click(unfold)
+
+    def _filters(self) -> None:
+        choice("Sort", SORTS, self._results.sort, self._sort_by)
+        for name, values in facets(self._results.items).items():
+            if len(values) > 1:
+                self._filter(name, values)
 
     def _filter(self, name: str, values: dict[str, int]) -> None:
         made = ui.select(
@@ -147,11 +160,11 @@ class ResultsView:
                 return
             items = results.shown
             if len(items) < len(results.items):
-                said = f"{things(len(items), 'trial')} of {len(results.items)} shown"
+                said = f"{things(len(items), 'trial')} of {thousands(len(results.items))} shown"
                 Words("p", said).props('role="status"').classes("l4-muted")
             view = results.view if len(results.items) > 1 else "Cards"
             if view == "Portfolio":
-                portfolio(items)
+                ui.timer(0, partial(portfolio, items), once=True)
                 return
             some = SOME[view] + self._limit
             if view == "Table":

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from llm4top.studio._components._parts import (
+    chance_drawing,
     chance_line,
-    probability_scale,
     things,
     trial_facts,
     warning_lines,
 )
 from llm4top.studio._pieces import Words
+from llm4top.workspace._answers import is_yes_or_no
 from llm4top.workspace._portfolio import name_of, phase_of, sponsor_of
 from llm4top.workspace._words import interval, percent
 
@@ -43,8 +44,9 @@ def trial_card(item: ForecastItem, on_open: Open) -> None:
         with ui.element("h3"):
             title_button(item, on_open)
         Words("p", trial_facts(item)).classes("l4-muted l4-small")
-        probability_scale(item.forecast)
-        chance_line(item.forecast)
+        with ui.element("div").classes("l4-forecasted"):
+            chance_drawing(item.forecast)
+            chance_line(item.forecast)
         warning_lines(item.forecast.warnings)
         with ui.element("div").classes("l4-foot"):
             Words("span", f"{things(len(item.withheld), 'thing')} withheld from the model").classes(
@@ -98,21 +100,33 @@ def _heading(
 def _row(item: ForecastItem, on_open: Open) -> None:
     forecast = item.forecast
     base = "" if forecast.base_rate is None else percent(forecast.base_rate)
+    named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
     cells = (
         phase_of(item),
-        percent(forecast.probability),
+        named + percent(forecast.probability),
         interval(forecast.lower, forecast.upper),
         base,
         item.area,
         sponsor_of(item),
-        "; ".join(forecast.warnings),
     )
     with ui.element("tr"):
         with ui.element("th").props('scope="row"'):
             title_button(item, on_open)
-        for (title, _), text in zip(COLUMNS[1:], cells, strict=True):
+        for (title, _), text in zip(COLUMNS[1:-1], cells, strict=True):
             cell = Words("td", text)
             # Where the table is a list, each value carries its heading.
             cell.props(f'data-title="{title}"')
             if not text:
                 cell.classes("l4-none")
+        _warnings_cell(forecast.warnings)
+
+
+def _warnings_cell(warnings: Sequence[str]) -> None:
+    """How many there are; their words when it is opened, so that rows stay low."""
+    with ui.element("td") as cell:
+        if not warnings:
+            cell.classes("l4-none")
+            return
+        with ui.element("details"):
+            Words("summary", things(len(warnings), "warning"))
+            warning_lines(warnings)

@@ -9,9 +9,9 @@ from nicegui import ui
 
 from llm4top.studio._components._basis import basis
 from llm4top.studio._components._parts import (
+    chance_drawing,
     chance_line,
     copy_button,
-    probability_scale,
     things,
     titled_table,
     trial_facts,
@@ -19,7 +19,7 @@ from llm4top.studio._components._parts import (
 )
 from llm4top.studio._pieces import Words, heading, section
 from llm4top.workspace._portfolio import name_of
-from llm4top.workspace._words import percent, thousands
+from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Manifest
@@ -39,22 +39,14 @@ def trial_detail(
     with ui.element("article").classes("l4-detail"):
         heading(name_of(item)).props('tabindex="-1" id="trial-title"')
         Words("p", trial_facts(item)).classes("l4-muted")
-        probability_scale(forecast, large=True)
+        chance_drawing(forecast, large=True)
         chance_line(forecast, large=True)
-        if len(forecast.labels) != 2:
-            _all_labels(item)
         warning_lines(forecast.warnings)
         _read(item)
         _withheld(item)
         if manifest is not None:
             basis(manifest, forecast.phase)
         _identity(item)
-
-
-def _all_labels(item: ForecastItem) -> None:
-    pairs = zip(item.forecast.labels, item.forecast.probabilities, strict=True)
-    rows = [(label, percent(p)) for label, p in pairs]
-    titled_table(("Answer", "Chance"), rows, label="All answers")
 
 
 def _read(item: ForecastItem) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from llm4top.errors import LargeUploadError, LLM4TOPError
 from llm4top.studio._components._archive import Archive, earlier, keep, queue, restore
 from llm4top.studio._components._drop import drop_zone
 from llm4top.studio._components._models import Models
-from llm4top.studio._components._parts import choice, things
+from llm4top.studio._components._not_taken import Limits
+from llm4top.studio._components._parts import choice, refused_list, things
 from llm4top.studio._components._results import Results, ResultsView
 from llm4top.studio._components._run_watch import watch_run
 from llm4top.studio._components._service import forecast_service
@@ -29,11 +31,13 @@ from llm4top.workspace._words import DISCLAIMER, thousands
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
     from llm4top.workspace._forecast_result import ForecastItem, ForecastProgress, ForecastResult
+    from llm4top.workspace._parsing import Refusal
 
 MAX_FILES = 1000
 MAX_BYTES = 1_000_000_000
 """Of one drop; what is too large to be waited for becomes a run."""
 
+ACCEPT = ".xml,.json,.zip"
 EXAMPLE = "example.xml"
 RUN_NOTE = (
     "It goes on when this page is closed. The records stay on this machine until you delete the "
@@ -65,6 +69,7 @@ class ForecastPage:
         self._service = forecast_service(context.workspace)
         self._models = Models.of(context.workspace)
         self._results = Results()
+        self._not_taken: Sequence[Refusal] = ()
         self._archive: Archive | None = None
         self._task: asyncio.Task[ForecastResult] | None = None
         self._service.warm(self._models.place)
@@ -86,6 +91,8 @@ class ForecastPage:
                 max_bytes=MAX_BYTES,
                 max_files=MAX_FILES,
                 on_files=self._take,
+                on_refused=self._refuse,
+                accept=ACCEPT,
             )
             with ui.element("p").classes("l4-or"):
                 Words("span", "or")
@@ -93,28 +100,49 @@ class ForecastPage:
                     "unelevated no-caps text-color=on-accent"
                 )
         with ui.element("div").classes("l4-controls"):
-            choice("Model", self._models.names, self._models.chosen, self._choose)
-            self._question = Words("p", self._models.question).classes("l4-question")
+            self._model = choice("Model", self._models.names, self._models.chosen, self._choose)
+            questions = self._models.questions
+            if len(questions) > 1:
+                asked = {question: question for question in questions}
+                choice("Question", asked, self._models.question, self._choose_question).classes(
+                    "l4-wide"
+                )
+            else:
+                Words("p", self._models.question).classes("l4-question")
 
     def _choose(self, name: str) -> None:
         self._models.chosen = name
-        self._question.set_text(self._models.question)
         self._service.warm(self._models.place)
+
+    def _choose_question(self, question: str) -> None:
+        """Only models that answer it are left to choose from."""
+        self._models.ask(question)
+        self._model.set_options(self._models.names, value=self._models.chosen)
 
     async def _example(self) -> None:
         file = Path(str(files("llm4top") / "examples" / EXAMPLE))
         await self._forecast([UploadedFile(file, EXAMPLE)])
 
     async def _take(self, uploads: Sequence[FileUpload]) -> None:
-        size = sum(upload.size() for upload in uploads)
-        if size > MAX_BYTES or len(uploads) > MAX_FILES:
-            ui.notify(f"Not taken: {things(len(uploads), 'file')} of {thousands(size)} bytes.")
+        # The browser has asked this already, but anybody can speak to the server without it.
+        why = "max-files" if len(uploads) > MAX_FILES else ""
+        if sum(upload.size() for upload in uploads) > MAX_BYTES:
+            why = "max-total-size"
+        if why:
+            limits = Limits(ACCEPT, MAX_BYTES, MAX_FILES)
+            self._refuse([limits.refusal(upload.name, why) for upload in uploads])
             return
         async with kept(uploads) as stored:
             try:
                 await self._forecast(stored)
             except LargeUploadError:
                 await self._as_run(stored)
+
+    def _refuse(self, refused: Sequence[Refusal]) -> None:
+        """Name the files that are not taken, beside what is forecast of the others."""
+        self._not_taken = refused
+        self._results = replace(self._results, refusals=refused)
+        self._show()
 
     async def _as_run(self, given: Sequence[UploadedFile]) -> None:
         """Too many to wait for: a run does it, and goes on when the page is closed."""
@@ -134,6 +162,9 @@ class ForecastPage:
         """Watch a run, and show what came of it when it is done."""
         self._status.clear()
         self._place.clear()
+        if self._not_taken:
+            with self._place:
+                refused_list(self._not_taken)
         archive = Archive(run=run_id)
         with self._status:
             watch_run(self._context, run_id, lambda _: self.bring_back(archive), RUN_NOTE)
@@ -147,7 +178,9 @@ class ForecastPage:
             return
         if found is not None:
             self._archive = archive
-            self._results = Results(*found)
+            items, refusals = found
+            self._results = Results(items, [*self._not_taken, *refusals])
+            self._not_taken = ()
             self._show()
 
     def _show_address(self, address: str) -> None:
@@ -225,7 +258,9 @@ class ForecastPage:
         known = {item.source_sha256 for item in same}
         await self._keep([item for item in result.items if item.source_sha256 not in known], same)
         older = [item for item in same if item.source_sha256 not in new]
-        self._results = Results([*result.items, *older], result.refusals, self._results.view)
+        refusals = [*self._not_taken, *result.refusals]
+        self._not_taken = ()
+        self._results = Results([*result.items, *older], refusals, self._results.view)
         self._show()
 
     async def _keep(self, items: Sequence[ForecastItem], same: Sequence[ForecastItem]) -> None:
@@ -243,7 +278,7 @@ class ForecastPage:
             self._show_address(self._archive.address)
 
     def _afresh(self) -> None:
-        self._results, self._archive = Results(), None
+        self._results, self._archive, self._not_taken = Results(), None, ()
         self._status.clear()
         self._show_address("/")
         self._show()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm4top.forecasters import embedded_folder
 from llm4top.workspace import Process, Workspace
 from tests.studio._server import Server, outside
 from tests.workspace.tiny import save_tiny_dataset
@@ -61,26 +60,6 @@ def test_without_data_it_says_what_is_needed(page: Page) -> None:
     page.get_by_text("Reports of benchmarks, evaluations and comparisons").wait_for()
 
 
-@pytest.mark.slow
-def test_a_model_is_evaluated_and_its_report_read_and_downloaded(
-    page: Page, workspace: Workspace
-) -> None:
-    page.goto("/models")
-    page.get_by_role("button", name="Tick a model first").wait_for()
-    page.get_by_label("Compare Embedded default").click()
-    page.get_by_role("button", name="Evaluate it").click()
-    page.wait_for_url(REPORT)
-    run_id = page.url.rpartition("/")[2]
-    frame = page.frame_locator("iframe")
-    frame.get_by_role("heading", level=1).wait_for(timeout=WAIT)
-    assert "ROC-AUC" in frame.locator("body").inner_text()
-    with page.expect_download() as waiting:
-        page.get_by_role("link", name="Download the report").click()
-    assert waiting.value.suggested_filename == "report.html"
-    file = workspace.runs.folder(run_id) / "report" / "report.html"
-    assert Path(waiting.value.path()).read_bytes() == file.read_bytes()
-
-
 def test_a_report_is_listed_and_read_and_can_do_nothing_else(
     chromium: Browser, server: Server, reported: str
 ) -> None:
@@ -109,21 +88,6 @@ def test_a_report_is_listed_and_read_and_can_do_nothing_else(
     answer = server.ask(f"/reports/{reported}/download")
     assert answer.headers["content-disposition"].startswith("attachment")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-
-
-def test_models_are_compared_on_a_data_set(page: Page, workspace: Workspace) -> None:
-    other = workspace.bundles.add(embedded_folder(), name="mine")
-    page.goto("/models")
-    page.get_by_label("Compare Embedded default").click()
-    page.get_by_label("Compare mine").click()
-    page.get_by_role("button", name="Compare 2 models").click()
-    page.wait_for_url(REPORT)
-    run = workspace.runs.get(page.url.rpartition("/")[2])
-    assert run.kind == "evaluate"
-    assert run.settings["models"] == ["embedded", other.id]
-    assert run.title == "Comparison of Embedded default and mine"
-    workspace.runs.request_stop(run.id)
-    page.get_by_role("button", name="Go on").wait_for(timeout=WAIT)
 
 
 def test_a_benchmark_is_started_watched_and_stopped(page: Page, workspace: Workspace) -> None:

@@ -24,15 +24,15 @@ RECORD = """<clinical_study>
 """
 
 
-def save_tiny_dataset(folder: Path, train: int = 48, valid: int = 40) -> Path:
-    """Invented trials whose condition tells the label."""
+def save_tiny_dataset(folder: Path, train: int = 48, valid: int = 40, *, phases: int = 3) -> Path:
+    """Invented trials of so many phases, whose condition tells the label."""
     rng = random.Random(0)
     trials, labels = [], []
     for i in range(train + valid):
         good = rng.random() < 0.5
         trials.append(
             Trial(
-                phase=f"Phase {i % 3 + 1}",
+                phase=f"Phase {i % phases + 1}",
                 study_type="Interventional",
                 brief_title=f"Study {i} of an invented compound",
                 conditions=("hypertension",) if good else ("depression",),

@@ -18,7 +18,9 @@ from llm4top.studio._components._data_counts import cell
 from llm4top.studio._components._data_intake import delete_dataset, queue_ingest
 from llm4top.studio._components._data_lengths import cut, title
 from llm4top.studio._components._data_split import split_settings
+from llm4top.studio._components._data_trials import rows_html
 from llm4top.workspace import UploadedFile, Workspace
+from llm4top.workspace._browse import ListedTrial
 from llm4top.workspace._lengths import TextLengths
 from llm4top.workspace._work_settings import checked_settings
 from tests.studio._server import Server
@@ -98,12 +100,12 @@ def test_dropped_records_become_a_data_set(page: Page) -> None:
 @pytest.mark.browser
 def test_a_zip_of_top_becomes_its_data_set(page: Page) -> None:
     page.goto("/data")
-    page.get_by_label("Name").fill("TOP, invented")
+    page.get_by_label("Name").fill("Zipped")
     page.set_input_files("input[type=file]", [top_zip()])
     page.wait_for_url(re.compile("/data/[0-9a-f]{32}$"), timeout=WAIT)
     counts = page.get_by_role("table", name="Trials by phase and split")
     assert counts.inner_text().split("\n")[0].split() == ["Phase", "train", "valid", "test"]
-    assert "4\u00a0(50\u00a0%)" in counts.inner_text().replace("\n", "\u00a0")
+    assert counts.inner_text().split("\n")[1].split("\t") == ["All", *["4 (50\u00a0%)"] * 3]
     page.get_by_role("cell", name="phase_II_train.csv").wait_for()
 
 
@@ -111,8 +113,8 @@ def test_a_zip_of_top_becomes_its_data_set(page: Page) -> None:
 def test_a_missing_column_of_labels_is_named_with_those_there_are(page: Page) -> None:
     page.goto("/data")
     page.set_input_files("input[type=file]", records())
-    said = page.get_by_text("labels.csv: has no column label. Its columns are: nctid, outcome.")
-    said.wait_for(timeout=WAIT)
+    said = "labels.csv: has no column label. Its columns are: nctid, outcome."
+    page.get_by_role("status").get_by_text(said).wait_for(timeout=WAIT)
     page.get_by_text("The last lines of its log").click()
     page.get_by_role("button", name="Begin again").wait_for()
 
@@ -266,6 +268,16 @@ def test_counts_bear_the_share_of_the_second_of_two_labels() -> None:
     assert cell({"failure": 1, "success": 3}, "success") == ("4", "(75\u00a0%)")
     assert cell({"late": 2000}, None) == ("2\u2009000", "")
     assert cell({}, "success") == ("0", "")
+
+
+def test_every_text_of_a_trial_is_escaped() -> None:
+    hostile = '"><img src=x>'
+    row = ListedTrial(7, hostile, hostile, "", hostile, hostile, hostile, "")
+    made = rows_html([row])
+    assert "<img" not in made
+    assert made.count("&quot;&gt;&lt;img src=x&gt;") == 5
+    assert 'data-position="7"' in made
+    assert 'data-title="Start" class="l4-none"' in made
 
 
 def test_the_figure_of_lengths_says_its_reading() -> None:

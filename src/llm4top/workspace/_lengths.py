@@ -99,7 +99,8 @@ def text_lengths(
 def _prompts(folder: Path, task: Task) -> tuple[list[str], int]:
     """The prompts of the sample, uncut, and how many trials there are."""
     from llm4top.data._store import decode_trial
-    from llm4top.prompts._prompt import CLOSING, OPENING, chat_message, trial_sections
+    from llm4top.prompts import chat_message, trial_sections
+    from llm4top.prompts._prompt import CLOSING, OPENING
 
     stored, rows = _sample(folder / "trials.parquet")
     texts = []

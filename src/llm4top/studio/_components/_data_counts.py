@@ -64,7 +64,7 @@ def _line(
             with ui.element("td"):
                 Words("span", number)
                 if share:
-                    Words("span", share).classes("l4-muted")
+                    Words("span", f" {share}").classes("l4-muted")
 
 
 def _labels(card: DatasetCard, splits: Sequence[str]) -> None:

@@ -107,7 +107,10 @@ class _DatasetPage:
         self._id = dataset_id
 
     async def show(self) -> None:
-        waiting = Words("p", "Reading the trials …").props('role="status"')
+        with ui.element("div").classes("l4-stack").props('role="status"') as waiting:
+            Words("p", "Reading the trials …")
+            bar = ui.linear_progress(show_value=False).props("indeterminate")
+            bar.props["aria-label"] = "Reading"
         try:
             found = await work.io_bound(_load, self._workspace, self._id)
         finally:

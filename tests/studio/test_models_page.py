@@ -21,6 +21,27 @@ pytestmark = pytest.mark.browser
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 MARKUP = "<img src=x onerror=document.title='pwned'>.zip"
 NO_ID = "0" * 32
+LINES = """cell => { const text = document.createRange(); text.selectNodeContents(cell);
+return new Set([...text.getClientRects()].map(box => box.top)).size; }"""
+HOSTILE = (
+    """# A card
+
+<script>document.title = "pwned"</script>
+<img src="http://evil.example/a.png" onerror="document.title='pwned'">
+
+![seen](http://evil.example/b.png) [click](javascript:document.title='pwned')
+
+| """
+    + "wide " * 60
+    + """| b |
+| --- | --- |
+| """
+    + "x" * 400
+    + """ | ![c](http://evil.example/c.png) |
+
+The end.
+"""
+)
 
 
 def give(page: Page, name: str, content: bytes) -> None:
@@ -47,15 +68,33 @@ def test_the_embedded_model_is_listed_with_its_figures(page: Page) -> None:
     for width in (1400, 390):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(OVERFLOW) <= 0
+        assert row.locator("td[data-title=Made]").evaluate(LINES) == 1
+
+
+def test_a_hostile_card_is_text_and_asks_for_nothing(page: Page, server: Server) -> None:
+    with Workspace.open(server.home) as workspace:
+        mine = workspace.bundles.add(embedded_folder(), name="hostile")
+        (workspace.bundles.folder(mine.id) / "MODEL_CARD.md").write_text(HOSTILE)
+        page.goto(f"/models/{mine.id}")
+        card = page.locator(".l4-card")
+        card.get_by_text("The end.").wait_for()
+        assert page.title() == "Model · LLM4TOP"
+        assert card.locator("script, img, a, iframe, [onerror], [onclick]").count() == 0
+        said = card.inner_text()
+        for words in ("<script>", "onerror=", "](javascript:", "![seen](http://evil.example/"):
+            assert words in said
+        for width in (390, 1400):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(OVERFLOW) <= 0
+        workspace.bundles.delete(mine.id)
 
 
 def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     page: Page, server: Server
 ) -> None:
     page.goto("/models/embedded")
-    card = page.get_by_role("heading", name="Card").locator("..").locator("pre")
-    card.wait_for()
-    assert card.inner_text().strip() == (embedded_folder() / "MODEL_CARD.md").read_text().strip()
+    page.get_by_role("heading", name="What it has learnt from", level=4).wait_for()
+    page.get_by_role("cell", name="0.704 [0.668, 0.737]").wait_for()
     page.get_by_role("table", name="Measured on 901 validation trials").wait_for()
     assert not page.get_by_role("button", name="Make it the default").is_visible()
     assert page.get_by_role("button", name="Delete").count() == 0

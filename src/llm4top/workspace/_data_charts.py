@@ -37,7 +37,8 @@ def timeline_chart(years: Years) -> str:
         f'<line x1="0" x2="100%" y1="{HEIGHT}" y2="{HEIGHT}" '
         f'style="stroke: {MUTED}; stroke-width: 1"/>'
     )
-    marks.append(_words(0, -6, f"{thousands(top)} trials in the fullest year", "start"))
+    trials = "trial" if top == 1 else "trials"
+    marks.append(_words(0, -6, f"{thousands(top)} {trials} in the fullest year", "start"))
     said = escape(f"Trials by start year, {first} to {last}, stacked by split.")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{said}" width="100%" '

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from llm4top.workspace._data_charts import Years
 
 
+SOURCES = 20
+"""Files that are named at most: records may come in thousands of them."""
+
+
 def timeline(years: Years, rows: int) -> None:
     """Trials by start year, the splits stacked, with the numbers to download."""
     with section("When the trials started"):
@@ -75,7 +79,9 @@ def origin(dataset: StoredDataset, card: DatasetCard) -> None:
     with section("Where it came from"):
         rows = [(source.name, thousands(source.rows)) for source in card.provenance]
         if rows:
-            titled_table(("Source", "Rows"), rows, label="Sources")
+            titled_table(("Source", "Rows"), rows[:SOURCES], label="Sources")
+        if len(rows) > SOURCES:
+            Words("p", f"and {things(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
         for words in (*card.warnings, *card.terms):
             Words("p", words)
         Words(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from llm4top.studio._components._parts import titled_table
 from llm4top.studio._pieces import Words, section
 from llm4top.workspace._words import percent, thousands
 
@@ -19,23 +18,28 @@ Counts = Mapping[str, int]
 
 
 def balance(card: DatasetCard) -> None:
-    """A line for each phase, a column for each split; where there are two labels, the share too."""
+    """A line for each phase, a column for each split; where there are two labels, the share too.
+
+    More labels have a table of their own.
+    """
     splits = list(card.balance)
     event = event_of(card)
+    phases = {"All": card.balance, **card.balance_by_phase}
     with section("Trials and labels"):
         if event is not None:
             Words("p", f"In brackets: the share of {event}.").classes("l4-small l4-muted")
-        with ui.element("table").classes("l4-counts") as shown:
-            shown.props["aria-label"] = "Trials by phase and split"
-            with ui.element("thead"), ui.element("tr"):
-                for column in ("Phase", *splits):
-                    Words("th", column).props('scope="col"')
-            with ui.element("tbody"):
-                _line("All", card.balance, splits, event)
-                for phase, found in card.balance_by_phase.items():
-                    _line(phase or "not given", found, splits, event)
+        rows = {
+            phase or "not given": [cell(found.get(split, {}), event) for split in splits]
+            for phase, found in phases.items()
+        }
+        _grid(("Phase", *splits), rows, "Trials by phase and split")
         if event is None:
-            _labels(card, splits)
+            names = dict.fromkeys(name for counts in card.balance.values() for name in counts)
+            labels = {
+                name: [cell({name: card.balance[split].get(name, 0)}, None) for split in splits]
+                for name in names
+            }
+            _grid(("Label", *splits), labels, "Trials by label and split")
 
 
 def event_of(card: DatasetCard) -> str | None:
@@ -54,23 +58,20 @@ def cell(counts: Counts, event: str | None) -> tuple[str, str]:
     return thousands(total), f"({percent(counts.get(event, 0) / total)})" if event else ""
 
 
-def _line(
-    phase: str, found: Mapping[str, Counts], splits: Sequence[str], event: str | None
+def _grid(
+    columns: Sequence[str], rows: Mapping[str, Sequence[tuple[str, str]]], label: str
 ) -> None:
-    with ui.element("tr"):
-        Words("th", phase).props('scope="row"')
-        for split in splits:
-            number, share = cell(found.get(split, {}), event)
-            with ui.element("td"):
-                Words("span", number)
-                if share:
-                    Words("span", f" {share}").classes("l4-muted")
-
-
-def _labels(card: DatasetCard, splits: Sequence[str]) -> None:
-    labels = list(dict.fromkeys(name for counts in card.balance.values() for name in counts))
-    rows = [
-        (label, *(thousands(card.balance[split].get(label, 0)) for split in splits))
-        for label in labels
-    ]
-    titled_table(("Label", *splits), rows, label="Trials by label and split")
+    with ui.element("table").classes("l4-counts") as shown:
+        shown.props["aria-label"] = label
+        with ui.element("thead"), ui.element("tr"):
+            for column in columns:
+                Words("th", column).props('scope="col"')
+        with ui.element("tbody"):
+            for name, cells in rows.items():
+                with ui.element("tr"):
+                    Words("th", name).props('scope="row"')
+                    for number, share in cells:
+                        with ui.element("td"):
+                            Words("span", number)
+                            if share:
+                                Words("span", f" {share}").classes("l4-muted")

@@ -9,17 +9,18 @@ from nicegui import run as work
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
-from llm4top.errors import ConfigError, LLM4TOPError
+from llm4top.errors import ConfigError, LLM4TOPError, UploadError
 from llm4top.studio._components._data_files import sort_files
 from llm4top.studio._components._data_split import SplitChoice
 from llm4top.studio._components._drop import drop_zone
 from llm4top.studio._components._parts import choice, things
+from llm4top.studio._components._run_watch import watch_run
 from llm4top.studio._components._stash import kept
 from llm4top.studio._pieces import Words, error_box
 
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
-    from llm4top.workspace import Workspace
+    from llm4top.workspace import Run, Workspace
     from llm4top.workspace._forecast_request import UploadedFile
 
 MAX_FILES = 1000
@@ -31,10 +32,10 @@ QUESTIONS = {"outcome": "Will it succeed?", "completion": "Will it be completed?
 class Intake:
     """The form of one visitor: a name and files make a data set; the rest has defaults."""
 
-    def __init__(self, context: StudioContext, on_queued: Callable[[str], Awaitable[None]]):
+    def __init__(self, context: StudioContext, on_done: Callable[[Run], Awaitable[None]]):
         self._context = context
         self._who = context.who()
-        self._on_queued = on_queued
+        self._on_done = on_done
         self._question = "outcome"
         self._busy = False
         self._name = _field("Name", "Trials")
@@ -52,7 +53,7 @@ class Intake:
             Words("summary", "More settings")
             with ui.element("div").classes("l4-stack l4-more"):
                 self._more()
-        self._status = ui.element("div").props('role="status" aria-live="polite"')
+        self._status = ui.element("div")
 
     def _more(self) -> None:
         with ui.element("div").classes("l4-controls"):
@@ -81,7 +82,7 @@ class Intake:
         self._busy = True
         self._status.clear()
         with self._status:
-            Words("p", f"Bringing in {things(len(uploads), 'file')} …")
+            Words("p", f"Bringing in {things(len(uploads), 'file')} …").props('role="status"')
         try:
             asked = self._asked()
             async with kept(uploads) as stored:
@@ -91,19 +92,23 @@ class Intake:
         except LLM4TOPError as error:
             self._status.clear()
             with self._status:
-                error_box(error)
-                for fault in error.faults if isinstance(error, ConfigError) else ():
-                    Words("p", fault)
+                error_box(in_words(error))
         else:
             self._status.clear()
             if made is not None:
-                await self._on_queued(made)
+                with self._status:
+                    watch_run(self._context, made, self._on_done)
         finally:
             self._busy = False
 
 
 def _field(label: str, value: str) -> ui.input:
     return ui.input(label, value=value).props("outlined dense maxlength=120").classes("l4-field")
+
+
+def in_words(error: LLM4TOPError) -> LLM4TOPError:
+    """The error; of wrong settings only the faults, which name the fields."""
+    return UploadError(" ".join(error.faults)) if isinstance(error, ConfigError) else error
 
 
 def queue_ingest(

@@ -59,8 +59,7 @@ class _DataPage:
 
     async def show(self) -> None:
         Words("p", "Labelled trials to learn from and to measure with. They stay on this machine.")
-        Intake(self._context, self._queued)
-        self._watch = ui.element("div")
+        Intake(self._context, _to_dataset)
         found = await work.io_bound(lambda: self._workspace.datasets.list(limit=LISTED))
         with section("Data sets"):
             if not found:
@@ -73,11 +72,6 @@ class _DataPage:
                 with ui.element("tbody"):
                     for stored in found:
                         _listed(stored)
-
-    async def _queued(self, run_id: str) -> None:
-        self._watch.clear()
-        with self._watch:
-            watch_run(self._context, run_id, _to_dataset)
 
 
 async def _to_dataset(run: Run) -> None:

@@ -55,8 +55,12 @@ class Server:
         headers: Mapping[str, str] | list[tuple[str, str]] = (),  # type: ignore[assignment]
         body: bytes = b"",
         host: str | None = "",
+        patience: float = 20,
     ) -> Answer:
-        """Send one request as it stands; ``host`` "" is the right one, ``None`` is none."""
+        """Send one request as it stands; ``host`` "" is the right one, ``None`` is none.
+
+        ``patience`` is how many seconds the server may say nothing.
+        """
         lines = [f"{method} {path} HTTP/1.1"]
         if host is not None:
             lines.append(f"Host: {host or f'127.0.0.1:{self.port}'}")
@@ -65,7 +69,7 @@ class Server:
         if body and "content-length" not in {line.split(":")[0].lower() for line in lines}:
             lines.append(f"Content-Length: {len(body)}")
         lines += ["Connection: close", "", ""]
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as link:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=patience) as link:
             link.sendall("\r\n".join(lines).encode("latin-1") + body)
             received = b""
             try:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +19,9 @@ EXAMPLES = Path(llm4top.__file__).parent / "examples"
 HOSTILE = '<script>document.title="pwned"</script><img src=x onerror=document.title="pwned">'
 WAIT = 200_000
 """Milliseconds for the first forecast of a server: it loads the model."""
+
+PATIENCE = 20_000
+"""Milliseconds that a page may take beside a run, on a machine with much else to do."""
 
 
 def drop(page, *files):
@@ -103,6 +107,47 @@ def test_markup_in_titles_and_file_names_is_shown_as_text(studio):
     studio.get_by_role("heading", name=HOSTILE).wait_for()
     assert studio.title() != "pwned"
     assert studio.locator("#page script, #page img, #page b").count() == 0
+
+
+def test_a_file_of_another_kind_is_named_with_its_reason_beside_its_neighbours(studio):
+    drop(studio, as_file("<b>notes.md", b"# notes"), EXAMPLES / "example.xml")
+    studio.get_by_role("heading", name="1 trial · 1 refused").wait_for(timeout=WAIT)
+    card(studio, "Exemplamab").wait_for()
+    refused = studio.get_by_role("region", name="Refused")
+    assert _plain(refused).startswith("<b>notes.md: refused. Not an XML, JSON or zip file. Why?")
+    refused.get_by_text("Why?").click()
+    refused.get_by_text("Drop XML, JSON or zip files.").wait_for()
+    drop(studio, as_file("a.pdf", b"%PDF"), as_file("b.pdf", b"%PDF"))
+    studio.get_by_role("heading", name="1 trial · 2 refused").wait_for()
+    assert studio.locator(".q-notification").count() == 0
+
+
+def test_toasts_can_be_read_in_light_and_dark(studio):
+    for scheme in ("light", "dark"):
+        studio.emulate_media(color_scheme=scheme)
+        for kind in ("warning", "negative", "positive", "info"):
+            shown = studio.evaluate(READ_TOAST, kind)
+            assert contrast(*shown) >= 4.5, (scheme, kind, shown)
+
+
+READ_TOAST = """kind => {
+    Quasar.Notify.create({message: "Words", type: kind, timeout: 0, actions: [{label: "Close"}]});
+    return new Promise(done => setTimeout(() => {
+        const toasts = document.querySelectorAll(".q-notification");
+        const style = getComputedStyle(toasts[toasts.length - 1]);
+        done([style.color, style.backgroundColor]);
+    }, 400));
+}"""
+
+
+def contrast(*colours):
+    """The contrast ratio of WCAG 2 between two colours as the browser gives them."""
+    lightness = []
+    for colour in colours:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        lightness.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lightness) + 0.05) / (min(lightness) + 0.05)
 
 
 def test_many_trials_are_sorted_filtered_and_looked_at_together(studio):
@@ -214,21 +259,38 @@ def test_files_can_be_dropped_and_a_cut_text_is_marked(studio):
 
 
 @pytest.mark.slow
-def test_more_than_can_be_waited_for_becomes_a_run_that_outlives_the_page(studio):
-    short = re.sub(rb"<criteria>.*</criteria>", b"", hostile_record("Trial"), flags=re.DOTALL)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for k in range(101):
-            archive.writestr(f"{k}.xml", short.replace(b"Trial<", b"Trial %d<" % k))
-    drop(studio, as_file("many.zip", packed.getvalue()))
+def test_a_run_leaves_room_for_others_and_outlives_its_page(studio, browser_context):
+    drop(studio, as_file("many.zip", zip_of_short_records(250)))
     studio.wait_for_url(re.compile(r"run=[0-9a-f]{32}$"))
     studio.get_by_text("It goes on when this page is closed.").wait_for()
+    studio.get_by_text(re.compile(r"Forecasting: .* done")).wait_for(timeout=WAIT)
+    other = browser_context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Try an example").click()
+    card(other, "Exemplamab in Adults").wait_for(timeout=PATIENCE)
+    other.close()
+    begun = time.monotonic()
+    studio.get_by_role("button", name="Local only").click()
+    studio.get_by_role("dialog", name="Privacy").wait_for(timeout=PATIENCE)
+    assert time.monotonic() - begun < PATIENCE / 1000
+    assert studio.locator("#results").count() == 0, "the run was over before it could be in the way"
     address = studio.url
     studio.goto("/about")
     studio.goto(address)
-    studio.get_by_role("heading", name="101 trials").wait_for(timeout=WAIT)
-    studio.get_by_role("button", name="Show more (81 trials left)").click()
-    studio.get_by_role("button", name="Show more (61 trials left)").wait_for()
+    studio.get_by_role("heading", name="250 trials").wait_for(timeout=WAIT)
+    studio.get_by_role("button", name="Show more (230 trials left)").click()
+    studio.get_by_role("button", name="Show more (210 trials left)").wait_for()
+    studio.get_by_role("tab", name="Portfolio").click()
+    studio.get_by_role("heading", name=re.compile(r"About \d+ of 250 trials")).wait_for()
+
+
+def zip_of_short_records(count):
+    short = re.sub(rb"<criteria>.*</criteria>", b"", hostile_record("Trial"), flags=re.DOTALL)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(count):
+            archive.writestr(f"{k}.xml", short.replace(b"Trial<", b"Trial %d<" % k))
+    return packed.getvalue()
 
 
 def test_it_can_be_used_by_keyboard_alone(studio):
@@ -251,3 +313,7 @@ def test_nothing_is_wider_than_a_phone(studio):
         studio.get_by_role("tab", name=view).click()
         studio.wait_for_timeout(200)
         assert studio.evaluate("document.documentElement.scrollWidth") <= 390
+    sort = studio.get_by_role("combobox", name="Sort")
+    assert not sort.is_visible()
+    studio.get_by_role("button", name="Filter").click()
+    sort.wait_for()

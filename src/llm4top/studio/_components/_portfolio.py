@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
+from llm4top.studio._components._download import download
 from llm4top.studio._components._parts import drawing, things
 from llm4top.studio._pieces import Words, heading
 from llm4top.workspace._answers import (
@@ -88,9 +89,5 @@ def _answers(items: Sequence[ForecastItem], answers: int) -> None:
 
 
 def _download(label: str, make: Callable[[], bytes], name: str) -> None:
-    async def give() -> None:
-        content = await run.io_bound(make)
-        if content is not None:
-            ui.download.content(content, name, "text/csv")
-
+    give = partial(download, make, name, "text/csv")
     ui.button(label, icon="download", on_click=give).props("flat dense no-caps")

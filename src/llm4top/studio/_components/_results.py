@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nicegui import run, ui
+from nicegui import ui
 
+from llm4top.studio._components._download import download
 from llm4top.studio._components._parts import choice, refused_list, things
 from llm4top.studio._components._portfolio import portfolio
-from llm4top.studio._components._trial_card import trial_card, trial_table
+from llm4top.studio._components._trial_card import trial_card, trial_row, trial_table
 from llm4top.studio._pieces import Words
 from llm4top.workspace._exports import EXPORTS
 from llm4top.workspace._portfolio import Filter, facets, sort_trials
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from llm4top.workspace._forecast_result import ForecastItem
     from llm4top.workspace._parsing import Refusal
 
-SOME = {"Cards": 20, "Table": 100}
-"""How many trials are shown before "Show more"."""
+SOME = {"Cards": 20, "Table": 40}
+"""How many trials are drawn at once: more would keep the server from answering others."""
 
 SORTS = {
     "as read": "As read",
@@ -71,7 +72,7 @@ class ResultsView:
     ):
         self._results = results
         self._on_open = on_open
-        self._limit = 0
+        self._left: Sequence[ForecastItem] = ()
         if results.items:
             self._header(on_new, on_delete)
         if results.refusals:
@@ -131,25 +132,17 @@ class ResultsView:
 
     def _keep(self, name: str, values: list[str] | None) -> None:
         self._results.chosen[name] = frozenset(values or ())
-        self._redraw()
+        self._draw()
 
     def _sort_by(self, key: str) -> None:
         self._results.sort = key
-        self._redraw()
+        self._draw()
 
     def _sort_table(self, key: str) -> None:
         self._sort_by(f"{key} down" if self._results.sort == key else key)
 
     def _turn(self, event: object) -> None:
         self._results.view = str(getattr(event, "value", "Cards"))
-        self._redraw()
-
-    def _redraw(self) -> None:
-        self._limit = 0
-        self._draw()
-
-    def _more(self) -> None:
-        self._limit += SOME[self._results.view]
         self._draw()
 
     def _draw(self) -> None:
@@ -162,38 +155,47 @@ class ResultsView:
             if len(items) < len(results.items):
                 said = f"{things(len(items), 'trial')} of {thousands(len(results.items))} shown"
                 Words("p", said).props('role="status"').classes("l4-muted")
-            view = results.view if len(results.items) > 1 else "Cards"
-            if view == "Portfolio":
+            if self._view == "Portfolio":
                 ui.timer(0, partial(portfolio, items), once=True)
                 return
-            some = SOME[view] + self._limit
-            if view == "Table":
-                self._table(items[:some])
-            else:
-                for item in items[:some]:
-                    trial_card(item, self._on_open)
-            if len(items) > some:
-                left = things(len(items) - some, "trial")
-                ui.button(f"Show more ({left} left)", on_click=self._more).props("flat no-caps")
+            self._left = items
+            self._list = self._table() if self._view == "Table" else _cards()
+            self._further = ui.button(on_click=self._more).props("flat no-caps")
+            self._more()
 
-    def _table(self, items: Sequence[ForecastItem]) -> None:
-        trial_table(
-            items,
+    def _more(self) -> None:
+        """Add the next trials below those that are there: nothing is drawn twice."""
+        some = SOME[self._view]
+        now, self._left = self._left[:some], self._left[some:]
+        draw = trial_row if self._view == "Table" else trial_card
+        with self._list:
+            for item in now:
+                draw(item, self._on_open)
+        self._further.set_text(f"Show more ({things(len(self._left), 'trial')} left)")
+        self._further.set_visibility(bool(self._left))
+
+    @property
+    def _view(self) -> str:
+        return self._results.view if len(self._results.items) > 1 else "Cards"
+
+    def _table(self) -> ui.element:
+        return trial_table(
             sorted_by=self._results.sort.removesuffix(" down"),
             descending=self._results.sort.endswith(" down"),
             on_sort=self._sort_table,
-            on_open=self._on_open,
         )
 
     async def _export(self, kind: str) -> None:
         write, media_type = EXPORTS[kind]
         self._exporting.props("loading")
         try:
-            content = await run.io_bound(write, self._results.shown)
+            await download(partial(write, self._results.shown), f"forecasts.{kind}", media_type)
         finally:
             self._exporting.props(remove="loading")
-        if content is not None:
-            ui.download.content(content, f"forecasts.{kind}", media_type)
+
+
+def _cards() -> ui.element:
+    return ui.element("div").classes("l4-results")
 
 
 async def _ask_and(delete: Callable[[], Awaitable[None]]) -> None:

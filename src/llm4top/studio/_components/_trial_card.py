@@ -62,23 +62,17 @@ def title_button(item: ForecastItem, on_open: Open) -> None:
     button.on("click", partial(on_open, item))
 
 
-def trial_table(
-    items: Sequence[ForecastItem],
-    *,
-    sorted_by: str,
-    descending: bool,
-    on_sort: Callable[[str], None],
-    on_open: Open,
-) -> None:
-    """The trials as a table; the headings are buttons that sort. A list where it is narrow."""
+def trial_table(*, sorted_by: str, descending: bool, on_sort: Callable[[str], None]) -> ui.element:
+    """A table for trials, whose headings are buttons that sort; gives what holds its rows.
+
+    A list where it is narrow.
+    """
     with ui.element("div").classes("l4-scroll"), ui.element("table").classes("l4-table l4-trials"):
         Words("caption", "Forecasts").classes("l4-hidden")
         with ui.element("thead"), ui.element("tr"):
             for title, key in COLUMNS:
                 _heading(title, key, sorted_by, descending, on_sort)
-        with ui.element("tbody"):
-            for item in items:
-                _row(item, on_open)
+        return ui.element("tbody")
 
 
 def _heading(
@@ -97,7 +91,8 @@ def _heading(
         button.on("click", partial(on_sort, key))
 
 
-def _row(item: ForecastItem, on_open: Open) -> None:
+def trial_row(item: ForecastItem, on_open: Open) -> None:
+    """One trial as a row of the table."""
     forecast = item.forecast
     base = "" if forecast.base_rate is None else percent(forecast.base_rate)
     named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
@@ -129,4 +124,4 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
             return
         with ui.element("details"):
             Words("summary", things(len(warnings), "warning"))
-            warning_lines(warnings)
+            Words("p", "; ".join(warnings)).classes("l4-warnings")

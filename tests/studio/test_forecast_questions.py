@@ -1,0 +1,110 @@
+"""The Forecast page with models of two questions, one of them with three answers."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import llm4top
+from tests.studio._server import start_server, stop_server
+
+pytestmark = pytest.mark.browser
+
+EXAMPLES = Path(llm4top.__file__).parent / "examples"
+QUESTION = "How long will this trial take?"
+LABELS = ("under a year", "1 to 2 years", "over 2 years")
+WAIT = 200_000
+
+
+def save_bundle_of_three(folder, model):
+    """A whole bundle around a random model that tells one of three answers."""
+    from llm4top.forecasters import LanguageForecaster, load_base, save_bundle
+    from llm4top.forecasters._calibration import make_calibrator
+    from llm4top.forecasters._manifest import BundleFacts, TuningEntry
+    from llm4top.prompts import PromptSpec
+    from llm4top.tasks import Task
+
+    task = Task("duration", "multiclass", QUESTION, LABELS, ("A", "B", "C"))
+    forecaster = LanguageForecaster.from_model(
+        load_base(model, device="cpu"), task, spec=PromptSpec(512)
+    )
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 200)
+    save_bundle(
+        folder,
+        name="duration",
+        forecaster=forecaster,
+        calibration=make_calibrator().fit(rng.normal(size=(200, 3)), y),
+        facts=BundleFacts(tuning=TuningEntry(method="none")),
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    from llm4top.testing import make_tiny_model
+
+    folder = tmp_path_factory.mktemp("questions")
+    model = make_tiny_model(folder / "model", words=("Yes", "No", "A", "B", "C"))
+    save_bundle_of_three(folder / "home" / "bundles" / "duration", model)
+    made = start_server(folder / "home")
+    yield made
+    stop_server(made)
+
+
+@pytest.fixture
+def studio(page):
+    page.set_default_timeout(60_000)
+    page.goto("/")
+    page.get_by_role("button", name="Try an example").wait_for()
+    return page
+
+
+def options(studio, label):
+    studio.get_by_role("combobox", name=label).click()
+    studio.get_by_role("option").first.wait_for()
+    return studio.get_by_role("option").all_inner_texts()
+
+
+def ask_for_the_duration(studio):
+    options(studio, "Question")
+    studio.get_by_role("option", name=QUESTION).click()
+    studio.get_by_role("option").first.wait_for(state="hidden")
+    studio.locator(".l4-choice").filter(has_text="duration").wait_for()
+
+
+def test_a_question_leaves_only_the_models_that_answer_it(studio):
+    assert options(studio, "Question") == [
+        "Will this trial succeed, that is, be completed and meet its primary endpoint?",
+        QUESTION,
+    ]
+    studio.keyboard.press("Escape")
+    assert options(studio, "Model") == ["Embedded default"]
+    studio.keyboard.press("Escape")
+    ask_for_the_duration(studio)
+    assert options(studio, "Model") == ["duration"]
+
+
+def test_one_of_several_answers_is_shown_as_such_everywhere(studio):
+    ask_for_the_duration(studio)
+    studio.set_input_files(
+        "input[type=file]", [EXAMPLES / "example.xml", EXAMPLES / "example_with_results.xml"]
+    )
+    studio.get_by_role("heading", name="2 trials").wait_for(timeout=WAIT)
+    card = studio.locator("article.l4-trial").first
+    assert re.search(r"Most likely “[^”]+”:\s*\d+", card.inner_text())
+    said = card.get_by_role("img").get_attribute("aria-label")
+    assert all(label in said for label in LABELS)
+    studio.get_by_role("tab", name="Table").click()
+    cell = studio.locator("td[data-title=Chance]").first
+    cell.wait_for()
+    assert re.match(r"“[^”]+” \d+", cell.inner_text())
+    studio.get_by_role("tab", name="Portfolio").click()
+    studio.get_by_role("heading", name="3 answers among 2 trials").wait_for()
+    assert "succe" not in studio.locator(".l4-results").inner_text()
+    studio.get_by_role("tab", name="Cards").click()
+    card.get_by_role("button", name="Open").click()
+    studio.get_by_role("heading", name="What this rests on").wait_for()
+    shown = studio.locator("article.l4-detail")
+    assert QUESTION in shown.inner_text()
+    assert all(label in shown.inner_text() for label in LABELS)

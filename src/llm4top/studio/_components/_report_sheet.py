@@ -34,6 +34,9 @@ class ReportSheet:
         if not self._chosen:
             return
         wanted = self._chosen
+        self._place.clear()
+        with self._place:
+            Words("p", "Drawing the figures …").classes("l4-muted").props('role="status"')
         shown = await background.io_bound(sheet, self._report, wanted)
         if shown is None or wanted != self._chosen:  # the server closes, or another was chosen
             return

@@ -20,9 +20,10 @@ from tests.workspace.tiny import save_tiny_dataset
 if TYPE_CHECKING:
     from playwright.sync_api import Download, Locator, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+# Half a minute of work each, and many times that where other things share the processor.
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
-WAIT = 240_000
+WAIT = 480_000
 """Milliseconds for a run: its worker is a process of its own, which starts first."""
 
 REPORT = re.compile(r"/reports/[0-9a-f]{32}$")

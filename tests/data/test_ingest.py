@@ -416,7 +416,7 @@ def test_top_in_a_zip_is_its_folder_wherever_it_lies_inside(top_folder, tmp_path
 def test_two_files_of_one_name_in_a_zip_are_refused(top_folder, tmp_path):
     copy = (top_folder / "phase_I_train.csv").read_bytes()
     file = zip_of(top_folder, tmp_path / "top.zip", **{"old/phase_I_train.csv": copy})
-    with pytest.raises(DatasetError, match="holds phase_I_train.csv more than once"):
+    with pytest.raises(DatasetError, match=r"holds phase_I_train\.csv more than once"):
         ingest(file, tmp_path / "out")
 
 

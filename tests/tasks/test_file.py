@@ -82,3 +82,10 @@ def test_files_that_are_no_task(tmp_path, text, message):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(TaskError, match=r"cannot be read: No such file.*Check the path"):
         load_task(tmp_path / "none.yaml")
+
+
+def test_a_file_nested_beyond_measure_is_refused(tmp_path):
+    file = tmp_path / "deep.yaml"
+    file.write_text("[" * 5000)
+    with pytest.raises(TaskError, match="is nested too deeply for a task file"):
+        load_task(file)

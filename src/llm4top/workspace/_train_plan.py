@@ -16,8 +16,8 @@ import yaml
 
 from llm4top.errors import ConfigError
 from llm4top.workspace._places import EMBEDDED, base_place
-from llm4top.workspace._work_settings import by_id, checked_settings, configured
 from llm4top.workspace._words import thousands
+from llm4top.workspace._work_settings import by_id, checked_settings, configured
 
 if TYPE_CHECKING:
     from llm4top.training import PreflightReport, TrainingConfig

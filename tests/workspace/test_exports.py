@@ -2,11 +2,13 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from openpyxl import load_workbook
 
+from llm4top.registry import Withheld
 from llm4top.workspace._cells import LONGEST_CELL, harmless_cell
 from llm4top.workspace._exports import (
     COLUMNS,
@@ -15,6 +17,7 @@ from llm4top.workspace._exports import (
     to_html,
     to_xlsx,
 )
+from llm4top.workspace._forecast_result import ForecastItem
 from tests.workspace.test_portfolio import item
 
 HOSTILE = '<script>alert("x")</script>'
@@ -98,3 +101,23 @@ def test_every_export_writes_bytes(kind):
     write, media_type = EXPORTS[kind]
     assert write([item(), item(phase=None, sponsor=None, title="")])
     assert "/" in media_type
+
+
+def test_texts_like_errors_stay_texts_in_the_spreadsheet():
+    sheet = load_workbook(io.BytesIO(to_xlsx([item(title="#N/A", record="\x01=1+1")])))["Forecasts"]
+    assert (sheet["C2"].value, sheet["C2"].data_type) == ("#N/A", "s")
+    assert (sheet["A2"].value, sheet["A2"].data_type) == (" =1+1", "s")
+
+
+def test_a_stored_forecast_comes_back_with_what_was_withheld():
+    withheld = (
+        Withheld("status", "tells the outcome", "Completed"),
+        Withheld("results", "it does"),
+    )
+    kept = replace(item(), withheld=withheld)
+    back = ForecastItem.from_dict(kept.to_dict())
+    assert back == kept
+    assert hash(back.withheld) == hash(withheld)
+    assert list(back.withheld[1:]) == [withheld[1]]
+    assert back.withheld[-1].reason == "it does"
+    assert back != replace(item(), withheld=withheld[:1])

@@ -99,7 +99,6 @@ def distribution_csv(distribution: Distribution) -> bytes:
 def to_xlsx(trials: Sequence[ForecastItem]) -> bytes:
     """``COLUMNS`` as a spreadsheet: numbers stay numbers, every text is text and no formula."""
     from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Forecasts")
@@ -108,20 +107,7 @@ def to_xlsx(trials: Sequence[ForecastItem]) -> bytes:
         sheet.column_dimensions[_letter(position)].width = 60 if name == "title" else 16
     sheet.append([name for name, _ in COLUMNS])
     for trial in trials:
-        cells = []
-        for name, get in COLUMNS:
-            value = get(trial)
-            cell: Any = WriteOnlyCell(sheet)
-            if isinstance(value, str):
-                cell.value = plain_text(value)
-                cell.data_type = "s"
-                cell.quotePrefix = is_risky(value)
-            else:
-                cell.value = value
-            if name in ("probability", "lower", "upper", "base_rate"):
-                cell.number_format = "0%"
-            cells.append(cell)
-        sheet.append(cells)
+        sheet.append([_sheet_cell(sheet, name, get(trial)) for name, get in COLUMNS])
     about = book.create_sheet("About")
     for line in _about(trials):
         about.append([line])
@@ -176,6 +162,26 @@ def _csv_cell(value: Cell) -> str:
     if isinstance(value, str):
         return harmless_cell(value)
     return f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def _sheet_cell(sheet: Any, name: str, value: Cell) -> Any:
+    """A value for a spreadsheet; a cell of its own, which is slow, only where it needs one."""
+    from openpyxl.cell import WriteOnlyCell
+
+    if isinstance(value, str):
+        text, risky = plain_text(value), is_risky(value)
+        # A text like "#N/A" would be taken for an error.
+        if not (risky or is_risky(text) or text.startswith("#")):
+            return text
+        cell: Any = WriteOnlyCell(sheet, text)
+        cell.data_type = "s"
+        cell.quotePrefix = risky
+        return cell
+    if value is None or name not in ("probability", "lower", "upper", "base_rate"):
+        return value
+    cell = WriteOnlyCell(sheet, value)
+    cell.number_format = "0%"
+    return cell
 
 
 def _letter(position: int) -> str:

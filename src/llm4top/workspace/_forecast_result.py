@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from sys import intern
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llm4top.registry import Withheld
 from llm4top.workspace._parsing import Refusal
@@ -32,6 +33,36 @@ class ReadSection:
         return self.tokens - self.kept
 
 
+class WithheldThings(Sequence[Withheld]):
+    """What was withheld, as plain tuples that become objects when they are looked at.
+
+    A page may hold ten thousand forecasts with a quarter of a million of these: as objects they
+    would keep the garbage collector, and so everybody, busy for half a second at a time.
+    """
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, things: Iterable[Mapping[str, str]]):
+        # A few dozen fields and reasons stand in all records: each is held once.
+        self._rows = tuple((intern(t["field"]), intern(t["reason"]), t["excerpt"]) for t in things)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Withheld: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Withheld]: ...
+    def __getitem__(self, place: int | slice) -> Withheld | Sequence[Withheld]:
+        return tuple(self)[place] if isinstance(place, slice) else Withheld(*self._rows[place])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 @dataclass(frozen=True, slots=True)
 class ForecastItem:
     """A forecast with what lists and details show beside it.
@@ -46,7 +77,7 @@ class ForecastItem:
     sponsor: str | None
     source_format: str
     source_sha256: str
-    withheld: tuple[Withheld, ...]
+    withheld: Sequence[Withheld]
     sections: tuple[ReadSection, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +112,7 @@ class ForecastItem:
             sponsor=values["sponsor"],
             source_format=values["source_format"],
             source_sha256=values["source_sha256"],
-            withheld=tuple(Withheld(**item) for item in values["withheld"]),
+            withheld=WithheldThings(values["withheld"]),
             sections=sections,
         )
 

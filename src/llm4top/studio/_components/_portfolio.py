@@ -41,7 +41,7 @@ async def portfolio(items: Sequence[ForecastItem]) -> None:
             _successes(found, expected_from_base(items), items[0].forecast.label)
             _chances(items)
         elif expectations := expected_by_answer(items):
-            _answers(items, len(expectations))
+            _answers(items, *max(expectations, key=lambda pair: pair[1]))
         else:
             Words("p", "The trials are not added up: they answer several questions.")
 
@@ -76,9 +76,11 @@ def _chances(items: Sequence[ForecastItem]) -> None:
         _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 
-def _answers(items: Sequence[ForecastItem], answers: int) -> None:
+def _answers(items: Sequence[ForecastItem], likeliest: str, number: float) -> None:
     with ui.element("figure"):
-        heading(f"{answers} answers among {things(len(items), 'trial')}", level=3)
+        n = len(items)
+        many = f"about {expected(number, n)} of {things(n, 'trial')}"
+        heading(f"“{likeliest}” is expected most often, in {many}", level=3)
         Words("figcaption", "How many trials are expected to have each: the sum of their chances.")
         drawing(answers_chart(items))
         Words(
@@ -89,5 +91,7 @@ def _answers(items: Sequence[ForecastItem], answers: int) -> None:
 
 
 def _download(label: str, make: Callable[[], bytes], name: str) -> None:
-    give = partial(download, make, name, "text/csv")
+    async def give() -> None:
+        await download(make, name, "text/csv")
+
     ui.button(label, icon="download", on_click=give).props("flat dense no-caps")

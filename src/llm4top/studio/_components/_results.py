@@ -156,7 +156,8 @@ class ResultsView:
                 said = f"{things(len(items), 'trial')} of {thousands(len(results.items))} shown"
                 Words("p", said).props('role="status"').classes("l4-muted")
             if self._view == "Portfolio":
-                ui.timer(0, partial(portfolio, items), once=True)
+                # No partial: the framework writes out what it calls, with all ten thousand trials.
+                ui.timer(0, lambda: portfolio(items), once=True)
                 return
             self._left = items
             self._list = self._table() if self._view == "Table" else _cards()

@@ -14,7 +14,7 @@ RUN_STAMP := $(VENV)/.llm4top-run
 DEV_STAMP := $(VENV)/.llm4top-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs clean
+.PHONY: help demo test lint format types docs pictures clean
 
 help:
 	@sed -n '2,4s/^# *//p' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ format: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python -m llm4top.cli._docs docs/cli.md README.md
+
+# Looked at by people: build/pictures has each page, docs/pictures the README's three.
+pictures: $(DEV_STAMP)
+	$(BIN)/python -m tests.studio.pictures build/pictures --readme
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

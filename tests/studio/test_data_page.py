@@ -120,6 +120,28 @@ def test_a_missing_column_of_labels_is_named_with_those_there_are(page: Page) ->
 
 
 @pytest.mark.browser
+def test_what_failed_is_there_again_until_it_is_deleted_with_its_files(
+    page: Page, workspace: Workspace
+) -> None:
+    def kept() -> set[str]:
+        return {upload.name for upload in workspace.uploads.list(limit=None)}
+
+    record = _file("unlabelled.xml", records(1)[0]["buffer"].decode())
+    page.goto("/data")
+    page.get_by_label("Name", exact=True).fill("No labels")
+    page.set_input_files("input[type=file]", [record, _file("no-labels.csv", "nctid,x\n")])
+    page.get_by_role("button", name="Begin again").wait_for(timeout=WAIT)
+    assert kept() >= {"unlabelled.xml", "no-labels.csv"}
+    page.goto("/data")
+    shown = page.get_by_role("heading", name="Data set No labels", exact=True).locator("..")
+    shown.get_by_role("button", name="Begin again").wait_for()
+    shown.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    shown.wait_for(state="hidden")
+    assert not kept() & {"unlabelled.xml", "no-labels.csv"}
+
+
+@pytest.mark.browser
 def test_a_data_set_is_read_searched_and_opened(page: Page, workspace: Workspace) -> None:
     stored = workspace.datasets.add(_invented(workspace), name="Invented")
     page.goto("/data")

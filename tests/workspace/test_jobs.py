@@ -12,7 +12,7 @@ from llm4top.errors import ConfigError, JobError, NotFoundError
 from llm4top.testing import make_tiny_model
 from llm4top.workspace import RunState, Workspace, _devices, _jobs
 from llm4top.workspace._devices import device_for, devices_here
-from llm4top.workspace._jobs import log_tail, resume, retry, stop, submit
+from llm4top.workspace._jobs import discard, log_tail, resume, retry, stop, submit
 from llm4top.workspace._work_settings import checked_settings, wanted_device
 from tests.workspace.tiny import quick_training, save_tiny_dataset
 
@@ -191,3 +191,23 @@ def test_the_end_of_a_log(local: Workspace) -> None:
     assert len(log_tail(local, run.id, 100_000)) < 7_000
     with pytest.raises(NotFoundError):
         log_tail(local, "../other")
+
+
+def test_a_discarded_run_takes_its_own_uploads_along(local: Workspace) -> None:
+    ids = [local.uploads.add(f"{n}.xml", io.BytesIO(b"<a/>")).id for n in range(3)]
+    asked = {"name": "N", "uploads": ids[:1], "labels_upload": ids[1]}
+    run, other = (
+        submit(local, "ingest", {**asked, "labels_upload": label}) for label in (ids[1], ids[2])
+    )
+    with pytest.raises(JobError, match=r"the run is queued\. Stop it first\."):
+        discard(local, run.id)
+    assert local.uploads.count() == 3
+    stop(local, run.id)
+    discard(local, run.id)
+    assert {upload.id for upload in local.uploads.list()} == {ids[0], ids[2]}
+    stop(local, other.id)
+    local.uploads.delete(ids[0])
+    discard(local, other.id)
+    assert (local.uploads.count(), local.runs.count()) == (0, 0)
+    with pytest.raises(NotFoundError, match="no run"):
+        discard(local, run.id)

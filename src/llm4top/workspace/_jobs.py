@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from llm4top.errors import ConfigError, JobError
+from llm4top.errors import ConfigError, JobError, NotFoundError
 from llm4top.workspace._devices import device_for
-from llm4top.workspace._places import missing_things
+from llm4top.workspace._places import missing_things, uploads_of
 from llm4top.workspace._states import Run, RunState
 from llm4top.workspace._work_settings import by_id, checked_settings
 from llm4top.workspace._worker import LOG_FILE
@@ -79,6 +80,22 @@ def resume(workspace: Workspace, run_id: str) -> Run:
 def retry(workspace: Workspace, run_id: str) -> Run:
     """Queue an interrupted or failed run again, from its beginning."""
     return workspace.runs.retry(run_id)
+
+
+def discard(workspace: Workspace, run_id: str) -> None:
+    """Delete a run that is over for good: events, files, forecasts, and uploads of no other run.
+
+    Data sets and bundles that it made stay. Raises ``NotFoundError``, and ``JobError`` for a run
+    that waits or is at work.
+    """
+    uploads = uploads_of(workspace.runs.get(run_id).settings)
+    workspace.runs.delete(run_id)
+    if uploads:
+        for other in workspace.runs.list(limit=None):
+            uploads -= uploads_of(other.settings)
+    for upload_id in uploads:
+        with suppress(NotFoundError):
+            workspace.uploads.delete(upload_id)
 
 
 def log_tail(workspace: Workspace, run_id: str, lines: int = 50) -> list[str]:

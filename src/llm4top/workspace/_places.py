@@ -22,6 +22,12 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _UPLOADS = ("task_upload", "labels_upload", "enrich_upload")
 
 
+def uploads_of(settings: Mapping[str, Any]) -> set[str]:
+    """The ids of all uploads that a run's settings name."""
+    others = (settings.get(name) for name in _UPLOADS)
+    return {*settings.get("uploads", ()), *filter(None, others)}
+
+
 def dataset_folder(workspace: Workspace, settings: Mapping[str, Any]) -> Path:
     """The folder of the data set that checked settings name; ``NotFoundError`` without one."""
     if settings.get("dataset") is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llm4top.errors import NotFoundError
 from llm4top.studio._components._parts import things
 from llm4top.workspace._forecast_result import ForecastItem
+from llm4top.workspace._jobs import discard, submit
 from llm4top.workspace._parsing import Refusal
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ class Archive:
     def delete(self, workspace: Workspace, who: str) -> None:
         """Delete them for good, and the uploads of their run."""
         if self.run is not None:
-            uploads = workspace.runs.get(self.run).settings.get("uploads", ())
-            workspace.runs.delete(self.run)
-            for upload in uploads:
-                workspace.uploads.delete(upload)
+            discard(workspace, self.run)
         elif self.batch is not None:
             workspace.forecasts.delete(self.batch)
         workspace.activity.log("deleted", who, "forecasts")
@@ -87,8 +85,6 @@ def earlier(workspace: Workspace) -> list[tuple[str, str]]:
 
 def queue(workspace: Workspace, files: Sequence[UploadedFile], model: str, who: str) -> str:
     """Keep the files and queue a run that forecasts them; the run's id."""
-    from llm4top.workspace._jobs import submit
-
     uploads = []
     for file in files:
         with file.path.open("rb") as stream:

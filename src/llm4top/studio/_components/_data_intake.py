@@ -17,6 +17,7 @@ from llm4top.studio._components._parts import choice, things
 from llm4top.studio._components._run_watch import watch_run
 from llm4top.studio._components._stash import kept
 from llm4top.studio._pieces import Words, error_box
+from llm4top.workspace._places import uploads_of
 
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
@@ -97,7 +98,7 @@ class Intake:
             self._status.clear()
             if made is not None:
                 with self._status:
-                    watch_run(self._context, made, self._on_done)
+                    watch_run(self._context, made, self._on_done, home="/data")
         finally:
             self._busy = False
 
@@ -155,9 +156,7 @@ def delete_dataset(workspace: Workspace, dataset_id: str, who: str) -> None:
     there = {upload.id for upload in workspace.uploads.list(limit=None)}
     for made in workspace.runs.list(kind="ingest", states=("done",), limit=None):
         if made.result.get("dataset_id") == dataset_id:
-            used = set(made.settings.get("uploads", ()))
-            used |= {made.settings.get(name) for name in ("labels_upload", "task_upload")}
-            for upload_id in used & there:
+            for upload_id in uploads_of(made.settings) & there:
                 workspace.uploads.delete(upload_id)
     workspace.activity.log("deleted", who, f"data set {name}")
 

@@ -15,6 +15,7 @@ from nicegui import run as background
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError, NotFoundError
+from llm4top.studio._components._delete_run import delete_run_button
 from llm4top.studio._components._report_sheet import ReportSheet
 from llm4top.studio._jobs import share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, error_box, heading
@@ -61,6 +62,7 @@ class ReportView:
         with ui.element("div").classes("l4-controls"):
             self._stop = self._button("Stop", "stopped", self._runs.request_stop)
             self._again = self._button("Go on", "resumed", self._runs.resume)
+            self._delete = delete_run_button(context, run, "/benchmark")
         self._place = ui.element("div").classes("l4-stack")
         self._timer = ui.timer(EVERY, self._look, active=not run.state.is_over)
         self._shown: RunState | None = None
@@ -74,6 +76,7 @@ class ReportView:
         self._bar.set_visibility(run.state is RunState.RUNNING and share is not None)
         self._stop.set_visibility(run.state in (RunState.QUEUED, RunState.RUNNING))
         self._again.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))
+        self._delete.set_visibility(run.state.is_over)
         if self._shown is not run.state:
             self._shown = run.state
             self._place.clear()

@@ -9,6 +9,7 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._delete_run import delete_run_button
 from llm4top.studio._components._parts import drawing, titled_table
 from llm4top.studio._components._train_curves import Curves
 from llm4top.studio._jobs import clock, share_of, standing_of, title_of
@@ -51,6 +52,7 @@ class RunView:
             self._stop = self._action("Stop", "stopped", stop)
             self._resume = self._action("Resume", "resumed", resume)
             self._retry = self._action("Begin again", "retried", retry)
+            self._delete = delete_run_button(context, run, "/train")
         self._note = Words(
             "p", "It goes on when this page is closed. Stop keeps the last checkpoint."
         ).classes("l4-small l4-muted")
@@ -131,6 +133,7 @@ class RunView:
         stopped = run.state in (RunState.INTERRUPTED, RunState.FAILED)
         self._resume.set_visibility(stopped)
         self._retry.set_visibility(stopped and run.folder is None)
+        self._delete.set_visibility(run.state.is_over)
         self._figures.clear()
         with self._figures:
             facts(figures_of(run))

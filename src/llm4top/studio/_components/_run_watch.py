@@ -9,6 +9,7 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._delete_run import delete_run_button
 from llm4top.studio._jobs import title_of
 from llm4top.studio._pieces import Words
 from llm4top.workspace._jobs import RESUMABLE, log_tail, resume, retry, stop
@@ -36,13 +37,18 @@ _SAID = {
 
 
 class RunWatch:
-    """Looks at a run until it is over; ``on_done`` gets it when it is done."""
+    """Looks at a run until it is over; ``on_done`` gets it when it is done.
+
+    ``home`` is the page to open when a run that came to nothing is deleted.
+    """
 
     def __init__(
         self,
         context: StudioContext,
         run: Run,
         on_done: Callable[[Run], Awaitable[None]],
+        *,
+        home: str,
         note: str = NOTE,
     ):
         self._context = context
@@ -61,6 +67,7 @@ class RunWatch:
                 self._again = self._action("Resume", "resumed", resume)
             else:
                 self._again = self._action("Begin again", "retried", retry)
+            self._delete = delete_run_button(context, run, home)
         self._timer = ui.timer(EVERY, self._look)
         self._draw(run, [])
 
@@ -119,7 +126,8 @@ class RunWatch:
         self._log.set_text("\n".join(lines))
         self._log_box.set_visibility(bool(lines))
         self._stop.set_visibility(run.state in (RunState.QUEUED, RunState.RUNNING))
-        self._again.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))
+        for button in (self._again, self._delete):
+            button.set_visibility(run.state in (RunState.INTERRUPTED, RunState.FAILED))
 
 
 def how_far(run: Run) -> str:
@@ -136,7 +144,10 @@ def watch_run(
     context: StudioContext,
     run_id: str,
     on_done: Callable[[Run], Awaitable[None]],
+    *,
+    home: str,
     note: str = NOTE,
 ) -> RunWatch:
     """Watch a run here. Raises ``NotFoundError`` for an id that no run has."""
-    return RunWatch(context, context.workspace.runs.get(run_id), on_done, note)
+    run = context.workspace.runs.get(run_id)
+    return RunWatch(context, run, on_done, home=home, note=note)

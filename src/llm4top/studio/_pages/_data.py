@@ -22,7 +22,8 @@ from llm4top.studio._components._data_intake import QUESTIONS, Intake, delete_da
 from llm4top.studio._components._data_lengths import LengthsView
 from llm4top.studio._components._data_trials import TrialBrowser
 from llm4top.studio._components._parts import things
-from llm4top.studio._components._run_watch import watch_run
+from llm4top.studio._components._run_watch import RunWatch, watch_run
+from llm4top.studio._jobs import title_of
 from llm4top.studio._pieces import Words, heading, section
 from llm4top.workspace._browse import TrialTable, trial_table
 from llm4top.workspace._words import thousands
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from llm4top.workspace import Run, StoredDataset, Workspace
 
 LISTED = 200
+
+UNFINISHED = ("queued", "running", "stopping", "failed", "interrupted")
+"""States of what was begun on this page before, and is shown until it is done or deleted."""
 
 
 def register(context: StudioContext) -> None:
@@ -60,6 +64,12 @@ class _DataPage:
     async def show(self) -> None:
         Words("p", "Labelled trials to learn from and to measure with. They stay on this machine.")
         Intake(self._context, _to_dataset)
+        unfinished = await work.io_bound(
+            lambda: self._workspace.runs.list(kind="ingest", states=UNFINISHED, limit=5)
+        )
+        for run in unfinished or ():
+            with section(title_of(run)):
+                RunWatch(self._context, run, _to_dataset, home="/data")
         found = await work.io_bound(lambda: self._workspace.datasets.list(limit=LISTED))
         with section("Data sets"):
             if not found:
@@ -152,7 +162,7 @@ class _DatasetPage:
             return
         self._audit.clear()
         with self._audit:
-            watch_run(self._context, made, self._audited)
+            watch_run(self._context, made, self._audited, home=f"/data/{self._id}")
 
     async def _audited(self, run: Run) -> None:
         report = await work.io_bound(_report_of, self._workspace, run)

@@ -167,7 +167,13 @@ class ForecastPage:
                 refused_list(self._not_taken)
         archive = Archive(run=run_id)
         with self._status:
-            watch_run(self._context, run_id, lambda _: self.bring_back(archive), RUN_NOTE)
+            watch_run(
+                self._context,
+                run_id,
+                lambda _: self.bring_back(archive),
+                home="/",
+                note=RUN_NOTE,
+            )
 
     async def bring_back(self, archive: Archive) -> None:
         """Show forecasts that were made before."""

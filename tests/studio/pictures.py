@@ -29,7 +29,7 @@ WIDE, NARROW = (1280, 800), (390, 844)
 README = {"forecast": "portfolio", "train": "training", "compare": "comparison"}
 """The README's pictures, and the pages that they show."""
 QUICK = {
-    "max_tokens": 384,
+    "max_tokens": 256,
     "batch_size": 8,
     "accumulation": 1,
     "epochs": 3.0,
@@ -92,14 +92,16 @@ def prepared(
     page.set_input_files("input[type=file]", records)
     page.wait_for_url(re.compile("/data/[0-9a-f]{32}$"), timeout=WAIT)
     dataset = page.url.rpartition("/")[2]
+    settings = {"dataset": dataset, "base": "embedded", "preset": "quick", **QUICK}
+    trained = _done(workspace, "train", {**settings, "name": "invented-quick"}, "Invented, quick")
     page.goto("/")
+    page.get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name="invented-quick").click()
     page.set_input_files("input[type=file]", records[:14])
     page.get_by_role("heading", name="14 trials").wait_for(timeout=WAIT)
     page.wait_for_url("**/?batch=*")
     batch = page.url.removeprefix(address)
     page.close()
-    settings = {"dataset": dataset, "base": "embedded", "preset": "quick", **QUICK}
-    trained = _done(workspace, "train", {**settings, "name": "invented-quick"}, "Invented, quick")
     audit = {"dataset": dataset}
     _done(workspace, "audit", audit, "Leak audit of Invented trials")
     models = ["embedded", trained.result["bundle_id"]]
@@ -117,7 +119,7 @@ def prepared(
         "training": (f"/train/{trained.id}", None),
         "models": ("/models", None),
         "model": (f"/models/{trained.result['bundle_id']}", None),
-        "comparison": (f"/reports/{report.id}", None),
+        "comparison": (f"/reports/{report.id}", _drawn),
         "benchmark": ("/benchmark", None),
         "activity": ("/activity", None),
         "settings": ("/settings", None),
@@ -166,6 +168,10 @@ def _turn(page: Page, view: str) -> None:
 
 def _checked(page: Page) -> None:
     page.get_by_text("needs about").first.wait_for(timeout=WAIT)
+
+
+def _drawn(page: Page) -> None:
+    page.locator("figure svg").first.wait_for(timeout=WAIT)
 
 
 def _small(source: Path, place: Path) -> None:

@@ -153,3 +153,18 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
         "Device": "cpu",
         "Base model and preset": "invented/tiny, quick",
     }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.516, 0.68, [0.5, 0.55, 0.6, 0.65, 0.7]),
+        (0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (2.3, 14.2, [0.0, 5.0, 10.0, 15.0]),
+        (0.5, 0.5, [0.5, 0.5002]),
+    ],
+)
+def test_the_axis_of_a_curve_bears_round_numbers(low, high, ticks):
+    from llm4top.studio._components._train_curves import _ticks
+
+    assert _ticks(low, high) == ticks

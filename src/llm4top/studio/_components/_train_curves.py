@@ -59,14 +59,14 @@ class Curves:
         values = [*self.loss.values(), *self.validation.values()]
         last = max([total, 1, *self.loss, *self.validation])
         low, high = min(values, default=0.0), max(values, default=1.0)
-        room = (high - low) * 0.06 or 0.05
-        low, high = low - room, high + room
+        ticks = _ticks(low, high)
+        low, high = ticks[0], ticks[-1]
         marks = []
-        for k in range(5):
-            value, y = low + (high - low) * k / 4, HEIGHT * (1 - k / 4)
+        for value in ticks:
+            y = HEIGHT * (high - value) / (high - low)
             marks.append(
                 f'<line x1="{_LEFT}%" x2="100%" y1="{y:g}" y2="{y:g}" '
-                f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, y + 4, f"{value:.2f}")
+                f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, y + 4, f"{value:g}")
             )
         inner = [
             _line(self.loss, last, low, high, LOSS),
@@ -91,6 +91,15 @@ class Curves:
             f'style="overflow: visible; display: block; height: {HEIGHT + 28}px">'
             f"{''.join(marks)}</svg>"
         )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers, at most eight, the first not above ``low`` and the last not below ``high``."""
+    least = max(high - low, 1e-3) / 5
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(k * power for k in (1, 2, 5, 10) if k * power >= least)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(k * step, 10) for k in range(first, max(last, first + 1) + 1)]
 
 
 def _keep(curve: dict[int, float], told: Mapping[str, Any], name: str) -> None:

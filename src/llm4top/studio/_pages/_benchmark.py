@@ -103,6 +103,7 @@ class BenchmarkPage:
                 on_change=lambda event: self._settings.update(bases=list(event.value or ())),
             )
             chosen.props("outlined dense options-dense use-chips").classes("l4-choice")
+            chosen.style("min-width: min(17em, 100%)")
             choice("Training", PRESETS, "quick", lambda v: self._settings.update(preset=v))
         test = ui.checkbox(
             "Also measure on test rows; each look is counted",

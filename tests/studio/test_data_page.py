@@ -288,7 +288,7 @@ def test_a_split_that_contradicts_itself(rule: str, fields: dict[str, str], said
 
 def test_counts_bear_the_share_of_the_second_of_two_labels() -> None:
     assert cell({"failure": 1, "success": 3}, "success") == ("4", "(75\u00a0%)")
-    assert cell({"late": 2000}, None) == ("2\u2009000", "")
+    assert cell({"late": 2000}, None) == ("2\u202f000", "")
     assert cell({}, "success") == ("0", "")
 
 

@@ -14,11 +14,11 @@ def test_each_reason_is_said_with_what_to_do():
     assert said == {
         "accept": ("Not an XML, JSON or zip file.", "Drop XML, JSON or zip files."),
         "max-total-size": (
-            "With it, the files are larger than 1\u2009000 megabytes together.",
+            "With it, the files are larger than 1\u202f000 megabytes together.",
             "Drop it by itself, or split it.",
         ),
         "max-files": (
-            "Only 1\u2009000 files are taken at once.",
+            "Only 1\u202f000 files are taken at once.",
             "Drop it afterwards, or pack the files into one zip.",
         ),
         "duplicate": ("It is being read already.", "Wait for it."),

@@ -146,8 +146,8 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
         workspace.runs.add_event(run.id, "progress", {**step, "eta_seconds": 90, "memory": 2e9})
         told: Run = workspace.runs.get(run.id)
     assert dict(figures_of(told)) == {
-        "Step": "3 of 1\u2009200",
-        "Tokens per second": "1\u2009500",
+        "Step": "3 of 1\u202f200",
+        "Tokens per second": "1\u202f500",
         "Time left": "about 2\u00a0min",
         "Memory": "2.0\u00a0GB",
         "Device": "cpu",

@@ -208,8 +208,8 @@ def test_numbers():
     assert interval(0.514, 0.72) == "51 to 72\u00a0%"
     assert interval(None, None) == ""
     assert expected(1.64, 2) == "1.6"
-    assert expected(1301.6, 1500) == "1\u2009302"
-    assert thousands(1234567) == "1\u2009234\u2009567"
+    assert expected(1301.6, 1500) == "1\u202f302"
+    assert thousands(1234567) == "1\u202f234\u202f567"
 
 
 @pytest.mark.parametrize("large", [False, True])

@@ -15,6 +15,7 @@ from typing import Any
 
 from llm4top.data import Dataset, check_disjoint, load_dataset
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
+from llm4top.evaluation._wording import count
 from llm4top.forecasters._answer_head import answer_token_ids
 from llm4top.forecasters._base_model import load_tokenizer
 from llm4top.forecasters._calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
@@ -125,7 +126,9 @@ class _Preflight:
         if self.dataset is None:
             self.dataset = load_dataset(self.config.data)
         data = self.dataset
-        return _Finding(f"{len(data):,} trials, task {data.task.name}, sha256 {data.sha256[:12]}.")
+        return _Finding(
+            f"{count(len(data))} trials, task {data.task.name}, sha256 {data.sha256[:12]}."
+        )
 
     def _splits(self) -> _Finding:
         assert self.dataset is not None
@@ -136,7 +139,8 @@ class _Preflight:
         for split in (config.train_split, config.valid_split):
             rows = counts.get(split, {})
             told.append(
-                f"{split}: " + (", ".join(f"{n:,} {k}" for k, n in rows.items()) or "no trials")
+                f"{split}: "
+                + (", ".join(f"{count(n)} {k}" for k, n in rows.items()) or "no trials")
             )
             missing = [label for label in data.task.labels if not rows.get(label)]
             if missing:
@@ -171,7 +175,7 @@ class _Preflight:
                 False,
                 "Set more validation data aside, or use calibration: none.",
             )
-        return _Finding(f"{self.config.calibration} on {rows:,} validation trials.")
+        return _Finding(f"{self.config.calibration} on {count(rows)} validation trials.")
 
     def _base(self) -> _Finding:
         folder = resolve_base(self.config.base)
@@ -199,7 +203,7 @@ class _Preflight:
         if self.dataset is not None:
             answer_token_ids(tokenizer, self.dataset.task)
         self.tokenizer = tokenizer
-        return _Finding(f"{len(tokenizer):,} tokens; every answer is one of them.")
+        return _Finding(f"{count(len(tokenizer))} tokens; every answer is one of them.")
 
     def _prompts(self) -> _Finding:
         assert self.dataset is not None
@@ -221,10 +225,12 @@ class _Preflight:
             return _Finding("no training trial to write a prompt about.", False)
         lengths = sorted(len(prompt.token_ids) for prompt in prompts)
         cut = sum(prompt.tokens_cut > 0 for prompt in prompts) / len(prompts)
-        told = f"median {lengths[len(lengths) // 2]:,} tokens, longest {lengths[-1]:,}"
+        told = f"median {count(lengths[len(lengths) // 2])} tokens, longest {count(lengths[-1])}"
         hint = "Raising max_tokens would let the model read more." if cut > _MOSTLY_CUT else ""
-        of = f"{len(prompts):,} training trials"
-        return _Finding(f"{told}; {cut:.0%} of {of} shortened to {spec.max_tokens:,}.", hint=hint)
+        of = f"{count(len(prompts))} training trials"
+        return _Finding(
+            f"{told}; {cut:.0%} of {of} shortened to {count(spec.max_tokens)}.", hint=hint
+        )
 
     def _memory(self) -> _Finding:
         assert self.folder is not None

@@ -26,7 +26,7 @@ def interval(lower: float | None, upper: float | None) -> str:
 
 def thousands(number: int) -> str:
     """A whole number with thin spaces between its thousands."""
-    return f"{number:,}".replace(",", "\u2009")
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def expected(number: float, n: int) -> str:

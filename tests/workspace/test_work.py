@@ -174,7 +174,8 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
     local.runs.resume(run.id)
     steps = Steps()
     _, result = again(local, steps)
-    assert [step.done for step in steps if step.stage == "Forecasting"] == [4, 5]
+    told = [(step.done, step.total) for step in steps if step.stage == "Forecasting"]
+    assert told == [(4, 5), (5, 5)]
     assert (result["forecasts"], result["refused"]) == (5, 1)
     assert result["refusals"][0]["record"] == "notes.xml"
     assert (folder / "forecasts.jsonl").read_bytes().startswith(first)

@@ -1,5 +1,6 @@
 """Read registry records: legacy XML, API v2 JSON and TOP's CSV, hardened, with a leak guard."""
 
+from llm4top.registry._expected import expected_records
 from llm4top.registry._fields import ALLOWED_FIELDS, AllowedField
 from llm4top.registry._limits import Limits
 from llm4top.registry._reader import ReadSummary, RecordReader, read_records
@@ -32,5 +33,6 @@ __all__ = [
     "Source",
     "Trial",
     "Withheld",
+    "expected_records",
     "read_records",
 ]

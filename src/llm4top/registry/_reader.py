@@ -188,7 +188,7 @@ def _read_up_to(stream: Readable, size: int) -> bytes:
 def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
     archive = Archive(file, name, limits)
     for member in archive.members():
-        if member.is_folder or _is_hidden(member.name):
+        if member.is_folder or is_hidden(member.name):
             continue
         try:
             refusal = archive.refusal(member)
@@ -206,7 +206,7 @@ def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
             yield error
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Whether a member is what file managers add ("__MACOSX/", ".DS_Store")."""
     return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
 

@@ -46,7 +46,8 @@ def forecast_run(job: Job) -> dict[str, Any]:
     work: ForecastWork = work_of("forecast", job.settings)
     job.tell(Step("Loading"))
     forecaster = _load(job, work)
-    refusals: list[Refusal] = []
+    refusals = _Refusals()
+    total = _total(job, work)
     with _Journal(
         job.folder / _JOURNAL, forecaster.identity, fresh=not job.run.resuming
     ) as journal:
@@ -55,16 +56,18 @@ def forecast_run(job: Job) -> dict[str, Any]:
         for record, forecast in _forecasts(forecaster, behind):
             # What the model read would be a hundred times the rest; a forecast of its own shows it.
             journal.add(replace(item_of(forecaster, record, forecast), sections=()).to_dict())
-            job.tell(Step("Forecasting", journal.lines, work.limit or 0, _refused(refusals)))
+            left_out = f"{refusals.count} refused" if refusals.count else ""
+            left = max(total - refusals.count, journal.lines) if total else 0
+            job.tell(Step("Forecasting", journal.lines, left, left_out))
         done = journal.lines
     _write_csv(journal.path, job.folder / CSV_FILE)
-    _write_refusals(refusals, job.folder / REFUSALS_FILE)
+    _write_refusals(refusals.first, job.folder / REFUSALS_FILE)
     keep_forecasts(job.workspace, job.run, items_of(journal.path))
     journal.path.replace(job.folder / JSONL_FILE)
     return {
         "forecasts": done,
-        "refused": len(refusals),
-        "refusals": [item.to_dict() for item in refusals[:20]],
+        "refused": refusals.count,
+        "refusals": [item.to_dict() for item in refusals.first[:20]],
         "bundle": forecaster.identity,
         "files": [CSV_FILE, JSONL_FILE, REFUSALS_FILE],
     }
@@ -130,9 +133,33 @@ def _load(job: Job, work: ForecastWork) -> LoadedForecaster:
     )
 
 
-def _records(
-    job: Job, work: ForecastWork, refusals: list[Refusal]
-) -> Generator[Record, None, None]:
+class _Refusals:
+    """Counts what is refused and keeps the first thousand."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[Refusal] = []
+
+    def add(self, refusal: Refusal) -> None:
+        self.count += 1
+        if len(self.first) < _KEPT_REFUSALS:
+            self.first.append(refusal)
+
+
+def _total(job: Job, work: ForecastWork) -> int:
+    """How many records to expect; 0 where only reading them tells."""
+    from llm4top.registry import expected_records
+
+    if work.sources:
+        return work.limit or 0
+    found = [expected_records(job.workspace.uploads.path(upload)) for upload in work.uploads]
+    known = [count for count in found if count is not None]
+    if len(known) < len(found):
+        return work.limit or 0
+    return min(sum(known), work.limit) if work.limit else sum(known)
+
+
+def _records(job: Job, work: ForecastWork, refusals: _Refusals) -> Generator[Record, None, None]:
     """Records of uploads, read at arm's length, then those of paths."""
     from llm4top.registry import read_records
 
@@ -141,14 +168,14 @@ def _records(
         for upload_id in work.uploads:
             upload = job.workspace.uploads.get(upload_id)
             for item in reader.read(job.workspace.uploads.path(upload_id), upload.name):
-                if not isinstance(item, Refusal):
+                if isinstance(item, Refusal):
+                    refusals.add(item)
+                else:
                     yield item
-                elif len(refusals) < _KEPT_REFUSALS:
-                    refusals.append(item)
     finally:
         reader.close()
     if work.sources:
-        yield from read_records(work.sources, on_refusal=lambda e: refusals.append(_told(e)))
+        yield from read_records(work.sources, on_refusal=lambda e: refusals.add(_told(e)))
 
 
 def _told(error: Any) -> Refusal:
@@ -170,10 +197,6 @@ def _forecasts(
 
     for forecast in forecast_records(forecaster, remembered(), chunk=_CHUNK):
         yield waiting.popleft(), forecast
-
-
-def _refused(refusals: list[Refusal]) -> str:
-    return f"{len(refusals)} refused" if refusals else ""
 
 
 def _write_csv(journal: Path, file: Path) -> None:

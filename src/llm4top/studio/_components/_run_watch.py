@@ -10,7 +10,7 @@ from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio._components._delete_run import delete_run_button
-from llm4top.studio._jobs import title_of
+from llm4top.studio._jobs import clock, title_of
 from llm4top.studio._pieces import Words
 from llm4top.workspace._jobs import RESUMABLE, log_tail, resume, retry, stop
 from llm4top.workspace._states import RunState
@@ -137,7 +137,9 @@ def how_far(run: Run) -> str:
     if not done:
         return f"{stage} …"
     of = f" of {thousands(total)}" if total else ""
-    return f"{stage}: {thousands(done)}{of} done …"
+    seconds = run.progress.get("eta_seconds")
+    left = "" if seconds is None else f", about {clock(seconds)} left"
+    return f"{stage}: {thousands(done)}{of} done{left} …"
 
 
 def watch_run(

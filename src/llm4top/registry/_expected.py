@@ -1,0 +1,34 @@
+"""How many records to expect of a file, before it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llm4top.errors import RegistryError
+from llm4top.registry._detect import HEAD, detect
+from llm4top.registry._limits import Limits
+from llm4top.registry._reader import is_hidden
+from llm4top.registry._zip import Archive
+
+
+def expected_records(file: Path, limits: Limits | None = None) -> int | None:
+    """The number of records, told from a file's first bytes and a zip's directory alone.
+
+    For showing progress: whether each can be read turns out later. None where only reading tells
+    (JSON and CSV hold any number of records), and for a file that cannot be read at all.
+    """
+    try:
+        with file.open("rb") as stream:
+            kind = detect(stream.read(HEAD), file.name)
+            if kind != "zip":
+                return 1 if kind == "xml" else None
+            found = 0
+            for member in Archive(stream, file.name, limits or Limits()).members():
+                if member.is_folder or is_hidden(member.name):
+                    continue
+                if not member.name.lower().endswith(".xml"):
+                    return None
+                found += 1
+            return found
+    except (OSError, RegistryError):
+        return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nicegui import run as background
 from nicegui import ui
 
-from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._run_actions import Act, run_button
 from llm4top.studio._jobs import Jobs, share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, heading
+from llm4top.workspace._jobs import resume, retry, stop
 
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
@@ -79,28 +79,14 @@ class JobsView:
             if share is not None:
                 bar = ui.linear_progress(share, show_value=False, size="6px")
                 bar.props["aria-label"] = "Progress"
-            runs = self._context.workspace.runs
             if run.state in {"running", "queued"}:
-                self._action("Stop", "stopped", run, runs.request_stop)
+                self._action("Stop", "stopped", run, stop)
             elif run.state == "interrupted":
-                self._action("Resume", "resumed", run, runs.resume)
+                self._action("Resume", "resumed", run, resume)
             elif run.state == "failed":
-                self._action("Try again", "retried", run, runs.retry)
+                self._action("Try again", "retried", run, retry)
 
-    def _action(self, verb: str, done: str, run: Run, act: Callable[[str], Run]) -> None:
-        who = self._context.who()
-
-        async def clicked() -> None:
-            def work() -> None:
-                act(run.id)
-                self._context.workspace.activity.log(done, who, title_of(run), subject=run.id)
-
-            try:
-                await background.io_bound(work)
-            except LLM4TOPError as error:
-                ui.notify(str(error), type="warning", multi_line=True)
-            self._context.jobs.forget()
-            await self._refresh()
-
-        made = ui.button(verb, on_click=clicked).props("flat no-caps dense")
+    def _action(self, verb: str, done: str, run: Run, act: Act) -> None:
+        made = run_button(self._context, run.id, verb, done, act, self._refresh)
+        made.props("flat dense", remove="outline")
         made.props["aria-label"] = f"{verb}: {title_of(run)}"

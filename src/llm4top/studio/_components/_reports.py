@@ -15,10 +15,11 @@ from nicegui import run as background
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError, NotFoundError
-from llm4top.studio._components._delete_run import delete_run_button
 from llm4top.studio._components._report_sheet import ReportSheet
+from llm4top.studio._components._run_actions import Act, delete_run_button, run_button
 from llm4top.studio._jobs import share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, error_box, heading
+from llm4top.workspace._jobs import log_tail, resume, stop
 from llm4top.workspace._report_sheet import lead, read_run_report
 from llm4top.workspace._states import RunState
 from llm4top.workspace._work_measure import REPORT_FOLDER
@@ -54,14 +55,13 @@ class ReportView:
         self._context = context
         self._runs = context.workspace.runs
         self._run = run
-        self._who = context.who()
         heading(title_of(run))
         self._standing = Words("p", "").classes("l4-muted").props('role="status"')
         self._bar = ui.linear_progress(0, show_value=False, size="6px")
         self._bar.props["aria-label"] = "Progress"
         with ui.element("div").classes("l4-controls"):
-            self._stop = self._button("Stop", "stopped", self._runs.request_stop)
-            self._again = self._button("Go on", "resumed", self._runs.resume)
+            self._stop = self._action("Stop", "stopped", stop)
+            self._again = self._action("Go on", "resumed", resume)
             self._delete = delete_run_button(context, run, "/benchmark")
         self._place = ui.element("div").classes("l4-stack")
         self._timer = ui.timer(EVERY, self._look, active=not run.state.is_over)
@@ -119,8 +119,6 @@ class ReportView:
             await shown.show()
 
     async def _show_log(self) -> None:
-        from llm4top.workspace._jobs import log_tail
-
         lines = await background.io_bound(log_tail, self._context.workspace, self._run.id, TAIL)
         if lines:
             with self._place:
@@ -128,18 +126,8 @@ class ReportView:
                 log = Words("pre", "\n".join(lines)).classes("l4-box")
                 log.style("white-space: pre-wrap; overflow-wrap: anywhere; max-width: 100%")
 
-    def _button(self, verb: str, done: str, act: object) -> ui.button:
-        async def clicked() -> None:
-            def work() -> None:
-                act(self._run.id)  # type: ignore[operator]
-                title = title_of(self._run)
-                self._context.workspace.activity.log(done, self._who, title, subject=self._run.id)
-
-            await background.io_bound(work)
-            self._context.jobs.forget()
-            await self._look()
-
-        return ui.button(verb, on_click=clicked).props("outline no-caps")
+    def _action(self, verb: str, done: str, act: Act) -> ui.button:
+        return run_button(self._context, self._run.id, verb, done, act, self._look)
 
 
 def _whole(text: str, *, opened: bool) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
-from llm4top.studio._components._delete_run import delete_run_button
 from llm4top.studio._components._parts import drawing, titled_table
+from llm4top.studio._components._run_actions import Act, delete_run_button, run_button
 from llm4top.studio._components._train_curves import Curves
 from llm4top.studio._jobs import clock, share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, facts, heading, section
@@ -75,27 +75,8 @@ class RunView:
             self._latest = Words("p", "").classes("l4-small l4-muted")
         self._curve_box.set_visibility(False)
 
-    def _action(self, verb: str, done: str, act: Callable[..., Run]) -> ui.button:
-        context = self._context
-
-        async def clicked() -> None:
-            who = context.who()
-
-            def change() -> Run:
-                run = act(context.workspace, self._id)
-                context.workspace.activity.log(done, who, title_of(run), subject=run.id)
-                return run
-
-            try:
-                run = await work.io_bound(change)
-            except LLM4TOPError as error:
-                ui.notify(str(error), type="warning", multi_line=True)
-                return
-            context.jobs.forget()
-            if run is not None:
-                self._draw(run)
-
-        return ui.button(verb, on_click=clicked).props("outline no-caps")
+    def _action(self, verb: str, done: str, act: Act) -> ui.button:
+        return run_button(self._context, self._id, verb, done, act, self._look)
 
     async def _look(self) -> None:
         found = await work.io_bound(self._read)

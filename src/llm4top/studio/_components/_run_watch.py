@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from nicegui import run as work
 from nicegui import ui
 
-from llm4top.errors import LLM4TOPError
-from llm4top.studio._components._delete_run import delete_run_button
-from llm4top.studio._jobs import clock, title_of
+from llm4top.studio._components._run_actions import Act, delete_run_button, run_button
+from llm4top.studio._jobs import clock
 from llm4top.studio._pieces import Words
 from llm4top.workspace._jobs import RESUMABLE, log_tail, resume, retry, stop
 from llm4top.workspace._states import RunState
@@ -71,28 +70,10 @@ class RunWatch:
         self._timer = ui.timer(EVERY, self._look)
         self._draw(run, [])
 
-    def _action(self, verb: str, done: str, act: Callable[..., Run]) -> ui.button:
-        context = self._context
-
-        async def clicked() -> None:
-            who = context.who()
-
-            def change() -> Run:
-                run = act(context.workspace, self._id)
-                context.workspace.activity.log(done, who, title_of(run), subject=run.id)
-                return run
-
-            try:
-                run = await work.io_bound(change)
-            except LLM4TOPError as error:
-                ui.notify(str(error), type="warning", multi_line=True)
-                return
-            context.jobs.forget()
-            if run is not None:
-                self._draw(run, [])
-                self._timer.activate()
-
-        return ui.button(verb, on_click=clicked).props("flat dense no-caps")
+    def _action(self, verb: str, done: str, act: Act) -> ui.button:
+        return run_button(self._context, self._id, verb, done, act, self._look).props(
+            "flat dense", remove="outline"
+        )
 
     async def _look(self) -> None:
         found = await work.io_bound(self._read)
@@ -100,8 +81,7 @@ class RunWatch:
             return
         run, lines = found
         self._draw(run, lines)
-        if run.state.is_over:
-            self._timer.deactivate()
+        self._timer.active = not run.state.is_over
         if run.state is RunState.DONE:
             self._box.set_visibility(False)
             await self._on_done(run)

@@ -112,6 +112,7 @@ def test_markup_in_titles_and_file_names_is_shown_as_text(studio):
 def test_a_file_of_another_kind_is_named_with_its_reason_beside_its_neighbours(studio):
     drop(studio, as_file("<b>notes.md", b"# notes"), EXAMPLES / "example.xml")
     studio.get_by_role("heading", name="1 trial · 1 refused").wait_for(timeout=WAIT)
+    assert studio.get_by_text("Forecast with llm4top-mini-").is_visible()
     card(studio, "Exemplamab").wait_for()
     refused = studio.get_by_role("region", name="Refused")
     assert _plain(refused).startswith("<b>notes.md: refused. Not an XML, JSON or zip file. Why?")

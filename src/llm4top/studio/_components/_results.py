@@ -94,6 +94,9 @@ class ResultsView:
                     ui.menu_item(name, partial(self._export, kind)).props('role="menuitem"')
             ui.button("Start afresh", on_click=on_new).props("flat no-caps")
             ui.button("Delete", on_click=partial(_ask_and, on_delete)).props("flat no-caps")
+        # What is shown may be older than the choice of a model above it.
+        models = ", ".join(dict.fromkeys(item.forecast.bundle for item in results.items))
+        Words("p", f"Forecast with {models}").classes("l4-small l4-muted")
 
     def _controls(self) -> None:
         with ui.element("div").classes("l4-controls"):

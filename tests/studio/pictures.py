@@ -171,7 +171,9 @@ def _checked(page: Page) -> None:
 
 
 def _drawn(page: Page) -> None:
-    page.locator("figure svg").first.wait_for(timeout=WAIT)
+    figures = page.get_by_role("heading", name="Figures", exact=True)
+    figures.wait_for(timeout=WAIT)
+    figures.evaluate("heading => heading.scrollIntoView()")
 
 
 def _small(source: Path, place: Path) -> None:

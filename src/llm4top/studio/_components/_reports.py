@@ -62,8 +62,8 @@ class ReportView:
         with ui.element("div").classes("l4-controls"):
             self._stop = self._action("Stop", "stopped", stop)
             self._again = self._action("Go on", "resumed", resume)
-            self._delete = delete_run_button(context, run, "/benchmark")
         self._place = ui.element("div").classes("l4-stack")
+        self._delete = delete_run_button(context, run, "/benchmark").classes("l4-start")
         self._timer = ui.timer(EVERY, self._look, active=not run.state.is_over)
         self._shown: RunState | None = None
 

@@ -48,11 +48,10 @@ class RunView:
         self._standing = Words("p", "").props('role="status" aria-live="polite"')
         self._bar = ui.linear_progress(0, show_value=False).props("instant-feedback")
         self._bar.props["aria-label"] = "Progress"
-        with ui.element("div").classes("l4-actions"):
+        with ui.element("div").classes("l4-controls"):
             self._stop = self._action("Stop", "stopped", stop)
             self._resume = self._action("Resume", "resumed", resume)
             self._retry = self._action("Begin again", "retried", retry)
-            self._delete = delete_run_button(context, run, "/train")
         self._note = Words(
             "p", "It goes on when this page is closed. Stop keeps the last checkpoint."
         ).classes("l4-small l4-muted")
@@ -62,6 +61,7 @@ class RunView:
         with ui.element("details") as self._log_box:
             Words("summary", "Log")
             self._log = Words("pre", "").classes("l4-log-tail").props('tabindex="0"')
+        self._delete = delete_run_button(context, run, "/train").classes("l4-start")
         self._draw(run)
         ui.timer(EVERY, self._look)
 

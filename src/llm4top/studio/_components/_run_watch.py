@@ -67,6 +67,7 @@ class RunWatch:
             else:
                 self._again = self._action("Begin again", "retried", retry)
             self._delete = delete_run_button(context, run, home)
+            self._delete.props("flat dense", remove="outline")
         self._timer = ui.timer(EVERY, self._look)
         self._draw(run, [])
 

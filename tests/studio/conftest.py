@@ -41,9 +41,13 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
     stop_server(made)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's chromium, driven by Playwright; the test is skipped where it is not installed."""
+    """Debian's chromium, driven by Playwright; the test is skipped where it is not installed.
+
+    It ends with its file: as long as Playwright is there its event loop counts as running, and a
+    later file's ``asyncio.run`` would fail.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("no chromium here; install the package `chromium` to run the browser tests")

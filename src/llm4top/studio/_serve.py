@@ -58,16 +58,7 @@ def serve(
             if self.started:
                 on_started(address + path)
 
-    say(f"The Studio is open at {address}{path}")
-    if token is not None:
-        say("That address opens it once. Other browsers and programs need the token, which is")
-        say(f"not shown again: {token}")
-    if not is_loopback(host):
-        others = ", ".join(f"http://{_shown(name)}:{port}/" for name in sorted(names_of(host)))
-        say(f"Other machines can reach it, at {others}")
-        say("What they send and read is not encrypted.")
-    say("Ctrl-C closes it. Runs that are at work then stop, and can be resumed.")
-    sys.stdout.flush()
+    _say_where(say, address + path, token, host, port)
     # The interpreter's own event loop: what it connects to can be counted.
     config = uvicorn.Config(
         app,
@@ -94,6 +85,22 @@ def serve(
         supervisor.stop()
         signal.signal(signal.SIGTERM, former)
     say("The Studio is closed.")
+
+
+def _say_where(
+    say: Callable[[str], None], address: str, token: str | None, host: str, port: int
+) -> None:
+    """Say what the person who started it has to know."""
+    say(f"The Studio is open at {address}")
+    if token is not None:
+        say("That address opens it once. Other browsers and programs need the token, which is")
+        say(f"not shown again: {token}")
+    if not is_loopback(host):
+        others = ", ".join(f"http://{_shown(name)}:{port}/" for name in sorted(names_of(host)))
+        say(f"Other machines can reach it, at {others}")
+        say("What they send and read is not encrypted.")
+    say("Ctrl-C closes it. Runs that are at work then stop, and can be resumed.")
+    sys.stdout.flush()
 
 
 def _is_no_closing(record: logging.LogRecord) -> bool:

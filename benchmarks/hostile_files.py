@@ -21,9 +21,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from llm4top.registry import Limits, read_records
 from tests.registry import test_json, test_top, test_xmlsafe, test_zip
 from tests.registry.builders import TOP_HEADER, xml
+
+from llm4top.registry import Limits, read_records
 
 
 def hostile(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -74,9 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         baseline = seconds(welcome(folder), options.repeats, read=1)
-        timed = [
-            (seconds(path, options.repeats, read=0), what) for what, path in hostile(folder)
-        ]
+        timed = [(seconds(path, options.repeats, read=0), what) for what, path in hostile(folder)]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"harmless record of {Limits().record_bytes // 10**6} MB read in {baseline:.3f} s")
     print(f"{len(timed)} hostile files, the ten slowest:")

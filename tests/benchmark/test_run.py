@@ -64,11 +64,12 @@ def test_the_report_is_written_in_three_forms(settings):
 
 
 def test_equal_seeds_give_equal_tables(settings, tmp_path):
-    first = benchmark(settings(newest=False))
-    second = benchmark(settings(newest=False, out=tmp_path / "again"))
+    few = {"newest": False, "phases": ("pooled",), "baselines": ("base-rate", "tfidf")}
+    first = benchmark(settings(**few))
+    second = benchmark(settings(**few, out=tmp_path / "again"))
     assert tables_of(first) == tables_of(second)
     assert first.report.differences == second.report.differences
-    other = benchmark(settings(newest=False, out=tmp_path / "other", seed=1))
+    other = benchmark(settings(**few, out=tmp_path / "other", seed=1))
     assert tables_of(first) != tables_of(other)
 
 

@@ -276,26 +276,13 @@ def test_the_guard_guards(tmp_path: Path) -> None:
     assert "OUTSIDE: create_connection" in done.stdout
 
 
-def run_cut_off(tmp_path: Path, *args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "llm4top", *map(str, args)],
+def test_the_demo_needs_no_network(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "llm4top", "forecast", str(EXAMPLES)],
         env=cut_off(tmp_path / "guard"),
         capture_output=True,
         text=True,
     )
-
-
-def test_a_forecast_needs_no_network(tiny_bundle: Path, tmp_path: Path) -> None:
-    done = run_cut_off(tmp_path, "forecast", "--example", "--model", tiny_bundle)
-    assert done.returncode == 0, done.stderr
-    assert "NCT99999901" in done.stdout
-    assert "OUTSIDE" not in done.stdout + done.stderr
-
-
-def test_the_demo_needs_no_network(tmp_path: Path) -> None:
-    if not (EXAMPLES.parent / "embedded" / "manifest.json").is_file():
-        pytest.skip("this checkout has no embedded model yet")
-    done = run_cut_off(tmp_path, "forecast", EXAMPLES)
     assert done.returncode == 0, done.stderr
     assert "NCT99999901" in done.stdout
     assert "OUTSIDE" not in done.stdout + done.stderr

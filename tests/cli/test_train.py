@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -144,22 +143,6 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
     result = train("train", "--config", out / "config.yaml", "--resume")
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}/bundle\n"
-
-
-@pytest.mark.slow
-def test_under_torchrun_one_process_speaks(data: Path, tiny_model: Path, tmp_path: Path) -> None:
-    launcher = ("torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend", "c10d")
-    command = ["--rdzv-endpoint", "127.0.0.1:0", "-m", "llm4top"]
-    command += arguments(data, tiny_model, tmp_path / "run")
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, *command],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{tmp_path}/run/bundle\n"
-    assert done.stderr.count("Before the start") == 1
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ def test_what_is_withheld_has_no_say_in_an_invented_trial(trial, seed):
 def test_what_is_withheld_has_no_say_in_the_sample(test_data):
     rng = random.Random(0)
     with zipfile.ZipFile(test_data / "registry" / "AllPublicXML-sample.zip") as archive:
-        for name in archive.namelist():
+        # One in four, as this takes the time of reading them thrice.
+        for name in archive.namelist()[::4]:
             data = archive.read(name)
             before = read_xml(data, name, None, Limits())
             after = read_xml(changed(data, rng), name, None, Limits())

@@ -1,4 +1,3 @@
-
 import pytest
 
 from llm4top.errors import LimitError, MalformedRecordError, UnknownFormatError

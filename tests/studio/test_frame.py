@@ -30,10 +30,10 @@ def test_the_navigation_leads_to_every_page_in_it(page: Page) -> None:
     links.first.wait_for()
     paths = [link.get_attribute("href") for link in links.all()]
     for path in filter(None, paths):
+        page.goto(path)
+        page.locator("h1").wait_for()
         for width in (1400, 390):
             page.set_viewport_size({"width": width, "height": 844})
-            page.goto(path)
-            page.locator("h1").wait_for()
             assert page.evaluate(OVERFLOW) <= 0, (path, width)
 
 

@@ -14,6 +14,9 @@ from tests.studio._server import Server, outside, start_server, stop_server
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+PATIENCE = 60_000
+"""Milliseconds that a page may take, on a machine with much else to do."""
+
 CHROMIUM_ARGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -52,6 +55,7 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         pytest.skip("no chromium here; install the package `chromium` to run the browser tests")
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGS)
         yield browser
@@ -75,6 +79,7 @@ def browser_context(chromium: Browser, server: Server) -> Iterator[BrowserContex
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
 
+    context.set_default_timeout(PATIENCE)
     context.on("request", lambda request: asked.append(request.url))
     context.on("page", listen)
     yield context

@@ -48,7 +48,6 @@ def hostile_record(title):
 
 @pytest.fixture
 def studio(page):
-    page.set_default_timeout(60_000)
     page.goto("/")
     page.get_by_role("button", name="Try an example").wait_for()
     return page

@@ -55,7 +55,6 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def studio(page):
-    page.set_default_timeout(60_000)
     page.goto("/")
     page.get_by_role("button", name="Try an example").wait_for()
     return page

@@ -13,7 +13,7 @@ from tests.workspace.tiny import save_tiny_dataset, wait_for
 WAIT = 60_000
 """Milliseconds for what first loads torch, in the checks and in the worker."""
 
-SETTINGS = """epochs: 20
+SETTINGS = """epochs: 12
 device: cpu
 max_tokens: 128
 learning_rate: 0.01
@@ -63,7 +63,7 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
     assert start.is_disabled()
     more.fill(SETTINGS)
     page.get_by_text("needs about").first.wait_for(timeout=WAIT)
-    assert page.get_by_text("at most 160 steps of 8 trials").is_visible()
+    assert page.get_by_text("at most 96 steps of 8 trials").is_visible()
     command = page.locator(".l4-command code").inner_text()
     assert command.startswith("llm4top train --data ")
     assert "--preset quick" in command

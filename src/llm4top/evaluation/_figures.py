@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from llm4top.evaluation._curves import treat_all
+from llm4top.evaluation._figure_titles import decision_title, precision_recall_title, roc_title
 from llm4top.evaluation._report import Curves, CurveSet, ForecasterRow, Kind, Table
 from llm4top.evaluation._svg import COLOURS, FONT_SIZE, canvas, label, style, to_svg
 from llm4top.evaluation._wording import (
@@ -220,8 +221,11 @@ def roc(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing:
         x=f"1 − specificity, of {_events(curves, False)}",  # noqa: RUF001
         y=f"sensitivity, of {_events(curves, True)}",
     )
-    title = "The nearer to the upper left, the better the ranking"
-    note = "ROC curves. The dotted diagonal is any constant forecast, such as always the event."
+    title = roc_title(drawn)
+    note = (
+        "ROC curves: the nearer to the upper left, the better the ranking. The dotted diagonal is "
+        "any constant forecast, such as always the event."
+    )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.roc]
     header = ("forecaster", "one_minus_specificity", "sensitivity")
@@ -239,7 +243,7 @@ def precision_recall(curves: CurveSet, series: Sequence[Series], *, name: str) -
         _line(axes, own.pr, one, steps=True)
     _unit_axes(axes)
     label(axes, x=f"recall, of {_events(curves, True)}", y=f"precision (n = {count(curves.n)})")
-    title = f"Precision above {percent(curves.prevalence)} is earned"
+    title = precision_recall_title(curves, drawn)
     note = (
         f"Precision and recall, as steps without smoothing. The dotted line is always the "
         f"event: its precision is the share of events, {percent(curves.prevalence)}."
@@ -267,9 +271,10 @@ def decision(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawin
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [f"{x} %" for x in (0, 25, 50, 75, 100)])
     axes.set_ylim(-0.12, max(curves.prevalence, 0.1) * 1.08)
     label(axes, x="least chance at which one acts", y=f"net benefit (n = {count(curves.n)})")
-    title = "Useful where it is above both acting on all and on none"
+    title = decision_title(curves, drawn)
     note = (
-        "Decision curves. The thin dark line acts on every trial, as always the event does; "
+        "Decision curves: of use where they are above both acting on all and on none. "
+        "The thin dark line acts on every trial, as always the event does; "
         "the dotted line at 0 acts on none."
     )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
@@ -314,7 +319,7 @@ def _events(curves: CurveSet, event: bool) -> str:
 
 def spoken(curves: CurveSet, title: str) -> str:
     """The title as a screen reader says it, where no heading stands beside it."""
-    return f"{heading(curves)}: {title[0].lower()}{title[1:]}"
+    return f"{heading(curves)}: {title}"
 
 
 def told(note: str, drawn: Sequence[tuple[Series, Curves]]) -> str:

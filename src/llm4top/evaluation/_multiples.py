@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from llm4top.evaluation._figure_titles import reliability_title, spread_title
 from llm4top.evaluation._figures import Drawing, Series, drawing, drawn_curves, spoken, told
 from llm4top.evaluation._report import Curves, CurveSet
 from llm4top.evaluation._svg import COLOURS, FONT_SIZE, canvas, label, style, to_svg
@@ -24,9 +25,10 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
     if not drawn:
         return None
     figure = _panels(drawn, _reliability_panel)
-    title = "On the dotted line, forecasts come true as often as they say"
+    title = reliability_title(drawn)
     note = (
-        "Reliability in bins of equal count with 95 % Wilson intervals. Below the line the "
+        "Reliability in bins of equal count with 95 % Wilson intervals. On the dotted line, "
+        "forecasts come true as often as they say. Below the line the "
         "forecast promised too much, above it too little. The hollow square is always the base "
         f"rate, {percent(curves.prevalence)}."
     )
@@ -61,8 +63,9 @@ def spread(
     if not drawn:
         return None
     figure = _panels(drawn, _spread_panel)
-    title = "The less the two halves mirror each other, the more the forecast tells"
+    title = spread_title(drawn)
     note = (
+        "The less the two halves mirror each other, the more the forecast tells. "
         f"Forecasts of the trials by what came true: {plain(labels[1])} upward, "
         f"{plain(labels[0])} downward and paler. A trivial forecaster is a single bar both ways."
     )

@@ -15,12 +15,16 @@ import resource
 import subprocess
 import sys
 
+IMPORTS = "import torch, sklearn.base; from transformers import AutoModelForCausalLM"
+QUICK = "from llm4top._lazy import quick_imports\nwith quick_imports():\n    {}"
 COMMANDS = {
     "python alone": ["-c", "pass"],
     "llm4top --help": ["-m", "llm4top", "--help"],
     "llm4top train --help": ["-m", "llm4top", "train", "--help"],
     "llm4top --version": ["-m", "llm4top", "--version"],
     "import torch": ["-c", "import torch"],
+    "what a forecast imports": ["-c", IMPORTS],
+    "the same, without looking for garbage": ["-c", QUICK.format(IMPORTS)],
 }
 
 

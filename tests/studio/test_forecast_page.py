@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import time
 import zipfile
 from pathlib import Path
 from uuid import uuid4
@@ -269,10 +268,8 @@ def test_a_run_leaves_room_for_others_and_outlives_its_page(studio, browser_cont
     other.get_by_role("button", name="Try an example").click()
     card(other, "Exemplamab in Adults").wait_for(timeout=PATIENCE)
     other.close()
-    begun = time.monotonic()
     studio.get_by_role("button", name="Local only").click()
     studio.get_by_role("dialog", name="Privacy").wait_for(timeout=PATIENCE)
-    assert time.monotonic() - begun < PATIENCE / 1000
     assert studio.locator("#results").count() == 0, "the run was over before it could be in the way"
     address = studio.url
     studio.goto("/about")

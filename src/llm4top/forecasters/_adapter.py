@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from llm4top._lazy import quick_imports
 from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
 from llm4top.forecasters._base_model import BaseModel, prepare_process
 from llm4top.forecasters._model_files import read_json
@@ -50,7 +51,8 @@ def load_adapter(base: BaseModel, folder: str | Path) -> Any:
     for a damaged one.
     """
     prepare_process()
-    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+    with quick_imports():
+        from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
     folder = Path(folder).expanduser()
     weights = folder / ADAPTER_WEIGHTS

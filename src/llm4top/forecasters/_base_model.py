@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import torch
 
+from llm4top._lazy import quick_imports
 from llm4top.errors import MissingExtraError, ModelError
 from llm4top.forecasters._device import Device, NumberType, choose_device, choose_dtype
 from llm4top.forecasters._head_check import check_answer_head
@@ -86,10 +87,11 @@ def load_base(
         raise ModelError(f"no quantisation {quantize!r}.", hint="Choose '4bit', or None.")
     if quantize is not None:
         _require_bitsandbytes()
-    config = load_config(folder)
-    weight_files(folder)
-    tokenizer = load_tokenizer(folder)
-    model = _load_model(folder, config, place, number, quantize)
+    with quick_imports():
+        config = load_config(folder)
+        weight_files(folder)
+        tokenizer = load_tokenizer(folder)
+        model = _load_model(folder, config, place, number, quantize)
     rows = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise ModelError(

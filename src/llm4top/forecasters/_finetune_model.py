@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from llm4top._lazy import quick_imports
 from llm4top.errors import TrainingError
 from llm4top.forecasters._answer_head import answer_logits
 
@@ -49,7 +50,8 @@ def add_lora(model: nn.Module, *, rank: int, alpha: int, dropout: float) -> Any:
 
     The adapter's weights are float32 whatever the base model's type (PEFT's default).
     """
-    from peft import LoraConfig, TaskType, get_peft_model
+    with quick_imports():
+        from peft import LoraConfig, TaskType, get_peft_model
 
     config = LoraConfig(
         r=rank,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,12 @@ from llm4top.studio._components._data_intake import delete_dataset, queue_ingest
 from llm4top.studio._components._data_lengths import cut, title
 from llm4top.studio._components._data_split import split_settings
 from llm4top.studio._components._data_trials import rows_html
-from llm4top.workspace import UploadedFile, Workspace
+from llm4top.workspace import Run, UploadedFile, Workspace
 from llm4top.workspace._browse import ListedTrial
 from llm4top.workspace._lengths import TextLengths
 from llm4top.workspace._work_settings import checked_settings
 from tests.studio._server import Server
-from tests.workspace.tiny import RECORD, save_tiny_dataset
+from tests.workspace.tiny import RECORD, over, save_tiny_dataset, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -38,7 +39,7 @@ labels: [late, in time]
 
 HOSTILE = "<img src=x onerror=window.ran=1> & study"
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
-WAIT = 30_000
+WAIT = 120_000
 """Milliseconds for a run: its worker starts first."""
 
 
@@ -119,6 +120,17 @@ def test_a_missing_column_of_labels_is_named_with_those_there_are(page: Page) ->
     page.get_by_role("button", name="Begin again").wait_for()
 
 
+def _begun(workspace: Workspace, title: str) -> Run:
+    """The run of that title, once it is there."""
+    end = time.monotonic() + WAIT / 1000
+    while time.monotonic() < end:
+        for run in workspace.runs.list(limit=None):
+            if run.title == title:
+                return run
+        time.sleep(0.05)
+    raise AssertionError(f"no run began that is called {title}")
+
+
 @pytest.mark.browser
 def test_what_failed_is_there_again_until_it_is_deleted_with_its_files(
     page: Page, workspace: Workspace
@@ -130,7 +142,8 @@ def test_what_failed_is_there_again_until_it_is_deleted_with_its_files(
     page.goto("/data")
     page.get_by_label("Name", exact=True).fill("No labels")
     page.set_input_files("input[type=file]", [record, _file("no-labels.csv", "nctid,x\n")])
-    page.get_by_role("button", name="Begin again").wait_for(timeout=WAIT)
+    # Others that failed before stand on the page as well.
+    assert wait_for(workspace, _begun(workspace, "Data set No labels"), over).state == "failed"
     assert kept() >= {"unlabelled.xml", "no-labels.csv"}
     page.goto("/data")
     shown = page.get_by_role("heading", name="Data set No labels", exact=True).locator("..")

@@ -67,6 +67,8 @@ def main() -> None:
         shutil.rmtree(scratch)
     if asked.readme:
         for name, page in README.items():
+            if asked.page and page not in asked.page:
+                continue
             _small(asked.folder / f"{page}-light-wide.png", Path("docs/pictures") / f"{name}.png")
 
 

@@ -74,7 +74,8 @@ def reliability_title(drawn: Drawn) -> str:
     first, last = kept[0], kept[-1]
     title = (
         f"{plain(first.forecaster)} agrees with what came true "
-        f"in {_agreeing(first)} of {len(first.reliability)} bins"
+        f"in {_agreeing(first)} of {len(first.reliability)} "
+        f"{'bin' if len(first.reliability) == 1 else 'bins'}"
     )
     if last is first:
         return title

@@ -299,7 +299,7 @@ def test_it_can_be_used_by_keyboard_alone(studio):
     title.focus()
     studio.keyboard.press("Enter")
     studio.get_by_role("heading", name="What the model read").wait_for()
-    assert studio.evaluate("document.activeElement.id") == "trial-title"
+    studio.wait_for_function("document.activeElement.id === 'trial-title'")
 
 
 def test_nothing_is_wider_than_a_phone(studio):

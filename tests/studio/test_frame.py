@@ -54,13 +54,13 @@ def test_the_colours_follow_the_system_until_chosen(page: Page) -> None:
     assert page.evaluate(DARK) == "light"
     page.emulate_media(color_scheme="dark")
     page.locator("body.body--dark").wait_for()
-    assert page.evaluate(DARK) == "dark"
+    page.wait_for_function(f"{DARK} === 'dark'")
     button.click()
     page.get_by_role("button", name="Colours: light. Change").wait_for()
-    assert page.evaluate(DARK) == "light"
+    page.wait_for_function(f"{DARK} === 'light'")
     page.reload()
     page.get_by_role("button", name="Colours: light. Change").click()
-    assert page.evaluate(DARK) == "dark"
+    page.wait_for_function(f"{DARK} === 'dark'")
 
 
 def test_the_first_tab_skips_the_navigation(page: Page) -> None:
@@ -70,7 +70,7 @@ def test_the_first_tab_skips_the_navigation(page: Page) -> None:
     focused = page.locator(":focus")
     assert focused.inner_text() == "Skip to the page"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#page")
+    page.wait_for_url("**#page")
 
 
 def test_the_menu_opens_by_keyboard(page: Page) -> None:

@@ -41,7 +41,7 @@ def test_activity_is_empty_then_full(page: Page, workspace: Workspace) -> None:
     page.get_by_role("button", name="Show earlier").click()
     table.get_by_text("file 0", exact=True).wait_for()
     assert table.locator("tbody tr").count() == 61
-    assert not page.get_by_role("button", name="Show earlier").is_visible()
+    page.get_by_role("button", name="Show earlier").wait_for(state="hidden")
 
 
 def test_settings_say_where_everything_lies(page: Page, server: Server) -> None:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from llm4top.testing import make_tiny_model
 from llm4top.workspace import Process, RunEvent, RunState, Workspace
@@ -59,11 +60,11 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
     more.fill("epoch: 2\nbatch_size: 0")
     start = page.get_by_role("button", name="Start training")
     page.get_by_text("epoch: no such setting (did you mean epochs?)").wait_for(timeout=WAIT)
-    assert page.get_by_text("batch_size: must be greater than or equal to 1").is_visible()
-    assert start.is_disabled()
+    page.get_by_text("batch_size: must be greater than or equal to 1").wait_for()
+    expect(start).to_be_disabled()
     more.fill(SETTINGS)
     page.get_by_text("needs about").first.wait_for(timeout=WAIT)
-    assert page.get_by_text("at most 96 steps of 8 trials").is_visible()
+    page.get_by_text("at most 96 steps of 8 trials").wait_for()
     command = page.locator(".l4-command code").inner_text()
     assert command.startswith("llm4top train --data ")
     assert "--preset quick" in command
@@ -89,7 +90,7 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
         again.get_by_role("button", name="Resume", exact=True).wait_for(timeout=WAIT)
         stopped = workspace.runs.get(run.id)
         assert stopped.state is RunState.INTERRUPTED
-        assert again.get_by_text("Interrupted.").is_visible()
+        again.get_by_text("Interrupted.").wait_for()
         again.get_by_role("button", name="Resume", exact=True).click()
         again.goto("/about")
         assert wait_for(workspace, run, lambda r: r.state is RunState.DONE).attempt == 2
@@ -98,9 +99,9 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
     again.goto("/train")
     again.get_by_role("link", name="<b>tiny</b>").click()
     again.get_by_role("heading", name="What came of it").wait_for()
-    assert again.get_by_text("gave the same probabilities").is_visible()
+    again.get_by_text("gave the same probabilities").wait_for()
     again.get_by_text("Log", exact=True).click()
-    assert "Done." in again.locator("pre.l4-log-tail").inner_text()
+    expect(again.locator("pre.l4-log-tail")).to_contain_text("Done.")
     assert again.locator("#page b").count() == 0
     again.set_viewport_size({"width": 390, "height": 800})
     assert again.evaluate("document.documentElement.scrollWidth") <= 390
@@ -112,7 +113,7 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
 def test_a_training_that_is_not_there_is_told_in_words(page):
     page.goto(f"/train/{'0' * 32}")
     page.get_by_role("alert").wait_for()
-    assert "no run" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("no run")
 
 
 def test_a_resumed_training_draws_its_steps_once():

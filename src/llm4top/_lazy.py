@@ -37,7 +37,7 @@ def quick_imports() -> Iterator[None]:
     """Import large packages without looking for garbage meanwhile.
 
     Of what an import makes nearly all stays, and looking through it again and again takes about a
-    sixth of the time that torch and transformers need (``benchmarks/start.py``).
+    fifth of the time that torch and transformers need (``benchmarks/start.py``).
     """
     if not gc.isenabled():
         yield

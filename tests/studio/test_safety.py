@@ -76,7 +76,7 @@ def test_its_own_names_are_answered(server: Server, name: str) -> None:
 def test_other_names_are_refused(server: Server, host: str) -> None:
     answer = server.ask("/about", host=host.format(port=server.port))
     assert answer.status == 403
-    assert "This is not a name of this Studio." in answer.text
+    assert "Unknown host name." in answer.text
     assert websocket(server, {}, host.format(port=server.port)).status in {400, 403}
 
 
@@ -140,6 +140,21 @@ def test_websockets_from_other_sites_are_refused(
             headers["Origin"] = origin.format(port=server.port, other=server.port - 1)
         opened = websocket(server, headers).status == 101
         assert opened is (own_site and own_origin), headers
+
+
+def test_only_our_own_form_may_hide_its_origin(server: Server) -> None:
+    form = {"Origin": "null", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    own = {**form, "Sec-Fetch-Site": "same-origin"}
+    assert server.ask("/about", method="POST", headers=own).status != 403
+    assert websocket(server, own).status == 403
+    for site in ("none", "same-site", "cross-site", ""):
+        headers = {**form, "Sec-Fetch-Site": site}
+        assert server.ask("/about", method="POST", headers=headers).status == 403, site
+    assert server.ask("/about", method="POST", headers=form).status == 403
+    for change in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Mode": "cors"}):
+        assert server.ask("/about", method="POST", headers={**own, **change}).status == 403
+    several = [*own.items(), ("Origin", "http://evil.example")]
+    assert server.ask("/about", method="POST", headers=several).status == 403
 
 
 def test_the_websockets_polling_counts_as_unsafe(server: Server) -> None:

@@ -65,6 +65,22 @@ def test_the_printed_address_opens_it_in_a_browser(chromium: Browser, open_serve
         assert page.get_by_role("navigation").count() == 0
 
 
+@pytest.mark.browser
+def test_the_form_signs_in_with_the_token(chromium: Browser, open_server: Server) -> None:
+    (token,) = re.findall(r"^not shown again: (\S+)$", "\n".join(open_server.said), re.MULTILINE)
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{open_server.address}/models")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("That is not the token.").wait_for()
+        page.get_by_label("Token").fill(f" {token} ")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("navigation", name="Pages").wait_for()
+        page.goto(f"{open_server.address}/models")
+        page.get_by_role("heading", name="Models", level=1).wait_for()
+
+
 def test_sessions_do_not_pile_up() -> None:
     sign_in = SignIn("token", 1)
     first = sign_in._new_cookie().split(";")[0]

@@ -10,7 +10,10 @@ has seen it before:
 2. No cross-site request may change anything: unsafe methods and websockets need
    ``Sec-Fetch-Site`` to be "same-origin" or "none", and an ``Origin`` that is given must be this
    very address. A request with neither comes from a program, not from a browser, and passes.
-   (Datasette's rule.) Reading from another site is allowed only by following a link.
+   (Datasette's rule.) Under our ``Referrer-Policy`` a browser names the origin of a form's page
+   "null"; that is accepted only of a page sent by a form, and only beside
+   ``Sec-Fetch-Site: same-origin``, which no page can set itself and which a sandboxed or foreign
+   page does not get. Reading from another site is allowed only by following a link.
 3. Where the Studio has a token: its cookie, or ``Authorization: Bearer``.
 4. A body no larger than the cap.
 
@@ -143,8 +146,8 @@ def host_fault(headers: _Headers, hosts: frozenset[str]) -> Refusal | None:
     return Refusal(
         403,
         "host",
-        "This is not a name of this Studio.",
-        "Open it by the address that was printed when it was started.",
+        "Unknown host name.",
+        "Open the Studio by the address that was printed when it was started.",
     )
 
 
@@ -157,19 +160,20 @@ def cross_site_fault(scope: Scope, headers: _Headers) -> Refusal | None:
         or scope["method"] not in SAFE_METHODS
         or scope["path"].startswith(SOCKET_PATH)
     )
+    navigates = scope["type"] == "http" and headers.one(b"sec-fetch-mode") == "navigate"
     own_site = site is None or site in {"same-origin", "none"}
     if unsafe:
         own_origin = origin is None or origin.lower() == f"http://{headers.one(b'host')}".lower()
-        fine = own_site and own_origin
+        own_form = navigates and site == "same-origin" and origin == "null"
+        fine = (own_site and own_origin) or own_form
     else:
-        followed = headers.one(b"sec-fetch-mode") == "navigate"
-        fine = own_site or (followed and headers.one(b"sec-fetch-dest") == "document")
+        fine = own_site or (navigates and headers.one(b"sec-fetch-dest") == "document")
     if fine:
         return None
     return Refusal(
         403,
         "cross-site",
-        "Another site's page asked for this, which it may not.",
+        "Blocked: the request came from another site.",
         "Do it from the Studio's own pages.",
     )
 
@@ -182,7 +186,7 @@ def _size_fault(headers: _Headers, cap: int) -> Refusal | None:
 
 
 def _too_large(cap: int) -> Refusal:
-    hint = "Send it in parts, or use the command `llm4top`, which reads files where they lie."
+    hint = "Send it in parts, or use the command `llm4top`, which reads files from disk."
     return Refusal(413, "too-large", f"More than {cap / 1e6:.0f} MB were sent at once.", hint)
 
 

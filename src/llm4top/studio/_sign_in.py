@@ -30,7 +30,7 @@ _FORM = (
 )
 _ASK = "Paste the token that was printed where this Studio was started."
 _WRONG = "That is not the token. It was printed where this Studio was started."
-_SPENT = "This address was used already: it opens the Studio once. Paste the token instead."
+_SPENT = "This one-time address has been used already. Paste the token instead."
 
 NEEDS_TOKEN = Refusal(
     401, "token", "This Studio needs its token.", "Send it as `Authorization: Bearer TOKEN`."

@@ -91,21 +91,91 @@ def test_probabilities_lie_in_their_interval_and_rise_with_the_score(method, dat
         assert (np.diff(result.upper) >= 0).all()
 
 
-@settings(max_examples=25, deadline=None)
-@given(calibration_sets())
-def test_venn_abers_reports_the_means_of_its_steps_over_a_narrow_window(data):
-    calibrator = VennAbersCalibrator().fit(*data)
-    column = calibrator.to_dict()["columns"][0]
-    window = column["window"]
-    assert window == pytest.approx(0.05 * np.std(data[0][:, 1]))
-    scores = np.linspace(-3, 18, 30)
-    event = calibrator.predict(np.stack([np.zeros(30), scores], axis=1)).probabilities[:, 1]
-    for score, found in zip(scores, event, strict=True):
-        # The definition, by many exact values within the window.
-        near = score + window * (np.arange(2000) + 0.5) / 2000 - window / 2
-        p0, p1 = calibrator.multiprobability(np.stack([np.zeros(2000), near], axis=1))
-        mean0, mean1 = p0.mean(), p1.mean()
-        assert found == pytest.approx(mean1 / (1 - mean0 + mean1), abs=2e-3)
+@st.composite
+def kinds_of_scores(draw):
+    """Calibration data with tied scores, scores in clusters, or scores that never meet."""
+    kind = draw(st.sampled_from(["tied", "clustered", "continuous"]))
+    n = draw(st.integers(20, 120))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    centres = rng.normal(size=draw(st.integers(2, 6))) * 3
+    scores = rng.normal(size=n) * 2 if kind == "continuous" else rng.choice(centres, n)
+    if kind == "clustered":
+        scores = scores + rng.uniform(-1, 1, n) * draw(st.sampled_from([1e-9, 1e-4, 1e-2]))
+    y = (rng.random(n) < expit(scores)).astype(int)
+    y[:5], y[5:10] = 0, 1
+    return np.stack([np.zeros(n), scores], axis=1), y
+
+
+def exact_pair(scores, y, score):
+    """Vovk's pair at a score, by the max-min formula of isotonic regression.
+
+    Its value at a point is the largest over all starts, up to the point, of the smallest mean over
+    all ends, from the point on; the added trial stands at the point itself.
+    """
+    distinct = np.unique(np.append(scores, score))
+    at = int(np.searchsorted(distinct, score))
+    place = np.searchsorted(distinct, scores)
+    pair = []
+    for label in (0, 1):
+        rows = np.bincount(place, minlength=len(distinct)).astype(float)
+        events = np.bincount(place[y == 1], minlength=len(distinct)).astype(float)
+        rows[at] += 1
+        events[at] += label
+        starts = [np.append(0, np.cumsum(part)) for part in (rows, events)]
+        means = [
+            (starts[1][at + 1 :] - starts[1][first]) / (starts[0][at + 1 :] - starts[0][first])
+            for first in range(at + 1)
+        ]
+        pair.append(max(mean.min() for mean in means))
+    return pair
+
+
+def told(p0, p1):
+    return p1 / (1 - p0 + p1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(kinds_of_scores())
+def test_what_is_reported_is_within_the_exact_pairs_of_the_trials_nearest_in_score(data):
+    logits, y = data
+    scores = logits[:, 1]
+    calibrator = VennAbersCalibrator().fit(logits, y)
+    found = calibrator.predict(logits)
+    pairs = {score: exact_pair(scores, y, score) for score in np.unique(scores)}
+    reach = 0.05 * scores.std() / 2
+    for score, event, lower, upper in zip(
+        scores, found.probabilities[:, 1], found.lower, found.upper, strict=True
+    ):
+        near = [pair for other, pair in pairs.items() if abs(other - score) <= reach]
+        low0, low1 = np.min(near, axis=0)
+        high0, high1 = np.max(near, axis=0)
+        assert told(low0, low1) - 1e-9 <= event <= told(high0, high1) + 1e-9
+        assert lower <= high0 + 1e-9
+        assert upper >= low1 - 1e-9
+        if len(near) == 1:
+            assert event == pytest.approx(told(low0, low1), abs=1e-9)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e-3, 0.2])
+def test_clusters_of_scores_keep_their_own_chances_whatever_the_window(spread):
+    # The case of 98 of 100 at one score and 4 of 100 at another, and clusters in their place.
+    rng = np.random.default_rng(0)
+    scores = np.repeat([5.0, -5.0], 100) + spread * rng.uniform(-0.5, 0.5, 200)
+    y = np.concatenate([np.arange(100) < 98, np.arange(100) < 4]).astype(int)
+    y = np.concatenate([rng.permutation(y[:100]), rng.permutation(y[100:])])
+    logits = np.stack([np.zeros(200), scores], axis=1)
+    calibrator = VennAbersCalibrator().fit(logits, y)
+    middle = np.array([[0.0, 5.0], [0.0, -5.0]])
+    result = calibrator.predict(middle)
+    exact = [told(*exact_pair(scores, y, score)) for score in (5.0, -5.0)]
+    np.testing.assert_allclose(result.probabilities[:, 1], exact, atol=0.02)
+    np.testing.assert_allclose(exact, [0.971, 0.049], atol=0.03)
+    p0, p1 = calibrator.multiprobability(middle)
+    assert (result.lower <= p0[:, 0] + 1e-9).all()
+    assert (result.upper >= p1[:, 0] - 1e-9).all()
+    # Of all trials, edges of a cluster included.
+    errors = (calibrator.predict(logits).probabilities[:, 1] - y) ** 2
+    assert errors.mean() < 0.032
 
 
 @settings(max_examples=25, deadline=None)
@@ -118,8 +188,9 @@ def test_a_rounding_difference_cannot_jump_a_step(data, noise):
     calibrator = VennAbersCalibrator().fit(logits, y)
     before = calibrator.predict(logits)
     after = calibrator.predict(logits + np.array([0.0, noise]))
-    # No step is higher than 1, and each is climbed over a whole window.
-    bound = 2 * abs(noise) / calibrator.to_dict()["columns"][0]["window"]
+    # No step is higher than 1, and each is climbed over half a window or half a gap of 1/3.
+    window = calibrator.to_dict()["columns"][0]["window"]
+    bound = 2 * abs(noise) / min(window / 2, 1 / 6)
     np.testing.assert_allclose(before.probabilities, after.probabilities, atol=2 * bound)
     np.testing.assert_allclose(before.lower, after.lower, atol=bound)
     np.testing.assert_allclose(before.upper, after.upper, atol=bound)
@@ -325,6 +396,28 @@ def test_a_window_that_is_no_width_is_refused():
         state["columns"][0]["window"] = window
         with pytest.raises(CalibrationError, match="of its fields are wrong"):
             calibrator_from_dict(state)
+
+
+def test_a_calibration_stored_without_its_scores_still_loads():
+    logits = np.stack([np.zeros(200), np.repeat([-5.0, 5.0], 100)], axis=1)
+    y = np.concatenate([np.arange(100) < 4, np.arange(100) < 98]).astype(int)
+    calibrator = VennAbersCalibrator().fit(logits, y)
+    state = calibrator.to_dict()
+    for column in state["columns"]:
+        del column["points"], column["rows"]
+    before, after = calibrator.predict(logits), calibrator_from_dict(state).predict(logits)
+    np.testing.assert_allclose(after.probabilities, before.probabilities, atol=1e-12)
+    np.testing.assert_allclose(after.lower, before.lower, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"points": [1.0, 0.0], "rows": [1, 1]}, {"points": [0.0, 1.0], "rows": [1]}]
+)
+def test_scores_that_are_not_in_order_are_refused(wrong):
+    state = VennAbersCalibrator().fit(GOOD, LABELS).to_dict()
+    state["columns"][0].update(wrong)
+    with pytest.raises(CalibrationError, match="its scores do not rise"):
+        calibrator_from_dict(state)
 
 
 def test_an_interval_that_does_not_hold_its_probabilities_is_refused():

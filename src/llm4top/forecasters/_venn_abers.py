@@ -10,13 +10,13 @@ they held the true chance at a score in about one case of five of a simulation. 
 is reported is therefore a bootstrap over the calibration trials, and always holds both.
 
 A step makes a cliff of a rounding difference: the same trial in another batch would get another
-probability. What is reported is therefore the mean over a narrow window of scores around the
-trial's own, which is continuous; the exact pair stays available.
+probability. What is reported is therefore continuous, a mean over the calibration trials nearest in
+score (``_smoothing``); the exact pair stays available.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -34,14 +34,16 @@ from llm4top.forecasters._calibrated import (
     checked_logits,
     not_fitted,
 )
+from llm4top.forecasters._smoothing import lower_at, tent_means, upper_at
 
 RESAMPLES = 200
 WINDOW = 0.05
-"""Width of the window over which steps are averaged, in standard deviations of the scores."""
+"""Width of the window over which trials are averaged, in standard deviations of the scores."""
 
 _SEED = 0
 
 _Point = tuple[int, int]
+_Four = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 class _Steps(BaseModel):
@@ -71,7 +73,7 @@ class _Steps(BaseModel):
         )
 
     def fault(self) -> str | None:
-        """Why this is no pair of rising step functions within [0, 1], or None."""
+        """Why this is not a pair of rising step functions within [0, 1], or None."""
         for breaks, values in ((self.breaks0, self.values0), (self.breaks1, self.values1)):
             if not breaks or len(breaks) != len(values):
                 return "its steps and their values differ in number"
@@ -87,15 +89,6 @@ class _Steps(BaseModel):
         edges = np.array([*self.breaks0, *self.breaks1])
         return np.concatenate([np.nextafter(edges, -np.inf), edges, np.nextafter(edges, np.inf)])
 
-    def around(self, scores: FloatArray, window: float) -> tuple[FloatArray, FloatArray]:
-        """The means of both functions over ``window``, centred at ``scores [n]``."""
-        if window == 0:
-            return self.at(scores)
-        return (
-            _mean_steps(scores, window, self.breaks0, (0.0, *self.values0)),
-            _mean_steps(scores, window, self.breaks1, (*self.values1, 1.0)),
-        )
-
     def at(self, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The lower and the upper function at ``scores [n]``."""
         values0 = np.array([0.0, *self.values0])
@@ -107,22 +100,50 @@ class _Steps(BaseModel):
 
 
 class _Column(BaseModel):
-    """One label: ``p0`` and ``p1``, the interval around them, and the window of the scores."""
+    """One label: ``p0`` and ``p1``, the interval around them, and what smooths both.
+
+    ``points`` are the calibration scores, ascending, and ``rows`` the trials at each. Bundles of
+    before they were stored have none: the scores at which a step begins or ends stand for them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     pair: _Steps
     interval: _Steps
     window: Annotated[float, Field(ge=0)]
+    points: tuple[float, ...] = ()
+    rows: tuple[Annotated[int, Field(gt=0)], ...] = ()
 
     def fault(self) -> str | None:
-        """Why this is no calibration of one label, or None."""
+        """Why this is not a calibration of one label, or None."""
         if fault := self.pair.fault() or self.interval.fault():
             return fault
+        if len(self.points) != len(self.rows) or not (np.diff(self.points) > 0).all():
+            return "its scores do not rise, or are not as many as their rows"
         scores = np.concatenate([self.pair.everywhere(), self.interval.everywhere()])
         (p0, p1), (lower, upper) = self.pair.at(scores), self.interval.at(scores)
         inside = (lower <= p0).all() and (p1 <= upper).all()
         return None if inside else "its interval does not hold its probabilities"
+
+    def smoothed(self, scores: FloatArray) -> _Four:
+        """``p0``, ``p1`` and the interval's bounds at ``scores [n]``, continuous in the score."""
+        points, at_points = self._at_points
+        p0, p1, lower, upper = at_points
+        below = [lower_at(scores, points, values, self.window) for values in (p0, lower)]
+        above = [upper_at(scores, points, values, self.window) for values in (p1, upper)]
+        return below[0], above[0], below[1], above[1]
+
+    @cached_property
+    def _at_points(self) -> tuple[FloatArray, _Four]:
+        points, rows = np.array(self.points), np.array(self.rows, dtype=np.int64)
+        if not self.points:
+            points = np.unique([*self.pair.breaks0, *self.pair.breaks1])
+            rows = np.ones(len(points), dtype=np.int64)
+        p0, p1, lower, upper = (
+            tent_means(points, rows, self.window, values)
+            for values in (*self.pair.at(points), *self.interval.at(points))
+        )
+        return points, (p0, p1, lower, upper)
 
 
 class _State(BaseModel):
@@ -145,9 +166,10 @@ class VennAbersCalibrator:
     minimax under log-loss. More labels: one label against the rest each, the probabilities
     divided by their sum. ``lower`` and ``upper`` are a 95 % bootstrap interval over 200 resamples
     of the calibration data, from the 2.5 % quantile of ``p0`` to the 97.5 % quantile of ``p1``,
-    widened to hold ``[p0, p1]`` and the probability. All of these are means over a narrow window
-    of scores, so they are continuous, and non-decreasing in the score of a binary task. See
-    ``docs/calibration.md`` for what the interval means.
+    widened to hold ``[p0, p1]`` and the probability. All of these are means over the calibration
+    trials of nearly the same score, so they are continuous, and non-decreasing in the score of a
+    binary task; where no other trial's score is near, as in a group of tied scores, they are
+    exact. See ``docs/calibration.md`` for what the interval means.
     """
 
     method: str = "venn-abers"
@@ -171,11 +193,9 @@ class VennAbersCalibrator:
     def predict(self, logits: ArrayLike) -> Calibrated:
         """See ``Calibrator.predict``."""
         columns, scores = self._scored(logits)
-        pairs = [c.pair.around(s, c.window) for c, s in zip(columns, scores.T, strict=True)]
-        bounds = [c.interval.around(s, c.window) for c, s in zip(columns, scores.T, strict=True)]
-        p0, p1 = _stacked(pairs)
-        lower, upper = _stacked(bounds)
-        # Summing steps may be a rounding error off.
+        smoothed = [c.smoothed(s) for c, s in zip(columns, scores.T, strict=True)]
+        p0, p1, lower, upper = (np.stack(side, axis=1) for side in zip(*smoothed, strict=True))
+        # Means may be a rounding error off.
         lower, upper = np.minimum(lower, p0), np.maximum(upper, p1)
         # Rounding must not push the point out of its own pair.
         point = np.clip(p1 / (1 - p0 + p1), p0, p1)
@@ -197,7 +217,9 @@ class VennAbersCalibrator:
         Each is ``[n, 1]`` for a binary task (its second label), else ``[n, K]``.
         """
         columns, scores = self._scored(logits)
-        return _stacked([c.pair.at(s) for c, s in zip(columns, scores.T, strict=True)])
+        pairs = [c.pair.at(s) for c, s in zip(columns, scores.T, strict=True)]
+        p0, p1 = (np.stack(side, axis=1) for side in zip(*pairs, strict=True))
+        return p0, p1
 
     def _scored(self, logits: ArrayLike) -> tuple[tuple[_Column, ...], FloatArray]:
         if self._state is None:
@@ -226,21 +248,6 @@ class VennAbersCalibrator:
         calibrator = cls()
         calibrator._state = parsed
         return calibrator
-
-
-def _stacked(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
-    """Pairs of ``[n]``, one a column, as a pair of ``[n, columns]``."""
-    return np.stack([pair[0] for pair in pairs], axis=1), np.stack([p[1] for p in pairs], axis=1)
-
-
-def _mean_steps(
-    scores: FloatArray, window: float, breaks: Sequence[float], values: Sequence[float]
-) -> FloatArray:
-    """Means over ``window`` of the function that steps from value to value at the breaks."""
-    share = (scores[:, None] - np.array(breaks)) / window + 0.5
-    mean = values[0] + np.clip(share, 0.0, 1.0) @ np.diff(values)
-    # Of many steps the sum may end a rounding error above the last value.
-    return np.asarray(np.clip(mean, values[0], values[-1]), dtype=np.float64)
 
 
 def _scores(logits: FloatArray) -> FloatArray:
@@ -277,6 +284,8 @@ def _fit_column(scores: FloatArray, events: IntArray) -> _Column:
             np.maximum.accumulate(upper),
         ),
         window=WINDOW * float(scores.std()),
+        points=tuple(points.tolist()),
+        rows=tuple(np.bincount(group).tolist()),
     )
 
 

@@ -110,12 +110,69 @@ def test_nothing_to_forecast_is_exit_code_two(tiny_bundle: Path, tmp_path: Path)
     assert re.search(r"^0 forecast by \S+, 1 refused\.", result.stderr, flags=re.MULTILINE)
 
 
+REGISTRY = (
+    "a patient registry: 'outcome' is a question about interventional studies; only a question of "
+    "your own can be asked of it."
+)
+
+
+@pytest.fixture
+def registries(tmp_path: Path) -> Path:
+    """A folder with one trial and four patient registries."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    text = (EXAMPLES / "example.xml").read_text("utf-8")
+    (folder / "trial.xml").write_text(text, "utf-8")
+    kind = "<study_type>Interventional</study_type>"
+    assert kind in text
+    other = text.replace(kind, "<study_type>Observational [Patient Registry]</study_type>")
+    for n in range(4):
+        (folder / f"registry{n}.xml").write_text(other, "utf-8")
+    return folder
+
+
+def test_a_question_that_does_not_apply_gets_no_number(tiny_bundle: Path, registries: Path) -> None:
+    result = forecast(registries, "--model", tiny_bundle, "--format", "csv")
+    assert result.exit_code == 0, result.output
+    assert [Path(row["record"]).name for row in rows_of(result.stdout)] == ["trial.xml"]
+    names = ", ".join(f"{registries}/registry{n}.xml" for n in range(3))
+    assert f"Not forecast: 4 records ({names} and 1 more): {REGISTRY}\n" in result.stderr
+    assert "1 forecast by tiny-" in result.stderr
+    assert ", 4 not applicable, 0 refused." in result.stderr
+
+
+def test_programs_get_the_reason_in_place_of_a_number(tiny_bundle: Path, registries: Path) -> None:
+    asked = (registries, "--model", tiny_bundle, "--format")
+    whole = json.loads(forecast(*asked, "json").stdout)
+    assert [Path(item["record"]).name for item in whole["forecasts"]] == ["trial.xml"]
+    lines = [json.loads(line) for line in forecast(*asked, "jsonl").stdout.splitlines()]
+    apart = [line for line in lines if "not_applicable" in line]
+    assert whole["not_applicable"] == apart
+    assert apart[0] == {
+        "record": f"{registries}/registry0.xml",
+        "nctid": "NCT99999901",
+        "task": "outcome",
+        "not_applicable": REGISTRY,
+    }
+    assert len(lines) == 5
+
+
+def test_only_studies_that_the_question_is_not_about_is_no_failure(
+    tiny_bundle: Path, registries: Path
+) -> None:
+    (registries / "trial.xml").unlink()
+    result = forecast(registries, "--model", tiny_bundle)
+    assert (result.exit_code, result.stdout) == (0, "")
+    (registries / "notes.xml").write_text("<rss></rss>")
+    assert forecast(registries, "--model", tiny_bundle).exit_code == 1
+
+
 @pytest.mark.parametrize("output", ["json", "csv", "jsonl"])
 def test_nothing_is_still_a_document(tiny_bundle: Path, tmp_path: Path, output: str) -> None:
     (tmp_path / "notes.xml").write_text("<rss></rss>")
     result = forecast(tmp_path / "notes.xml", "--model", tiny_bundle, "--format", output)
     assert result.exit_code == 2
-    expected = {"json": '{"forecasts": []}\n', "jsonl": ""}
+    expected = {"json": '{"forecasts": [], "not_applicable": []}\n', "jsonl": ""}
     assert result.stdout == expected.get(output, result.stdout)
     assert output != "csv" or rows_of(result.stdout) == []
 

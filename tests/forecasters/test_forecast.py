@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from llm4top.forecasters._base_model import load_base
 from llm4top.forecasters._calibrated import Calibrated, softmax
-from llm4top.forecasters._forecast import Forecast, ForecastSource, forecast_records
+from llm4top.forecasters._forecast import (
+    Forecast,
+    ForecastSource,
+    NotApplicable,
+    forecast_records,
+)
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.prompts import PromptSpec
 from llm4top.registry import Record, RegistryOutcome, Source, Trial
@@ -145,10 +150,14 @@ def test_many_labels_report_the_most_probable(tmp_path, records):
     folder = make_tiny_model(tmp_path / "tiny", words=("A", "B", "C"))
     task = Task("grade", "multiclass", "Which?", ("high", "low", "none"), ("A", "B", "C"))
     forecaster = LanguageForecaster.from_model(load_base(folder, device="cpu"), task)
-    for forecast in forecast_records(Bundle(forecaster, task), records):
+    forecasts = forecast_records(Bundle(forecaster, task), records)
+    for record, forecast in zip(records, forecasts, strict=True):
         assert forecast.probability == max(forecast.probabilities)
         assert forecast.label == task.labels[forecast.probabilities.index(forecast.probability)]
         assert forecast.base_rate is None
+        (logits,) = forecaster.answer_logits([record.trial])
+        p = softmax(logits[None])[0][forecast.labels.index(forecast.label)]
+        assert forecast.score == pytest.approx(np.log(p / (1 - p)), abs=1e-3)
 
 
 def test_a_forecast_is_plain_json(bundle, records):
@@ -165,6 +174,30 @@ def test_progress_goes_on_from_chunk_to_chunk(bundle, records):
     assert [p.prompts for p in heard] == sorted(p.prompts for p in heard)
     assert heard[-1].prompts == heard[-1].total_prompts == 12
     assert heard[-1].tokens == sum(f.tokens for f in forecasts)
+
+
+def test_a_study_that_the_question_is_not_about_gets_no_number(bundle, records):
+    registry = replace(records[1], trial=replace(records[1].trial, study_type="Observational"))
+    mixed = [records[0], registry, *records[2:]]
+    for chunk in (1, 256):
+        said = list(forecast_records(bundle, mixed, chunk=chunk))
+        assert [s.record for s in said] == [r.source.name for r in mixed]
+        assert [isinstance(s, NotApplicable) for s in said] == [i == 1 for i in range(12)]
+        assert said[2].prompt_sha256 == next(forecast_records(bundle, [records[2]])).prompt_sha256
+    assert said[1].to_dict() == {
+        "record": "all.zip!1.xml",
+        "nct_id": "NCT00000001",
+        "task": "outcome",
+        "reason": "an observational study: 'outcome' is a question about interventional studies; "
+        "only a question of your own can be asked of it.",
+    }
+    assert list(forecast_records(bundle, [registry])) == [said[1]]
+
+
+def test_the_score_is_the_log_odds_before_calibration(bundle, records):
+    logits = bundle.forecaster.answer_logits([r.trial for r in records])
+    scores = [f.score for f in forecast_records(bundle, records)]
+    assert scores == pytest.approx(logits[:, 1] - logits[:, 0], abs=1e-3)
 
 
 def test_nothing_to_forecast(bundle):

@@ -84,6 +84,17 @@ def test_what_cannot_be_read_is_refused_beside_the_forecasts(service, tmp_path):
     assert (refusal.record, refusal.code) == ("notes.xml", "UnknownFormatError")
 
 
+def test_a_study_that_the_question_is_not_about_stands_beside_the_forecasts(service, tmp_path):
+    path = tmp_path / "cohort"
+    text = ONE.path.read_text("utf-8")
+    path.write_text(text.replace("<study_type>Interventional", "<study_type>Observational"))
+    result = service.forecast_sync([ONE, UploadedFile(path, "cohort.xml"), TWO], client="a")
+    assert [item.forecast.record for item in result.items] == ["one.xml", "two.json!#1"]
+    (apart,) = result.refusals
+    assert (apart.record, apart.code) == ("cohort.xml", "NotApplicable")
+    assert apart.reason.startswith("an observational study: 'outcome' is a question about")
+
+
 def test_nothing_readable_is_no_error(service, tmp_path):
     result = service.forecast_sync([UploadedFile(tmp_path / "gone", "gone.xml")], client="a")
     assert (result.items, result.bundle) == ((), None)

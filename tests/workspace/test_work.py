@@ -160,6 +160,8 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
         local.uploads.add(f"=r{n}.xml", io.BytesIO(text.encode())).id
         for n, text in enumerate(records(5))
     ]
+    other = records(1)[0].replace("Interventional", "Observational")
+    ids.insert(1, local.uploads.add("cohort.xml", io.BytesIO(other.encode())).id)
     ids.append(local.uploads.add("notes.xml", io.BytesIO(b"<rss/>")).id)
     run = submit(local, "forecast", {"uploads": ids})
     with pytest.raises(KeyboardInterrupt):
@@ -176,8 +178,11 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
     _, result = again(local, steps)
     told = [(step.done, step.total) for step in steps if step.stage == "Forecasting"]
     assert told == [(4, 5), (5, 5)]
-    assert (result["forecasts"], result["refused"]) == (5, 1)
-    assert result["refusals"][0]["record"] == "notes.xml"
+    assert (result["forecasts"], result["refused"]) == (5, 2)
+    apart, unreadable = result["refusals"]
+    assert (apart["record"], apart["code"]) == ("cohort.xml", "NotApplicable")
+    assert apart["reason"].startswith("an observational study: 'outcome' is a question about")
+    assert unreadable["record"] == "notes.xml"
     assert (folder / "forecasts.jsonl").read_bytes().startswith(first)
     items = list(items_of(folder / "forecasts.jsonl"))
     assert [item.forecast.record for item in items] == [f"=r{n}.xml" for n in range(5)]

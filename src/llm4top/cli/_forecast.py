@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from llm4top.cli._console import note, printable, progress_bar, thousands
+from llm4top.cli._console import counted, note, printable, progress_bar, thousands
 from llm4top.cli._exit import IN_PART, NOTHING_DONE
 
 if TYPE_CHECKING:
     from llm4top.cli._output import ForecastWriter
-    from llm4top.forecasters import Forecast, LoadedForecaster
+    from llm4top.forecasters import Forecast, LoadedForecaster, NotApplicable
     from llm4top.registry import Record, RecordReader
 
 CHUNK = 64
 """Trials that are forecast together: enough to batch by length, few enough to see rows soon."""
+
+NAMED = 3
+"""Records that are named of those that a question does not apply to; the rest is counted."""
 
 
 class ForecastFormat(StrEnum):
@@ -114,16 +117,51 @@ def forecast(
             model, task, device=device, quantize=quantize, batch_tokens=batch_tokens
         )
     with _opened(out) as stream:
-        done = _forecast_all(forecaster, reader, output, stream, limit)
-    _conclude(done, reader.summary.skipped, forecaster.identity)
+        done, left_out = _forecast_all(forecaster, reader, output, stream, limit)
+    _conclude(done, left_out, reader.summary.skipped, forecaster.identity)
 
 
-def _conclude(done: int, refused: int, bundle: str) -> None:
+class LeftOut:
+    """Counts the records that the question does not apply to; names the first of each reason."""
+
+    def __init__(self) -> None:
+        self._names: defaultdict[str, list[str]] = defaultdict(list)
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self._counts.total()
+
+    def add(self, record: NotApplicable) -> None:
+        """Count one."""
+        self._counts[record.reason] += 1
+        if len(self._names[record.reason]) < NAMED:
+            self._names[record.reason].append(record.record)
+
+    def lines(self) -> list[str]:
+        """One line a reason, the commonest first, with the first names."""
+        lines = []
+        for reason, count in self._counts.most_common():
+            rest = count - len(self._names[reason])
+            names = ", ".join(self._names[reason]) + (
+                f" and {thousands(rest)} more" if rest else ""
+            )
+            lines.append(f"Not forecast: {counted(count, 'record')} ({names}): {reason}")
+        return lines
+
+
+def _conclude(done: int, left_out: LeftOut, refused: int, bundle: str) -> None:
     """Say how many there were and by which model; leave with the exit code that follows."""
     from llm4top.cli._output import DISCLAIMER
 
-    note(f"{thousands(done)} forecast by {bundle}, {thousands(refused)} refused. {DISCLAIMER}")
-    if done == 0:
+    for line in left_out.lines():
+        note(printable(line))
+    apart = f"{thousands(left_out.count)} not applicable, " if left_out.count else ""
+    note(
+        f"{thousands(done)} forecast by {bundle}, {apart}{thousands(refused)} refused. {DISCLAIMER}"
+    )
+    if done + left_out.count == 0:
         raise typer.Exit(NOTHING_DONE)
     if refused:
         raise typer.Exit(IN_PART)
@@ -135,21 +173,27 @@ def _forecast_all(
     output: ForecastFormat,
     stream: TextIO,
     limit: int | None,
-) -> int:
-    """Forecast and write record after record; return how many there were."""
-    done = 0
+) -> tuple[int, LeftOut]:
+    """Forecast and write record after record; return how many, and what was left out."""
+    from llm4top.forecasters import NotApplicable
+
+    done, left_out = 0, LeftOut()
     with _progress(output, stream, limit) as (writer, advance):
         for record, forecast in _forecasts(forecaster, islice(reader, limit), advance):
+            if isinstance(forecast, NotApplicable):
+                writer.leave_out(forecast)
+                left_out.add(forecast)
+                continue
             writer.write(record, forecast)
             done += 1
         if done or output is not ForecastFormat.table:
             writer.close()
-    return done
+    return done, left_out
 
 
 def _forecasts(
     forecaster: LoadedForecaster, records: Iterator[Record], advance: Callable[[int], None]
-) -> Iterator[tuple[Record, Forecast]]:
+) -> Iterator[tuple[Record, Forecast | NotApplicable]]:
     """Each record with its forecast; holds the records of one chunk."""
     from llm4top.forecasters import forecast_records
 

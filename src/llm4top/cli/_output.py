@@ -18,7 +18,7 @@ from llm4top.workspace._cells import harmless_cell
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llm4top.forecasters import Forecast
+    from llm4top.forecasters import Forecast, NotApplicable
     from llm4top.registry import Record
 
 CSV_COLUMNS = (
@@ -56,12 +56,25 @@ def forecast_dict(record: Record, forecast: Forecast) -> dict[str, Any]:
     }
 
 
+def not_applicable_dict(record: NotApplicable) -> dict[str, Any]:
+    """A record that the question does not apply to, as JSON-able values."""
+    return {
+        "record": record.record,
+        "nctid": record.nct_id,
+        "task": record.task,
+        "not_applicable": record.reason,
+    }
+
+
 class ForecastWriter(ABC):
     """Writes forecasts one at a time; ``close`` ends the document, not the stream."""
 
     @abstractmethod
     def write(self, record: Record, forecast: Forecast) -> None:
         """Write one forecast."""
+
+    def leave_out(self, record: NotApplicable) -> None:  # noqa: B027 - most formats have no place
+        """Note a record that the question does not apply to."""
 
     def close(self) -> None:  # noqa: B027 - most formats need no ending
         """End the document."""
@@ -94,23 +107,34 @@ class CsvWriter(ForecastWriter):
 
 
 class JsonLinesWriter(ForecastWriter):
-    """One JSON object a line."""
+    """One JSON object a line; a record without a number has "not_applicable": the reason."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, record: Record, forecast: Forecast) -> None:
         """Write one line and flush it."""
-        json.dump(_finite(forecast_dict(record, forecast)), self._stream, ensure_ascii=False)
+        self._line(_finite(forecast_dict(record, forecast)))
+
+    def leave_out(self, record: NotApplicable) -> None:
+        """Write one line that has no number."""
+        self._line(not_applicable_dict(record))
+
+    def _line(self, values: dict[str, Any]) -> None:
+        json.dump(values, self._stream, ensure_ascii=False)
         self._stream.write("\n")
         self._stream.flush()
 
 
 class JsonWriter(ForecastWriter):
-    """One JSON document, ``{"forecasts": [...]}``, written as it grows."""
+    """One JSON document, ``{"forecasts": [...], "not_applicable": [...]}``, written as it grows.
+
+    The second list is kept until the end: a name and a reason each.
+    """
 
     def __init__(self, stream: TextIO):
         self._stream = stream
+        self._left_out: list[NotApplicable] = []
         self._separator = '{"forecasts": [\n'
 
     def write(self, record: Record, forecast: Forecast) -> None:
@@ -120,9 +144,16 @@ class JsonWriter(ForecastWriter):
         json.dump(_finite(forecast_dict(record, forecast)), self._stream, ensure_ascii=False)
         self._stream.flush()
 
+    def leave_out(self, record: NotApplicable) -> None:
+        """Keep the record for the second list."""
+        self._left_out.append(record)
+
     def close(self) -> None:
-        """Close the array."""
-        self._stream.write("\n]}\n" if self._separator == ",\n" else '{"forecasts": []}\n')
+        """Close the array and write the second one."""
+        self._stream.write("\n]" if self._separator == ",\n" else '{"forecasts": []')
+        others = [json.dumps(not_applicable_dict(r), ensure_ascii=False) for r in self._left_out]
+        listed = "\n" + ",\n".join(others) + "\n" if others else ""
+        self._stream.write(f', "not_applicable": [{listed}]}}\n')
 
 
 class TableWriter(ForecastWriter):

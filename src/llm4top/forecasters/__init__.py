@@ -60,7 +60,12 @@ if TYPE_CHECKING:
     )
     from llm4top.forecasters._encoder import TextEncoder, load_encoder
     from llm4top.forecasters._few_shot import few_shot
-    from llm4top.forecasters._forecast import Forecast, ForecastSource, forecast_records
+    from llm4top.forecasters._forecast import (
+        Forecast,
+        ForecastSource,
+        NotApplicable,
+        forecast_records,
+    )
     from llm4top.forecasters._language import LanguageForecaster
     from llm4top.forecasters._loading import load_forecaster
     from llm4top.forecasters._manifest import (
@@ -116,6 +121,7 @@ _HOMES = {
     "LogPool": "_pool",
     "Manifest": "_manifest",
     "NoCalibration": "_calibration",
+    "NotApplicable": "_forecast",
     "NumberType": "_device",
     "OnProgress": "_batching",
     "PlattCalibrator": "_platt",
@@ -202,6 +208,7 @@ __all__ = [
     "LogPool",
     "Manifest",
     "NoCalibration",
+    "NotApplicable",
     "NumberType",
     "OnProgress",
     "PlattCalibrator",

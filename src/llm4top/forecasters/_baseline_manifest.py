@@ -22,6 +22,7 @@ from llm4top.forecasters._manifest import (
     Sha256,
     Text,
     is_plain_name,
+    without_absent_fields,
 )
 from llm4top.tasks import Task
 
@@ -118,12 +119,15 @@ class BaselineManifest(BaselineFacts):
     @property
     def identity(self) -> str:
         """The name and the first 12 digits of the hash of this manifest."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        canonical = json.dumps(self._values(), sort_keys=True, ensure_ascii=False)
         return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
     def to_json(self) -> str:
         """The text of ``baseline.json``."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(self._values(), indent=2, ensure_ascii=False) + "\n"
+
+    def _values(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=without_absent_fields(self.task))
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:

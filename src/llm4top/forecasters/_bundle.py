@@ -26,7 +26,7 @@ from llm4top.forecasters._batching import OnProgress
 from llm4top.forecasters._bundle_write import note_reload
 from llm4top.forecasters._calibrated import Calibrated, Calibrator, FloatArray, softmax
 from llm4top.forecasters._calibration import calibrator_from_dict
-from llm4top.forecasters._forecast import Forecast, forecast_records
+from llm4top.forecasters._forecast import Forecast, NotApplicable, forecast_records
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.forecasters._manifest import CALIBRATION_FILE, Manifest, ReloadCheck
 from llm4top.forecasters._model_files import identify, resolve_base
@@ -68,8 +68,8 @@ class LoadedForecaster:
 
     def forecast(
         self, records: Iterable[Record], *, progress: OnProgress | None = None
-    ) -> Iterator[Forecast]:
-        """Forecasts of records, one each, in order; see ``forecast_records``."""
+    ) -> Iterator[Forecast | NotApplicable]:
+        """Forecasts of records, one value each, in order; see ``forecast_records``."""
         return forecast_records(self, records, progress=progress)
 
     def calibrated(

@@ -11,13 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from llm4top.forecasters._batching import OnProgress, Progress
 from llm4top.forecasters._calibrated import Calibrated
 from llm4top.forecasters._warnings import Case, warnings_about
 from llm4top.prompts import Prompt, PromptWriter
 from llm4top.registry import Record, Trial
-from llm4top.tasks import Task
+from llm4top.tasks import Task, why_not_applicable
 
 ALL_PHASES = "all"
 
@@ -31,6 +32,9 @@ class Forecast:
     it, and are None where the calibration gives no interval. ``base_rate`` is the share of
     ``label`` among the training trials of the same phase (of all phases where the phase is unknown
     to the bundle); None where the bundle has none. ``prompt_sha256`` is of the prompt's text.
+    ``score`` is the log-odds of ``label`` before calibration: the calibrated probabilities have
+    few distinct values, and the score orders trials that share one. None in forecasts that were
+    stored before there were scores.
     """
 
     record: str
@@ -49,11 +53,29 @@ class Forecast:
     prompt_sha256: str
     tokens: int
     tokens_cut: int
+    score: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values, every field by its name."""
         values = asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """A record that the bundle's question does not apply to: it gets no number.
+
+    ``reason`` is one sentence that also says which question would apply.
+    """
+
+    record: str
+    nct_id: str | None
+    task: str
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values, every field by its name."""
+        return asdict(self)
 
 
 class PromptForecaster(Protocol):
@@ -117,8 +139,11 @@ def forecast_records(
     *,
     chunk: int = 256,
     progress: OnProgress | None = None,
-) -> Iterator[Forecast]:
-    """Forecasts of the records, one each, in their order.
+) -> Iterator[Forecast | NotApplicable]:
+    """What the bundle says about each record, one value a record, in their order.
+
+    A record that the bundle's question does not apply to (an observational study, where the
+    question is about interventional ones) gets ``NotApplicable`` in place of a ``Forecast``.
 
     Records are taken and forecast ``chunk`` at a time, so memory does not grow with their number.
     ``progress`` hears of prompts and tokens done since the start; its totals are those of the
@@ -129,17 +154,42 @@ def forecast_records(
     source = iter(records)
     prompts_before = tokens_before = 0
     while taken := list(islice(source, chunk)):
-        prompts = [loaded.writer.write(record.trial) for record in taken]
-        logits = loaded.forecaster.logits_of(
-            prompts, on_progress=_shifted(progress, prompts_before, tokens_before)
-        )
-        if loaded.stack is not None:
-            logits = loaded.stack.logits([record.trial for record in taken], logits)
-        calibrated = loaded.calibration.predict(logits)
-        for row, (record, prompt) in enumerate(zip(taken, prompts, strict=True)):
-            yield _forecast(loaded, record, prompt, calibrated, row)
+        reasons = [why_not_applicable(loaded.task, record.trial) for record in taken]
+        asked = [r for r, reason in zip(taken, reasons, strict=True) if reason is None]
+        prompts = [loaded.writer.write(record.trial) for record in asked]
+        hears = _shifted(progress, prompts_before, tokens_before)
+        forecasts = _forecasts(loaded, asked, prompts, hears) if asked else iter(())
+        for record, reason in zip(taken, reasons, strict=True):
+            if reason is None:
+                yield next(forecasts)
+            else:
+                name = record.source.name
+                yield NotApplicable(name, record.nct_id, loaded.task.name, reason)
         prompts_before += len(prompts)
         tokens_before += sum(len(prompt.token_ids) for prompt in prompts)
+
+
+def _forecasts(
+    loaded: ForecastSource,
+    records: Sequence[Record],
+    prompts: Sequence[Prompt],
+    progress: OnProgress | None,
+) -> Iterator[Forecast]:
+    logits = loaded.forecaster.logits_of(prompts, on_progress=progress)
+    if loaded.stack is not None:
+        logits = loaded.stack.logits([record.trial for record in records], logits)
+    calibrated = loaded.calibration.predict(logits)
+    scores = _scores(np.asarray(logits, dtype=np.float64), calibrated.reported)
+    for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
+        yield _forecast(loaded, record, prompt, calibrated, row, scores[row])
+
+
+def _scores(logits: NDArray[np.float64], reported: NDArray[np.int64]) -> list[float]:
+    """The log-odds of each row's reported label, by the softmax of its logits ``[n, K]``."""
+    found = []
+    for row, label in zip(logits, reported, strict=True):
+        found.append(float(row[label] - logsumexp(np.delete(row, label))))
+    return found
 
 
 def _shifted(progress: OnProgress | None, prompts: int, tokens: int) -> OnProgress | None:
@@ -161,7 +211,12 @@ def _shifted(progress: OnProgress | None, prompts: int, tokens: int) -> OnProgre
 
 
 def _forecast(
-    loaded: ForecastSource, record: Record, prompt: Prompt, calibrated: Calibrated, row: int
+    loaded: ForecastSource,
+    record: Record,
+    prompt: Prompt,
+    calibrated: Calibrated,
+    row: int,
+    score: float,
 ) -> Forecast:
     task, trial = loaded.task, record.trial
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
@@ -190,6 +245,7 @@ def _forecast(
         prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
         tokens=len(prompt.token_ids),
         tokens_cut=prompt.tokens_cut,
+        score=score,
     )
 
 

@@ -230,7 +230,10 @@ class Manifest(BundleFacts):
     def _values(self) -> dict[str, Any]:
         # Bundles without a stack say nothing of it, so that they keep the identity they had
         # before there were stacks.
-        return self.model_dump(mode="json", exclude={"stack"} if self.stack is None else None)
+        absent = without_absent_fields(self.task)
+        if self.stack is None:
+            absent["stack"] = True
+        return self.model_dump(mode="json", exclude=absent)
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:
@@ -271,6 +274,14 @@ class Manifest(BundleFacts):
                 where=where,
                 hint=hint,
             ) from None
+
+
+def without_absent_fields(task: Task) -> dict[str, Any]:
+    """What a manifest leaves out of its task: study types, where the task is about any study.
+
+    So it keeps the identity that it had before there were study types.
+    """
+    return {} if task.study_types else {"task": {"study_types"}}
 
 
 def is_baseline_file(name: str) -> bool:

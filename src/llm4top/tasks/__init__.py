@@ -1,15 +1,17 @@
 """Questions about trials, their labels, and the rules that read a label off a record."""
 
+from llm4top.tasks._applies import why_not_applicable
 from llm4top.tasks._builtin import COMPLETION, LABEL_RULES, OUTCOME, PLANS, TASKS, get_task
 from llm4top.tasks._file import load_task
 from llm4top.tasks._own import task_from_labels
-from llm4top.tasks._task import Kind, LabelRule, Task
+from llm4top.tasks._task import STUDY_TYPES, Kind, LabelRule, Task
 
 __all__ = [
     "COMPLETION",
     "LABEL_RULES",
     "OUTCOME",
     "PLANS",
+    "STUDY_TYPES",
     "TASKS",
     "Kind",
     "LabelRule",
@@ -17,4 +19,5 @@ __all__ = [
     "get_task",
     "load_task",
     "task_from_labels",
+    "why_not_applicable",
 ]

@@ -17,6 +17,7 @@ OUTCOME = Task(
     labels=("failure", "success"),
     answers=("No", "Yes"),
     hidden_fields=PLANS,
+    study_types=("Interventional",),
 )
 """TOP's question. Its label comes with a data set; the registry alone does not tell it."""
 
@@ -27,6 +28,7 @@ COMPLETION = Task(
     labels=("stopped", "completed"),
     answers=("No", "Yes"),
     hidden_fields=PLANS,
+    study_types=("Interventional",),
 )
 """Answered by the registry's own status, so anyone can learn from a public registry dump."""
 

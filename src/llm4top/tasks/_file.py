@@ -31,6 +31,7 @@ class _TaskFile(BaseModel):
     bin_edges: list[float] = Field(default_factory=list)
     unit: str = ""
     hidden_fields: list[_Line] = Field(default_factory=lambda: list(PLANS))
+    study_types: list[_Line] = Field(default_factory=list)
 
 
 def load_task(path: str | os.PathLike[str]) -> Task:
@@ -38,8 +39,9 @@ def load_task(path: str | os.PathLike[str]) -> Task:
 
     Keys: ``name``, ``kind`` (binary, multiclass, ordinal), ``question``, ``labels`` (in order;
     a binary task's second is the event; an ordinal task's follow from its edges), ``answers``
-    (default No and Yes, or A, B, C ...), ``bin_edges``, ``unit`` and ``hidden_fields``
-    (default: planned enrolment and planned start). Quote labels that YAML reads otherwise
+    (default No and Yes, or A, B, C ...), ``bin_edges``, ``unit``, ``hidden_fields``
+    (default: planned enrolment and planned start) and ``study_types`` (Interventional,
+    Observational, Expanded Access; default: any). Quote labels that YAML reads otherwise
     ("no", "1").
 
     Raises ``TaskError`` with every fault of the file.
@@ -90,4 +92,5 @@ def _task(file: _TaskFile) -> Task:
         tuple(file.bin_edges),
         file.unit,
         tuple(file.hidden_fields),
+        tuple(file.study_types),
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from llm4top.errors import TaskError
 from llm4top.registry import TRIAL_FIELDS, Record
 
 Kind = Literal["binary", "multiclass", "ordinal"]
+
+STUDY_TYPES = ("Interventional", "Observational", "Expanded Access")
+"""Kinds of study that the registry tells apart; a patient registry is observational."""
+
 LabelRule = Callable[[Record], str | None]
 """From a record to one of the task's labels, or None where the record does not tell."""
 
@@ -24,7 +28,9 @@ class Task:
     ("success"). ``answers`` are the words a model answers with, one a label, each a single token
     of any tokenizer that is used (checked when a model is loaded). For an ordinal task
     ``bin_edges`` are the K-1 inner edges between its K labels, in ``unit``.
-    ``hidden_fields`` are ``Trial`` fields that this task's prompts leave out.
+    ``hidden_fields`` are ``Trial`` fields that this task's prompts leave out. ``study_types`` are
+    the kinds of study it is asked about ("Interventional", "Observational", "Expanded Access";
+    empty: any), which two tasks need not share to be equal: see ``why_not_applicable``.
 
     Raises ``TaskError`` for a task that contradicts itself.
     """
@@ -37,6 +43,8 @@ class Task:
     bin_edges: tuple[float, ...] = ()
     unit: str = ""
     hidden_fields: tuple[str, ...] = ()
+    # Bundles and data sets written before there were study types hold the same question.
+    study_types: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         faults = self._text_faults()
@@ -57,6 +65,12 @@ class Task:
         strange = sorted(set(self.hidden_fields) - set(TRIAL_FIELDS))
         if strange:
             faults.append(f"hides what is no field of a trial: {', '.join(strange)}")
+        unknown = sorted(set(self.study_types) - set(STUDY_TYPES))
+        if unknown:
+            faults.append(
+                f"has study types that the registry does not have: {', '.join(unknown)}; "
+                f"it has {', '.join(STUDY_TYPES)}"
+            )
         if faults:
             raise TaskError(f"task {self.name!r} " + "; ".join(faults) + ".")
 
@@ -93,8 +107,14 @@ class Task:
         return self.labels[sum(value >= edge for edge in self.bin_edges)]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, as stored in a bundle's manifest."""
-        return asdict(self)
+        """JSON-able form, as stored in a data set; without ``study_types`` where it is empty.
+
+        So a task that is about any study keeps the form, and the hash, that it had before.
+        """
+        values = asdict(self)
+        if not self.study_types:
+            del values["study_types"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Task:

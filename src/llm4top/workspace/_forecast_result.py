@@ -99,7 +99,8 @@ class ForecastItem:
         from llm4top.forecasters import Forecast
 
         tuples = ("labels", "probabilities", "warnings")
-        own = {name: values[name] for name in Forecast.__dataclass_fields__}
+        # What an earlier version stored lacks the fields that have come since.
+        own = {name: values[name] for name in Forecast.__dataclass_fields__ if name in values}
         own |= {name: tuple(own[name]) for name in tuples}
         sections = tuple(
             ReadSection(**{name: section[name] for name in ReadSection.__dataclass_fields__})

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llm4top.errors import LLM4TOPError
+from llm4top.errors import LLM4TOPError, TaskError
 from llm4top.registry import Record
 from llm4top.workspace._forecast_result import ForecastItem, ReadSection
 from llm4top.workspace._wire import (
@@ -104,29 +104,40 @@ def _forecast(
     if not records:
         return [], []
     try:
-        found = _items(loaded, records)
+        return _items(loaded, records)
     except LLM4TOPError:
         if len(records) == 1:
             raise
-    else:
-        return [(n, item.to_dict()) for n, item in enumerate(found)], []
-    items, refusals = [], []
+    items: list[tuple[int, Message]] = []
+    refusals: list[tuple[int, Message]] = []
     for n, record in enumerate(records):
         try:
-            items.append((n, _items(loaded, [record])[0].to_dict()))
+            found, not_applicable = _items(loaded, [record])
         except LLM4TOPError as error:
             refusals.append((n, error_to_wire(error)))
+        else:
+            items += [(n, values) for _, values in found]
+            refusals += [(n, values) for _, values in not_applicable]
     return items, refusals
 
 
-def _items(loaded: LoadedForecaster, records: Sequence[Record]) -> list[ForecastItem]:
-    from llm4top.forecasters import forecast_records
+def _items(
+    loaded: LoadedForecaster, records: Sequence[Record]
+) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
+    """Forecasts, and the records that the question does not apply to, each with its position."""
+    from llm4top.forecasters import NotApplicable, forecast_records
 
-    forecasts = forecast_records(loaded, records)
-    return [
-        item_of(loaded, record, forecast)
-        for record, forecast in zip(records, forecasts, strict=True)
-    ]
+    items: list[tuple[int, Message]] = []
+    others: list[tuple[int, Message]] = []
+    for n, (record, said) in enumerate(
+        zip(records, forecast_records(loaded, records), strict=True)
+    ):
+        if isinstance(said, NotApplicable):
+            reason = error_to_wire(TaskError(said.reason, where=said.record))
+            others.append((n, {**reason, "code": "NotApplicable"}))
+        else:
+            items.append((n, item_of(loaded, record, said).to_dict()))
+    return items, others
 
 
 def item_of(loaded: LoadedForecaster, record: Record, forecast: Any) -> ForecastItem:

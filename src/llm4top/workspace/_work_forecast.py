@@ -51,7 +51,8 @@ def forecast_run(job: Job) -> dict[str, Any]:
     with _Journal(
         job.folder / _JOURNAL, forecaster.identity, fresh=not job.run.resuming
     ) as journal:
-        records = islice(_records(job, work, refusals), work.limit)
+        read = islice(_records(job, work, refusals), work.limit)
+        records = _applicable(forecaster, read, refusals)
         behind = islice(records, journal.lines, None)
         for record, forecast in _forecasts(forecaster, behind):
             # What the model read would be a hundred times the rest; a forecast of its own shows it.
@@ -178,6 +179,20 @@ def _records(job: Job, work: ForecastWork, refusals: _Refusals) -> Generator[Rec
         yield from read_records(work.sources, on_refusal=lambda e: refusals.add(_told(e)))
 
 
+def _applicable(
+    forecaster: LoadedForecaster, records: Iterator[Record], refusals: _Refusals
+) -> Iterator[Record]:
+    """The records that the bundle's question applies to; the others are listed with the reason."""
+    from llm4top.tasks import why_not_applicable
+
+    for record in records:
+        reason = why_not_applicable(forecaster.task, record.trial)
+        if reason is None:
+            yield record
+        else:
+            refusals.add(Refusal(record.source.name, "NotApplicable", reason))
+
+
 def _told(error: Any) -> Refusal:
     return Refusal(error.file, type(error).__name__, error.message, error.hint, error.line)
 
@@ -186,7 +201,7 @@ def _forecasts(
     forecaster: LoadedForecaster, records: Iterator[Record]
 ) -> Iterator[tuple[Record, Forecast]]:
     """Each record with its forecast; holds the records of one chunk."""
-    from llm4top.forecasters import forecast_records
+    from llm4top.forecasters import Forecast, forecast_records
 
     waiting: deque[Record] = deque()
 
@@ -196,7 +211,9 @@ def _forecasts(
             yield record
 
     for forecast in forecast_records(forecaster, remembered(), chunk=_CHUNK):
-        yield waiting.popleft(), forecast
+        record = waiting.popleft()
+        if isinstance(forecast, Forecast):
+            yield record, forecast
 
 
 def _write_csv(journal: Path, file: Path) -> None:

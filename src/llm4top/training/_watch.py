@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from llm4top.time_left import TimeLeft
 from llm4top.training._progress import Progress, TrainingProgress
 from llm4top.training._run_folder import RunFolder
 
@@ -23,13 +23,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.loss: float | None = None
         self.log_loss: float | None = None
         self.tokens_per_second: float | None = None
-        self._began = (time.perf_counter(), 0)
+        self._left = TimeLeft()
 
     def on_train_begin(
         self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any
     ) -> None:
-        """Start the clock; a resumed run's earlier steps do not count for the time left."""
-        self._began = (time.perf_counter(), state.global_step)
+        """Write down where it begins; a resumed run's earlier steps do not count for the pace."""
         self.run.add_event("training", step=state.global_step, steps=state.max_steps)
         self._report(state)
 
@@ -57,10 +56,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._report(state)
 
     def _report(self, state: TrainerState) -> None:
-        began, first = self._began
-        done = state.global_step - first
-        left = state.max_steps - state.global_step
-        eta = (time.perf_counter() - began) / done * left if done else None
         self.progress(
             TrainingProgress(
                 "training",
@@ -69,6 +64,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 loss=self.loss,
                 log_loss=self.log_loss,
                 tokens_per_second=self.tokens_per_second,
-                eta_seconds=eta,
+                eta_seconds=self._left(state.global_step, state.max_steps, "training"),
             )
         )

@@ -6,12 +6,13 @@ import logging
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
 
 from llm4top.errors import JobError, NotFoundError, WorkspaceError
+from llm4top.time_left import TimeLeft
 from llm4top.workspace._workspace import Workspace
 
 EVERY_S = 0.5
@@ -53,7 +54,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._waiting: Step | None = None
         self._written = float("-inf")
-        self._stage = ("", 0.0, 0)
+        self._left = TimeLeft()
 
     def __call__(self, step: Step) -> None:
         """Keep the step, and write it down if the last one was long enough ago."""
@@ -69,17 +70,9 @@ class Reporter:
                 self._write()
 
     def _timed(self, step: Step) -> Step:
-        """The step with a time left, as the stage went so far, where it brings none."""
-        stage, began, first = self._stage
-        if step.stage != stage or step.done < first:
-            self._stage = (step.stage, time.monotonic(), step.done)
-            return step
-        done = step.done - first
-        if step.eta_seconds is not None or not step.total or done <= 0:
-            return step
-        left = (time.monotonic() - began) / done * max(step.total - step.done, 0)
-        known = {name: getattr(step, name) for name in Step.__dataclass_fields__}
-        return Step(**{**known, "eta_seconds": left})
+        """The step with the time left of its stage, where it brings none."""
+        left = self._left(step.done, step.total, step.stage)
+        return step if step.eta_seconds is not None else replace(step, eta_seconds=left)
 
     def _write(self) -> None:
         step, self._waiting = self._waiting, None

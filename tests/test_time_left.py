@@ -1,6 +1,7 @@
 """The estimate of the time left, on recorded sequences of progress."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_bursts_are_counted_as_whole_chunks():
 
 def test_the_estimate_does_not_jump_within_a_burst():
     found = [left for _, left in told(bursts(640, 64, lambda _: 10.0), 640) if left is not None]
-    steps = [abs(b - a) for a, b in zip(found, found[1:], strict=False)]
+    steps = [abs(b - a) for a, b in pairwise(found)]
     assert max(steps) < 15
 
 

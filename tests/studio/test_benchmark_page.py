@@ -98,7 +98,7 @@ def test_a_benchmark_is_started_watched_and_stopped(page: Page, workspace: Works
     assert (run.kind, run.settings["test"], run.settings["preset"]) == ("benchmark", False, "quick")
     page.get_by_text("Benchmark on invented (88 trials)").wait_for()
     page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Go on").wait_for(timeout=WAIT)
+    page.get_by_role("button", name="Resume").wait_for(timeout=WAIT)
     page.get_by_text("Interrupted").first.wait_for()
 
 

@@ -117,7 +117,7 @@ def test_a_missing_column_of_labels_is_named_with_those_there_are(page: Page) ->
     said = "labels.csv: has no column label. Its columns are: nctid, outcome."
     page.get_by_role("status").get_by_text(said).wait_for(timeout=WAIT)
     page.get_by_text("The last lines of its log").click()
-    page.get_by_role("button", name="Begin again").wait_for()
+    page.get_by_role("button", name="Start over").wait_for()
 
 
 def _begun(workspace: Workspace, title: str) -> Run:
@@ -147,7 +147,7 @@ def test_what_failed_is_there_again_until_it_is_deleted_with_its_files(
     assert kept() >= {"unlabelled.xml", "no-labels.csv"}
     page.goto("/data")
     shown = page.get_by_role("heading", name="Data set No labels", exact=True).locator("..")
-    shown.get_by_role("button", name="Begin again").wait_for()
+    shown.get_by_role("button", name="Start over").wait_for()
     shown.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     shown.wait_for(state="hidden")

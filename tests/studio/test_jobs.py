@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from llm4top.studio import _jobs
-from llm4top.studio._jobs import JobWatch, clock, share_of, standing_of, title_of
-from llm4top.workspace import Workspace
+from llm4top.studio._jobs import JobWatch, share_of, standing_of, title_of
+from llm4top.workspace import Process, Workspace
+from llm4top.workspace._words import about, clock
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_it_counts_what_runs_and_else_what_waits(
 def test_a_run_is_told_in_words(workspace: Workspace) -> None:
     run = workspace.runs.submit("train", {})
     assert title_of(run) == "Training"
-    assert standing_of(run) == "Waiting for its turn"
+    assert standing_of(run) == "Waiting to start"
     workspace.runs.request_stop(run.id)
     assert standing_of(workspace.runs.get(run.id)) == "Interrupted. Stopped before it began."
 
@@ -50,11 +51,45 @@ def test_progress_is_told_with_its_share_and_the_time_left(workspace: Workspace)
     queued = workspace.runs.submit("train", {}, title="Mine")
     progress = {"stage": "Learning", "done": 25, "total": 100, "eta_seconds": 4000}
     run = replace(queued, state=RunState.RUNNING, progress=progress)
-    assert standing_of(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left"
+    assert standing_of(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left of this step"
+    alone = replace(run, kind="forecast", progress={**progress, "eta_seconds": 43.2})
+    assert standing_of(alone) == "Learning, 25\u00a0%, about 45\u00a0s left"
     assert share_of(run) == 0.25
     assert standing_of(replace(run, progress={})) == "Working"
     assert share_of(replace(run, progress={"done": 3, "total": 0})) is None
     assert share_of(replace(run, progress={"done": 9, "total": 3})) == 1
+
+
+def test_a_waiting_run_says_what_for_and_how_long(workspace: Workspace) -> None:
+    working = workspace.runs.submit("train", {}, title="Walk", device="cpu")
+    waiting = workspace.runs.submit("benchmark", {}, title="Bench", device="cpu")
+    last = workspace.runs.submit("evaluate", {}, device="cpu")
+    light = workspace.runs.submit("forecast", {}, device="cpu")
+    workspace.runs.claim(Process.current(), device="cpu")
+    progress = {"stage": "training", "done": 3, "total": 9, "eta_seconds": 660}
+    workspace.runs.add_event(working.id, "progress", progress)
+    active = JobWatch(workspace).look().active
+    time_left = "“Walk” (about 11\u00a0min left of this step)"
+    assert standing_of(waiting, active) == f"Waiting for {time_left}"
+    assert standing_of(last, active) == f"Waiting for {time_left} and 1 more in the queue"
+    assert standing_of(light, active) == "Waiting to start"
+    rest = [run for run in active if run.id != working.id]
+    assert standing_of(last, rest) == "Waiting for 2 earlier in the queue"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "a few seconds"),
+        (7, "a few seconds"),
+        (43, "about 45\u00a0s"),
+        (58, "about 1\u00a0min"),
+        (61, "about 1\u00a0min"),
+        (4000, "about 1\u00a0h 07\u00a0min"),
+    ],
+)
+def test_an_estimate_is_no_finer_than_it_is_known(seconds: float, words: str) -> None:
+    assert about(seconds) == words
 
 
 @pytest.mark.parametrize(

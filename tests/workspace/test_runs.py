@@ -254,7 +254,7 @@ def test_a_running_run_whose_process_is_gone_becomes_interrupted(tmp_path, datab
         assert workspace.runs.get(alive.id).state == "running"
         orphan = workspace.runs.get(gone.id)
         assert (orphan.state, orphan.process) == ("interrupted", None)
-        assert orphan.error.startswith("Its process ended without a word")
+        assert orphan.error.startswith("The process stopped unexpectedly")
         assert workspace.runs.resume(gone.id).state == "queued"
 
 

@@ -50,9 +50,9 @@ class Yard:
         self.done = folder / "done"
         self.workspace = workspace
 
-    def submit(self, device: str = "cpu", until: Path | None = None) -> Run:
+    def submit(self, device: str = "cpu", until: Path | None = None, kind: str = "audit") -> Run:
         settings = {"until": str(until or self.go), "done": str(self.done)}
-        return self.workspace.runs.submit("audit", settings, device=device)
+        return self.workspace.runs.submit(kind, settings, device=device)
 
     def finished(self) -> list[str]:
         return self.done.read_text().split() if self.done.exists() else []
@@ -62,7 +62,7 @@ class Yard:
 def waiting_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(WAITS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
 
 
 @pytest.fixture
@@ -118,6 +118,21 @@ def test_one_device_does_one_run_and_two_do_two(
     assert [run.result["device"] for run in ends] == ["cpu", "cpu", "cuda:0"]
 
 
+def test_light_work_does_not_wait_for_a_training_on_the_cpu(
+    yard: Yard, supervise: Callable[..., Supervisor]
+) -> None:
+    heavy = [yard.submit(kind="train"), yard.submit(kind="benchmark")]
+    light = [yard.submit(kind="forecast"), yard.submit(kind="ingest")]
+    gpu = [yard.submit("cuda:0", kind="train"), yard.submit("cuda:0", kind="forecast")]
+    supervise(devices=("cuda:0", "cpu"))
+    for runs in (heavy, light, gpu):
+        wait_for(yard.workspace, runs[0], running)
+        assert yard.workspace.runs.get(runs[1].id).state is RunState.QUEUED
+    yard.go.touch()
+    for run in (*heavy, *light, *gpu):
+        assert wait_for(yard.workspace, run, over).state is RunState.DONE
+
+
 def test_two_supervisors_do_each_run_once(yard: Yard, supervise: Callable[..., Supervisor]) -> None:
     yard.go.touch()
     runs = [yard.submit() for _ in range(4)]
@@ -160,7 +175,7 @@ def test_killing_a_worker_interrupts_its_run_and_the_next_one_begins(
     os.kill(process.pid, signal.SIGKILL)
     killed = wait_for(yard.workspace, first, over)
     assert killed.state is RunState.INTERRUPTED
-    assert "Its process ended without a word" in (killed.error or "")
+    assert "The process stopped unexpectedly" in (killed.error or "")
     yard.go.touch()
     assert wait_for(yard.workspace, second, over).state is RunState.DONE
     yard.workspace.runs.resume(first.id)
@@ -201,8 +216,7 @@ def test_stopping_may_leave_workers_to_finish(yard: Yard) -> None:
     supervisor = Supervisor(yard.workspace, devices=("cpu",), poll=0.05)
     supervisor.start()
     wait_for(yard.workspace, run, running)
-    worker = supervisor._places[0].process
-    assert worker is not None
+    (worker,) = (place.process for place in supervisor._places if place.process)
     supervisor.stop(keep_working=True)
     yard.go.touch()
     assert wait_for(yard.workspace, run, over).state is RunState.DONE

@@ -163,7 +163,8 @@ def test_progress_is_throttled_and_the_last_word_is_heard(local: Workspace) -> N
     told = [e.details["done"] for e in local.runs.events(run.id, kind="progress")]
     assert 3 <= len(told) <= 2 + (time.monotonic() - began) / 0.2
     assert (told[0], told[-1]) == (1, 100)
-    assert local.runs.get(run.id).progress["eta_seconds"] == 0
+    # Half a second is too little to judge by.
+    assert local.runs.get(run.id).progress["eta_seconds"] is None
 
 
 def test_progress_of_an_attempt_that_is_over_is_not_heard(local: Workspace) -> None:

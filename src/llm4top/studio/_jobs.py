@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from llm4top.workspace._states import lane_of
+from llm4top.workspace._words import about
 
 if TYPE_CHECKING:
     from llm4top.workspace import Run, Workspace
@@ -20,7 +24,7 @@ RECENT = 5
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The runs that are at work or wait, and the last ones that are over, newest first."""
+    """The runs that are at work or wait, and the last finished ones, newest first."""
 
     active: tuple[Run, ...]
     recent: tuple[Run, ...]
@@ -66,31 +70,78 @@ def title_of(run: Run) -> str:
         "evaluate": "Evaluation",
         "benchmark": "Benchmark",
         "forecast": "Forecast",
-        "ingest": "Reading of data",
+        "ingest": "Import",
         "audit": "Audit",
     }
     return run.title or kinds.get(run.kind, run.kind)
 
 
-def standing_of(run: Run) -> str:
-    """How far it is, and the time left, in words."""
+STAGES = {
+    "preflight": "Checking the settings",
+    "prompts": "Preparing the prompts",
+    "training": "Training",
+    "calibration": "Calibrating",
+    "bundle": "Saving the model",
+    "check": "Checking the saved model",
+}
+"""The stages of a training, as a person calls them; other kinds name their own in words."""
+
+
+def standing_of(run: Run, active: Sequence[Run] = ()) -> str:
+    """How far it is, and the time left, in words.
+
+    ``active`` are the runs at work and waiting: they tell what a waiting run waits for.
+    """
     if run.state == "queued":
-        return "Waiting for its turn"
+        return waiting_for(run, active)
     if run.state == "stopping":
-        return "Stopping; what is done is being saved"
+        return "Stopping; finished work is being saved"
     if run.state == "done":
         return "Done"
     if run.state in {"failed", "interrupted"}:
         name = "Failed" if run.state == "failed" else "Interrupted"
         return f"{name}. {run.error}" if run.error else name
-    parts = [str(run.progress.get("stage") or "Working")]
+    parts = [stage_of(run)]
     share = share_of(run)
     if share is not None:
         parts.append(f"{100 * share:.0f}\u00a0%")
-    left = run.progress.get("eta_seconds")
-    if isinstance(left, int | float):
-        parts.append(f"about {clock(left)} left")
+    if left := time_left(run):
+        parts.append(left)
     return ", ".join(parts)
+
+
+def stage_of(run: Run) -> str:
+    """What a run is doing, in words."""
+    stage = str(run.progress.get("stage") or "working")
+    return STAGES.get(stage, stage[:1].upper() + stage[1:])
+
+
+def time_left(run: Run) -> str:
+    """The time left in words; of the step at work where others follow. Empty while unknown."""
+    left = run.progress.get("eta_seconds")
+    if not isinstance(left, int | float):
+        return ""
+    return f"{about(left)} left" + ("" if run.kind == "forecast" else " of this step")
+
+
+def waiting_for(run: Run, active: Sequence[Run]) -> str:
+    """What a queued run waits for, and about how long, as far as that is known."""
+    lane = lane_of(run.device, run.kind)
+    others = [r for r in active if r.id != run.id and lane_of(r.device, r.kind) == lane]
+    working = next((other for other in others if other.state != "queued"), None)
+    before = sum(
+        other.state == "queued" and (other.queued, other.id) < (run.queued, run.id)
+        for other in others
+    )
+    if working is None and not before:
+        return "Waiting to start"
+    said = []
+    if working is not None:
+        left = time_left(working)
+        said.append(f"“{title_of(working)}”{f' ({left})' if left else ''}")
+    if before:
+        said.append(f"{before} more in the queue" if said else f"{before} earlier in the queue")
+    return f"Waiting for {' and '.join(said)}"
 
 
 def share_of(run: Run) -> float | None:
@@ -99,13 +150,3 @@ def share_of(run: Run) -> float | None:
     if not isinstance(done, int | float) or not isinstance(total, int | float) or total <= 0:
         return None
     return min(max(done / total, 0.0), 1.0)
-
-
-def clock(seconds: float) -> str:
-    """``4000`` as "1 h 07 min"; under a minute in seconds."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f}\u00a0s"
-    if minutes < 60:
-        return f"{minutes}\u00a0min"
-    return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"

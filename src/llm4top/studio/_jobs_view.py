@@ -62,19 +62,22 @@ class JobsView:
         self._body.clear()
         with self._body:
             if not jobs.active and not jobs.recent:
-                Words("p", "Nothing runs. Work that takes longer than a few seconds shows here.")
+                Words(
+                    "p",
+                    "Nothing is running. Work that takes longer than a few seconds appears here.",
+                )
             for run in jobs.active:
-                self._row(run)
+                self._row(run, jobs)
             if jobs.recent:
-                heading("Over", level=3)
+                heading("Finished", level=3)
             for run in jobs.recent:
-                self._row(run)
+                self._row(run, jobs)
 
-    def _row(self, run: Run) -> None:
+    def _row(self, run: Run, jobs: Jobs) -> None:
         with ui.element("div").classes("l4-job").props('role="group"') as row:
             row.props["aria-label"] = title_of(run)
             Words("div", title_of(run)).classes("l4-what")
-            Words("div", standing_of(run)).classes("l4-muted l4-small")
+            Words("div", standing_of(run, jobs.active)).classes("l4-muted l4-small")
             share = share_of(run) if run.state == "running" else None
             if share is not None:
                 bar = ui.linear_progress(share, show_value=False, size="6px")

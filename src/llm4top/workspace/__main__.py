@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llm4top.errors import LLM4TOPError
 from llm4top.workspace._process import give_way
+from llm4top.workspace._states import KINDS
 from llm4top.workspace._supervisor import Supervisor
 from llm4top.workspace._worker import GRACE_S, work_once
 from llm4top.workspace._workspace import Workspace
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m llm4top.workspace", description=main.__doc__)
     parser.add_argument("--folder", type=Path, help="The workspace; LLM4TOP_HOME by default.")
     parser.add_argument("--device", action="append", help="Only this device; may be repeated.")
+    parser.add_argument("--kind", action="append", help="With --once: only runs of this kind.")
     parser.add_argument("--grace", type=float, default=GRACE_S, help="Seconds to stop politely.")
     parser.add_argument("--once", action="store_true", help="Do one run in this process and end.")
     asked = parser.parse_args(arguments)
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Workspace.open(asked.folder) as workspace:
             if asked.once:
-                work_once(workspace, asked.device[0], grace=asked.grace)
+                work_once(workspace, asked.device[0], asked.kind or KINDS, grace=asked.grace)
             else:
                 _serve(Supervisor(workspace, devices=asked.device, grace=asked.grace))
     except LLM4TOPError as error:

@@ -14,7 +14,7 @@ from llm4top.errors import JobError
 from llm4top.workspace._states import Process, RunState
 from llm4top.workspace._tables import now
 
-GONE = "Its process ended without a word: it was killed, or the machine went down."
+GONE = "The process stopped unexpectedly (killed, or the machine shut down)."
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,23 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 KINDS = ("train", "evaluate", "benchmark", "forecast", "ingest", "audit")
 """What a run can do."""
 
+LIGHT_KINDS = ("forecast", "ingest", "audit")
+"""Kinds that take minutes and little memory: on a CPU one of them is done beside a heavy run."""
+
+
+def lane_of(device: str | None, kind: str) -> str:
+    """The queue that a run waits in: of two runs in one lane the second waits for the first.
+
+    A GPU has one lane, since a training takes its memory whole; the CPU has a light one too.
+    """
+    return f"{device} light" if device == "cpu" and kind in LIGHT_KINDS else str(device)
+
+
+def lanes_of(device: str) -> tuple[tuple[str, ...], ...]:
+    """The kinds of each lane of a device."""
+    heavy = tuple(kind for kind in KINDS if kind not in LIGHT_KINDS)
+    return (heavy, LIGHT_KINDS) if device == "cpu" else (KINDS,)
+
 
 @dataclass(frozen=True, slots=True)
 class Process:

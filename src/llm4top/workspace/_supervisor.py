@@ -1,7 +1,9 @@
-"""Sees to it that queued runs get done: one worker process a device, started when there is work.
+"""Sees to it that queued runs get done: one worker process a lane, started when there is work.
+
+A device has one lane, the CPU a second one for light work; see ``lanes_of``.
 
 Workers lead sessions of their own. They outlive a supervisor that dies, finish what they do, and
-are found again by the next one: by the lock of their device, and by the run's process in the store.
+are found again by the next one: by the lock of their lane, and by the run's process in the store.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from llm4top.errors import LLM4TOPError
 from llm4top.workspace._devices import devices_here
 from llm4top.workspace._engine import URL_VARIABLE
 from llm4top.workspace._process import send_signal, wait_gone
-from llm4top.workspace._states import Process, RunState
+from llm4top.workspace._states import KINDS, Process, RunState, lanes_of
 from llm4top.workspace._worker import GRACE_S, is_device_busy
 from llm4top.workspace._workspace import Workspace
 
@@ -37,9 +39,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Place:
-    """A device, the worker that was started for it, and how often one ended without a run."""
+    """A lane, the worker that was started for it, and how often one ended without a run."""
 
     device: str
+    kinds: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     in_vain: int = 0
@@ -99,7 +102,7 @@ class Supervisor:
 
     def _run(self) -> None:
         names = self._asked if self._asked is not None else devices_here()
-        self._places = [_Place(name) for name in names]
+        self._places = [_Place(name, kinds) for name in names for kinds in lanes_of(name)]
         repaired = time.monotonic()
         while not self._end.is_set():
             try:
@@ -121,8 +124,9 @@ class Supervisor:
             self._ended(place)
         if time.monotonic() < place.not_before:
             return
-        if self._is_wanted(place.device) and not is_device_busy(self._folder, place.device):
-            place.process = self._worker(place.device)
+        busy = is_device_busy(self._folder, place.device, place.kinds)
+        if not busy and self._is_wanted(place):
+            place.process = self._worker(place.device, place.kinds)
             place.began = time.monotonic()
 
     def _ended(self, place: _Place) -> None:
@@ -136,13 +140,14 @@ class Supervisor:
             place.not_before = time.monotonic() + pause
             log.warning("A worker of %s ended with code %s.", place.device, code)
 
-    def _is_wanted(self, device: str) -> bool:
+    def _is_wanted(self, place: _Place) -> bool:
         queued = self._workspace.runs.list(states=(RunState.QUEUED,), limit=None)
-        return any(run.device in (None, device) for run in queued)
+        return any(run.device in (None, place.device) and run.kind in place.kinds for run in queued)
 
-    def _worker(self, device: str) -> subprocess.Popen[bytes]:
+    def _worker(self, device: str, kinds: Sequence[str] = KINDS) -> subprocess.Popen[bytes]:
         """A worker in a session of its own; what it prints before its run goes to a small file."""
         command = [sys.executable, "-m", "llm4top.workspace", "--once", "--device", device]
+        command += [f"--kind={kind}" for kind in kinds]
         command += ["--folder", str(self._workspace.folder), "--grace", str(self._grace)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         environment.pop(URL_VARIABLE, None)

@@ -16,7 +16,7 @@ import yaml
 
 from llm4top.errors import ConfigError
 from llm4top.workspace._places import EMBEDDED, base_place
-from llm4top.workspace._words import thousands
+from llm4top.workspace._words import about, thousands
 from llm4top.workspace._work_settings import by_id, checked_settings, configured
 
 if TYPE_CHECKING:
@@ -197,20 +197,13 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
             "from the first steps on.",
         )
     seconds = pace * steps * config.batch_size * config.accumulation
-    return PlanCheck("time", True, f"about {_clock(seconds)}, as an earlier one took: {told}.")
+    return PlanCheck(
+        "time", True, f"{about(seconds).capitalize()}, as an earlier one took: {told}."
+    )
 
 
 def _lines(report: PreflightReport) -> Sequence[PlanCheck]:
     return [PlanCheck(c.name, c.ok, c.detail, c.hint) for c in report.checks]
-
-
-def _clock(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f}\u00a0s"
-    if minutes < 60:
-        return f"{minutes}\u00a0min"
-    return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
 
 
 def _slug(name: str) -> str:

@@ -66,3 +66,20 @@ def beside_base(
     if lower is not None and upper is not None and lower <= base <= upper:
         return f"{words}, which its interval includes"
     return words
+
+
+def clock(seconds: float) -> str:
+    """``4000`` as "1 h 07 min"; under a minute in seconds."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f}\u00a0s"
+    if minutes < 60:
+        return f"{minutes}\u00a0min"
+    return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
+
+
+def about(seconds: float) -> str:
+    """An estimated time, no finer than it is known: "about 45 s", "a few seconds"."""
+    if seconds < 7.5:
+        return "a few seconds"
+    return f"about {clock(5 * round(seconds / 5) if seconds < 57.5 else max(seconds, 60))}"

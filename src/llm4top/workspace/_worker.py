@@ -1,8 +1,8 @@
 """One run in a process of its own: claim it, do it, and say in the store how it ended.
 
-A worker takes the longest-waiting run of its device and ends with it: memory, threads and a
-broken GPU context die with the process. Two locks keep the peace: the device's, an operating
-system lock on a file that dies with its holder, so that one device never does two runs at once;
+A worker takes the longest-waiting run of its lane and ends with it: memory, threads and a
+broken GPU context die with the process. Two locks keep the peace: the lane's, an operating
+system lock on a file that dies with its holder, so that one lane never does two runs at once;
 and the claim, one compare-and-set in the store, so that one run is never done twice.
 """
 
@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,7 +24,7 @@ from typing import IO
 
 from llm4top.errors import LLM4TOPError, NotFoundError, WorkspaceError
 from llm4top.workspace._process import send_signal
-from llm4top.workspace._states import Process, Run, RunState
+from llm4top.workspace._states import KINDS, Process, Run, RunState, lane_of
 from llm4top.workspace._work_progress import EVERY_S, Reporter
 from llm4top.workspace._workspace import Workspace
 
@@ -41,16 +41,18 @@ _MIRROR_EVERY_S = 2.0
 log = logging.getLogger(__name__)
 
 
-def work_once(workspace: Workspace, device: str, *, grace: float = GRACE_S) -> Run | None:
-    """Do the longest-waiting run of the device; None where none waits or the device is busy.
+def work_once(
+    workspace: Workspace, device: str, kinds: Sequence[str] = KINDS, *, grace: float = GRACE_S
+) -> Run | None:
+    """Do the longest-waiting run of these kinds; None where none waits or the lane is busy.
 
     Returns the run as it stood at its end. For the main thread of a process of its own: it takes
     over standard output, standard error and SIGTERM.
     """
-    with device_locked(workspace.folder / "runs", device) as free:
+    with device_locked(workspace.folder / "runs", device, kinds) as free:
         if not free:
             return None
-        run = workspace.runs.claim(Process.current(), device=device)
+        run = workspace.runs.claim(Process.current(), device=device, kinds=kinds)
         if run is None:
             return None
         _write_to_log(workspace.folder / "runs" / run.id)
@@ -59,9 +61,9 @@ def work_once(workspace: Workspace, device: str, *, grace: float = GRACE_S) -> R
 
 
 @contextmanager
-def device_locked(folder: Path, device: str) -> Iterator[bool]:
-    """Hold a device of this machine for this process alone; gives whether it is held now."""
-    name = re.sub(r"[^a-z0-9]+", "-", device.lower())
+def device_locked(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> Iterator[bool]:
+    """Hold the lane of these kinds for this process alone; gives whether it is held now."""
+    name = re.sub(r"[^a-z0-9]+", "-", lane_of(device, kinds[0]).lower())
     with (folder / f".device-{name}.lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,9 +73,9 @@ def device_locked(folder: Path, device: str) -> Iterator[bool]:
         yield True
 
 
-def is_device_busy(folder: Path, device: str) -> bool:
-    """Whether a worker holds the device at this moment."""
-    with device_locked(folder, device) as free:
+def is_device_busy(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> bool:
+    """Whether a worker holds the lane of these kinds at this moment."""
+    with device_locked(folder, device, kinds) as free:
         return not free
 
 
@@ -112,13 +114,13 @@ class _Attempt:
         except MemoryError:
             log.exception("Out of memory.")
             return self._fail(
-                "the memory did not suffice. Close other programs, or ask for less at once.",
+                "there was not enough memory. Close other programs, or ask for less at once.",
                 "MemoryError",
             )
         except Exception as error:
             log.exception("Failed.")
             kind = type(error).__name__
-            return self._fail(f"an unexpected fault ({kind}); its log tells more.", kind)
+            return self._fail(f"an unexpected error ({kind}); see the log.", kind)
         log.info("Done.")
         return self._workspace.runs.finish(self._run.id, result, attempt=self._run.attempt)
 

@@ -8,6 +8,7 @@ not run, and it inherits the page's own content policy, so nothing in it reaches
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,16 +62,17 @@ class ReportView:
         self._bar.props["aria-label"] = "Progress"
         with ui.element("div").classes("l4-controls"):
             self._stop = self._action("Stop", "stopped", stop)
-            self._again = self._action("Go on", "resumed", resume)
+            self._again = self._action("Resume", "resumed", resume)
         self._place = ui.element("div").classes("l4-stack")
         self._delete = delete_run_button(context, run, "/benchmark").classes("l4-start")
         self._timer = ui.timer(EVERY, self._look, active=not run.state.is_over)
         self._shown: RunState | None = None
+        self._active: Sequence[Run] = ()
 
     async def show(self) -> None:
         """Draw it as it stands."""
         run = self._run
-        self._standing.set_text(standing_of(run))
+        self._standing.set_text(standing_of(run, self._active))
         share = share_of(run)
         self._bar.set_value(share or 0)
         self._bar.set_visibility(run.state is RunState.RUNNING and share is not None)
@@ -86,12 +88,15 @@ class ReportView:
                 await self._show_log()
 
     async def _look(self) -> None:
-        found = await background.io_bound(self._runs.get, self._run.id)
+        found = await background.io_bound(self._read)
         if found is None:  # the server is closing
             return
-        self._run = found
-        self._timer.active = not found.state.is_over
+        self._run, self._active = found
+        self._timer.active = not self._run.state.is_over
         await self.show()
+
+    def _read(self) -> tuple[Run, Sequence[Run]]:
+        return self._runs.get(self._run.id), self._context.jobs.look().active
 
     async def _show_report(self) -> None:
         found = await background.io_bound(_read, self._context.workspace, self._run.id)
@@ -122,7 +127,7 @@ class ReportView:
         lines = await background.io_bound(log_tail, self._context.workspace, self._run.id, TAIL)
         if lines:
             with self._place:
-                Words("p", "The last lines of its log:").classes("l4-muted")
+                Words("p", "Last lines of the log:").classes("l4-muted")
                 log = Words("pre", "\n".join(lines)).classes("l4-box")
                 log.style("white-space: pre-wrap; overflow-wrap: anywhere; max-width: 100%")
 

@@ -9,7 +9,7 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.studio._components._run_actions import Act, delete_run_button, run_button
-from llm4top.studio._jobs import clock
+from llm4top.studio._jobs import Jobs, stage_of, time_left, waiting_for
 from llm4top.studio._pieces import Words
 from llm4top.workspace._jobs import RESUMABLE, log_tail, resume, retry, stop
 from llm4top.workspace._states import RunState
@@ -24,10 +24,9 @@ EVERY = 0.7
 
 LOG_LINES = 12
 
-NOTE = "It goes on when this page is closed."
+NOTE = "You can close this page; the work continues."
 
 _SAID = {
-    RunState.QUEUED: "Waiting for its turn …",
     RunState.STOPPING: "Stopping …",
     RunState.INTERRUPTED: "Stopped.",
     RunState.FAILED: "Failed.",
@@ -59,17 +58,17 @@ class RunWatch:
             self._bar.props["aria-label"] = "Progress"
             self._note = Words("p", note).classes("l4-small l4-muted")
             with ui.element("details") as self._log_box:
-                Words("summary", "The last lines of its log")
+                Words("summary", "Last lines of the log")
                 self._log = Words("pre", "").classes("l4-log-tail").props('tabindex="0"')
             self._stop = self._action("Stop", "stopped", stop)
             if run.kind in RESUMABLE:
                 self._again = self._action("Resume", "resumed", resume)
             else:
-                self._again = self._action("Begin again", "retried", retry)
+                self._again = self._action("Start over", "retried", retry)
             self._delete = delete_run_button(context, run, home)
             self._delete.props("flat dense", remove="outline")
         self._timer = ui.timer(EVERY, self._look)
-        self._draw(run, [])
+        self._draw(run, [], Jobs((), ()))
 
     def _action(self, verb: str, done: str, act: Act) -> ui.button:
         return run_button(self._context, self._id, verb, done, act, self._look).props(
@@ -80,21 +79,25 @@ class RunWatch:
         found = await work.io_bound(self._read)
         if found is None:
             return
-        run, lines = found
-        self._draw(run, lines)
+        run, lines, jobs = found
+        self._draw(run, lines, jobs)
         self._timer.active = not run.state.is_over
         if run.state is RunState.DONE:
             self._box.set_visibility(False)
             await self._on_done(run)
 
-    def _read(self) -> tuple[Run, list[str]]:
+    def _read(self) -> tuple[Run, list[str], Jobs]:
         workspace = self._context.workspace
         run = workspace.runs.get(self._id)
         failed = run.state is RunState.FAILED
-        return run, log_tail(workspace, run.id, LOG_LINES) if failed else []
+        lines = log_tail(workspace, run.id, LOG_LINES) if failed else []
+        return run, lines, self._context.jobs.look()
 
-    def _draw(self, run: Run, lines: list[str]) -> None:
-        self._said.set_text(run.error or _SAID.get(run.state) or how_far(run))
+    def _draw(self, run: Run, lines: list[str], jobs: Jobs) -> None:
+        if run.state is RunState.QUEUED:
+            self._said.set_text(f"{waiting_for(run, jobs.active)} …")
+        else:
+            self._said.set_text(run.error or _SAID.get(run.state) or how_far(run))
         total = run.progress.get("total", 0)
         self._bar.set_value(run.progress.get("done", 0) / total if total else 0)
         self._bar.props(remove="indeterminate") if total else self._bar.props("indeterminate")
@@ -113,14 +116,13 @@ class RunWatch:
 
 def how_far(run: Run) -> str:
     """The stage of a run that is at work, with what is done of it where that is known."""
-    stage = str(run.progress.get("stage") or "starting").capitalize()
+    stage = stage_of(run) if run.progress.get("stage") else "Starting"
     done, total = run.progress.get("done", 0), run.progress.get("total", 0)
     if not done:
         return f"{stage} …"
     of = f" of {thousands(total)}" if total else ""
-    seconds = run.progress.get("eta_seconds")
-    left = "" if seconds is None else f", about {clock(seconds)} left"
-    return f"{stage}: {thousands(done)}{of} done{left} …"
+    left = time_left(run)
+    return f"{stage}: {thousands(done)}{of} done{f', {left}' if left else ''} …"
 
 
 def watch_run(

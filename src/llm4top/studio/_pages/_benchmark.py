@@ -87,7 +87,7 @@ class BenchmarkPage:
                 say_there_is_no_data(self._context)
         with section("Reports"):
             self._list = ui.element("div")
-        self._drawn: Sequence[Run] | None = None
+        self._drawn: tuple[Sequence[Run], Sequence[Run]] | None = None
         await self._follow()
         ui.timer(EVERY, self._follow)
 
@@ -125,13 +125,14 @@ class BenchmarkPage:
 
     async def _follow(self) -> None:
         found = await background.io_bound(self._runs)
-        if found is not None and found != self._drawn:
-            self._drawn = found
+        if found is not None and (found, self._active) != self._drawn:
+            self._drawn = (found, self._active)
             self._list.clear()
             with self._list:
                 self._table(found)
 
     def _runs(self) -> list[Run]:
+        self._active = self._context.jobs.look().active
         runs = self._context.workspace.runs
         found = [run for kind in KINDS for run in runs.list(kind=kind, limit=SHOWN)]
         return sorted(found, key=lambda run: run.created, reverse=True)[:SHOWN]
@@ -157,6 +158,10 @@ class BenchmarkPage:
                 ui.link(title_of(run), f"/reports/{run.id}")
                 for line in list(run.result.get("summary", ()))[:1]:
                     Words("div", str(line)).classes("l4-muted l4-small")
-            cells = (_KINDS[run.kind], standing_of(run), f"{run.created:%Y-%m-%d %H:%M}")
+            cells = (
+                _KINDS[run.kind],
+                standing_of(run, self._active),
+                f"{run.created:%Y-%m-%d %H:%M}",
+            )
             for name, text in zip(_COLUMNS[1:], cells, strict=True):
                 Words("td", text).props["data-title"] = name

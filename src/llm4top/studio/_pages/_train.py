@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def register(context: StudioContext) -> None:
         found = await work.io_bound(_choices, context)
         if found is None:
             return
-        datasets, bases, runs = found
+        datasets, bases, runs, active = found
         if not datasets:
             _no_data()
         elif not bases:
@@ -45,7 +46,9 @@ def register(context: StudioContext) -> None:
                 for run in runs:
                     with ui.element("li"):
                         ui.link(title_of(run), f"/train/{run.id}")
-                        Words("span", f" {run.created:%Y-%m-%d %H:%M} UTC. {standing_of(run)}")
+                        Words(
+                            "span", f" {run.created:%Y-%m-%d %H:%M} UTC. {standing_of(run, active)}"
+                        )
 
     @context.page("/train/{run_id}", "Training", where="nowhere", section="/train")
     async def training(run_id: str) -> None:
@@ -59,10 +62,11 @@ def register(context: StudioContext) -> None:
 
 def _choices(
     context: StudioContext,
-) -> tuple[list[StoredDataset], dict[str, str], list[Run]]:
+) -> tuple[list[StoredDataset], dict[str, str], list[Run], Sequence[Run]]:
     workspace = context.workspace
     datasets = list(workspace.datasets.list(limit=None))
-    return datasets, base_models(workspace), workspace.runs.list(kind="train", limit=SHOWN)
+    runs = workspace.runs.list(kind="train", limit=SHOWN)
+    return datasets, base_models(workspace), runs, context.jobs.look().active
 
 
 def _no_data() -> None:

@@ -74,7 +74,7 @@ def test_a_waiting_run_says_what_for_and_how_long(workspace: Workspace) -> None:
     assert standing_of(last, active) == f"Waiting for {time_left} and 1 more in the queue"
     assert standing_of(light, active) == "Waiting to start"
     rest = [run for run in active if run.id != working.id]
-    assert standing_of(last, rest) == "Waiting for 2 earlier in the queue"
+    assert standing_of(last, rest) == "Waiting for 1 earlier in the queue"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_embedded_model_is_listed_with_its_figures(page: Page) -> None:
     forecasters = evaluation["forecasters"]
     own, base = forecasters["this model, calibrated"], forecasters["base rate of the phase"]
     said = row.inner_text()
-    assert "the default" in said
+    assert "Default model" in said
     auc = own["roc_auc"]
     assert f"{auc['value']:.3f} ({auc['lower']:.3f} to {auc['upper']:.3f})" in said
     assert f"{1 - own['brier']['value'] / base['brier']['value']:.3f}" in said
@@ -76,6 +76,7 @@ def test_a_hostile_card_is_text_and_asks_for_nothing(page: Page, server: Server)
         mine = workspace.bundles.add(embedded_folder(), name="hostile")
         (workspace.bundles.folder(mine.id) / "MODEL_CARD.md").write_text(HOSTILE)
         page.goto(f"/models/{mine.id}")
+        page.get_by_text("The whole model card").click()
         card = page.locator(".l4-card")
         card.get_by_text("The end.").wait_for()
         assert page.title() == "Model · LLM4TOP"
@@ -93,9 +94,11 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     page: Page, server: Server
 ) -> None:
     page.goto("/models/embedded")
+    page.get_by_role("table", name="Measured on 901 validation trials").wait_for()
+    assert page.get_by_role("cell", name="0.704 (0.668 to 0.737)").count() == 1
+    page.get_by_text("The whole model card").click()
     page.get_by_role("heading", name="What it has learnt from", level=4).wait_for()
     page.get_by_role("cell", name="0.704 [0.668, 0.737]").wait_for()
-    page.get_by_role("table", name="Measured on 901 validation trials").wait_for()
     assert not page.get_by_role("button", name="Make it the default").is_visible()
     assert page.get_by_role("button", name="Delete").count() == 0
     page.get_by_role("button", name="Verify").click()
@@ -110,7 +113,15 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     give(page, "mine.zip", exported.read_bytes())
     page.get_by_role("link", name="llm4top-mini").click()
     page.get_by_role("button", name="Make it the default").click()
-    page.get_by_text("Forecasts are made with this model").wait_for()
+    asked = page.get_by_role("dialog", name="Make this weaker model the default?")
+    asked.get_by_text("It ranks trials worse than TF-IDF + logistic regression").wait_for()
+    asked.get_by_role("button", name="Cancel").click()
+    asked.wait_for(state="hidden")
+    with Workspace.open(server.home) as workspace:
+        assert workspace.bundles.default().id == "embedded"
+    page.get_by_role("button", name="Make it the default").click()
+    asked.get_by_role("button", name="Make it the default").click()
+    page.get_by_text("Default model: used unless").wait_for()
     with Workspace.open(server.home) as workspace:
         mine = workspace.bundles.default()
         assert mine.name == "llm4top-mini"
@@ -121,7 +132,7 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     page.get_by_role("alert").get_by_text("MODEL_CARD.md").wait_for()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    page.get_by_role("table", name="Models").get_by_text("the default").wait_for()
+    page.get_by_role("table", name="Models").get_by_text("Default model").wait_for()
     assert page.get_by_role("table", name="Models").get_by_role("row").count() == 2
 
 

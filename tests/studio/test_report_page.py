@@ -63,7 +63,7 @@ def fits(page: Page) -> bool:
 
 def test_two_models_are_compared_and_the_comparison_read(page: Page, workspace: Workspace) -> None:
     page.goto("/models")
-    page.get_by_role("button", name="Tick a model first").wait_for()
+    page.get_by_role("button", name="Select a model").wait_for()
     page.get_by_label("Compare Embedded default").click()
     page.get_by_label("Compare tiny").click()
     page.get_by_role("button", name="Compare 2 models").click()

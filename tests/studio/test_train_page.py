@@ -98,14 +98,23 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
         assert [e["step"] for e in resumed if e["event"] == "training"][1] > 0
     again.goto("/train")
     again.get_by_role("link", name="<b>tiny</b>").click()
-    again.get_by_role("heading", name="What came of it").wait_for()
+    again.get_by_role("heading", name="Results").wait_for()
     again.get_by_text("gave the same probabilities").wait_for()
     again.get_by_text("Log", exact=True).click()
     expect(again.locator("pre.l4-log-tail")).to_contain_text("Done.")
     assert again.locator("#page b").count() == 0
     again.set_viewport_size({"width": 390, "height": 800})
     assert again.evaluate("document.documentElement.scrollWidth") <= 390
+    again.get_by_text("Saved as").wait_for()
+    again.get_by_text("On the same validation trials TF-IDF + logistic regression").wait_for()
+    again.get_by_text(
+        "The current default, Embedded default, has 0.704, measured on other"
+    ).wait_for()
     again.get_by_role("button", name="Use for forecasts").click()
+    confirm = again.get_by_role("dialog", name="Make this weaker model the default?")
+    confirm.or_(again.get_by_role("button", name="Try an example")).first.wait_for()
+    if confirm.is_visible():
+        confirm.get_by_role("button", name="Make it the default").click()
     again.get_by_role("button", name="Try an example").wait_for()
 
 
@@ -147,9 +156,9 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
         workspace.runs.add_event(run.id, "progress", {**step, "eta_seconds": 90, "memory": 2e9})
         told: Run = workspace.runs.get(run.id)
     assert dict(figures_of(told)) == {
-        "Step": "3 of 1\u202f200",
+        "Training step": "3 of 1\u202f200",
         "Tokens per second": "1\u202f500",
-        "Time left": "about 2\u00a0min",
+        "Time left of this step": "about 2\u00a0min",
         "Memory": "2.0\u00a0GB",
         "Device": "cpu",
         "Base model and preset": "invented/tiny, quick",

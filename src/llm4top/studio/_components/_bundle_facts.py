@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from llm4top.workspace._weaker import on_validation, own_figures
 from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
@@ -19,10 +20,9 @@ COLUMNS = (
     "Brier skill",
     "Made",
 )
-METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log loss", "brier": "Brier score", "f1": "F1"}
+METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log-loss", "brier": "Brier score", "f1": "F1"}
 """Metrics that a name is known for; others keep the manifest's own."""
 
-_OWN = ("this model, calibrated", "this model", "this model, not calibrated")
 _REFERENCE = "base rate of the phase"
 _NONE = "not measured"
 _SPLITS = {"train": "training", "valid": "validation"}
@@ -36,13 +36,13 @@ def display_name(bundle: WorkspaceBundle) -> str:
 def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
     """One cell for each of ``COLUMNS``."""
     facts = bundle.facts
-    measured = _on_validation(facts)
+    measured = on_validation(facts)
     return (
         display_name(bundle),
         str(facts["task"]["question"]),
         str(facts["base"]["id"]),
         _learnt_from(facts),
-        with_interval(_own(measured).get("roc_auc")),
+        with_interval(own_figures(measured).get("roc_auc")),
         _skill(measured),
         str(facts["created"]),
     )
@@ -71,12 +71,12 @@ def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
         ("Tuning", str(tuning["method"])),
         ("Calibration", str(facts.get("calibration") or "none")),
         ("Data", f"{data['name']}: {counts}" if counts else str(data["name"])),
-        ("Phases", _phases(facts) or "not told"),
+        ("Phases", _phases(facts) or "not stated"),
         ("Made", str(facts["created"])),
-        ("Use", str(facts["context_of_use"])),
-        ("Licence", str(facts["licence"])),
-        ("Licence of the data", str(data.get("licence") or "not told")),
-        ("Identity", bundle.identity),
+        ("Context of use", str(facts["context_of_use"])),
+        ("Licence", str(facts.get("licence") or "not stated")),
+        ("Licence of the data", str(data.get("licence") or "not stated")),
+        ("Bundle identity", bundle.identity),
     ]
 
 
@@ -99,21 +99,9 @@ def measured_tables(
     return tables
 
 
-def _on_validation(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    for evaluation in facts.get("evaluations", ()):
-        if evaluation["split"] == "valid":
-            found: Mapping[str, Any] = evaluation["forecasters"]
-            return found
-    return {}
-
-
-def _own(forecasters: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((forecasters[name] for name in _OWN if name in forecasters), {})
-
-
 def _skill(forecasters: Mapping[str, Any]) -> str:
     """The share of the Brier score of the phases' base rates that the model saves."""
-    own = _own(forecasters).get("brier")
+    own = own_figures(forecasters).get("brier")
     reference = forecasters.get(_REFERENCE, {}).get("brier")
     if not own or not reference or not reference["value"]:
         return _NONE
@@ -123,13 +111,20 @@ def _skill(forecasters: Mapping[str, Any]) -> str:
 def _learnt_from(facts: Mapping[str, Any]) -> str:
     n = facts["data"]["counts"].get("train")
     phases = _phases(facts)
-    said = f"{thousands(n)} trials" if n is not None else "not told"
+    said = f"{thousands(n)} trials" if n is not None else "not stated"
     return f"{said}, {phases}" if phases else said
 
 
 def _phases(facts: Mapping[str, Any]) -> str:
-    named = [name for name in facts.get("base_rates", {}) if name.startswith("Phase ")]
-    plain = [name.removeprefix("Phase ") for name in named if "/" not in name]
+    """The phases that it has learnt from; one of two, as 2/3, counts as both."""
+    named = [name for name in facts.get("base_rates", {}) if "Phase " in name]
+    plain = sorted(
+        {
+            part.removeprefix("Early ").removeprefix("Phase ")
+            for name in named
+            for part in name.split("/")
+        }
+    )
     if not plain:
         return ""
     return f"phase {plain[0]}" if len(plain) == 1 else f"phases {', '.join(plain)}"

@@ -47,11 +47,13 @@ def import_button(context: StudioContext, on_done: Callable[[], Awaitable[None]]
         finally:
             button.props(remove="loading")
         if made is not None:
-            ui.notify(f"{made.name} is here now, and every file of it is as its manifest says.")
+            ui.notify(f"Imported {made.name}; every file matches its manifest.")
             await on_done()
 
     def refuse() -> None:
-        ui.notify(f"Not taken: one zip file of at most {MAX_BYTES // 10**6} MB.", type="warning")
+        ui.notify(
+            f"Not imported: choose one zip file of at most {MAX_BYTES // 10**6} MB.", type="warning"
+        )
 
     chooser = ui.upload(
         max_file_size=MAX_BYTES, auto_upload=True, on_upload=take, on_rejected=refuse

@@ -1,22 +1,24 @@
-"""A training as it goes on: curves, figures, log; stop, resume, and what came of it."""
+"""A training as it goes on: curves, figures, log; stop, resume, and its results."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._make_default import make_default, standing_of_bundle
 from llm4top.studio._components._parts import drawing, titled_table
 from llm4top.studio._components._run_actions import Act, delete_run_button, run_button
+from llm4top.studio._components._run_watch import NOTE
 from llm4top.studio._components._train_curves import Curves
-from llm4top.studio._jobs import clock, share_of, standing_of, title_of
+from llm4top.studio._jobs import share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, facts, heading, section
 from llm4top.workspace._jobs import log_tail, resume, retry, stop
 from llm4top.workspace._states import RunState
-from llm4top.workspace._words import thousands
+from llm4top.workspace._words import about, clock, thousands
 
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
@@ -44,6 +46,7 @@ class RunView:
         self._curves = Curves()
         self._seen = 0
         self._shown: tuple[Any, ...] = ()
+        self._active: Sequence[Run] = ()
         self._title = heading(title_of(run))
         self._standing = Words("p", "").props('role="status" aria-live="polite"')
         self._bar = ui.linear_progress(0, show_value=False).props("instant-feedback")
@@ -51,10 +54,10 @@ class RunView:
         with ui.element("div").classes("l4-controls"):
             self._stop = self._action("Stop", "stopped", stop)
             self._resume = self._action("Resume", "resumed", resume)
-            self._retry = self._action("Begin again", "retried", retry)
-        self._note = Words(
-            "p", "It goes on when this page is closed. Stop keeps the last checkpoint."
-        ).classes("l4-small l4-muted")
+            self._retry = self._action("Start over", "retried", retry)
+        self._note = Words("p", f"{NOTE} Stop keeps the last checkpoint.").classes(
+            "l4-small l4-muted"
+        )
         self._figure()
         self._figures = ui.element("div")
         self._result = ui.element("div")
@@ -66,13 +69,21 @@ class RunView:
         ui.timer(EVERY, self._look)
 
     def _figure(self) -> None:
-        with ui.element("figure").classes("l4-curves") as self._curve_box:
-            heading("Loss", level=3)
-            with ui.element("figcaption").classes("l4-small"):
-                Words("span", "training").classes("l4-key l4-key-loss")
-                Words("span", "validation (log-loss)").classes("l4-key l4-key-validation")
-            self._chart = drawing("")
-            self._latest = Words("p", "").classes("l4-small l4-muted")
+        with ui.element("div").classes("l4-figures") as self._curve_box:
+            with ui.element("figure").classes("l4-curves"):
+                heading("Loss", level=3)
+                with ui.element("figcaption").classes("l4-small"):
+                    Words("span", "training").classes("l4-key l4-key-loss")
+                    Words("span", "validation (log-loss)").classes("l4-key l4-key-validation")
+                self._chart = drawing("")
+                self._latest = Words("p", "").classes("l4-small l4-muted")
+            with ui.element("figure").classes("l4-curves") as self._roc_box:
+                heading("Validation ROC-AUC", level=3)
+                Words("figcaption", "0.5 is no better than chance, 1 is perfect.").classes(
+                    "l4-small"
+                )
+                self._roc = drawing("")
+                self._roc_latest = Words("p", "").classes("l4-small l4-muted")
         self._curve_box.set_visibility(False)
 
     def _action(self, verb: str, done: str, act: Act) -> ui.button:
@@ -82,30 +93,35 @@ class RunView:
         found = await work.io_bound(self._read)
         if found is None:
             return
-        run, events, lines = found
+        run, events, lines, self._active = found
         if events:
             self._seen = events[-1].id
         total = run.progress.get("total", 0) if run.progress.get("stage") == "training" else 0
         if self._curves.take(events):
             self._chart.set_content(self._curves.drawing(total))
             self._latest.set_text(self._curves.words())
+            self._roc.set_content(self._curves.roc_drawing(total))
+            self._roc_latest.set_text(self._curves.roc_words())
+            self._roc_box.set_visibility(bool(self._curves.roc_auc))
             self._curve_box.set_visibility(True)
         self._log.set_text("\n".join(lines))
         self._log_box.set_visibility(bool(lines))
         self._draw(run)
 
-    def _read(self) -> tuple[Run, list[RunEvent], list[str]]:
+    def _read(self) -> tuple[Run, list[RunEvent], list[str], Sequence[Run]]:
         runs = self._context.workspace.runs
         run = runs.get(self._id)
         events = runs.events(self._id, self._seen, kind="folder", limit=_PER_LOOK)
-        return run, events, log_tail(self._context.workspace, self._id, LOG_LINES)
+        lines = log_tail(self._context.workspace, self._id, LOG_LINES)
+        return run, events, lines, self._context.jobs.look().active
 
     def _draw(self, run: Run) -> None:
-        now = (run.state, run.attempt, run.progress, run.error)
+        standing = standing_of(run, self._active)
+        now = (run.state, run.attempt, run.progress, run.error, standing)
         if now == self._shown:
             return
         self._shown = now
-        self._standing.set_text(standing_of(run))
+        self._standing.set_text(standing)
         share = share_of(run)
         self._bar.set_value(share or 0)
         self._bar.set_visibility(run.state is RunState.RUNNING and share is not None)
@@ -124,10 +140,13 @@ class RunView:
                 self._done(run)
 
     def _done(self, run: Run) -> None:
-        with section("What came of it"):
+        with section("Results"):
+            if kept := kept_step(run):
+                Words("p", kept)
             metrics = run.result.get("metrics") or {}
             if metrics.get("forecasters"):
-                Words("p", f"On {metrics['n']} trials of the split {metrics['split']}:")
+                rows = "validation" if metrics["split"] == "valid" else str(metrics["split"])
+                Words("p", f"On {thousands(metrics['n'])} {rows} trials, with 95\u00a0% intervals:")
                 _metrics_table(metrics["forecasters"])
             apart = run.result.get("reload_difference")
             if apart is not None:
@@ -136,33 +155,56 @@ class RunView:
                     "The model was loaded again from its files and gave the same probabilities "
                     f"(largest difference {apart:.1g}).",
                 )
-            bundle_id = run.result.get("bundle_id")
-            if bundle_id:
-                self._use(str(bundle_id), str(run.result.get("name")))
+            if bundle_id := run.result.get("bundle_id"):
+                name = str(run.result.get("name"))
+                asked = str(run.settings.get("name") or "")
+                changed = f" (from “{asked}”)" if asked and asked != name else ""
+                with ui.element("p"):
+                    Words("span", "Saved as ")
+                    ui.link(name, f"/models/{bundle_id}")
+                    Words("span", f"{changed}.")
+                place = ui.element("div").classes("l4-stack")
+                with place:
+                    ui.timer(0, lambda: self._use(place, str(bundle_id)), once=True)
 
-    def _use(self, bundle_id: str, name: str) -> None:
+    async def _use(self, place: ui.element, bundle_id: str) -> None:
+        """How the model stands beside the others, and the button that makes it the default."""
         context = self._context
 
         async def use() -> None:
-            who = context.who()
-
-            def change() -> bool:
-                context.workspace.bundles.set_default(bundle_id)
-                context.workspace.activity.log("made the default", who, name, subject=bundle_id)
-                return True
-
-            try:
-                done = await work.io_bound(change)
-            except LLM4TOPError as error:
-                ui.notify(str(error), type="warning", multi_line=True)
-                return
-            if done:
+            if await make_default(context, bundle_id):
                 ui.navigate.to("/")
 
-        Words("p", f"The model is {name}.")
-        ui.button("Use for forecasts", on_click=use).props(
-            "unelevated no-caps text-color=on-accent"
-        ).classes("l4-start")
+        try:
+            standing = await work.io_bound(standing_of_bundle, context, bundle_id)
+        except LLM4TOPError:
+            return  # The model was deleted since.
+        if standing is None or place.is_deleted:
+            return
+        with place:
+            for sentence in standing.sentences:
+                Words("p", sentence)
+            Words("p", "“Use for forecasts” makes it the default of this workspace.").classes(
+                "l4-small l4-muted"
+            )
+            ui.button("Use for forecasts", on_click=use).props(
+                "unelevated no-caps text-color=on-accent"
+            ).classes("l4-start")
+
+
+def kept_step(run: Run) -> str:
+    """Which step's weights the model has, in words; empty where that is not known."""
+    best, steps = run.result.get("best_step"), run.result.get("steps")
+    loss = run.result.get("best_log_loss")
+    if best is None or steps is None:
+        return ""
+    at = f" with a validation log-loss of {loss:.3f}" if isinstance(loss, int | float) else ""
+    if best == steps:
+        return f"The model is the one after the last step, {thousands(steps)},{at}."
+    return (
+        f"The best step was {thousands(best)} of {thousands(steps)},{at}. The model has the "
+        "weights of that step; what came after it was discarded."
+    )
 
 
 def figures_of(run: Run) -> list[tuple[str, str]]:
@@ -170,12 +212,12 @@ def figures_of(run: Run) -> list[tuple[str, str]]:
     told = run.progress
     found = []
     if told.get("stage") == "training" and told.get("total"):
-        found.append(("Step", f"{thousands(told['done'])} of {thousands(told['total'])}"))
+        found.append(("Training step", f"{thousands(told['done'])} of {thousands(told['total'])}"))
     if run.state is RunState.RUNNING:
         if told.get("tokens_per_second"):
             found.append(("Tokens per second", thousands(round(told["tokens_per_second"]))))
         if told.get("eta_seconds") is not None:
-            found.append(("Time left", f"about {clock(told['eta_seconds'])}"))
+            found.append(("Time left of this step", about(told["eta_seconds"])))
         if told.get("memory"):
             found.append(("Memory", f"{told['memory'] / 1e9:.1f}\u00a0GB"))
         if told.get("gpu_memory"):

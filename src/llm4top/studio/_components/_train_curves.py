@@ -1,4 +1,4 @@
-"""The curves of a training as SVG: loss and validation log-loss over the steps."""
+"""The curves of a training as SVG: losses over the steps, and the validation ROC-AUC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from llm4top.workspace._scale import LINE, text
+from llm4top.workspace._scale import LINE, MUTED, text
 from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
@@ -21,15 +21,24 @@ _LEFT = 8
 
 
 class Curves:
-    """Loss and validation log-loss by step; what a resumed run did again replaces the old."""
+    """Loss, validation log-loss and ROC-AUC by step; what a resumed run repeats replaces the old.
+
+    The kept model is the one of the lowest validation log-loss, ``best``.
+    """
 
     def __init__(self) -> None:
         self.loss: dict[int, float] = {}
         self.validation: dict[int, float] = {}
+        self.roc_auc: dict[int, float] = {}
+
+    @property
+    def best(self) -> int | None:
+        """The step of the lowest validation log-loss; None before the first look."""
+        return min(self.validation, key=lambda step: self.validation[step], default=None)
 
     def take(self, events: Iterable[RunEvent]) -> bool:
         """Read what the folder of a training tells; whether there was anything to draw in it."""
-        before = (len(self.loss), len(self.validation))
+        before = self._sizes()
         for event in events:
             told = event.details
             if told.get("event") == "training":
@@ -38,59 +47,88 @@ class Curves:
                 _keep(self.loss, told, "loss")
             elif told.get("event") == "evaluation":
                 _keep(self.validation, told, "eval_log_loss")
-        return before != (len(self.loss), len(self.validation))
+                _keep(self.roc_auc, told, "eval_roc_auc")
+        return before != self._sizes()
+
+    def _sizes(self) -> tuple[int, ...]:
+        return tuple(map(len, (self.loss, self.validation, self.roc_auc)))
 
     def _forget_from(self, step: int) -> None:
-        for curve in (self.loss, self.validation):
+        for curve in (self.loss, self.validation, self.roc_auc):
             for later in [known for known in curve if known > step]:
                 del curve[later]
 
     def words(self) -> str:
-        """Where the curves stand, as a screen reader says it."""
+        """Where the losses stand, as a screen reader says it."""
         said = []
         for name, curve in (("Training loss", self.loss), ("Validation", self.validation)):
             if curve:
                 last = max(curve)
                 said.append(f"{name} {curve[last]:.3f} at step {thousands(last)}.")
+        if (best := self.best) is not None and best != max(self.validation):
+            said.append(f"Best validation {self.validation[best]:.3f} at step {thousands(best)}.")
         return " ".join(said)
 
+    def roc_words(self) -> str:
+        """Where the ROC-AUC stands, in words; empty before the first look at validation."""
+        if not self.roc_auc:
+            return ""
+        last = max(self.roc_auc)
+        return f"Validation ROC-AUC {self.roc_auc[last]:.3f} at step {thousands(last)}."
+
     def drawing(self, total: int) -> str:
-        """Both curves over the steps from 0 to ``total``, which may be 0 where it is unknown."""
-        values = [*self.loss.values(), *self.validation.values()]
-        last = max([total, 1, *self.loss, *self.validation])
-        low, high = min(values, default=0.0), max(values, default=1.0)
-        ticks = _ticks(low, high)
-        low, high = ticks[0], ticks[-1]
-        marks = []
-        for value in ticks:
-            y = HEIGHT * (high - value) / (high - low)
-            marks.append(
-                f'<line x1="{_LEFT}%" x2="100%" y1="{y:g}" y2="{y:g}" '
-                f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, y + 4, f"{value:g}")
-            )
-        inner = [
-            _line(self.loss, last, low, high, LOSS),
-            _line(self.validation, last, low, high, VALIDATION),
-        ]
+        """Both losses over the steps from 0 to ``total``, which may be 0 where it is unknown."""
+        return _chart({LOSS: self.loss}, {VALIDATION: self.validation}, total, self)
+
+    def roc_drawing(self, total: int) -> str:
+        """The validation ROC-AUC over the same steps."""
+        return _chart({}, {VALIDATION: self.roc_auc}, total, self, said=self.roc_words())
+
+
+def _chart(
+    lines: Mapping[str, Mapping[int, float]],
+    dotted: Mapping[str, Mapping[int, float]],
+    total: int,
+    curves: Curves,
+    said: str | None = None,
+) -> str:
+    """Curves by colour; those that are ``dotted`` have a mark at each point, the best a ring."""
+    drawn = {**lines, **dotted}
+    values = [value for curve in drawn.values() for value in curve.values()]
+    last = max([total, 1, *curves.loss, *curves.validation])
+    ticks = _ticks(min(values, default=0.0), max(values, default=1.0))
+    low, high = ticks[0], ticks[-1]
+    marks = []
+    for value in ticks:
+        y = HEIGHT * (high - value) / (high - low)
         marks.append(
-            f'<svg x="{_LEFT}%" width="{100 - _LEFT}%" height="{HEIGHT}" '
-            f'viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">{"".join(inner)}</svg>'
+            f'<line x1="{_LEFT}%" x2="100%" y1="{y:g}" y2="{y:g}" '
+            f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, y + 4, f"{value:g}")
         )
-        for step, value in self.validation.items():
+    inner = [_line(curve, last, low, high, colour) for colour, curve in drawn.items()]
+    marks.append(
+        f'<svg x="{_LEFT}%" width="{100 - _LEFT}%" height="{HEIGHT}" '
+        f'viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">{"".join(inner)}</svg>'
+    )
+    for colour, curve in dotted.items():
+        for step, value in curve.items():
             x = _LEFT + (100 - _LEFT) * step / last
             y = HEIGHT * (high - value) / (high - low)
+            best = step == curves.best
+            ring = f"stroke: {MUTED}; stroke-width: 2; stroke-opacity: 1" if best else ""
             marks.append(
-                f'<circle cx="{x:.2f}%" cy="{y:.1f}" r="4" style="fill: {VALIDATION}">'
-                f"<title>Step {step}: {value:.4f}</title></circle>"
+                f'<circle cx="{x:.2f}%" cy="{y:.1f}" r="{6 if best else 4}" '
+                f'style="fill: {colour}; {ring}">'
+                f"<title>Step {step}: {value:.4f}{', best' if best else ''}</title></circle>"
             )
-        marks.append(text(_LEFT, HEIGHT + 20, "0"))
-        marks.append(text(100, HEIGHT + 20, f"step {thousands(last)}"))
-        return (
-            '<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
-            f'aria-label="{escape(self.words())}" width="100%" height="{HEIGHT + 28}" '
-            f'style="overflow: visible; display: block; height: {HEIGHT + 28}px">'
-            f"{''.join(marks)}</svg>"
-        )
+    marks.append(text(_LEFT, HEIGHT + 20, "0"))
+    marks.append(text(100, HEIGHT + 20, f"step {thousands(last)}"))
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
+        f'aria-label="{escape(said or curves.words())}" width="100%" height="{HEIGHT + 28}" '
+        f'style="overflow: visible; display: block; height: {HEIGHT + 28}px">'
+        f"{''.join(marks)}</svg>"
+    )
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -15,6 +15,7 @@ from llm4top.errors import LLM4TOPError
 from llm4top.studio._components import _bundle_facts as told
 from llm4top.studio._components._bundle_import import import_button, packed
 from llm4top.studio._components._card import card
+from llm4top.studio._components._make_default import make_default
 from llm4top.studio._components._parts import choice, things, titled_table
 from llm4top.studio._components._start_run import (
     SPLITS,
@@ -62,12 +63,12 @@ class ModelsPage:
         self._ticked: dict[str, WorkspaceBundle] = {}
         Words(
             "p",
-            "What forecasts can be made with. Figures are those on each model's card; to compare "
-            "models on the same trials, tick them and choose a data set.",
+            "Models you can forecast with. Figures are those on each model's card; to compare "
+            "models on the same trials, select them and choose a data set.",
         ).classes("l4-muted")
         self._list = ui.element("div").classes("l4-stack")
         self._compare = section("Compare")
-        with section("Bring in"):
+        with section("Import"):
             Words("p", "A bundle that was exported here or on another machine, as a zip file.")
             import_button(context, self.show)
 
@@ -110,7 +111,7 @@ class ModelsPage:
                 with ui.element("div"):
                     ui.link(name, f"/models/{bundle.id}")
                     if bundle.is_default:
-                        Words("div", "the default").classes("l4-muted l4-small")
+                        Words("div", "Default model").classes("l4-muted l4-small")
             for title, text in zip(told.COLUMNS[1:], rest, strict=True):
                 Words("td", text).props["data-title"] = title
 
@@ -127,7 +128,7 @@ class ModelsPage:
         Words(
             "p",
             "A table with intervals and paired differences, ROC, precision-recall and "
-            "reliability, on the same rows. Simple baselines stand beside the models.",
+            "reliability, on the same rows. Simple baselines are measured beside the models.",
         )
         with ui.element("div").classes("l4-controls"):
             first = self._settings["dataset"]
@@ -141,7 +142,7 @@ class ModelsPage:
     def _said(self) -> None:
         n = len(self._ticked)
         self._button.set_text(
-            "Tick a model first" if not n else "Evaluate it" if n == 1 else f"Compare {n} models"
+            "Select a model" if not n else "Evaluate it" if n == 1 else f"Compare {n} models"
         )
         self._button.set_enabled(n > 0)
 
@@ -184,11 +185,11 @@ class ModelPage:
                 titled_table(columns, rows, label=title)
                 if note:
                     Words("p", note).classes("l4-muted")
-        with section("Card"):
-            if text:
+        if text:
+            # Its figures are those above: folded, they do not stand here twice.
+            with ui.element("details"):
+                Words("summary", "The whole model card")
                 card(text)
-            else:
-                Words("p", "This bundle has no card.")
 
     def _card_text(self) -> str:
         file = self._bundles.folder(self._bundle.id) / CARD_FILE
@@ -199,20 +200,13 @@ class ModelPage:
 
     def _say_default(self, is_default: bool) -> None:
         self._default.set_text(
-            "Forecasts are made with this model where nobody chooses another." if is_default else ""
+            "Default model: used unless you choose another." if is_default else ""
         )
         self._make_default.set_visibility(not is_default)
 
     async def _set_default(self) -> None:
-        who = self._context.who()
-
-        def work() -> None:
-            self._bundles.set_default(self._bundle.id)
-            self._log("made the default", who)
-
-        await background.io_bound(work)
-        self._say_default(is_default=True)
-        ui.notify(f"{self._name} is the default now.")
+        if await make_default(self._context, self._bundle.id):
+            self._say_default(is_default=True)
 
     async def _verify(self) -> None:
         who = self._context.who()

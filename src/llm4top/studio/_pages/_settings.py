@@ -1,4 +1,4 @@
-"""Settings: the default model, and where everything lies."""
+"""Settings: the default model, colours, and where everything is stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
-from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._bundle_facts import display_name
+from llm4top.studio._components._make_default import make_default
 from llm4top.studio._pieces import Words, facts, section
 
 if TYPE_CHECKING:
@@ -36,35 +37,25 @@ def register(context: StudioContext) -> None:
 
 
 def _default_model(context: StudioContext, bundles: list[WorkspaceBundle]) -> None:
-    Words("p", "Forecasts are made with this model where nobody chooses another.")
-    names = {bundle.id: _name(bundle) for bundle in bundles}
+    Words("p", "Used unless you choose another model.")
+    names = {bundle.id: display_name(bundle) for bundle in bundles}
     chosen = next((bundle.id for bundle in bundles if bundle.is_default), None)
     if not names:
         Words("p", "There is no model here. Install LLM4TOP again, or import a bundle.")
         return
 
     async def choose() -> None:
-        bundle_id, who = str(field.value), context.who()
-
-        def work() -> None:
-            context.workspace.bundles.set_default(bundle_id)
-            context.workspace.activity.log(
-                "made the default", who, names[bundle_id], subject=bundle_id
-            )
-
-        try:
-            await run.io_bound(work)
-        except LLM4TOPError as error:
-            ui.notify(str(error), type="warning", multi_line=True)
+        nonlocal chosen
+        wanted = str(field.value)
+        if wanted == chosen:
+            return
+        if await make_default(context, wanted):
+            chosen = wanted
         else:
-            ui.notify(f"{names[bundle_id]} is the default now.")
+            field.set_value(chosen)
 
     field = ui.select(names, value=chosen, label="Model", on_change=choose)
     field.props("outlined").classes("l4-field")
-
-
-def _name(bundle: WorkspaceBundle) -> str:
-    return "Embedded default" if bundle.id == "embedded" else bundle.name
 
 
 def _where(workspace: Workspace) -> list[tuple[str, str]]:

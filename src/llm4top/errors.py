@@ -161,6 +161,10 @@ class _ManyFaultsError(LLM4TOPError):
         self.faults = tuple(faults)
         super().__init__("\n  - ".join([message, *self.faults]), hint=hint)
 
+    def __str__(self) -> str:
+        # A hint behind the last fault would read as part of it.
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
 
 class ConfigError(_ManyFaultsError):
     """The settings of a run are wrong."""

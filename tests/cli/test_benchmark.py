@@ -70,7 +70,7 @@ def test_the_plan_says_what_is_left(top: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (("--phases", "VII"), "phases.0: Input should be 'I', 'II', 'III', 'IV' or 'pooled'"),
+        (("--phases", "VII"), "phases.0: must be 'I', 'II', 'III', 'IV' or 'pooled', not 'VII'"),
         (("--baselines", "tf"), "baselines: no baseline tf; there are always, base-rate"),
         (("--base", "nobody/nothing"), "the base model nobody/nothing is not on this machine"),
         (("--data", "absent"), "absent: does not exist."),

@@ -120,7 +120,7 @@ def _wait_for(condition, process: subprocess.Popen[bytes]) -> None:  # type: ign
         (["--seeds", "a,b"], 2, "is no list of whole numbers such as 0,1,2"),
         (["--set", "lora_rank"], 2, "'lora_rank' is not KEY=VALUE"),
         (["--set", "lora_rnak=4"], 2, "no such setting (did you mean lora_rank?)"),
-        (["--eta", "1"], 2, "eta: input should be greater than or equal to 2"),
+        (["--eta", "1"], 2, "eta: must be 2 or more, not 1"),
         (["--baselines", "forrest"], 2, "'forrest' is none of"),
         (["--base", "nowhere", "--dry-run"], 2, "The selection would fail: see above."),
     ],

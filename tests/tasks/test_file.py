@@ -55,18 +55,25 @@ def test_all_faults_at_once(tmp_path):
     with pytest.raises(TaskError) as caught:
         load_task(path)
     text = str(caught.value)
-    assert text.startswith(f"{path}: is no task:")
-    for fault in ("kind: Input should be", "question: Field required", "colour: Extra inputs"):
+    assert text.startswith(f"{path}: is not a task:")
+    for fault in (
+        "kind: must be 'binary', 'multiclass' or 'ordinal', not 'regression'",
+        "question: must be given (the question that the model",
+        "colour: no such setting",
+    ):
         assert f"\n  - {fault}" in text
     # YAML reads an unquoted no as false.
-    assert "labels.0: Input should be a valid string" in text
+    assert 'labels.0: must be text, not False (put it in quotes: "no")' in text
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{name: [", "is neither YAML nor JSON"),
-        ("just words", "is no task:\n  - file: Input should be"),
+        (
+            "just words",
+            "is not a task:\n  - file: must be lines of 'name: value', not 'just words'",
+        ),
         (YAML.replace("safety", "efficacy"), "needs two or more different labels"),
         ("!!python/object/apply:os.system ['true']", "is neither YAML nor JSON"),
         ("#" * 1_000_001, "is too large for a task file"),

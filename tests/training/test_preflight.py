@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from llm4top.data import Dataset
+from llm4top.data import Dataset, make_dataset
 from llm4top.errors import PreflightError
 from llm4top.testing import make_tiny_model
 from llm4top.training import _preflight
 from llm4top.training._config import TrainingConfig
-from llm4top.training._preflight import Check, PreflightReport, chosen_sections, preflight
+from llm4top.training._preflight import Check, PreflightReport, preflight
 from llm4top.training._run_folder import RunFolder
+from llm4top.training._shown_sections import chosen_sections
 
 Settings = Callable[..., TrainingConfig]
 Data = Callable[..., Dataset]
@@ -42,6 +43,8 @@ def test_a_run_that_can_work_passes(settings: Settings, monkeypatch: pytest.Monk
         "splits",
         "task",
         "calibration",
+        "evaluations",
+        "sections",
         "tokenizer",
         "prompts",
         "memory",
@@ -195,4 +198,51 @@ def test_sections_that_hardly_any_trial_has_are_left_out(
     assert chosen_sections(settings(sections=["criteria", "phase"]), trials) == (
         "phase",
         "criteria",
+    )
+
+
+def coded(data: Dataset) -> Dataset:
+    """The same trials with the codes and structures that only a data set brings."""
+    trials = [replace(t, icd_codes=("I10",), smiles=("CCO",)) for t in data.trials]
+    numbers = list(data.nct_ids)
+    return make_dataset(trials, data.labels, numbers, data.splits, task="outcome", name="coded")
+
+
+def test_inputs_that_no_record_carries_are_left_out_and_said(
+    settings: Settings, make_data: Data
+) -> None:
+    data = coded(make_data())
+    trials = data.select("train").trials
+    assert not {"icd_codes", "smiles"} & set(chosen_sections(settings(), trials) or ())
+    check = named(preflight(settings(), dataset=data), "sections")
+    assert check.ok
+    assert check.detail == (
+        "phase, study_type, brief_title, conditions, interventions, keywords, "
+        "intervention_details, criteria."
+    )
+    assert check.hint == (
+        "ICD-10 codes and SMILES are left out: no registry record carries them. To learn from "
+        'them all the same: --set "sections=[phase, study_type, brief_title, conditions, '
+        'icd_codes, interventions, smiles, keywords, intervention_details, criteria]"'
+    )
+    asked = settings(sections=["phase", "icd_codes"])
+    assert named(preflight(asked, dataset=data), "sections") == Check(
+        "sections", True, "phase, icd_codes."
+    )
+
+
+def test_evaluations_are_announced(settings: Settings) -> None:
+    assert named(preflight(settings(eval_trials=20, epochs=1)), "evaluations").detail == (
+        "up to 2 evaluations while training, on the same 20 of 40 validation trials; calibration "
+        "and figures use all."
+    )
+
+
+def test_the_embedded_base_says_what_it_has_learnt_from(settings: Settings) -> None:
+    check = named(preflight(settings(base="embedded")), "base model")
+    assert check.ok
+    assert check.detail.startswith("llm4top-mini, trained already: qwen3 in ")
+    assert check.hint == (
+        "Its weights have already learnt from the training trials of top and were selected on "
+        "top's validation trials: figures on any of those trials are optimistic."
     )

@@ -36,7 +36,7 @@ def test_every_fault_of_a_training_is_named_at_once(local: Workspace) -> None:
     assert found == [
         "out: a run has a folder of its own",
         "dataset: must be an id",
-        "epochs: must be greater than 0, not -1",
+        "epochs: must be more than 0, not -1",
         "lerning_rate: no such setting (did you mean learning_rate?)",
     ]
 
@@ -61,12 +61,16 @@ def test_what_is_not_there_is_named(local: Workspace, material: tuple[Path, Path
     [
         ("audit", {}, "dataset: name a data set by its id, or its folder in data"),
         ("audit", {"dataset": "a", "data": "b"}, "dataset: name a data set by its id, or its"),
-        ("audit", {"data": "x", "seed": -1}, "seed: Input should be greater than or equal to 0"),
-        ("evaluate", {"data": "x", "models": []}, "models: Tuple should have at least 1 item"),
+        ("audit", {"data": "x", "seed": -1}, "seed: must be 0 or more, not -1"),
+        ("evaluate", {"data": "x", "models": []}, "models: must be a list of 1 or more, not []"),
         ("evaluate", {"data": "x", "models": ["a", "a"]}, "models: name each one once"),
-        ("evaluate", {"data": "x", "models": ["a"], "split": "train"}, "split: Input should be"),
+        ("evaluate", {"data": "x", "models": ["a"], "split": "train"}, "split: must be"),
         ("forecast", {}, "uploads: name one or more, or paths in sources"),
-        ("forecast", {"uploads": ["a"], "device": "cpu; rm -rf /"}, "device: String should match"),
+        (
+            "forecast",
+            {"uploads": ["a"], "device": "cpu; rm -rf /"},
+            "device: must be auto, cpu, mps, cuda or cuda:N, not",
+        ),
         ("ingest", {"sources": ["x"]}, "name: must be given"),
         (
             "ingest",
@@ -83,7 +87,7 @@ def test_what_is_not_there_is_named(local: Workspace, material: tuple[Path, Path
             {"sources": ["x"], "name": "n", "task_file": "a", "task_upload": "b"},
             "task_file: give an upload or a path, not both",
         ),
-        ("benchmark", {"data": "x", "phases": ["V"]}, "phases.0: Input should be"),
+        ("benchmark", {"data": "x", "phases": ["V"]}, "phases.0: must be"),
         ("dance", {}, "kind: 'dance' is none of train, evaluate, benchmark, forecast, ingest"),
     ],
 )

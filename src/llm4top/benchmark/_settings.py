@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from llm4top._faults import setting_faults
 from llm4top.errors import ConfigError
 
 ScopeName = Literal["I", "II", "III", "IV", "pooled"]
@@ -48,7 +49,11 @@ class BenchmarkSettings(BaseModel):
     newest: bool = True
     test: bool = True
     probe_trials: int = Field(300, ge=0)
-    cutoff: str | None = Field(None, pattern=r"^\d{4}(-\d\d(-\d\d)?)?$")
+    cutoff: str | None = Field(
+        None,
+        pattern=r"^\d{4}(-\d\d(-\d\d)?)?$",
+        json_schema_extra={"takes": "a date such as 2031, 2031-05 or 2031-05-14"},
+    )
     limit: int | None = Field(None, ge=1)
     device: str = "auto"
     seed: int = Field(0, ge=0, lt=2**32)
@@ -74,11 +79,7 @@ def make_settings(**values: Any) -> BenchmarkSettings:
     try:
         return BenchmarkSettings(**values)
     except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            where = ".".join(map(str, fault["loc"]))
-            text = str(fault["msg"]).removeprefix("Value error, ")
-            faults.append(f"{where}: {text}" if where else text)
+        faults = setting_faults(error, BenchmarkSettings.model_fields)
         raise ConfigError(
             "the benchmark's settings are wrong.", faults, hint="See: llm4top benchmark --help"
         ) from None

@@ -10,14 +10,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from llm4top.cli._app import app
 from llm4top.cli._exit import EXIT_CODES
+from llm4top.cli._settings_list import plain_value
 
 EXAMPLE_MARK = "<!-- example output: make docs -->"
 
@@ -40,45 +40,27 @@ def reference() -> str:
 
 
 def _training_settings() -> list[str]:
-    """Every setting of a training run: what it takes, and what each preset makes it."""
-    from llm4top.training import PRESETS, TrainingConfig
+    """Every setting of a training run: what it does and takes, and what each preset makes it."""
+    from llm4top.training import PRESETS, describe_settings
 
     lines = [
         "## Training settings",
         "",
-        "Each can stand in a YAML file (`--config`) or be given as `--set KEY=VALUE`. Options go",
-        "before the file, the file before the preset.",
+        "Each can stand in a YAML file (`--config`) or be given as `--set KEY=VALUE`. Options",
+        "override the file, and the file overrides the preset. To print this list:",
+        "`llm4top train --list-settings`.",
         "",
-        f"| setting | takes | {' | '.join(PRESETS)} |",
-        f"|---|---|{'---|' * len(PRESETS)}",
+        f"| setting | what it does | takes | {' | '.join(PRESETS)} |",
+        f"|---|---|---|{'---|' * len(PRESETS)}",
     ]
-    for name, field in TrainingConfig.model_fields.items():
-        if name == "preset":
+    for setting in describe_settings():
+        if setting.name == "preset":
             continue
-        default = "must be given" if field.is_required() else f"`{_plain(field.default)}`"
-        values = (f"`{_plain(p[name])}`" if name in p else default for p in PRESETS.values())
-        lines.append(f"| `{name}` | {_takes(field.annotation)} | {' | '.join(values)} |")
+        values = [f"`{plain_value(value)}`" for value in setting.values.values()]
+        shown = " | ".join(values or ["must be given"] * len(PRESETS))
+        what = f"{setting.description[0].upper()}{setting.description[1:]}."
+        lines.append(f"| `{setting.name}` | {what} | {setting.takes} | {shown} |")
     return lines
-
-
-def _plain(value: Any) -> str:
-    return "none" if value is None else str(value)
-
-
-def _takes(annotation: Any) -> str:
-    """A type in words: "4bit or none", "whole number", "names"."""
-    words = {int: "whole number", float: "number", str: "text", bool: "true, false"}
-    words |= {Path: "folder", type(None): "none"}
-    parts = get_args(annotation)
-    if get_origin(annotation) is Literal:
-        return ", ".join(map(str, parts))
-    if get_origin(annotation) in (Union, UnionType):
-        return " or ".join(_takes(part) for part in parts)
-    if get_origin(annotation) is tuple:
-        return "list of names"
-    if get_origin(annotation) is dict:
-        return "a number for each label"
-    return words.get(annotation, str(annotation))
 
 
 def _commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -91,7 +73,7 @@ def _commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _prose(help_text: str) -> str:
     """Rich markup as Markdown; runs of indented example lines as one code block."""
-    text = re.sub(r"\[bold\](.*?)\[/(?:bold)?\]", r"**\1**", help_text)
+    text = re.sub(r"\[bold\](.*?)\[/(?:bold)?\]", r"**\1**", help_text).replace("\\[", "[")
     blocks: list[str] = []
     for paragraph in text.split("\n\n"):
         if not paragraph.startswith(" "):

@@ -10,6 +10,7 @@ import typer
 
 from llm4top.cli._console import clock, is_main_process, note, standard_error, thousands
 from llm4top.cli._exit import NOTHING_DONE
+from llm4top.cli._settings_list import ListSettingsOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +27,7 @@ PresetOption = Annotated[
     str | None, typer.Option(help="quick, standard or thorough.", show_default="standard")
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option(help="A YAML file with settings; options go before it.")
+    Path | None, typer.Option(help="A YAML file with settings; options override it.")
 ]
 TuningOption = Annotated[str | None, typer.Option(help="lora (an adapter) or full (every weight).")]
 EpochsOption = Annotated[float | None, typer.Option(help="Passes over the data, at most.")]
@@ -67,12 +68,14 @@ def train(
     settings: SettingsOption = None,
     resume: ResumeOption = False,
     dry_run: DryRunOption = False,
+    list_settings: ListSettingsOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
-    """Fine-tune a base model on a data set, and write a bundle to forecast with.
+    r"""Fine-tune a base model on a data set, and write a bundle to forecast with.
 
     Everything is checked before a weight is loaded. Ctrl-C leaves a checkpoint; so does a killed
-    process. At the end the bundle is loaded again and must give the same probabilities. Every
-    setting is described in docs/cli.md; KEY=VALUE is read as YAML.
+    process. At the end the bundle is loaded again and must give the same probabilities.
+    [bold]llm4top train --list-settings[/bold] lists every setting with what it does; KEY=VALUE is
+    read as YAML.
 
     [bold]Examples[/bold]
 
@@ -82,7 +85,7 @@ def train(
 
         llm4top train --config runs/top/config.yaml --resume
 
-        llm4top train --config mine.yaml --set lora_rank=8 --set "sections=[phase, criteria]"
+        llm4top train --config mine.yaml --set lora_rank=8 --set "sections=\[phase, criteria]"
 
         torchrun --nproc_per_node 2 -m llm4top train --config mine.yaml
     """

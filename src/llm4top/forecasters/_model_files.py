@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
+from llm4top.forecasters._carried_base import carried_base
 from llm4top.forecasters._download import ModelSource, model_folder
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -43,8 +44,14 @@ class BaseIdentity:
 def resolve_base(base: str | Path) -> Path:
     """The folder of ``base``: a folder as it is, or the name of a downloaded model.
 
-    Raises ``ModelNotFoundError`` with the command that downloads it.
+    "embedded" and the folder of a bundle that holds a fully trained model stand for that model.
+
+    Raises ``ModelNotFoundError`` with the command that downloads it, and ``ModelError`` for a
+    bundle that holds an adapter only.
     """
+    carried = carried_base(base)
+    if carried is not None:
+        return carried
     folder = Path(base).expanduser()
     if folder.is_dir():
         return folder

@@ -13,12 +13,14 @@ from llm4top.prompts._prompt import (
 from llm4top.prompts._sections import (
     SECTION_HEADINGS,
     SECTION_NAMES,
+    SECTIONS_BEYOND_RECORDS,
     Section,
     defuse,
     trial_sections,
 )
 
 __all__ = [
+    "SECTIONS_BEYOND_RECORDS",
     "SECTION_HEADINGS",
     "SECTION_NAMES",
     "Example",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llm4top.registry import Arm, Collaborator, Intervention, Outcome, Trial
+from llm4top.registry import ALLOWED_FIELDS, Arm, Collaborator, Intervention, Outcome, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,14 @@ SECTION_NAMES: tuple[str, ...] = tuple(writer.name for writer in _WRITERS)
 """Every section a prompt can have, in prompt order."""
 
 SECTION_HEADINGS: dict[str, str] = {writer.name: writer.heading for writer in _WRITERS}
+
+_IN_RECORDS = frozenset(field.name for field in ALLOWED_FIELDS if field.xml or field.api)
+
+SECTIONS_BEYOND_RECORDS: tuple[str, ...] = tuple(
+    writer.name for writer in _WRITERS if not _IN_RECORDS.intersection(writer.fields)
+)
+"""Sections that only a data set can bring (ICD-10 codes, SMILES): no registry record carries them,
+so a model that has learnt to read them misses them when it forecasts from a record."""
 
 
 def trial_sections(

@@ -9,6 +9,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from llm4top._faults import setting_faults
 from llm4top.errors import TaskError
 from llm4top.tasks._builtin import PLANS
 from llm4top.tasks._own import bin_labels, letters
@@ -23,15 +24,25 @@ class _TaskFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: _Line
-    kind: Kind
-    question: _Line
-    labels: list[_Line] | None = None
-    answers: list[_Line] | None = None
-    bin_edges: list[float] = Field(default_factory=list)
-    unit: str = ""
-    hidden_fields: list[_Line] = Field(default_factory=lambda: list(PLANS))
-    study_types: list[_Line] = Field(default_factory=list)
+    name: _Line = Field(description="a short name of letters, digits, '-', '_' and '.'")
+    kind: Kind = Field(description="binary, multiclass or ordinal")
+    question: _Line = Field(description="the question that the model is asked about a trial")
+    labels: list[_Line] | None = Field(
+        None, description="the labels in order; a binary task's second is the event"
+    )
+    answers: list[_Line] | None = Field(
+        None, description="the word that the model answers for each label"
+    )
+    bin_edges: list[float] = Field(
+        default_factory=list, description="the numbers between the bins of an ordinal task"
+    )
+    unit: str = Field("", description="the unit of the bin edges")
+    hidden_fields: list[_Line] = Field(
+        default_factory=lambda: list(PLANS), description="fields of a trial that are not shown"
+    )
+    study_types: list[_Line] = Field(
+        default_factory=list, description="the study types that the question is about; empty: all"
+    )
 
 
 def load_task(path: str | os.PathLike[str]) -> Task:
@@ -55,8 +66,8 @@ def load_task(path: str | os.PathLike[str]) -> Task:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TaskError(f"is neither YAML nor JSON: {error}.", where=where) from error
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise TaskError("\n  - ".join(["is no task:", *faults]), where=where) from error
+        faults = setting_faults(error, _TaskFile.model_fields)
+        raise TaskError("\n  - ".join(["is not a task:", *faults]), where=where) from error
     try:
         return _task(file)
     except TaskError as error:

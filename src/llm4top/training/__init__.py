@@ -10,6 +10,7 @@ from llm4top._lazy import lazy_names
 if TYPE_CHECKING:
     from llm4top.training._candidates import SelectSettings, make_select_settings
     from llm4top.training._config import TrainingConfig, make_config
+    from llm4top.training._describe_settings import SettingInfo, describe_settings
     from llm4top.training._preflight import Check, PreflightReport, preflight
     from llm4top.training._presets import PRESETS
     from llm4top.training._pretrain import PretrainSettings, pretrain
@@ -32,9 +33,11 @@ _HOMES = {
     "Selection": "_selection",
     "SelectionPlan": "_select_plan",
     "SelectionProgress": "_select",
+    "SettingInfo": "_describe_settings",
     "TrainingConfig": "_config",
     "TrainingProgress": "_progress",
     "TrainingResult": "_run",
+    "describe_settings": "_describe_settings",
     "make_config": "_config",
     "make_select_settings": "_candidates",
     "plan_selection": "_select_plan",
@@ -58,9 +61,11 @@ __all__ = [
     "Selection",
     "SelectionPlan",
     "SelectionProgress",
+    "SettingInfo",
     "TrainingConfig",
     "TrainingProgress",
     "TrainingResult",
+    "describe_settings",
     "make_config",
     "make_select_settings",
     "plan_selection",

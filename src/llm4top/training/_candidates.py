@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from llm4top._faults import setting_faults
 from llm4top.errors import ConfigError
 from llm4top.training._config import TrainingConfig, make_config, read_settings_file
 
@@ -91,10 +92,7 @@ def make_select_settings(
     try:
         settings = SelectSettings.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg'][0].lower()}{item['msg'][1:]}"
-            for item in error.errors(include_url=False)
-        ]
+        faults = setting_faults(error, SelectSettings.model_fields)
         raise ConfigError("the settings of the selection are wrong.", faults, hint=_HELP) from None
     make_candidates(settings)
     return settings

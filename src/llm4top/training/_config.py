@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from llm4top._faults import FAULT_MARK, did_you_mean, setting_faults
 from llm4top.errors import ConfigError
 from llm4top.forecasters._finetune_settings import FinetuneSettings
 from llm4top.prompts import SECTION_NAMES
@@ -22,71 +22,161 @@ Calibration = Literal["venn-abers", "platt", "none"]
 class TrainingConfig(BaseModel):
     """Everything that decides a training run. Make one with ``make_config``.
 
-    data: folder of a data set that ``llm4top ingest`` made.
-    base: folder of the base model, or the name of a downloaded one.
-    out: the run's folder; it gets the settings, events, checkpoints and the bundle.
-    task: name of the data set's task, as a check; None takes whatever the data set asks.
-    train_split, valid_split: which rows teach, and which choose, stop and calibrate. "test" is
-        neither: it is sealed from every choice.
-    preset: see ``PRESETS``; the settings below override it one by one.
-    tuning ... seed: as in ``FinetuneSettings``, whose defaults the presets replace.
-    class_weights: None, "balanced", or a weight for each label by name.
-    max_tokens, sections: the prompt's budget, and what it shows: "auto" (the sections that at
-        least one per cent of the training trials have, so that the model is later shown only
-        what it has learnt), "all", or names.
-    device: "auto", "cpu", "cuda" or "mps". dtype: "auto", "float32" or "bfloat16".
-    quantize: "4bit" keeps the frozen base model in 4 bits (LoRA only).
-    precision: what to compute in while training; "auto" follows the device.
-    calibration: fitted on the validation split; "none" leaves the model's own probabilities.
-    storage: number type in which a fully trained model's weights are kept; they are rounded
-        before they are calibrated and measured. None keeps the type they were trained in.
-    name, context_of_use, licence: for the bundle's manifest and card.
+    Each field's description says what it does; ``describe_settings`` lists them with what they
+    take and their values in each preset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    data: Path
-    base: str = Field(min_length=1)
-    out: Path
-    task: str | None = None
-    train_split: Literal["train", "valid"] = "train"
-    valid_split: Literal["train", "valid"] = "valid"
-    preset: PresetName = "standard"
+    data: Path = Field(description="folder of a data set that `llm4top ingest` made")
+    base: str = Field(
+        min_length=1,
+        description="the base model: a folder, the name of a downloaded one, or `embedded`, the "
+        "model that ships with LLM4TOP",
+    )
+    out: Path = Field(
+        description="folder of the run; it gets the settings, events, checkpoints and the bundle"
+    )
+    task: str | None = Field(
+        None, description="name of the data set's task, as a check; none takes the data set's own"
+    )
+    train_split: Literal["train", "valid"] = Field(
+        "train", description="the rows to learn from; never test, which is sealed from every choice"
+    )
+    valid_split: Literal["train", "valid"] = Field(
+        "valid", description="the rows that select the weights, stop the training and calibrate"
+    )
+    preset: PresetName = Field(
+        "standard", description="a set of values for the settings below; each can be overridden"
+    )
 
-    tuning: Tuning = "lora"
-    lora_rank: int = Field(16, ge=1, le=512)
-    lora_alpha: int = Field(32, ge=1, le=4096)
-    lora_dropout: float = Field(0.05, ge=0, lt=1)
-    learning_rate: float = Field(2e-4, gt=0, le=1)
-    weight_decay: float = Field(0.01, ge=0, lt=1)
-    max_grad_norm: float = Field(1.0, gt=0)
-    schedule: Literal["cosine", "linear"] = "cosine"
-    warmup_ratio: float = Field(0.05, ge=0, lt=1)
-    epochs: float = Field(3.0, gt=0, le=1000)
-    max_steps: int | None = Field(None, ge=1)
-    batch_size: int = Field(4, ge=1, le=4096)
-    accumulation: int = Field(4, ge=1, le=4096)
-    evals_per_epoch: int = Field(2, ge=1, le=1000)
-    patience: int | None = Field(3, ge=1)
-    class_weights: Literal["balanced"] | dict[str, float] | None = None
-    gradient_checkpointing: bool = True
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    checkpoint_steps: int | None = Field(None, ge=1)
-    log_steps: int = Field(10, ge=1)
-    seed: int = Field(0, ge=0, lt=2**32)
+    tuning: Tuning = Field(
+        "lora",
+        description="what is trained: a low-rank adapter (lora) or every weight (full, which takes "
+        "16 bytes of memory a parameter)",
+    )
+    lora_rank: int = Field(16, ge=1, le=512, description="rank of the adapter: what it can hold")
+    lora_alpha: int = Field(
+        32,
+        ge=1,
+        le=4096,
+        description="scale of the adapter: its output is multiplied by alpha/rank",
+    )
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="dropout before the adapter")
+    learning_rate: float = Field(
+        2e-4,
+        gt=0,
+        le=1,
+        description="peak learning rate; a tenth of the preset's where every weight is trained",
+    )
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="weight decay of AdamW")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    schedule: Literal["cosine", "linear"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up"
+    )
+    warmup_ratio: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises"
+    )
+    epochs: float = Field(
+        3.0, gt=0, le=1000, description="maximum passes over the training trials; may be a fraction"
+    )
+    max_steps: int | None = Field(
+        None, ge=1, description="maximum optimiser steps; the smaller of this and epochs holds"
+    )
+    batch_size: int = Field(
+        4, ge=1, le=4096, description="trials held in memory at once on each device"
+    )
+    accumulation: int = Field(
+        4,
+        ge=1,
+        le=4096,
+        description="batches that make one optimiser step; 8 x 1 and 2 x 4 give the same weights",
+    )
+    evals_per_epoch: int = Field(
+        2, ge=1, le=1000, description="evaluations in each epoch; there is one at the last step too"
+    )
+    eval_trials: Literal["auto", "all"] | Annotated[int, Field(ge=1)] = Field(
+        "auto",
+        description="validation trials in each evaluation, the same ones every time, with the "
+        "labels' shares; auto keeps all evaluations together to a tenth of the training's time. "
+        "Calibration and the card's figures use all of them in any case",
+        json_schema_extra={"takes": "auto, all, or a whole number of 1 or more"},
+    )
+    patience: int | None = Field(
+        3,
+        ge=1,
+        description="stop after this many evaluations in a row without a better validation "
+        "log-loss; none never stops early. The best weights are kept in either case",
+    )
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        None,
+        description="weight of each label in the loss; balanced weighs labels by their rarity. "
+        "It shifts the probabilities, which calibration undoes",
+        json_schema_extra={"takes": "balanced, none, or a number for each label"},
+    )
+    gradient_checkpointing: bool = Field(
+        True,
+        description="keep no activations inside layers: much less memory, about a third slower, "
+        "the same result",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="number type of the computation while training; auto is bf16 on GPUs that "
+        "have it, else fp32",
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, description="steps between checkpoints; none saves one at each evaluation"
+    )
+    log_steps: int = Field(10, ge=1, description="steps between two lines of the training loss")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="seed of the first weights, the order of trials and dropout"
+    )
 
-    max_tokens: int = Field(2048, ge=64, le=1_000_000)
-    sections: Literal["auto", "all"] | tuple[str, ...] = "auto"
+    max_tokens: int = Field(
+        2048,
+        ge=64,
+        le=1_000_000,
+        description="maximum tokens of a prompt; a longer record is shortened, section by section",
+    )
+    sections: Literal["auto", "all"] | tuple[str, ...] = Field(
+        "auto",
+        description="what the prompt shows: names of sections; all; or auto, the sections that a "
+        "registry record can carry and at least 1 % of the training trials have",
+        json_schema_extra={"takes": "auto, all, or a list of names of sections"},
+    )
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    quantize: Literal["4bit"] | None = None
-    calibration: Calibration = "venn-abers"
-    storage: Literal["bfloat16", "float16"] | None = None
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="where to train; auto takes a GPU where there is one",
+        json_schema_extra={"takes": "auto, cpu, mps, cuda or cuda:N"},
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="number type in which the base model's weights are held; auto is bfloat16 on "
+        "GPUs that have it, else float32",
+    )
+    quantize: Literal["4bit"] | None = Field(
+        None, description="4bit keeps the frozen base model in 4 bits (lora on a GPU only)"
+    )
+    calibration: Calibration = Field(
+        "venn-abers",
+        description="how probabilities are calibrated on the validation trials; none leaves the "
+        "model's own, without intervals",
+    )
+    storage: Literal["bfloat16", "float16"] | None = Field(
+        None,
+        description="number type of a fully trained model's file; weights are rounded to it before "
+        "they are calibrated and measured. None keeps the type they were trained in",
+    )
 
-    name: str | None = Field(None, min_length=1, max_length=120)
-    context_of_use: str | None = None
-    licence: str | None = None
+    name: str | None = Field(
+        None, min_length=1, max_length=120, description="name of the bundle; none is the folder's"
+    )
+    context_of_use: str | None = Field(
+        None, description="what the forecasts are meant for, in the bundle's card"
+    )
+    licence: str | None = Field(None, description="licence of the bundle, in its card")
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -104,15 +194,14 @@ class TrainingConfig(BaseModel):
             faults.append("class_weights: must all be above 0")
         if not isinstance(self.sections, str):
             faults += [
-                f"sections: no section {name!r}{_did_you_mean(name, SECTION_NAMES)}"
+                f"sections: no section {name!r}{did_you_mean(name, SECTION_NAMES)}"
                 for name in self.sections
                 if name not in SECTION_NAMES
             ]
             if not self.sections:
                 faults.append("sections: name one or more, or use auto or all")
         if faults:
-            # pydantic carries one message an error; ours are split again at the mark.
-            raise ValueError(_MARK.join(faults))
+            raise ValueError(FAULT_MARK.join(faults))
         return self
 
     def finetune_settings(self, labels: tuple[str, ...]) -> FinetuneSettings:
@@ -145,6 +234,9 @@ class TrainingConfig(BaseModel):
         return text
 
 
+SETTINGS_HINT = "List all settings with: llm4top train --list-settings"
+
+
 def make_config(
     file: Path | str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> TrainingConfig:
@@ -164,8 +256,8 @@ def make_config(
     except ValidationError as error:
         raise ConfigError(
             "the training settings are wrong.",
-            _sentences(error),
-            hint="All settings: llm4top train --help",
+            setting_faults(error, TrainingConfig.model_fields),
+            hint=SETTINGS_HINT,
         ) from None
 
 
@@ -179,7 +271,9 @@ def read_settings_file(file: Path | str) -> Any:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""
         problem = getattr(error, "problem", None) or "broken"
-        raise ConfigError("the settings file is no YAML.", [f"{file}{line}: {problem}"]) from None
+        raise ConfigError(
+            "the settings file is not valid YAML.", [f"{file}{line}: {problem}"]
+        ) from None
 
 
 def _read(file: Path | str | None) -> dict[str, Any]:
@@ -191,44 +285,3 @@ def _read(file: Path | str | None) -> dict[str, Any]:
             "the settings file holds no settings.", [f"{file}: must hold lines of 'name: value'"]
         )
     return {str(key): value for key, value in values.items()}
-
-
-_MARK = "\x1f"
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    faults: list[str] = []
-    for item in error.errors(include_url=False):
-        name = str(item["loc"][0]) if item["loc"] else ""
-        if item["type"] == "extra_forbidden":
-            faults.append(
-                f"{name}: no such setting{_did_you_mean(name, TrainingConfig.model_fields)}"
-            )
-        elif item["type"] == "missing":
-            faults.append(f"{name}: must be given")
-        elif not name:
-            faults += str(item["ctx"]["error"]).split(_MARK)
-        else:
-            faults.append(f"{name}: {_plain(item['msg'])}, not {_short(item['input'])}")
-    # Alternatives of one field give a fault each; the first says enough.
-    seen: dict[str, str] = {}
-    for fault in faults:
-        seen.setdefault(
-            fault.split(":")[0] if not fault.startswith("sections: no") else fault, fault
-        )
-    return list(seen.values())
-
-
-def _plain(message: str) -> str:
-    text = message.removeprefix("Input ").removeprefix("should be ")
-    return f"must be {text[0].lower()}{text[1:]}" if not text.startswith("should") else text
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _did_you_mean(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name.replace("-", "_"), list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -7,8 +7,7 @@ import math
 import os
 import random
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,24 @@ from llm4top.evaluation._wording import count
 from llm4top.forecasters._answer_head import answer_token_ids
 from llm4top.forecasters._base_model import load_tokenizer
 from llm4top.forecasters._calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
+from llm4top.forecasters._carried_base import earlier_training
 from llm4top.forecasters._device import Device, choose_device, choose_dtype, free_memory
 from llm4top.forecasters._model_files import resolve_base, safe_config, weight_files
-from llm4top.prompts import SECTION_NAMES, PromptSpec, PromptWriter, trial_sections
+from llm4top.prompts import (
+    SECTION_HEADINGS,
+    SECTION_NAMES,
+    SECTIONS_BEYOND_RECORDS,
+    PromptSpec,
+    PromptWriter,
+)
 from llm4top.training._config import TrainingConfig
+from llm4top.training._earlier_training import learnt_before
+from llm4top.training._evaluation_rows import evaluation_count, evaluation_size
 from llm4top.training._memory import MemoryEstimate, estimate_memory, in_gb, model_shape
 from llm4top.training._run_folder import RunFolder
+from llm4top.training._shown_sections import chosen_sections, common_sections
 
 _SAMPLE = 500
-_RARE = 0.01
 _MOSTLY_CUT = 0.5
 
 
@@ -101,6 +109,8 @@ class _Preflight:
             self._check("splits", self._splits)
             self._check("task", self._task)
             self._check("calibration", self._calibration)
+            self._check("evaluations", self._evaluations)
+            self._check("sections", self._sections)
         if self.folder is not None:
             self._check("tokenizer", self._tokenizer)
         if self.tokenizer is not None and self.dataset is not None:
@@ -177,13 +187,36 @@ class _Preflight:
             )
         return _Finding(f"{self.config.calibration} on {count(rows)} validation trials.")
 
+    def _evaluations(self) -> _Finding:
+        assert self.dataset is not None
+        counts = self.dataset.counts()
+        learn, valid = (
+            sum(counts.get(split, {}).values())
+            for split in (self.config.train_split, self.config.valid_split)
+        )
+        if not learn or not valid:
+            return _Finding("no trials to train on or to evaluate on.", False)
+        passes = evaluation_count(self.config, learn)
+        size = evaluation_size(self.config, learn, valid)
+        rows = "all" if size == valid else f"the same {count(size)} of"
+        often = "1 evaluation" if passes == 1 else f"up to {count(passes)} evaluations"
+        return _Finding(
+            f"{often} while training, on {rows} {count(valid)} validation trials; calibration and "
+            "figures use all."
+        )
+
     def _base(self) -> _Finding:
         folder = resolve_base(self.config.base)
         config = safe_config(folder)
         files = weight_files(folder)
         self.folder = folder
         size = sum(file.stat().st_size for file in files)
-        return _Finding(f"{config.get('model_type')} in {folder}, {in_gb(size)} of weights.")
+        found = _Finding(f"{config.get('model_type')} in {folder}, {in_gb(size)} of weights.")
+        earlier = earlier_training(folder)
+        if earlier is not None:
+            found.detail = f"{earlier.name}, trained already: {found.detail}"
+            found.hint = learnt_before(earlier, self.dataset)
+        return found
 
     def _device(self) -> _Finding:
         device = choose_device(self.config.device)
@@ -215,9 +248,7 @@ class _Preflight:
                 False,
                 f"Set max_tokens to {limit} or less.",
             )
-        rows = self.dataset.select(self.config.train_split)
-        picked = sample_rows(len(rows), _SAMPLE, self.config.seed)
-        trials = rows.take(picked).trials
+        trials = self._some_trials()
         spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, trials))
         writer = PromptWriter(self.tokenizer, self.dataset.task, spec)
         prompts = [writer.write(trial) for trial in trials]
@@ -231,6 +262,29 @@ class _Preflight:
         return _Finding(
             f"{told}; {cut:.0%} of {of} shortened to {count(spec.max_tokens)}.", hint=hint
         )
+
+    def _some_trials(self) -> Sequence[Any]:
+        assert self.dataset is not None
+        rows = self.dataset.select(self.config.train_split)
+        return rows.take(sample_rows(len(rows), _SAMPLE, self.config.seed)).trials
+
+    def _sections(self) -> _Finding:
+        trials = self._some_trials()
+        chosen = chosen_sections(self.config, trials)
+        if chosen is None:
+            return _Finding("all that a trial has.")
+        left = ()
+        if self.config.sections == "auto":
+            left = tuple(n for n in common_sections(trials) if n in SECTIONS_BEYOND_RECORDS)
+        hint = ""
+        if left:
+            names = " and ".join(SECTION_HEADINGS[name] for name in left)
+            every = ", ".join(n for n in SECTION_NAMES if n in (*chosen, *left))
+            hint = (
+                f"{names} are left out: no registry record carries them. To learn from them all "
+                f'the same: --set "sections=[{every}]"'
+            )
+        return _Finding(f"{', '.join(chosen)}.", hint=hint)
 
     def _memory(self) -> _Finding:
         assert self.folder is not None
@@ -312,21 +366,6 @@ def _cheaper(config: TrainingConfig, *, cuda: bool) -> str:
         advice.append("use quantize: 4bit")
     advice.append("lower max_tokens")
     return f"To need less: {'; '.join(advice)}."
-
-
-def chosen_sections(config: TrainingConfig, trials: Sequence[Any]) -> tuple[str, ...] | None:
-    """The sections that prompts show; "auto" keeps those at least one per cent of trials have."""
-    if config.sections == "all":
-        return None
-    if config.sections != "auto":
-        return tuple(name for name in SECTION_NAMES if name in config.sections)
-    counts = Counter(name for trial in trials for name in _section_names(trial))
-    least = max(1, _RARE * len(trials))
-    return tuple(name for name in SECTION_NAMES if counts[name] >= least)
-
-
-def _section_names(trial: Any) -> Iterator[str]:
-    return (section.name for section in trial_sections(trial))
 
 
 def sample_rows(count: int, most: int, seed: int) -> list[int]:

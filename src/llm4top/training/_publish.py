@@ -21,18 +21,22 @@ from llm4top.forecasters._bundle_paths import bundle_name
 from llm4top.forecasters._bundle_write import round_weights, save_bundle
 from llm4top.forecasters._calibrated import Calibrator, softmax
 from llm4top.forecasters._calibration import cross_calibrate, make_calibrator
+from llm4top.forecasters._carried_base import earlier_training
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.forecasters._manifest import (
     CONTEXT_OF_USE,
     BundleFacts,
     DataEntry,
     Evaluation,
+    Manifest,
     TuningEntry,
     measure_base_rates,
     plain_settings,
 )
 from llm4top.training._card_figures import card_figures
 from llm4top.training._config import TrainingConfig
+from llm4top.training._earlier_training import through_its_base
+from llm4top.training._evaluation_rows import evaluation_size
 from llm4top.training._logits import keep_logits
 from llm4top.training._preflight import sample_rows
 from llm4top.training._progress import Progress, TrainingProgress
@@ -51,9 +55,11 @@ BASE_RATE = "base rate of the phase"
 
 _NOTE = (
     "The calibration was cross-fitted for these figures: no row was measured by a calibration "
-    "that had seen it. The weights were chosen on the same rows, so they flatter a little."
+    "that had seen it. The weights were also selected on {rows}, so the figures are slightly "
+    "optimistic."
 )
-_MOST_RELOADED = 500
+_MOST_RELOADED = 32
+"""A bundle that differs from the model it was made from differs on every trial."""
 # Paths are nobody else's business; the others have their own place in the manifest.
 _TOLD_ELSEWHERE = {"data", "base", "out", "name", "context_of_use", "licence", "seed"}
 
@@ -80,6 +86,7 @@ class Publisher:
     dataset: Dataset
     forecaster: LanguageForecaster | None  # None once it has been published
     tell: Progress
+    earlier: Manifest | None = None  # of the bundle that the base model came from
 
     def publish(self) -> Published:
         """Calibrate on the validation split alone, measure, write, reload and compare.
@@ -91,6 +98,7 @@ class Publisher:
         if forecaster is None:
             raise RuntimeError("a publisher publishes once.")
         choose = self.dataset.select(self.config.valid_split)
+        self.earlier = earlier_training(forecaster.scorer.base.folder)
         if self.config.storage is not None:
             round_weights(forecaster.scorer.model, self.config.storage)
         logits = forecaster.answer_logits(choose.trials, on_progress=self._shown)
@@ -145,18 +153,34 @@ class Publisher:
                 name=data.card.name,
                 sha256=data.sha256,
                 counts=counts,
-                licence=" ".join(data.card.terms)[:2000],
-                note=" ".join(data.card.warnings)[:2000],
+                licence=" ".join(self._terms())[:2000],
+                note=" ".join(self._notes())[:2000],
             ),
             base_rates=measure_base_rates(
                 data.task, [trial.phase for trial in learn.trials], learn.label_indices
             ),
-            evaluations=(Evaluation.model_validate({**metrics, "note": _NOTE}),),
+            evaluations=(Evaluation.model_validate({**metrics, "note": self._note()}),),
             licence=config.licence or "",
             context_of_use=config.context_of_use or CONTEXT_OF_USE,
             seed=config.seed,
             config_sha256=hashlib.sha256(self.run.config_file.read_bytes()).hexdigest(),
         )
+
+    def _terms(self) -> list[str]:
+        """The licences of all that the model has learnt from, through its base model too."""
+        before = self.earlier.data.licence if self.earlier and self.earlier.data else ""
+        return list(dict.fromkeys(filter(None, (*self.dataset.card.terms, before))))
+
+    def _notes(self) -> list[str]:
+        before = through_its_base(self.earlier) if self.earlier else ""
+        return list(filter(None, (*self.dataset.card.warnings, before)))
+
+    def _note(self) -> str:
+        data, config = self.dataset, self.config
+        valid = len(data.select(config.valid_split))
+        size = evaluation_size(config, len(data.select(config.train_split)), valid)
+        rows = "these rows" if size == valid else f"{size} of these rows"
+        return _NOTE.format(rows=rows)
 
     def _shown(self, done: Batches) -> None:
         self.tell(TrainingProgress("calibration", done.prompts, done.total_prompts))

@@ -19,11 +19,13 @@ from llm4top.forecasters._finetune import FinetuneResult, finetune
 from llm4top.forecasters._language import LanguageForecaster
 from llm4top.prompts import PromptSpec
 from llm4top.training._config import TrainingConfig
+from llm4top.training._evaluation_rows import evaluation_rows, evaluation_size
 from llm4top.training._logits import keep_logits
-from llm4top.training._preflight import chosen_sections, preflight
+from llm4top.training._preflight import preflight
 from llm4top.training._progress import Progress, TrainingProgress, stop_on_signals
 from llm4top.training._publish import Published, Publisher
 from llm4top.training._run_folder import RunFolder
+from llm4top.training._shown_sections import chosen_sections
 
 # What may differ when a run is resumed: where things lie and how they are called. The data, the
 # base model and the device are compared by what they are, not by their names.
@@ -223,7 +225,9 @@ class _Training:
         from llm4top.training._watch import Watch
 
         prompts = self._prompts(untuned, learn)
-        eval_prompts = self._prompts(untuned, choose)
+        size = evaluation_size(self.config, len(learn), len(choose))
+        picked = choose.take(evaluation_rows(choose.label_indices, size, self.config.seed))
+        eval_prompts = self._prompts(untuned, picked)
         return finetune(
             base,
             prompts,
@@ -231,7 +235,7 @@ class _Training:
             untuned.scorer.answer_ids,
             self.config.finetune_settings(self.dataset.task.labels),
             eval_prompts=eval_prompts,
-            eval_targets=choose.label_indices,
+            eval_targets=picked.label_indices,
             output_dir=self.run.checkpoints,
             callbacks=[Watch(self.run, self.tell)] if self.main else [],
             should_stop=self.should_stop,

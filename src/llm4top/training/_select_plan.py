@@ -15,9 +15,10 @@ from llm4top.training._config import TrainingConfig
 from llm4top.training._halving import make_rungs, rung_steps, whole_steps
 from llm4top.training._losses import Judge
 from llm4top.training._memory import model_shape
-from llm4top.training._preflight import PreflightReport, chosen_sections, sample_rows
+from llm4top.training._preflight import PreflightReport, sample_rows
 from llm4top.training._rivals import chosen_baselines
 from llm4top.training._select import check_candidates, check_folder, learning_part
+from llm4top.training._shown_sections import chosen_sections
 
 _SAMPLE = 100
 _FLOPS_LEARNT = 6

@@ -12,13 +12,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from llm4top._faults import setting_faults
 from llm4top.errors import ConfigError, LLM4TOPError
 from llm4top.workspace._states import KINDS
 
 _ELSEWHERE = Path("run")
 """Stands for the run's folder, which does not exist while settings are checked."""
 
-_Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+_Device = Annotated[
+    str,
+    Field(
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        json_schema_extra={"takes": "auto, cpu, mps, cuda or cuda:N"},
+    ),
+]
 _Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -224,21 +231,10 @@ def _model(kind: str, given: Mapping[str, Any]) -> _Work:
     try:
         return _MODELS[kind].model_validate(dict(given))
     except ValidationError as error:
-        raise ConfigError(f"the settings of this {kind} run are wrong.", _faults(error)) from None
-
-
-def _faults(error: ValidationError) -> list[str]:
-    found = []
-    for item in error.errors(include_url=False):
-        where = ".".join(map(str, item["loc"]))
-        if item["type"] == "extra_forbidden":
-            found.append(f"{where}: no such setting")
-        elif item["type"] == "missing":
-            found.append(f"{where}: must be given")
-        else:
-            text = str(item["msg"]).removeprefix("Value error, ")
-            found.append(f"{where}: {text}" if where else text)
-    return found
+        raise ConfigError(
+            f"the settings of this {kind} run are wrong.",
+            setting_faults(error, _MODELS[kind].model_fields),
+        ) from None
 
 
 def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,34 @@
+"""What a base model that was trained already brings along, in words."""
+
+from __future__ import annotations
+
+from llm4top.data import Dataset
+from llm4top.evaluation._wording import count
+from llm4top.forecasters._manifest import Manifest
+
+
+def through_its_base(earlier: Manifest) -> str:
+    """For a card: what a model has learnt from through its base; "" where nothing is recorded."""
+    if earlier.data is None:
+        return ""
+    rows = ", ".join(f"{split}: {count(n)}" for split, n in earlier.data.counts.items())
+    return (
+        f"Through its base model, {earlier.name}, it has also learnt from the data set "
+        f"{earlier.data.name} (trials in {rows})."
+    )
+
+
+def learnt_before(earlier: Manifest, dataset: Dataset | None) -> str:
+    """For the check before a training: what the base has learnt from, and what that means here."""
+    if earlier.data is None:
+        return "What it has learnt from is not recorded: figures on any data may be optimistic."
+    name = earlier.data.name
+    if dataset is not None and dataset.sha256 == earlier.data.sha256:
+        return (
+            f"It was trained and tuned on this very data set, {name}: figures on its validation "
+            "trials are optimistic."
+        )
+    return (
+        f"Its weights have already learnt from the training trials of {name} and were selected on "
+        f"{name}'s validation trials: figures on any of those trials are optimistic."
+    )

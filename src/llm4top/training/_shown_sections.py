@@ -1,0 +1,31 @@
+"""Which sections of a trial the prompts of a training show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from llm4top.prompts import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, trial_sections
+from llm4top.training._config import TrainingConfig
+
+_RARE = 0.01
+
+
+def chosen_sections(config: TrainingConfig, trials: Sequence[Any]) -> tuple[str, ...] | None:
+    """The sections that prompts show.
+
+    "auto" keeps those that a registry record can carry and at least one per cent of trials have.
+    """
+    if config.sections == "all":
+        return None
+    if config.sections != "auto":
+        return tuple(name for name in SECTION_NAMES if name in config.sections)
+    return tuple(n for n in common_sections(trials) if n not in SECTIONS_BEYOND_RECORDS)
+
+
+def common_sections(trials: Sequence[Any]) -> tuple[str, ...]:
+    """The sections that at least one per cent of the trials have."""
+    counts = Counter(section.name for trial in trials for section in trial_sections(trial))
+    least = max(1, _RARE * len(trials))
+    return tuple(name for name in SECTION_NAMES if counts[name] >= least)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -23,9 +22,11 @@ from llm4top.cli._forecast import forecast
 from llm4top.cli._help import help_text
 from llm4top.cli._ingest import ingest
 from llm4top.cli._inspect import inspect
+from llm4top.cli._os_error import report_of
 from llm4top.cli._pretrain import pretrain
 from llm4top.cli._runs import runs_app
 from llm4top.cli._select import select
+from llm4top.cli._streams import adapt_streams, broke, flush, silence
 from llm4top.cli._studio import studio
 from llm4top.cli._train import train
 from llm4top.errors import LLM4TOPError
@@ -36,6 +37,23 @@ class ReportingGroup(TyperGroup):
 
     ``--debug`` is accepted anywhere on the line and shows the trace instead.
     """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; what is written last is written out, or its failure reported."""
+        adapt_streams()
+        try:
+            return super().main(*args, **kwargs)
+        finally:
+            failed = flush()
+            if failed is not None:
+                raise SystemExit(failed)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As ever; the help of the application itself is written here, perhaps into a pipe."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except (BrokenPipeError, SystemExit) as end:
+            raise _end(end) from end
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move ``--debug`` to the front, where the application's own options stand."""
@@ -57,10 +75,22 @@ class ReportingGroup(TyperGroup):
         except KeyboardInterrupt as interrupt:
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from interrupt
-        except BrokenPipeError as broken:
-            # The interpreter flushes standard output once more at exit and would complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(BROKEN_PIPE) from broken
+        except (BrokenPipeError, SystemExit) as end:
+            raise _end(end) from end
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            text, code = report_of(error)
+            typer.echo(f"Error: {text}", err=True)
+            raise typer.Exit(code) from error
+
+
+def _end(end: BrokenPipeError | SystemExit) -> BaseException:
+    """The exit of a pipe whose reader is gone; any other end as it is."""
+    if not broke(end):
+        return end
+    silence()
+    return typer.Exit(BROKEN_PIPE)
 
 
 app = typer.Typer(

@@ -1,0 +1,56 @@
+"""What the operating system refuses, as a sentence with the file and the next step."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from llm4top.cli._exit import IN_PART, NOTHING_DONE
+
+_SENTENCES: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full.", "Free some space, or write to another disk."),
+    errno.EDQUOT: ("your quota on this disk is used up.", "Free some space, or use another disk."),
+    errno.ENOENT: ("there is no such file or folder.", "Check the path; make the folder first."),
+    errno.ENOTDIR: (
+        "a part of this path is a file where a folder is needed.",
+        "Choose another path.",
+    ),
+    errno.EISDIR: ("this is a folder where a file is needed.", "Give the name of a file."),
+    errno.EEXIST: ("there is something here already.", "Choose another name, or remove it."),
+    errno.EACCES: ("you may not read or write this.", "Check its permissions and its owner."),
+    errno.EPERM: ("the system does not allow this.", "Check its permissions and its owner."),
+    errno.EROFS: ("this disk can only be read.", "Choose a folder that you may write to."),
+    errno.ENAMETOOLONG: ("the name is too long for this disk.", "Choose a shorter one."),
+    errno.EMFILE: ("too many files are open.", "Raise the limit with: ulimit -n 4096"),
+    errno.EIO: ("the disk reports an error.", "Check the disk, then run the command again."),
+    errno.ENOMEM: ("there is not enough memory.", "Close other programs and run it again."),
+}
+_MIDWAY = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM)
+
+
+def sentence_of(error: OSError) -> str:
+    """What happened and what to do next, without the file."""
+    said, step = _SENTENCES.get(error.errno or 0, ("", ""))
+    if not said:
+        words = error.strerror or str(error) or type(error).__name__
+        said = f"the system refuses: {words[0].lower()}{words[1:]}."
+        step = "Run it again with --debug to see where."
+    return f"{said} {step}"
+
+
+def report_of(error: OSError) -> tuple[str, int]:
+    """The line for standard error, with the file where one is known, and the exit code.
+
+    1 where work was under way (a full disk), 2 where it could not begin.
+    """
+    where = error.filename2 or error.filename
+    if error.errno == errno.ENOENT and isinstance(where, str) and not Path(where).parent.exists():
+        # Often a scratch file, whose name would tell a person nothing.
+        folder = Path(where).parent
+        return f"{folder}: there is no such folder. Make it first, or choose another.", NOTHING_DONE
+    name = "" if where is None or isinstance(where, int) else f"{_text(where)}: "
+    return f"{name}{sentence_of(error)}", IN_PART if error.errno in _MIDWAY else NOTHING_DONE
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else str(name)

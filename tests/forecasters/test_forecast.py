@@ -45,6 +45,12 @@ class Bundle:
     base_rates: dict = field(default_factory=lambda: {"Phase 1": 0.6, "Phase 2": 0.4, "all": 0.5})
     identity: str = "invented-0123456789ab"
     stack: None = None
+    rates: dict | None = None
+
+    @property
+    def label_rates(self):
+        binary = {phase: (1 - rate, rate) for phase, rate in self.base_rates.items()}
+        return binary if self.rates is None else self.rates
 
     @property
     def writer(self):
@@ -150,11 +156,13 @@ def test_many_labels_report_the_most_probable(tmp_path, records):
     folder = make_tiny_model(tmp_path / "tiny", words=("A", "B", "C"))
     task = Task("grade", "multiclass", "Which?", ("high", "low", "none"), ("A", "B", "C"))
     forecaster = LanguageForecaster.from_model(load_base(folder, device="cpu"), task)
-    forecasts = forecast_records(Bundle(forecaster, task), records)
+    rates = {"all": (0.2, 0.3, 0.5), "Phase 2": (0.1, 0.3, 0.6)}
+    forecasts = forecast_records(Bundle(forecaster, task, rates=rates), records)
     for record, forecast in zip(records, forecasts, strict=True):
         assert forecast.probability == max(forecast.probabilities)
         assert forecast.label == task.labels[forecast.probabilities.index(forecast.probability)]
-        assert forecast.base_rate is None
+        assert forecast.base_rates == rates.get(forecast.phase, rates["all"])
+        assert forecast.base_rate == forecast.base_rates[task.labels.index(forecast.label)]
         (logits,) = forecaster.answer_logits([record.trial])
         p = softmax(logits[None])[0][forecast.labels.index(forecast.label)]
         assert forecast.score == pytest.approx(np.log(p / (1 - p)), abs=1e-3)

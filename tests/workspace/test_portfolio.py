@@ -271,3 +271,11 @@ def test_figures_stand_on_bars_only_where_they_fit():
     assert not any("under" in text for text in texts[0])
     # At 390 pixels a count of five signs needs some fifty.
     assert 3 <= len(texts[1]) <= 6
+
+
+@pytest.mark.parametrize("by", ["chance", "above base"])
+def test_the_score_decides_between_equal_chances(by):
+    trials = [item(0.3, score=s, record=f"{s}.xml") for s in (0.1, 0.3, None, 0.2)]
+    for descending, order in ((False, [None, 0.1, 0.2, 0.3]), (True, [0.3, 0.2, 0.1, None])):
+        found = sort_trials(trials, by, descending=descending)
+        assert [t.forecast.score for t in found] == order

@@ -66,6 +66,13 @@ class LoadedForecaster:
         """Writes the prompts that the model reads."""
         return self.forecaster.scorer.writer
 
+    @property
+    def label_rates(self) -> dict[str, tuple[float, ...]]:
+        """As ``base_rates``, the shares of all labels in their order; empty for a base model."""
+        if self.manifest is None:
+            return {}
+        return {phase: rate.shares for phase, rate in self.manifest.base_rates.items()}
+
     def forecast(
         self, records: Iterable[Record], *, progress: OnProgress | None = None
     ) -> Iterator[Forecast | NotApplicable]:

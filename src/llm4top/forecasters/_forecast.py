@@ -34,7 +34,8 @@ class Forecast:
     to the bundle); None where the bundle has none. ``prompt_sha256`` is of the prompt's text.
     ``score`` is the log-odds of ``label`` before calibration: the calibrated probabilities have
     few distinct values, and the score orders trials that share one. None in forecasts that were
-    stored before there were scores.
+    stored before there were scores. ``base_rates`` are the shares of all ``labels`` where
+    ``base_rate`` is that of one; empty where the bundle has none.
     """
 
     record: str
@@ -54,6 +55,7 @@ class Forecast:
     tokens: int
     tokens_cut: int
     score: float | None = None
+    base_rates: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values, every field by its name."""
@@ -113,7 +115,8 @@ class ForecastSource(Protocol):
     """What forecasts are made with: a loaded bundle, or anything of its shape.
 
     ``base_rates`` maps each phase the model has learnt from, and "all", to the share of a binary
-    task's event; ``identity`` names the bundle for good. ``stack`` is None where the language
+    task's event, ``label_rates`` to the shares of all labels in their order; ``identity`` names
+    the bundle for good. ``stack`` is None where the language
     model forecasts alone.
     """
 
@@ -125,6 +128,8 @@ class ForecastSource(Protocol):
     def calibration(self) -> Calibration: ...
     @property
     def base_rates(self) -> Mapping[str, float]: ...
+    @property
+    def label_rates(self) -> Mapping[str, tuple[float, ...]]: ...
     @property
     def identity(self) -> str: ...
     @property
@@ -221,6 +226,7 @@ def _forecast(
     task, trial = loaded.task, record.trial
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
     reported = int(calibrated.reported[row])
+    rates = _base_rates(loaded, trial.phase)
     case = Case(
         record,
         prompt,
@@ -239,13 +245,14 @@ def _forecast(
         probability=probabilities[reported],
         lower=_bound(calibrated.lower[row]),
         upper=_bound(calibrated.upper[row]),
-        base_rate=_base_rate(loaded, trial.phase),
+        base_rate=rates[reported] if rates else None,
         warnings=warnings_about(case),
         bundle=loaded.identity,
         prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
         tokens=len(prompt.token_ids),
         tokens_cut=prompt.tokens_cut,
         score=score,
+        base_rates=rates,
     )
 
 
@@ -253,8 +260,6 @@ def _bound(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _base_rate(loaded: ForecastSource, phase: str | None) -> float | None:
-    if loaded.task.kind != "binary":
-        return None
-    rates = loaded.base_rates
-    return rates.get(phase or ALL_PHASES, rates.get(ALL_PHASES))
+def _base_rates(loaded: ForecastSource, phase: str | None) -> tuple[float, ...]:
+    rates = loaded.label_rates
+    return rates.get(phase or ALL_PHASES, rates.get(ALL_PHASES, ()))

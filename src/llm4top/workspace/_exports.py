@@ -64,7 +64,9 @@ COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
     ("lower", lambda t: t.forecast.lower),
     ("upper", lambda t: t.forecast.upper),
     ("base_rate", lambda t: t.forecast.base_rate),
-    ("probabilities", lambda t: _all_answers(t)),
+    ("score", lambda t: t.forecast.score),
+    ("probabilities", lambda t: _by_label(t, t.forecast.probabilities)),
+    ("base_rates", lambda t: _by_label(t, t.forecast.base_rates)),
     ("warnings", lambda t: "; ".join(t.forecast.warnings)),
     ("withheld", lambda t: len(t.withheld)),
     ("tokens", lambda t: t.forecast.tokens),
@@ -75,7 +77,9 @@ COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
 )
 """Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1.
 
-"probabilities" is a JSON object: every label of the question with its probability.
+"probability", "lower", "upper", "base_rate" and "score" are about "label". "probabilities" and
+"base_rates" are JSON objects: every label of the question with its own. "score" is the log-odds
+before calibration, which orders trials of equal probability.
 """
 
 
@@ -85,7 +89,7 @@ def to_csv(trials: Sequence[ForecastItem]) -> bytes:
     rows = csv.writer(stream, lineterminator="\n")
     rows.writerow([name for name, _ in COLUMNS])
     for trial in trials:
-        rows.writerow([_csv_cell(get(trial)) for _, get in COLUMNS])
+        rows.writerow([csv_cell(get(trial)) for _, get in COLUMNS])
     return stream.getvalue().encode()
 
 
@@ -150,13 +154,16 @@ EXPORTS: dict[str, tuple[Callable[[Sequence[ForecastItem]], bytes], str]] = {
 """For each format: what writes it, and its media type."""
 
 
-def _all_answers(trial: ForecastItem) -> str:
-    forecast = trial.forecast
-    rounded = (round(p, 6) for p in forecast.probabilities)
-    return json.dumps(dict(zip(forecast.labels, rounded, strict=True)), ensure_ascii=False)
+def _by_label(trial: ForecastItem, values: Sequence[float]) -> str | None:
+    """A JSON object with a value for each label; None where there are none."""
+    if not values:
+        return None
+    rounded = (round(value, 6) for value in values)
+    return json.dumps(dict(zip(trial.forecast.labels, rounded, strict=True)), ensure_ascii=False)
 
 
-def _csv_cell(value: Cell) -> str:
+def csv_cell(value: Cell) -> str:
+    """A value as CSV holds it: six decimals, absent values empty, no text that could run."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from llm4top.registry import Withheld
+from llm4top.registry import Record, Withheld
 from llm4top.workspace._parsing import Refusal
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ForecastItem:
         """Inverse of ``to_dict``."""
         from llm4top.forecasters import Forecast
 
-        tuples = ("labels", "probabilities", "warnings")
+        tuples = {"labels", "probabilities", "warnings", "base_rates"} & set(values)
         # What an earlier version stored lacks the fields that have come since.
         own = {name: values[name] for name in Forecast.__dataclass_fields__ if name in values}
         own |= {name: tuple(own[name]) for name in tuples}
@@ -116,6 +116,25 @@ class ForecastItem:
             withheld=WithheldThings(values["withheld"]),
             sections=sections,
         )
+
+
+def item_of(
+    record: Record, forecast: Forecast, sections: tuple[ReadSection, ...] = ()
+) -> ForecastItem:
+    """A forecast with what its record says beside it; ``sections`` where somebody looks at them."""
+    from llm4top.evaluation._areas import therapeutic_area
+
+    trial = record.trial
+    return ForecastItem(
+        forecast=forecast,
+        title=trial.brief_title or trial.official_title or "; ".join(trial.conditions),
+        area=therapeutic_area(trial),
+        sponsor=trial.sponsor_class,
+        source_format=record.source.format,
+        source_sha256=record.source.sha256,
+        withheld=record.withheld,
+        sections=sections,
+    )
 
 
 @dataclass(frozen=True, slots=True)

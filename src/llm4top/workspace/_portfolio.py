@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from llm4top.forecasters import Forecast
     from llm4top.workspace._forecast_result import ForecastItem
 
 NOT_STATED = "not stated"
@@ -65,14 +66,25 @@ def facets(trials: Sequence[ForecastItem]) -> dict[str, dict[str, int]]:
     }
 
 
-def _above_base(trial: ForecastItem) -> float:
-    base = trial.forecast.base_rate
-    return trial.forecast.probability - base if base is not None else -np.inf
+def _score(forecast: Forecast) -> float:
+    return forecast.score if forecast.score is not None else -np.inf
+
+
+def by_chance(forecast: Forecast) -> tuple[float, float]:
+    """What orders forecasts by their chance: the score decides between equal ones."""
+    return forecast.probability, _score(forecast)
+
+
+def above_base(forecast: Forecast) -> tuple[float, float]:
+    """What orders forecasts by how far they stand above their base rate; those without one last."""
+    base = forecast.base_rate
+    difference = forecast.probability - base if base is not None else -np.inf
+    return difference, _score(forecast)
 
 
 _KEYS: dict[str, Callable[[ForecastItem], Any]] = {
-    "chance": lambda trial: trial.forecast.probability,
-    "above base": _above_base,
+    "chance": lambda trial: by_chance(trial.forecast),
+    "above base": lambda trial: above_base(trial.forecast),
     "title": lambda trial: name_of(trial).casefold(),
     "trial": lambda trial: trial.forecast.nct_id or trial.forecast.record,
     "phase": lambda trial: phase_of(trial),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm4top.errors import LLM4TOPError, TaskError
 from llm4top.registry import Record
-from llm4top.workspace._forecast_result import ForecastItem, ReadSection
+from llm4top.workspace._forecast_result import ForecastItem, ReadSection, item_of
 from llm4top.workspace._wire import (
     Message,
     error_to_wire,
@@ -24,7 +24,7 @@ from llm4top.workspace._wire import (
 )
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import LoadedForecaster
+    from llm4top.forecasters import Forecast, LoadedForecaster
 
 
 def main(arguments: list[str]) -> None:
@@ -136,27 +136,15 @@ def _items(
             reason = error_to_wire(TaskError(said.reason, where=said.record))
             others.append((n, {**reason, "code": "NotApplicable"}))
         else:
-            items.append((n, item_of(loaded, record, said).to_dict()))
+            items.append((n, _with_sections(loaded, record, said).to_dict()))
     return items, others
 
 
-def item_of(loaded: LoadedForecaster, record: Record, forecast: Any) -> ForecastItem:
-    """A forecast with what stands behind it."""
-    from llm4top.evaluation._areas import therapeutic_area
-
-    trial = record.trial
+def _with_sections(loaded: LoadedForecaster, record: Record, forecast: Forecast) -> ForecastItem:
     # Written once more rather than handed through every forecaster: a few milliseconds.
-    sections = loaded.writer.write(trial).sections
-    return ForecastItem(
-        forecast=forecast,
-        title=trial.brief_title or trial.official_title or "; ".join(trial.conditions),
-        area=therapeutic_area(trial),
-        sponsor=trial.sponsor_class,
-        source_format=record.source.format,
-        source_sha256=record.source.sha256,
-        withheld=record.withheld,
-        sections=tuple(ReadSection(s.name, s.heading, s.text, s.tokens, s.kept) for s in sections),
-    )
+    sections = loaded.writer.write(record.trial).sections
+    read = tuple(ReadSection(s.name, s.heading, s.text, s.tokens, s.kept) for s in sections)
+    return item_of(record, forecast, read)
 
 
 if __name__ == "__main__":

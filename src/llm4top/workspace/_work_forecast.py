@@ -7,17 +7,14 @@ import json
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from llm4top.workspace._cells import harmless_cell
-from llm4top.workspace._exports import COLUMNS
-from llm4top.workspace._forecast_result import ForecastItem
+from llm4top.workspace._exports import COLUMNS, csv_cell
+from llm4top.workspace._forecast_result import ForecastItem, item_of
 from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
 from llm4top.workspace._places import keep_forecasts
-from llm4top.workspace._scoring_child import item_of
 from llm4top.workspace._work import Job
 from llm4top.workspace._work_progress import Step
 from llm4top.workspace._work_settings import ForecastWork, work_of
@@ -56,7 +53,7 @@ def forecast_run(job: Job) -> dict[str, Any]:
         behind = islice(records, journal.lines, None)
         for record, forecast in _forecasts(forecaster, behind):
             # What the model read would be a hundred times the rest; a forecast of its own shows it.
-            journal.add(replace(item_of(forecaster, record, forecast), sections=()).to_dict())
+            journal.add(item_of(record, forecast).to_dict())
             left_out = f"{refusals.count} refused" if refusals.count else ""
             left = max(total - refusals.count, journal.lines) if total else 0
             job.tell(Step("Forecasting", journal.lines, left, left_out))
@@ -222,16 +219,8 @@ def _write_csv(journal: Path, file: Path) -> None:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow([name for name, _ in COLUMNS])
         for item in items_of(journal):
-            rows.writerow([_cell(get(item)) for _, get in COLUMNS])
+            rows.writerow([csv_cell(get(item)) for _, get in COLUMNS])
     scratch.replace(file)
-
-
-def _cell(value: str | float | int | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return harmless_cell(value)
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
 def _write_refusals(refusals: list[Refusal], file: Path) -> None:

@@ -56,7 +56,7 @@ def test_one_study(tmp_path):
         (b'{"title": "no study"}', UnknownFormatError, "protocolSection"),
         (b"7", MalformedRecordError, "stands where a study should"),
         (b'"text"', MalformedRecordError, "stands where a study should"),
-        (b"[[1], {}]", MalformedRecordError, "stands where a study should"),
+        (b"[[1]]", MalformedRecordError, "“1” stands where a study should"),
         (b'{"protocolSection": []}', MalformedRecordError, "expected an object, found list"),
         (b'{"protocolSection": {}}', MalformedRecordError, "neither an NCT id nor a title"),
     ],

@@ -3,6 +3,7 @@
 from llm4top.registry._expected import expected_records
 from llm4top.registry._fields import ALLOWED_FIELDS, AllowedField
 from llm4top.registry._limits import Limits
+from llm4top.registry._note import ReadNote
 from llm4top.registry._reader import ReadSummary, RecordReader, read_records
 from llm4top.registry._trial import (
     TRIAL_FIELDS,
@@ -26,6 +27,7 @@ __all__ = [
     "Intervention",
     "Limits",
     "Outcome",
+    "ReadNote",
     "ReadSummary",
     "Record",
     "RecordReader",

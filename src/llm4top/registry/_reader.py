@@ -13,20 +13,21 @@ from typing import BinaryIO
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
 from llm4top.registry._api import read_study
 from llm4top.registry._detect import HEAD, detect
-from llm4top.registry._json import Readable, cut, load
+from llm4top.registry._json import Piece, Readable, cut, load
 from llm4top.registry._limits import Limits
+from llm4top.registry._note import ReadNote
 from llm4top.registry._top import read_rows
 from llm4top.registry._trial import Record
 from llm4top.registry._xml import read_xml
 from llm4top.registry._zip import Archive, Member
 
 PathLike = str | os.PathLike[str]
-_Items = Iterator[Record | RegistryError]
+_Items = Iterator[Record | RegistryError | ReadNote]
 
 _XML = (b"<clinical_study", b"<?xml ")  # how nearly every member begins
 
 KEPT_REFUSALS = 100
-"""How many refusals a summary keeps whole; the rest are only counted."""
+"""How many refusals, and how many notes, a summary keeps whole; the rest are only counted."""
 
 
 @dataclass(slots=True)
@@ -34,13 +35,16 @@ class ReadSummary:
     """What has been read so far.
 
     ``reasons`` counts the skipped by the name of their error class; ``refusals`` holds the first
-    hundred errors themselves.
+    hundred errors themselves. ``noted`` counts the notes, of which ``notes`` holds the first
+    hundred: what a person should know of a file although nothing is refused for it.
     """
 
     read: int = 0
     skipped: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     refusals: list[RegistryError] = field(default_factory=list)
+    noted: int = 0
+    notes: list[ReadNote] = field(default_factory=list)
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{n:,} {name}" for name, n in self.reasons.most_common())
@@ -57,10 +61,12 @@ class RecordReader(Iterator[Record]):
         paths: Iterable[Path],
         limits: Limits,
         on_refusal: Callable[[RegistryError], None] | None,
+        on_note: Callable[[ReadNote], None] | None,
     ):
         self.summary = ReadSummary()
         self._items = _all_items(paths, limits)
         self._on_refusal = on_refusal
+        self._on_note = on_note
 
     def __iter__(self) -> RecordReader:
         return self
@@ -70,7 +76,10 @@ class RecordReader(Iterator[Record]):
             if isinstance(item, Record):
                 self.summary.read += 1
                 return item
-            self._refuse(item)
+            if isinstance(item, ReadNote):
+                self._note(item)
+            else:
+                self._refuse(item)
         raise StopIteration
 
     def _refuse(self, error: RegistryError) -> None:
@@ -82,19 +91,29 @@ class RecordReader(Iterator[Record]):
         if self._on_refusal is not None:
             self._on_refusal(error)
 
+    def _note(self, note: ReadNote) -> None:
+        self.summary.noted += 1
+        if len(self.summary.notes) < KEPT_REFUSALS:
+            self.summary.notes.append(note)
+        if self._on_note is not None:
+            self._on_note(note)
+
 
 def read_records(
     paths: PathLike | Iterable[PathLike],
     *,
     limits: Limits | None = None,
     on_refusal: Callable[[RegistryError], None] | None = None,
+    on_note: Callable[[ReadNote], None] | None = None,
 ) -> RecordReader:
     """Read registry records from ``paths``: files, folders (recursively) and zips, or several.
 
     Reads the legacy XML and the v2 JSON of ClinicalTrials.gov and TOP's CSV; the format is told
     from the content. A record that cannot be read costs itself alone: its error is counted in the
-    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. Memory stays flat
-    whatever the size of an archive or export.
+    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. No text is left unread in
+    silence: bytes that belong to no record are an error too. What costs no record but should be
+    known is handed to ``on_note``: pages of a search that are missing, files that were passed over.
+    Memory stays flat whatever the size of an archive or export.
 
     Raises ``UnknownFormatError`` at once when a path does not exist.
     """
@@ -107,7 +126,7 @@ def read_records(
                 file=str(path),
                 hint="Check the path; give a record's file, a folder of them, or a zip.",
             )
-    return RecordReader(found, limits or Limits(), on_refusal)
+    return RecordReader(found, limits or Limits(), on_refusal, on_note)
 
 
 def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
@@ -166,7 +185,7 @@ def _stream_items(
     else:
         name = f"{file}!{member}" if member else file
         for piece in cut(stream, name, limits):
-            if isinstance(piece, RegistryError):
+            if not isinstance(piece, Piece):
                 yield piece
                 continue
             position = f"{member}#{piece.number}" if member else f"#{piece.number}"

@@ -109,7 +109,11 @@ def forecast(
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
     from llm4top.registry import read_records
 
-    reader = read_records(asked, on_refusal=lambda error: note(f"Refused: {printable(str(error))}"))
+    reader = read_records(
+        asked,
+        on_refusal=lambda error: note(f"Refused: {printable(str(error))}"),
+        on_note=lambda remark: note(f"Note: {printable(str(remark))}"),
+    )
     with _working(f"Loading {model}"):
         from llm4top.cli._models import open_forecaster
 

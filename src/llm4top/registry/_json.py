@@ -23,6 +23,7 @@ from llm4top.registry._text import clean
 
 CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
+_BOM_BEGUN = re.compile(rb"\xef\xbb?\Z")
 _AGAIN = "Export the studies again from ClinicalTrials.gov."
 # No JSON string holds a line break; one before a "{" ends a broken string.
 _INSIDE = rb'(?:[^"\\\n]++|\\(?!\n\{).|\n(?!\{))*+'
@@ -117,7 +118,8 @@ class _Cutter:
     def _fill(self) -> bool:
         """Let go of what is done with and read on; ``False`` at the end of the file."""
         if self._start is None:
-            self._look_between(self._position - len(_BOM) + 1)
+            begun = _BOM_BEGUN.search(self._buffer, self._gap, self._position)
+            self._look_between(begun.start() if begun else self._position)
             keep = min(self._gap, self._position)
         elif self._fault is not None:
             keep = max(0, self._position - _LOOK_BACK)

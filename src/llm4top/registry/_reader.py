@@ -110,10 +110,10 @@ def read_records(
 
     Reads the legacy XML and the v2 JSON of ClinicalTrials.gov and TOP's CSV; the format is told
     from the content. A record that cannot be read costs itself alone: its error is counted in the
-    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. No text is left unread in
-    silence: bytes that belong to no record are an error too. What costs no record but should be
-    known is handed to ``on_note``: pages of a search that are missing, files that were passed over.
-    Memory stays flat whatever the size of an archive or export.
+    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. Bytes that belong to
+    no record are an error too, so that no text is left unread in silence. What costs no record but
+    should be known is handed to ``on_note``: pages of a search that are missing, files that were
+    passed over. Memory stays flat whatever the size of an archive or export.
 
     Raises ``UnknownFormatError`` at once when a path does not exist.
     """

@@ -434,11 +434,11 @@ class Watched(NoCalibration):
 
     seen: ClassVar[list[tuple[set, set]]] = []
 
-    def fit(self, logits, y):
+    def fit(self, logits, y, phases=None):
         self.rows = set(logits[:, 1].tolist())
         return self
 
-    def predict(self, logits):
+    def predict(self, logits, phases=None):
         self.seen.append((self.rows, set(logits[:, 1].tolist())))
         return super().predict(logits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -13,6 +14,8 @@ from llm4top.errors import CalibrationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Phases = Sequence[str | None]
+"""The phases of trials, as ``Trial.phase`` spells them; None where a trial has none."""
 
 INTERVAL_LEVEL = 0.95
 MIN_ROWS = 20
@@ -52,19 +55,22 @@ class Calibrator(Protocol):
     method: str
     has_interval: bool
 
-    def fit(self, logits: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """Learn from answer logits ``[n, K]`` and label indices ``[n]``; returns itself.
 
-        Fit on validation data only: data that neither trained the model nor will test it.
-        Raises ``CalibrationError`` where the data cannot support a calibration.
+        Fit on validation data only: data that neither trained the model nor will test it. With
+        ``phases`` ``[n]`` (None for a trial without one) the log-odds are corrected for the phase
+        before they are calibrated: see ``PhaseOffsets``. Raises ``CalibrationError`` where the
+        data cannot support a calibration.
         """
         ...
 
-    def predict(self, logits: ArrayLike) -> Calibrated:
-        """Calibrated probabilities of answer logits ``[n, K]``.
+    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
+        """Calibrated probabilities of answer logits ``[n, K]`` of trials of these ``phases`` [n].
 
-        Raises ``CalibrationError`` before ``fit``, for another number of labels than it was
-        fitted with, and for logits that are not finite.
+        A trial whose phase is not given, or was not in the calibration data, is calibrated as all
+        phases together. Raises ``CalibrationError`` before ``fit``, for another number of labels
+        than it was fitted with, and for logits that are not finite.
         """
         ...
 
@@ -108,13 +114,30 @@ def checked_logits(logits: ArrayLike, n_labels: int | None = None) -> FloatArray
     return array
 
 
-def checked_data(logits: ArrayLike, y: ArrayLike) -> tuple[FloatArray, IntArray]:
+def check_phases(phases: Phases | None, n: int) -> None:
+    """``CalibrationError`` unless there is one phase a row."""
+    if phases is not None and len(phases) != n:
+        raise CalibrationError(
+            f"{n} rows of answer logits and {len(phases)} phases differ in length.",
+            hint="Give one phase for each row, None for a trial without one.",
+        )
+
+
+def rows_of(phases: Phases | None, rows: Sequence[int] | IntArray) -> Phases | None:
+    """The phases of some rows, None where there are none."""
+    return None if phases is None else [phases[row] for row in rows]
+
+
+def checked_data(
+    logits: ArrayLike, y: ArrayLike, phases: Phases | None = None
+) -> tuple[FloatArray, IntArray]:
     """Logits ``[n, K]`` and label indices ``[n]`` that can support a calibration.
 
     Raises ``CalibrationError`` for different lengths, numbers that are not finite, labels that
-    are no index of a column, fewer than 20 rows, an absent label, or fewer than 5 rows of one.
+    are not an index of a column, fewer than 20 rows, an absent label, or fewer than 5 rows of one.
     """
     array = checked_logits(logits)
+    check_phases(phases, len(array))
     labels = np.asarray(y)
     n, n_labels = array.shape
     if labels.shape != (n,):

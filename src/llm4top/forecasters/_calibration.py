@@ -13,9 +13,12 @@ from llm4top.forecasters._calibrated import (
     Calibrated,
     Calibrator,
     FloatArray,
+    Phases,
     bad_state,
+    check_phases,
     checked_data,
     checked_logits,
+    rows_of,
     softmax,
 )
 from llm4top.forecasters._platt import PlattCalibrator
@@ -34,14 +37,15 @@ class NoCalibration:
     method: str = "none"
     has_interval: bool = False
 
-    def fit(self, logits: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """Learns nothing and refuses nothing."""
-        del logits, y
+        del logits, y, phases
         return self
 
-    def predict(self, logits: ArrayLike) -> Calibrated:
-        """See ``Calibrator.predict``; the bounds are NaN."""
+    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
+        """See ``Calibrator.predict``; the bounds are NaN, and phases change nothing."""
         array = checked_logits(logits)
+        check_phases(phases, len(array))
         unknown = np.full(len(array), np.nan)
         return Calibrated(softmax(array), unknown, unknown.copy())
 
@@ -83,17 +87,23 @@ def calibrator_from_dict(state: dict[str, Any]) -> Calibrator:
 
 
 def cross_calibrate(
-    calibrator: Calibrator, logits: ArrayLike, y: ArrayLike, *, folds: int = 5, seed: int = 0
+    calibrator: Calibrator,
+    logits: ArrayLike,
+    y: ArrayLike,
+    phases: Phases | None = None,
+    *,
+    folds: int = 5,
+    seed: int = 0,
 ) -> Calibrated:
     """Calibrated probabilities of validation data, no row calibrated by a fit that has seen it.
 
-    The figures of a calibration on its own data flatter it; these do not. ``logits`` is
-    ``[n, K]``, ``y`` ``[n]``; folds are stratified by label and drawn from ``seed``. ``calibrator``
-    names the method and stays as it is.
+    The figures of a calibration on its own data are optimistic; these are not. ``logits`` is
+    ``[n, K]``, ``y`` and ``phases`` ``[n]``; folds are stratified by label and drawn from ``seed``.
+    ``calibrator`` names the method and stays as it is.
 
     Raises ``CalibrationError`` where the data, or the data less one fold, cannot support it.
     """
-    array, labels = checked_data(logits, y)
+    array, labels = checked_data(logits, y, phases)
     least = int(np.bincount(labels).min())
     if not 2 <= folds <= least:
         raise CalibrationError(
@@ -104,7 +114,7 @@ def cross_calibrate(
     lower, upper = np.empty(len(array)), np.empty(len(array))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for rest, fold in splitter.split(array, labels):
-        fitted = type(calibrator)().fit(array[rest], labels[rest])
-        part = fitted.predict(array[fold])
+        fitted = type(calibrator)().fit(array[rest], labels[rest], rows_of(phases, rest))
+        part = fitted.predict(array[fold], rows_of(phases, fold))
         probabilities[fold], lower[fold], upper[fold] = part.probabilities, part.lower, part.upper
     return Calibrated(probabilities, lower, upper)

@@ -23,6 +23,7 @@ from llm4top.forecasters._calibrated import (
     Calibrated,
     FloatArray,
     IntArray,
+    Phases,
     bad_state,
     checked_data,
     checked_logits,
@@ -30,9 +31,10 @@ from llm4top.forecasters._calibrated import (
     reported_labels,
     softmax,
 )
+from llm4top.forecasters._phase_offsets import PhaseOffsets, correct
+from llm4top.forecasters._softmax_fit import fit_softmax
 
 _PRIOR_PRECISION = 1.0
-_MAX_STEPS = 100
 
 
 class _State(BaseModel):
@@ -43,13 +45,16 @@ class _State(BaseModel):
     method: Literal["platt"] = "platt"
     n: int
     n_labels: int
+    phases: PhaseOffsets | None = None
     theta: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
     centre: float = 0.0
     scale: float = 1.0
 
     def fault(self) -> str | None:
-        """Why this is no scaling, or None."""
+        """Why this is not a scaling, or None."""
+        if self.phases and self.phases.n_labels != self.n_labels:
+            return "its phases are about another number of labels"
         size = 2 if self.n_labels == 2 else 2 * self.n_labels
         covariance = np.array([row for row in self.covariance if len(row) == size])
         if self.n_labels < 2 or len(self.theta) != size or covariance.shape != (size, size):
@@ -83,20 +88,21 @@ class PlattCalibrator:
     def __init__(self) -> None:
         self._state: _State | None = None
 
-    def fit(self, logits: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """See ``Calibrator.fit``: validation data only."""
-        array, labels = checked_data(logits, y)
-        self._state = (
-            _fit_binary(array, labels) if array.shape[1] == 2 else _fit_vector(array, labels)
-        )
+        array, labels = checked_data(logits, y, phases)
+        offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
+        fit = _fit_binary if array.shape[1] == 2 else _fit_vector
+        state = fit(correct(offsets, array, phases), labels)
+        self._state = state.model_copy(update={"phases": offsets})
         return self
 
-    def predict(self, logits: ArrayLike) -> Calibrated:
+    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
         """See ``Calibrator.predict``."""
         state = self._state
         if state is None:
             raise not_fitted(self.method)
-        array = checked_logits(logits, state.n_labels)
+        array = correct(state.phases, checked_logits(logits, state.n_labels), phases)
         if state.n_labels == 2:
             design = _binary_design(array[:, 1] - array[:, 0], state.centre, state.scale)
         else:
@@ -161,9 +167,9 @@ def _fit_binary(logits: FloatArray, labels: IntArray) -> _State:
     flat = design[:, :, 1:]
     constant = spread <= 1e-12 * max(1.0, abs(centre))
     if not constant:
-        theta, covariance = _newton(design, targets, np.zeros(2), precision=0.0)
+        theta, covariance = fit_softmax(design, targets, np.zeros(2), precision=0.0)
     if constant or theta[0] < 0:
-        offset, variance = _newton(flat, targets, np.zeros(1), precision=0.0)
+        offset, variance = fit_softmax(flat, targets, np.zeros(1), precision=0.0)
         theta = np.array([0.0, offset[0]])
         covariance = np.array([[0.0, 0.0], [0.0, variance[0, 0]]])
     return _stored(labels, 2, theta, covariance, centre, scale)
@@ -172,7 +178,7 @@ def _fit_binary(logits: FloatArray, labels: IntArray) -> _State:
 def _fit_vector(logits: FloatArray, labels: IntArray) -> _State:
     k = logits.shape[1]
     start = np.repeat([1.0, 0.0], k)
-    theta, covariance = _newton(
+    theta, covariance = fit_softmax(
         _vector_design(logits), np.eye(k)[labels], start, precision=_PRIOR_PRECISION
     )
     return _stored(labels, k, theta, covariance)
@@ -195,42 +201,6 @@ def _stored(
         centre=centre,
         scale=scale,
     )
-
-
-def _newton(
-    design: FloatArray, targets: FloatArray, prior: FloatArray, *, precision: float
-) -> tuple[FloatArray, FloatArray]:
-    """Parameters ``[P]`` of least cross-entropy, and their covariance (inverse Hessian).
-
-    ``design`` is ``[n, K, P]``, ``targets`` ``[n, K]``; ``precision`` weighs the pull towards
-    ``prior``, which is also the start.
-    """
-
-    def loss(theta: FloatArray) -> float:
-        cross_entropy = -(targets * log_softmax(design @ theta, axis=1)).sum()
-        return float(cross_entropy + precision / 2 * ((theta - prior) ** 2).sum())
-
-    # A trace of curvature keeps the Hessian invertible where all probabilities saturate.
-    ridge = (precision + 1e-10) * np.eye(len(prior))
-    theta, value = prior.astype(np.float64), loss(prior)
-    for _ in range(_MAX_STEPS):
-        p = softmax(design @ theta)
-        gradient = np.einsum("nkp,nk->p", design, p - targets) + precision * (theta - prior)
-        step = np.linalg.solve(_curvature(design, p) + ridge, gradient)
-        size = 1.0
-        while (trial := loss(theta - size * step)) > value and size > 1e-10:
-            size /= 2
-        theta, before, value = theta - size * step, value, min(trial, value)
-        if before - value <= 1e-13 * max(1.0, abs(value)):
-            break
-    p = softmax(design @ theta)
-    return theta, np.asarray(np.linalg.inv(_curvature(design, p) + ridge), dtype=np.float64)
-
-
-def _curvature(design: FloatArray, p: FloatArray) -> FloatArray:
-    mean = np.einsum("nkp,nk->np", design, p)
-    second_moment = np.einsum("nkp,nk,nkq->pq", design, p, design)
-    return np.asarray(second_moment - mean.T @ mean, dtype=np.float64)
 
 
 def _delta_interval(

@@ -24,8 +24,10 @@ from llm4top.forecasters._calibrated import (
     Calibrator,
     FloatArray,
     IntArray,
+    Phases,
     checked_data,
     checked_logits,
+    rows_of,
     softmax,
 )
 
@@ -118,14 +120,16 @@ def cross_pool(
     y: ArrayLike,
     *,
     calibrator: Calibrator | None = None,
+    phases: Phases | None = None,
     folds: int = FOLDS,
     seed: int = 0,
 ) -> FloatArray:
     """Pooled probabilities ``[n, K]`` of validation data, each row by a pool that has not seen it.
 
-    ``calibrator`` names a calibration that is fitted after the pool, on the same folds. Folds are
-    stratified by label and drawn from ``seed``: the same ``y`` gives the same folds for any
-    sources, so that their losses pair row by row. Raises ``CalibrationError`` where the data less
+    ``calibrator`` names a calibration that is fitted after the pool, on the same folds, with the
+    rows' ``phases`` ``[n]`` where they are given. Folds are stratified by label and drawn from
+    ``seed``: the same ``y`` gives the same folds for any sources, so that their losses pair row by
+    row. Raises ``CalibrationError`` where the data less
     one fold cannot support a fit.
     """
     labels: IntArray = np.asarray(y, dtype=np.int64)
@@ -145,8 +149,8 @@ def cross_pool(
             probabilities[fold] = softmax(pooled)
             continue
         learnt = pool.logits([array[rest] for array in arrays.values()])
-        fitted = type(calibrator)().fit(learnt, labels[rest])
-        probabilities[fold] = fitted.predict(pooled).probabilities
+        fitted = type(calibrator)().fit(learnt, labels[rest], rows_of(phases, rest))
+        probabilities[fold] = fitted.predict(pooled, rows_of(phases, fold)).probabilities
     return probabilities
 
 

@@ -29,11 +29,13 @@ from llm4top.forecasters._calibrated import (
     Calibrated,
     FloatArray,
     IntArray,
+    Phases,
     bad_state,
     checked_data,
     checked_logits,
     not_fitted,
 )
+from llm4top.forecasters._phase_offsets import PhaseOffsets, correct
 from llm4top.forecasters._smoothing import lower_at, tent_means, upper_at
 
 RESAMPLES = 200
@@ -151,6 +153,7 @@ class _State(BaseModel):
 
     method: Literal["venn-abers"] = "venn-abers"
     n: int
+    phases: PhaseOffsets | None = None
     columns: tuple[_Column, ...]
     """One for a binary task (its second label), else one a label."""
 
@@ -178,21 +181,22 @@ class VennAbersCalibrator:
     def __init__(self) -> None:
         self._state: _State | None = None
 
-    def fit(self, logits: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """See ``Calibrator.fit``: validation data only."""
-        array, labels = checked_data(logits, y)
-        scores = _scores(array)
+        array, labels = checked_data(logits, y, phases)
+        offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
+        scores = _scores(correct(offsets, array, phases))
         events = [1] if scores.shape[1] == 1 else range(scores.shape[1])
         columns = tuple(
             _fit_column(scores[:, column], (labels == event).astype(np.int64))
             for column, event in enumerate(events)
         )
-        self._state = _State(n=len(labels), columns=columns)
+        self._state = _State(n=len(labels), phases=offsets, columns=columns)
         return self
 
-    def predict(self, logits: ArrayLike) -> Calibrated:
+    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
         """See ``Calibrator.predict``."""
-        columns, scores = self._scored(logits)
+        columns, scores = self._scored(logits, phases)
         smoothed = [c.smoothed(s) for c, s in zip(columns, scores.T, strict=True)]
         p0, p1, lower, upper = (np.stack(side, axis=1) for side in zip(*smoothed, strict=True))
         # Means may be a rounding error off.
@@ -211,20 +215,26 @@ class VennAbersCalibrator:
             np.maximum(upper[rows, best], reported),
         )
 
-    def multiprobability(self, logits: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    def multiprobability(
+        self, logits: ArrayLike, phases: Phases | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Vovk's ``p0`` and ``p1`` of answer logits ``[n, K]``, exact and with every step.
 
         Each is ``[n, 1]`` for a binary task (its second label), else ``[n, K]``.
         """
-        columns, scores = self._scored(logits)
+        columns, scores = self._scored(logits, phases)
         pairs = [c.pair.at(s) for c, s in zip(columns, scores.T, strict=True)]
         p0, p1 = (np.stack(side, axis=1) for side in zip(*pairs, strict=True))
         return p0, p1
 
-    def _scored(self, logits: ArrayLike) -> tuple[tuple[_Column, ...], FloatArray]:
-        if self._state is None:
+    def _scored(
+        self, logits: ArrayLike, phases: Phases | None
+    ) -> tuple[tuple[_Column, ...], FloatArray]:
+        state = self._state
+        if state is None:
             raise not_fitted(self.method)
-        return self._state.columns, _scores(checked_logits(logits, self._state.n_labels))
+        array = checked_logits(logits, state.n_labels)
+        return state.columns, _scores(correct(state.phases, array, phases))
 
     def to_dict(self) -> dict[str, Any]:
         """See ``Calibrator.to_dict``."""
@@ -242,6 +252,8 @@ class VennAbersCalibrator:
             raise bad_state("Venn-Abers", wrong) from None
         if len(parsed.columns) in (0, 2):
             raise bad_state("Venn-Abers", "it fits no number of labels")
+        if parsed.phases and parsed.phases.n_labels != parsed.n_labels:
+            raise bad_state("Venn-Abers", "its phases are about another number of labels")
         for column in parsed.columns:
             if fault := column.fault():
                 raise bad_state("Venn-Abers", fault)

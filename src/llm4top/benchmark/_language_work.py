@@ -224,12 +224,15 @@ class LanguageWork:
         seed = self.desk.settings.seed
         steer = STEER if check == "newest" else "valid"
         y = np.array(self._asked()[steer].label_indices, dtype=np.int64)
+        phases = {
+            name: [trial.phase for trial in self._asked()[name].trials] for name in {steer, check}
+        }
         calibrator = make_calibrator()
         if check == steer:
-            fitted = cross_calibrate(calibrator, logits[check], y, seed=seed)
+            fitted = cross_calibrate(calibrator, logits[check], y, phases[steer], seed=seed)
             return fitted.probabilities, "Cross-fitted calibration: no row calibrates itself."
-        calibrator.fit(logits[steer], y)
-        fitted = calibrator.predict(logits[check])
+        calibrator.fit(logits[steer], y, phases[steer])
+        fitted = calibrator.predict(logits[check], phases[check])
         return fitted.probabilities, f"Calibrated on {len(y)} other rows."
 
 

@@ -140,7 +140,7 @@ class _Asked:
 
     def on_valid(self) -> Judged:
         rows, raw = self._raw("valid")
-        probabilities, note = self.scorer.probabilities(raw), ""
+        probabilities, note = self.scorer.probabilities(raw, rows.trials), ""
         calibration = self.scorer.calibration
         if calibration is not None and self._has_seen(calibration):
             probabilities, note = self._cross_calibrated(calibration, rows, raw, probabilities)
@@ -156,7 +156,7 @@ class _Asked:
         # The threshold is there before the test rows are asked about.
         threshold, note = self._threshold()
         rows, raw = self._raw("test")
-        scores = self._scores("test", rows, self.scorer.probabilities(raw))
+        scores = self._scores("test", rows, self.scorer.probabilities(raw, rows.trials))
         return scores, None if threshold is None else decide(scores, threshold), note
 
     def _threshold(self) -> tuple[float | None, str]:
@@ -167,7 +167,7 @@ class _Asked:
         rows, raw = self._raw("valid")
         try:
             threshold = choose_threshold(
-                self._scores("valid", rows, self.scorer.probabilities(raw))
+                self._scores("valid", rows, self.scorer.probabilities(raw, rows.trials))
             )
         except ScoreError:
             raise
@@ -186,7 +186,8 @@ class _Asked:
 
         y = np.asarray(rows.label_indices, dtype=np.int64)
         try:
-            fitted = cross_calibrate(calibration, raw, y, seed=self.judge.seed)
+            phases = [trial.phase for trial in rows.trials]
+            fitted = cross_calibrate(calibration, raw, y, phases, seed=self.judge.seed)
         except CalibrationError:
             return in_sample, IN_SAMPLE
         return fitted.probabilities, CROSS_FITTED

@@ -36,11 +36,11 @@ class Scorer:
     calibration: Calibrator | None = None
     heavy: bool = False
 
-    def probabilities(self, scores: FloatArray) -> FloatArray:
-        """What ``score`` gave, as probabilities ``[n, K]``."""
+    def probabilities(self, scores: FloatArray, trials: Sequence[Trial]) -> FloatArray:
+        """What ``score`` gave of ``trials``, as probabilities ``[n, K]``."""
         if self.calibration is None:
             return scores
-        return self.calibration.predict(scores).probabilities
+        return self.calibration.predict(scores, [trial.phase for trial in trials]).probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Source:
     def predict_proba(self, trials: Sequence[Trial]) -> FloatArray:
         """Probabilities ``[n, K]``, columns in the order of the task's labels."""
         scorer = self.load()
-        return scorer.probabilities(scorer.score(trials, None))
+        return scorer.probabilities(scorer.score(trials, None), trials)
 
     def check_task(self, dataset: Dataset) -> None:
         """``EvaluationError`` where the data set asks another question."""

@@ -128,7 +128,9 @@ class Asking:
 
     def _probabilities(self, logits: FloatArray) -> FloatArray:
         if self._calibration is not None:
-            return self._calibration.predict(logits).probabilities
+            # A variant changes what the model reads, not what is known of the trial.
+            phases = [trial.phase for trial in self.trials]
+            return self._calibration.predict(logits, phases).probabilities
         return np.asarray(softmax(logits, axis=1), dtype=np.float64)
 
     def _scores(self, probabilities: FloatArray) -> Scores:

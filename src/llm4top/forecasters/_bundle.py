@@ -83,7 +83,9 @@ class LoadedForecaster:
         self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
     ) -> Calibrated:
         """Calibrated probabilities of trials, with their intervals."""
-        return self.calibration.predict(self.answer_logits(trials, on_progress=on_progress))
+        rows = list(trials)
+        logits = self.answer_logits(rows, on_progress=on_progress)
+        return self.calibration.predict(logits, [trial.phase for trial in rows])
 
     def answer_logits(
         self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
@@ -171,12 +173,14 @@ def confirm_reload(
     if loaded.folder is None or loaded.manifest is None:
         raise TypeError("only bundles are reloaded")
     expected = np.asarray(logits, dtype=np.float64)
-    found = loaded.answer_logits(trials)
+    rows = list(trials)
+    phases = [trial.phase for trial in rows]
+    found = loaded.answer_logits(rows)
     pairs = (
         (softmax(found), softmax(expected)),
         (
-            loaded.calibration.predict(expected).probabilities,
-            calibration.predict(expected).probabilities,
+            loaded.calibration.predict(expected, phases).probabilities,
+            calibration.predict(expected, phases).probabilities,
         ),
     )
     difference = max(float(np.abs(a - b).max()) for a, b in pairs)

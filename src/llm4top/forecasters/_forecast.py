@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from llm4top.forecasters._batching import OnProgress, Progress
-from llm4top.forecasters._calibrated import Calibrated
+from llm4top.forecasters._calibrated import Calibrated, Phases
 from llm4top.forecasters._warnings import Case, warnings_about
 from llm4top.prompts import Prompt, PromptWriter
 from llm4top.registry import Record, Trial
@@ -98,8 +98,8 @@ class Calibration(Protocol):
         """Its name; "none" where the probabilities are the model's own."""
         ...
 
-    def predict(self, logits: Any) -> Calibrated:
-        """Calibrated probabilities of answer logits ``[n, K]``."""
+    def predict(self, logits: Any, phases: Phases | None = None) -> Calibrated:
+        """Calibrated probabilities of answer logits ``[n, K]`` of trials of these phases."""
         ...
 
 
@@ -183,7 +183,8 @@ def _forecasts(
     logits = loaded.forecaster.logits_of(prompts, on_progress=progress)
     if loaded.stack is not None:
         logits = loaded.stack.logits([record.trial for record in records], logits)
-    calibrated = loaded.calibration.predict(logits)
+    phases = [record.trial.phase for record in records]
+    calibrated = loaded.calibration.predict(logits, phases)
     scores = _scores(np.asarray(logits, dtype=np.float64), calibrated.reported)
     for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
         yield _forecast(loaded, record, prompt, calibrated, row, scores[row])

@@ -104,7 +104,9 @@ class Publisher:
         logits = forecaster.answer_logits(choose.trials, on_progress=self._shown)
         keep_logits(self.run, logits)
         targets = np.asarray(choose.label_indices, dtype=np.int64)
-        calibrator = make_calibrator(self.config.calibration).fit(logits, targets)
+        calibrator = make_calibrator(self.config.calibration).fit(
+            logits, targets, [trial.phase for trial in choose.trials]
+        )
         metrics = measured(self.dataset, self.config, logits, calibrator)
         self.run.add_event("figures", **metrics)
         self.tell(TrainingProgress("bundle"))
@@ -199,7 +201,8 @@ def measured(
     y = np.asarray(choose.label_indices, dtype=np.int64)
     forecasts = {UNCALIBRATED: softmax(logits)}
     if calibrator.method != "none":
-        fitted = cross_calibrate(calibrator, logits, y, seed=config.seed)
+        phases = [trial.phase for trial in choose.trials]
+        fitted = cross_calibrate(calibrator, logits, y, phases, seed=config.seed)
         forecasts = {MODEL: fitted.probabilities, **forecasts}
     train_y = np.asarray(learn.label_indices, dtype=np.int64)
     for name, baseline in ((TFIDF, TfidfForecaster(task)), (BASE_RATE, BaseRateForecaster(task))):

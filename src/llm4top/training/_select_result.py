@@ -162,7 +162,8 @@ def _leave_stack(findings: Findings, folder: Path) -> str:
         raise TypeError("there is no stack.")
     finalists, config = findings.finalists, findings.run.config
     pooled = findings.pool.logits(list(finalists.sources.values()))
-    calibrator = make_calibrator(config.calibration).fit(pooled, finalists.judge.y)
+    phases = [trial.phase for trial in findings.valid.trials]
+    calibrator = make_calibrator(config.calibration).fit(pooled, finalists.judge.y, phases)
     manifest = stack_bundle(
         findings.language_bundle,
         folder,
@@ -205,7 +206,11 @@ def _evaluation(findings: Findings, calibrator: Calibrator) -> Evaluation:
     y = finalists.judge.y
     forecasts: Mapping[str, FloatArray] = {
         "this stack, calibrated": cross_pool(
-            finalists.sources, y, calibrator=calibrator, seed=SEED
+            finalists.sources,
+            y,
+            calibrator=calibrator,
+            phases=[trial.phase for trial in findings.valid.trials],
+            seed=SEED,
         ),
         "the language model alone": finalists.judge.scaled({"language": finalists.logits}),
         finalists.rival.label: finalists.judge.scaled({"baseline": finalists.rival.logits}),

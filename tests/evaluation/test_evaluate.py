@@ -118,18 +118,22 @@ class TestOnValidation:
         assert (report.looks, report.looks_note) == ((), "")
 
     @pytest.mark.parametrize("method", ["platt", "venn-abers"])
-    def test_a_calibration_fitted_on_these_rows_is_cross_fitted(self, method):
+    @pytest.mark.parametrize("by_phase", [True, False])
+    def test_a_calibration_fitted_on_these_rows_is_cross_fitted(self, method, by_phase):
         valid = DATA.select("valid")
         y = np.array(valid.label_indices)
         logits = np.log(by_condition(valid.trials))
-        calibration = make_calibrator(method).fit(logits, y)
+        # A bundle of before there were phases is measured as it is.
+        phases = [trial.phase for trial in valid.trials] if by_phase else None
+        calibration = make_calibrator(method).fit(logits, y, phases)
+        assert calibration.by_phase == by_phase
         mine = source(
             lambda trials: np.log(by_condition(trials)),
             calibration=calibration,
             data_sha256=DATA.sha256,
         )
         report = run(who=mine, seed=2)
-        fitted = cross_calibrate(calibration, logits, y, seed=2).probabilities
+        fitted = cross_calibrate(calibration, logits, y, phases, seed=2).probabilities
         expected = Scores("mine", "valid", valid.task.labels, fitted, y, valid.nct_ids)
         figures = measure(expected, draws=100, seed=2).figures
         assert row(report, "mine").figures["log_loss"] == figures["log_loss"]

@@ -43,10 +43,13 @@ def test_the_embedded_bundle():
 
 def test_what_is_calibrated_are_the_logits():
     scorer = load_source("embedded", device="cpu").load()
-    raw = scorer.score(invented().trials[:4], None)
+    trials = invented().trials[:4]
+    raw = scorer.score(trials, None)
     assert scorer.calibration is not None
     assert np.allclose(
-        scorer.probabilities(raw), scorer.calibration.predict(raw).probabilities, atol=0
+        scorer.probabilities(raw, trials),
+        scorer.calibration.predict(raw, [trial.phase for trial in trials]).probabilities,
+        atol=0,
     )
 
 

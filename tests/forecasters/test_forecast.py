@@ -31,7 +31,7 @@ class Halfway:
     def __init__(self, method="halfway", width=0.1):
         self.method, self.width = method, width
 
-    def predict(self, logits):
+    def predict(self, logits, phases=None):
         p = softmax(np.asarray(logits)) / 2 + 0.5 / np.asarray(logits).shape[1]
         reported = p[:, 1] if p.shape[1] == 2 else p.max(axis=1)
         return Calibrated(p, reported - self.width, reported + self.width)

@@ -186,7 +186,7 @@ class _Asked:
 
         y = np.asarray(rows.label_indices, dtype=np.int64)
         try:
-            phases = [trial.phase for trial in rows.trials]
+            phases = [trial.phase for trial in rows.trials] if calibration.by_phase else None
             fitted = cross_calibrate(calibration, raw, y, phases, seed=self.judge.seed)
         except CalibrationError:
             return in_sample, IN_SAMPLE

@@ -55,6 +55,11 @@ class Calibrator(Protocol):
     method: str
     has_interval: bool
 
+    @property
+    def by_phase(self) -> bool:
+        """Whether it was fitted with phases that it can tell apart."""
+        ...
+
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """Learn from answer logits ``[n, K]`` and label indices ``[n]``; returns itself.
 

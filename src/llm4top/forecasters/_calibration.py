@@ -36,6 +36,7 @@ class NoCalibration:
 
     method: str = "none"
     has_interval: bool = False
+    by_phase: bool = False
 
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """Learns nothing and refuses nothing."""

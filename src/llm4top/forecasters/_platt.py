@@ -88,6 +88,11 @@ class PlattCalibrator:
     def __init__(self) -> None:
         self._state: _State | None = None
 
+    @property
+    def by_phase(self) -> bool:
+        """See ``Calibrator.by_phase``."""
+        return self._state is not None and self._state.phases is not None
+
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """See ``Calibrator.fit``: validation data only."""
         array, labels = checked_data(logits, y, phases)

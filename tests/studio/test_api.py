@@ -74,6 +74,16 @@ def test_a_json_body(api):
     assert told.json()["uploads"][0]["name"] == "records.json"
 
 
+@pytest.mark.parametrize("body", [b'{"protocolSection": ', b"not json", b"[" * 5000, b"null"])
+def test_a_json_body_that_is_none_is_a_400_and_keeps_nothing(api, workspace, body):
+    told = api.post("/api/v1/forecasts", content=body, headers={"content-type": "application/json"})
+    assert told.status_code == 400, told.text
+    assert error_of(told)["code"] == "bad-request"
+    assert error_of(told)["message"]
+    assert error_of(told)["where"].startswith("body")
+    assert workspace.uploads.count() == 0
+
+
 def test_many_records_become_a_run(api, workspace):
     told = send(api, ("many.zip", zip_of(101)))
     assert told.status_code == 202

@@ -40,6 +40,27 @@ def test_it_listens_on_loopback_only(server: Server) -> None:
     assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
 
 
+@pytest.mark.parametrize("path", ["/train", "/data", "/models", "/reports"])
+@pytest.mark.parametrize("thing", ["0" * 32, "nope", "..%2f..%2fetc"])
+def test_the_page_of_what_does_not_exist_is_not_found(
+    server: Server, path: str, thing: str
+) -> None:
+    assert server.ask(f"{path}/{thing}").status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/about", "/api/v1/bundles", "/none"])
+def test_head_answers_as_get_does_without_a_body(server: Server, path: str) -> None:
+    whole, head = server.ask(path), server.ask(path, method="HEAD")
+    assert head.status == whole.status
+    assert head.text == ""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+def test_the_address_of_all_reports_leads_to_their_list(server: Server) -> None:
+    answer = server.ask("/reports")
+    assert (answer.status, answer.headers["location"]) == (307, "/benchmark")
+
+
 def test_the_start_page_is_a_page(server: Server) -> None:
     answer = server.ask("/")
     if answer.status in {302, 307}:

@@ -41,8 +41,8 @@ def test_the_badge_opens_the_privacy_statement_with_its_proof(page: Page) -> Non
     page.goto("/about")
     page.get_by_role("button", name="Local only").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("No connection to another machine was tried since").wait_for()
-    assert dialog.get_by_text("What you bring here stays on this machine").count() == 1
+    dialog.get_by_text("No connection to another machine was attempted since").wait_for()
+    assert dialog.get_by_text("Everything stays on this machine").count() == 1
     dialog.get_by_role("button", name="Close").click()
     dialog.wait_for(state="hidden")
 
@@ -61,6 +61,50 @@ def test_the_colours_follow_the_system_until_chosen(page: Page) -> None:
     page.reload()
     page.get_by_role("button", name="Colours: light. Change").click()
     page.wait_for_function(f"{DARK} === 'dark'")
+
+
+def test_the_first_click_on_the_colours_shows_whatever_the_system_has(page: Page) -> None:
+    page.goto("/about")
+    button = page.get_by_role("button", name="Colours: as the system. Change")
+    assert button.inner_text().endswith("System")
+    button.click()
+    page.wait_for_function(f"{DARK} === 'dark'")
+    page.get_by_text("Dark", exact=True).wait_for()
+
+
+def test_the_settings_hold_the_colours_too(page: Page) -> None:
+    page.goto("/settings")
+    colours = page.get_by_role("group", name="Colours")
+    colours.get_by_role("button", name="System", pressed=True).wait_for()
+    colours.get_by_role("button", name="Dark").click()
+    colours.get_by_role("button", name="Dark", pressed=True).wait_for()
+    page.wait_for_function(f"{DARK} === 'dark'")
+    page.get_by_role("button", name="Colours: dark. Change").wait_for()
+
+
+RINGS = """() => [...document.querySelectorAll("a[href], button, summary, [role=tab], input")]
+  .filter((item) => item.checkVisibility({visibilityProperty: true}) && !item.disabled)
+  .filter((item) => {
+    item.focus({focusVisible: true});
+    if (document.activeElement !== item) return false;
+    const shown = item.closest(".q-field") ?? item.closest(".q-checkbox, .q-radio") ?? item;
+    const has = (node) => {
+      const style = getComputedStyle(node);
+      return style.outlineStyle === "solid" && parseFloat(style.outlineWidth) >= 2;
+    };
+    return !has(item) && !has(shown) && shown === item;
+  })
+  .map((item) => item.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("path", ["/", "/data", "/train", "/models", "/benchmark", "/settings"])
+def test_whatever_has_the_focus_has_a_ring(page: Page, path: str) -> None:
+    page.goto(path)
+    page.get_by_role("main").wait_for()
+    page.wait_for_timeout(500)
+    page.keyboard.press("Tab")  # the browser shows rings from the first key on
+    assert page.evaluate(RINGS) == []
+    assert page.get_by_role("main").count() == 1
 
 
 def test_the_first_tab_skips_the_navigation(page: Page) -> None:

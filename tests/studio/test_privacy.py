@@ -23,15 +23,15 @@ def proof_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 def test_nothing_was_asked(proof_of: Callable[..., list[str]]) -> None:
     first, second = proof_of(ConnectionWatch())
-    assert first.startswith("No connection to another machine was tried since 20")
-    assert second == "No connection to one is open now."
+    assert first.startswith("No connection to another machine was attempted since 20")
+    assert second == "No such connection is open now."
 
 
 def test_what_was_asked_is_named(proof_of: Callable[..., list[str]]) -> None:
     watch = ConnectionWatch()
     watch._hear("socket.connect", (None, ("192.0.2.1", 443)))
     first, told, live = proof_of(watch, ("192.0.2.1:443",))
-    assert first.startswith("1 try to reach another machine since 20")
+    assert first.startswith("1 attempt to reach another machine since 20")
     assert told.endswith(" connect 192.0.2.1:443")
     assert live == "Connected now: 192.0.2.1:443."
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from llm4top.errors import LargeUploadError
-from llm4top.studio._api_errors import responses
+from llm4top.studio._api_errors import ApiError, responses
 from llm4top.studio._api_pages import ClientHeader, Limit, Offset, client_of, next_offset
 from llm4top.studio._api_runs import run_out
 from llm4top.studio._api_schemas import (
@@ -22,7 +22,14 @@ from llm4top.studio._api_schemas import (
     RefusalOut,
     StartedOut,
 )
-from llm4top.studio._api_uploads import MAX_FILES, MAX_JSON_BYTES, forget, take_in, upload_out
+from llm4top.studio._api_uploads import (
+    JSON_NAME,
+    MAX_FILES,
+    MAX_JSON_BYTES,
+    forget,
+    take_in,
+    upload_out,
+)
 from llm4top.workspace import (
     ForecastItem,
     ForecastResult,
@@ -114,6 +121,7 @@ def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService
         try:
             files = await run_in_threadpool(_files, workspace, uploads)
             result = await service().forecast(files, client=client, bundle=place)
+            _check_body(uploads, result)
         except LargeUploadError:
             run = await run_in_threadpool(_start, workspace, uploads, bundle)
             started = StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
@@ -160,6 +168,19 @@ def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService
         )
 
     return router
+
+
+def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
+    """Raise ``ApiError`` for a body that as a whole is not what the API takes.
+
+    It was read at arm's length, as every upload is: its refusal tells. Refused studies of a body
+    that is in order are answered beside the forecasts of the others, as files are.
+    """
+    whole = [refusal for refusal in result.refusals if refusal.record == JSON_NAME]
+    if [upload.name for upload in uploads] != [JSON_NAME] or result.items or not whole:
+        return
+    line = f", line {whole[0].line}" if whole[0].line is not None else ""
+    raise ApiError(400, "bad-request", whole[0].reason, where=f"body{line}", hint=whole[0].hint)
 
 
 def _place(workspace: Workspace, bundle: str | None) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from llm4top.errors import LLM4TOPError
+from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.studio._jobs import JobWatch
 
 if TYPE_CHECKING:
@@ -101,11 +101,14 @@ class StudioContext:
         order: int = 50,
         where: Where = "rail",
         section: str | None = None,
+        exists: Callable[[str], object] | None = None,
     ) -> Callable[[Content], Content]:
         """Decorate the function that fills a page, with or without ``async``.
 
         ``path`` may hold parameters (``/trials/{forecast_id}``), which are passed by name: ids,
-        never paths of files. ``icon`` is a Material icon's name. An ``LLM4TOPError`` raised while
+        never paths of files. ``exists`` is called with the only one, before the page is filled,
+        and raises ``NotFoundError`` for one that does not exist: the page then says so, with the
+        status 404. ``icon`` is a Material icon's name. An ``LLM4TOPError`` raised while
         the page is filled is shown in its place as a sentence; any other error leads to the error
         page, and its trace to the log. A function with ``async`` has 3 s before the page is
         given up, unless it first awaits ``ui.context.client.connected()``.
@@ -116,13 +119,18 @@ class StudioContext:
         def decorate(content: Content) -> Content:
             from nicegui import ui
 
-            ui.page(path, title=f"{title} · LLM4TOP")(self._framed(place, content))
+            ui.page(path, title=f"{title} · LLM4TOP")(self._framed(place, content, exists))
             return content
 
         return decorate
 
-    def _framed(self, place: Place, content: Callable[..., Any]) -> Callable[..., Any]:
-        from nicegui import ui
+    def _framed(
+        self,
+        place: Place,
+        content: Callable[..., Any],
+        exists: Callable[[str], object] | None,
+    ) -> Callable[..., Any]:
+        from nicegui import run, ui
 
         from llm4top.studio._frame import frame
         from llm4top.studio._pieces import error_box
@@ -132,7 +140,17 @@ class StudioContext:
             @wraps(content)
             async def build(*args: Any, **kwargs: Any) -> None:
                 client = ui.context.client
+                absent = None
+                # Before the frame: its timers let the framework answer without waiting for more.
+                if exists is not None:
+                    try:
+                        await run.io_bound(exists, *kwargs.values())
+                    except NotFoundError as error:
+                        client.status_code, absent = 404, error
                 with frame(self, place):
+                    if absent is not None:
+                        error_box(absent)
+                        return
                     try:
                         await content(*args, **kwargs)
                     except LLM4TOPError as error:

@@ -15,13 +15,16 @@ from llm4top.studio._privacy_view import privacy_statement
 if TYPE_CHECKING:
     from llm4top.studio._context import Place, StudioContext
 
+API_PAGE = "/api/v1/docs"
+
 
 @contextmanager
 def frame(context: StudioContext, place: Place) -> Iterator[None]:
     """Draw the frame; what is made inside the ``with`` block is the page."""
-    # The framework wraps everything in a `main` of its own, which is not the page's.
+    # The framework wraps everything in a `main` of its own, which is not the page's: a plain
+    # element in its place leaves one main landmark, the page.
     if (outer := ui.context.client.content.parent_slot) is not None:
-        outer.parent.props('role="presentation"')
+        outer.parent.tag = "div"
     Words("a", "Skip to the page").classes("l4-skip").props('href="#page"')
     jobs = JobsView(context)
     _navigation(context, place, jobs)
@@ -40,15 +43,24 @@ def _navigation(context: StudioContext, current: Place, jobs: JobsView) -> None:
     with ui.element("nav").classes("l4-rail").props('aria-label="Pages"'):
         Words("a", "LLM4TOP").classes("l4-brand").props('href="/"')
         for place in context.navigation("rail"):
-            link = ui.element("a").classes("l4-place").props(f'href="{place.path}"')
-            if place.path == current.section:
-                link.props('aria-current="page"')
-            with link:
-                if place.icon:
-                    ui.icon(place.icon).props('aria-hidden="true"')
-                Words("span", place.title)
+            _place_link(place, current)
         ui.element("div").classes("l4-space")
         jobs.button("l4-jobs-rail")
+        # Where it is narrow the bar has no room for these: they are behind the "?" there.
+        for place in context.navigation("menu"):
+            if place.icon and place.path != API_PAGE:
+                _place_link(place, current).classes("l4-second")
+
+
+def _place_link(place: Place, current: Place) -> ui.element:
+    link = ui.element("a").classes("l4-place").props(f'href="{place.path}"')
+    if place.path == current.section:
+        link.props('aria-current="page"')
+    with link:
+        if place.icon:
+            ui.icon(place.icon).props('aria-hidden="true"')
+        Words("span", place.title)
+    return link
 
 
 def _badge(context: StudioContext) -> None:
@@ -74,8 +86,10 @@ def _badge(context: StudioContext) -> None:
 def _theme_button() -> None:
     # The script of the style sheet listens for clicks; the server need not know.
     button = ui.element("button").classes("l4-tool")
+    button.classes("l4-theme")
     with button.props('type="button" data-l4-theme="" aria-label="Colours. Change"'):
         ui.icon("contrast").props('aria-hidden="true"')
+        Words("span", "").props('data-l4-theme-name="" aria-hidden="true"')
 
 
 def _menu(context: StudioContext) -> None:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
 
 _PROMISE = (
-    "What you bring here stays on this machine. The Studio sends no record, no forecast and no "
+    "Everything stays on this machine. The Studio sends no record, no forecast and no "
     "usage figures anywhere, and its pages load nothing from elsewhere. The only command that "
-    "uses the network is “llm4top download”, when you call it."
+    "uses the network is “llm4top download”, when you run it."
 )
 _HOW = (
     "Counted in this server process by the interpreter itself, and looked up just now for its "
@@ -50,13 +50,13 @@ def proof(context: StudioContext) -> list[str]:
     watch = context.watch
     since = f"since {watch.started:%Y-%m-%d %H:%M} UTC"
     if watch.count == 0:
-        said = [f"No connection to another machine was tried {since}."]
+        said = [f"No connection to another machine was attempted {since}."]
     else:
-        tries = "1 try" if watch.count == 1 else f"{watch.count} tries"
+        tries = "1 attempt" if watch.count == 1 else f"{watch.count} attempts"
         said = [f"{tries} to reach another machine {since}:"]
         said += [f"{a.when:%H:%M:%S} {a.what} {a.target}" for a in list(watch.attempts)[-5:]]
     live = watch.live(context.port)
     said.append(
-        f"Connected now: {', '.join(live[:5])}." if live else "No connection to one is open now."
+        f"Connected now: {', '.join(live[:5])}." if live else "No such connection is open now."
     )
     return said

@@ -95,6 +95,9 @@ class Safety:
         if refusal is not None:
             await refuse(refusal, scope, send)
             return
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            # Health checks ask so; nothing behind here needs to know of it.
+            scope["method"], send = "GET", _without_body(send)
         scope["headers"] = [h for h in scope["headers"] if not h[0].startswith(b"x-forwarded-")]
         if self.sign_in is not None and await self.sign_in.stops(scope, receive, send):
             return
@@ -109,6 +112,15 @@ class Safety:
             if answer.started or scope["type"] != "http":
                 raise
             await refuse(CLOSING, scope, send)
+
+
+def _without_body(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sending
 
 
 class _Answer:

@@ -1,4 +1,4 @@
-"""About: privacy with its proof, versions, and whether all that is needed works."""
+"""About: privacy with its proof, versions, and whether everything required works."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
+from llm4top.studio._components._parts import things
 from llm4top.studio._pieces import Words, heading, section, table
 from llm4top.studio._privacy_view import privacy_statement
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters._health import Check
     from llm4top.studio._context import StudioContext
 
-_STATES = {"ok": "works", "missing": "not there", "broken": "broken", "info": ""}
+_STATES = {"ok": "works", "missing": "missing", "broken": "broken", "info": ""}
 
 
 def register(context: StudioContext) -> None:
@@ -42,7 +43,9 @@ def _all_checks() -> list[Check]:
 
 def _show(checks: list[Check]) -> None:
     broken = sum(check.state == "broken" for check in checks)
-    Words("p", f"{broken} broken; see below." if broken else "All that is needed works.")
+    Words(
+        "p", f"{things(broken, 'problem')}; see below." if broken else "Everything required works."
+    )
     for group in dict.fromkeys(check.group for check in checks):
         with ui.element("div").classes("l4-section"):
             heading(group, level=3)
@@ -55,4 +58,4 @@ def _show(checks: list[Check]) -> None:
 
 
 def _mend(check: Check) -> str:
-    return f"To mend it: {check.mend}" if check.mend else ""
+    return f"Fix: {check.mend}" if check.mend else ""

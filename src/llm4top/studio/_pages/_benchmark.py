@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import app as pages_app
 from nicegui import run as background
 from nicegui import ui
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio._components._bundle_facts import display_name
@@ -45,7 +45,17 @@ def register(context: StudioContext) -> None:
         await ui.context.client.connected()
         await BenchmarkPage(context).show()
 
-    @context.page("/reports/{run_id}", "Report", where="nowhere", section="/benchmark")
+    @pages_app.get("/reports", include_in_schema=False)
+    def reports() -> Response:
+        return RedirectResponse("/benchmark")
+
+    @context.page(
+        "/reports/{run_id}",
+        "Report",
+        where="nowhere",
+        section="/benchmark",
+        exists=context.workspace.runs.get,
+    )
     async def report(run_id: str) -> None:
         await ui.context.client.connected()
         run = await background.io_bound(context.workspace.runs.get, run_id)

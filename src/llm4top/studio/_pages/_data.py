@@ -48,7 +48,13 @@ def register(context: StudioContext) -> None:
         await ui.context.client.connected()
         await _DataPage(context).show()
 
-    @context.page("/data/{dataset_id}", "Data set", where="nowhere", section="/data")
+    @context.page(
+        "/data/{dataset_id}",
+        "Data set",
+        where="nowhere",
+        section="/data",
+        exists=context.workspace.datasets.get,
+    )
     async def dataset(dataset_id: str) -> None:
         await ui.context.client.connected()
         await _DatasetPage(context, dataset_id).show()

@@ -43,7 +43,13 @@ def register(context: StudioContext) -> None:
         await ui.context.client.connected()
         await ModelsPage(context).show()
 
-    @context.page("/models/{bundle_id}", "Model", where="nowhere", section="/models")
+    @context.page(
+        "/models/{bundle_id}",
+        "Model",
+        where="nowhere",
+        section="/models",
+        exists=context.workspace.bundles.get,
+    )
     async def model(bundle_id: str) -> None:
         await ui.context.client.connected()
         bundle = await background.io_bound(context.workspace.bundles.get, bundle_id)

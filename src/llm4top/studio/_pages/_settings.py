@@ -33,7 +33,16 @@ def register(context: StudioContext) -> None:
             facts(await run.io_bound(_where, context.workspace) or ())
             Words("p", _MOVE).classes("l4-muted")
         with section("Colours"):
-            Words("p", "Light or dark follows your system; the button at the top changes it.")
+            _colours()
+
+
+def _colours() -> None:
+    Words("p", "“System” follows your system's light or dark setting. Kept in this browser.")
+    with ui.element("div").classes("l4-choices").props('role="group" aria-label="Colours"'):
+        for choice, name in (("system", "System"), ("light", "Light"), ("dark", "Dark")):
+            button = Words("button", name)
+            button.props["type"] = "button"
+            button.props["data-l4-theme-choice"] = choice
 
 
 def _default_model(context: StudioContext, bundles: list[WorkspaceBundle]) -> None:

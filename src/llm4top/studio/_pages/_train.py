@@ -50,7 +50,13 @@ def register(context: StudioContext) -> None:
                             "span", f" {run.created:%Y-%m-%d %H:%M} UTC. {standing_of(run, active)}"
                         )
 
-    @context.page("/train/{run_id}", "Training", where="nowhere", section="/train")
+    @context.page(
+        "/train/{run_id}",
+        "Training",
+        where="nowhere",
+        section="/train",
+        exists=context.workspace.runs.get,
+    )
     async def training(run_id: str) -> None:
         await ui.context.client.connected()
         run = await work.io_bound(context.workspace.runs.get, run_id)

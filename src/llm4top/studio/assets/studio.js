@@ -4,6 +4,7 @@
   const KEY = "llm4top-theme";
   const CHOICES = ["system", "light", "dark"];
   const NAMES = { system: "as the system", light: "light", dark: "dark" };
+  const SHORT = { system: "System", light: "Light", dark: "Dark" };
   const system = window.matchMedia("(prefers-color-scheme: dark)");
 
   function choice() {
@@ -37,6 +38,11 @@
     for (const button of document.querySelectorAll("[data-l4-theme]")) {
       button.setAttribute("aria-label", `Colours: ${NAMES[now]}. Change`);
       button.setAttribute("title", `Colours: ${NAMES[now]}`);
+      const name = button.querySelector("[data-l4-theme-name]");
+      if (name) name.textContent = SHORT[now];
+    }
+    for (const button of document.querySelectorAll("[data-l4-theme-choice]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.l4ThemeChoice === now));
     }
   }
 
@@ -46,16 +52,26 @@
   window.addEventListener("storage", apply);
   // The framework draws the page after this script has run, and sets its own colours once.
   document.addEventListener("DOMContentLoaded", () => {
-    new MutationObserver((_, observer) => {
+    let drawn = false;
+    new MutationObserver(() => {
       if (!document.querySelector("[data-l4-theme]") || !window.Quasar) return;
-      observer.disconnect();
+      const asked = document.querySelector("[data-l4-theme-choice]:not([aria-pressed])");
+      if (drawn && !asked) return;
+      drawn = true;
       apply();
     }).observe(document.body, { childList: true, subtree: true });
     apply();
   });
+  // From the system's colours the first click goes to the other ones, so that it shows.
+  function next() {
+    const order = system.matches ? ["system", "light", "dark"] : ["system", "dark", "light"];
+    return order[(order.indexOf(chosen()) + 1) % order.length];
+  }
+
   document.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-l4-theme]")) return;
-    keep(CHOICES[(CHOICES.indexOf(chosen()) + 1) % CHOICES.length]);
+    const choice = event.target.closest("[data-l4-theme-choice]");
+    if (!choice && !event.target.closest("[data-l4-theme]")) return;
+    keep(choice ? choice.dataset.l4ThemeChoice : next());
     apply();
   });
 })();

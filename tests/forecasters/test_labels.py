@@ -88,7 +88,7 @@ def test_what_is_no_trial_is_named():
     )
     with pytest.raises(TypeError, match=r"X\[1\] is Record, not Trial\. Pass the records' trials"):
         as_trials([Trial(), record])
-    with pytest.raises(TypeError, match=r"X\[0\] is str, not Trial\.$"):
+    with pytest.raises(TypeError, match=r"X\[0\] is str, not Trial\. Make trials of a table"):
         as_trials(["NCT00000000"])
     with pytest.raises(TypeError, match="X must be a sequence of Trial, not Trial"):
         as_trials(Trial())

@@ -109,6 +109,12 @@ class Dataset:
             table[split][label] += 1
         return table
 
+    def __repr__(self) -> str:
+        """One line: name, question and rows by split; the rows themselves may be many."""
+        counts = {split: sum(rows.values()) for split, rows in self.counts().items()}
+        rows = ", ".join(f"{split} {n}" for split, n in counts.items()) or "no trials"
+        return f"<Dataset {self.card.name!r}, task {self.task.name!r}: {rows}>"
+
     def select(self, split: str) -> Dataset:
         """The rows of one split, possibly none.
 

@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 
 from llm4top.forecasters._batching import OnProgress, Progress
 from llm4top.forecasters._calibrated import Calibrated, Phases
+from llm4top.forecasters._inputs import as_record
 from llm4top.forecasters._warnings import Case, warnings_about
 from llm4top.prompts import Prompt, PromptWriter
 from llm4top.registry import Record, Trial
@@ -140,23 +141,25 @@ class ForecastSource(Protocol):
 
 def forecast_records(
     loaded: ForecastSource,
-    records: Iterable[Record],
+    records: Iterable[Record | Trial],
     *,
     chunk: int = 256,
     progress: OnProgress | None = None,
 ) -> Iterator[Forecast | NotApplicable]:
-    """What the bundle says about each record, one value a record, in their order.
+    """What the bundle says about each record or trial, one value each, in their order.
 
+    A ``Trial`` stands for a record without an id; its forecast is named by its position ("#1").
     A record that the bundle's question does not apply to (an observational study, where the
     question is about interventional ones) gets ``NotApplicable`` in place of a ``Forecast``.
 
     Records are taken and forecast ``chunk`` at a time, so memory does not grow with their number.
     ``progress`` hears of prompts and tokens done since the start; its totals are those of the
-    records taken so far. Raises what the forecaster and the calibration raise.
+    records taken so far. Raises ``TypeError`` for an item that is neither record nor trial, and
+    what the forecaster and the calibration raise.
     """
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; it must be 1 or more.")
-    source = iter(records)
+    source = (as_record(item, position) for position, item in enumerate(records, 1))
     prompts_before = tokens_before = 0
     while taken := list(islice(source, chunk)):
         reasons = [why_not_applicable(loaded.task, record.trial) for record in taken]

@@ -16,16 +16,17 @@ from llm4top.tasks import Task
 
 def as_trials(X: Iterable[Any]) -> list[Trial]:
     """``X`` as a list of trials; ``TypeError`` names the first item that is none."""
+    if hasattr(X, "columns"):
+        raise TypeError("X is a table; make trials of it with llm4top.trials_from_frame(X).")
     if isinstance(X, Trial) or not isinstance(X, Iterable):
         raise TypeError(f"X must be a sequence of Trial, not {type(X).__name__}.")
     trials = list(X)
     for position, item in enumerate(trials):
         if not isinstance(item, Trial):
-            advice = " Pass the records' trials: [record.trial for record in records]."
-            raise TypeError(
-                f"X[{position}] is {type(item).__name__}, not Trial."
-                + (advice if hasattr(item, "trial") else "")
-            )
+            advice = "Make trials of a table's rows with llm4top.trials_from_frame(X)."
+            if hasattr(item, "trial"):
+                advice = "Pass the records' trials: [record.trial for record in records]."
+            raise TypeError(f"X[{position}] is {type(item).__name__}, not Trial. {advice}")
     return trials
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from llm4top.prompts import SECTION_HEADINGS, Prompt
+from llm4top.prompts import SECTION_HEADINGS, SECTIONS_BEYOND_RECORDS, Prompt
 from llm4top.registry import Record
 
 KEY_SECTIONS: tuple[str, ...] = ("conditions", "interventions", "criteria")
@@ -96,6 +96,15 @@ def _missing(case: Case) -> str | None:
     return f"the record has no {', no '.join(missing)}" if missing else None
 
 
+def _not_in_records(case: Case) -> str | None:
+    there = {section.name for section in case.prompt.sections}
+    learnt = [name for name in SECTIONS_BEYOND_RECORDS if name in (case.sections or ())]
+    missing = [SECTION_HEADINGS[name] for name in learnt if name not in there]
+    if not missing:
+        return None
+    return f"this model learnt to read {' and '.join(missing)}, which the record does not carry"
+
+
 def _raw(case: Case) -> str | None:
     return None if case.calibrated else "not calibrated: the model's own probability"
 
@@ -106,6 +115,7 @@ WARNING_RULES: tuple[WarningRule, ...] = (
     WarningRule("no-phase", _no_phase),
     WarningRule("other-phase", _other_phase),
     WarningRule("missing-sections", _missing),
+    WarningRule("inputs-beyond-records", _not_in_records),
     WarningRule("cut", _cut),
     WarningRule("has-results", _results),
     WarningRule("over", _over),

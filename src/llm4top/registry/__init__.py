@@ -2,6 +2,7 @@
 
 from llm4top.registry._expected import expected_records
 from llm4top.registry._fields import ALLOWED_FIELDS, AllowedField
+from llm4top.registry._frame import trials_from_frame
 from llm4top.registry._limits import Limits
 from llm4top.registry._note import ReadNote
 from llm4top.registry._reader import ReadSummary, RecordReader, read_records
@@ -37,4 +38,5 @@ __all__ = [
     "Withheld",
     "expected_records",
     "read_records",
+    "trials_from_frame",
 ]

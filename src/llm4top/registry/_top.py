@@ -18,7 +18,7 @@ from llm4top.registry._trial import Intervention, Record, Source
 COLUMNS = ("nctid", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria")
 """The columns without which a CSV is not TOP's; status, why_stop and label may be absent."""
 
-_NO_MOLECULE = "S1SSSSSSS1"  # upstream's stand-in where it found no structure
+NO_MOLECULE = "S1SSSSSSS1"  # upstream's stand-in where it found no structure
 _AGAIN = "Fetch the file again from the benchmark's repository."
 
 
@@ -126,7 +126,7 @@ def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:
         draft.append("interventions", Intervention(drug))
     # Never zipped with the drugs: the two lists differ in length and order.
     smiles = _texts(draft, cells["smiless"], "smiless", line)
-    draft.set("smiles", [molecule for molecule in smiles if molecule != _NO_MOLECULE])
+    draft.set("smiles", [molecule for molecule in smiles if molecule != NO_MOLECULE])
     draft.set("criteria", from_textblock(cells["criteria"]))
     status = one_line(cells.get("status", ""))
     draft.outcome["status"] = _codes.status(status) if status else None

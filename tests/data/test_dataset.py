@@ -296,3 +296,7 @@ def test_thousands_of_rows_are_kept_in_their_order(tmp_path):
     loaded = load_dataset(tmp_path / "set")
     assert loaded.sha256 == made.sha256
     assert loaded.select("valid").trials[0].brief_title == "4000"
+
+
+def test_a_data_set_prints_as_one_line():
+    assert repr(small()) == "<Dataset 'dataset', task 'outcome': train 2, valid 1>"

@@ -62,6 +62,29 @@ def test_it_forecasts_offline_with_intervals(embedded):
 
 
 @needs_it
+def test_scikit_learn_takes_it_as_a_fitted_classifier(embedded):
+    from sklearn.base import clone, is_classifier
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.metrics import get_scorer
+    from sklearn.model_selection import cross_val_predict
+
+    y = ["failure", "success"] * 3
+    trials = [TRIALS[i % len(TRIALS)] for i in range(6)]
+    probabilities = embedded.predict_proba(trials)
+    assert is_classifier(embedded)
+    assert embedded.classes_.tolist() == ["failure", "success"]
+    best = embedded.classes_[probabilities.argmax(axis=1)]
+    assert embedded.predict(trials).tolist() == best.tolist()
+    expected = -np.log(probabilities[np.arange(6), [0, 1] * 3]).mean()
+    assert get_scorer("neg_log_loss")(embedded, trials, y) == pytest.approx(-expected)
+    frozen = clone(FrozenEstimator(embedded))
+    crossed = cross_val_predict(frozen, trials, y, cv=3, method="predict_proba")
+    assert np.allclose(crossed, probabilities, atol=1e-5)
+    with pytest.raises(TypeError, match=r"trained already: use predict_proba, or fit a new one"):
+        embedded.fit(trials, y)
+
+
+@needs_it
 def test_it_is_listed_and_named(embedded):
     first = list_bundles()[0]
     assert first.name == EMBEDDED_NAME

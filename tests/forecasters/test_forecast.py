@@ -215,3 +215,19 @@ def test_nothing_to_forecast(bundle):
 def test_a_chunk_holds_something(bundle, records):
     with pytest.raises(ValueError, match="chunk is 0; it must be 1 or more"):
         next(forecast_records(bundle, records, chunk=0))
+
+
+def test_trials_are_forecast_as_records_are(bundle, records):
+    mixed = [records[0], records[1].trial, records[2].trial]
+    found = list(forecast_records(bundle, mixed))
+    expected = list(forecast_records(bundle, records[:3]))
+    assert [f.record for f in found] == [expected[0].record, "#2", "#3"]
+    assert [f.nct_id for f in found[1:]] == [None, None]
+    assert [(f.probability, f.lower, f.upper) for f in found] == [
+        (f.probability, f.lower, f.upper) for f in expected
+    ]
+
+
+def test_other_things_are_not_forecast(bundle, records):
+    with pytest.raises(TypeError, match=r"item 2 is dict, not Record or Trial\. Read files with"):
+        list(forecast_records(bundle, [records[0], {"phase": "Phase 1"}]))

@@ -71,6 +71,10 @@ CASES = {
         "Phase 4: a phase outside what the model has learnt",
     ),
     "missing-sections": (without("criteria"), "the record has no eligibility criteria"),
+    "inputs-beyond-records": (
+        replace(CASE, sections=("phase", "icd_codes", "smiles", "criteria")),
+        "this model learnt to read ICD-10 codes and SMILES, which the record does not carry",
+    ),
     "cut": (cut(30), "text cut to fit: 30 of 415 tokens"),
     "has-results": (with_outcome(has_results=True), "record already has results: withheld"),
     "over": (

@@ -28,6 +28,7 @@ from llm4top.cli._runs import runs_app
 from llm4top.cli._select import select
 from llm4top.cli._streams import adapt_streams, broke, flush, silence
 from llm4top.cli._studio import studio
+from llm4top.cli._template import template
 from llm4top.cli._train import train
 from llm4top.errors import LLM4TOPError
 
@@ -132,8 +133,8 @@ def _application(
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, ingest, audit, train, select)
-_WORK += (evaluate, compare, benchmark)
+_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, template, ingest, audit)
+_WORK += (train, select, evaluate, compare, benchmark)
 _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 
 for _command in _WORK:

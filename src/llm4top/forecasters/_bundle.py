@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from llm4top.errors import (
     BundleError,
@@ -50,6 +50,9 @@ class LoadedForecaster:
     to the share of the task's event (of the commonest label where there are more than two).
     ``identity`` names the bundle for good. ``folder`` and ``manifest`` are None for a base model
     that is asked untrained.
+
+    For scikit-learn it is a fitted classifier over a sequence of ``Trial``: scorers, displays and
+    ``FrozenEstimator`` take it. It cannot be fitted or cloned; ``LanguageForecaster`` can.
     """
 
     task: Task
@@ -95,9 +98,34 @@ class LoadedForecaster:
         logits = self.forecaster.answer_logits(rows, on_progress=on_progress)
         return logits if self.stack is None else self.stack.logits(rows, logits)
 
-    def predict_proba(self, trials: Iterable[Trial]) -> FloatArray:
+    def predict_proba(self, X: Iterable[Trial]) -> FloatArray:
         """Calibrated probabilities ``[n, K]``, columns in the order of the task's labels."""
-        return self.calibrated(trials).probabilities
+        return self.calibrated(X).probabilities
+
+    # What scikit-learn asks of a classifier that was fitted elsewhere.
+
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """The task's labels, in the order of the columns of ``predict_proba``."""
+        return np.array(self.task.labels)
+
+    def predict(self, X: Iterable[Trial]) -> NDArray[np.str_]:
+        """The most probable label of each trial: ``[n]``."""
+        best: NDArray[np.str_] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return best
+
+    def fit(self, X: Any, y: Any) -> NoReturn:  # noqa: ARG002 - as scikit-learn names them
+        """Refuses: a bundle is trained already. Raises ``TypeError`` that says what to fit."""
+        raise TypeError(
+            "a loaded forecaster is trained already: use predict_proba, or fit a new one, "
+            "LanguageForecaster(base, task) or TfidfForecaster(task)."
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        return self.forecaster.__sklearn_tags__()
 
 
 def load_bundle(

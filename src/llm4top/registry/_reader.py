@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ PathLike = str | os.PathLike[str]
 _Items = Iterator[Record | RegistryError | ReadNote]
 
 _XML = (b"<clinical_study", b"<?xml ")  # how nearly every member begins
+
+_NCT_ID = re.compile(r"NCT\d{8}", re.ASCII | re.IGNORECASE)
+RECORD_ADDRESS = "https://clinicaltrials.gov/api/v2/studies/{}?format=json"
+"""Where the registry itself gives the record of an NCT id. Nothing here ever opens it."""
 
 KEPT_REFUSALS = 100
 """How many refusals, and how many notes, a summary keeps whole; the rest are only counted."""
@@ -121,6 +126,13 @@ def read_records(
     found = [Path(path) for path in several]
     for path in found:
         if not path.exists():
+            if _NCT_ID.fullmatch(str(path)):
+                raise UnknownFormatError(
+                    "this is the id of a trial; LLM4TOP reads files and looks nothing up.",
+                    file=str(path),
+                    hint=f"Save its record first, from {RECORD_ADDRESS.format(str(path).upper())}, "
+                    "and give that file.",
+                )
             raise UnknownFormatError(
                 "there is no such file or folder.",
                 file=str(path),

@@ -253,10 +253,10 @@ def test_junk_of_any_size_is_passed_by_without_being_held(tmp_path, monkeypatch)
     monkeypatch.setattr(
         _json._Cutter, "_fill", lambda self: held.append(len(self._buffer)) or fill(self)
     )
-    junk = b"[" + b"x" * 100_000 + b' "' + b"y\n" * 100_000 + b'", ' + dump(STUDIES[0]) + b"]"
+    junk = b"[1" + b"x" * 100_000 + b' "' + b"y\n" * 100_000 + b'", ' + dump(STUDIES[0]) + b"]"
     found, (error,) = read(tmp_path / "a", junk)
     assert found == IDS[:1]
-    assert "“" + "x" * 40 + "” stands where" in str(error)
+    assert "“1" + "x" * 39 + "” stands where" in str(error)
     assert max(held) < 10_000
 
 

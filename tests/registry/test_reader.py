@@ -1,4 +1,5 @@
 import os
+import zipfile
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -81,11 +82,30 @@ def test_a_folder_is_read_in_order_and_hidden_files_are_not(tmp_path):
     (tmp_path / "a.json").write_bytes(dump(study("NCT90000001")))
     (tmp_path / "c.csv").write_text(TOP_HEADER + top_row(nctid="NCT90000003"))
     (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "notes.xml").write_text("notes")
     (tmp_path / ".hidden").write_bytes(xml())
     reader = read_records(tmp_path)
     assert [r.nct_id[-1] for r in reader] == list("123")
     assert str(reader.summary) == "3 read, 1 skipped (1 UnknownFormatError)"
-    assert "notes.txt: the content is no format LLM4TOP knows." in str(reader.summary.refusals[0])
+    assert "notes.xml: the file is plain text, not a record." in str(reader.summary.refusals[0])
+    assert [note.message for note in reader.summary.notes] == [
+        "1 file that is not a record was passed over: notes.txt."
+    ]
+
+
+@pytest.mark.parametrize("make", ["folder", "zip", "list"])
+def test_a_source_without_a_record_is_noted(make, tmp_path):
+    path = tmp_path / "a"
+    if make == "folder":
+        path.mkdir()
+    elif make == "zip":
+        with zipfile.ZipFile(path, "w"):
+            pass
+    else:
+        path.write_bytes(b"[]")
+    seen = []
+    assert list(read_records(path, on_note=seen.append)) == []
+    assert [str(note) for note in seen] == [f"{path}: there is no record in it."]
 
 
 def test_several_paths(tmp_path):
@@ -97,23 +117,6 @@ def test_several_paths(tmp_path):
 def test_a_path_that_does_not_exist(tmp_path):
     with pytest.raises(UnknownFormatError, match=r"there is no such file or folder\. Check"):
         read_records(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (b"", "the file is empty"),
-        (b"\x1f\x8b\x08", "gzip archive"),
-        (b"7z\xbc\xaf\x27\x1c", "7z archive"),
-        (b"a" * 257 + b"ustar", "tar archive"),
-        (b"%PDF-1.4", "no format LLM4TOP knows"),
-    ],
-)
-def test_other_files_are_named(data, words, tmp_path):
-    (tmp_path / "a").write_bytes(data)
-    reader = read_records(tmp_path / "a")
-    assert list(reader) == []
-    assert words in str(reader.summary.refusals[0])
 
 
 def test_a_pipe_in_a_folder_does_not_hang(tmp_path):

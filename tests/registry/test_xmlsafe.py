@@ -66,7 +66,7 @@ HOSTILE = {
     ),
     "utf-16": (xml().decode().encode("utf-16"), UnsafeRecordError, "UTF-16"),
     "utf-16 without mark": (xml().decode().encode("utf-16-be"), UnsafeRecordError, "UTF-16"),
-    "utf-32": (xml().decode().encode("utf-32"), UnsafeRecordError, "UTF-16"),
+    "utf-32": (xml().decode().encode("utf-32"), UnsafeRecordError, "UTF-32"),
     "utf-7 by declaration": (
         b'<?xml version="1.0" encoding="UTF-7"?>+ADw-' + xml(),
         UnsafeRecordError,
@@ -90,7 +90,7 @@ HOSTILE = {
     "too many elements": (xml("<a/>" * 2_000_001), LimitError, "elements"),
     "cut off": (xml()[:-12], MalformedRecordError, "broken"),
     "two roots": (xml() + xml(), MalformedRecordError, "broken"),
-    "not a study": (b"<html><body/></html>", UnknownFormatError, "root element"),
+    "not a study": (b"<note><body/></note>", UnknownFormatError, "root element"),
     "raw control character": (xml("<a>\x01</a>"), MalformedRecordError, "broken"),
     "invalid utf-8": (xml("<a>@</a>").replace(b"@", b"\xff"), MalformedRecordError, "broken"),
 }

@@ -8,7 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnsafeRecordError
+from llm4top.errors import (
+    LimitError,
+    MalformedRecordError,
+    RegistryError,
+    UnknownFormatError,
+    UnsafeRecordError,
+)
 from llm4top.registry import Limits, read_records
 
 from .builders import TOP_HEADER, dump, study, top_row, xml
@@ -35,9 +41,12 @@ def test_all_public_xml_layout(tmp_path, method):
         {f"NCT9000xxxx/{i}.xml": xml(nct_id=i) for i in ids} | {"Contents.txt": b"a list"},
         method,
     )
-    found, seen = read(path)
-    assert found == ids
-    assert [str(error).startswith(f"{path}!Contents.txt: ") for error in seen] == [True]
+    reader = read_records(path)
+    assert [record.nct_id for record in reader] == ids
+    assert reader.summary.refusals == []
+    assert list(map(str, reader.summary.notes)) == [
+        f"{path}: 1 file that is not a record was passed over: Contents.txt."
+    ]
 
 
 def test_members_of_every_format(tmp_path):
@@ -61,6 +70,117 @@ def test_a_member_larger_than_a_record_is_streamed(tmp_path):
     path = pack(tmp_path / "export.zip", {"export.json": dump(studies)})
     found, seen = read(path, Limits(record_bytes=1000))
     assert (len(found), seen) == (500, [])
+
+
+def streamed(path):
+    """A zip written without going back: sizes stand behind the data and in the list alone."""
+
+    class Forward(io.RawIOBase):
+        def __init__(self):
+            self.data = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    made = Forward()
+    pack(made, {"a.xml": xml()})
+    path.write_bytes(bytes(made.data))
+
+
+def with_comment(path):
+    pack(path, {"a.xml": xml()})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"made by PK\x05\x06" + bytes(40) + b"PK\x05\x06"
+
+
+def behind_a_stub(path):
+    pack(path, {"a.xml": xml()})
+    path.write_bytes(b"MZ unpacks itself \0\1" * 99 + path.read_bytes())
+
+
+def behind_a_script(path):
+    """A stub that the offsets count in, as ``zip -A`` makes it."""
+    path.write_bytes(b"#!/bin/sh\nexec unzip $0\n")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("a.xml", xml())
+
+
+def wide(path):
+    """Zip64: sizes and offsets of eight bytes."""
+    with (
+        zipfile.ZipFile(path, "w") as archive,
+        archive.open("a.xml", "w", force_zip64=True) as file,
+    ):
+        file.write(xml())
+
+
+def wide_at_its_end(path):
+    """The end in its zip64 form, as archives of more than 65 535 members have it."""
+    pack(path, {"a.xml": xml()})
+    data = path.read_bytes()
+    at = data.rindex(b"PK\x05\x06")
+    size, offset = struct.unpack_from("<2L", data, at + 12)
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    path.write_bytes(data[:at] + end64 + locator + end)
+
+
+def wide_behind_a_stub(path):
+    wide_at_its_end(path)
+    path.write_bytes(b"MZ\0\1" * 99 + path.read_bytes())
+
+
+def marked_as_split(path):
+    """In one part after all: some programs leave the mark of a split archive in front."""
+    pack(path, {"a.xml": xml()})
+    path.write_bytes(b"PK\x07\x08" + path.read_bytes())
+
+
+def with_windows_folders(path):
+    pack(path, {"x\\": b"", "x\\a.xml": xml(), "x\\__MACOSX\\._a.xml": b"x", "x\\Thumbs.db": b"\0"})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        streamed, with_comment, behind_a_stub, behind_a_script, wide, wide_at_its_end,
+        wide_behind_a_stub, marked_as_split, with_windows_folders,
+    ],
+    ids=lambda make: make.__name__,
+)  # fmt: skip
+def test_unusual_archives_are_read(make, tmp_path):
+    path = tmp_path / "a.zip"
+    make(path)
+    assert read(path) == (["NCT90000001"], [])
+
+
+def test_files_beside_records_are_passed_over_and_noted(tmp_path):
+    path = pack(
+        tmp_path / "a.zip",
+        {
+            "Contents.txt": b"NCT90000001", "LICENSE": b"free", "readme.md": b"# a",
+            "Thumbs.db": b"\0", "x/desktop.ini": b"[x]", "x/~$draft.docx": b"",
+            "a.xml": xml(), ".DS_Store": b"\0",
+        },
+    )  # fmt: skip
+    reader = read_records(path)
+    assert len(list(reader)) == 1
+    assert reader.summary.refusals == []
+    assert list(map(str, reader.summary.notes)) == [
+        f"{path}: 6 files that are not records were passed over: Contents.txt, LICENSE, "
+        "readme.md and 3 more."
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.xml", "b.json", "c.csv", "d.pdf"])
+def test_what_bears_the_name_of_a_record_is_not_passed_over(name, tmp_path):
+    _, (error,) = read(pack(tmp_path / "a.zip", {name: b"Page not found", "e.xml": xml()}))
+    assert f"a.zip!{name}: the file is plain text, not a record." in str(error)
 
 
 def symlink(path):
@@ -138,6 +258,39 @@ def garbage_list(path):
     path.write_bytes(data.replace(b"PK\x01\x02", b"PK\x09\x09"))
 
 
+def appended(path):
+    pack(path, {"a.xml": xml()})
+    path.write_bytes(path.read_bytes() + b"garbage")
+
+
+def two_in_one(path):
+    pack(path, {"a.xml": xml()})
+    path.write_bytes(path.read_bytes() * 2)
+
+
+def unlisted(path):
+    """The offsets of the list fit, and it leaves out the first member."""
+    pack(path, {"a.xml": xml(), "b.xml": xml()})
+    data = path.read_bytes()
+    first = data.index(b"PK\x01\x02")
+    second = data.index(b"PK\x01\x02", first + 4)
+    end = bytearray(data[data.index(b"PK\x05\x06") :])
+    end[8:20] = struct.pack("<2H2L", 1, 1, len(data) - len(end) - second, first)
+    path.write_bytes(data[:first] + data[second : len(data) - len(end)] + end)
+
+
+def last_part(path):
+    pack(path, {"a.xml": xml()})
+    data = bytearray(path.read_bytes())
+    data[-18] = data[-16] = 2
+    path.write_bytes(data)
+
+
+def first_part(path):
+    pack(path, {"a.xml": xml()})
+    path.write_bytes(b"PK\x07\x08" + path.read_bytes()[:-100])
+
+
 HOSTILE: dict[Callable, tuple[type[RegistryError], str]] = {
     symlink: (UnsafeRecordError, r"link\.xml: the member is a link"),
     nested: (UnsafeRecordError, "archive inside the archive"),
@@ -150,6 +303,11 @@ HOSTILE: dict[Callable, tuple[type[RegistryError], str]] = {
     truncated: (MalformedRecordError, "cut off|broken"),
     truncated_in_the_middle: (MalformedRecordError, "cut off|fit|broken"),
     bad_checksum: (MalformedRecordError, "checksum"),
+    appended: (MalformedRecordError, "7 bytes follow its end"),
+    two_in_one: (MalformedRecordError, "begins with members that its list does not name"),
+    unlisted: (MalformedRecordError, "begins with members that its list does not name"),
+    last_part: (UnknownFormatError, "one part of an archive that was split"),
+    first_part: (UnknownFormatError, "one part of an archive that was split"),
     garbage_list: (MalformedRecordError, "damaged"),
 }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm4top.errors import RegistryError
-from llm4top.registry._detect import HEAD, detect
+from llm4top.registry._beside import is_hidden, is_litter
+from llm4top.registry._detect import file_kind
 from llm4top.registry._limits import Limits
-from llm4top.registry._reader import is_hidden
 from llm4top.registry._zip import Archive
 
 
@@ -19,12 +19,14 @@ def expected_records(file: Path, limits: Limits | None = None) -> int | None:
     """
     try:
         with file.open("rb") as stream:
-            kind = detect(stream.read(HEAD), file.name)
+            kind = file_kind(stream)
             if kind != "zip":
                 return 1 if kind == "xml" else None
             found = 0
             for member in Archive(stream, file.name, limits or Limits()).members():
-                if member.is_folder or is_hidden(member.name):
+                if member.is_folder or is_hidden(member.name) or is_litter(member.name):
+                    continue
+                if member.name.lower().endswith(".txt"):  # a list of contents, a licence
                     continue
                 if not member.name.lower().endswith(".xml"):
                     return None

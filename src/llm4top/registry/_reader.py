@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
 from llm4top.registry._api import read_study
-from llm4top.registry._detect import HEAD, detect
+from llm4top.registry._beside import PassedOver, document_in, is_hidden
+from llm4top.registry._detect import HEAD, Foreign, file_kind, foreign_json, look
 from llm4top.registry._json import Piece, Readable, cut, load
 from llm4top.registry._limits import Limits
 from llm4top.registry._note import ReadNote
@@ -25,7 +26,9 @@ from llm4top.registry._zip import Archive, Member
 PathLike = str | os.PathLike[str]
 _Items = Iterator[Record | RegistryError | ReadNote]
 
-_XML = (b"<clinical_study", b"<?xml ")  # how nearly every member begins
+# How nearly every member begins.
+_ROOT = b"<clinical_study"
+_XML = (_ROOT, b"<?xml ")
 
 _NCT_ID = re.compile(r"NCT\d{8}", re.ASCII | re.IGNORECASE)
 RECORD_ADDRESS = "https://clinicaltrials.gov/api/v2/studies/{}?format=json"
@@ -143,11 +146,27 @@ def read_records(
 
 def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
     for path in paths:
-        if path.is_dir():
-            for file in _files(path):
-                yield from _file_items(file, limits)
-        else:
-            yield from _file_items(path, limits)
+        yield from _said_if_nothing(
+            _folder_items(path, limits) if path.is_dir() else _file_items(path, limits), str(path)
+        )
+
+
+def _said_if_nothing(items: _Items, name: str) -> _Items:
+    """The items; where they hold neither a record nor a refusal, a note says so."""
+    found = False
+    for item in items:
+        found = found or not isinstance(item, ReadNote)
+        yield item
+    if not found:
+        yield ReadNote(name, "there is no record in it.")
+
+
+def _folder_items(folder: Path, limits: Limits) -> _Items:
+    """The records of the files below ``folder``; one note names what is none of them."""
+    passed = PassedOver(str(folder))
+    for file in _files(folder):
+        yield from _file_items(file, limits, passed)
+    yield from passed.note()
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -162,8 +181,11 @@ def _files(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _file_items(path: Path, limits: Limits) -> _Items:
-    """The records of one file; whatever is wrong with it is its own affair."""
+def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) -> _Items:
+    """The records of one file; whatever is wrong with it is its own affair.
+
+    ``passed``: of the folder that the file is in, if any.
+    """
     name = str(path)
     try:
         if not path.is_file():
@@ -171,13 +193,15 @@ def _file_items(path: Path, limits: Limits) -> _Items:
                 "it is neither a file nor a folder.", file=name, hint="Give a record's file."
             )
         with path.open("rb") as file:
-            head = file.read(HEAD)
-            file.seek(0)
-            kind = detect(head, name)
-            if kind == "zip":
+            found = file_kind(file)
+            if passed is not None and passed.takes(path.name, found):
+                return
+            if isinstance(found, Foreign):
+                raise found.refusal(name)
+            if found == "zip":
                 yield from _archive_items(file, name, limits)
             else:
-                yield from _stream_items(kind, file, name, None, limits)
+                yield from _stream_items(found, file, name, None, limits)
     except OSError as error:
         yield UnknownFormatError(
             f"the file cannot be read ({error.strerror}).", file=name, hint="Check its permissions."
@@ -203,6 +227,8 @@ def _stream_items(
             position = f"{member}#{piece.number}" if member else f"#{piece.number}"
             try:
                 study = load(piece, f"{file}!{position}", limits)
+                if foreign := foreign_json(study):
+                    raise foreign.refusal(f"{file}!{position}", piece.line)
                 yield read_study(study, piece.data, file, position, piece.line)
             except RegistryError as error:
                 yield error
@@ -218,54 +244,51 @@ def _read_up_to(stream: Readable, size: int) -> bytes:
 
 def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
     archive = Archive(file, name, limits)
+    if document := document_in(archive):
+        raise document.refusal(name)
+    passed = PassedOver(name)
     for member in archive.members():
         if member.is_folder or is_hidden(member.name):
             continue
         try:
-            refusal = archive.refusal(member)
-            if refusal is not None:
-                raise refusal
-            if member.size <= limits.record_bytes:
-                data = archive.read(member)
-                if data.startswith(_XML):
-                    yield read_xml(data, name, member.name, limits)
-                else:
-                    yield from _small_items(data, member, name, limits)
-            else:
-                yield from _large_items(archive, member, name, limits)
+            yield from _member_items(archive, member, name, limits, passed)
         except RegistryError as error:
             yield error
+    yield from passed.note()
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a member is what file managers add ("__MACOSX/", ".DS_Store")."""
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(".")
-
-
-def _small_items(data: bytes, member: Member, file: str, limits: Limits) -> _Items:
-    kind = _member_kind(data[:HEAD], f"{file}!{member.name}")
-    yield from _stream_items(kind, BytesIO(data), file, member.name, limits)
-
-
-def _large_items(archive: Archive, member: Member, file: str, limits: Limits) -> _Items:
-    """The records of a member that is too large for one record, so it must hold many."""
+def _member_items(
+    archive: Archive, member: Member, file: str, limits: Limits, passed: PassedOver
+) -> _Items:
+    refusal = archive.refusal(member)
+    if refusal is not None:
+        raise refusal
+    if member.size <= limits.record_bytes:
+        data = archive.read(member)
+        if data.startswith(_XML) and data.find(_ROOT, 0, HEAD) >= 0:
+            yield read_xml(data, file, member.name, limits)
+            return
+        head = data[:HEAD]
+        stream: Readable = BytesIO(data)
+    else:
+        head = archive.open(member).read(HEAD)
+        stream = archive.open(member)
+    found = look(head)
     name = f"{file}!{member.name}"
-    kind = _member_kind(archive.open(member).read(HEAD), name)
-    if kind == "xml":
-        raise LimitError(
-            f"the record has {member.size:,} bytes, the limit is {limits.record_bytes:,}.",
-            file=name,
-            hint="Raise Limits.record_bytes if you trust the file.",
-        )
-    yield from _stream_items(kind, archive.open(member), file, member.name, limits)
-
-
-def _member_kind(head: bytes, name: str) -> str:
-    kind = detect(head, name)
-    if kind == "zip":
+    if passed.takes(member.name, found):
+        return
+    if isinstance(found, Foreign):
+        raise found.refusal(name)
+    if found == "zip":
         raise UnsafeRecordError(
             "there is an archive inside the archive.",
             file=name,
             hint="Unpack it and read it by itself.",
         )
-    return kind
+    if found == "xml" and member.size > limits.record_bytes:
+        raise LimitError(
+            f"the record has {member.size:,} bytes, the limit is {limits.record_bytes:,}.",
+            file=name,
+            hint="Raise Limits.record_bytes if you trust the file.",
+        )
+    yield from _stream_items(found, stream, file, member.name, limits)

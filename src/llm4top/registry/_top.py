@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import csv
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
@@ -18,6 +20,21 @@ from llm4top.registry._trial import Intervention, Record, Source
 COLUMNS = ("nctid", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria")
 """The columns without which a CSV is not TOP's; status, why_stop and label may be absent."""
 
+_SPELLINGS = {
+    **{name.replace("_", ""): name for name in (*COLUMNS, "status", "why_stop", "label")},
+    "nctnumber": "nctid",
+    "whystopped": "why_stop",
+    "smiles": "smiless",
+    "icdcode": "icdcodes",
+}
+
+
+def column_name(text: str) -> str:
+    """A column's name whatever its spelling: "NCT Number" and "NCT_ID" are ``nctid``."""
+    plain = "_".join(text.strip(" \t\ufeff").lower().replace("-", " ").replace("_", " ").split())
+    return _SPELLINGS.get(plain.replace("_", ""), plain)
+
+
 NO_MOLECULE = "S1SSSSSSS1"  # upstream's stand-in where it found no structure
 _AGAIN = "Fetch the file again from the benchmark's repository."
 
@@ -29,18 +46,9 @@ def read_rows(
     name = f"{file}!{member}" if member else file
     reader = csv.reader(_text_lines(stream, name, limits), strict=True)
     try:
-        header = [column.strip().lower() for column in next(reader, [])]
+        header = _header(next(reader, []), name)
     except csv.Error as error:
         raise _csv_error(error, name, 1) from None
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        raise UnknownFormatError(
-            f"the CSV has no column {', '.join(missing)}.",
-            file=name,
-            line=1,
-            hint="TOP's files have nctid, status, why_stop, label, phase, diseases, icdcodes, "
-            "drugs, smiless and criteria.",
-        )
     number = 0
     while True:
         line = reader.line_num + 1
@@ -61,19 +69,55 @@ def read_rows(
             yield error
 
 
+def _header(cells: list[str], name: str) -> list[str]:
+    """The columns by their own names."""
+    header = [column_name(cell) for cell in cells]
+    missing = [column for column in COLUMNS if column not in header]
+    if missing:
+        line = ",".join(cells)
+        separator = next((s for s in _OTHER_SEPARATORS if line.count(s) >= len(COLUMNS) - 1), None)
+        if separator is not None:
+            raise UnknownFormatError(
+                f"the cells of the CSV are separated by {_OTHER_SEPARATORS[separator]}, TOP's by "
+                f"commas, so it has no column {', '.join(missing)}.",
+                file=name,
+                line=1,
+                hint="Save it with commas between the cells.",
+            )
+        raise UnknownFormatError(
+            f"the CSV has no column {', '.join(missing)}.",
+            file=name,
+            line=1,
+            hint="TOP's files have nctid, status, why_stop, label, phase, diseases, icdcodes, "
+            "drugs, smiless and criteria.",
+        )
+    known = frozenset(_SPELLINGS.values())
+    twice = [column for column, n in Counter(header).items() if n > 1 and column in known]
+    if twice:
+        raise MalformedRecordError(
+            f"the column {', '.join(twice)} appears twice.",
+            file=name,
+            line=1,
+            hint="Delete the one that is not to be read, or give it another name.",
+        )
+    return header
+
+
+_SEPARATOR_LINE = re.compile(rb"sep=.\r?\n", re.IGNORECASE)
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
 def _text_lines(stream: Readable, name: str, limits: Limits) -> Iterator[str]:
     """The lines of a CSV file, none of them longer than a record may be."""
     buffer, chunk = b"", stream.read(CHUNK)
     if chunk.startswith(b"\xef\xbb\xbf"):
         chunk = chunk[3:]
+    if found := _SEPARATOR_LINE.match(chunk):  # Excel's own
+        chunk = chunk[found.end() :]
     while chunk or buffer:
-        buffer += chunk
-        lines = buffer.splitlines(keepends=True) if not chunk else buffer.split(b"\n")
-        if chunk:
-            buffer = lines.pop()
-            lines = [line + b"\n" for line in lines]
-        else:
-            buffer = b""
+        # Line ends are those of any system. The last line may go on, or end in half a "\r\n".
+        lines = (buffer + chunk).splitlines(keepends=True)
+        buffer = lines.pop() if chunk else b""
         for line in lines:
             # A byte that is no UTF-8 becomes a lone surrogate, which refuses its own row only.
             yield line.decode("utf-8", "surrogateescape")

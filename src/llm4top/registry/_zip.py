@@ -13,9 +13,15 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnsafeRecordError
+from llm4top.errors import (
+    LimitError,
+    MalformedRecordError,
+    RegistryError,
+    UnknownFormatError,
+    UnsafeRecordError,
+)
 from llm4top.registry._limits import Limits
 
 _END = struct.Struct("<4s4H2LH")
@@ -27,7 +33,17 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _WHOLE = 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
 _SMALL = 1_000_000  # below this a member's ratio is harmless
+_END_MARK = b"PK\x05\x06"
+_SPLIT_MARK = b"PK\x07\x08"
 _AGAIN = "Download the archive again."
+_UNPACK = "If you trust the archive, unpack it yourself and give the folder, "
+
+
+def ends_as_zip(file: BinaryIO) -> bool:
+    """Whether a file that does not begin as a zip may hold one: what unpacks itself does."""
+    length = file.seek(0, 2)
+    file.seek(max(0, length - _END.size - 0xFFFF))
+    return _END_MARK in file.read()
 
 
 class Member(NamedTuple):
@@ -44,8 +60,8 @@ class Member(NamedTuple):
 
     @property
     def is_folder(self) -> bool:
-        """Whether the entry is a folder's."""
-        return self.name.endswith("/") and self.size == 0
+        """Whether the entry is a folder's; Windows programs may end its name in a backslash."""
+        return self.name.endswith(("/", "\\")) and self.size == 0
 
 
 class Archive:
@@ -56,12 +72,14 @@ class Archive:
         self._name = name
         self._limits = limits
         self._length = file.seek(0, 2)
+        self._shift = 0
+        """How many bytes stand before the archive that its offsets do not count."""
         self._count, self._directory_size, self._directory = self._find_directory()
         if self._count > limits.zip_members:
             raise LimitError(
                 f"the archive has {self._count:,} members, the limit is {limits.zip_members:,}.",
                 file=name,
-                hint="Raise Limits.zip_members if you trust the archive.",
+                hint=_UNPACK + "or raise Limits.zip_members in Python.",
             )
         self._check_members()
 
@@ -117,7 +135,7 @@ class Archive:
                 f"the member unpacks to {member.size:,} bytes, "
                 f"the limit is {limits.zip_member_bytes:,}.",
                 file=name,
-                hint="Raise Limits.zip_member_bytes if you trust the archive.",
+                hint=_UNPACK + "or raise Limits.zip_member_bytes in Python.",
             )
         if member.size > _SMALL and member.size > limits.zip_ratio * member.packed:
             ratio = member.size // max(1, member.packed)
@@ -125,7 +143,9 @@ class Archive:
                 f"the member grows {ratio:,} times when unpacked, "
                 f"the limit is {limits.zip_ratio:,}.",
                 file=name,
-                hint="It looks like a zip bomb; raise Limits.zip_ratio if you trust the archive.",
+                hint="It looks like a zip bomb. "
+                + _UNPACK
+                + "or raise Limits.zip_ratio in Python.",
             )
         return None
 
@@ -167,37 +187,71 @@ class Archive:
         return int(_LOCAL.size + name_length + extra_length)
 
     def _find_directory(self) -> tuple[int, int, int]:
-        """Number of members, size and offset of the central directory."""
-        tail_start = max(0, self._length - _END.size - 0xFFFF)
-        tail = self._at(tail_start, _END.size + 0xFFFF)
-        at = tail.rfind(b"PK\x05\x06")
-        if at < 0 or len(tail) - at < _END.size:
-            raise self._broken("it is cut off: its end is missing")
-        end = _END.unpack_from(tail, at)
-        count, size, offset = end[4], end[5], end[6]
-        place = tail_start + at
+        """Number of members, size and offset of the central directory; sets ``_shift``."""
+        place, end = self._find_end()
+        disk, count, size, offset = end[1], end[4], end[5], end[6]
         if 0xFFFF in (end[3], count) or _WHOLE in (size, offset):
             found = self._find_directory64(place)
             if found is not None:
-                count, size, offset, place = found
-        if offset + size > place:
+                disk, count, size, offset, place = found
+        if disk not in (0, 0xFFFF):
+            raise self._split()
+        # The list ends where its end begins. What stands before the archive, a program that
+        # unpacks it for instance, shifts every offset, unless its maker has counted it in.
+        self._shift = place - size - offset
+        if self._shift < 0:
             raise self._broken("its list of members does not fit")
-        return count, size, offset
+        return count, size, place - size
 
-    def _find_directory64(self, place: int) -> tuple[int, int, int, int] | None:
+    def _find_end(self) -> tuple[int, tuple[Any, ...]]:
+        """Where the end of the central directory begins, and its numbers.
+
+        It is the one whose comment ends with the file: neither a mark in a comment nor an archive
+        within what was appended is taken for it.
+        """
+        tail_start = max(0, self._length - _END.size - 0xFFFF)
+        tail = self._at(tail_start, _END.size + 0xFFFF)
+        at = tail.rfind(_END_MARK)
+        last = at
+        while at >= 0:
+            if len(tail) - at >= _END.size:
+                end = _END.unpack_from(tail, at)
+                if at + _END.size + end[7] == len(tail):
+                    return tail_start + at, end
+            at = tail.rfind(_END_MARK, 0, at + len(_END_MARK) - 1)
+        if last >= 0 and len(tail) - last >= _END.size:
+            more = len(tail) - last - _END.size - _END.unpack_from(tail, last)[7]
+            if more > 0:
+                raise self._broken(f"{more:,} bytes follow its end")
+            raise self._broken("it is cut off within its comment")
+        if self._at(0, 4) == _SPLIT_MARK:
+            raise self._split()
+        raise self._broken("it is cut off: its end is missing")
+
+    def _find_directory64(self, place: int) -> tuple[int, int, int, int, int] | None:
         block = self._at(max(0, place - _END64_LOCATOR.size), _END64_LOCATOR.size)
         if len(block) < _END64_LOCATOR.size or block[:4] != b"PK\x06\x07":
             return None
-        at = _END64_LOCATOR.unpack(block)[2]
-        block = self._at(at, _END64.size) if at < self._length else b""
-        if len(block) < _END64.size or block[:4] != b"PK\x06\x06":
-            raise self._broken("its end is damaged")
-        end = _END64.unpack(block)
-        return end[7], end[8], end[9], at
+        _, _, told, _ = _END64_LOCATOR.unpack(block)
+        # Right before its locator, wherever it was before something was put in front.
+        for at in (place - _END64_LOCATOR.size - _END64.size, told):
+            block = self._at(at, _END64.size) if 0 <= at < self._length else b""
+            if len(block) == _END64.size and block[:4] == b"PK\x06\x06":
+                end = _END64.unpack(block)
+                return end[4], end[7], end[8], end[9], at
+        raise self._broken("its end is damaged")
+
+    def _split(self) -> UnknownFormatError:
+        return UnknownFormatError(
+            "the file is one part of an archive that was split.",
+            file=self._name,
+            hint="Join its parts into one zip, or unpack them and give the folder.",
+        )
 
     def _member(self, fields: tuple[int, ...], raw: bytes, extra: bytes) -> Member:
         flags = fields[3]
         packed, size, offset = self._sizes(fields, extra)
+        offset += self._shift
         if raw.isascii():
             text = raw.decode("ascii")
         else:
@@ -232,6 +286,7 @@ class Archive:
         begins, ends = array("Q"), array("Q")
         for fields, _, extra in self._entries():
             packed, size, offset = self._sizes(fields, extra)
+            offset += self._shift
             end = offset + _LOCAL.size + packed
             if end > self._directory:
                 raise self._broken("a member is cut off")
@@ -243,8 +298,10 @@ class Archive:
                 f"the archive unpacks to {total:,} bytes, "
                 f"the limit is {self._limits.zip_total_bytes:,}.",
                 file=self._name,
-                hint="Raise Limits.zip_total_bytes if you trust the archive.",
+                hint=_UNPACK + "or raise Limits.zip_total_bytes in Python.",
             )
+        if begins and min(begins) > 0 and self._at(0, 4) == b"PK\x03\x04":
+            raise self._broken("it begins with members that its list does not name")
         reached = 0
         for begin, end in sorted(zip(begins, ends, strict=True)):
             if begin < reached:

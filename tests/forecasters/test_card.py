@@ -38,6 +38,8 @@ Shares of the labels among the training trials: .*
 \| Phase 3 \| 13 \| 0\.0% \| 100\.0% \|
 \| all phases \| 40 \| 35\.0% \| 65\.0% \|
 
+They are those of the training trials alone: .*
+
 ## How good it is
 
 On the valid split, n = 40; each figure with its 95 % interval, 1000 bootstrap draws\.
@@ -114,6 +116,28 @@ def test_every_evaluation_has_its_table_and_note():
     assert card.count("| Forecaster |") == 2
     assert "On the test split, n = 40" in card
     assert "Looked at once." in card
+
+
+def test_the_calibration_of_each_phase_stands_in_the_card():
+    figures = {
+        "roc_auc": {"value": 0.671, "lower": 0.62, "upper": 0.72},
+        "calibration_intercept": {"value": -0.256, "lower": -0.44, "upper": -0.08},
+        "calibration_slope": {"value": None, "lower": None, "upper": None},
+        "prevalence": {"value": 0.466, "lower": None, "upper": None},
+    }
+    phases = {"II": {"n": 446, "figures": figures}}
+    card = render_card(
+        manifest(evaluations=(Evaluation.model_validate({**EVALUATION, "phases": phases}),))
+    )
+    assert "By phase, this model, calibrated" in card
+    assert (
+        "| Phase | n | Share of success | Calibration intercept (0 is right) | "
+        "Calibration slope (1 is right) | ROC-AUC | Brier score |"
+    ) in card
+    assert (
+        "| II | 446 | 0.466 | -0.256 [-0.440, -0.080] | not measured | 0.671 [0.620, 0.720] | "
+        "not measured |"
+    ) in card
 
 
 @pytest.mark.parametrize(

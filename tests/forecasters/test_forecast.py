@@ -52,6 +52,9 @@ class Bundle:
         binary = {phase: (1 - rate, rate) for phase, rate in self.base_rates.items()}
         return binary if self.rates is None else self.rates
 
+    def learnt_from(self, nct_id):
+        return {"NCT00000001": "train", "NCT00000002": "valid"}.get(nct_id)
+
     @property
     def writer(self):
         return self.forecaster.scorer.writer
@@ -127,6 +130,25 @@ def test_the_base_rate_is_that_of_the_phase(bundle, records):
 
 def _rest(record):
     return record.registry_outcome, record.withheld, record.source
+
+
+def test_the_base_rate_says_whose_it_is(bundle, records):
+    of = {f.phase: f.base_rate_of for f in forecast_records(bundle, records)}
+    for phase, named in of.items():
+        assert named == (phase if phase in bundle.base_rates else "all")
+    bare = Bundle(bundle.forecaster, base_rates={})
+    assert {f.base_rate_of for f in forecast_records(bare, records)} == {None}
+
+
+def test_a_trial_that_the_model_has_learnt_from_is_warned_of_first(bundle, records):
+    forecasts = {f.nct_id: f for f in forecast_records(bundle, records)}
+    taught = "This trial was in the model's training data: this is not a forecast."
+    tuned = "This trial was used to tune and calibrate the model: this is not a new trial to it."
+    assert forecasts["NCT00000001"].warnings[0] == taught
+    assert forecasts["NCT00000002"].warnings[0] == tuned
+    said = {text for f in forecasts.values() for text in f.warnings}
+    assert {taught, tuned} <= said
+    assert not {taught, tuned} & set(forecasts["NCT00000003"].warnings)
 
 
 def test_the_prompt_is_accounted_for(bundle, records):

@@ -26,12 +26,12 @@ def scope(dataset: Dataset, phase: str) -> Dataset:
     if phase == POOLED:
         return dataset
     check_phases([phase])
-    return dataset.take([i for i, own in enumerate(_phases(dataset)) if phase in own])
+    return dataset.take([i for i, own in enumerate(row_phases(dataset)) if phase in own])
 
 
 def phases_in(dataset: Dataset) -> tuple[str, ...]:
     """The phases that ``scope`` finds rows of, from I to IV."""
-    present = frozenset().union(*_phases(dataset))
+    present = frozenset().union(*row_phases(dataset))
     return tuple(phase for phase in PHASES if phase in present)
 
 
@@ -77,8 +77,8 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     return replace(learning, splits=splits)
 
 
-def _phases(dataset: Dataset) -> list[frozenset[str]]:
-    """The phases each row belongs to."""
+def row_phases(dataset: Dataset) -> list[frozenset[str]]:
+    """The phases that each row belongs to, as ``scope`` counts them."""
     return [
         frozenset(named)
         if (named := [p for file in files if (p := top_phase(file))])

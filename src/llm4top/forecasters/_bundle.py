@@ -28,7 +28,8 @@ from llm4top.forecasters._calibrated import Calibrated, Calibrator, FloatArray, 
 from llm4top.forecasters._calibration import calibrator_from_dict
 from llm4top.forecasters._forecast import Forecast, NotApplicable, forecast_records
 from llm4top.forecasters._language import LanguageForecaster
-from llm4top.forecasters._manifest import CALIBRATION_FILE, Manifest, ReloadCheck
+from llm4top.forecasters._learnt_from import LearntFrom, Part
+from llm4top.forecasters._manifest import CALIBRATION_FILE, LEARNT_FILE, Manifest, ReloadCheck
 from llm4top.forecasters._model_files import identify, resolve_base
 from llm4top.forecasters._stack import LoadedStack, read_stack
 from llm4top.forecasters._verify import VerifyReport, verify_bundle
@@ -48,6 +49,7 @@ class LoadedForecaster:
     with a baseline's where there is one, and ``calibration`` turns the result into calibrated
     probabilities. ``base_rates`` maps each phase it has learnt from, and "all",
     to the share of the task's event (of the commonest label where there are more than two).
+    ``learnt`` recognises the trials it has learnt from, where the bundle records them.
     ``identity`` names the bundle for good. ``folder`` and ``manifest`` are None for a base model
     that is asked untrained.
 
@@ -63,6 +65,7 @@ class LoadedForecaster:
     folder: Path | None = None
     manifest: Manifest | None = None
     stack: LoadedStack | None = None
+    learnt: LearntFrom | None = None
 
     @property
     def writer(self) -> PromptWriter:
@@ -75,6 +78,13 @@ class LoadedForecaster:
         if self.manifest is None:
             return {}
         return {phase: rate.shares for phase, rate in self.manifest.base_rates.items()}
+
+    def learnt_from(self, nct_id: str | None) -> Part | None:
+        """Whether the trial of that NCT id taught the model ("train") or tuned it ("valid").
+
+        None for any other trial, and where the bundle does not record its trials.
+        """
+        return None if self.learnt is None else self.learnt.part_of(nct_id)
 
     def forecast(
         self, records: Iterable[Record], *, progress: OnProgress | None = None
@@ -176,6 +186,7 @@ def load_bundle(
         folder,
         manifest,
         stack,
+        _read_learnt_from(folder, manifest),
     )
 
 
@@ -285,6 +296,13 @@ def _read_calibration(folder: Path, manifest: Manifest) -> Calibrator:
     if calibration.method != manifest.calibration:
         raise BundleError("is of another method than the manifest says.", where=where)
     return calibration
+
+
+def _read_learnt_from(folder: Path, manifest: Manifest) -> LearntFrom | None:
+    if LEARNT_FILE not in manifest.files:
+        return None
+    text = (folder / LEARNT_FILE).read_text(encoding="utf-8")
+    return LearntFrom.read(text, where=f"{folder.name}/{LEARNT_FILE}")
 
 
 def _check_adapter_config(folder: Path, manifest: Manifest) -> None:

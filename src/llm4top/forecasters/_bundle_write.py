@@ -22,9 +22,11 @@ from llm4top.forecasters._card import render_card
 from llm4top.forecasters._download import ModelSource
 from llm4top.forecasters._folders import publish_folder, replace_file
 from llm4top.forecasters._language import LanguageForecaster
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.forecasters._manifest import (
     CALIBRATION_FILE,
     CARD_FILE,
+    LEARNT_FILE,
     MANIFEST_FILE,
     AnswerEntry,
     BaseEntry,
@@ -53,6 +55,7 @@ def save_bundle(
     facts: BundleFacts,
     carry_base: bool | None = None,
     storage: str | None = None,
+    learnt_from: LearntFrom | None = None,
     replace: bool = False,
 ) -> Manifest:
     """Write ``forecaster`` and its calibration as a bundle into ``folder``; return its manifest.
@@ -61,8 +64,9 @@ def save_bundle(
     adapter in PEFT's format ("lora"), the whole model ("full"), or calibration alone ("none").
     ``carry_base`` puts an untuned base model into the bundle too; None does so for a small one
     that was not downloaded, since nobody else could find it. ``storage`` is the number type of
-    a fully tuned model's weights on disk, its own if None: see ``round_weights``. ``replace``
-    exchanges a bundle that is there already.
+    a fully tuned model's weights on disk, its own if None: see ``round_weights``.
+    ``learnt_from`` recognises the trials it has learnt from. ``replace`` exchanges a bundle that is
+    there already.
 
     A bundle is done when it has been reloaded: call ``confirm_reload`` next.
 
@@ -87,6 +91,8 @@ def save_bundle(
         if facts.tuning.method == "lora":
             _write_adapter(staging, scorer.model, base)
         write_calibration(staging, scorer.task, calibration)
+        if learnt_from is not None:
+            write_json(staging / LEARNT_FILE, learnt_from.model_dump())
         manifest = Manifest(
             **dict(facts),
             name=name,

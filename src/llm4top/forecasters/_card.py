@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from llm4top.forecasters._manifest import ALL_PHASES, Evaluation, Figure, Manifest
+from llm4top.forecasters._manifest import ALL_PHASES, LEARNT_FILE, Evaluation, Figure, Manifest
 
 _METRICS = {
     "roc_auc": "ROC-AUC (higher is better)",
@@ -37,8 +37,8 @@ _LIMITS = (
     "years) are outside what the figures above can vouch for.",
     "The interval covers the calibration's own uncertainty. It is no range for the trial's "
     "outcome, which is one of the labels, and it does not cover a drift of the world since.",
-    "Validation data chose the weights and fitted the calibration. Figures on them flatter: a "
-    "later, untouched test set is the judge.",
+    "Validation data chose the weights and fitted the calibration. Figures on them are optimistic: "
+    "a later, untouched test set is the judge.",
 )
 
 
@@ -56,11 +56,12 @@ def render_card(manifest: Manifest) -> str:
         *_what(m),
         *_data(m),
         *_base_rates(m),
-        *_figures(m.evaluations),
+        *_figures(m),
         "## Calibration",
         "",
         _CALIBRATION[m.calibration],
         "",
+        *_recognised(m),
         "## Limits",
         "",
         *(f"- {limit}" for limit in _LIMITS),
@@ -152,14 +153,17 @@ def _base_rates(m: Manifest) -> list[str]:
         "",
         *_table(["Phase", "n", *labels], rows),
         "",
+        "They are those of the training trials alone: where these are a part of a data set, or of "
+        "other years, another set of trials may have other rates.",
+        "",
     ]
 
 
-def _figures(evaluations: Sequence[Evaluation]) -> list[str]:
+def _figures(m: Manifest) -> list[str]:
     lines = ["## How good it is", ""]
-    if not evaluations:
+    if not m.evaluations:
         return [*lines, "Not measured.", ""]
-    for evaluation in evaluations:
+    for evaluation in m.evaluations:
         metrics = list(dict.fromkeys(k for f in evaluation.forecasters.values() for k in f))
         rows = [
             [escape(name), *(_figure(figures.get(metric)) for metric in metrics)]
@@ -176,7 +180,34 @@ def _figures(evaluations: Sequence[Evaluation]) -> list[str]:
         ]
         if evaluation.note:
             lines += [escape(evaluation.note), ""]
+        lines += _phases(evaluation, m)
     return lines
+
+
+def _phases(evaluation: Evaluation, m: Manifest) -> list[str]:
+    """Whether the chances are right within each phase, where all together may hide that."""
+    if not evaluation.phases:
+        return []
+    first = next(iter(evaluation.forecasters))
+    shown = {
+        "prevalence": f"Share of {m.task.labels[-1]}",
+        "calibration_intercept": "Calibration intercept (0 is right)",
+        "calibration_slope": "Calibration slope (1 is right)",
+        "roc_auc": "ROC-AUC",
+        "brier": "Brier score",
+    }
+    rows = [
+        [escape(phase), str(one.n), *(_figure(one.figures.get(metric)) for metric in shown)]
+        for phase, one in evaluation.phases.items()
+    ]
+    return [
+        f"By phase, {escape(first)}, each figure with its 95 % interval; a trial of two phases "
+        "counts in both. An intercept below 0 means chances that are too high in that phase, "
+        "above 0 too low; a slope below 1 means chances that are too extreme.",
+        "",
+        *_table(["Phase", "n", *(escape(name) for name in shown.values())], rows),
+        "",
+    ]
 
 
 def _figure(figure: Figure | None) -> str:
@@ -185,6 +216,16 @@ def _figure(figure: Figure | None) -> str:
     if figure.lower is None or figure.upper is None:
         return f"{figure.value:.3f}"
     return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"
+
+
+def _recognised(m: Manifest) -> list[str]:
+    if LEARNT_FILE not in m.files:
+        return []
+    return [
+        "This bundle recognises the trials that it has learnt from or was tuned on, by hashes of "
+        "their NCT ids (learnt_from.json), and warns at a forecast of one.",
+        "",
+    ]
 
 
 def _licence(m: Manifest) -> list[str]:

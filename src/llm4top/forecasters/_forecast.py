@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from llm4top.forecasters._batching import OnProgress, Progress
 from llm4top.forecasters._calibrated import Calibrated, Phases
 from llm4top.forecasters._inputs import as_record
+from llm4top.forecasters._learnt_from import Part
 from llm4top.forecasters._warnings import Case, warnings_about
 from llm4top.prompts import Prompt, PromptWriter
 from llm4top.registry import Record, Trial
@@ -36,7 +37,8 @@ class Forecast:
     ``score`` is the log-odds of ``label`` before calibration: the calibrated probabilities have
     few distinct values, and the score orders trials that share one. None in forecasts that were
     stored before there were scores. ``base_rates`` are the shares of all ``labels`` where
-    ``base_rate`` is that of one; empty where the bundle has none.
+    ``base_rate`` is that of one; empty where the bundle has none. ``base_rate_of`` is the phase
+    whose training trials they are of, or "all".
     """
 
     record: str
@@ -57,6 +59,7 @@ class Forecast:
     tokens_cut: int
     score: float | None = None
     base_rates: tuple[float, ...] = ()
+    base_rate_of: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values, every field by its name."""
@@ -137,6 +140,7 @@ class ForecastSource(Protocol):
     def writer(self) -> PromptWriter: ...
     @property
     def stack(self) -> Combination | None: ...
+    def learnt_from(self, nct_id: str | None) -> Part | None: ...
 
 
 def forecast_records(
@@ -230,13 +234,15 @@ def _forecast(
     task, trial = loaded.task, record.trial
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
     reported = int(calibrated.reported[row])
-    rates = _base_rates(loaded, trial.phase)
+    rates_of = _base_rates_of(loaded, trial.phase)
+    rates = loaded.label_rates[rates_of] if rates_of else ()
     case = Case(
         record,
         prompt,
         phases=[phase for phase in loaded.base_rates if phase != ALL_PHASES],
         sections=loaded.writer.spec.sections,
         calibrated=loaded.calibration.method != "none",
+        learnt=loaded.learnt_from(record.nct_id),
     )
     return Forecast(
         record=record.source.name,
@@ -257,6 +263,7 @@ def _forecast(
         tokens_cut=prompt.tokens_cut,
         score=score,
         base_rates=rates,
+        base_rate_of=rates_of,
     )
 
 
@@ -264,6 +271,9 @@ def _bound(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _base_rates(loaded: ForecastSource, phase: str | None) -> tuple[float, ...]:
+def _base_rates_of(loaded: ForecastSource, phase: str | None) -> str | None:
+    """The phase whose base rates a trial gets: its own, else all together, None without any."""
     rates = loaded.label_rates
-    return rates.get(phase or ALL_PHASES, rates.get(ALL_PHASES, ()))
+    if phase in rates:
+        return phase
+    return ALL_PHASES if ALL_PHASES in rates else None

@@ -28,8 +28,11 @@ BASE_FILES = (
     "base/tokenizer_config.json",
 )
 STACK_FILE = "stack.json"
+LEARNT_FILE = "learnt_from.json"
 BASELINE_FOLDER = "baseline"
-BUNDLE_FILES = frozenset({CARD_FILE, CALIBRATION_FILE, STACK_FILE, *ADAPTER_FILES, *BASE_FILES})
+BUNDLE_FILES = frozenset(
+    {CARD_FILE, CALIBRATION_FILE, STACK_FILE, LEARNT_FILE, *ADAPTER_FILES, *BASE_FILES}
+)
 """Every file a bundle may hold beside its manifest and its baseline's files."""
 
 _BASELINE_FILE = re.compile(rf"{BASELINE_FOLDER}/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}")
@@ -113,11 +116,19 @@ class Figure(_Entry):
     upper: float | None
 
 
+class PhaseFigures(_Entry):
+    """The bundle's own figures on the ``n`` rows of one phase, by metric."""
+
+    n: Annotated[int, Field(gt=0)]
+    figures: dict[str, Figure]
+
+
 class Evaluation(_Entry):
     """Metrics of several forecasters on the same ``n`` rows of one split.
 
     ``forecasters`` maps a forecaster's name to its figures by metric; the bundle's own come first,
-    baselines after it. ``draws`` and ``seed`` are those of the bootstrap.
+    baselines after it. ``phases`` are the first one's figures in "I" to "IV"; a trial of two phases
+    counts in both. ``draws`` and ``seed`` are those of the bootstrap.
     """
 
     split: str
@@ -125,6 +136,7 @@ class Evaluation(_Entry):
     draws: int | None = None
     seed: int | None = None
     forecasters: dict[str, dict[str, Figure]]
+    phases: dict[str, PhaseFigures] = {}
     note: Text = ""
 
 
@@ -208,7 +220,8 @@ class Manifest(BundleFacts):
         if self.tuning.method == "full" and not self.base.carried:
             faults.append("tuning: a fully tuned model is carried in the bundle")
         faults += [f"files: {name!r} is missing" for name in sorted(expected - set(self.files))]
-        extra = set(self.files) - expected
+        # Bundles of before it was written have no such file.
+        extra = set(self.files) - expected - {LEARNT_FILE}
         if self.stack is not None:
             faults += [] if any(map(is_baseline_file, extra)) else ["files: has no baseline"]
             extra = {name for name in extra if not is_baseline_file(name)}
@@ -228,12 +241,16 @@ class Manifest(BundleFacts):
         return json.dumps(self._values(), indent=2, ensure_ascii=False) + "\n"
 
     def _values(self) -> dict[str, Any]:
-        # Bundles without a stack say nothing of it, so that they keep the identity they had
-        # before there were stacks.
+        # Bundles without a stack, or without figures by phase, say nothing of it, so that they
+        # keep the identity they had before there were any.
         absent = without_absent_fields(self.task)
         if self.stack is None:
             absent["stack"] = True
-        return self.model_dump(mode="json", exclude=absent)
+        values = self.model_dump(mode="json", exclude=absent)
+        for evaluation in values["evaluations"]:
+            if not evaluation["phases"]:
+                del evaluation["phases"]
+        return values
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:

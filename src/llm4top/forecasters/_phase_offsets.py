@@ -138,7 +138,7 @@ def _memberships(phases: Phases, names: Sequence[str]) -> FloatArray:
     held = np.zeros((len(phases), len(names)))
     column = {name: i for i, name in enumerate(names)}
     for row, phase in enumerate(phases):
-        own, *parts = _names(phase) or [None]
+        own, *parts = _names(phase) or [""]
         if own in column:
             held[row, column[own]] = 1.0
         for part in parts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from llm4top.forecasters._learnt_from import Part
 from llm4top.prompts import SECTION_HEADINGS, SECTIONS_BEYOND_RECORDS, Prompt
 from llm4top.registry import Record
 
@@ -20,7 +21,7 @@ class Case:
     """What the rules look at.
 
     ``phases`` are those the model has learnt from (empty: unknown), ``sections`` those its
-    prompts show (None: all).
+    prompts show (None: all). ``learnt`` says whether the model has learnt from this very trial.
     """
 
     record: Record
@@ -28,6 +29,7 @@ class Case:
     phases: Collection[str] = ()
     sections: Collection[str] | None = None
     calibrated: bool = True
+    learnt: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,14 @@ class WarningRule:
 
     name: str
     about: Callable[[Case], str | None]
+
+
+def _learnt(case: Case) -> str | None:
+    if case.learnt == "train":
+        return "This trial was in the model's training data: this is not a forecast."
+    if case.learnt == "valid":
+        return "This trial was used to tune and calibrate the model: this is not a new trial to it."
+    return None
 
 
 def _no_phase(case: Case) -> str | None:
@@ -110,6 +120,7 @@ def _raw(case: Case) -> str | None:
 
 
 WARNING_RULES: tuple[WarningRule, ...] = (
+    WarningRule("learnt-from", _learnt),
     WarningRule("not-a-trial", _no_trial),
     WarningRule("not-a-medicine", _no_medicine),
     WarningRule("no-phase", _no_phase),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llm4top.training._presets import PRESETS
     from llm4top.training._pretrain import PretrainSettings, pretrain
     from llm4top.training._progress import Progress, TrainingProgress
+    from llm4top.training._recalibrate import recalibrate
     from llm4top.training._run import TrainingResult, train
     from llm4top.training._run_folder import RunFolder
     from llm4top.training._select import SelectionProgress, select
@@ -44,6 +45,7 @@ _HOMES = {
     "preflight": "_preflight",
     "pretrain": "_pretrain",
     "read_selection": "_selection",
+    "recalibrate": "_recalibrate",
     "select": "_select",
     "train": "_run",
     "train_tokenizer": "_tokenizer",
@@ -72,6 +74,7 @@ __all__ = [
     "preflight",
     "pretrain",
     "read_selection",
+    "recalibrate",
     "select",
     "train",
     "train_tokenizer",

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from llm4top.data import Dataset
+from llm4top.data._scope import row_phases
 from llm4top.errors import TrainingError
 from llm4top.forecasters._baselines import BaseRateForecaster, TfidfForecaster
 from llm4top.forecasters._batching import Progress as Batches
@@ -23,6 +24,7 @@ from llm4top.forecasters._calibrated import Calibrator, softmax
 from llm4top.forecasters._calibration import cross_calibrate, make_calibrator
 from llm4top.forecasters._carried_base import earlier_training
 from llm4top.forecasters._language import LanguageForecaster
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.forecasters._manifest import (
     CONTEXT_OF_USE,
     BundleFacts,
@@ -53,7 +55,7 @@ UNCALIBRATED = "this model, not calibrated"
 TFIDF = "TF-IDF + logistic regression"
 BASE_RATE = "base rate of the phase"
 
-_NOTE = (
+FIGURES_NOTE = (
     "The calibration was cross-fitted for these figures: no row was measured by a calibration "
     "that had seen it. The weights were also selected on {rows}, so the figures are slightly "
     "optimistic."
@@ -107,7 +109,8 @@ class Publisher:
         calibrator = make_calibrator(self.config.calibration).fit(
             logits, targets, [trial.phase for trial in choose.trials]
         )
-        metrics = measured(self.dataset, self.config, logits, calibrator)
+        splits = (self.config.train_split, self.config.valid_split)
+        metrics = measured(self.dataset, logits, calibrator, splits=splits, seed=self.config.seed)
         self.run.add_event("figures", **metrics)
         self.tell(TrainingProgress("bundle"))
         manifest = save_bundle(
@@ -117,6 +120,9 @@ class Publisher:
             calibration=calibrator,
             facts=self._facts(metrics),
             storage=self.config.storage,
+            learnt_from=learnt_from(
+                self.dataset, splits=splits, base=forecaster.scorer.base.folder
+            ),
             replace=True,  # one of this very run, which was killed before it could say so
         )
         base = forecaster.scorer.base
@@ -182,34 +188,52 @@ class Publisher:
         valid = len(data.select(config.valid_split))
         size = evaluation_size(config, len(data.select(config.train_split)), valid)
         rows = "these rows" if size == valid else f"{size} of these rows"
-        return _NOTE.format(rows=rows)
+        return FIGURES_NOTE.format(rows=rows)
 
     def _shown(self, done: Batches) -> None:
         self.tell(TrainingProgress("calibration", done.prompts, done.total_prompts))
 
 
 def measured(
-    dataset: Dataset, config: TrainingConfig, logits: NDArray[np.float64], calibrator: Calibrator
+    dataset: Dataset,
+    logits: NDArray[np.float64],
+    calibrator: Calibrator,
+    *,
+    splits: tuple[str, str],
+    seed: int,
 ) -> dict[str, Any]:
     """The card's figures on the validation split, the baselines' beside the model's.
 
-    ``logits`` ``[n, K]`` are the model's for that split. Calibrated figures are cross-fitted.
+    ``splits`` are what is learnt from and what is measured on; ``logits`` ``[n, K]`` are the
+    model's for the latter. Calibrated figures are cross-fitted.
     """
-    learn = dataset.select(config.train_split)
-    choose = dataset.select(config.valid_split)
+    learn, choose = (dataset.select(split) for split in splits)
     task = dataset.task
     y = np.asarray(choose.label_indices, dtype=np.int64)
     forecasts = {UNCALIBRATED: softmax(logits)}
     if calibrator.method != "none":
         phases = [trial.phase for trial in choose.trials]
-        fitted = cross_calibrate(calibrator, logits, y, phases, seed=config.seed)
+        fitted = cross_calibrate(calibrator, logits, y, phases, seed=seed)
         forecasts = {MODEL: fitted.probabilities, **forecasts}
     train_y = np.asarray(learn.label_indices, dtype=np.int64)
     for name, baseline in ((TFIDF, TfidfForecaster(task)), (BASE_RATE, BaseRateForecaster(task))):
         forecasts[name] = baseline.fit(learn.trials, train_y).predict_proba(choose.trials)
     if task.kind == "binary":
         forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(y), 1))
-    return card_figures(forecasts, y, split=config.valid_split, seed=config.seed)
+    return card_figures(forecasts, y, split=splits[1], phases=row_phases(choose), seed=seed)
+
+
+def learnt_from(
+    dataset: Dataset, *, splits: tuple[str, str], base: Path | None = None
+) -> LearntFrom:
+    """What recognises the trials of the two splits: learnt from, and tuned or calibrated on.
+
+    With ``base``, the folder of a base model that a bundle carries, that bundle's trials too.
+    """
+    train, valid = (dataset.select(split).nct_ids for split in splits)
+    return LearntFrom.of(
+        train, valid, data_sha256=dataset.sha256, earlier=LearntFrom.beside(base) if base else None
+    )
 
 
 def _let_go() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from llm4top import __version__
 from llm4top.data import Dataset
+from llm4top.data._scope import row_phases
 from llm4top.evaluation._scores import FloatArray
 from llm4top.forecasters import (
     bundle_name,
@@ -55,7 +56,7 @@ _MOST_RELOADED = 500
 _NOTE = (
     "Pool and calibration were cross-fitted for these figures: no row was measured by one that "
     "had seen it. The language model's weights, the candidate and the baseline were chosen on the "
-    "same rows, so the figures flatter a little."
+    "same rows, so the figures are slightly optimistic."
 )
 
 
@@ -216,7 +217,9 @@ def _evaluation(findings: Findings, calibrator: Calibrator) -> Evaluation:
         finalists.rival.label: finalists.judge.scaled({"baseline": finalists.rival.logits}),
         finalists.base_rate.label: finalists.base_rate.probabilities,
     }
-    figures = card_figures(forecasts, y, split="valid", seed=SEED)
+    figures = card_figures(
+        forecasts, y, split="valid", phases=row_phases(findings.valid), seed=SEED
+    )
     return Evaluation.model_validate({**figures, "note": _NOTE})
 
 

@@ -57,6 +57,10 @@ def cut(tokens: int) -> Case:
 
 
 CASES = {
+    "learnt-from": (
+        replace(CASE, learnt="train"),
+        "This trial was in the model's training data: this is not a forecast.",
+    ),
     "not-a-trial": (
         with_trial(study_type="Observational"),
         "observational: not an interventional trial",

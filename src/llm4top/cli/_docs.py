@@ -16,6 +16,13 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from llm4top.cli._app import app
+from llm4top.cli._docs_names import (
+    CHOICES_MARK,
+    NAMES_MARK,
+    coded_choices,
+    public_names,
+    with_part,
+)
 from llm4top.cli._exit import EXIT_CODES
 from llm4top.cli._settings_list import plain_value
 
@@ -119,9 +126,21 @@ def with_example(readme: str) -> str:
     return f"{before}{mark}\n```text\n{output}\n```\n\n{rest}"
 
 
+def generated_parts() -> dict[str, tuple[str, str]]:
+    """By the page that has one: the mark before its generated part, and that part."""
+    return {
+        "python.md": (NAMES_MARK, public_names()),
+        "records.md": (CHOICES_MARK, coded_choices()),
+    }
+
+
 def main() -> None:
-    """Write the reference and, where a README is named too, its example."""
-    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")
+    """Write the reference, the generated parts beside it, and the example of a README if named."""
+    page = Path(sys.argv[1])
+    page.write_text(reference(), encoding="utf-8")
+    for name, part in generated_parts().items():
+        beside = page.with_name(name)
+        beside.write_text(with_part(beside.read_text("utf-8"), *part), encoding="utf-8")
     for readme in map(Path, sys.argv[2:]):
         readme.write_text(with_example(readme.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -75,9 +75,9 @@ def test_how_a_section_reads(name, fields, text):
 
 
 def test_several_lines_begin_below_the_heading():
-    one, many = trial_sections(Trial(brief_title="one", criteria="a\nb"))
+    one, many = trial_sections(Trial(brief_title="one", brief_summary="a\nb"))
     assert one.block == "Title: one"
-    assert many.block == "Eligibility criteria:\na\nb"
+    assert many.block == "Brief summary:\na\nb"
 
 
 def test_chosen_sections_and_hidden_fields():

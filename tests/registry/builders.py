@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -47,3 +48,17 @@ def top_row(**cells: str) -> str:
     }
     usual.update(cells)
     return ",".join('"' + text.replace('"', '""') + '"' for text in usual.values()) + "\n"
+
+
+_WORD = re.compile(r"[^\W\d_]{2,}|\d{3,}")
+_NUMBERING = re.compile(r"\(?\b[ivx]{2,4}[.)]|\d+(?:\.\d+)+", re.IGNORECASE)
+
+
+def criteria_words(text: str) -> list[str]:
+    """The words of criteria in their order, but for the marks and how headings are spelled."""
+    words = [word.lower() for word in _WORD.findall(_NUMBERING.sub(" ", text))]
+    return [
+        word.removesuffix("s") if word in ("inclusions", "exclusions") else word
+        for word in words
+        if word not in ("criteria", "criterion")
+    ]

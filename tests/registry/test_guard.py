@@ -159,7 +159,7 @@ def test_every_free_text_of_both_formats_is_guarded(tmp_path):
         assert record.trial.keywords == ("[identifier]",)
         cut = [w for w in record.withheld if "stopped" in w.reason]
         assert len(cut) == 13
-    assert legacy.trial.criteria == modern.trial.criteria == "Good text."
+    assert legacy.trial.criteria == modern.trial.criteria == "- Good text."
 
 
 def test_the_rules_are_well_formed():

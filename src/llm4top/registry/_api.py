@@ -8,10 +8,11 @@ from typing import Any
 
 from llm4top.errors import UnknownFormatError
 from llm4top.registry import _codes
+from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import Draft, checked_count, checked_date, checked_nct_id
 from llm4top.registry._fields import ALLOWED_FIELDS
 from llm4top.registry._reasons import UNSTATED
-from llm4top.registry._text import excerpt, from_markdown, one_line
+from llm4top.registry._text import excerpt, from_markdown, one_line, unescaped
 from llm4top.registry._trial import Arm, Collaborator, Intervention, Outcome, Record, Source
 
 
@@ -190,8 +191,12 @@ def _outcomes(draft: Draft, module: _Node) -> None:
                 draft.append(field, Outcome(measure or "", time_frame, description))
 
 
+def _criteria(text: str) -> str | None:
+    return normal_criteria(unescaped(text))
+
+
 def _eligibility(draft: Draft, module: _Node) -> None:
-    draft.set("criteria", module.text("eligibilityCriteria", from_markdown))
+    draft.set("criteria", module.text("eligibilityCriteria", _criteria))
     draft.set("sex", module.code("sex", _codes.SEXES))
     for field, key in (("minimum_age", "minimumAge"), ("maximum_age", "maximumAge")):
         age = module.text(key)

@@ -46,9 +46,12 @@ def from_lines(text: str) -> str | None:
 
 def from_markdown(text: str) -> str | None:
     r"""Canonical text of the v2 JSON's markdown: ``* `` bullets, escapes such as ``\>=``."""
-    if "\\" in text:
-        text = _ESCAPE.sub(r"\1", text)
-    return from_lines(text)
+    return from_lines(unescaped(text))
+
+
+def unescaped(text: str) -> str:
+    r"""``text`` without markdown's escapes: ``\>=`` is ``>=``."""
+    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
 def clean(text: str) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
 from llm4top.registry import _codes
+from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import Draft, checked_nct_id
 from llm4top.registry._json import CHUNK, Readable
 from llm4top.registry._limits import Limits
-from llm4top.registry._text import clean, from_textblock, one_line
+from llm4top.registry._text import clean, one_line
 from llm4top.registry._trial import Intervention, Record, Source
 
 COLUMNS = ("nctid", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria")
@@ -171,7 +172,7 @@ def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:
     # Never zipped with the drugs: the two lists differ in length and order.
     smiles = _texts(draft, cells["smiless"], "smiless", line)
     draft.set("smiles", [molecule for molecule in smiles if molecule != NO_MOLECULE])
-    draft.set("criteria", from_textblock(cells["criteria"]))
+    draft.set("criteria", normal_criteria(cells["criteria"]))
     status = one_line(cells.get("status", ""))
     draft.outcome["status"] = _codes.status(status) if status else None
     draft.outcome["why_stopped"] = one_line(cells.get("why_stop", ""))

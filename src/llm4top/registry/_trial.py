@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from llm4top.registry._criteria import normal_criteria
+
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
@@ -54,6 +56,9 @@ class Trial:
     XML spells them ("Phase 1/Phase 2", "Parallel Assignment", "Experimental").
 
     ``planned_start`` is ISO ("2031-05" or "2031-05-14"); ages are as registered ("18 Years").
+
+    ``criteria`` are brought into one normal form whatever the layout they are given in: one
+    criterion a line behind "- ", headed by "Inclusion Criteria:" and "Exclusion Criteria:".
     """
 
     phase: str | None = None
@@ -87,6 +92,10 @@ class Trial:
     planned_start: str | None = None
     brief_summary: str | None = None
     detailed_description: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.criteria is not None:
+            object.__setattr__(self, "criteria", normal_criteria(self.criteria))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able values; absent fields are left out."""

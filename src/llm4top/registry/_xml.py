@@ -12,6 +12,7 @@ from lxml import etree
 
 from llm4top.registry import _codes
 from llm4top.registry._account import KEPT
+from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import (
     Draft,
     checked_count,
@@ -329,8 +330,10 @@ def _header(draft: Draft, element: _Element) -> None:
             draft.withhold("required_header", text)
 
 
-def _textblock(path: str, field: str) -> _Handler:
-    return _inside(path, {"textblock": _value(field, from_textblock)})
+def _textblock(
+    path: str, field: str, convert: Callable[[str], str | None] = from_textblock
+) -> _Handler:
+    return _inside(path, {"textblock": _value(field, convert)})
 
 
 _HANDLERS: dict[str, _Handler] = {
@@ -362,7 +365,7 @@ _HANDLERS: dict[str, _Handler] = {
     "eligibility": _inside(
         "eligibility",
         {
-            "criteria": _textblock("eligibility/criteria", "criteria"),
+            "criteria": _textblock("eligibility/criteria", "criteria", normal_criteria),
             "gender": _coded("sex", _sex),
             "minimum_age": _coded("minimum_age", _age),
             "maximum_age": _coded("maximum_age", _age),

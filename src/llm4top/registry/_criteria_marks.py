@@ -1,0 +1,184 @@
+"""What marks a criterion or heads a section, at the head of a line and within one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise, takewhile
+
+_LONGEST_HEADING = 100
+
+MARK = re.compile(
+    r"""(?: [-*\u2013\u2014·\u2010\u2011\u2212+o] (?=\s|$)  # alone
+        | [•●○◦▪▫■□◆‣\u2043►➢✓·]+ | [①-⑳]                # never anything else than a mark
+        | [-*] (?=[A-Za-z(\[<>≥≤])                     # -Age; but -2 is a number
+        | \(\d{1,2}\) | \d{1,2}\)                      # (1)  2)
+        | \d{1,2}\. (?:\s|(?=[A-Za-z(\[<>≥≤])|$)       # 1. and 1.Age; but 1.5 is a number
+        | \d{1,2} (?:\.\d{1,2}){2,3} [.)]? \s          # 4.1.2
+        | \d{1,2}\.\d{1,2} [.)]? \s+ (?=[A-Z][a-z]{2}) # 3.1 Patients; but 1.5 ULN is a number
+        | \(? (?:[a-zA-Z]|[ivx]{2,4}|[IVX]{2,4}) \) \s # (a)  b)  iv)
+        | [ivx]{2,4}\. \s | [IVX]{2,4}\. \s (?=[A-Z])  # ii.
+        ) \s*""",
+    re.VERBOSE,
+)
+"""A mark of a list at the head of a line, with the blanks behind it."""
+
+_LETTER = re.compile(r"^([^\S\n]*(?:[-*•][^\S\n]+)?)([A-Za-z])\.[^\S\n]+(?=\S)", re.MULTILINE)
+_NUMBER = re.compile(r"\(?(\d{1,2})[.)]")
+_PREFIX = r"(?:(?:key|main|major|general|specific|study|subject|patient|participant)s? )*"
+_SECTION = re.compile(
+    rf"({_PREFIX})(in|ex)clusions?(?: criteri(?:a|on|um|as))? ?[:.\-\u2013\u2014]*", re.IGNORECASE
+)
+_SECTION_AND_MORE = re.compile(
+    rf"({_PREFIX}(?:in|ex)clusion(?: criteri(?:a|on) ?(?::| [-\u2013\u2014] )| ?:)) ?(?=\S)",
+    re.IGNORECASE,
+)
+_SECTION_WITHIN = re.compile(
+    r" (?=(?:(?:Key|KEY|Main|MAIN|Major|MAJOR) )?"
+    r"(?:Inclusion|INCLUSION|Exclusion|EXCLUSION) (?:[Cc]riteria|CRITERIA|Criterion) ?:)"
+)
+# Behind these a heading is only mentioned: "meets none of the Exclusion Criteria: ..."
+_MENTIONS = re.compile(
+    r"the|following|these|those|any|all|of|no|meet|meets|see|to|per|and|or|key|"
+    r"main|major|other|study|with|for|additional|under|their|in",
+    re.IGNORECASE,
+)
+_ALWAYS = re.compile(r"\s*(?=[•●▪■◆‣➢①-⑳])")
+_DASHED = re.compile(r"--\s*([A-Z][A-Za-z/ ]{3,50}?)\s*--(?=\s|$)")  # --Disease Characteristics--
+_FIRST_DASH = re.compile(r"(?:^|:) ?[-*\u2013](?= [A-Za-z(\[<>≥≤0-9])")
+_DASH = re.compile(r"(?<=[^\d\s]) (?=[-*\u2013] (?!\d))|(?<=\d) (?=[-*\u2013] [A-Za-z])")
+_COUNTED = re.compile(r"(?:^|(?<=\s))(?:\(?(\d{1,2})[.)]|\(?([a-hA-H])\))(?=\s+[A-Za-z0-9(\[<>≥≤])")
+_BARE = re.compile(r"[-*•·o\s]*")
+# A heading at the head of a line with nothing behind it; elsewhere one may have to be split off.
+_HEADED = re.compile(r"^(?:\S{1,3} )?(?i:in|ex)(?i:clusion criteri(?:a|on)) ?:?$", re.MULTILINE)
+_SIGNS = ("--", ": - ", ": * ", ":- ", ":* ", ": \u2013 ")
+_PAIRS = ((" 2. ", "1. "), (" 2) ", "1) "), ("(2)", "(1)"), ("b) ", "a) "), ("B) ", "A) "))
+# Behind these a number belongs to the text: "of grade 2. Patients ..."
+_QUANTIFIERS = re.compile(
+    r"than|of|grade|stage|to|least|and|or|type|class|phase|level|group|score|at|"
+    r"is|was|by|within|cohort|part|step|version|day|week|month|visit|<|>|=|≤|"
+    r"≥|<=|>=|-|above|below|over|under|age",
+    re.IGNORECASE,
+)
+
+
+def section(text: str) -> str | None:
+    """The heading in its one spelling, where ``text`` is that of inclusion or exclusion."""
+    found = _SECTION.fullmatch(text)
+    return f"{found[1].title()}{found[2].title()}clusion Criteria:" if found else None
+
+
+def introduces(text: str) -> bool:
+    """Whether ``text`` is a short line that introduces those below it ("Age:")."""
+    return text.endswith(":") and len(text) <= _LONGEST_HEADING and not text[0].islower()
+
+
+def counted(mark: re.Match[str] | None) -> int | None:
+    """The number of a numbered mark."""
+    found = _NUMBER.match(mark[0]) if mark else None
+    return int(found[1]) if found else None
+
+
+def may_hold_several(text: str) -> bool:
+    """Whether any line of ``text`` may have to be split; told in passes of C."""
+    for sign in _SIGNS:
+        if sign in text:
+            return True
+    for second, first in _PAIRS:
+        if second in text and first in text:
+            return True
+    if not text.isascii() and _ALWAYS.search(text):
+        return True
+    headings = text.lower().count("clusion criteri")
+    return headings > 0 and headings != len(_HEADED.findall(text))
+
+
+def in_pieces(text: str) -> Iterator[str]:
+    """The criteria that one line holds, with their marks; split only where that is safe.
+
+    That is at headings with a colon, at marks that are never anything else ("•"), at numbers that
+    count up from 1, and at dashes and asterisks where the first of them follows a heading.
+    """
+    left = [(text, False)]  # not by recursion: a hostile text may hold thousands
+    while left:
+        text, opened = left.pop()
+        begin = 0
+        while heading := _SECTION_AND_MORE.match(text, begin):
+            yield heading[1]
+            begin, opened = heading.end(), True
+        text = text[begin:]
+        cuts = [cut for cut in _cuts(text, opened) if 0 < cut < len(text)]
+        dashed = _DASHED.fullmatch(text)
+        if dashed:
+            yield dashed[1] + ":"
+        elif cuts:
+            places = list(pairwise([0, *cuts, len(text)]))
+            left += [(text[a:b].strip(), opened and a == 0) for a, b in reversed(places)]
+        elif text:
+            yield text
+
+
+def _cuts(text: str, opened: bool) -> list[int]:
+    """Where ``text`` is to be cut; the first kind of place that it has at all."""
+    cuts = [
+        found.end()
+        for found in _SECTION_WITHIN.finditer(text)
+        if not _MENTIONS.fullmatch(_last_word(text[: found.start()]))
+    ]
+    if not cuts:
+        cuts = [place for found in _DASHED.finditer(text) for place in found.span()]
+    if not cuts:
+        cuts = [found.start() for found in _ALWAYS.finditer(text) if found.start()]
+    return cuts or _dashes(text, opened) or _counts(text)
+
+
+def _dashes(text: str, opened: bool) -> list[int]:
+    """The dashes or asterisks of a list that begins behind a heading or a colon."""
+    first = _FIRST_DASH.match(text) if opened else _FIRST_DASH.search(text, 1)
+    if not first:
+        return []
+    mark = first[0].strip()[-1]
+    more = [found.end() for found in _DASH.finditer(text, first.end()) if text[found.end()] == mark]
+    return [first.end() - 1, *more]
+
+
+def _counts(text: str) -> list[int]:
+    """The numbers, or letters in brackets, of a list that counts up from 1, all in one style."""
+    cuts: list[int] = []
+    style = ""
+    for found in _COUNTED.finditer(text):
+        value = found[1] or found[2]
+        place = int(value) if value.isdigit() else ord(value.lower()) - ord("a") + 1
+        before = text[: found.start()].rstrip()
+        if place != len(cuts) + 1 or _QUANTIFIERS.fullmatch(_last_word(before)):
+            continue
+        this = found[0].replace(value, str(value.isdigit()), 1)
+        if not cuts:
+            if not _BARE.fullmatch(before) and not (value.isdigit() and before[-1] in ".:;)"):
+                continue
+            style = this
+        if this == style:
+            cuts.append(found.start())
+    return cuts if len(cuts) > 1 else []
+
+
+def _last_word(text: str) -> str:
+    return text.rsplit(" ", 1)[-1]
+
+
+def without_letters(text: str) -> str:
+    """``text`` with "- " for the letters that count its lines: A. and B., but never one alone.
+
+    A letter and a point alone are a name: E. coli, S. aureus.
+    """
+    if not ("B. " in text and "A. " in text) and not ("b. " in text and "a. " in text):
+        return text
+    letters = {found[2] for found in _LETTER.finditer(text)}
+    row = {
+        letter
+        for first in "Aa"
+        for letter in takewhile(letters.__contains__, map(chr, range(ord(first), ord(first) + 26)))
+    }
+    if not row - {"A", "a"}:
+        return text
+    return _LETTER.sub(lambda found: f"{found[1]}- " if found[2] in row else found[0], text)

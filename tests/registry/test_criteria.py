@@ -1,0 +1,283 @@
+"""The normal form of criteria: what it looks like, and that no layout moves it."""
+
+from __future__ import annotations
+
+import csv
+import textwrap
+import zipfile
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from llm4top.registry import Limits, Trial
+from llm4top.registry._api import read_study
+from llm4top.registry._criteria import normal_criteria
+from llm4top.registry._top import read_rows
+from llm4top.registry._xml import read_xml
+
+from .builders import TOP_HEADER, criteria_words, dump, study, top_row, xml
+
+NORMAL = """\
+Inclusion Criteria:
+- Age of 18 years or older
+Gout, defined as:
+- Urate > 6 mg/dl
+- Tophi
+Exclusion Criteria:
+- Pregnancy
+- Creatinine > 1.5 ULN"""
+
+AS_TYPED = {
+    "bullets": NORMAL,
+    "single newlines without marks": NORMAL.replace("- ", ""),
+    "numbers": """INCLUSION CRITERIA
+1. Age of 18 years or older
+2. Gout, defined as:
+   a) Urate > 6 mg/dl
+   b) Tophi
+EXCLUSION CRITERIA
+1) Pregnancy
+2) Creatinine > 1.5 ULN""",
+    "brackets, letters and dots": """Inclusion criteria -
+(1) Age of 18 years or older
+(2) Gout, defined as:
+(a) Urate > 6 mg/dl
+(b) Tophi
+Exclusion:
+• Pregnancy
+·  Creatinine > 1.5 ULN""",
+    "the legacy XML": """
+        Inclusion Criteria:\r
+\r
+          -  Age of 18 years or\r
+             older\r
+\r
+          -  Gout, defined as:\r
+\r
+               -  Urate > 6 mg/dl\r
+\r
+               -  Tophi\r
+\r
+        Exclusion Criteria:\r
+\r
+          1. Pregnancy\r
+\r
+          2. Creatinine > 1.5 ULN\r
+      """,
+    "tabs and letters with points": """\tInclusion Criteria
+\tA.\tAge of 18 years or older
+\tB.\tGout, defined as:
+\t\to Urate > 6 mg/dl
+\t\to Tophi
+
+\tExclusion Criteria :
+\tA.\tPregnancy
+\tB.\tCreatinine > 1.5 ULN""",
+    "Roman numbers": """Inclusion Criteria
+i. Age of 18 years or older
+ii. Gout, defined as:
+-Urate > 6 mg/dl
+-Tophi
+Exclusion Criteria.
+(i) Pregnancy
+(ii) Creatinine > 1.5 ULN""".replace("i. Age", "i) Age"),
+    "carriage returns alone": NORMAL.replace("\n", "\r"),
+}
+
+
+@pytest.mark.parametrize("layout", AS_TYPED)
+def test_every_layout_has_one_normal_form(layout):
+    assert normal_criteria(AS_TYPED[layout]) == NORMAL
+
+
+@pytest.mark.parametrize(
+    ("pasted", "normal"),
+    [
+        (
+            "Inclusion Criteria: - a - b Exclusion Criteria: 1. c 2. d",
+            "Inclusion Criteria:\n- a\n- b\nExclusion Criteria:\n- c\n- d",
+        ),
+        ("Adults • with gout • without tophi", "- Adults\n- with gout\n- without tophi"),
+        ("1) Gout 2) Tophi of grade 3) 3) Pain", "- Gout\n- Tophi of grade 3)\n- Pain"),
+        ("One of: 1. fever; 2. cough", "One of:\n- fever;\n- cough"),
+        ("(a) Gout (b) tophi", "- Gout\n- tophi"),
+        (
+            "--Disease Characteristics-- Gout --Prior/Concurrent Therapy-- None",
+            "Disease Characteristics:\n- Gout\nPrior/Concurrent Therapy:\n- None",
+        ),
+        ("Exclusion criteria: pregnancy", "Exclusion Criteria:\n- pregnancy"),
+        ("Inclusion Criteria:\n①Adults; ②Gout", "Inclusion Criteria:\n- Adults;\n- Gout"),
+    ],
+)
+def test_a_list_in_one_line_is_split_where_marks_make_that_safe(pasted, normal):
+    assert normal_criteria(pasted) == normal
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "18 years and older",
+        "1.5 ULN of creatinine at most",
+        "E. coli in the urine",
+        "-2 standard deviations of bone density",
+        "Ages 18 - 65 and stage I - III",
+        "Meets none of the Exclusion Criteria: see protocol",
+        "Fever, (a) above 38 degrees or (b) for a week",
+        "Grade 1. 2. or 3 toxicity",
+        "o'clock or later",
+        "Beck inventory - depression",
+        "Type 2 diabetes. Insulin is allowed.",
+    ],
+)
+def test_text_that_looks_like_a_mark_is_text(line):
+    assert normal_criteria(line) == "- " + line
+    assert normal_criteria(f"* Adults\n* {line}") == f"- Adults\n- {line}"
+
+
+WRAPPED = """\
+Patients must have had no history of an allergy to the invented
+medicine or to any other of its class
+Volunteers with a history of gout and of kidney stones at the same
+time
+Adults"""
+
+
+def test_a_wrap_is_told_from_a_line_that_was_meant():
+    assert normal_criteria(WRAPPED) == (
+        "- Patients must have had no history of an allergy to the invented medicine or to any "
+        "other of its class\n"
+        "- Volunteers with a history of gout and of kidney stones at the same time\n"
+        "- Adults"
+    )
+
+
+def test_a_number_at_the_head_of_a_wrapped_line_is_no_mark():
+    text = "- Adults who were at their first diagnosis with gout older than\n  18. Others may ask."
+    assert normal_criteria(text) == "- " + " ".join(text[2:].split())
+
+
+def test_a_heading_after_a_full_line_stays_one():
+    text = "- Adults who have had gout for at least a year and who are not pregnant\nAge:\n- 18"
+    assert normal_criteria(text).splitlines()[1:] == ["Age:", "- 18"]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\r\n", "-", "- \n• \n", "\xa0"])
+def test_nothing_but_marks_is_none(text):
+    assert normal_criteria(text) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab AB12.)(-*•o:;\n\r\té\xa0①", max_size=80) | st.text(max_size=80))
+def test_the_normal_form_is_its_own(text):
+    normal = normal_criteria(text)
+    if normal is not None:
+        assert normal_criteria(str(normal + "\n")) == normal
+        assert all(line and line == " ".join(line.split()) for line in normal.split("\n"))
+
+
+# ---------------------------------------------------------------------------- layouts and readers
+
+_FIRST = st.sampled_from(["Adults", "Gout", "Women", "HER2", "No", "ECOG", "Children", "Prior"])
+_NEXT = st.sampled_from(
+    ["with", "of", "18", "years", "a", "history", ">", "1.5", "mg/dl", "(any)", "II,", "E.", "coli"]
+)
+_CRITERION = st.tuples(_FIRST, st.lists(_NEXT, min_size=1, max_size=40)).map(
+    lambda words: " ".join([words[0], *words[1]])
+)
+_CRITERIA = st.lists(_CRITERION, min_size=1, max_size=8)
+_MARK = st.sampled_from(["-", "*", "•", "·", "–", "o", "#.", "#)", "(#)"])  # noqa: RUF001
+
+
+def normal_of(*sides: list[str]) -> str:
+    lines = []
+    for name, criteria in zip(("Inclusion", "Exclusion"), sides, strict=True):
+        lines += [f"{name} Criteria:", *(f"- {criterion}" for criterion in criteria)]
+    return "\n".join(lines)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[str, str]:
+    """The normal form of some criteria, and the same words in another layout."""
+    sides = [draw(_CRITERIA), draw(_CRITERIA)]
+    mark = draw(_MARK | st.none())
+    width = draw(st.none() | st.integers(60, 100)) if mark else None
+    indent = draw(st.sampled_from(["", " ", "    ", "\t"]))
+    gap = draw(st.sampled_from(["\n", "\n\n", "\n \n\n"]))
+    heading = draw(st.sampled_from(["{} Criteria:", "{} criteria", "{}:", "{} CRITERIA -"]))
+    lines = []
+    for name, criteria in zip(("Inclusion", "Exclusion"), sides, strict=True):
+        lines.append(indent + heading.format(name))
+        for number, criterion in enumerate(criteria, start=1):
+            head = f"{indent}{mark.replace('#', str(number))} " if mark else indent
+            hang = draw(st.sampled_from(["", " " * len(head.expandtabs())]))
+            lines.append(
+                textwrap.fill(
+                    criterion,
+                    width,
+                    initial_indent=head.expandtabs(),
+                    subsequent_indent=hang,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+                if width
+                else head + criterion
+            )
+    text = gap.join(lines)
+    if draw(st.booleans()):
+        text = text.replace("\n", "\r\n")
+    return normal_of(*sides), text
+
+
+@settings(max_examples=300, deadline=None)
+@given(layouts())
+def test_a_layout_that_keeps_the_words_keeps_the_normal_form(case):
+    normal, text = case
+    assert normal_criteria(text) == normal
+
+
+@settings(max_examples=50, deadline=None)
+@given(layouts())
+def test_all_formats_and_trials_made_by_hand_have_one_normal_form(case):
+    normal, text = case
+    data = xml(
+        "<eligibility><criteria><textblock>"
+        + text.replace("&", "&amp;").replace(">", "&gt;").replace("\r", "&#xD;")
+        + "</textblock></criteria></eligibility>"
+    )
+    (row,) = read_rows(BytesIO((TOP_HEADER + top_row(criteria=text)).encode()), "a", None, Limits())
+    module = study(eligibilityModule={"eligibilityCriteria": text.replace(">", r"\>")})
+    trials = [
+        read_xml(data, "a", None, Limits()).trial,
+        read_study(module, dump(module), "a", None).trial,
+        row.trial,
+        Trial(criteria=text),
+        Trial.from_dict({"criteria": text}),
+        replace(Trial(phase="Phase 2"), criteria=text),
+    ]
+    assert [trial.criteria for trial in trials] == [normal] * len(trials)
+
+
+# -------------------------------------------------------------------------------------- real data
+
+
+def test_no_word_of_the_sample_is_lost_or_moved(test_data):
+    texts = []
+    with zipfile.ZipFile(test_data / "registry" / "AllPublicXML-sample.zip") as archive:
+        for name in archive.namelist():
+            if name.endswith(".xml"):
+                texts.append(
+                    etree.fromstring(archive.read(name)).findtext("eligibility/criteria/textblock")
+                )
+    for file in sorted((test_data / "top").glob("phase_*.csv")):
+        with file.open(newline="") as lines:
+            texts += [row["criteria"] for row in csv.DictReader(lines)]
+    texts = [text for text in texts if text]
+    assert len(texts) > 9000
+    for text in texts:
+        normal = normal_criteria(text) or ""
+        assert criteria_words(normal) == criteria_words(text)
+        assert (normal_criteria(str(normal + " ")) or "") == normal

@@ -31,7 +31,7 @@ def test_the_card_counts_by_split_phase_and_label():
 
 def test_lengths_and_time_span():
     made = make_dataset(
-        [Trial(brief_title="abc", criteria="x" * n) for n in range(101)],
+        [Trial(brief_title="abc", criteria="x" * n or None) for n in range(101)],
         ["success"] * 101,
         [f"NCT{n}" for n in range(101)],
         ["train"] * 101,
@@ -39,8 +39,8 @@ def test_lengths_and_time_span():
         start_dates=["2001-02", "1999", None, *["2000"] * 98],
     )
     lengths = made.card.text_lengths
-    assert lengths["criteria"] == {"p5": 5, "median": 50, "p95": 95, "max": 100}
-    assert lengths["trial"]["max"] == 103
+    assert lengths["criteria"] == {"p5": 7, "median": 52, "p95": 97, "max": 102}  # with "- "
+    assert lengths["trial"]["max"] == 105
     span = made.card.time_span["train"]
     assert (span.first, span.last, span.unknown) == ("1999", "2001-02", 1)
 

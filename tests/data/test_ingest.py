@@ -146,8 +146,8 @@ def test_the_card_tells_what_happened(top_folder, tmp_path):
     card = ingest(top_folder, tmp_path / "out", name="little").card
     assert card.name == "little"
     assert card.dropped == {
-        "in a valid file as well: left out of train": 1,
-        "in a test file as well: left out of valid": 1,
+        "also in a validation file: left out of train": 1,
+        "also in a test file: left out of valid": 1,
     }
     assert {d.nct_id for d in card.dropped_first} == {nct(10), nct(30)}
     assert card.notes == {"copies of one trial merged into one row": 1}
@@ -196,7 +196,7 @@ def test_top_by_date(top_folder, tmp_path):
         nct(4): "test",
     }
     assert set(made.start_dates) == {"2001-05", "2005-06-05", "2009-01-02", None}
-    assert made.card.dropped["has no date to split by"] == 4
+    assert made.card.dropped["without a date to split by"] == 4
     assert "A title" not in repr(list(made.trials))
 
 
@@ -227,7 +227,7 @@ def test_completion_from_registry_records(tmp_path):
         nct(4): "completed",
     }
     assert made.splits == ("train", "train", "valid", "test")
-    assert made.card.dropped == {"has no label for this task": 1}
+    assert made.card.dropped == {"without a label for this task": 1}
     assert "processed on 2031-02-03" in made.card.terms[0]
 
 
@@ -350,7 +350,31 @@ def test_progress_and_limit(tmp_path):
 def test_a_label_that_the_task_does_not_know_is_left_out(tmp_path):
     folder = write_top(tmp_path / "top", {"phase_I_train": [top_row(1, 1), top_row(2, "maybe")]})
     made = ingest(folder, tmp_path / "out")
-    assert made.card.dropped == {"its label 'maybe' is none of the task's": 1}
+    assert made.card.dropped == {"with the label 'maybe', which is not one of the task's": 1}
+
+
+def test_labels_in_other_spellings_are_read(tmp_path):
+    rows = [top_row(1, "1.0"), top_row(2, "0.0"), top_row(3, "Success"), top_row(4, "TRUE")]
+    made = ingest(write_top(tmp_path / "top", {"phase_I_train": rows}), tmp_path / "out")
+    assert made.labels == ("success", "failure", "success", "success")
+
+
+def test_conflicting_labels_are_named_by_line(top_folder, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"nctid,label\n{nct(1)},1\n{nct(2)},0\n{nct(1)},0\n{nct(3)},1\n")
+    seen = []
+    made = ingest(top_folder, tmp_path / "out", labels=labels, on_note=seen.append)
+    assert nct(1) not in made.nct_ids
+    assert [str(note) for note in seen] == [
+        f"{labels}: 1 trial has two different labels and no label therefore: {nct(1)} (lines 2, 4)."
+    ]
+
+
+def test_a_label_file_of_other_trials(top_folder, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("nctid,label\nNCT77777777,1\n")
+    with pytest.raises(DatasetError, match="none of the 13 records is in the label file, which"):
+        ingest(top_folder, tmp_path / "out", labels=labels)
 
 
 def test_an_unlabelled_test_row_still_seals_its_trial(tmp_path):
@@ -372,11 +396,11 @@ def test_an_unlabelled_test_row_still_seals_its_trial(tmp_path):
         ({"enrich": "nowhere.zip"}, DatasetError, "nowhere.zip: does not exist"),
         ({"labels": "nowhere.csv"}, DatasetError, "nowhere.csv: does not exist"),
         ({"phases": ["5"]}, DatasetError, "'5': no phase. Phases are I, II, III, IV."),
-        ({"task": "completion"}, DatasetError, "no labelled trial is left of 13 records. Left out"),
+        ({"task": "completion"}, DatasetError, "none of the 13 records has a label. Add"),
         (
             {"task": task_from_labels("own", "Will it?", ["0", "1"], "binary")},
             DatasetError,
-            "task 'own' has no rule that reads its label off a record. Give a label file",
+            "task 'own' has no rule that reads its label off a record. Add a CSV",
         ),
         ({"out": "."}, DatasetError, "exists and is not a data set"),
         ({"out": "top/phase_I_train.csv/out"}, DatasetError, "out: cannot be written: File exists"),
@@ -473,5 +497,5 @@ def test_real_records_joined_with_real_labels(test_data, tmp_path):
         tmp_path / "out",
         labels=test_data / "labels" / "outcome_for_registry_sample.csv",
     )
-    assert len(made) + made.card.dropped.get("has no date to split by", 0) == 437
+    assert len(made) + made.card.dropped.get("without a date to split by", 0) == 437
     assert made.card.dropped["not in the label file"] == 6328 - 437

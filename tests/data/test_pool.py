@@ -28,9 +28,9 @@ def test_the_strictest_split_keeps_the_trial():
     pooled = pool(rows, keep_own_split=True)
     assert list(pooled.kept) == [2, 4]
     assert pooled.dropped == [
-        ("NCT1", "in a test file as well: left out of train"),
-        ("NCT1", "in a test file as well: left out of valid"),
-        ("NCT2", "in a valid file as well: left out of train"),
+        ("NCT1", "also in a test file: left out of train"),
+        ("NCT1", "also in a test file: left out of valid"),
+        ("NCT2", "also in a validation file: left out of train"),
     ]
 
 
@@ -40,8 +40,8 @@ def test_a_new_split_uses_train_and_valid_and_never_a_test_trial():
     pooled = pool(rows, keep_own_split=False)
     assert pooled.kept == {3: ("phase_I_train.csv", "phase_I_valid.csv")}
     assert Counter(reason for _, reason in pooled.dropped) == {
-        "in a test file as well: left out of train": 1,
-        "in a test file as well: left out of valid": 1,
+        "also in a test file: left out of train": 1,
+        "also in a test file: left out of valid": 1,
         "in a test file of its source, which no other split may use": 1,
     }
 
@@ -81,7 +81,7 @@ def test_a_record_out_of_question_still_bars_its_trial():
     rows = [candidate("NCT1"), candidate("NCT1", "valid", in_question=False), candidate("NCT2")]
     pooled = pool(rows, keep_own_split=True)
     assert list(pooled.kept) == [2]
-    assert pooled.dropped == [("NCT1", "in a valid file as well: left out of train")]
+    assert pooled.dropped == [("NCT1", "also in a validation file: left out of train")]
 
 
 CANDIDATES = st.lists(

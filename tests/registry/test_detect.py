@@ -79,8 +79,8 @@ FOREIGN = {
     "twice": (dump(dump(study()).decode()), "the JSON is inside a text: it was encoded twice."),
     "call": (b"callback(" + dump(study()) + b");", "inside a call or an assignment"),
     "assignment": (b"studies = " + dump([study()]), "inside a call or an assignment"),
-    "utf-16": ("\ufeff[{}]".encode("utf-16-le"), "the text is in UTF-16-LE."),
-    "utf-16 without mark": (dump([study()]).decode().encode("utf-16-be"), "in UTF-16-BE."),
+    "utf-16": ("\ufeff[{}]".encode("utf-16-le"), "the text is in UTF-16."),
+    "utf-16 without mark": (dump([study()]).decode().encode("utf-16-be"), "in UTF-16."),
     "plain text": ("Protocol of a caf\xe9 trial\n".encode("latin-1"), "the file is plain text"),
     "ini": (b"[.ShellClassInfo]\nIconFile=a", "the file is plain text"),
 }

@@ -120,6 +120,7 @@ def ingest(
             limit=limit,
             overwrite=overwrite,
             on_refusal=refusals,
+            on_note=lambda remark: note(f"Note: {printable(str(remark))}"),
             on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.read),
         )
     _print_card(dataset.card, out)

@@ -9,7 +9,7 @@ from pathlib import Path
 from llm4top.data._spool import IngestProgress
 from llm4top.data._store import Row, decode_trial, encode_trial
 from llm4top.errors import RegistryError
-from llm4top.registry import Limits, read_records
+from llm4top.registry import Limits, ReadNote, read_records
 
 _REPORT_EVERY = 500
 
@@ -49,11 +49,12 @@ class Enrichment:
         *,
         limits: Limits | None,
         on_refusal: Callable[[RegistryError], None] | None,
+        on_note: Callable[[ReadNote], None] | None,
         on_progress: Callable[[IngestProgress], None] | None,
     ) -> None:
         """Look for the wanted trials in a file, folder or zip of registry records."""
         for number, record in enumerate(
-            read_records(path, limits=limits, on_refusal=on_refusal), start=1
+            read_records(path, limits=limits, on_refusal=on_refusal, on_note=on_note), start=1
         ):
             if on_progress is not None and number % _REPORT_EVERY == 0:
                 on_progress(IngestProgress("enriching", str(path), number, len(self)))

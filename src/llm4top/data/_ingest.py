@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llm4top.data._dataset import Dataset, load_dataset
-from llm4top.data._labels import read_label_file
+from llm4top.data._labels import LabelFile, read_label_file
 from llm4top.data._plan import make_plan, plan_card
 from llm4top.data._sources import (
     SourcePath,
@@ -22,7 +22,7 @@ from llm4top.data._spool import IngestProgress, Reading, Spool
 from llm4top.data._top_zip import unpacked_top
 from llm4top.data._write import check_target, write_dataset, writing
 from llm4top.errors import DatasetError, RegistryError
-from llm4top.registry import Limits
+from llm4top.registry import Limits, ReadNote
 from llm4top.tasks import LABEL_RULES, LabelRule, Task, get_task
 
 PathLike = str | os.PathLike[str]
@@ -43,6 +43,7 @@ def ingest(
     name: str | None = None,
     overwrite: bool = False,
     on_refusal: Callable[[RegistryError], None] | None = None,
+    on_note: Callable[[ReadNote], None] | None = None,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> Dataset:
     """Make a data set of labelled trials in the folder ``out`` and read it back.
@@ -56,6 +57,8 @@ def ingest(
     ``enrich``: registry records whose trials replace those of the same NCT id, which keep their
     ICD codes and SMILES.
     ``limit``: at most that many labelled records of each source, for a quick look.
+    ``on_refusal`` and ``on_note``: as of ``read_records``; a note also names the trials that have
+    two different labels.
 
     Every trial is in one split only. Memory holds no text but that of enriched trials. Raises
     ``DatasetError`` where a path, a column or a phase does not exist, ``out`` is taken or
@@ -73,12 +76,13 @@ def ingest(
         reading = Reading(
             task=asked,
             rule=_label_rule(asked, labels),
-            labels=read_label_file(Path(labels), asked, column=label_column) if labels else None,
+            labels=_labels(labels, asked, label_column, on_note),
             phases=check_phases(phases),
             dates=top_dates(found),
             limits=limits,
             limit=limit,
             on_refusal=on_refusal,
+            on_note=on_note,
             on_progress=on_progress,
         )
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,11 +98,22 @@ def ingest(
     return load_dataset(target)
 
 
+def _labels(
+    path: PathLike | None, task: Task, column: str, on_note: Callable[[ReadNote], None] | None
+) -> LabelFile | None:
+    if path is None:
+        return None
+    file = read_label_file(Path(path), task, column=column)
+    if file.conflicts and on_note is not None:
+        on_note(ReadNote(str(path), file.conflicts_named))
+    return file
+
+
 def _label_rule(task: Task, labels: PathLike | None) -> LabelRule | None:
     if labels is None and task.name not in LABEL_RULES:
         raise DatasetError(
             f"task {task.name!r} has no rule that reads its label off a record.",
-            hint="Give a label file, a CSV with the columns nctid and label.",
+            hint="Add a CSV of labels with the columns nctid and label (--labels).",
         )
     return LABEL_RULES.get(task.name)
 

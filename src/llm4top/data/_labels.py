@@ -3,106 +3,104 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
 from pathlib import Path
 
 from llm4top.errors import DatasetError, TaskError
-from llm4top.tasks import Task
+from llm4top.registry._beside import document_in
+from llm4top.registry._detect import EMPTY, PLAIN_TEXT, Foreign, delimiter_of, file_kind
+from llm4top.registry._limits import Limits
+from llm4top.registry._top import column_name
+from llm4top.registry._zip import Archive
+from llm4top.tasks import Task, label_of_text, labels_of
 
-_ID_COLUMNS = ("nctid", "nct_id")
+_ID = "nctid"
 _NAMED_AT_MOST = 5
+_SAVE_AS_CSV = "Save it as CSV in UTF-8, with the columns nctid and label."
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """Labels by NCT id; ``conflicting`` are ids with two labels, ``empty`` rows without one."""
+    """Labels by NCT id.
+
+    ``conflicts`` are ids with different labels, which have none, each with the lines it is on;
+    ``empty`` counts the rows without a label.
+    """
 
     labels: dict[str, str]
-    conflicting: frozenset[str]
+    conflicts: Mapping[str, Sequence[int]]
     empty: int
     rows: int
 
+    @property
+    def conflicts_named(self) -> str:
+        """The first conflicts in words."""
+        count = len(self.conflicts)
+        trials = "1 trial has" if count == 1 else f"{count:,} trials have"
+        named = "; ".join(
+            f"{nct_id} (lines {', '.join(map(str, lines[:_NAMED_AT_MOST]))})"
+            for nct_id, lines in list(self.conflicts.items())[:_NAMED_AT_MOST]
+        )
+        more = f" and {count - _NAMED_AT_MOST:,} more" if count > _NAMED_AT_MOST else ""
+        return f"{trials} two different labels and no label therefore: {named}{more}."
+
 
 def read_label_file(path: Path, task: Task, *, column: str = "label") -> LabelFile:
-    """Read a CSV with the columns ``nctid`` and ``column``; others are passed over.
+    """Read a CSV with a column of NCT ids and ``column``; others are passed over.
 
-    A label is one of the task's labels, 0 or 1 for a binary task, or for an ordinal task a
-    number, which goes into its bin. The same label may stand several times.
+    The cells may be separated by commas, semicolons or tabs, and the ids' column may be called
+    nctid, nct_id, NCT Number or the like. A label is one of the task's labels in any case; 0 or 1,
+    no or yes, false or true for a binary task; for an ordinal task a number, which goes into its
+    bin. The same label may appear several times.
 
-    Raises ``DatasetError`` where the file or a column is missing, or labels are none of these;
-    it names the first ones by line.
+    Raises ``DatasetError`` where the file or a column is missing, a column appears twice, a row
+    has more or fewer cells than the header, or labels are none of these; it names the first ones
+    by line.
     """
-    values = read_columns(path, (column,))
     labels: dict[str, str] = {}
+    lines: dict[str, list[int]] = {}
     conflicting: set[str] = set()
     faults: list[str] = []
-    empty = 0
-    for line, nct_id, (text,) in values:
+    empty = rows = 0
+    for line, nct_id, (text,) in read_columns(path, (column,)):
+        rows += 1
         if not text:
             empty += 1
             continue
         try:
-            label = label_from_text(task, text)
+            label = label_of_text(task, text)
         except TaskError:
             faults.append(f"line {line}: {text!r}")
             continue
+        lines.setdefault(nct_id, []).append(line)
         if labels.setdefault(nct_id, label) != label:
             conflicting.add(nct_id)
     if faults:
-        named = ", ".join(faults[:_NAMED_AT_MOST])
-        more = f" and {len(faults) - _NAMED_AT_MOST} more" if len(faults) > _NAMED_AT_MOST else ""
+        count = "1 label is" if len(faults) == 1 else f"{len(faults):,} labels are"
         raise DatasetError(
-            f"{len(faults)} labels are no labels of task {task.name!r}: {named}{more}.",
+            f"{count} not of task {task.name!r}: {_first(faults)}.",
             where=f"{path}, column {column!r}",
-            hint=f"Its labels are: {', '.join(task.labels)}.",
+            hint=f"{labels_of(task)}.",
         )
     for nct_id in conflicting:
         del labels[nct_id]
-    return LabelFile(labels, frozenset(conflicting), empty, len(values))
-
-
-def label_from_text(task: Task, text: str) -> str:
-    """The label of ``task`` that ``text`` means; ``TaskError`` where it means none."""
-    if text in task.labels:
-        return text
-    try:
-        number = float(text)
-    except ValueError:
-        return task.labels[task.label_index(text)]
-    if task.kind == "ordinal":
-        return task.label_of_value(number)
-    if task.kind == "binary" and number in (0.0, 1.0):
-        return task.labels[int(number)]
-    return task.labels[task.label_index(text)]
+    conflicts = {nct_id: found for nct_id, found in lines.items() if nct_id in conflicting}
+    return LabelFile(labels, conflicts, empty, rows)
 
 
 def read_columns(path: Path, columns: tuple[str, ...]) -> list[tuple[int, str, tuple[str, ...]]]:
     """Line, NCT id and the stripped cells of ``columns`` of each row of a CSV file.
 
-    Raises ``DatasetError`` where the file is missing, broken or without those columns.
+    Raises ``DatasetError`` where the file is missing, broken, something else than a CSV, or
+    without those columns, and for a row with more or fewer cells than the header.
     """
     try:
+        _check_kind(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = list(reader.fieldnames or ())
-            id_column = next((name for name in header if name.strip().lower() in _ID_COLUMNS), None)
-            missing = [name for name in columns if name not in header]
-            if id_column is None:
-                missing.insert(0, "nctid")
-            if id_column is None or missing:
-                raise DatasetError(
-                    f"has no column {', '.join(missing)}.",
-                    where=str(path),
-                    hint=f"Its columns are: {', '.join(header[:20]) or 'none'}.",
-                )
-            return [
-                (
-                    reader.line_num,
-                    (row[id_column] or "").strip().upper(),
-                    tuple((row[name] or "").strip() for name in columns),
-                )
-                for row in reader
-            ]
+            return list(_rows(file.read(), path, columns))
     except OSError as error:
         raise DatasetError(
             f"cannot be read: {error.strerror or error}.",
@@ -111,5 +109,71 @@ def read_columns(path: Path, columns: tuple[str, ...]) -> list[tuple[int, str, t
         ) from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"is no CSV file in UTF-8: {error}.", where=str(path), hint="Save it as CSV again."
+            f"is not a CSV file in UTF-8: {error}.", where=str(path), hint="Save it as CSV again."
         ) from error
+
+
+def _check_kind(path: Path) -> None:
+    """Name a file that is something else than a table of text."""
+    with path.open("rb") as file:
+        found = file_kind(file)
+        if found == "zip":
+            found = document_in(Archive(file, str(path), Limits())) or found
+    if isinstance(found, Foreign) and found not in (PLAIN_TEXT, EMPTY) and not found.columns:
+        raise DatasetError(found.what, where=str(path), hint=_SAVE_AS_CSV)
+    if found in ("zip", "xml", "json"):
+        raise DatasetError(
+            f"is not a CSV file but {found.upper()}.", where=str(path), hint=_SAVE_AS_CSV
+        )
+
+
+def _rows(
+    text: str, path: Path, columns: tuple[str, ...]
+) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    lines = StringIO(text, newline="")
+    first, skipped = lines.readline(), 0
+    if first.lower().startswith("sep="):  # Excel's own
+        first, skipped = lines.readline(), 1
+    reader = csv.reader(chain([first], lines), delimiter=delimiter_of(first), strict=True)
+    header = [cell.strip() for cell in next(reader, [])]
+    places = [_place(header, name, path) for name in (_ID, *columns)]
+    if None in places:
+        missing = [n for n, p in zip((_ID, *columns), places, strict=True) if p is None]
+        raise DatasetError(
+            f"has no column {', '.join(missing)}.",
+            where=str(path),
+            hint=f"Its columns are: {', '.join(header[:20]) or 'none'}. A column of labels with "
+            "another name is chosen by --label-column.",
+        )
+    for row in reader:
+        if not any(cell.strip() for cell in row):
+            continue
+        line = reader.line_num + skipped
+        if len(row) != len(header):
+            raise DatasetError(
+                f"line {line} has {len(row)} cells, the header {len(header)}.",
+                where=str(path),
+                hint="Save it as CSV again; a quotation mark or separator may be missing.",
+            )
+        nct_id, *cells = (row[place or 0].strip() for place in places)
+        yield line, nct_id.upper(), tuple(cells)
+
+
+def _place(header: list[str], name: str, path: Path) -> int | None:
+    """Where a column is: the one of this very name, or of one in another spelling."""
+    for spelled in (header, [column_name(cell) for cell in header]):
+        found = [place for place, cell in enumerate(spelled) if cell == name]
+        if len(found) > 1:
+            raise DatasetError(
+                f"the column {name} appears twice.",
+                where=str(path),
+                hint="Delete the one that is not to be read, or give it another name.",
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def _first(faults: list[str]) -> str:
+    more = len(faults) - _NAMED_AT_MOST
+    return ", ".join(faults[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")

@@ -12,7 +12,7 @@ from llm4top.data._enrich import Enrichment
 from llm4top.data._pool import Pool, pool
 from llm4top.data._sources import path_sha256
 from llm4top.data._splits import OwnSplit, RowFacts, SplitRule, check_disjoint
-from llm4top.data._spool import Reading, Spool
+from llm4top.data._spool import NO_LABEL, NOT_LISTED, Reading, Spool
 from llm4top.data._store import Row
 from llm4top.data._write import new_card
 from llm4top.errors import DatasetError
@@ -66,12 +66,13 @@ def make_plan(spool: Spool, reading: Reading, rule: SplitRule, enrich: Path | No
             {spool.candidates[position].nct_id for position in pooled.kept},
             limits=reading.limits,
             on_refusal=reading.on_refusal,
+            on_note=reading.on_note,
             on_progress=reading.on_progress,
         )
     plan = Plan(spool, reading, rule, pooled, {}, enrichment)
     plan.splits = _assign(plan)
     if not plan.splits:
-        raise _nothing_left(spool)
+        raise _nothing_left(plan)
     return plan
 
 
@@ -121,20 +122,34 @@ def _assign(plan: Plan) -> dict[int, str]:
     splits: dict[int, str] = {}
     for position, split in zip(positions, plan.rule.assign(facts), strict=True):
         if split is None:
-            plan.spool.losses.add(candidates[position].nct_id, "has no date to split by")
+            plan.spool.losses.add(candidates[position].nct_id, "without a date to split by")
         else:
             splits[position] = split
     check_disjoint((candidates[position].nct_id for position in splits), splits.values())
     return splits
 
 
-def _nothing_left(spool: Spool) -> DatasetError:
-    reasons = [f"{count:,} {reason}" for reason, count in spool.losses.reasons.most_common(3)]
-    why = f" Left out: {'; '.join(reasons)}." if reasons else ""
+def _nothing_left(plan: Plan) -> DatasetError:
+    spool, labels = plan.spool, plan.reading.labels
+    reasons = spool.losses.reasons
     first = f" The first refusal: {spool.refusals[0]}" if spool.refusals else ""
+    if spool.read and reasons[NO_LABEL] == spool.read:
+        return DatasetError(
+            f"none of the {spool.read:,} records has a label.",
+            hint="Add a CSV of labels with the columns nctid and label (--labels).",
+        )
+    if labels is not None and spool.read and reasons[NOT_LISTED] == spool.read:
+        return DatasetError(
+            f"none of the {spool.read:,} records is in the label file, which has labels of "
+            f"{len(labels.labels):,} trials.",
+            hint="Check that the NCT ids of the two belong together.",
+        )
+    why = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
     return DatasetError(
-        f"no labelled trial is left of {spool.read:,} records.{why}{first}",
-        hint="Check that the sources, the task and the label file belong together.",
+        f"no labelled trial is left of {spool.read:,} records."
+        + (f" Left out: {why}." if why else "")
+        + first,
+        hint="Check the sources, the task and the labels.",
     )
 
 

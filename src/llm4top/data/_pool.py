@@ -81,9 +81,9 @@ def _strictest(
         if own.own_split == "test" and not keep_own_split:
             reason = "in a test file of its source, which no other split may use"
         elif strictest == "test" and own.own_split != "test":
-            reason = f"in a test file as well: left out of {own.own_split or 'the rest'}"
+            reason = f"also in a test file: left out of {own.own_split or 'the rest'}"
         elif strictest == "valid" and own.own_split == "train" and keep_own_split:
-            reason = "in a valid file as well: left out of train"
+            reason = "also in a validation file: left out of train"
         else:
             remaining.append(position)
             continue

@@ -16,10 +16,12 @@ from llm4top.data._pool import Candidate
 from llm4top.data._sources import SourcePath, phases_of
 from llm4top.data._store import SCHEMA, Row, batch_rows, encode_trial, row_batch
 from llm4top.errors import RegistryError
-from llm4top.registry import Limits, Record, read_records
+from llm4top.registry import Limits, ReadNote, Record, read_records
 from llm4top.tasks import LabelRule, Task
 
 DROPPED_NAMED = 100
+NO_LABEL = "without a label for this task"
+NOT_LISTED = "not in the label file"
 _ROWS_PER_GROUP = 500
 
 
@@ -63,18 +65,19 @@ class Reading:
     limits: Limits | None = None
     limit: int | None = None
     on_refusal: Callable[[RegistryError], None] | None = None
+    on_note: Callable[[ReadNote], None] | None = None
     on_progress: Callable[[IngestProgress], None] | None = None
 
     def label(self, record: Record) -> tuple[str | None, str]:
         """The record's label, or None and the reason why it has none."""
         if self.labels is not None:
-            if record.nct_id in self.labels.conflicting:
+            if record.nct_id in self.labels.conflicts:
                 return None, "two different labels in the label file"
-            return self.labels.labels.get(record.nct_id or ""), "not in the label file"
+            return self.labels.labels.get(record.nct_id or ""), NOT_LISTED
         label = self.rule(record) if self.rule is not None else None
         if label is not None and label not in self.task.labels:
-            return None, f"its label {label!r} is none of the task's"
-        return label, "has no label for this task"
+            return None, f"with the label {label!r}, which is not one of the task's"
+        return label, NO_LABEL
 
     def in_question(self, record: Record, source: SourcePath) -> bool:
         """Whether the record is of a phase asked for: TOP's by its file, others by their own."""
@@ -112,7 +115,12 @@ class Spool:
     def add_all(self, source: SourcePath) -> None:
         """Read one source to its end, or to the limit of rows."""
         reading = self._reading
-        reader = read_records(source.path, limits=reading.limits, on_refusal=reading.on_refusal)
+        reader = read_records(
+            source.path,
+            limits=reading.limits,
+            on_refusal=reading.on_refusal,
+            on_note=reading.on_note,
+        )
         kept = self._labelled(reader, source)
         for _ in islice(kept, reading.limit):
             pass
@@ -140,7 +148,7 @@ class Spool:
 
     def _candidate(self, record: Record, source: SourcePath) -> Candidate | None:
         if record.nct_id is None:
-            self.losses.add(record.source.name, "has no NCT id")
+            self.losses.add(record.source.name, "without an NCT id")
             return None
         label, reason = self._reading.label(record)
         if not self._reading.in_question(record, source):

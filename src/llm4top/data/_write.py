@@ -42,7 +42,7 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
         raise DatasetError(
             "already holds a data set.",
             where=str(folder),
-            hint="Choose another folder, or allow it to be overwritten.",
+            hint="Choose another folder, or replace it (--overwrite).",
         )
 
 

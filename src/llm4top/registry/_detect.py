@@ -33,12 +33,14 @@ _OTHER_REGISTRY = "LLM4TOP reads records of ClinicalTrials.gov only; give the tr
 class Foreign(NamedTuple):
     """What a file is that LLM4TOP does not read, and what to do.
 
-    ``stub``: whether a zip may follow, as in an archive that unpacks itself.
+    ``stub``: whether a zip may follow, as in an archive that unpacks itself; ``columns``: whether
+    it is a CSV, told by its columns; ``unsafe``: whether opening it would be.
     """
 
     what: str
     hint: str
     stub: bool = False
+    columns: bool = False
     unsafe: bool = False
 
     def refusal(self, name: str, line: int | None = None) -> RegistryError:
@@ -182,7 +184,7 @@ def look(head: bytes) -> str | Foreign:
             return _compressed(head) if mark == b"\x1f\x8b" else foreign
     if (encoding := _wide(head)) is not None:
         return Foreign(
-            f"the text is in {encoding}.",
+            f"the text is in {encoding[:6]}.",
             "Registry records are in UTF-8; save the file as UTF-8 or download it again.",
             unsafe=True,
         )
@@ -311,7 +313,7 @@ def _look_at_columns(text: bytes) -> str | Foreign:
     columns = frozenset(map(column_name, cells))
     for marks, foreign in _COLUMN_MARKS:
         if marks <= {column.replace("_", "") for column in columns}:
-            return foreign
+            return foreign._replace(columns=True)
     if "nctid" in columns or len(columns.intersection(COLUMNS)) > 2:
         return "csv"
     if b"EudraCT Number:" in text[:2000]:

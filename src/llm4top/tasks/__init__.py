@@ -3,6 +3,7 @@
 from llm4top.tasks._applies import why_not_applicable
 from llm4top.tasks._builtin import COMPLETION, LABEL_RULES, OUTCOME, PLANS, TASKS, get_task
 from llm4top.tasks._file import load_task
+from llm4top.tasks._label_text import label_of_text, labels_of
 from llm4top.tasks._own import task_from_labels
 from llm4top.tasks._task import STUDY_TYPES, Kind, LabelRule, Task
 
@@ -17,6 +18,8 @@ __all__ = [
     "LabelRule",
     "Task",
     "get_task",
+    "label_of_text",
+    "labels_of",
     "load_task",
     "task_from_labels",
     "why_not_applicable",

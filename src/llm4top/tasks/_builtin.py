@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm4top.errors import TaskError
 from llm4top.registry import Record
+from llm4top.tasks._label_text import label_of_text
 from llm4top.tasks._task import LabelRule, Task
 
 PLANS = ("planned_enrolment", "planned_start")
@@ -50,10 +51,15 @@ def completion_label(record: Record) -> str | None:
 def declared_label(record: Record) -> str | None:
     """Label rule of ``outcome``: the label that the data set brings with the record.
 
-    TOP writes 1 for success and 0 for failure.
+    TOP writes 1 for success and 0 for failure; a label that means neither stays as it is.
     """
     label = record.registry_outcome.label
-    return {"1": "success", "0": "failure"}.get(label, label) if label is not None else None
+    if label is None:
+        return None
+    try:
+        return label_of_text(OUTCOME, label)
+    except TaskError:
+        return label
 
 
 TASKS: dict[str, Task] = {task.name: task for task in (OUTCOME, COMPLETION)}

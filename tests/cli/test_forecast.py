@@ -48,7 +48,8 @@ def test_both_formats_of_one_trial_get_one_forecast(tiny_bundle: Path) -> None:
     result = forecast(*files, "--model", tiny_bundle, "--format", "csv")
     assert result.exit_code == 0, result.output
     xml, api = rows_of(result.stdout)
-    assert xml.pop("record") != api.pop("record")
+    for differs in ("record", "record_sha256", "withheld"):
+        assert xml.pop(differs) != api.pop(differs)
     assert xml == api
     assert xml["nctid"].startswith("NCT")
     assert xml["task"] == "outcome"
@@ -108,6 +109,84 @@ def test_nothing_to_forecast_is_exit_code_two(tiny_bundle: Path, tmp_path: Path)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert re.search(r"^0 forecast by \S+, 1 refused\.", result.stderr, flags=re.MULTILINE)
+
+
+def test_an_empty_folder_says_so(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".hidden.xml").write_text("<clinical_study/>")
+    result = forecast(tmp_path / "empty", "--model", tiny_bundle)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(
+        f"There is no record in {tmp_path}/empty: it is empty. Folders are read with their "
+        "subfolders; hidden files are passed over.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["example.xml", "example.json"])
+def test_a_dash_is_standard_input(tiny_bundle: Path, name: str) -> None:
+    args = ["forecast", "-", "--model", str(tiny_bundle), "--format", "jsonl"]
+    result = CliRunner().invoke(app, args, input=(EXAMPLES / name).read_bytes())
+    assert result.exit_code == 0, result.output
+    (line,) = map(json.loads, result.stdout.splitlines())
+    assert line["record"] == ("stdin!#1" if name.endswith("json") else "stdin")
+    refused = CliRunner().invoke(app, args, input=b"<rss></rss>")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("Refused: stdin, line 1: ")
+
+
+def test_copies_are_named_and_counted_once(tiny_bundle: Path, records: Path) -> None:
+    result = forecast(records, "--model", tiny_bundle)
+    assert result.stdout.count("= the same trial as a.xml") == 4
+    said = " ".join(result.stderr.split())
+    assert (
+        "4 records are copies of a trial that came before, by NCT id: "
+        f"{records}/b.json!#1 (NCT99999901, as {records}/a.xml), "
+    ) in said
+    assert "and 1 more. 5 forecast by" in said
+    text = (EXAMPLES / "example.xml").read_text("utf-8")
+    (records / "d.xml").write_text(text.replace("NCT99999901", "NCT99999902"), "utf-8")
+    assert re.search(
+        r"^Expected to succeed: \d\.\d of 2 trials \(copies counted once\), 0 to 2 with 95 % "
+        r"probability if they are independent; by base rates alone 0\.8\.$",
+        forecast(records, "--model", tiny_bundle).stderr,
+        flags=re.MULTILINE,
+    )
+
+
+@pytest.mark.parametrize("by", ["chance", "base-diff", "record"])
+def test_forecasts_can_be_sorted(tiny_bundle: Path, tmp_path: Path, by: str) -> None:
+    text = (EXAMPLES / "example.xml").read_text("utf-8")
+    for n, name in enumerate(("c", "a", "b", "e", "d")):
+        other = text.replace("18 Years", f"{n} Years").replace("psoriasis", f"disease {n}")
+        (tmp_path / f"{name}.xml").write_text(other.replace("Phase 2", f"Phase {n % 3 + 1}"))
+    result = forecast(tmp_path, "--model", tiny_bundle, "--format", "csv", "--sort", by)
+    rows = rows_of(result.stdout)
+    assert len(rows) == 5
+    if by == "record":
+        assert [row["record"] for row in rows] == sorted(row["record"] for row in rows)
+        return
+    base = "base_rate" if by == "base-diff" else ""
+    order = [
+        (
+            round(
+                float(r["probability"]) - float(r[base] or 0) if base else float(r["probability"]),
+                6,
+            ),
+            float(r["score"]),
+        )
+        for r in rows
+    ]
+    assert order == sorted(order, reverse=True)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_an_old_terminal_gets_what_it_can_show(tiny_bundle: Path, encoding: str) -> None:
+    runner = CliRunner(charset=encoding)
+    args = ["forecast", str(EXAMPLES), "--model", str(tiny_bundle)]
+    table = runner.invoke(app, args, env={"COLUMNS": "70"})
+    assert table.exit_code == 0, table.output
+    assert re.search(r" Exemplamab\b.*\.\.\.$", table.stdout, flags=re.MULTILINE)
+    assert runner.invoke(app, [*args, "--format", "csv"]).exit_code == 0
 
 
 REGISTRY = (

@@ -9,14 +9,13 @@ import math
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from llm4top.cli._output import (
     CSV_COLUMNS,
     CsvWriter,
     JsonLinesWriter,
     JsonWriter,
-    TableWriter,
+    forecast_dict,
 )
 from llm4top.forecasters import Forecast
 from llm4top.registry import Record, RegistryOutcome, Source, Trial, Withheld
@@ -47,6 +46,18 @@ FORECAST = Forecast(
     prompt_sha256="cd" * 32,
     tokens=300,
     tokens_cut=3,
+    score=0.41,
+    base_rates=(0.591, 0.409),
+)
+SEVERAL = replace(
+    FORECAST,
+    task="reason",
+    labels=("enrolment", "efficacy", "safety"),
+    probabilities=(0.3, 0.5, 0.2),
+    label="efficacy",
+    probability=0.5,
+    base_rate=0.3,
+    base_rates=(0.6, 0.3, 0.1),
 )
 
 
@@ -54,48 +65,58 @@ def rows_of(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
-def test_csv_has_the_documented_columns_and_one_row_a_trial() -> None:
+def csv_row(record: Record = RECORD, forecast: Forecast = FORECAST) -> dict[str, str]:
     stream = io.StringIO()
     writer = CsvWriter(stream)
-    writer.write(RECORD, FORECAST)
+    writer.write(record, forecast)
     writer.close()
     head, row = rows_of(stream.getvalue())
-    assert ",".join(head) == (
-        "record,nctid,phase,task,probability,lower,upper,base_rate,warnings,bundle"
-    )
     assert tuple(head) == CSV_COLUMNS
-    assert row == [
-        "dump.zip!NCT9999/NCT99999901.xml",
-        "NCT99999901",
-        "Phase 2",
-        "outcome",
-        "0.623000",
-        "0.510000",
-        "0.720000",
-        "0.409000",
-        "no phase; text cut to fit: 3 of 9 tokens",
-        "embedded@1a2b3c",
-    ]
+    return dict(zip(head, row, strict=True))
+
+
+def test_csv_has_the_documented_columns_and_one_row_a_trial() -> None:
+    assert csv_row() == {
+        "record": "dump.zip!NCT9999/NCT99999901.xml",
+        "nctid": "NCT99999901",
+        "title": TITLE,
+        "phase": "Phase 2",
+        "area": "unknown",
+        "sponsor_class": "",
+        "task": "outcome",
+        "label": "success",
+        "probability": "0.623000",
+        "lower": "0.510000",
+        "upper": "0.720000",
+        "base_rate": "0.409000",
+        "score": "0.410000",
+        "probabilities": '{"failure": 0.377, "success": 0.623}',
+        "base_rates": '{"failure": 0.591, "success": 0.409}',
+        "warnings": "no phase; text cut to fit: 3 of 9 tokens",
+        "withheld": "1",
+        "tokens": "300",
+        "tokens_cut": "3",
+        "bundle": "embedded@1a2b3c",
+        "prompt_sha256": "cd" * 32,
+        "record_sha256": "ab" * 32,
+    }
 
 
 def test_absent_values_are_empty_cells() -> None:
-    stream = io.StringIO()
-    nothing = replace(FORECAST, nct_id=None, phase=None, lower=None, upper=None, base_rate=None)
-    CsvWriter(stream).write(
-        replace(RECORD, nct_id=None, trial=Trial()), replace(nothing, warnings=())
-    )
-    assert rows_of(stream.getvalue())[1][1:3] == ["", ""]
-    assert rows_of(stream.getvalue())[1][5:9] == ["", "", "", ""]
+    gone = {"nct_id": None, "phase": None, "lower": None, "upper": None, "base_rate": None}
+    nothing = replace(FORECAST, **gone, warnings=(), base_rates=(), score=None)  # type: ignore[arg-type]
+    row = csv_row(replace(RECORD, nct_id=None, trial=Trial()), nothing)
+    empty = {name for name, value in row.items() if value == ""}
+    absent = {"nctid", "title", "phase", "sponsor_class", "lower", "upper", "base_rate", "score"}
+    assert empty == absent | {"base_rates", "warnings"}
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula(start: str) -> None:
-    stream = io.StringIO()
     name = f"{start}cmd|' /C calc'!A0.xml"
-    CsvWriter(stream).write(RECORD, replace(FORECAST, record=name, warnings=(name,)))
-    row = rows_of(stream.getvalue())[1]
-    assert row[0] == row[8] == "'" + name.replace("\r", " ").replace("\t", " ")
-    assert float(row[4]) == 0.623
+    row = csv_row(RECORD, replace(FORECAST, record=name, warnings=(name,)))
+    assert row["record"] == row["warnings"] == "'" + name.replace("\r", " ").replace("\t", " ")
+    assert float(row["probability"]) == 0.623
 
 
 def test_harmless_cells_stay_as_they_are() -> None:
@@ -123,8 +144,36 @@ def test_each_json_line_stands_by_itself() -> None:
     assert first["tokens_cut"] == 3
     assert first["source"]["processed"] == "2031-06-02"
     assert first["disclaimer"] == "A research estimate: not medical or investment advice."
-    assert set(CSV_COLUMNS) <= set(first)
+    assert set(CSV_COLUMNS) - set(first) == {"record_sha256"}
+    assert first["source"]["sha256"] == "ab" * 32
     assert second["lower"] is None
+
+
+def test_json_says_what_the_probability_is_of() -> None:
+    binary = forecast_dict(RECORD, FORECAST)
+    assert (binary["event"], binary["label"]) == ("success", "success")
+    assert "most_probable" not in binary
+    several = forecast_dict(RECORD, SEVERAL, "first.xml")
+    assert several["most_probable"] == "efficacy"
+    assert "event" not in several
+    assert several["probabilities"] == {"enrolment": 0.3, "efficacy": 0.5, "safety": 0.2}
+    assert several["base_rates"] == {"enrolment": 0.6, "efficacy": 0.3, "safety": 0.1}
+    assert several["same_trial_as"] == "first.xml"
+
+
+def test_an_old_encoding_and_a_strange_name_lose_nothing() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="latin-1")
+    name = "caf\xe9\udcff.xml"
+    writer = JsonLinesWriter(stream)
+    writer.write(replace(RECORD, trial=Trial(brief_title="\u03b1-blocker")), FORECAST)
+    writer.write(RECORD, replace(FORECAST, record=name))
+    first, second = map(json.loads, raw.getvalue().decode("ascii").splitlines())
+    assert first["title"] == "\u03b1-blocker"
+    assert second["record"].startswith("caf\xe9")
+    JsonLinesWriter(io.TextIOWrapper(raw, encoding="utf-8")).write(
+        RECORD, replace(FORECAST, record=name)
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -135,40 +184,3 @@ def test_json_is_one_document(count: int) -> None:
         writer.write(RECORD, FORECAST)
     writer.close()
     assert len(json.loads(stream.getvalue())["forecasts"]) == count
-
-
-def table(*forecasts: Forecast, record: Record = RECORD, width: int = 100) -> str:
-    stream = io.StringIO()
-    writer = TableWriter(Console(file=stream, width=width))
-    for forecast in forecasts:
-        writer.write(record, forecast)
-    writer.close()
-    return stream.getvalue()
-
-
-def test_the_table_is_for_people() -> None:
-    lines = table(FORECAST, FORECAST).splitlines()
-    assert lines[0].split() == ["Trial", "Phase", "Chance", "Interval", "Base", "rate", "Title"]
-    figures = "62 % 51 to 72 % 41 %"
-    assert " ".join(lines[1].split()) == f"NCT99999901 2 {figures} {TITLE}"
-    assert lines[2:4] == ["  ! no phase", "  ! text cut to fit: 3 of 9 tokens"]
-    assert sum(line.startswith("Trial") for line in lines) == 1
-
-
-def test_the_table_fits_a_narrow_screen() -> None:
-    assert max(len(line) for line in table(FORECAST, width=60).splitlines()) <= 66
-
-
-def test_a_record_cannot_steer_the_terminal() -> None:
-    trial = Trial(brief_title="[red]\x1b[2J\x07 title[/red]")
-    text = table(FORECAST, record=replace(RECORD, trial=trial))
-    assert "\x1b" not in text
-    assert "\x07" not in text
-    assert "[red]" in text
-
-
-@pytest.mark.parametrize(
-    ("probability", "shown"), [(0.001, "< 1 %"), (0.999, "> 99 %"), (0.0, "0 %"), (1.0, "100 %")]
-)
-def test_no_chance_is_rounded_to_certainty(probability: float, shown: str) -> None:
-    assert shown in table(replace(FORECAST, probability=probability))

@@ -83,7 +83,7 @@ CASES = {
     "has-results": (with_outcome(has_results=True), "record already has results: withheld"),
     "over": (
         with_outcome(status="Terminated"),
-        "trial already terminated: its status is withheld, the forecast looks back",
+        "trial already terminated: its status is withheld, this is a retrospective forecast",
     ),
     "not-calibrated": (
         replace(CASE, calibrated=False),

@@ -1,4 +1,4 @@
-"""Forecasts as text: a table for people, CSV, JSON and JSON Lines for programs.
+"""Forecasts as text for programs: CSV, JSON and JSON Lines, always in UTF-8 or ASCII.
 
 Every writer prints a row as soon as it has it and keeps none, so memory stays flat.
 """
@@ -12,41 +12,45 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from llm4top.cli._console import percent, safe
-from llm4top.workspace._cells import harmless_cell
+from llm4top.cli._streams import is_unicode
+from llm4top.workspace._exports import COLUMNS, csv_cell
+from llm4top.workspace._forecast_result import item_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from llm4top.forecasters import Forecast, NotApplicable
     from llm4top.registry import Record
 
-CSV_COLUMNS = (
-    "record",
-    "nctid",
-    "phase",
-    "task",
-    "probability",
-    "lower",
-    "upper",
-    "base_rate",
-    "warnings",
-    "bundle",
-)
+CSV_COLUMNS = tuple(name for name, _ in COLUMNS)
+"""The columns of the Studio's export too: one table, whichever way it is made."""
 
 DISCLAIMER = "A research estimate: not medical or investment advice."
 
 
-def forecast_dict(record: Record, forecast: Forecast) -> dict[str, Any]:
-    """One forecast as JSON-able values: the CSV's columns and everything that stands behind."""
+def forecast_dict(record: Record, forecast: Forecast, same_as: str | None = None) -> dict[str, Any]:
+    """One forecast as JSON-able values: the CSV's columns and everything that stands behind.
+
+    What ``probability`` and its neighbours are about is the ``event`` of a binary task, else the
+    ``most_probable`` label. ``label`` holds the same for readers of version 0.1, and goes with
+    0.2. ``same_trial_as`` is an earlier record with the same NCT id.
+    """
     values = forecast.to_dict()
-    labels = values.pop("labels")
+    labels, rates = values.pop("labels"), values.pop("base_rates")
+    about = "event" if len(labels) == 2 else "most_probable"
+    item = item_of(record, forecast)
     return {
         "record": values.pop("record"),
         "nctid": values.pop("nct_id"),
+        "title": item.title,
+        "phase": values.pop("phase"),
+        "area": item.area,
+        "sponsor_class": item.sponsor,
+        "task": values.pop("task"),
+        about: forecast.label,
         **values,
         "probabilities": dict(zip(labels, forecast.probabilities, strict=True)),
+        "base_rates": dict(zip(labels, rates, strict=True)) if rates else None,
         "withheld": len(record.withheld),
+        "same_trial_as": same_as,
         "source": {
             "format": record.source.format,
             "processed": record.source.processed,
@@ -70,8 +74,8 @@ class ForecastWriter(ABC):
     """Writes forecasts one at a time; ``close`` ends the document, not the stream."""
 
     @abstractmethod
-    def write(self, record: Record, forecast: Forecast) -> None:
-        """Write one forecast."""
+    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
+        """Write one forecast; ``same_as`` names an earlier record of the same trial."""
 
     def leave_out(self, record: NotApplicable) -> None:  # noqa: B027 - most formats have no place
         """Note a record that the question does not apply to."""
@@ -81,48 +85,40 @@ class ForecastWriter(ABC):
 
 
 class CsvWriter(ForecastWriter):
-    """``CSV_COLUMNS``, one row a trial; probabilities with six decimals, absent values empty."""
+    """``CSV_COLUMNS``, one row a trial; probabilities with six decimals, absent values empty.
 
-    def __init__(self, stream: TextIO):
+    ``resumed`` says that the stream holds the heading already.
+    """
+
+    def __init__(self, stream: TextIO, *, resumed: bool = False):
         self._stream = stream
         self._rows = csv.writer(stream, lineterminator="\n")
-        self._rows.writerow(CSV_COLUMNS)
+        if not resumed:
+            self._rows.writerow(CSV_COLUMNS)
 
-    def write(self, record: Record, forecast: Forecast) -> None:  # noqa: ARG002
+    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:  # noqa: ARG002
         """Write one row and flush it."""
-        row = (
-            harmless_cell(forecast.record),
-            harmless_cell(forecast.nct_id or ""),
-            harmless_cell(forecast.phase or ""),
-            harmless_cell(forecast.task),
-            _number(forecast.probability),
-            _number(forecast.lower),
-            _number(forecast.upper),
-            _number(forecast.base_rate),
-            harmless_cell("; ".join(forecast.warnings)),
-            harmless_cell(forecast.bundle),
-        )
-        self._rows.writerow(row)
+        item = item_of(record, forecast)
+        self._rows.writerow([csv_cell(get(item)) for _, get in COLUMNS])
         self._stream.flush()
 
 
 class JsonLinesWriter(ForecastWriter):
     """One JSON object a line; a record without a number has "not_applicable": the reason."""
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO, *, resumed: bool = False):  # noqa: ARG002
         self._stream = stream
 
-    def write(self, record: Record, forecast: Forecast) -> None:
+    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
         """Write one line and flush it."""
-        self._line(_finite(forecast_dict(record, forecast)))
+        self._line(forecast_dict(record, forecast, same_as))
 
     def leave_out(self, record: NotApplicable) -> None:
         """Write one line that has no number."""
         self._line(not_applicable_dict(record))
 
     def _line(self, values: dict[str, Any]) -> None:
-        json.dump(values, self._stream, ensure_ascii=False)
-        self._stream.write("\n")
+        self._stream.write(_json(values, self._stream) + "\n")
         self._stream.flush()
 
 
@@ -137,11 +133,12 @@ class JsonWriter(ForecastWriter):
         self._left_out: list[NotApplicable] = []
         self._separator = '{"forecasts": [\n'
 
-    def write(self, record: Record, forecast: Forecast) -> None:
+    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
         """Write one element of the array."""
-        self._stream.write(self._separator)
+        values = _json(forecast_dict(record, forecast, same_as), self._stream)
+        # In one piece, so that Ctrl-C between two of them leaves a document that can be closed.
+        self._stream.write(self._separator + values)
         self._separator = ",\n"
-        json.dump(_finite(forecast_dict(record, forecast)), self._stream, ensure_ascii=False)
         self._stream.flush()
 
     def leave_out(self, record: NotApplicable) -> None:
@@ -151,46 +148,10 @@ class JsonWriter(ForecastWriter):
     def close(self) -> None:
         """Close the array and write the second one."""
         self._stream.write("\n]" if self._separator == ",\n" else '{"forecasts": []')
-        others = [json.dumps(not_applicable_dict(r), ensure_ascii=False) for r in self._left_out]
+        others = [_json(not_applicable_dict(record), self._stream) for record in self._left_out]
         listed = "\n" + ",\n".join(others) + "\n" if others else ""
         self._stream.write(f', "not_applicable": [{listed}]}}\n')
-
-
-class TableWriter(ForecastWriter):
-    """A line a trial for people: chance, interval and base rate, warnings below it."""
-
-    def __init__(self, console: Console):
-        self._console = console
-        self._title_width = max(console.width - 54, 12)
-        self._started = False
-
-    def write(self, record: Record, forecast: Forecast) -> None:
-        """Print the trial's line, and the heading before the first."""
-        if not self._started:
-            self._started = True
-            heading = ("Trial", "Phase", "Chance", "Interval", "Base rate", "Title")
-            self._print(*(f"[bold]{word}[/]" for word in heading))
-        trial = record.trial
-        self._print(
-            safe(record.nct_id or _last_part(record.source.name)),
-            safe((trial.phase or "").replace("Phase ", "")),
-            f"[bold]{percent(forecast.probability)}[/]",
-            _interval(forecast),
-            "" if forecast.base_rate is None else percent(forecast.base_rate),
-            safe(trial.brief_title or trial.official_title or "; ".join(trial.conditions)),
-        )
-        for warning in forecast.warnings:
-            self._console.print(f"  [yellow]![/] {safe(warning)}", soft_wrap=False)
-
-    def _print(self, *cells: str) -> None:
-        from rich.table import Table
-
-        row = Table.grid(padding=(0, 2, 0, 0))
-        for width in (11, 7, 6, 11, 9):
-            row.add_column(width=width, overflow="ellipsis", no_wrap=True)
-        row.add_column(width=self._title_width, overflow="ellipsis", no_wrap=True)
-        row.add_row(*cells)
-        self._console.print(row)
+        self._stream.flush()
 
 
 WRITERS: dict[str, Callable[[TextIO], ForecastWriter]] = {
@@ -199,15 +160,14 @@ WRITERS: dict[str, Callable[[TextIO], ForecastWriter]] = {
     "jsonl": JsonLinesWriter,
 }
 
-
-def _interval(forecast: Forecast) -> str:
-    if forecast.lower is None or forecast.upper is None:
-        return "none"
-    return f"{100 * forecast.lower:.0f} to {100 * forecast.upper:.0f} %"
+RESUMABLE: dict[str, Callable[..., ForecastWriter]] = {"csv": CsvWriter, "jsonl": JsonLinesWriter}
+"""Formats with a record a line, which can be continued where they were left."""
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.6f}"
+def _json(values: Any, stream: TextIO) -> str:
+    text = json.dumps(_finite(values), ensure_ascii=not is_unicode(stream))
+    # A file's name may hold bytes that are no text at all.
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _finite(value: Any) -> Any:
@@ -217,7 +177,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _last_part(name: str) -> str:
-    return name.replace("!", "/").rpartition("/")[2]

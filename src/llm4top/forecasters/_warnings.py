@@ -85,7 +85,7 @@ def _results(case: Case) -> str | None:
 def _over(case: Case) -> str | None:
     status = case.record.registry_outcome.status
     if status in _OVER:
-        return f"trial already {status.lower()}: its status is withheld, the forecast looks back"
+        return f"trial already {status.lower()}: its status is withheld, this is a retrospective forecast"
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from llm4top.registry import Record, Withheld
+from llm4top.registry import Record, Trial, Withheld
 from llm4top.workspace._parsing import Refusal
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ class ForecastItem:
         )
 
 
+def title_of(trial: Trial) -> str:
+    """What a list calls a trial: its title, else its conditions; empty where it has neither."""
+    return trial.brief_title or trial.official_title or "; ".join(trial.conditions)
+
+
 def item_of(
     record: Record, forecast: Forecast, sections: tuple[ReadSection, ...] = ()
 ) -> ForecastItem:
@@ -127,7 +132,7 @@ def item_of(
     trial = record.trial
     return ForecastItem(
         forecast=forecast,
-        title=trial.brief_title or trial.official_title or "; ".join(trial.conditions),
+        title=title_of(trial),
         area=therapeutic_area(trial),
         sponsor=trial.sponsor_class,
         source_format=record.source.format,

@@ -1,0 +1,242 @@
+"""Forecasting record after record into one of the formats, from the start or behind a part."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from llm4top.cli._console import counted, note, progress_bar
+from llm4top.cli._kept_output import KeptRow, Target, kept_rows
+from llm4top.cli._tally import Tally
+from llm4top.errors import WorkspaceError
+from llm4top.workspace._cells import harmless_cell
+
+if TYPE_CHECKING:
+    from llm4top.cli._output import ForecastWriter
+    from llm4top.forecasters import Forecast, LoadedForecaster, NotApplicable
+    from llm4top.registry import Record
+
+CHUNK = 64
+"""Trials that are forecast together: enough to batch by length, few enough to see rows soon."""
+
+
+class ForecastFormat(StrEnum):
+    """Formats of the forecasts."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Sort(StrEnum):
+    """Orders of the forecasts, beside that of the records as they are read."""
+
+    chance = "chance"
+    record = "record"
+    base_diff = "base-diff"
+
+
+def forecast_all(
+    forecaster: LoadedForecaster,
+    records: Iterator[Record],
+    output: ForecastFormat,
+    target: Target,
+    *,
+    limit: int | None = None,
+    resume: bool = False,
+    sort: Sort | None = None,
+) -> Tally:
+    """Forecast and write record after record; returns what is to be said of them together.
+
+    With ``resume`` the records that the target's part holds are read and not forecast again.
+    ``sort`` keeps all forecasts until the last one is made. Ctrl-C ends the document before it is
+    raised on. Raises ``WorkspaceError`` for a part that other records or another model made.
+    """
+    tally, size = Tally(forecaster.task), 0
+    records = islice(records, limit)
+    if resume and target.part is not None:
+        records, size = _behind(records, forecaster, output, target.part, tally)
+        target.cut_to(size)
+        target.done = tally.done
+        note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
+    with _writing(forecaster, output, target.stream, limit, tally.done, resumed=size > 0) as (
+        writer,
+        advance,
+    ):
+        pairs = _applicable(_forecasts(forecaster, records, advance), tally, writer)
+        try:
+            for record, forecast in pairs if sort is None else _sorted(pairs, sort):
+                chance, base = forecast.probability, forecast.base_rate
+                earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
+                writer.write(record, forecast, earlier)
+                target.done = tally.done
+        except KeyboardInterrupt:
+            writer.close()
+            raise
+        if tally.done or output is not ForecastFormat.table:
+            writer.close()
+    return tally
+
+
+def _behind(
+    records: Iterator[Record],
+    forecaster: LoadedForecaster,
+    output: ForecastFormat,
+    part: Path,
+    tally: Tally,
+) -> tuple[Iterator[Record], int]:
+    """The records that are still to be forecast, and how many bytes of the part hold the others.
+
+    Only whole chunks are passed over, so that the rest is forecast in the batches, and so to the
+    bit, as it would have been.
+    """
+    from llm4top.cli._output import CSV_COLUMNS
+    from llm4top.forecasters import NotApplicable
+    from llm4top.tasks import why_not_applicable
+
+    rows = kept_rows(part, output.value, CSV_COLUMNS)
+    size = 0
+    while taken := list(islice(records, CHUNK)):
+        reasons = [why_not_applicable(forecaster.task, record.trial) for record in taken]
+        in_part = [
+            record
+            for record, reason in zip(taken, reasons, strict=True)
+            if reason is None or output is ForecastFormat.jsonl
+        ]
+        held = list(islice(rows, len(in_part)))
+        _check_rows(held, in_part, forecaster.identity, part)
+        if len(held) < len(in_part):
+            return chain(taken, records), size
+        for record, reason in zip(taken, reasons, strict=True):
+            if reason is not None:
+                name = record.source.name
+                tally.leave_out(NotApplicable(name, record.nct_id, forecaster.task.name, reason))
+        for record, row in zip(in_part, held, strict=True):
+            size = row.end
+            if row.bundle is not None:
+                tally.add(record.source.name, record.nct_id, row.probability, row.base_rate)
+    if next(rows, None) is not None:
+        raise _other_records(part)
+    return iter(()), size
+
+
+def _check_rows(
+    rows: Sequence[KeptRow], records: Sequence[Record], identity: str, part: Path
+) -> None:
+    for row, record in zip(rows, records, strict=False):
+        if row.record not in (record.source.name, harmless_cell(record.source.name)):
+            raise _other_records(part)
+        if row.bundle is not None and row.bundle != identity:
+            raise WorkspaceError(
+                f"holds forecasts of {row.bundle}, and the model is {identity}.",
+                where=str(part),
+                hint="Name the same model, or remove the file to begin again.",
+            )
+
+
+def _other_records(part: Path) -> WorkspaceError:
+    return WorkspaceError(
+        "holds forecasts of other records than these.",
+        where=str(part),
+        hint="Give the same paths in the same order, or remove the file to begin again.",
+    )
+
+
+def _applicable(
+    said: Iterable[tuple[Record, Forecast | NotApplicable]], tally: Tally, writer: ForecastWriter
+) -> Iterator[tuple[Record, Forecast]]:
+    """The forecasts; a record that the question does not apply to is noted."""
+    from llm4top.forecasters import NotApplicable
+
+    for record, forecast in said:
+        if isinstance(forecast, NotApplicable):
+            writer.leave_out(forecast)
+            tally.leave_out(forecast)
+        else:
+            yield record, forecast
+
+
+def _sorted(
+    pairs: Iterable[tuple[Record, Forecast]], sort: Sort
+) -> Iterator[tuple[Record, Forecast]]:
+    """All of them in that order; after Ctrl-C those that there are, and then the interruption."""
+    from llm4top.workspace._portfolio import above_base, by_chance
+
+    held: list[tuple[Record, Forecast]] = []
+    stopped: KeyboardInterrupt | None = None
+    try:
+        for pair in pairs:
+            held.append(pair)
+    except KeyboardInterrupt as interrupt:
+        stopped = interrupt
+    if sort is Sort.record:
+        held.sort(key=lambda pair: pair[1].record)
+    else:
+        key = by_chance if sort is Sort.chance else above_base
+        held.sort(key=lambda pair: key(pair[1]), reverse=True)
+    yield from held
+    if stopped is not None:
+        raise stopped
+
+
+def _forecasts(
+    forecaster: LoadedForecaster, records: Iterator[Record], advance: Callable[[int], None]
+) -> Iterator[tuple[Record, Forecast | NotApplicable]]:
+    """Each record with its forecast; holds the records of one chunk."""
+    from llm4top.forecasters import forecast_records
+
+    waiting: deque[Record] = deque()
+
+    def remembered() -> Iterator[Record]:
+        for record in records:
+            waiting.append(record)
+            yield record
+
+    forecasts = forecast_records(
+        forecaster, remembered(), chunk=CHUNK, progress=lambda p: advance(p.prompts)
+    )
+    for forecast in forecasts:
+        yield waiting.popleft(), forecast
+
+
+@contextmanager
+def _writing(
+    forecaster: LoadedForecaster,
+    output: ForecastFormat,
+    stream: TextIO,
+    limit: int | None,
+    before: int,
+    *,
+    resumed: bool,
+) -> Iterator[tuple[ForecastWriter, Callable[[int], None]]]:
+    """A writer for the stream and a bar that does not run into what is written.
+
+    Where the rows themselves appear on a terminal as CSV or JSON, they are the progress.
+    """
+    from llm4top.cli._output import RESUMABLE, WRITERS
+
+    on_terminal = stream.isatty()
+    if output is ForecastFormat.table:
+        from rich.console import Console
+
+        from llm4top.cli._forecast_table import TableWriter
+
+        console = Console(file=stream, highlight=False)
+        with progress_bar("Forecasting", limit, console if on_terminal else None) as bar:
+            several = len(forecaster.task.labels) > 2
+            writer: ForecastWriter = TableWriter(console, several=several)
+            yield writer, lambda n: bar.update(bar.task_ids[0], completed=n)
+        return
+    made = WRITERS[output.value]
+    writer = RESUMABLE[output.value](stream, resumed=True) if resumed else made(stream)
+    if on_terminal:
+        yield writer, lambda _: None
+        return
+    with progress_bar("Forecasting", limit) as bar:
+        yield writer, lambda n: bar.update(bar.task_ids[0], completed=before + n)

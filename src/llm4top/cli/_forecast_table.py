@@ -1,0 +1,127 @@
+"""Forecasts as a table for people: a line a trial, what to know of it below.
+
+On a narrow terminal only the title is cut. The trial's name, its chance and the rest stay whole,
+on a second line where one has no room for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llm4top.cli._console import percent, safe
+from llm4top.cli._output import ForecastWriter
+from llm4top.workspace._forecast_result import title_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from llm4top.forecasters import Forecast
+    from llm4top.registry import Record
+
+_WIDTHS = {"Trial": 11, "Phase": 7, "Chance": 6, "Interval": 11, "Base rate": 9}
+_GAP = 2
+_LEAST_TITLE = 12
+
+
+class TableWriter(ForecastWriter):
+    """A line a trial: chance, interval, base rate, title; warnings and other answers below it.
+
+    ``several`` says that the question has more than two answers: the most probable is named.
+    """
+
+    def __init__(self, console: Console, *, several: bool = False):
+        self._console = console
+        self._several = several
+        self._started = False
+        fixed = sum(width + _GAP for width in _WIDTHS.values())
+        self._in_one_line = console.width >= fixed + _LEAST_TITLE
+        self._title_width = max(console.width - fixed, _LEAST_TITLE)
+
+    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
+        """Print the trial's line, and the heading before the first."""
+        if not self._started:
+            self._started = True
+            self._heading()
+        name = safe(record.nct_id or short_name(record.source.name))
+        phase = safe((record.trial.phase or "").replace("Phase ", ""))
+        base = "" if forecast.base_rate is None else percent(forecast.base_rate)
+        chance = f"[bold]{percent(forecast.probability)}[/]"
+        title = safe(title_of(record.trial))
+        if self._in_one_line:
+            self._row(name, phase, chance, _interval(forecast), base, title)
+        else:
+            self._row(name, chance, _interval(forecast))
+            about = [f"base rate {base}" if base else "", f"phase {phase}" if phase else "", title]
+            self._cut("  " + ", ".join(part for part in about if part))
+        for mark, line in self._below(forecast, same_as):
+            self._line(mark, line)
+
+    def _heading(self) -> None:
+        words = list(_WIDTHS) if self._in_one_line else ["Trial", "Chance", "Interval"]
+        self._row(*(f"[bold]{word}[/]" for word in words), "[bold]Title[/]" * self._in_one_line)
+        if not self._in_one_line:
+            self._cut("  base rate, phase, title")
+
+    def _below(self, forecast: Forecast, same_as: str | None) -> list[tuple[str, str]]:
+        lines = []
+        if self._several:
+            most = f"[bold]{safe(forecast.label)}[/]"
+            lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
+        if same_as:
+            lines.append(("=", f"the same trial as {safe(short_name(same_as))}"))
+        return lines + [("[yellow]![/]", safe(warning)) for warning in forecast.warnings]
+
+    def _line(self, mark: str, text: str) -> None:
+        from rich.table import Table
+
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_column(width=3, justify="right")
+        line.add_column(overflow="fold")
+        line.add_row(mark, text)
+        self._console.print(line)
+
+    def _row(self, *cells: str) -> None:
+        from rich.table import Table
+
+        row = Table.grid(padding=(0, _GAP, 0, 0))
+        widths = list(_WIDTHS.values())
+        if not self._in_one_line:
+            widths = [_WIDTHS["Trial"], _WIDTHS["Chance"], _WIDTHS["Interval"]]
+        row.add_column(width=widths[0], overflow="fold")
+        for width in widths[1:]:
+            row.add_column(width=width, no_wrap=True)
+        if self._in_one_line:
+            row.add_column(width=self._title_width, overflow="ellipsis", no_wrap=True)
+        row.add_row(*cells[: len(row.columns)])
+        self._console.print(row)
+
+    def _cut(self, text: str) -> None:
+        self._console.print(text, overflow="ellipsis", no_wrap=True)
+
+
+def short_name(name: str) -> str:
+    """A record's file or member without its folders: "draft.json#2" of "a/draft.json!#2"."""
+    file, _, member = name.rpartition("!")
+    if not file:
+        return _last(member)
+    return f"{_last(file)}{member}" if member.startswith("#") else _last(member)
+
+
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _all(forecast: Forecast) -> str:
+    """Every answer with its chance and, in brackets, its base rate."""
+    rates = forecast.base_rates or (None,) * len(forecast.labels)
+    parts = []
+    for label, chance, rate in zip(forecast.labels, forecast.probabilities, rates, strict=True):
+        beside = "" if rate is None else f" (base rate {percent(rate)})"
+        parts.append(f"{safe(label)} {percent(chance)}{beside}")
+    return ", ".join(parts)
+
+
+def _interval(forecast: Forecast) -> str:
+    if forecast.lower is None or forecast.upper is None:
+        return "none"
+    return f"{100 * forecast.lower:.0f} to {100 * forecast.upper:.0f} %"

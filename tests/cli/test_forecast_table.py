@@ -1,0 +1,92 @@
+"""The table of forecasts for people, on wide and narrow terminals."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from llm4top.cli._forecast_table import TableWriter, short_name
+from llm4top.forecasters import Forecast
+from llm4top.registry import Record, Trial
+from tests.cli.test_output import FORECAST, RECORD, SEVERAL, TITLE
+
+
+def table(*forecasts: Forecast, record: Record = RECORD, width: int = 100, same: str = "") -> str:
+    stream = io.StringIO()
+    several = len(forecasts[0].labels) > 2
+    writer = TableWriter(Console(file=stream, width=width), several=several)
+    for forecast in forecasts:
+        writer.write(record, forecast, same or None)
+    writer.close()
+    return stream.getvalue()
+
+
+def test_the_table_is_for_people() -> None:
+    lines = table(FORECAST, FORECAST).splitlines()
+    assert lines[0].split() == ["Trial", "Phase", "Chance", "Interval", "Base", "rate", "Title"]
+    figures = "62 % 51 to 72 % 41 %"
+    assert " ".join(lines[1].split()) == f"NCT99999901 2 {figures} {TITLE}"
+    assert lines[2:4] == ["  ! no phase", "  ! text cut to fit: 3 of 9 tokens"]
+    assert sum(line.startswith("Trial") for line in lines) == 1
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 66, 80, 120])
+def test_a_narrow_terminal_cuts_the_title_alone(width: int) -> None:
+    record = replace(RECORD, trial=replace(RECORD.trial, brief_title=TITLE * 9))
+    lines = table(replace(FORECAST, lower=0, upper=1, warnings=()), record=record, width=width)
+    assert max(len(line) for line in lines.splitlines()) <= width
+    for whole in ("NCT99999901", " 62 %", "0 to 100 %", "41 %", " 2"):
+        assert whole in lines
+    assert "\u2026" in lines
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_long_name_is_folded_and_not_cut(width: int) -> None:
+    source = replace(RECORD.source, file="dir/a-very-long-draft.json", member="#12")
+    text = table(FORECAST, record=replace(RECORD, nct_id=None, source=source), width=width)
+    first = "".join(line[:11].strip() for line in text.splitlines() if "!" not in line)
+    assert "a-very-long-draft.json#12" in first
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("a/b/NCT99999901.xml", "NCT99999901.xml"),
+        ("drafts/mine.json!#3", "mine.json#3"),
+        ("dump.zip!NCT9999xxxx/x.xml", "x.xml"),
+        ("dump.zip!part.json#7", "part.json#7"),
+    ],
+)
+def test_short_names_tell_records_apart(name: str, short: str) -> None:
+    assert short_name(name) == short
+
+
+def test_several_answers_are_named_with_their_base_rates() -> None:
+    text = " ".join(table(replace(SEVERAL, warnings=()), width=80).split())
+    assert "50 % 51 to 72 % 30 %" in text
+    assert (
+        "> efficacy is the most probable of: enrolment 30 % (base rate 60 %), efficacy 50 % (base "
+        "rate 30 %), safety 20 % (base rate 10 %)"
+    ) in text
+
+
+def test_a_copy_names_the_first() -> None:
+    assert "  = the same trial as first.json#1" in table(FORECAST, same="a/first.json!#1")
+
+
+def test_a_record_cannot_steer_the_terminal() -> None:
+    trial = Trial(brief_title="[red]\x1b[2J\x07 title[/red]")
+    text = table(FORECAST, record=replace(RECORD, trial=trial))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "[red]" in text
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"), [(0.001, "< 1 %"), (0.999, "> 99 %"), (0.0, "0 %"), (1.0, "100 %")]
+)
+def test_no_chance_is_rounded_to_certainty(probability: float, shown: str) -> None:
+    assert shown in table(replace(FORECAST, probability=probability))

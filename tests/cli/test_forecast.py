@@ -131,7 +131,7 @@ def test_a_dash_is_standard_input(tiny_bundle: Path, name: str) -> None:
     assert line["record"] == ("stdin!#1" if name.endswith("json") else "stdin")
     refused = CliRunner().invoke(app, args, input=b"<rss></rss>")
     assert refused.exit_code == 2
-    assert refused.stderr.startswith("Refused: stdin, line 1: ")
+    assert refused.stderr.startswith("Refused: stdin: the file is a news feed")
 
 
 def test_copies_are_named_and_counted_once(tiny_bundle: Path, records: Path) -> None:

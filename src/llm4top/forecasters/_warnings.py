@@ -85,7 +85,8 @@ def _results(case: Case) -> str | None:
 def _over(case: Case) -> str | None:
     status = case.record.registry_outcome.status
     if status in _OVER:
-        return f"trial already {status.lower()}: its status is withheld, this is a retrospective forecast"
+        over = f"trial already {status.lower()}"
+        return f"{over}: its status is withheld, this is a retrospective forecast"
     return None
 
 

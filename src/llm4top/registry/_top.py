@@ -105,6 +105,8 @@ def _header(cells: list[str], name: str) -> list[str]:
 
 
 _SEPARATOR_LINE = re.compile(rb"sep=.\r?\n", re.IGNORECASE)
+_FIRST_LINE = re.compile(rb"[^\r\n]*\r(?!\n)")
+_LINE_OF_A_CELL = b"\v"
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -115,7 +117,10 @@ def _text_lines(stream: Readable, name: str, limits: Limits) -> Iterator[str]:
         chunk = chunk[3:]
     if found := _SEPARATOR_LINE.match(chunk):  # Excel's own
         chunk = chunk[found.end() :]
+    by_return_alone = _FIRST_LINE.match(chunk) is not None
     while chunk or buffer:
+        if by_return_alone:  # then a line feed ends no row, but a line of a cell
+            chunk = chunk.replace(b"\n", _LINE_OF_A_CELL)
         # Line ends are those of any system. The last line may go on, or end in half a "\r\n".
         lines = (buffer + chunk).splitlines(keepends=True)
         buffer = lines.pop() if chunk else b""
@@ -157,7 +162,8 @@ def _cells(
             raise MalformedRecordError(
                 "the row is not in UTF-8.", file=name, line=line, element=column, hint=_AGAIN
             )
-    return {column: clean(text) for column, text in cells.items()}
+    line_of_a_cell = _LINE_OF_A_CELL.decode()
+    return {column: clean(text.replace(line_of_a_cell, "\n")) for column, text in cells.items()}
 
 
 def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:

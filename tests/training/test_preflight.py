@@ -12,9 +12,12 @@ import pytest
 
 from llm4top.data import Dataset, make_dataset
 from llm4top.errors import PreflightError
+from llm4top.forecasters import embedded_folder, read_manifest
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.testing import make_tiny_model
 from llm4top.training import _preflight
 from llm4top.training._config import TrainingConfig
+from llm4top.training._earlier_training import learnt_before
 from llm4top.training._preflight import Check, PreflightReport, preflight
 from llm4top.training._run_folder import RunFolder
 from llm4top.training._shown_sections import chosen_sections
@@ -238,11 +241,27 @@ def test_evaluations_are_announced(settings: Settings) -> None:
     )
 
 
-def test_the_embedded_base_says_what_it_has_learnt_from(settings: Settings) -> None:
+def test_the_embedded_base_says_that_it_was_trained_already(settings: Settings) -> None:
     check = named(preflight(settings(base="embedded")), "base model")
     assert check.ok
-    assert check.detail.startswith("llm4top-mini, trained already: qwen3 in ")
-    assert check.hint == (
+    assert check.detail.startswith("llm4top-mini, already trained on top: qwen3 in ")
+    assert check.hint
+
+
+def test_what_a_base_has_learnt_from_is_told_by_its_trials(make_data: Data) -> None:
+    manifest = read_manifest(embedded_folder())
+    data = make_data()
+    valid = data.select("valid").nct_ids
+    seen = LearntFrom.of(valid[:3], valid[3:10], data_sha256="0" * 64)
+    assert learnt_before(manifest, seen, data, "valid") == (
+        "Of these 40 validation trials it was trained on 3, and selected or calibrated on 7: "
+        "figures on them are optimistic."
+    )
+    other = LearntFrom.of(["NCT00000001"], [], data_sha256="0" * 64)
+    assert learnt_before(manifest, other, data, "valid") == (
+        "It has not learnt from any of these validation trials."
+    )
+    assert learnt_before(manifest, None, data, "valid") == (
         "Its weights have already learnt from the training trials of top and were selected on "
         "top's validation trials: figures on any of those trials are optimistic."
     )

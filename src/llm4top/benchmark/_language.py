@@ -14,7 +14,7 @@ from llm4top.forecasters import LanguageForecaster, load_base, load_bundle, reso
 from llm4top.forecasters._bundle_paths import resolve_bundle
 from llm4top.forecasters._model_files import BaseIdentity, identify
 from llm4top.forecasters._verify import read_manifest
-from llm4top.prompts import PromptSpec
+from llm4top.prompts import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, PromptSpec
 from llm4top.tasks import Task
 from llm4top.training import PRESETS
 
@@ -79,10 +79,11 @@ def _short(name: str) -> str:
 
 
 def prompt_spec(settings: BenchmarkSettings, limit: int | None) -> PromptSpec:
-    """The prompt budget of a model that is asked untrained."""
+    """The prompts of a model that is asked untrained: budget, and what a record can carry."""
     preset = settings.training.get("max_tokens", PRESETS[settings.preset]["max_tokens"])
     budget = settings.max_tokens or int(preset)
-    return PromptSpec(max_tokens=min(budget, limit) if limit else budget)
+    sections = tuple(name for name in SECTION_NAMES if name not in SECTIONS_BEYOND_RECORDS)
+    return PromptSpec(min(budget, limit) if limit else budget, sections)
 
 
 class Loader:

@@ -10,6 +10,8 @@ from llm4top.forecasters._manifest import ALL_PHASES
 _LIMITS = (
     "A baseline is there to be compared with. Its probabilities are its learner's own, not "
     "calibrated on other data.",
+    "It reads whatever the trials that it has learnt from had, ICD-10 codes and SMILES included. A "
+    "registry record carries neither, so a forecast from a record rests on less.",
     "It holds words and statistics of the trials it has learnt from, so it may be passed on only "
     "where those may.",
     "Trials unlike those it has learnt from (other phases, later years) are outside what it knows.",

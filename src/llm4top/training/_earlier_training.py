@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from llm4top.data import Dataset
 from llm4top.evaluation._wording import count
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.forecasters._manifest import Manifest
 
 
@@ -18,8 +21,24 @@ def through_its_base(earlier: Manifest) -> str:
     )
 
 
-def learnt_before(earlier: Manifest, dataset: Dataset | None) -> str:
-    """For the check before a training: what the base has learnt from, and what that means here."""
+def learnt_before(
+    earlier: Manifest, learnt: LearntFrom | None, dataset: Dataset | None, valid_split: str
+) -> str:
+    """For the check before a training: what the base has learnt from, and what that means here.
+
+    ``learnt`` recognises the trials that the base was trained, tuned or calibrated on, where its
+    bundle has that.
+    """
+    if learnt is not None and dataset is not None:
+        rows = dataset.select(valid_split).nct_ids
+        parts = Counter(learnt.part_of(nct_id) for nct_id in rows)
+        if not parts["train"] + parts["valid"]:
+            return "It has not learnt from any of these validation trials."
+        return (
+            f"Of these {count(len(rows))} validation trials it was trained on "
+            f"{count(parts['train'])}, and selected or calibrated on {count(parts['valid'])}: "
+            "figures on them are optimistic."
+        )
     if earlier.data is None:
         return "What it has learnt from is not recorded: figures on any data may be optimistic."
     name = earlier.data.name

@@ -20,6 +20,7 @@ from llm4top.forecasters._base_model import load_tokenizer
 from llm4top.forecasters._calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
 from llm4top.forecasters._carried_base import earlier_training
 from llm4top.forecasters._device import Device, choose_device, choose_dtype, free_memory
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.forecasters._model_files import resolve_base, safe_config, weight_files
 from llm4top.prompts import (
     SECTION_HEADINGS,
@@ -214,8 +215,10 @@ class _Preflight:
         found = _Finding(f"{config.get('model_type')} in {folder}, {in_gb(size)} of weights.")
         earlier = earlier_training(folder)
         if earlier is not None:
-            found.detail = f"{earlier.name}, trained already: {found.detail}"
-            found.hint = learnt_before(earlier, self.dataset)
+            on = f" on {earlier.data.name}" if earlier.data else ""
+            found.detail = f"{earlier.name}, already trained{on}: {found.detail}"
+            learnt = LearntFrom.beside(folder)
+            found.hint = learnt_before(earlier, learnt, self.dataset, self.config.valid_split)
         return found
 
     def _device(self) -> _Finding:

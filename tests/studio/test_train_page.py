@@ -14,17 +14,17 @@ from tests.workspace.tiny import save_tiny_dataset, wait_for
 WAIT = 60_000
 """Milliseconds for what first loads torch, in the checks and in the worker."""
 
-SETTINGS = """epochs: 12
-device: cpu
-max_tokens: 128
-learning_rate: 0.01
-batch_size: 8
-accumulation: 1
-evals_per_epoch: 1
-checkpoint_steps: 10
-log_steps: 2
-patience: null
-gradient_checkpointing: false"""
+SETTINGS = {
+    "Epochs": "12",
+    "Maximum tokens": "128",
+    "Learning rate": "0.01",
+    "Batch size": "8",
+    "Accumulation": "1",
+    "Evals per epoch": "1",
+    "Checkpoint steps": "10",
+    "Log steps": "2",
+    "Patience": "none",
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,18 +56,26 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
     choose(page, "Base model", "invented/tiny")
     page.get_by_role("radio", name=re.compile("^Quick")).click()
     page.get_by_text("More settings").click()
-    more = page.get_by_label("Other settings, a line each, such as epochs: 2")
-    more.fill("epoch: 2\nbatch_size: 0")
+    page.get_by_text("Maximum passes over the training trials").wait_for()
+    epochs = page.get_by_label("Epochs", exact=True)
+    epochs.fill("banana")
+    page.get_by_label("Batch size", exact=True).fill("0")
     start = page.get_by_role("button", name="Start training")
-    page.get_by_text("epoch: no such setting (did you mean epochs?)").wait_for(timeout=WAIT)
-    page.get_by_text("batch_size: must be greater than or equal to 1").wait_for()
+    page.get_by_text("Must be a number, not 'banana'.").wait_for(timeout=WAIT)
+    page.get_by_text("Must be 1 or more, not 0.").wait_for()
+    page.get_by_text("2 settings above cannot be used.").wait_for()
     expect(start).to_be_disabled()
-    more.fill(SETTINGS)
+    for label, entry in SETTINGS.items():
+        page.get_by_label(label, exact=True).fill(entry)
+    choose(page, "Gradient checkpointing", "no")
     page.get_by_text("needs about").first.wait_for(timeout=WAIT)
     page.get_by_text("at most 96 steps of 8 trials").wait_for()
     command = page.locator(".l4-command code").inner_text()
     assert command.startswith("llm4top train --data ")
+    assert "--base invented/tiny" in command
     assert "--preset quick" in command
+    assert str(server.home) not in command
+    assert page.get_by_text("Must be").count() == 0
     page.get_by_label("Name of the model").fill("<b>tiny</b>")
     page.wait_for_function(
         "document.querySelector('.l4-command code')?.innerText.includes('--set')"

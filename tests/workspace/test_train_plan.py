@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llm4top.errors import ConfigError
+from llm4top.errors import ConfigError, DatasetError
 from llm4top.paths import HOME_VARIABLE
 from llm4top.testing import make_tiny_model
 from llm4top.workspace import Run, StoredDataset, Workspace
@@ -18,7 +18,6 @@ from llm4top.workspace._train_plan import (
     TrainPlan,
     base_models,
     check_plan,
-    read_more,
     seconds_a_trial,
     steps_of,
     time_check,
@@ -45,32 +44,10 @@ def plan(dataset: StoredDataset, **more: Any) -> TrainPlan:
     return TrainPlan(dataset.id, BASE, "quick", more={"max_tokens": 128, "device": "cpu", **more})
 
 
-def test_other_settings_are_read_a_line_each() -> None:
-    text = "epochs: 2\n\n learning-rate = 1e-3\npatience: null\nsections: [phase, criteria]"
-    assert read_more(text) == {
-        "epochs": 2,
-        "learning_rate": "1e-3",
-        "patience": None,
-        "sections": ["phase", "criteria"],
-    }
-
-
-def test_all_faults_of_other_settings_are_told_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_more("epochs\nseed: [1\nout: /tmp/x")
-    assert list(caught.value.faults) == [
-        "epochs: write it as name: value",
-        "seed: [1 is no YAML value",
-        "out: is chosen above",
-    ]
-    with pytest.raises(ConfigError, match="at most 4000 characters"):
-        read_more("a" * 4001)
-
-
 def test_models_that_can_be_trained_are_found(home: Workspace) -> None:
     found = base_models(home)
     assert found[BASE] == BASE
-    assert found["embedded"] == "Embedded default (its base model)"
+    assert found["embedded"] == "Embedded default, already trained on top"
 
 
 def test_the_settings_are_those_that_a_run_takes(home: Workspace, dataset: StoredDataset) -> None:
@@ -90,7 +67,7 @@ def test_every_fault_of_the_settings_is_told(home: Workspace, dataset: StoredDat
     with pytest.raises(ConfigError) as caught:
         plan(dataset, epoch=2, batch_size=0).config(home)
     assert list(caught.value.faults) == [
-        "batch_size: must be greater than or equal to 1, not 0",
+        "batch_size: must be 1 or more, not 0",
         "epoch: no such setting (did you mean epochs?)",
     ]
 
@@ -103,13 +80,48 @@ def test_the_command_line_is_the_same_training(home: Workspace, dataset: StoredD
     assert words[:2] == ["llm4top", "train"]
     options = list(zip(words[2::2], words[3::2], strict=True))
     assert options[:4] == [
-        ("--data", str(home.datasets.folder(dataset.id))),
+        ("--data", dataset.name),
         ("--base", BASE),
         ("--out", "runs/nsafe-rm-x"),
         ("--preset", "quick"),
     ]
     pairs = [value for name, value in options[4:] if name == "--set"]
     assert read_settings(pairs) == {"name": chosen.name, **chosen.more}
+
+
+def test_what_the_command_names_is_found_from_anywhere(
+    home: Workspace, dataset: StoredDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm4top.cli._train import data_folder
+    from llm4top.forecasters import embedded_folder, resolve_base
+
+    mine = home.bundles.add(embedded_folder(), name="mine")
+    renamed = home.datasets.rename(dataset.id, "Größe; `rm` -rf")
+    monkeypatch.chdir(tmp_path)
+    for base, folder in (
+        (BASE, home.folder / "models" / "invented--tiny"),
+        ("embedded", embedded_folder() / "base"),
+        (mine.id, home.folder / "bundles" / "mine" / "base"),
+    ):
+        words = shlex.split(replace(plan(renamed), base=base).command(home))
+        options = dict(zip(words[2:6:2], words[3:7:2], strict=True))
+        assert data_folder(Path(options["--data"])) == home.datasets.folder(dataset.id)
+        assert resolve_base(options["--base"]).resolve() == folder.resolve()
+        said = " ".join(words)
+        assert dataset.id not in said
+        assert str(home.folder) not in said
+
+
+def test_a_name_that_two_data_sets_have_is_not_used(
+    home: Workspace, dataset: StoredDataset, tmp_path: Path
+) -> None:
+    other = home.datasets.register(save_tiny_dataset(tmp_path / "another"), name=dataset.name)
+    assert other.name == f"{dataset.name} 2"
+    with pytest.raises(DatasetError, match="another data set has this name"):
+        home.datasets.rename(other.id, f" {dataset.name} ")
+    with pytest.raises(DatasetError, match=r"nor a data set of this name\.") as caught:
+        home.datasets.called("nothing")
+    assert other.name in (caught.value.hint or "")
 
 
 def test_a_plan_is_checked_before_it_costs_time(home: Workspace, dataset: StoredDataset) -> None:
@@ -128,12 +140,14 @@ def test_the_time_is_told_as_an_earlier_training_took(
     chosen = plan(dataset)
     told = time_check(chosen, home)
     assert told.ok is None
-    assert told.detail.startswith("at most 3 steps of 16 trials. No training like this")
+    assert told.detail.startswith("at most 3 steps of 16 trials. No similar training")
     run = done(home, chosen, {"seconds": 96.0, "steps": 6})
     config = chosen.config(home)
     assert seconds_a_trial([run], config, BASE) == 1
     assert steps_of(config, 48) == 3
-    assert time_check(chosen, home).detail.startswith("about 48\u00a0s, as an earlier one took")
+    assert time_check(chosen, home).detail.startswith(
+        "About 50\u00a0s, judging by an earlier training"
+    )
     assert time_check(plan(dataset, max_tokens=256), home).ok is None
     assert seconds_a_trial([run], config, "other") is None
     assert steps_of(plan(dataset, max_steps=7).config(home), 48) == 7

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from llm4top.training import PreflightReport, TrainingConfig, TrainingProgress, TrainingResult
 
 
-DataOption = Annotated[Path | None, typer.Option(help="Folder of a data set that `ingest` made.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a data set that `ingest` made, or the name of one of the Studio."),
+]
 BaseOption = Annotated[
     str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
 ]
@@ -102,7 +105,22 @@ def train(
     from llm4top.training import make_config
 
     made = make_config(config, {**chosen, **{k: v for k, v in flags.items() if v is not None}})
-    _run(made, resume=resume, dry_run=dry_run)
+    _run(made.model_copy(update={"data": data_folder(made.data)}), resume=resume, dry_run=dry_run)
+
+
+def data_folder(data: Path) -> Path:
+    """A data set's folder: ``data`` itself, or that of the Studio's data set of this name.
+
+    Raises ``DatasetError`` where there is neither.
+    """
+    from llm4top.paths import home_folder
+
+    if data.exists() or not (home_folder() / "llm4top.db").is_file():
+        return data
+    from llm4top.workspace import Workspace
+
+    with Workspace.open() as workspace:
+        return workspace.datasets.folder(workspace.datasets.called(str(data)).id)
 
 
 def read_settings(pairs: list[str]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from llm4top.data._dataset import Dataset
 from llm4top.data._sources import PHASES, check_phases, phases_of, top_phase
 from llm4top.data._splits import Dating, RowFacts, TimeSplit
 from llm4top.data._store import trial_phases
-from llm4top.errors import SplitError, TooFewRowsError
+from llm4top.errors import DatasetError, SplitError, TooFewRowsError
 
 POOLED = "pooled"
 _MOST_UNDATED = 0.05
@@ -27,6 +28,26 @@ def scope(dataset: Dataset, phase: str) -> Dataset:
         return dataset
     check_phases([phase])
     return dataset.take([i for i, own in enumerate(row_phases(dataset)) if phase in own])
+
+
+def of_phases(dataset: Dataset, phases: Iterable[str] | None) -> Dataset:
+    """The rows of any of these phases, as ``scope`` finds them; all rows for None.
+
+    Raises ``DatasetError`` for a phase that does not exist, and where no row is left.
+    """
+    if phases is None:
+        return dataset
+    wanted = frozenset(phases)
+    check_phases(sorted(wanted))
+    rows = [i for i, own in enumerate(row_phases(dataset)) if wanted & own]
+    if not rows:
+        there = ", ".join(phases_in(dataset)) or "none"
+        raise DatasetError(
+            f"no trial is of phase {' or '.join(sorted(wanted))}.",
+            where=dataset.name,
+            hint=f"The data set has trials of these phases: {there}.",
+        )
+    return dataset.take(rows)
 
 
 def phases_in(dataset: Dataset) -> tuple[str, ...]:

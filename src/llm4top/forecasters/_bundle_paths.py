@@ -43,6 +43,11 @@ def bundle_name(text: str) -> str:
     return slug if slug and slug != EMBEDDED_NAME else "bundle"
 
 
+def is_bundle_name(name: str) -> bool:
+    """Whether ``name`` could be that of a bundle in the store."""
+    return _NAME.fullmatch(name) is not None
+
+
 def is_bundle(folder: Path) -> bool:
     """Whether the folder looks like a bundle: it has a manifest."""
     return (folder / MANIFEST_FILE).is_file()

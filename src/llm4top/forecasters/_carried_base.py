@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from llm4top.errors import ModelError
-from llm4top.forecasters._bundle_paths import EMBEDDED_NAME, embedded_folder, is_bundle
+from llm4top.forecasters._bundle_paths import (
+    EMBEDDED_NAME,
+    bundles_folder,
+    embedded_folder,
+    is_bundle,
+    is_bundle_name,
+)
 from llm4top.forecasters._manifest import Manifest
 from llm4top.forecasters._verify import read_manifest
 
@@ -15,11 +21,15 @@ _BASE = "base"
 def carried_base(name: str | Path) -> Path | None:
     """The folder of the trained model in a bundle; None where ``name`` is not a bundle.
 
-    ``name`` is "embedded", or the folder of a bundle or of the run that made it. Raises
+    ``name`` is "embedded", the name of a bundle in the store, or the folder of a bundle or of the
+    run that made it. Raises
     ``ModelError`` for a bundle whose training lies in an adapter: its base would be without it.
     """
     folder = embedded_folder() if str(name) == EMBEDDED_NAME else Path(name).expanduser()
-    bundle = next((place for place in (folder, folder / "bundle") if is_bundle(place)), None)
+    places = [folder, folder / "bundle"]
+    if not folder.exists() and is_bundle_name(str(name)):
+        places.append(bundles_folder() / str(name))
+    bundle = next((place for place in places if is_bundle(place)), None)
     if bundle is None:
         return None
     manifest = read_manifest(bundle)

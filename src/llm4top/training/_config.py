@@ -46,6 +46,13 @@ class TrainingConfig(BaseModel):
     valid_split: Literal["train", "valid"] = Field(
         "valid", description="the rows that select the weights, stop the training and calibrate"
     )
+    phases: tuple[Literal["I", "II", "III", "IV"], ...] | None = Field(
+        None,
+        min_length=1,
+        description="train and validate on the trials of these phases alone; I/II counts as both. "
+        "None takes all",
+        json_schema_extra={"takes": "none, or a list of I, II, III and IV"},
+    )
     preset: PresetName = Field(
         "standard", description="a set of values for the settings below; each can be overridden"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llm4top.data import Dataset, check_disjoint, load_dataset
+from llm4top.data._scope import of_phases
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
 from llm4top.evaluation._wording import count
 from llm4top.forecasters._answer_head import answer_token_ids
@@ -135,11 +136,9 @@ class _Preflight:
 
     def _data(self) -> _Finding:
         if self.dataset is None:
-            self.dataset = load_dataset(self.config.data)
+            self.dataset = of_phases(load_dataset(self.config.data), self.config.phases)
         data = self.dataset
-        return _Finding(
-            f"{count(len(data))} trials, task {data.task.name}, sha256 {data.sha256[:12]}."
-        )
+        return _Finding(f"{count(len(data))} trials, task {data.task.name}.")
 
     def _splits(self) -> _Finding:
         assert self.dataset is not None
@@ -212,7 +211,7 @@ class _Preflight:
         files = weight_files(folder)
         self.folder = folder
         size = sum(file.stat().st_size for file in files)
-        found = _Finding(f"{config.get('model_type')} in {folder}, {in_gb(size)} of weights.")
+        found = _Finding(f"{config.get('model_type')} model, {in_gb(size)} of weights.")
         earlier = earlier_training(folder)
         if earlier is not None:
             on = f" on {earlier.data.name}" if earlier.data else ""
@@ -239,7 +238,9 @@ class _Preflight:
         if self.dataset is not None:
             answer_token_ids(tokenizer, self.dataset.task)
         self.tokenizer = tokenizer
-        return _Finding(f"{count(len(tokenizer))} tokens; every answer is one of them.")
+        return _Finding(
+            f"Vocabulary of {count(len(tokenizer))} tokens; each answer is a single one."
+        )
 
     def _prompts(self) -> _Finding:
         assert self.dataset is not None
@@ -313,7 +314,7 @@ class _Preflight:
         free = free_memory(device)
         parts = (
             f"weights {in_gb(estimate.weights)}, trained {in_gb(estimate.trained)}, "
-            f"activations {in_gb(estimate.activations)}, head room {in_gb(estimate.head_room)}"
+            f"activations {in_gb(estimate.activations)}, reserve {in_gb(estimate.head_room)}"
         )
         told = (
             f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on {device.torch}."

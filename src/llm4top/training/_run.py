@@ -13,6 +13,7 @@ from typing import Any
 
 from llm4top import __version__
 from llm4top.data import Dataset, load_dataset
+from llm4top.data._scope import of_phases
 from llm4top.errors import LLM4TOPError, ResumeError, TrainingError
 from llm4top.forecasters._base_model import BaseModel, load_base, prepare_process
 from llm4top.forecasters._finetune import FinetuneResult, finetune
@@ -92,7 +93,7 @@ def train(
     prepare_process()
     main = int(os.environ.get("RANK", "0")) == 0
     tell: Progress = progress if progress is not None and main else lambda _: None
-    dataset = load_dataset(config.data)
+    dataset = of_phases(load_dataset(config.data), config.phases)
     if main:
         tell(TrainingProgress("preflight"))
         preflight(config, dataset=dataset, resume=resume).raise_for_faults()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from llm4top.errors import DatasetError
 from llm4top.workspace._engine import storable
@@ -57,6 +59,7 @@ class Datasets:
         row = _row(path, name)
         target = self._folder / row.id
         with self._session() as session:
+            row.name = _free_name(session, row.name)
             session.add(row)
             session.flush()
             try:
@@ -79,11 +82,14 @@ class Datasets:
         with self._session() as session:
             known = session.scalar(select(DatasetRow).where(DatasetRow.folder == str(path)))
             if known is None:
+                row.name = _free_name(session, row.name)
                 session.add(row)
                 session.flush()
                 known = row
             else:
-                for column in ("name", "task", "rows", "sha256", "card"):
+                if name is not None and known.name != row.name:
+                    known.name = _free_name(session, row.name)
+                for column in ("task", "rows", "sha256", "card"):
                     setattr(known, column, getattr(row, column))
         return value_of(StoredDataset, known)
 
@@ -98,6 +104,45 @@ class Datasets:
         if found.folder is not None:
             return Path(found.folder)
         return place_of(self._folder, dataset_id, "data set")
+
+    def called(self, name: str) -> StoredDataset:
+        """The data set of this name; ``DatasetError`` where none, or more than one, has it."""
+        with self._session(write=False) as session:
+            rows = session.scalars(select(DatasetRow).where(DatasetRow.name == name)).all()
+            found = [value_of(StoredDataset, row) for row in rows]
+            names = session.scalars(select(DatasetRow.name).order_by(DatasetRow.name)).all()
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise DatasetError(
+                f"{len(found)} data sets have this name.",
+                where=name,
+                hint="Rename all but one in the Studio, or give a folder.",
+            )
+        known = ", ".join(dict.fromkeys(names)) or "none yet"
+        raise DatasetError(
+            "there is no such folder, nor a data set of this name.",
+            where=name,
+            hint=f"Make one with `llm4top ingest`. Data sets of the Studio: {known}.",
+        )
+
+    def rename(self, dataset_id: str, name: str) -> StoredDataset:
+        """Call it otherwise; ``DatasetError`` for no name, or one that another has."""
+        wanted = clean_text(name).strip()
+        with self._session() as session:
+            row = find(session, DatasetRow, dataset_id, "data set")
+            taken = select(DatasetRow.id).where(
+                DatasetRow.name == wanted, DatasetRow.id != dataset_id
+            )
+            if not wanted or session.scalar(taken) is not None:
+                raise DatasetError(
+                    "another data set has this name." if wanted else "a data set needs a name.",
+                    where=wanted or None,
+                    hint="Choose another name.",
+                )
+            row.name = wanted
+            session.flush()
+            return value_of(StoredDataset, row)
 
     def load(self, dataset_id: str) -> Dataset:
         """Read it. Raises what ``load_dataset`` raises: its files may have gone or changed."""
@@ -152,6 +197,13 @@ def _row(folder: Path, name: str | None) -> DatasetRow:
         sha256=card.sha256,
         card=storable(card.model_dump(mode="json")),
     )
+
+
+def _free_name(session: Session, name: str) -> str:
+    """The name, with a number where another data set has it: names tell data sets apart."""
+    taken = set(session.scalars(select(DatasetRow.name)))
+    others = (f"{name} {number}" for number in count(2))
+    return next(free for free in (name, *islice(others, len(taken))) if free not in taken)
 
 
 def _card(folder: Path) -> DatasetCard:

@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from llm4top.errors import ConfigError
+from llm4top.errors import ConfigError, DatasetError
 from llm4top.workspace._places import EMBEDDED, base_place
 from llm4top.workspace._words import about, thousands
 from llm4top.workspace._work_settings import by_id, checked_settings, configured
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
     from llm4top.workspace._states import Run
     from llm4top.workspace._workspace import Workspace
 
-MOST_TEXT = 4000
-"""Characters that the text with other settings may have."""
-
-_CHOSEN = ("data", "dataset", "base", "preset", "out", "name")
 _COST = ("tuning", "quantize", "max_tokens", "gradient_checkpointing", "precision", "dtype")
 """What the time of a trial depends on, beside the base model and the device."""
 
@@ -67,47 +61,43 @@ class TrainPlan:
         return made
 
     def command(self, workspace: Workspace) -> str:
-        """The same training as a command for a POSIX shell, to be run anywhere on this machine."""
-        out = Path("runs") / (_slug(self.name) or f"{_slug(Path(self.base).name)}-{self.preset}")
-        words = ["llm4top", "train", "--data", str(workspace.datasets.folder(self.dataset))]
-        words += ["--base", base_place(workspace, self.base), "--out", str(out)]
+        """The same training as a command for a POSIX shell, to be run anywhere on this machine.
+
+        Data set and base model stand in it by the names that the command knows them by.
+        """
+        out = Path("runs") / (
+            _slug(self.name) or f"{_slug(Path(self._base(workspace)).name)}-{self.preset}"
+        )
+        words = ["llm4top", "train", "--data", self._data(workspace)]
+        words += ["--base", self._base(workspace), "--out", str(out)]
         words += ["--preset", self.preset]
         named = {"name": self.name} if self.name else {}
         for key, value in {**named, **self.more}.items():
             words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
         return shlex.join(words)
 
-
-def read_more(text: str) -> dict[str, Any]:
-    """Other settings, a line each: ``name: value`` or ``name=value``, the value read as YAML.
-
-    Raises ``ConfigError`` with every line that is neither, and every setting chosen elsewhere.
-    """
-    if len(text) > MOST_TEXT:
-        raise ConfigError(
-            "the settings are wrong.", [f"more settings: at most {MOST_TEXT} characters"]
-        )
-    found: dict[str, Any] = {}
-    faults = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        split = re.fullmatch(r"([A-Za-z][\w-]*)\s*[:=]\s*(.*)", line)
-        if split is None:
-            faults.append(f"{line:.60}: write it as name: value")
-            continue
-        name = split[1].replace("-", "_")
+    def _data(self, workspace: Workspace) -> str:
+        """The data set's name, or its folder where another has its name."""
+        dataset = workspace.datasets.get(self.dataset)
         try:
-            found[name] = yaml.safe_load(split[2])
-        except yaml.YAMLError:
-            faults.append(f"{name}: {split[2]:.60} is no YAML value")
-        if name in _CHOSEN:
-            faults.append(f"{name}: is chosen above")
-    if faults:
-        raise ConfigError("the settings are wrong.", faults)
-    return found
+            workspace.datasets.called(dataset.name)
+        except DatasetError:
+            return str(workspace.datasets.folder(self.dataset))
+        return dataset.name
+
+    def _base(self, workspace: Workspace) -> str:
+        """What ``resolve_base`` calls the base model: a downloaded one or a bundle, by name."""
+        for bundle in workspace.bundles.list():
+            if bundle.id == self.base:
+                return EMBEDDED if bundle.id == EMBEDDED else bundle.name
+        return self.base
 
 
 def base_models(workspace: Workspace) -> dict[str, str]:
-    """The base models that can be trained here, as runs name them, with what to call each."""
+    """The base models that can be trained here, as runs name them, with what to call each.
+
+    A fully trained model of a bundle is one; what it has learnt already is said.
+    """
     from llm4top.paths import models_folder
 
     here = models_folder()
@@ -118,9 +108,10 @@ def base_models(workspace: Workspace) -> dict[str, str]:
             name = folder.name.replace("--", "/", 1)
             found[name] = name
     for bundle in workspace.bundles.list():
-        if (workspace.bundles.folder(bundle.id) / "base").is_dir():
+        full = bundle.facts["tuning"]["method"] == "full"
+        if full and (workspace.bundles.folder(bundle.id) / "base").is_dir():
             called = "Embedded default" if bundle.id == EMBEDDED else bundle.name
-            found[bundle.id] = f"{called} (its base model)"
+            found[bundle.id] = f"{called}, already trained on {bundle.facts['data']['name']}"
     return found
 
 
@@ -193,12 +184,12 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
         return PlanCheck(
             "time",
             None,
-            f"{told}. No training like this was measured here yet: the time left is told "
-            "from the first steps on.",
+            f"{told}. No similar training has been measured here yet: an estimate appears after "
+            "the first steps.",
         )
     seconds = pace * steps * config.batch_size * config.accumulation
     return PlanCheck(
-        "time", True, f"{about(seconds).capitalize()}, as an earlier one took: {told}."
+        "time", True, f"{about(seconds).capitalize()}, judging by an earlier training: {told}."
     )
 
 

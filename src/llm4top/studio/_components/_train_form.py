@@ -1,4 +1,4 @@
-"""Choose what to train: data, base model, preset; the checks and the command follow at once."""
+"""Choose what to train: data, base model, settings; the checks and the command follow at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import ConfigError, LLM4TOPError
-from llm4top.studio._components._parts import choice, copy_button
+from llm4top.studio._components._parts import choice, copy_button, things
+from llm4top.studio._components._train_settings import SettingFields
+from llm4top.studio._jobs import title_of
 from llm4top.studio._pieces import Words, error_box, heading
 from llm4top.workspace._jobs import submit
 from llm4top.workspace._train_plan import (
-    MOST_TEXT,
     PlanCheck,
     TrainPlan,
-    read_more,
     time_check,
 )
 from llm4top.workspace._words import thousands
@@ -25,20 +25,23 @@ from llm4top.workspace._words import thousands
 if TYPE_CHECKING:
     from llm4top.studio._components._train_checks import Checker
     from llm4top.studio._context import StudioContext
-    from llm4top.workspace import StoredDataset
+    from llm4top.workspace import Run, StoredDataset
 
 PAUSE = 0.4
 """Seconds without a change after which the settings are checked."""
 
 PRESETS = {
-    "quick": "Quick: minutes, to see that data and machine work",
-    "standard": "Standard: the one to use",
-    "thorough": "Thorough: reads long records whole, several times longer",
+    "quick": "Quick: a few minutes on a GPU, a trial run",
+    "standard": "Standard (recommended)",
+    "thorough": "Thorough: reads long records whole, takes several times longer",
 }
 
 
 class TrainForm:
-    """What one visitor chooses, with what comes of it."""
+    """What one visitor chooses, and what the checks say of it.
+
+    ``earlier`` are trainings whose settings can be taken over.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class TrainForm:
         checker: Checker,
         datasets: Sequence[StoredDataset],
         bases: dict[str, str],
+        earlier: Sequence[Run] = (),
     ):
         self._context = context
         self._checker = checker
@@ -56,6 +60,7 @@ class TrainForm:
         self._base = next(iter(bases))
         self._preset = "standard"
         self._turn = 0
+        self._earlier = {run.id: run for run in earlier}
         self._choose()
         with ui.element("section").classes("l4-before") as self._before:
             heading("Before you start")
@@ -70,24 +75,40 @@ class TrainForm:
         with ui.element("div").classes("l4-controls"):
             choice("Question", tasks, self._task, self._ask)
             self._data = choice("Data", self._names(), self._dataset, self._set_data)
-            choice("Base model", self._bases, self._base, self._set_base)
+            self._bases_field = choice("Base model", self._bases, self._base, self._set_base)
+        Words(
+            "p",
+            "More base models can be downloaded in a terminal, for example: "
+            "llm4top download Qwen/Qwen3-8B. They appear here when the page is opened again.",
+        ).classes("l4-small l4-muted")
         with ui.element("fieldset").classes("l4-effort"):
             Words("legend", "Effort")
-            ui.radio(PRESETS, value=self._preset, on_change=lambda e: self._set_preset(e.value))
+            self._presets = ui.radio(
+                PRESETS, value=self._preset, on_change=lambda e: self._set_preset(e.value)
+            )
         with ui.element("details"):
             Words("summary", "More settings")
             with ui.element("div").classes("l4-stack"):
-                self._name = ui.input("Name of the model", on_change=self._changed)
-                self._more = ui.textarea(
-                    "Other settings, a line each, such as epochs: 2", on_change=self._changed
-                )
-                for field in (self._name, self._more):
-                    field.props("outlined dense").classes("l4-field")
-                self._name.props("maxlength=120")
-                self._more.props(f"maxlength={MOST_TEXT}")
-                Words("p", "Every setting is described by: llm4top train --help").classes(
-                    "l4-small l4-muted"
-                )
+                self._name = ui.input("Name of the model", on_change=self._soon)
+                self._name.props("outlined dense maxlength=120").classes("l4-field")
+                if self._earlier:
+                    names = {run.id: title_of(run) for run in self._earlier.values()}
+                    copied = ui.select(
+                        names,
+                        label="Copy the settings of",
+                        on_change=lambda e: self._copy(str(e.value)),
+                    )
+                    copied.props("outlined dense options-dense").classes("l4-field")
+                self._fields = SettingFields(self._preset, self._soon)
+
+    def _copy(self, run_id: str) -> None:
+        """Take over an earlier training's base model, preset and settings."""
+        settings = self._earlier[run_id].settings
+        if settings.get("base") in self._bases:
+            self._bases_field.set_value(settings["base"])
+        self._presets.set_value(settings.get("preset", "standard"))
+        self._fields.fill(settings)
+        self._soon()
 
     def _question(self, dataset: StoredDataset) -> str:
         return str(dataset.card.get("task", {}).get("question") or dataset.task)
@@ -114,14 +135,16 @@ class TrainForm:
 
     def _set_preset(self, preset: str) -> None:
         self._preset = preset
+        self._fields.set_preset(preset)
         self._soon()
 
-    def _soon(self) -> None:
-        with self._before:
-            ui.timer(0, self._changed, once=True)
+    def _soon(self, _: Any = None) -> None:
+        if self._turn:  # not while the form is being drawn
+            with self._before:
+                ui.timer(0, self._changed, once=True)
 
     def _plan(self) -> TrainPlan:
-        more = read_more(str(self._more.value or ""))
+        more = self._fields.values()
         name = str(self._name.value or "").strip()
         return TrainPlan(self._dataset, self._base, self._preset, name, more)
 
@@ -154,6 +177,7 @@ class TrainForm:
                 self._show_fault(error)
             return
         if turn == self._turn and not self._before.is_deleted:
+            self._fields.show_faults(())
             self._show([*checks, told])
 
     def _say(self, words: str) -> None:
@@ -170,8 +194,14 @@ class TrainForm:
             if not isinstance(error, ConfigError):
                 error_box(error)
                 return
+            faults = self._fields.show_faults(error.faults)
+            at_fields = len(error.faults) - len(faults)
+            if at_fields:
+                Words("p", f"{things(at_fields, 'setting')} above cannot be used.").classes(
+                    "l4-what"
+                )
             with ui.element("ul").classes("l4-checks"):
-                for fault in error.faults:
+                for fault in faults:
                     _line(False, "settings", fault)
 
     def _show(self, checks: Sequence[PlanCheck]) -> None:
@@ -182,7 +212,7 @@ class TrainForm:
         faults = sum(check.ok is False for check in checks)
         if faults:
             with self._checks:
-                Words("p", "The training would fail: see ✗ above.").classes("l4-what")
+                Words("p", "This training would fail: see ✗ above.").classes("l4-what")
         else:
             self._start.enable()
 
@@ -215,7 +245,7 @@ class TrainForm:
 
 
 def _line(ok: bool | None, name: str, detail: str, hint: str = "") -> None:
-    sign, said = {True: ("✓", "in order"), False: ("✗", "fault"), None: ("·", "note")}[ok]
+    sign, said = {True: ("✓", "passed"), False: ("✗", "problem"), None: ("·", "note")}[ok]
     with ui.element("li").classes("l4-check" + (" l4-bad" if ok is False else "")):
         Words("span", sign).props('aria-hidden="true"')
         Words("span", f"{said}:").classes("l4-hidden")

@@ -38,9 +38,9 @@ def register(context: StudioContext) -> None:
         if not datasets:
             _no_data()
         elif not bases:
-            Words("p", "There is no base model here. Download one: llm4top download NAME")
+            Words("p", "There is no base model yet. Download one: llm4top download Qwen/Qwen3-8B")
         else:
-            TrainForm(context, Checker(), datasets, bases)
+            TrainForm(context, Checker(), datasets, bases, runs)
         if runs:
             with section("Trainings"), ui.element("ul").classes("l4-earlier"):
                 for run in runs:
@@ -80,7 +80,7 @@ def _no_data() -> None:
     with ui.element("div").classes("l4-empty"):
         Words(
             "p",
-            "Here a base model learns from trials whose outcome is known, and becomes a model to "
-            "forecast with. That needs a data set, and there is none in this workspace yet.",
+            "Train a base model on trials with known outcomes, to get a model to forecast with. "
+            "That needs a data set, and there is none in this workspace yet.",
         )
         ui.link("Make a data set", "/data")

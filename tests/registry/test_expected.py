@@ -20,7 +20,7 @@ def zipped(path: Path, **members: bytes) -> Path:
 
 @pytest.mark.parametrize(
     ("content", "count"),
-    [(xml(), 1), (dump([study(), study()]), None), (b"nctid,label\n", None), (b"noise", None)],
+    [(xml(), 1), (dump([study(), study()]), None), (b"nctid,label\n", None), (b"noise", 1)],
 )
 def test_a_file_by_itself(tmp_path: Path, content: bytes, count: int | None) -> None:
     file = tmp_path / "0f"
@@ -31,7 +31,7 @@ def test_a_file_by_itself(tmp_path: Path, content: bytes, count: int | None) -> 
 def test_a_zip_is_told_from_its_directory(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.mkdir("NCT0000xxxx")
-        for name in ("NCT0000xxxx/a.xml", "NCT0000xxxx/b.XML", "__MACOSX/a.xml", ".DS_Store"):
+        for name in ("NCT0000xxxx/a.xml", "b/b.XML", "__MACOSX/a.xml", ".DS_Store", "Contents.txt"):
             archive.writestr(name, b"not looked at")
     assert expected_records(tmp_path / "a.zip") == 2
     assert expected_records(zipped(tmp_path / "b.zip", a__xml=b"", b__json=b"[]")) is None

@@ -162,8 +162,8 @@ def test_every_page_is_read_and_what_is_missing_is_noted(name, tmp_path):
     assert [record.nct_id for record in reader] == IDS
     (note,) = reader.summary.notes
     assert str(note) == (
-        f"{path}: the search found {total} studies, 3 of them are in this file; {total - 3} on "
-        "further pages are missing. Fetch the next pages too (pageToken), or larger ones "
+        f"{path}: this file holds 3 of the {total} studies that its search found: {total - 3} "
+        "missing, on further pages. Fetch the next pages too (pageToken), or larger ones "
         "(pageSize, at most 1000)."
     )
     assert reader.summary.refusals == []
@@ -175,8 +175,8 @@ def test_a_page_with_a_token_and_no_total_is_noted_and_two_whole_searches_are_no
     seen = []
     list(read_records(path, on_note=seen.append))
     assert [note.message for note in seen] == [
-        "the search has more pages than this file, which holds 3 of its studies; how many are "
-        "missing is not said."
+        "this file holds 3 studies of a search that has further pages; how many are missing is "
+        "not said in it."
     ]
     whole = dump({"totalCount": 3, "studies": STUDIES})
     path.write_bytes(whole + dump({"totalCount": 1, "studies": STUDIES[:1]}) + b"\n")

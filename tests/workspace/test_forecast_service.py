@@ -84,6 +84,19 @@ def test_what_cannot_be_read_is_refused_beside_the_forecasts(service, tmp_path):
     assert (refusal.record, refusal.code) == ("notes.xml", "UnknownFormatError")
 
 
+def test_what_is_missing_of_a_search_is_noted(service, tmp_path):
+    path = tmp_path / "0f"
+    page = {"totalCount": 3, "studies": [json.loads(TWO.path.read_text("utf-8"))]}
+    path.write_text(json.dumps(page))
+    result = service.forecast_sync([UploadedFile(path, "page.json")], client="a")
+    assert len(result.items) == 1
+    assert result.refusals == ()
+    (note,) = result.notes
+    assert note.startswith(
+        "page.json: the search found 3 studies, 1 of them are in this file; 2 on"
+    )
+
+
 def test_a_study_that_the_question_is_not_about_stands_beside_the_forecasts(service, tmp_path):
     path = tmp_path / "cohort"
     text = ONE.path.read_text("utf-8")

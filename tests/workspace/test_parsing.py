@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import llm4top
-from llm4top.registry import Limits, Record, read_records
+from llm4top.registry import Limits, ReadNote, Record, read_records
 from llm4top.workspace._parsing import EndOfUpload, ParsingLimits, RawRecord, Refusal, UploadReader
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
@@ -88,6 +88,16 @@ def test_an_empty_archive_is_refused_by_name(reader, tmp_path):
         pass
     refused = only(reader().read(path, "empty.zip"))
     assert (refused.record, refused.reason) == ("empty.zip", "there is no record in it.")
+
+
+def test_files_beside_records_are_noted_by_the_uploads_name(reader, tmp_path):
+    path = tmp_path / "0f"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("Contents.txt", "a list")
+        archive.write(EXAMPLES / "example.xml", "example.xml")
+    record, note = reader().read(path, "all.zip")
+    assert isinstance(record, Record)
+    assert note == ReadNote("all.zip", "1 file that is not a record was passed over: Contents.txt.")
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(reader, tmp_path):

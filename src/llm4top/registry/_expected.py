@@ -15,13 +15,14 @@ def expected_records(file: Path, limits: Limits | None = None) -> int | None:
     """The number of records, told from a file's first bytes and a zip's directory alone.
 
     For showing progress: whether each can be read turns out later. None where only reading tells
-    (JSON and CSV hold any number of records), and for a file that cannot be read at all.
+    (JSON and CSV hold any number of records), and for a zip that cannot be read at all. A file of
+    another kind counts as the one that will be refused.
     """
     try:
         with file.open("rb") as stream:
             kind = file_kind(stream)
             if kind != "zip":
-                return 1 if kind == "xml" else None
+                return None if kind in ("json", "csv") else 1
             found = 0
             for member in Archive(stream, file.name, limits or Limits()).members():
                 if member.is_folder or is_hidden(member.name) or is_litter(member.name):

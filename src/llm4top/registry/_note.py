@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NO_RECORD = "there is no record in it."
+
 
 @dataclass(frozen=True, slots=True)
 class ReadNote:

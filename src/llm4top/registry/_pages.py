@@ -71,13 +71,13 @@ class Search:
         self._total, self._held, self._open = None, 0, False
         if total is not None and total > held:
             message = (
-                f"the search found {total:,} studies, {held:,} of them are in this file; "
-                f"{total - held:,} on further pages are missing."
+                f"this file holds {held:,} of the {total:,} studies that its search found: "
+                f"{total - held:,} missing, on further pages."
             )
         elif open_ and total is None:
             message = (
-                f"the search has more pages than this file, which holds {held:,} of its studies; "
-                "how many are missing is not said."
+                f"this file holds {held:,} studies of a search that has further pages; how many "
+                "are missing is not said in it."
             )
         else:
             return []

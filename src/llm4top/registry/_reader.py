@@ -17,7 +17,7 @@ from llm4top.registry._beside import PassedOver, document_in, is_hidden
 from llm4top.registry._detect import HEAD, Foreign, file_kind, foreign_json, look
 from llm4top.registry._json import Piece, Readable, cut, load
 from llm4top.registry._limits import Limits
-from llm4top.registry._note import ReadNote
+from llm4top.registry._note import NO_RECORD, ReadNote
 from llm4top.registry._top import read_rows
 from llm4top.registry._trial import Record
 from llm4top.registry._xml import read_xml
@@ -158,7 +158,7 @@ def _said_if_nothing(items: _Items, name: str) -> _Items:
         found = found or not isinstance(item, ReadNote)
         yield item
     if not found:
-        yield ReadNote(name, "there is no record in it.")
+        yield ReadNote(name, NO_RECORD)
 
 
 def _folder_items(folder: Path, limits: Limits) -> _Items:

@@ -215,6 +215,7 @@ def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -
     return ForecastsOut(
         forecasts=[_stored(item) for item in kept],
         refusals=[RefusalOut(**asdict(refusal)) for refusal in result.refusals],
+        notes=list(result.notes),
         bundle=result.bundle,
         uploads=[upload_out(upload) for upload in uploads],
         seconds=result.seconds,

@@ -141,6 +141,9 @@ class ForecastsOut(BaseModel):
 
     forecasts: list[ForecastOut]
     refusals: list[RefusalOut] = Field(description="What could not be forecast, and why.")
+    notes: list[str] = Field(
+        description="What else should be known of the files: missing pages, files passed over."
+    )
     bundle: str | None = Field(description="The bundle's identity; null if nothing was forecast.")
     uploads: list[UploadOut] = Field(description="The files as they are kept.")
     seconds: float = Field(description="From the request to the answer.")

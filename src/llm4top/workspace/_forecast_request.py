@@ -59,6 +59,7 @@ class ForecastRequest:
     identity: str | None = None
     items: dict[int, tuple[ForecastItem, int]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -91,6 +92,7 @@ class ForecastRequest:
         return ForecastResult(
             items=tuple(item for item, _ in found),
             refusals=tuple(self.refusals),
+            notes=tuple(self.notes),
             bundle=self.identity,
             seconds=time.monotonic() - self.begun,
             files=tuple(file for _, file in found),

@@ -148,7 +148,8 @@ class ForecastResult:
 
     ``bundle`` is the bundle's identity, None where nothing was forecast; ``seconds`` passed from
     the request to the result. ``files`` says for each item which of the request's files it is
-    from, by position.
+    from, by position. ``notes`` say what else should be known of the files: pages of a search
+    that are missing, files that were passed over.
     """
 
     items: tuple[ForecastItem, ...]
@@ -156,6 +157,7 @@ class ForecastResult:
     bundle: str | None
     seconds: float
     files: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def forecasts(self) -> Sequence[Forecast]:

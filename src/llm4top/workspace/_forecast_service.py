@@ -18,6 +18,7 @@ from functools import cache
 from typing import Self
 
 from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
+from llm4top.registry import ReadNote
 from llm4top.workspace._fair_queue import FairQueue
 from llm4top.workspace._forecast_request import (
     ForecastRequest,
@@ -259,6 +260,8 @@ class ForecastService:
                     return
                 if isinstance(item, Refusal):
                     request.refusals.append(item)
+                elif isinstance(item, ReadNote):
+                    request.notes.append(str(item))
                 elif isinstance(item, RawRecord):
                     place = len(found)
                     found.append(WaitingRecord(request, place, number, item.values, item.bytes))

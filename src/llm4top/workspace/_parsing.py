@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm4top.registry import Limits, Record
+from llm4top.registry import Limits, ReadNote, Record
 from llm4top.workspace._wire import (
     Child,
     ChildDiedError,
@@ -106,8 +106,10 @@ class UploadReader:
             self._child.end()
             self._child = None
 
-    def read_raw(self, path: Path, name: str) -> Iterator[RawRecord | Refusal | EndOfUpload]:
-        """Records of the upload as they come on the wire, refusals among them, and the end.
+    def read_raw(
+        self, path: Path, name: str
+    ) -> Iterator[RawRecord | Refusal | ReadNote | EndOfUpload]:
+        """Records of the upload as they come on the wire, refusals and notes, and the end.
 
         ``name`` is what the user calls it. An upload on which the process dies or hangs ends with
         a refusal that says so. Left early, the process is ended.
@@ -125,6 +127,8 @@ class UploadReader:
                     yield RawRecord(message["record"], size)
                 elif "refusal" in message:
                     yield _refusal(message["refusal"])
+                elif "note" in message:
+                    yield ReadNote(**message["note"])
                 else:
                     whole = True
                     yield EndOfUpload(bool(message["more"]))
@@ -136,10 +140,10 @@ class UploadReader:
             if not whole:
                 self.close()
 
-    def read(self, path: Path, name: str) -> Iterator[Record | Refusal]:
-        """Records of the upload and refusals among them; see ``read_raw``."""
+    def read(self, path: Path, name: str) -> Iterator[Record | Refusal | ReadNote]:
+        """Records of the upload, refusals and notes among them; see ``read_raw``."""
         for item in self.read_raw(path, name):
-            if isinstance(item, Refusal):
+            if isinstance(item, (Refusal, ReadNote)):
                 yield item
             elif isinstance(item, RawRecord):
                 yield record_from_wire(item.values)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llm4top.errors import LimitError, RegistryError
-from llm4top.registry import Limits, Record, read_records
+from llm4top.registry import Limits, ReadNote, Record, read_records
+from llm4top.registry._note import NO_RECORD
 from llm4top.workspace._wire import error_to_wire, hear, own_pipe, record_to_wire, say
 
 _OPEN_FILES = 64
@@ -52,7 +53,7 @@ def _allow_seconds(seconds: int) -> None:
 
 
 def _read(pipe: Connection, job: dict[str, Any]) -> None:
-    """Send each record and each refusal of one upload, then how it ended."""
+    """Send each record, refusal and note of one upload, then how it ended."""
     path, name = str(job["path"]), str(job["name"])
     most = job["max_records"]
     limits = Limits(**job["limits"])
@@ -63,8 +64,14 @@ def _read(pipe: Connection, job: dict[str, Any]) -> None:
         refused += 1
         say(pipe, {"refusal": _named(error_to_wire(error), path, name)})
 
+    def remark(note: ReadNote) -> None:
+        if note.message != NO_RECORD:  # which is a refusal here
+            said = {"file": note.file, "message": note.message, "hint": note.hint}
+            say(pipe, {"note": _named(said, path, name)})
+
     try:
-        for record in read_records(Path(path), limits=limits, on_refusal=refuse):
+        reader = read_records(Path(path), limits=limits, on_refusal=refuse, on_note=remark)
+        for record in reader:
             if most is not None and records == most:
                 say(pipe, {"end": records, "more": True})
                 return
@@ -73,7 +80,7 @@ def _read(pipe: Connection, job: dict[str, Any]) -> None:
     except RegistryError as error:
         refuse(error)
     if not records and not refused:
-        refuse(LimitError("there is no record in it.", file=path, hint="Give a record's file."))
+        refuse(LimitError(NO_RECORD, file=path, hint="Give a record's file."))
     say(pipe, {"end": records, "more": False})
 
 

@@ -29,6 +29,7 @@ REFUSALS_FILE = "refusals.jsonl"
 _JOURNAL = ".forecasts.partial"
 _CHUNK = 64
 _KEPT_REFUSALS = 1000
+_KEPT_NOTES = 20
 
 # An archive of the whole registry takes minutes to read; a single record that hangs does not.
 _READING = ParsingLimits(cpu_seconds=3600)
@@ -44,11 +45,12 @@ def forecast_run(job: Job) -> dict[str, Any]:
     job.tell(Step("Loading"))
     forecaster = _load(job, work)
     refusals = _Refusals()
+    notes: list[str] = []
     total = _total(job, work)
     with _Journal(
         job.folder / _JOURNAL, forecaster.identity, fresh=not job.run.resuming
     ) as journal:
-        read = islice(_records(job, work, refusals), work.limit)
+        read = islice(_records(job, work, refusals, notes), work.limit)
         records = _applicable(forecaster, read, refusals)
         behind = islice(records, journal.lines, None)
         for record, forecast in _forecasts(forecaster, behind):
@@ -66,6 +68,7 @@ def forecast_run(job: Job) -> dict[str, Any]:
         "forecasts": done,
         "refused": refusals.count,
         "refusals": [item.to_dict() for item in refusals.first[:20]],
+        "notes": notes[:_KEPT_NOTES],
         "bundle": forecaster.identity,
         "files": [CSV_FILE, JSONL_FILE, REFUSALS_FILE],
     }
@@ -157,9 +160,11 @@ def _total(job: Job, work: ForecastWork) -> int:
     return min(sum(known), work.limit) if work.limit else sum(known)
 
 
-def _records(job: Job, work: ForecastWork, refusals: _Refusals) -> Generator[Record, None, None]:
+def _records(
+    job: Job, work: ForecastWork, refusals: _Refusals, notes: list[str]
+) -> Generator[Record, None, None]:
     """Records of uploads, read at arm's length, then those of paths."""
-    from llm4top.registry import read_records
+    from llm4top.registry import ReadNote, read_records
 
     reader = UploadReader(_READING)
     try:
@@ -168,12 +173,18 @@ def _records(job: Job, work: ForecastWork, refusals: _Refusals) -> Generator[Rec
             for item in reader.read(job.workspace.uploads.path(upload_id), upload.name):
                 if isinstance(item, Refusal):
                     refusals.add(item)
+                elif isinstance(item, ReadNote):
+                    notes.append(str(item))
                 else:
                     yield item
     finally:
         reader.close()
     if work.sources:
-        yield from read_records(work.sources, on_refusal=lambda e: refusals.add(_told(e)))
+        yield from read_records(
+            work.sources,
+            on_refusal=lambda e: refusals.add(_told(e)),
+            on_note=lambda note: notes.append(str(note)),
+        )
 
 
 def _applicable(

@@ -52,8 +52,10 @@ def keep(
     return Archive(batch=batch)
 
 
-def restore(workspace: Workspace, archive: Archive) -> tuple[list[ForecastItem], list[Refusal]]:
-    """Forecasts that were kept, the last said of each record, and what was refused.
+def restore(
+    workspace: Workspace, archive: Archive
+) -> tuple[list[ForecastItem], list[Refusal], list[str]]:
+    """Forecasts that were kept, the last said of each record, what was refused, and notes.
 
     Raises ``NotFoundError`` where there are none.
     """
@@ -61,15 +63,16 @@ def restore(workspace: Workspace, archive: Archive) -> tuple[list[ForecastItem],
         batch=archive.batch, run_id=archive.run, order="position", limit=None
     )
     newest = {f.values["source_sha256"]: ForecastItem.from_dict(f.values) for f in stored}
-    refusals = []
+    refusals, notes = [], []
     if archive.run is not None:
-        told = workspace.runs.get(archive.run).result.get("refusals", ())
-        refusals = [Refusal(**values) for values in told]
+        told = workspace.runs.get(archive.run).result
+        refusals = [Refusal(**values) for values in told.get("refusals", ())]
+        notes = [str(note) for note in told.get("notes", ())]
     if not newest and not refusals:
         raise NotFoundError(
             "these forecasts are not there any more.", hint="Make them again from the records."
         )
-    return list(newest.values()), refusals
+    return list(newest.values()), refusals, notes
 
 
 def earlier(workspace: Workspace) -> list[tuple[str, str]]:

@@ -45,6 +45,7 @@ class Results:
 
     items: Sequence[ForecastItem] = ()
     refusals: Sequence[Refusal] = ()
+    notes: Sequence[str] = ()
     view: str = "Cards"
     sort: str = "as read"
     chosen: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -77,6 +78,8 @@ class ResultsView:
             self._header(on_new, on_delete)
         if results.refusals:
             refused_list(results.refusals)
+        for note in results.notes:
+            Words("p", note).classes("l4-small l4-muted")
         if len(results.items) > 1:
             self._controls()
         self._body = ui.element("div").classes("l4-results")

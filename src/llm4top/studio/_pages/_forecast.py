@@ -184,8 +184,8 @@ class ForecastPage:
             return
         if found is not None:
             self._archive = archive
-            items, refusals = found
-            self._results = Results(items, [*self._not_taken, *refusals])
+            items, refusals, notes = found
+            self._results = Results(items, [*self._not_taken, *refusals], notes)
             self._not_taken = ()
             self._show()
 
@@ -266,7 +266,9 @@ class ForecastPage:
         older = [item for item in same if item.source_sha256 not in new]
         refusals = [*self._not_taken, *result.refusals]
         self._not_taken = ()
-        self._results = Results([*result.items, *older], refusals, self._results.view)
+        self._results = Results(
+            [*result.items, *older], refusals, result.notes, view=self._results.view
+        )
         self._show()
 
     async def _keep(self, items: Sequence[ForecastItem], same: Sequence[ForecastItem]) -> None:

@@ -2,7 +2,8 @@ import pytest
 
 from llm4top.registry import read_records
 from llm4top.registry._guard import guard
-from llm4top.registry._telling import MARKS, RULES
+from llm4top.registry._marks import MARKS
+from llm4top.registry._telling import RULES
 
 from .builders import dump, study, xml
 

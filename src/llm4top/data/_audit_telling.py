@@ -14,7 +14,7 @@ from llm4top.data._store import trial_texts
 from llm4top.registry import TRIAL_FIELDS, Trial
 from llm4top.registry._codes import STATUSES
 from llm4top.registry._guard import guard_fields
-from llm4top.registry._telling import MARKS
+from llm4top.registry._marks import MARKS
 from llm4top.registry._text import excerpt
 
 CHECK = "sentences that tell the outcome"

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
+from llm4top.registry import _status
 from llm4top.registry._fields import ALLOWED_FIELDS
-from llm4top.registry._telling import MARKS, RULES, Mark, Rule
+from llm4top.registry._marks import INSTEAD, MARKS, Mark, own_identifiers
+from llm4top.registry._reasons import IDENTIFIER
+from llm4top.registry._telling import RULES, START, Rule
 from llm4top.registry._text import excerpt
 from llm4top.registry._trial import Withheld
 
 _FREE_TEXT = tuple(field.name for field in ALLOWED_FIELDS if field.free_text)
-_LISTED_TEXT = ("conditions", "keywords")  # short, but an identifier may stand in them
+_TITLES = ("brief_title", "official_title")
+_LISTED_TEXT = ("conditions", "keywords")
 _PARTS = {
     "interventions": ("name", "description"),
     "arms": ("label", "description"),
     "primary_outcomes": ("measure", "time_frame", "description"),
     "secondary_outcomes": ("measure", "time_frame", "description"),
 }
+_HEADINGS = frozenset({*_TITLES, *_LISTED_TEXT})
+"""Where a single word before or behind the others states the status of the trial."""
 _NEVER_NONE = frozenset({"name", "label", "measure"})
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[\"“])")
+_CLAUSE_END = re.compile(r"(?<=;)\s+|\s+(?=\*\s)")
+"""In criteria: of several conditions on one line only the telling one is cut."""
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _BEFORE = 60
 """How many characters before a match may hold its veto."""
 _NEAR = 24
-_WINDOW = 150
-"""How many characters around a literal are looked at first; no match spans more."""
+_WINDOW = 240
+"""How many characters around a literal are looked at first; few matches span more."""
 
 
 def _by_literal() -> dict[str, tuple[Rule | Mark, ...]]:
@@ -44,59 +53,93 @@ def _by_literal() -> dict[str, tuple[Rule | Mark, ...]]:
 _BY_LITERAL = tuple(_by_literal().items())
 # All literals in one pass over the text, about the time of three searches for one of them.
 _LITERALS = AhoCorasick([literal for literal, _ in _BY_LITERAL], implementation=Implementation.DFA)
+_STATUSES = AhoCorasick(_status.LITERALS, implementation=Implementation.DFA)
 
 
-def guard_fields(values: dict[str, Any]) -> list[Withheld]:
-    """Cut what tells the outcome out of a trial's ``values``, in place; return what was cut."""
-    if not any(map(_tells_anything, _all_text(values))):
+def guard_fields(values: dict[str, Any], identifiers: Sequence[str] = ()) -> list[Withheld]:
+    """Cut what tells the outcome out of a trial's ``values``, in place; return what was cut.
+
+    ``identifiers`` are the record's own beside its NCT id; where the text repeats them they are
+    replaced.
+    """
+    headings = [values[title] for title in _TITLES if values.get(title)]
+    for field in _LISTED_TEXT:
+        headings += values.get(field, ())
+    texts = [_lower(text) for text in _by_alphabet([*headings, *_other_text(values)])]
+    own = own_identifiers(identifiers, texts) if identifiers else None
+    if not (
+        own
+        or _STATUSES.find_matches_as_indexes("\n".join(headings).lower())
+        or any(map(_tells_anything, texts))
+    ):
         return []
     cut: list[Withheld] = []
+
+    def guarded(text: str, field: str) -> str | None:
+        left: str | None = text
+        if own:
+            left = _replace(own, IDENTIFIER, INSTEAD, text, field, cut)
+        return guard(left, field, cut) if left else left
+
     for field in _FREE_TEXT:
         found = values.get(field)
         if isinstance(found, str):
-            values[field] = guard(found, field, cut)
+            values[field] = guarded(found, field)
         elif found:
-            values[field] = [_guard_item(item, field, cut) for item in found]
+            values[field] = [_guard_item(item, field, guarded) for item in found]
     for field in _LISTED_TEXT:
         if field in values:
-            guarded = [guard(text, field, cut) for text in values[field]]
-            values[field] = [text for text in guarded if text]
+            values[field] = [left for text in values[field] if (left := guarded(text, field))]
     return cut
 
 
 def guard(text: str, field: str, cut: list[Withheld]) -> str | None:
     """``text`` without what it may not say; what was cut is added to ``cut``."""
-    if not _tells_anything(text):
-        return text
+    if field in _HEADINGS:
+        text = _guard_heading(text, field, cut)
+    if not _tells_anything(_lower(text)):
+        return text or None
     lines = [_guard_line(line, field, cut) for line in text.split("\n")]
     return "\n".join(line for line in lines if line.strip("- .;,:")) or None
 
 
-def _guard_item(item: Any, field: str, cut: list[Withheld]) -> Any:
+def _guard_item(item: Any, field: str, guarded: Callable[[str, str], str | None]) -> Any:
     changed = {}
     for part in _PARTS[field]:
         text = getattr(item, part)
         if text:
-            guarded = guard(text, field, cut)
-            if guarded != text:
-                changed[part] = guarded or ("" if part in _NEVER_NONE else None)
+            left = guarded(text, field)
+            if left != text:
+                changed[part] = left or ("" if part in _NEVER_NONE else None)
     return replace(item, **changed) if changed else item
 
 
-def _all_text(values: dict[str, Any]) -> list[str]:
-    """All text to be searched, pure ASCII apart: that is lower-cased ten times as fast."""
+def _guard_heading(text: str, field: str, cut: list[Withheld]) -> str:
+    if not _STATUSES.find_matches_as_indexes(text.lower()):
+        return text
+    found = _status.status_words(text)
+    if not found:
+        return text
+    cut += [Withheld(field, _status.REASON, excerpt(words)) for words in found]
+    return _status.without_status(text)
+
+
+def _other_text(values: dict[str, Any]) -> list[str]:
     texts: list[str] = []
     for field in _FREE_TEXT:
         found = values.get(field)
-        if found is None:
+        if found is None or field in _TITLES:
             continue
         if isinstance(found, str):
             texts.append(found)
         else:
             parts = _PARTS[field]
             texts += [text for item in found for part in parts if (text := getattr(item, part))]
-    for field in _LISTED_TEXT:
-        texts += values.get(field, ())
+    return texts
+
+
+def _by_alphabet(texts: list[str]) -> list[str]:
+    """All text to be searched, pure ASCII apart: that is lower-cased ten times as fast."""
     joined = "\n".join(texts)
     if joined.isascii():
         return [joined]
@@ -106,24 +149,25 @@ def _all_text(values: dict[str, Any]) -> list[str]:
     ]
 
 
-def _tells_anything(text: str) -> bool:
-    """Whether a rule or mark may match: literals are searched, then only their surroundings."""
+def _lower(text: str) -> str:
+    """``text`` in lower case, letter by letter: a few letters have longer lower cases."""
     lower = text.lower()
-    if len(lower) != len(text):  # a few letters have longer lower cases
-        lower = "".join([low if len(low := letter.lower()) == 1 else letter for letter in text])
+    if len(lower) == len(text):
+        return lower
+    return "".join([low if len(low := letter.lower()) == 1 else letter for letter in text])
+
+
+def _tells_anything(lower: str) -> bool:
+    """Whether a rule or mark may match: literals are searched, then only their surroundings.
+
+    Vetoes are left to the sentence: what is near may belong to another.
+    """
     for number, at, _ in _LITERALS.find_matches_as_indexes(lower, overlapping=True):
-        literal, rules = _BY_LITERAL[number]
-        if literal == "nct" and "NCT" not in text:
-            continue
         near = lower[max(0, at - _NEAR) : at + _NEAR]
-        for rule in rules:
+        for rule in _BY_LITERAL[number][1]:
             if rule.near.search(near):
                 begin, end = _window(lower, at)
-                if (
-                    rule.pattern.search(text[begin:end])
-                    if isinstance(rule, Mark)
-                    else _found(rule, lower[begin:end])
-                ):
+                if rule.pattern.search(lower[begin:end]):
                     return True
     return False
 
@@ -136,17 +180,23 @@ def _window(text: str, at: int) -> tuple[int, int]:
 
 
 def _found(rule: Rule, lower: str) -> bool:
-    """Whether ``rule`` matches anywhere in a text in lower case without its veto."""
+    """Whether ``rule`` matches anywhere in a sentence in lower case without its veto."""
     start = 0
     while match := rule.pattern.search(lower, start):
         before = lower[max(0, match.start() - _BEFORE) : match.start()]
-        if not rule.veto.search(before) and not rule.veto.search(match[0]):
-            return True
+        if not rule.veto.search(f"{before}{START}{match[0]}"):
+            return rule.elsewhere is None or not rule.elsewhere.search(lower)
         start = match.start() + 1
     return False
 
 
 def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
+    while (left := _guard_line_once(line, field, cut)) != line:
+        line = left  # what is left may tell something that a bracket parted before
+    return line
+
+
+def _guard_line_once(line: str, field: str, cut: list[Withheld]) -> str:
     lower = line.lower()
     found = _LITERALS.find_matches_as_indexes(lower, overlapping=True)
     if not found:
@@ -154,32 +204,48 @@ def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
     called = {rule for number, _, _ in found for rule in _BY_LITERAL[number][1]}
     for mark in MARKS:
         if mark in called:
-            cut += [
-                Withheld(field, mark.reason, excerpt(match[0]))
-                for match in mark.pattern.finditer(line)
-            ]
-            line = mark.pattern.sub(mark.instead, line)
+            line = _replace(mark.pattern, mark.reason, mark.instead, line, field, cut)
     for rule in RULES:
-        if rule in called and rule.near.search(lower) and _found(rule, line.lower()):
+        if rule in called and rule.near.search(lower) and rule.pattern.search(line.lower()):
             line = _cut(rule, line, field, cut)
     return line
 
 
+def _replace(
+    pattern: re.Pattern[str], reason: str, instead: str, text: str, field: str, cut: list[Withheld]
+) -> str:
+    cut += [Withheld(field, reason, excerpt(match[0])) for match in pattern.finditer(text)]
+    return pattern.sub(instead, text)
+
+
 def _cut(rule: Rule, line: str, field: str, cut: list[Withheld]) -> str:
-    """``line`` without the brackets, or else the sentences, in which ``rule`` matches."""
+    """``line`` without the brackets, or else the sentences, in which ``rule`` matches.
+
+    Of a bracket with several sentences the others stay.
+    """
+
+    def telling(text: str) -> bool:
+        if not _found(rule, text.lower()):
+            return False
+        cut.append(Withheld(field, rule.reason, excerpt(text)))
+        return True
 
     def without(match: re.Match[str]) -> str:
-        if not _found(rule, match[0].lower()):
-            return match[0]
-        cut.append(Withheld(field, rule.reason, excerpt(match[0])))
-        return ""
+        inside = match[0][1:-1]
+        sentences = _SENTENCE_END.split(inside)
+        if len(sentences) == 1:
+            return "" if telling(match[0]) else match[0]
+        left = " ".join(sentence for sentence in sentences if not telling(sentence))
+        return match[0][0] + left + match[0][-1] if left else ""
 
     bullet = "- " if line.startswith("- ") else ""
     line = _BRACKETS.sub(without, line[len(bullet) :])
     kept = []
     for sentence in _SENTENCE_END.split(line):
-        if _found(rule, sentence.lower()):
-            cut.append(Withheld(field, rule.reason, excerpt(sentence)))
-        else:
+        if not _found(rule, sentence.lower()):
             kept.append(sentence)
+        elif field == "criteria" and len(clauses := _CLAUSE_END.split(sentence)) > 1:
+            kept += [clause for clause in clauses if not telling(clause)]
+        else:
+            telling(sentence)
     return bullet + " ".join(" ".join(kept).split())

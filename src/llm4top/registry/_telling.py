@@ -1,9 +1,10 @@
-"""What free text may not say: how the trial went, which trial it is, and whom to call.
+"""What a sentence of free text may not say: how this trial went.
 
-The rules are data. A rule is tried only on a line in which one of its literals occurs (in lower
-case), and only a match without a veto counts: "accrual will be closed if ..." tells nothing.
-Each place of a literal costs a closer look, so words that are common elsewhere are given with their
-neighbours.
+A rule is a small grammar: a thing of this trial (its accrual, an arm, its results), a verb in the
+past or the perfect, and what happened. The rules are data. A rule is tried only where one of its
+literals occurs, and only a match without a veto counts: "accrual will be closed if ..." is a plan,
+"a previous trial was stopped" tells of another study. Literals that are common elsewhere are given
+with their neighbours, because each place of one costs a closer look.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+START = "\0"
+"""Stands before a match where vetoes are looked for."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One way in which a sentence tells the outcome.
 
-    Its patterns are in lower case and for lower-case text: to ignore case takes thrice the time.
+    Its patterns are in lower case and for lower-case text: to ignore case takes three times as
+    long.
     """
 
     reason: str
@@ -25,130 +30,314 @@ class Rule:
     """A cheap necessary condition, looked for in the two dozen characters around a literal."""
     pattern: re.Pattern[str]
     veto: re.Pattern[str]
-    """Looked for in the match and shortly before it."""
+    """Looked for shortly before the match, ``START``, and in the match."""
+    elsewhere: re.Pattern[str] | None
+    """Looked for in the whole sentence, where that tells of a plan or of another study."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Mark:
-    """Words that may not be read; they are replaced themselves, their sentence stays."""
+# ------------------------------------------------------------------------------------ words
 
-    reason: str
-    literals: tuple[str, ...]
-    near: re.Pattern[str]
-    pattern: re.Pattern[str]
-    instead: str
-
-
-# What a plan or a stopping rule says, and what is said of another study.
+# What a plan or a stopping rule says; "May 2031" is a date.
 _PLAN = (
-    r"\b(?:if|until|unless|once|when(?:ever)?|whichever|should|may|might|will|would|can|could|must"
-    r"|to\s+be|in\s+case|planned|expected|anticipated|not\s+yet)\b"
+    r"\b(?:if|until|unless|once|when(?:ever)?|whichever|whether|should|may(?!,?\s+(?:of\s+)?\d)"
+    r"|might|will|would|can|could|must|shall|to\s+be|in\s+case|planned|expected|anticipated"
+    r"|scheduled\s+to|not\s+yet|after\s+all)\b"
 )
 _OTHER = (
-    r"\b(?:another|an?|any|each|other|previous|previously|prior|earlier|preceding|past|recent|parent"
-    r"|lead-in|feasibility|pilot)\s+(?:[\w-]+\s+){0,3}$"
+    r"\b(?:another|an?(?!\s+(?:second|third|fourth|fifth|sixth)\b)|any|each|other|previous|previously|prior|earlier|preceding|past|recent"
+    rf"|parent|lead-in|feasibility|pilot|similar|two|several)\s+(?:[\w-]+\s+){{0,3}}{START}"
 )
+# Of people, not of the trial: "patients who stopped the trial early".
+_PERSON = (
+    r"\b(?:patients|subjects|participants|volunteers|women|men|children|infants|those|who|they"
+    r"|having|have|be|her|his|their)\s+"
+    rf"(?:\w+\s+)?{START}"
+)
+_OTHER_STUDY = (
+    r"\b(?:previous(?:ly)?|prior|earlier|pilot|preliminary|preclinical|pre-clinical|animals?|rats?"
+    r"|mice|mouse|rabbits?|dogs?|monkeys?|in\s+vitro|literature|meta-?analys[ie]s|et\s+al|recent"
+    r"|recently|published\s+(?:data|stud\w+|trials?|reports?)|reported\s+(?:by|that)|historical\w*"
+    r"|(?:another|one|an|other|several|two|many|most|some|these|those|numerous|all|epidemiological"
+    r"|clinical|observational|cohort)\s+(?:stud(?:y|ies)|trials?|reports?))\b"
+    r"|\[\d+(?:\s?[-,]\s?\d+)*\]|\(\d{1,3}(?:\s?[-,]\s?\d{1,3})*\)|\((?:19|20)\d\d\)|,\s(?:19|20)\d\d\)"
+)
+_STATISTICS = (
+    r"\b(?:will|would|shall|if|whether|power|alpha|assum\w+|detect\w*|consider\w*|regarded|taken\s+as"
+    r"|significance\s+level|levels?\s+of\s+significance|set\s+(?:at|to)|threshold|sample\s+sizes?"
+    r"|hypothes\w+|deemed|defined|criteri\w+|accepted|p-?values?|expected|anticipated|calculat\w+"
+    r"|precision|standard\s+deviation|equivalence|margin|planned|designed|estimated\s+that)\b"
+)
+
 _NOUN = (
-    r"(?:stud(?:y|ies)|trial|protocol|enrol+ment|accrual|recruitment|randomi[sz]ation|arms?"
-    r"|strat(?:um|a)|phase\s+(?:i{1,3}|iv|\d))"
+    r"(?:study|trial|protocol|enrol+ment|accrual|recruitment|recruiting|inclusion|randomi[sz]ation"
+    r"|arm|stratum|cohort|phase\s+(?:i{1,3}|iv|\d)|dosing|follow-?up|data\s+collection|project"
+    r"|investigation|development\s+program(?:me)?|clinical\s+development|expanded\s+access|ind)"
 )
+_PART = r"(?:arm|stratum|group|part|cohort|level|regimen|portion|window|substudy|component)"
+_NOUNS = r"(?:arms|strata|groups|cohorts|sites|cent(?:er|re)s|parts|levels)"
 # "The trial (AVID)", "Study A4001060", "accrual to the second arm"
 _WHICH = (
-    r"(?:\s+\([^)]*\)|\s+[\w-]*\d[\w-]*)?"
-    r"(?:\s+(?:of|to|in|into|onto|for|at)\s+(?:[\w/()-]+\s+){0,5}?[\w/()-]+)?"
+    r"(?:\s+\([^)]*\)|,\s[^,.;]{1,60},|\s+[\w-]*\d[\w-]*|\s+[a-z]|\s+i{1,3}|\s+iv)?"
+    r"(?:\s+(?:of|to|in|into|onto|for|at|with|on)\s+(?:[\w/()-]+\s+){0,5}?[\w/()-]+)?"
 )
 _ADVERB = (
-    r"(?:\s+(?:now|been|also|then|already|currently|prematurely|early|officially|permanently"
-    r"|temporarily|voluntarily|ultimately|subsequently|eventually|recently))*"
+    r"(?:\s+(?:now|been|also|then|thus|therefore|already|currently|early|soon|later|all|\w+ly))*"
 )
-_STOPPED = r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed)"
-_STOP_WORDS = (
-    "terminat", "withdrawn", "ended", "stopped", "halted", "discontinued", "closed",
-)  # fmt: skip
+_HELD = r"(?:(?:placed|put)\s+on\s+(?:\w+\s+){0,2}hold|on\s+(?:clinical\s+)?hold)"
+_STOPPED = (
+    r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed|ended|ceased"
+    rf"|abandoned|aborted|dropped|inactivated|{_HELD})"
+)
+_WAS = r"(?:was|(?:has|had)(?:\s+\w+)?\s+been|is\s+now|is\s+being)"
+_WERE = r"(?:were|(?:have|had)(?:\s+\w+)?\s+been|are\s+now)"
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
-_DATE = rf"(?:\d{{1,2}}[/-]\d{{1,4}}|(?:\d{{1,2}}\s+)?{_MONTH}\b|(?:19|20)\d\d\b)"
+_DAY = (
+    rf"(?:\d{{1,2}}[/.-]\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b"
+    rf"|{_MONTH}\b\.?(?:\s+\d|,)|(?:19|20|')\d\d\b)"
+)
+_DATE = rf"(?:the\s+)?(?:early\s+|late\s+|mid-?|(?:end|beginning|fall|spring|summer|autumn|winter)\s+of\s+)?(?:{_DAY}|{_MONTH}\b)"
+_FEW = (
+    r"(?:very\s+)?(?:slow(?:ing)?|poor|low|lack\s+of|insufficient|inadequate|limited|no"
+    r"|difficult(?:y|ies)\s+(?:in|with)|loss\s+of|withdrawal\s+of)"
+)
+_PEOPLE = (
+    r"(?:patients?|pts|subjects?|participants?|volunteers?|individuals|persons|people|men|women"
+    r"|children|infants|neonates|newborns|babies|adults|adolescents|girls|boys|mothers|families"
+    r"|couples|pairs|twins|students|veterans|physicians|nurses|males|females|cases|households"
+    r"|eyes|hypertensives|smokers|diabetics|donors|recipients|survivors|members|residents"
+    r"|(?:junior\s+|high\s+)*schools|youths?|graders|workers|employees)"
+)
+_ONES = (
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,5}teen|twenty|thirty"
+    r"|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand)"
+)
+_TENS = r"(?:eleven|twelve|\w{3,5}teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
+# Not the number of something else: of years, arms, doses.
+_OF_PEOPLE = (
+    rf"(?![-\w])(?!\s+(?:(?!{_PEOPLE}\b)[\w-]+\s+){{0,2}}(?:groups?|arms?|phases?|stages?|doses?|levels?|sites?"
+    r"|cent(?:er|re)s?|parts?|times?|cycles?|courses?|types?|sequences?|cohorts?|visits?|days?"
+    r"|occasions|or\s+more|or\s+older|percent)\b)"
+)
+_BEGIN = r"(?<![\w.,/<>=≥≤±-])"
+_NUMBER = rf"{_BEGIN}(?:\d[\d,]*(?![\d.]*[%/-])|{_ONES}(?:(?:\s+and\s+|[\s-]+){_ONES})*){_OF_PEOPLE}"
+# From eleven on a number of people needs no people behind it: "234 were randomized".
+_MANY = (
+    rf"{_BEGIN}(?:\d[\d,]+(?![\d.]*[%/-])|{_TENS}(?:[\s-]+{_ONES})*"
+    rf"|{_ONES}\s+(?:hundred|thousand)(?:(?:\s+and\s+|[\s-]+){_ONES})*){_OF_PEOPLE}"
+)
+_BETWEEN = (
+    r"(?:\([^()]{1,90}\)\s+|(?!(?:years?|yrs?|y|months?|weeks?|days?|hours?|mg|ml|kg|mm|cm|of\s+age"
+    r"|percent|who|that|if|per|or|not)\b)[^\s;:%()]+\s+)"
+)
+_ENROLLED = r"(?:enrol+ed|recruited|randomi[sz]ed|randomly|accrued|screened|registered)"
+_TREATED = (
+    r"(?:included|entered|assigned|allocated|treated|selected|studied|evaluated|analy[sz]ed"
+    r"|followed|admitted|consented|divided)"
+)
 
 
 def _rule(
-    reason: str, literals: tuple[str, ...], near: str, *patterns: str, other: bool = True
+    reason: str,
+    literals: tuple[str, ...],
+    *patterns: str,
+    near: str = "",
+    veto: str = f"{_PLAN}|{_OTHER}",
+    elsewhere: str = "",
 ) -> Rule:
     return Rule(
         reason,
         literals,
         re.compile(near),
         re.compile("|".join(f"(?:{pattern})" for pattern in patterns)),
-        re.compile(f"{_PLAN}|{_OTHER}" if other else _PLAN),
+        re.compile(veto),
+        re.compile(elsewhere) if elsewhere else None,
     )
 
+
+# ------------------------------------------------------------------------------------ rules
 
 RULES: tuple[Rule, ...] = (
     _rule(
         "says that the trial was stopped",
-        _STOP_WORDS,
-        r"\b(?:was|were|has|have|had|been|is|are|now|also|then|already|study|trial|early|\w+ly) "
-        r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed)"
-        r"|(?:early|premature|trial|study) terminat|ed (?:for|due|because|owing|to)\b",
-        rf"\b{_NOUN}{_WHICH}\s+(?:was|were|has|have|had)\b{_ADVERB}\s+{_STOPPED}\b",
-        rf"\b{_NOUN}{_WHICH}\s+(?:is|are){_ADVERB}\s+closed\b",
-        rf"\b(?:study|trial)\s+{_STOPPED}\s+(?:early|prematurely|due\s+to|because|by\s+the)\b",
+        ("terminat", "withdrawn", " ended", "stopped", "halted", "discontinued", "closed",
+         "suspended", "cancel", "ceased", "abandoned", "aborted", "dropped", "inactivated",
+         "on hold", "prematurely"),
+        rf"\b{_NOUN}{_WHICH}\s+{_WAS}{_ADVERB}\s+{_STOPPED}\b",
+        rf"\b{_PART}{_WHICH}\s+{_WAS}{_ADVERB}\s+{_STOPPED}\b",
+        rf"\b{_NOUNS}{_WHICH}\s+{_WERE}{_ADVERB}\s+{_STOPPED}\b",
+        rf"\b(?:{_NOUN}|{_NOUNS}){_WHICH}\s+(?:is|are){_ADVERB}\s+(?:closed(?!-)|terminated|{_HELD})",
+        rf"\b(?:study|trial|accrual|enrol+ment|recruitment)\s+(?:{_STOPPED})\s+(?:early|prematurely"
+        r"|due\s+to|because|by\s+(?:the\s+)?(?:sponsor|fda|i?d?smb|dmc|irb|investigator|pi|company)"
+        r"|(?:prior\s+to|before)\s+(?:any\s+)?(?:enrol|accru|recruit|patient|subject|start|open)\w*"
+        r"|accrual|enrol+ment|recruitment|on\s+the\s+advice)\b",
+        rf"\b(?:study|trial|accrual|enrol+ment|recruitment){_WHICH}\s+(?:closed|halted|stopped"
+        r"|ended|terminated|suspended)\s+(?:early|prematurely)\b",
         r"\b(?:due\s+to|because\s+of|led\s+to|resulted\s+in|recommended)\s+(?:the\s+|an?\s+)?"
         r"(?:early|premature)\s+(?:study\s+|trial\s+)?"
         r"(?:termination|closure|discontinuation)\b",
         rf"\b{_STOPPED}\b[^.;]{{0,60}}?\b(?:due\s+to|because\s+of|for|owing\s+to)\s+(?:the\s+)?"
-        r"(?:very\s+)?(?:slow(?:ing)?|poor|low|lack\s+of|insufficient|inadequate)\s+(?:patient\s+)?"
-        r"(?:accrual|enrol+ment|recruitment|funding)\b",
+        rf"{_FEW}\s+(?:patient\s+|study\s+)?"
+        r"(?:accrual|enrol+ment|recruitment|recruiting|funding|funds|sponsor|financial\s+support)\b",
+        rf"\b{_PART}\s+(?:\w+\s+)?(?:now\s+)?(?:closed(?!-)|dropped|discontinued)\s*(?:[])]|$)",
+        near=r"\b(?:was|were|has|have|had|been|is|are|now|also|then|already|stud(?:y|ies)|trials?"
+        r"|early|all|arms?|accrual|enrol+ment|recruitment|being|\w+ly|soon|group|stratum|cohort"
+        r"|[a-z]|i{1,3}|iv|\d+|hold)\s+"
+        r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed|ended"
+        r"|ceased|abandoned|aborted|dropped|inactivated|placed|put|on)\b"
+        r"|(?:early|premature|trial|study)\s+terminat|(?:ed|led|wn|off|ate)\s+(?:\w+\s+)?(?:for|due|because|owing|to)\b"
+        r"|prematurely",
+        veto=f"{_PLAN}|{_OTHER}|{_PERSON}",
+        elsewhere=r"^\W*(?:if|should|in\s+the\s+event|when(?:ever)?|once)\b",
     ),
     _rule(
         "says that enrolment is closed",
-        ("closed", "completed", "stopped"),
-        r"(?:closed|completed|stopped) (?:to|for|as of|effective|since|on|in|by)\b",
-        r"\bclosed\s+(?:to|for)\s+(?:further\s+|new\s+|all\s+|any\s+)?"
+        ("closed", "completed", "stopped", "no longer", "discontinued"),
+        r"\bclosed\s+(?:to|for)\s+(?:further\s+|new\s+|all\s+|any\s+|adult\s+|\w+\s+)?"
         r"(?:accrual|enrol+\w*|recruitment|entry|patients?|participants|subjects)\b",
-        rf"\b(?:closed|completed|stopped)\s+(?:as\s+of|effective|since)\s+{_DATE}",
+        rf"\b(?:closed|completed|stopped|discontinued)\s+(?:as\s+of|effective|since)\s+{_DATE}",
+        rf"\bclosed\s+(?:on\s+|in\s+)?{_DAY}",
         rf"\b(?:arms?|strat(?:um|a)|group|part|cohort|level|regimen)\s+(?:\w+\s+)?"
         rf"(?:was\s+|were\s+)?closed\s+(?:on|in|by)\s+(?:the\s+dsmb|{_DATE})",
-        other=False,
+        r"^\W*(?:now\s+|study\s+|trial\s+)?closed\W*$",
+        r"\bno\s+longer\s+(?:recruiting|enrol+ing|accruing|accepting\s+(?:new\s+)?(?:patients"
+        r"|participants|subjects)|open\s+(?:to|for)\s+(?:accrual|enrol|recruit|new|patient|entry))",
+        r"\b(?:study|trial|arm|ind|(?:study\s+|investigational\s+)(?:drug|product|agent|device)"
+        r"|compound|expanded\s+access)\s+(?:is|are|was|were)\s+no\s+longer\s+(?:available|active"
+        r"|ongoing|open|being\s+(?:studied|developed|conducted|supplied|manufactured))",
+        r"\bno\s+longer\s+eligible\s+for\s+(?:the|this)\s+(?:study|trial)\b",
+        near=r"(?:closed|completed|stopped|discontinued)\s+(?:\w+\s+)?(?:to|for|as\s+of|effective"
+        r"|since|on|in|by|\d)|closed\s+(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+        r"|\W(?:now\s|study\s|trial\s)?closed\W*(?:$|\W\n)|[\[(]closed|no\s+longer",
+        veto=r"\b(?:if|once|when|until|unless|will|would|to\s+be|being|may\s+be|should|must|who"
+        rf"|(?:patients?|subjects?|participants?)\s+(?:are|is)\s+{START})\b",
     ),
     _rule(
         "says that the trial is over",
-        ("completed", "ended", "concluded"),
-        r"(?:completed|\bended|concluded)\W{1,2}(?:\w+ )?(?:in|on|as|by|since|effective|with"
-        r"|accrual|enrol|recruit|the|follow|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|from|at)"
-        r"|(?:has|have|had|been|now|already|was|is) (?:completed|concluded|ended)",
-        rf"\b(?:{_NOUN}|follow-?up|data\s+collection|data\s+analysis|phase)\b[^.;]{{0,60}}?\b"
-        rf"(?:ended|concluded|completed)\b[^.;]{{0,25}}?\b(?:in|on|as\s+of|by|since|effective),?\s+"
-        rf"(?:the\s+)?(?:early\s+|late\s+|mid-?|end\s+of\s+|fall\s+of\s+|spring\s+of\s+)?{_DATE}",
-        rf"\b{_NOUN}{_WHICH}\s+(?:has|have|had){_ADVERB}\s+(?:completed|concluded|ended)\b",
+        ("completed", " ended", "concluded", "complete ", "finished", "terminated"),
+        rf"\b(?:{_NOUN}|{_NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
+        rf"[^.;]{{0,60}}?\b(?:ended|concluded|completed|finished|terminated)\b[^.;]{{0,25}}?"
+        rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{_DATE}|(?<=ended\s){_DAY})",
+        rf"\b(?:{_NOUN}|data\s+analysis){_WHICH}\s+(?:has|had){_ADVERB}\s+(?:completed"
+        r"|concluded(?!\s+that)|ended|finished)\b",
+        rf"\b(?:{_NOUNS}){_WHICH}\s+(?:have|had){_ADVERB}\s+(?:completed|ended|finished)\b",
+        rf"\b(?:study|trial|protocol)\s+(?:was|is){_ADVERB}\s+(?:completed?|concluded|finished)\b"
+        r"(?!\s+(?:within|before|prior|by|after|at|on))",
         r"\b(?:has|have|was|is)\s+(?:been\s+)?complete[d]?\s+(?:the\s+)?"
         r"(?:accrual|enrol+ment|recruitment)\b",
         rf"\b(?:accrual|enrol+ment|recruitment){_WHICH}\s+(?:is|was|were){_ADVERB}\s+complete[d]?\b"
         r"(?!\s+(?:within|before|prior))",
+        r"\bstudy\s+treatment\s+for\s+[^.;]{0,40}?\bhas\s+been\s+completed\b",
+        rf"\b(?:trial|intervention|study)\s+(?:ended|terminated|concluded)\s+(?:about\s+)?(?:{_DATE}"
+        r"|(?:\w+\s+){1,3}(?:later|early|ahead))",
+        rf"\b(?:(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
+        rf"{_DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{_DATE}",
+        near=r"(?:completed|\bended|concluded|finished|terminated)\W{1,2}(?:\w+ )?(?:in|on|as|by"
+        r"|since|effective|with|accrual|enrol|recruit|the|follow|jan|feb|mar|apr|may|jun|jul|aug"
+        r"|sep|oct|nov|dec|from|at|about|\w+|$)"
+        r"|(?:has|have|had|been|now|already|was|is|enrol+ment|\w+ly)\s+"
+        r"(?:completed?|concluded|ended|finished)",
+        veto=f"{_PLAN}|{_OTHER}|{_PERSON}|"
+        rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
+    ),
+    _rule(
+        "says that the trial never began",
+        ("never ", "zero ", "no patients", "no subjects", "no participants", "did not open",
+         "did not start", "was not started", "not initiated"),
+        rf"\b(?:study|trial|arm|enrol+ment|recruitment|protocol)\s+(?:was\s+|were\s+|has\s+|had\s+)*"
+        r"(?:never|not)\s+(?:been\s+)?(?:started|opened|initiated|began|begun|activated|enrol+ed"
+        r"|recruited|commenced|conducted|funded)\b",
+        r"\b(?:study|trial)\s+(?:never|did\s+not)\s+(?:start|open|begin|enrol+|recruit)\w*\b",
+        r"\b(?:zero|no)\s+(?:patients?|pts|subjects?|participants?|volunteers?)\s+(?:were\s+|was\s+"
+        r"|have\s+|has\s+|had\s+|been\s+|ever\s+)*(?:accrued|enrol+ed|recruited|randomi[sz]ed"
+        r"|entered)\b",
+        veto=_PLAN,
+    ),
+    _rule(
+        "tells how many took part",
+        ("were enrol", "were recruit", "were random", "were screen", "were accru", "were assign",
+         "were alloc", "were includ", "were entered", "were treat", "were select", "were studied",
+         "were follow", "were evalua", "were analy", "were prospect", "were divided", "enrolled",
+         "was assign", "was select", "was recruit", "been enrol", "been accru", "been recruit",
+         "been random", "registered", "accrued", "recruited", "randomized subj", "randomised subj",
+         "completed the", "completed this", "completed treat", "completed follow",
+         "completed their", "instead random", "study included", "trial included", "randomly ass"),
+        rf"{_MANY}\s+{_BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
+        rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{_ENROLLED}\b",
+        rf"(?:{_MANY}\s+{_BETWEEN}{{0,5}}?|{_NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){_PEOPLE}\s+{_BETWEEN}{{0,7}}?"
+        r"(?:was|were|has\s+been|have\s+been|had\s+been)\s+(?:\w+ly\s+|also\s+|then\s+)*"
+        rf"(?:{_TREATED}|{_ENROLLED})\b",
+        rf"\b(?:study|trial|we|they|that|which|investigators|researchers|cent(?:er|re)s|sites|study\s+group)\s+"
+        rf"(?:have\s+|has\s+)?(?:enrol+ed|recruited|accrued|randomi[sz]ed|screened|included|followed)\s+"
+        rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{_NUMBER}\s+{_BETWEEN}{{0,6}}?{_PEOPLE}\b",
+        rf"{_NUMBER}\s+(?:{_BETWEEN}{{0,3}}?{_PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
+        r"|this\s+|their\s+)?(?:\w+\s+)?(?:study|trial|treatment|follow-?up|protocol)\b",
+        rf"\bthere\s+were\s+{_NUMBER}\s+{_BETWEEN}{{0,3}}?{_PEOPLE}\s+(?:\w+ly\s+)?{_ENROLLED}\b",
+        veto=rf"{_PLAN}|\b(?:aged?|ages|than|least|to|between|stage|grade|phase|type|days?|weeks?|level"
+        rf"|actg|first|every|each|next|last|only\s+the|after|of\s+up\s+to|(?:study|trial|protocol)(?=\s+{START}\d)"
+        rf"|between\s+[\d,]+\s+and|\d,?\s+and)\s+{START}"
+        rf"|\b(?:in|since|by|before|during|until|{_MONTH}|of)\s+{START}(?:19|20)\d\d\b"
+        rf"|\b(?:previous|prior|earlier|pilot|original|another|other)\s+(?:[\w-]+\s+){{0,3}}?"
+        r"(?:stud(?:y|ies)|trials?|surveys?|protocols?)\b",
+        elsewhere=r"\bplanned\s+to\b|\bet\s+al\b|\[\d+\]",
     ),
     _rule(
         "tells results of the trial",
-        ("results", "showed", "demonstrated", "interim"),
-        r"results (?:of|from) (?:th|our)|results .{0,12}(?:publ|repo|w|ha|are)|(?:no|main|primary"
-        r"|final|study|trial) (?:\w+ )?results|(?:study|trial|has|have|also|clearly|analysis|data) "
-        r"(?:showed|demonstrated)|interim (?:\w+ )?(?:analys|result|data)",
+        ("results", "findings", "showed", "demonstrated", "interim", "manuscript", "published"),
         r"\b(?:results?|findings|data)\s+(?:of|from)\s+(?:this|the|our)\s+(?:present\s+|current\s+)?"
         r"(?:study|trial)\b[^.;]{0,60}?\b(?:show(?:ed|n)?|demonstrated?|suggest(?:ed)?"
         r"|indicated?|reveal(?:ed)?|produced|reported|published)\b",
         r"\b(?:this|our|the)\s+(?:present\s+|current\s+)?(?:study|trial)\s+"
         r"(?:has\s+|have\s+|also\s+|clearly\s+)*"
         r"(?:showed|shown|demonstrated|confirmed|revealed|indicated|failed\s+to)\b",
+        r"\b(?:study|trial)\s+(?:\d|i{1,3})\s+(?:showed|demonstrated|confirmed|failed\s+to)\b",
+        r"\bstudy\s+results\s+(?:have\s+)?(?:showed|shown|demonstrated?|indicated?|suggest(?:ed)?)\b",
+        r"\b(?:the|our)\s+(?:[\w-]+\s+)?(?:results|findings)\s+(?:\w+ly\s+)?(?:demonstrate[ds]?"
+        r"|show(?:ed|s)?|indicated|revealed|confirm(?:ed|s)?)\b",
         r"\binterim\s+(?:\w+\s+)?(?:analys[ie]s|results?|data)\b[^.;]{0,30}?\b"
         r"(?:showed|shown|demonstrated|revealed|indicated|suggested|determined)\b",
         r"\b(?:main|primary|final|trial|study)\s+(?:\w+\s+)?results\b[^.;]{0,30}?"
-        r"\b(?:published|reported)\b",
+        r"\b(?:published|reported|unblinded)\b",
+        r"\bresults\s+(?:of\s+[^.;]{0,60}?\s)?(?:were|have\s+been|are)\s+(?:now\s+|already\s+|first\s+)?"
+        r"(?:published\b|unblinded\b|(?:reported|presented)\s+(?:in|at)\s+(?:the\s+)?(?:(?:19|20)\d\d"
+        r"|annual|american|european|congress|asco|ash|meeting))",
+        r"\b(?:manuscript|main\s+paper|article)\s+(?:was|has\s+been)\s+published\b",
         r"\bno\s+results\s+(?:were|are)\s+(?:reported|available)\b",
+        r"^\W*(?:results|findings|conclusions?)\s*:\s+\S.*?\b(?:was|were|had|have|has|did|is|are)\b",
+        near=r"results (?:of|from) (?:th|our)|results .{0,12}(?:publ|repo|w|ha|are|demo|show|indi|reve|conf)"
+        r"|(?:no|main|primary"
+        r"|final|study|trial) (?:\w+ )?results|(?:study|trial|has|have|also|clearly|analysis|data"
+        r"|results|findings|\d|i|\w+ly) "
+        r"(?:showed|demonstrated)|interim (?:\w+ )?(?:analys|result|data)"
+        r"|findings (?:of|from|show|demo|indi|reve|conf)|(?:results|findings)\s*:|published",
+        veto=f"{_PLAN}|{_OTHER}|" + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
+        elsewhere=_OTHER_STUDY,
+    ),
+    _rule(
+        "tells results of the trial",
+        ("p<", "p <", "p=", "p =", "p≤", "hazard ratio", "95%", "95 %", "we found", "we conclu",
+         "no significant diff", "no difference", "no statistically", "similar in ",
+         "similar between", "comparable in ", "comparable between"),
+        r"\b(?:was|were|had|has|did|showed|reduced|improved|increased|decreased|lowered|differed|died"
+        r"|occurred|declined|achieved|experienced|found|indicated|revealed|prolonged|exceeded"
+        r"|resulted)\b[^;]{0,200}?(?:\bp\s?[<=≤]\s?0?[.,]\d|\b95\s?%\s?(?:ci\b"
+        r"|confidence)|\bhazard\s+ratio\b[^.;]{0,30}?\d)",
+        r"\bhazard\s+ratio\s+(?:for\s+[^.;]{0,60}?\s)?(?:was|of)\s+\d",
+        r"\b(?:estimate|probability)\b[^;]{0,120}?\bis\s+0?\.\d+\W{1,3}\s?95\s?%\s+(?:ci|confidence)",
+        r"\bwe\s+(?:have\s+)?(?:found|conclude[d]?)\s+that\b[^.;]{0,80}?\b(?:was|were|had|did|reduced"
+        r"|improved|increased|decreased)\b",
+        r"\bthere\s+(?:was|were)\s+no\s+(?:statistically\s+)?(?:significant\s+)?differences?\b"
+        r"[^.;]{0,60}?\b(?:groups?|arms?|treatments?|placebo)\b",
+        r"\b(?:was|were)\s+(?:similar|comparable)\s+(?:in|between|among)\s+(?:the\s+)?(?:two|both|three"
+        r"|four|treatment|study)\s+(?:treatment\s+|study\s+)?(?:groups|arms)\b",
+        veto=r"\b(?:if|whether)\b",
+        elsewhere=f"{_STATISTICS}|{_OTHER_STUDY}",
     ),
     _rule(
         "tells whether the trial met its aim",
         ("futility", "primary end", "bjectives w"),
-        "",
         r"\b(?:met|crossed)\s+the\s+(?:\w+\s+)?(?:futility|stopping)\b",
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",
         r"\b(?:stud(?:y|ies)|trial|it)\s+(?:\w+\s+)?(?:did\s+not|failed\s+to)\s+(?:meet|reach|achieve)"
@@ -160,46 +349,35 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "tells what a monitoring board or the sponsor decided",
-        _STOP_WORDS,
-        r"be (?:stopped|terminated|discontinued|halted|suspended|closed)"
-        r"|terminat\w+ (?:of|the|this)"
-        r"|(?:stopped|discontinued|halted|suspended|closed) (?:the|this|\w+ (?:phase|arm|early))"
+        ("terminat", "withdrawn", "ended", "stopped", "halted", "discontinu", "closed", "suspend",
+         "decided", "decision", "elected", "chose "),
+        r"\b(?:dsmb|i?dmc|dsmc|monitoring\s+(?:board|committee)|steering\s+committee|sponsor|company"
+        r"|manufacturer|funder|safety\s+board|fda|irb|board)\b"
+        r"[^.;]{0,40}?\b(?:recommended|decided|elected|directed|chose|opted|stopped|terminated"
+        r"|discontinued|withdrew|halted|suspended|closed)\b[^.;]{0,60}?\b"
+        r"(?:stop\w*|terminat\w*|clos\w+|discontinu\w*|halt\w*|suspen\w+|study|trial|arm|early"
+        r"|ind|development)\b",
+        r"\b(?:decided|elected|decision\s+(?:was\s+)?(?:made|taken)|decision)\s+(?:not\s+)?to\s+(?:\w+\s+)?"
+        r"(?:discontinue|stop|terminate|close|end|withdraw|halt|cancel|abandon|suspend|proceed|pursue)"
+        r"\b[^.;]{0,60}?\b(?:study|trial|development|enrol+ment|accrual|recruitment|follow-?\s?up"
+        r"|program(?:me)?|arm)\b",
+        near=r"be (?:stopped|terminated|discontinued|halted|suspended|closed)"
+        r"|terminat\w+ (?:of|the|this)|ded |decided|decision|elected|chose "
+        r"|(?:stopped|discontinued|halted|suspended|closed|withdrawn) (?:the|this|\w+ (?:phase|arm|early))"
         r"|recommended ",
-        r"\b(?:dsmb|i?dmc|dsmc|monitoring\s+(?:board|committee)|steering\s+committee|sponsor)\b"
-        r"[^.;]{0,40}?\b(?:recommended|decided|elected|directed|stopped|terminated|discontinued"
-        r"|halted|suspended|closed)\b[^.;]{0,60}?\b"
-        r"(?:stop\w*|terminat\w*|clos\w+|discontinu\w*|halt\w*|suspen\w+|study|trial|arm|early)\b",
-        other=False,
+        veto=r"\b(?:if|unless|until|once|whether|will|would|may|can|could|should\s+the|reserves)\b"
+        rf"|\b(?:patients?|subjects?|participants?|women|men|who|they|parents?)\s+(?:\w+\s+)?{START}",
     ),
-)
-
-MARKS: tuple[Mark, ...] = (
-    Mark(
-        "an address or telephone number",
-        ("://", "www.", "@"),
-        re.compile(""),
-        re.compile(
-            r"\b\w+://[^\s<>\"]*[^\s<>\".,;:)\]]|\bwww\.[^\s<>\"]*[^\s<>\".,;:)\]]"
-            r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
-            re.IGNORECASE,
-        ),
-        "[contact]",
+    _rule(
+        "states the status of the trial",
+        ("status", "why stopped", "why study stopped", "why_stop"),
+        r"(?:^\W*|[.;]\s+|\b(?:study|trial|overall|recruitment|protocol|enrol+ment|current)\s+)"
+        r"status\W{1,3}(?:is\s+|was\s+)?(?:terminated|withdrawn|suspended|completed|closed"
+        r"|discontinued|halted|stopped|no\s+longer|recruiting|not\s+yet\s+recruiting"
+        r"|active,?\s+not)\b",
+        r"\bwhy[\s_](?:study\s+|the\s+study\s+)?stop(?:ped)?\b",
+        near=r"status\W{1,3}(?:is\s|was\s)?(?:term|with|susp|comp|clos|disc|halt|stop|no |recr|not|act)"
+        r"|why[\s_]",
+        veto=r"\b(?:if|when|once)\b",
     ),
-    Mark(
-        "an address or telephone number",
-        ("phone", " call"),
-        re.compile(r"\d"),
-        re.compile(
-            r"(?<![\w.:/-])(?:1[-. ])?\(?\d{3}\)?[-. /]\s?\d{3}[-. ]\d{4}(?![\w-])"
-            r"|\+\d{1,3}(?:[ -]\d{2,4}){2,5}\b"
-        ),
-        "[contact]",
-    ),
-    Mark(
-        "an identifier would let a model recall the trial",
-        ("nct",),
-        re.compile(r"nct\W{0,2}\d"),
-        re.compile(r"\bNCT[ #:-]{0,2}\d{6,8}\b", re.IGNORECASE),
-        "[identifier]",
-    ),
-)
+)  # fmt: skip

@@ -1,0 +1,86 @@
+"""Words for how a trial stands, where they are put before or behind a title or a name.
+
+"Examplol in Gout (TERMINATED)", "WITHDRAWN: Examplol in Gout", "Examplol in Gout - study closed".
+The title keeps its other words.
+"""
+
+from __future__ import annotations
+
+import re
+
+REASON = "states the status of the trial"
+
+_WORDS = (
+    r"terminated|withdrawn|suspended|completed|discontinued|halted|stopped|cancel+ed|abandoned"
+    r"|closed|aborted|(?:placed\s+)?on\s+hold|never\s+(?:started|opened)|not\s+(?:started|opened)"
+    r"|no\s+longer\s+(?:available|recruiting|enrolling|active)|(?:not\s+yet\s+)?recruiting"
+    r"|(?:not\s+)?enrolling(?:\s+by\s+invitation)?|active,?\s+not\s+recruiting"
+    r"|(?:temporarily\s+)?not\s+available|approved\s+for\s+marketing|early\s+termination"
+    # French, German, Spanish, Portuguese, Italian, Dutch, Danish and Swedish, Polish
+    r"|termin[ée]e?|abandonn[ée]e?|suspendue?|interrompue?|annul[ée]e?|abgebrochen|beendet"
+    r"|abgeschlossen|zur[üu]ckgezogen|terminad[oa]|suspendid[oa]|suspens[oa]|cancelad[oa]"
+    r"|retirad[oa]|finalizad[oa]|conclu[ií]d[oa]|encerrad[oa]|interrott[oa]|sospes[oa]|conclus[oa]"
+    r"|terminat[oa]|ritirat[oa]|be[ëe]indigd|afgebroken|stopgezet|gestopt|afsluttet|afbrudt"
+    r"|avslutad|avbruten|zako[ńn]czon[eay]|przerwan[eay]|wycofan[eay]"
+    # Chinese, Japanese, Korean, Russian
+    r"|已终止|已完成|已撤回|终止|暂停|中止|終了|完了|종료|중단|완료|завершено|прекращено|приостановлено"
+)
+_BEFORE = (
+    r"(?:(?:this\s+|the\s+)?(?:study|trial|protocol|enrol+ment|recruitment|accrual)[:\s]\s*"
+    r"(?:status[:\s]\s*)?(?:is\s+|was\s+|has\s+been\s+|now\s+)?|status\s*[:=]\s*|now\s+"
+    r"|(?:prematurely|early|permanently|temporarily|voluntarily)\s+){0,3}"
+)
+# Bounded and without a choice of how to read a text, so that no title takes long.
+_TAIL = (
+    r"(?:[\s,;:.–—-]{1,3}(?:early|prematurely|permanently|temporarily|study|trial"
+    r"|\d{1,4}(?:[/.-]\d{1,4}){0,2})\b){0,2}"
+    r"(?:[\s,;:.–—-]{1,3}(?:prior\s+to|before|after|due\s+to|because|owing\s+to|by|per|for|as\s+of"
+    r"|at|since|with|effective|in|on)\s[^()\[\]{}]{1,80}?)?"
+)
+_STATUS = rf"{_BEFORE}(?:{_WORDS})(?!\w){_TAIL}"
+_OPEN, _CLOSE = r"[(\[{<【（*]+", r"[)\]}>】）*]+"
+_SEPARATOR = r"(?:\s*[:|/*–—]\s*|\s+-+\s+|\s*--+\s*|(?<=[.!])\s+)"
+# After a comma only what is never said of a treatment: "Tapered, Stopped or Continued".
+_ANY_CASE = re.compile(
+    rf"\s*{_OPEN}\s*{_STATUS}[\s.!*]*{_CLOSE}"
+    rf"|^\W*{_STATUS}\W*?(?:\s*[:|–—*]\s*|\s+-+\s+|\s*--+\s*)(?=\S)"
+    rf"|{_SEPARATOR}{_STATUS}[\s.!*]*$"
+    r"|,\s*(?:study\s+|trial\s+)?(?:terminated|withdrawn|prematurely\s+\w+ed|discontinued\s+early"
+    rf"|stopped\s+early|terminated\s+early){_TAIL}[\s.!]*$"
+    rf"|^\W*{_STATUS}\W*$",
+    re.IGNORECASE,
+)
+_SHOUTED = (
+    r"(?:(?:STUDY|TRIAL)\s+)?(?:PREMATURELY\s+|EARLY\s+)?(?:TERMINATED|WITHDRAWN|SUSPENDED|COMPLETED"
+    r"|CANCEL+ED|HALTED|DISCONTINUED|CLOSED)(?:\s+(?:EARLY|PREMATURELY))?"
+)
+_CAPITALS = re.compile(
+    rf"(?<=[a-z0-9)\]])[\s,.;*-]+{_SHOUTED}[\s.!*]*$|^\W*{_SHOUTED}[\s.!*-]+(?=[A-Z0-9]\w*[a-z])"
+)
+LITERALS = (
+    "terminated", "withdrawn", "suspended", "completed", "discontinued", "halted", "stopped",
+    "canceled", "cancelled", "abandoned", "closed", "aborted", "on hold", "recruiting",
+    "never started", "never opened", "not started", "not opened", "no longer", "not available",
+    "early termination", "enrolling", "approved for marketing",
+    "terminé", "terminee", "abandonn", "suspendu", "interromp", "annul", "abgebrochen", "beendet",
+    "abgeschlossen", "zurückgezogen", "zuruckgezogen", "terminad", "suspendid", "suspens",
+    "cancelad", "retirad", "finalizad", "concluíd", "concluid", "encerrad", "interrott", "sospes",
+    "conclus", "terminat", "ritirat", "beëindigd", "beeindigd", "afgebroken", "stopgezet",
+    "gestopt", "afsluttet", "afbrudt", "avslutad", "avbruten", "zakończon", "zakonczon",
+    "przerwan", "wycofan", "终止", "已完成", "已撤回", "暂停", "中止", "終了", "完了", "종료", "중단",
+    "완료", "завершено", "прекращено", "приостановлено",
+)  # fmt: skip
+"""One of them stands in every text that states a status."""
+
+
+def status_words(text: str) -> list[str]:
+    """What a title or name says of the status of its trial, as it is written there."""
+    found = [match[0] for pattern in (_ANY_CASE, _CAPITALS) for match in pattern.finditer(text)]
+    return [words for words in found if words.strip()]
+
+
+def without_status(text: str) -> str:
+    """A title or name without what it says of the status of its trial."""
+    while (left := _CAPITALS.sub(" ", _ANY_CASE.sub(" ", text))) != text:
+        text = left.strip()
+    return " ".join(text.split())

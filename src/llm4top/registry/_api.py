@@ -110,6 +110,9 @@ def _identify(draft: Draft, protocol: _Node) -> None:
     nct_id = module.text("nctId")
     if nct_id:
         draft.nct_id = checked_nct_id(draft, nct_id, module.at("nctId"))
+    own = module.node("orgStudyIdInfo").text("id")
+    others = [info.text("id") for info in module.nodes("secondaryIdInfos")]
+    draft.identifiers += [text for text in (own, *others) if text]
     draft.set("brief_title", module.text("briefTitle"))
     draft.set("official_title", module.text("officialTitle"))
 

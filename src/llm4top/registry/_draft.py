@@ -26,6 +26,7 @@ class Draft:
         "account",
         "arm_labels",
         "file",
+        "identifiers",
         "nct_id",
         "outcome",
         "processed",
@@ -41,6 +42,8 @@ class Draft:
         self.processed: str | None = None
         self.arm_labels: list[tuple[str, ...]] = []
         """The labels of the arms that receive each intervention, in the interventions' order."""
+        self.identifiers: list[str] = []
+        """The record's own beside its NCT id; they may not stand in the trial's text."""
         self.account = Account()
         self.withhold = self.account.note
 
@@ -79,7 +82,7 @@ class Draft:
                 hint="Every registry record has one; download it again or add a title.",
             )
         self._link_arms()
-        self.account.cut = guard_fields(values)
+        self.account.cut = guard_fields(values, self.identifiers)
         for field, items in values.items():
             if type(items) is list:
                 values[field] = tuple(items)

@@ -322,6 +322,13 @@ def _nct_id(draft: Draft, element: _Element) -> None:
         draft.withhold("id_info/nct_id", text)
 
 
+def _identifier(draft: Draft, element: _Element) -> None:
+    text = element.text
+    if text:
+        draft.identifiers.append(text)
+    _withhold(draft, f"id_info/{element.tag}", element)
+
+
 def _header(draft: Draft, element: _Element) -> None:
     for child in element:
         text = child.text or ""
@@ -392,7 +399,10 @@ _HANDLERS: dict[str, _Handler] = {
     "brief_summary": _textblock("brief_summary", "brief_summary"),
     "detailed_description": _textblock("detailed_description", "detailed_description"),
     # The label side; nothing below reaches the trial.
-    "id_info": _inside("id_info", {"nct_id": _nct_id}),
+    "id_info": _inside(
+        "id_info",
+        {"nct_id": _nct_id, "org_study_id": _identifier, "secondary_id": _identifier},
+    ),
     "required_header": _header,
     "overall_status": _label("status", _codes.status),
     "why_stopped": _label("why_stopped"),

@@ -61,7 +61,9 @@ def main() -> None:
     for row in rows:
         tells, cut = row["label"] == "tells", cut_by_guard(row["sentence"], row["field"])
         if row["half"] == options.show and tells != bool(cut):
-            print("missed" if tells else f"false, {cut[0]}", "|", row["field"], "|", row["sentence"])
+            print(
+                "missed" if tells else f"false, {cut[0]}", "|", row["field"], "|", row["sentence"]
+            )
 
 
 if __name__ == "__main__":

@@ -36,9 +36,7 @@ def _contact(literals: tuple[str, ...], near: str, pattern: str) -> Mark:
 
 def _identifier(literals: tuple[str, ...], near: str, *patterns: str) -> Mark:
     joined = "|".join(f"(?:{pattern})" for pattern in patterns)
-    return Mark(
-        IDENTIFIER, literals, re.compile(near), re.compile(joined, re.IGNORECASE), INSTEAD
-    )
+    return Mark(IDENTIFIER, literals, re.compile(near), re.compile(joined, re.IGNORECASE), INSTEAD)
 
 
 def _with_digit(*stems: str) -> tuple[str, ...]:
@@ -119,16 +117,13 @@ _FEWEST = 5
 _BARE_DIGITS = 6
 
 
-def own_identifiers(
-    identifiers: Iterable[str], texts: Sequence[str]
-) -> re.Pattern[str] | None:
+def own_identifiers(identifiers: Iterable[str], texts: Sequence[str]) -> re.Pattern[str] | None:
     """What finds those of a record's identifiers that stand in its ``texts`` (lower case).
 
     They are found however their parts are joined: "A-123/45" as "A 123-45" too. An identifier
     counts from five letters and digits on, of which three digits in a row, or from six digits:
     "X-1" or "2004" would be found where it is not meant. None where none stands in the text.
     """
-    flat = ""
     spellings = []
     for identifier in identifiers:
         numbers = _NUMBERS.findall(identifier)
@@ -140,10 +135,20 @@ def own_identifiers(
         pieces = _PIECES.findall(identifier.lower())
         if sum(map(len, pieces)) < (_FEWEST if len(pieces) > 1 else _BARE_DIGITS):
             continue
-        flat = flat or "\n".join(texts).translate(_JOINTS)
-        if "".join(pieces) in flat:
+        if any(_stands("".join(pieces), longest, text) for text in texts):
             spellings.append(rf"[\s/_.{_DASH}]?".join(map(re.escape, pieces)))
     if not spellings:
         return None
     spellings.sort(key=len, reverse=True)
     return re.compile(rf"(?<!\w)(?:{'|'.join(spellings)})(?!\w)", re.IGNORECASE)
+
+
+def _stands(joined: str, number: str, text: str) -> bool:
+    """Whether ``joined``, which holds ``number``, stands in ``text`` but for its joints."""
+    around = 2 * len(joined)
+    at = text.find(number)
+    while at >= 0:
+        if joined in text[max(0, at - around) : at + around].translate(_JOINTS):
+            return True
+        at = text.find(number, at + 1)
+    return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+_DASH = "\u2013\u2014"
 REASON = "states the status of the trial"
 
 _WORDS = (
@@ -32,18 +33,18 @@ _BEFORE = (
 )
 # Bounded and without a choice of how to read a text, so that no title takes long.
 _TAIL = (
-    r"(?:[\s,;:.–—-]{1,3}(?:early|prematurely|permanently|temporarily|study|trial"
+    rf"(?:[\s,;:.{_DASH}-]{{1,3}}(?:early|prematurely|permanently|temporarily|study|trial"
     r"|\d{1,4}(?:[/.-]\d{1,4}){0,2})\b){0,2}"
-    r"(?:[\s,;:.–—-]{1,3}(?:prior\s+to|before|after|due\s+to|because|owing\s+to|by|per|for|as\s+of"
+    rf"(?:[\s,;:.{_DASH}-]{{1,3}}(?:prior\s+to|before|after|due\s+to|because|owing\s+to|by|per|for|as\s+of"
     r"|at|since|with|effective|in|on)\s[^()\[\]{}]{1,80}?)?"
 )
 _STATUS = rf"{_BEFORE}(?:{_WORDS})(?!\w){_TAIL}"
-_OPEN, _CLOSE = r"[(\[{<【（*]+", r"[)\]}>】）*]+"
-_SEPARATOR = r"(?:\s*[:|/*–—]\s*|\s+-+\s+|\s*--+\s*|(?<=[.!])\s+)"
+_OPEN, _CLOSE = "[(\\[{<\u3010\uff08*]+", "[)\\]}>\u3011\uff09*]+"
+_SEPARATOR = rf"(?:\s*[:|/*{_DASH}]\s*|\s+-+\s+|\s*--+\s*|(?<=[.!])\s+)"
 # After a comma only what is never said of a treatment: "Tapered, Stopped or Continued".
 _ANY_CASE = re.compile(
     rf"\s*{_OPEN}\s*{_STATUS}[\s.!*]*{_CLOSE}"
-    rf"|^\W*{_STATUS}\W*?(?:\s*[:|–—*]\s*|\s+-+\s+|\s*--+\s*)(?=\S)"
+    rf"|^\W*{_STATUS}\W*?(?:\s*[:|{_DASH}*]\s*|\s+-+\s+|\s*--+\s*)(?=\S)"
     rf"|{_SEPARATOR}{_STATUS}[\s.!*]*$"
     r"|,\s*(?:study\s+|trial\s+)?(?:terminated|withdrawn|prematurely\s+\w+ed|discontinued\s+early"
     rf"|stopped\s+early|terminated\s+early){_TAIL}[\s.!]*$"
@@ -67,8 +68,8 @@ LITERALS = (
     "cancelad", "retirad", "finalizad", "concluíd", "concluid", "encerrad", "interrott", "sospes",
     "conclus", "terminat", "ritirat", "beëindigd", "beeindigd", "afgebroken", "stopgezet",
     "gestopt", "afsluttet", "afbrudt", "avslutad", "avbruten", "zakończon", "zakonczon",
-    "przerwan", "wycofan", "终止", "已完成", "已撤回", "暂停", "中止", "終了", "完了", "종료", "중단",
-    "완료", "завершено", "прекращено", "приостановлено",
+    "przerwan", "wycofan", "终止", "已完成", "已撤回", "暂停", "中止", "終了", "完了", "종료",
+    "중단", "완료", "завершено", "прекращено", "приостановлено",
 )  # fmt: skip
 """One of them stands in every text that states a status."""
 

@@ -77,7 +77,7 @@ _PART = r"(?:arm|stratum|group|part|cohort|level|regimen|portion|window|substudy
 _NOUNS = r"(?:arms|strata|groups|cohorts|sites|cent(?:er|re)s|parts|levels)"
 # "The trial (AVID)", "Study A4001060", "accrual to the second arm"
 _WHICH = (
-    r"(?:\s+\([^)]*\)|,\s[^,.;]{1,60},|\s+[\w-]*\d[\w-]*|\s+[a-z]|\s+i{1,3}|\s+iv)?"
+    r"(?:,\s[^,.;]{1,60},|(?:\s+(?:[\w-]*\d[\w-]*|[a-z]|i{1,3}|iv))?(?:\s+\([^()]*\))?)"
     r"(?:\s+(?:of|to|in|into|onto|for|at|with|on)\s+(?:[\w/()-]+\s+){0,5}?[\w/()-]+)?"
 )
 _ADVERB = (
@@ -98,7 +98,11 @@ _DAY = (
     rf"(?:\d{{1,2}}[/.-]\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b"
     rf"|{_MONTH}\b\.?(?:\s+\d|,)|(?:19|20|')\d\d\b)"
 )
-_DATE = rf"(?:the\s+)?(?:early\s+|late\s+|mid-?|(?:end|beginning|fall|spring|summer|autumn|winter)\s+of\s+)?(?:{_DAY}|{_MONTH}\b)"
+_DATE = (
+    r"(?:the\s+)?(?:early\s+|late\s+|mid-?"
+    r"|(?:end|beginning|fall|spring|summer|autumn|winter)\s+of\s+)?"
+    rf"(?:{_DAY}|{_MONTH}\b)"
+)
 _FEW = (
     r"(?:very\s+)?(?:slow(?:ing)?|poor|low|lack\s+of|insufficient|inadequate|limited|no"
     r"|difficult(?:y|ies)\s+(?:in|with)|loss\s+of|withdrawal\s+of)"
@@ -122,7 +126,9 @@ _OF_PEOPLE = (
     r"|occasions|or\s+more|or\s+older|percent)\b)"
 )
 _BEGIN = r"(?<![\w.,/<>=≥≤±-])"
-_NUMBER = rf"{_BEGIN}(?:\d[\d,]*(?![\d.]*[%/-])|{_ONES}(?:(?:\s+and\s+|[\s-]+){_ONES})*){_OF_PEOPLE}"
+_NUMBER = (
+    rf"{_BEGIN}(?:\d[\d,]*(?![\d.]*[%/-])|{_ONES}(?:(?:\s+and\s+|[\s-]+){_ONES})*){_OF_PEOPLE}"
+)
 # From eleven on a number of people needs no people behind it: "234 were randomized".
 _MANY = (
     rf"{_BEGIN}(?:\d[\d,]+(?![\d.]*[%/-])|{_TENS}(?:[\s-]+{_ONES})*"
@@ -173,7 +179,7 @@ RULES: tuple[Rule, ...] = (
         r"|due\s+to|because|by\s+(?:the\s+)?(?:sponsor|fda|i?d?smb|dmc|irb|investigator|pi|company)"
         r"|(?:prior\s+to|before)\s+(?:any\s+)?(?:enrol|accru|recruit|patient|subject|start|open)\w*"
         r"|accrual|enrol+ment|recruitment|on\s+the\s+advice)\b",
-        rf"\b(?:study|trial|accrual|enrol+ment|recruitment){_WHICH}\s+(?:closed|halted|stopped"
+        rf"\b(?:{_NOUN}|{_PART}){_WHICH}\s+(?:closed|halted|stopped"
         r"|ended|terminated|suspended)\s+(?:early|prematurely)\b",
         r"\b(?:due\s+to|because\s+of|led\s+to|resulted\s+in|recommended)\s+(?:the\s+|an?\s+)?"
         r"(?:early|premature)\s+(?:study\s+|trial\s+)?"
@@ -216,7 +222,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "says that the trial is over",
-        ("completed", " ended", "concluded", "complete ", "finished", "terminated"),
+        ("completed", " ended", "concluded", "finished", "terminated", "ment is complete",
+         "ment was complete", "accrual is complete", "accrual was complete", "study is complete",
+         "trial is complete"),
         rf"\b(?:{_NOUN}|{_NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
         rf"[^.;]{{0,60}}?\b(?:ended|concluded|completed|finished|terminated)\b[^.;]{{0,25}}?"
         rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{_DATE}|(?<=ended\s){_DAY})",
@@ -235,18 +243,21 @@ RULES: tuple[Rule, ...] = (
         rf"\b(?:(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
         rf"{_DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{_DATE}",
         near=r"(?:completed|\bended|concluded|finished|terminated)\W{1,2}(?:\w+ )?(?:in|on|as|by"
-        r"|since|effective|with|accrual|enrol|recruit|the|follow|jan|feb|mar|apr|may|jun|jul|aug"
-        r"|sep|oct|nov|dec|from|at|about|\w+|$)"
-        r"|(?:has|have|had|been|now|already|was|is|enrol+ment|\w+ly)\s+"
+        r"|since|effective|accrual|enrol|recruit|follow|jan|feb|mar|apr|may|jun|jul|aug|sep"
+        r"|oct|nov|dec|from|about)|(?:trial|intervention|study) (?:ended|termina|conclu)"
+        r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|\w+ly) "
         r"(?:completed?|concluded|ended|finished)",
         veto=f"{_PLAN}|{_OTHER}|{_PERSON}|"
         rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
     ),
     _rule(
         "says that the trial never began",
-        ("never ", "zero ", "no patients", "no subjects", "no participants", "did not open",
-         "did not start", "was not started", "not initiated"),
-        rf"\b(?:study|trial|arm|enrol+ment|recruitment|protocol)\s+(?:was\s+|were\s+|has\s+|had\s+)*"
+        ("never start", "never open", "never init", "never beg", "never activ", "never enrol",
+         "never recruit", "never commenc", "never been", "never conduct", "never fund",
+         "zero patients", "zero subjects", "zero participants", "no patients", "no subjects",
+         "no participants", "no pts", "no volunteers", "did not open", "did not start",
+         "not started", "not opened", "not initiated", "not activated"),
+        r"\b(?:study|trial|arm|enrol+ment|recruitment|protocol)\s+(?:was\s+|were\s+|has\s+|had\s+)*"
         r"(?:never|not)\s+(?:been\s+)?(?:started|opened|initiated|began|begun|activated|enrol+ed"
         r"|recruited|commenced|conducted|funded)\b",
         r"\b(?:study|trial)\s+(?:never|did\s+not)\s+(?:start|open|begin|enrol+|recruit)\w*\b",
@@ -259,11 +270,15 @@ RULES: tuple[Rule, ...] = (
         "tells how many took part",
         ("were enrol", "were recruit", "were random", "were screen", "were accru", "were assign",
          "were alloc", "were includ", "were entered", "were treat", "were select", "were studied",
-         "were follow", "were evalua", "were analy", "were prospect", "were divided", "enrolled",
-         "was assign", "was select", "was recruit", "been enrol", "been accru", "been recruit",
-         "been random", "registered", "accrued", "recruited", "randomized subj", "randomised subj",
+         "were follow", "were evalua", "were analy", "were prospect", "were divided",
+         "were ultim", "were sequential", "were instead", "were initially", "were registered",
+         "was assign", "was select", "was recruit", "was random", "been enrol", "been accru",
+         "been recruit", "been random", "been screen", "been registered", "there were",
          "completed the", "completed this", "completed treat", "completed follow",
-         "completed their", "instead random", "study included", "trial included", "randomly ass"),
+         "completed their",
+         *(f"{who} {verb}" for who in ("study", "trial", "we", "they", "that", "which", "has",
+                                       "have", "tors", "rchers", "centers", "centres", "sites")
+           for verb in ("enrolled", "recruited", "accrued", "randomi", "screened", "included"))),
         rf"{_MANY}\s+{_BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
         rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{_ENROLLED}\b",
         rf"(?:{_MANY}\s+{_BETWEEN}{{0,5}}?|{_NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){_PEOPLE}\s+{_BETWEEN}{{0,7}}?"
@@ -306,12 +321,13 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:manuscript|main\s+paper|article)\s+(?:was|has\s+been)\s+published\b",
         r"\bno\s+results\s+(?:were|are)\s+(?:reported|available)\b",
         r"^\W*(?:results|findings|conclusions?)\s*:\s+\S.*?\b(?:was|were|had|have|has|did|is|are)\b",
-        near=r"results (?:of|from) (?:th|our)|results .{0,12}(?:publ|repo|w|ha|are|demo|show|indi|reve|conf)"
-        r"|(?:no|main|primary"
-        r"|final|study|trial) (?:\w+ )?results|(?:study|trial|has|have|also|clearly|analysis|data"
-        r"|results|findings|\d|i|\w+ly) "
-        r"(?:showed|demonstrated)|interim (?:\w+ )?(?:analys|result|data)"
-        r"|findings (?:of|from|show|demo|indi|reve|conf)|(?:results|findings)\s*:|published",
+        near=r"(?:results|findings) (?:of|from) (?:this|the|our) (?:pres|curr|stud|tria)"
+        r"|results (?:of .{0,12})?(?:were|have|are) |(?:results|findings)(?: \w+ly)? "
+        r"(?:demo|show|indi|reve|conf)|(?:no|main|primary|final|study|trial) (?:\w+ )?results "
+        r"|(?:study|trial)(?: \w+){0,2} (?:showed|demonstrated)"
+        r"|interim (?:\w+ )?(?:analys|result|data).{0,16}"
+        r"|(?:^|\n|[.;] )\W*(?:results|findings):|manuscript"
+        r"|(?:have|were|are|was|been|already) published",
         veto=f"{_PLAN}|{_OTHER}|" + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
         elsewhere=_OTHER_STUDY,
     ),
@@ -349,8 +365,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "tells what a monitoring board or the sponsor decided",
-        ("terminat", "withdrawn", "ended", "stopped", "halted", "discontinu", "closed", "suspend",
-         "decided", "decision", "elected", "chose "),
+        ("terminat", "withdrawn", "recommended", "stopped", "halted", "discontinu", "closed",
+         "suspend", "decided to", "decided not", "decision to", "decision was", "elected to",
+         "chose to", "opted to"),
         r"\b(?:dsmb|i?dmc|dsmc|monitoring\s+(?:board|committee)|steering\s+committee|sponsor|company"
         r"|manufacturer|funder|safety\s+board|fda|irb|board)\b"
         r"[^.;]{0,40}?\b(?:recommended|decided|elected|directed|chose|opted|stopped|terminated"
@@ -362,22 +379,24 @@ RULES: tuple[Rule, ...] = (
         r"\b[^.;]{0,60}?\b(?:study|trial|development|enrol+ment|accrual|recruitment|follow-?\s?up"
         r"|program(?:me)?|arm)\b",
         near=r"be (?:stopped|terminated|discontinued|halted|suspended|closed)"
-        r"|terminat\w+ (?:of|the|this)|ded |decided|decision|elected|chose "
-        r"|(?:stopped|discontinued|halted|suspended|closed|withdrawn) (?:the|this|\w+ (?:phase|arm|early))"
+        r"|terminat\w+ (?:of|the|this)|decided|decision|elected|chose|opted"
+        r"|(?:stopped|discontinued|halted|suspended|closed|withdrawn) "
+        r"(?:the|this|\w+ (?:phase|arm|early))"
         r"|recommended ",
         veto=r"\b(?:if|unless|until|once|whether|will|would|may|can|could|should\s+the|reserves)\b"
         rf"|\b(?:patients?|subjects?|participants?|women|men|who|they|parents?)\s+(?:\w+\s+)?{START}",
     ),
     _rule(
         "states the status of the trial",
-        ("status", "why stopped", "why study stopped", "why_stop"),
+        (*(f"status{joint}{word}" for joint in (": ", ":", " - ", " is ", " was ", "= ", "=")
+           for word in ("termin", "withdr", "suspen", "complet", "closed", "discont", "halted",
+                        "stopped", "no longer", "recruit", "not yet", "active")),
+         "why stopped", "why study stopped", "why_stop", "why the study stop"),
         r"(?:^\W*|[.;]\s+|\b(?:study|trial|overall|recruitment|protocol|enrol+ment|current)\s+)"
         r"status\W{1,3}(?:is\s+|was\s+)?(?:terminated|withdrawn|suspended|completed|closed"
         r"|discontinued|halted|stopped|no\s+longer|recruiting|not\s+yet\s+recruiting"
         r"|active,?\s+not)\b",
         r"\bwhy[\s_](?:study\s+|the\s+study\s+)?stop(?:ped)?\b",
-        near=r"status\W{1,3}(?:is\s|was\s)?(?:term|with|susp|comp|clos|disc|halt|stop|no |recr|not|act)"
-        r"|why[\s_]",
         veto=r"\b(?:if|when|once)\b",
     ),
 )  # fmt: skip

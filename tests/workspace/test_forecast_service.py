@@ -92,9 +92,7 @@ def test_what_is_missing_of_a_search_is_noted(service, tmp_path):
     assert len(result.items) == 1
     assert result.refusals == ()
     (note,) = result.notes
-    assert note.startswith(
-        "page.json: the search found 3 studies, 1 of them are in this file; 2 on"
-    )
+    assert note.startswith("page.json: this file holds 1 of the 3 studies that its search found")
 
 
 def test_a_study_that_the_question_is_not_about_stands_beside_the_forecasts(service, tmp_path):

@@ -265,11 +265,13 @@ class _Cutter:
         if end < 0 or buffer[end + 1 : end + 2] not in _LINE_BEGINS:
             return None
         line = buffer[at:end].rstrip(_SEPARATORS)
-        brackets = line.translate(None, _NO_BRACKETS) if line.endswith(b"}") else b""
+        if not line.endswith(b"}"):
+            return None
+        inside = line.translate(None, _NO_BRACKETS)[1:-1]  # balanced: no second study after it
         for _ in range(_USUAL_DEPTH):
-            if brackets == b"{}":
+            if not inside:
                 return at + len(line)
-            brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+            inside = inside.replace(b"{}", b"").replace(b"[]", b"")
         return None
 
     def _finish(self, end: int) -> Iterator[Cut]:

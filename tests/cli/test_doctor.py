@@ -113,3 +113,21 @@ def test_every_fault_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     found = list(broken())
     assert found
     assert all(check.mend for check in found)
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("place", ["file", "system"])
+def test_a_home_where_nothing_can_be_kept_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home" if place == "file" else Path("/proc/no-such-place")
+    monkeypatch.setenv("LLM4TOP_HOME", str(home))
+    code, checks = doctor()
+    assert code == 1
+    found = checks["home"]["found"]
+    if place == "file":
+        assert found == f"{home} cannot be made: {tmp_path}/file is a file"
+    else:
+        assert found.startswith("/proc cannot be written to (")
+    assert checks["home"]["mend"] == "Set LLM4TOP_HOME to a folder that you may write to."

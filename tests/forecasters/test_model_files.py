@@ -48,13 +48,15 @@ def test_a_model_that_is_not_here_names_the_command(tmp_path, monkeypatch):
         resolve_base("Qwen/Qwen3-8B")
     assert str(caught.value) == (
         "the base model Qwen/Qwen3-8B is not on this machine (looked in "
-        f"{tmp_path}/models/Qwen--Qwen3-8B). Download it once with: llm4top download Qwen/Qwen3-8B"
+        f"{tmp_path}/models/Qwen--Qwen3-8B), and there is no folder of this name. "
+        "Download it once with: llm4top download Qwen/Qwen3-8B"
     )
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "../models", "a/b/c", "x/../y", "a b"])
 def test_what_is_neither_folder_nor_name(name):
-    with pytest.raises(ModelNotFoundError, match="there is no model folder here"):
+    words = "there is no model 'a b' here" if name == "a b" else "there is no such folder"
+    with pytest.raises(ModelNotFoundError, match=words):
         resolve_base(name)
 
 

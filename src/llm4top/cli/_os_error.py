@@ -25,6 +25,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
     errno.EIO: ("the disk reports an error.", "Check the disk, then run the command again."),
     errno.ENOMEM: ("there is not enough memory.", "Close other programs and run it again."),
 }
+_RIGHTS = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 _MIDWAY = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM)
 
 
@@ -44,12 +45,21 @@ def report_of(error: OSError) -> tuple[str, int]:
     1 where work was under way (a full disk), 2 where it could not begin.
     """
     where = error.filename2 or error.filename
+    if where is not None and error.errno in _RIGHTS and _is_at_home(where):
+        step = "Set LLM4TOP_HOME to a folder that you may write to."
+        return f"{_text(where)}: {_SENTENCES[error.errno][0]} {step}", NOTHING_DONE
     if error.errno == errno.ENOENT and isinstance(where, str) and not Path(where).parent.exists():
         # Often a scratch file, whose name would tell a person nothing.
         folder = Path(where).parent
         return f"{folder}: there is no such folder. Make it first, or choose another.", NOTHING_DONE
     name = "" if where is None or isinstance(where, int) else f"{_text(where)}: "
     return f"{name}{sentence_of(error)}", IN_PART if error.errno in _MIDWAY else NOTHING_DONE
+
+
+def _is_at_home(name: object) -> bool:
+    from llm4top.paths import home_folder
+
+    return isinstance(name, str) and Path(name).is_relative_to(home_folder())
 
 
 def _text(name: str | bytes) -> str:

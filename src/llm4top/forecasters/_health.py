@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -110,9 +111,22 @@ def _machine() -> Iterator[Check]:
         yield Check("Machine", "disk", "missing", found, mend)
     else:
         yield Check("Machine", "disk", "ok", found)
-    if not os.access(nearest, os.W_OK):
+    problem = _home_problem(home, nearest)
+    if problem:
         mend = "Set LLM4TOP_HOME to a folder that you may write to."
-        yield Check("Machine", "home", "broken", f"{nearest} cannot be written to", mend)
+        yield Check("Machine", "home", "broken", problem, mend)
+
+
+def _home_problem(home: Path, nearest: Path) -> str:
+    """Why nothing can be kept in ``home``, of which ``nearest`` is the part that is there."""
+    if not nearest.is_dir():
+        return f"{home} cannot be made: {nearest} is a file"
+    try:
+        # Rights alone do not tell: the owner of the machine may "write" where nothing can be.
+        with tempfile.TemporaryDirectory(prefix=".llm4top-", dir=nearest):
+            return ""
+    except OSError as error:
+        return f"{nearest} cannot be written to ({error.strerror or error})"
 
 
 def _device() -> Check:

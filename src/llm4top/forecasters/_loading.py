@@ -73,7 +73,7 @@ def _untrained(
     except ModelNotFoundError as error:
         raise BundleError(
             f"{str(model)!r:.200} is neither a bundle nor a base model on this machine.",
-            hint="List bundles with: llm4top bundle list. " + (error.hint or ""),
+            hint=error.hint,
         ) from no_bundle
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise no_bundle

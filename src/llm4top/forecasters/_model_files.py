@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
+from llm4top.errors import ModelError, UnsafeModelError
 from llm4top.forecasters._carried_base import carried_base
 from llm4top.forecasters._download import ModelSource, model_folder
+from llm4top.forecasters._unknown_model import unknown_model
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _NAMES_CODE = re.compile(
@@ -46,8 +47,8 @@ def resolve_base(base: str | Path) -> Path:
 
     "embedded" and the folder of a bundle that holds a fully trained model stand for that model.
 
-    Raises ``ModelNotFoundError`` with the command that downloads it, and ``ModelError`` for a
-    bundle that holds an adapter only.
+    Raises ``ModelNotFoundError`` with what is known here, or the command that downloads it, and
+    ``ModelError`` for a bundle that holds an adapter only.
     """
     carried = carried_base(base)
     if carried is not None:
@@ -56,20 +57,11 @@ def resolve_base(base: str | Path) -> Path:
     if folder.is_dir():
         return folder
     name = str(base)
-    if not _MODEL_NAME.fullmatch(name) or folder.exists():
-        raise ModelNotFoundError(
-            "there is no model folder here.",
-            where=name,
-            hint="Give a folder with config.json, tokenizer.json and safetensors files, "
-            "or the name of a model.",
-        )
-    downloaded = model_folder(name)
-    if downloaded.is_dir():
-        return downloaded
-    raise ModelNotFoundError(
-        f"the base model {name} is not on this machine (looked in {downloaded}).",
-        hint=f"Download it once with: llm4top download {name}",
-    )
+    if _MODEL_NAME.fullmatch(name) and not folder.exists():
+        downloaded = model_folder(name)
+        if downloaded.is_dir():
+            return downloaded
+    raise unknown_model(name)
 
 
 def read_json(path: Path) -> dict[str, Any]:

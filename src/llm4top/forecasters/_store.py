@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -125,6 +126,8 @@ def import_bundle(
     store = bundles_folder() if store is None else store
     if file.is_dir():
         return _import_folder(file, name, store)
+    if not file.exists():
+        raise BundleError("there is no such file.", where=str(file))
     try:
         with zipfile.ZipFile(file) as archive:
             members = _members(archive, file.name)
@@ -143,9 +146,9 @@ def import_bundle(
                 verify_bundle(staging).raise_for_problems()
 
             publish_folder(folder, unpack)
-    except FileNotFoundError:
-        raise BundleError("there is no such file.", where=str(file)) from None
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and _is_about_store(error, file):
+            raise _unusable(store, error) from error
         raise BundleError(
             f"cannot be unpacked ({error}).",
             where=str(file),
@@ -225,8 +228,26 @@ def _manifest(
     return manifest
 
 
+def _is_about_store(error: OSError, file: Path) -> bool:
+    """Whether it was writing that failed, and not reading ``file``."""
+    named = error.filename2 or error.filename
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return full or (named is not None and Path(named) != file)
+
+
+def _unusable(store: Path, error: OSError) -> BundleError:
+    return BundleError(
+        f"cannot be written to ({error.strerror or error}).",
+        where=str(store),
+        hint="Set LLM4TOP_HOME to a folder that you may write to.",
+    )
+
+
 def _check_disk(store: Path, needed: int) -> None:
-    store.mkdir(parents=True, exist_ok=True)
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(store, error) from error
     free = shutil.disk_usage(store).free
     if free < needed + DISK_RESERVE:
         raise BundleError(

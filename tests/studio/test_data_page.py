@@ -82,15 +82,15 @@ def _file(name: str, text: str) -> dict[str, Any]:
 @pytest.mark.browser
 def test_dropped_records_become_a_data_set(page: Page) -> None:
     page.goto("/data")
-    page.get_by_text("There is none yet.").wait_for()
+    page.get_by_text("No data set yet.").wait_for()
     page.get_by_label("Name").fill("My trials")
-    page.get_by_text("More settings").click()
+    page.get_by_text("How to split the trials").click()
     page.get_by_label("Column of the labels").fill("outcome")
     page.get_by_label("Split").click()
     page.get_by_role("option", name="At random").click()
-    page.get_by_text("It flatters").wait_for()
+    page.get_by_text("Figures are optimistic").wait_for()
     page.set_input_files("input[type=file]", [_file("labels.csv", "nctid,outcome\n")])
-    page.get_by_text("a CSV of labels alone makes no data set.").wait_for()
+    page.get_by_text("a CSV of labels alone is not a data set.").wait_for()
     page.set_input_files("input[type=file]", records())
     page.wait_for_url(re.compile("/data/[0-9a-f]{32}$"), timeout=WAIT)
     page.get_by_role("heading", name="My trials").wait_for()
@@ -116,7 +116,7 @@ def test_a_missing_column_of_labels_is_named_with_those_there_are(page: Page) ->
     page.set_input_files("input[type=file]", records())
     said = "labels.csv: has no column label. Its columns are: nctid, outcome."
     page.get_by_role("status").get_by_text(said).wait_for(timeout=WAIT)
-    page.get_by_text("The last lines of its log").click()
+    page.get_by_text("Last lines of the log").click()
     page.get_by_role("button", name="Start over").wait_for()
 
 
@@ -199,10 +199,29 @@ def test_a_leak_audit_is_run_and_shown(page: Page, workspace: Workspace) -> None
     stored = workspace.datasets.add(folder, name="Telling")
     page.goto(f"/data/{stored.id}")
     page.get_by_text("Not audited yet").wait_for()
-    page.get_by_role("button", name="Look for leaks").click()
-    page.get_by_role("button", name="Look again").wait_for(timeout=WAIT)
+    page.get_by_role("button", name="Run the leak audit").click()
+    page.get_by_role("button", name="Run it again").wait_for(timeout=WAIT)
     page.reload()
     page.get_by_role("table", name="Leak audit").wait_for()
+
+
+@pytest.mark.browser
+def test_a_data_set_is_renamed_to_a_name_that_is_free(page: Page, workspace: Workspace) -> None:
+    folder = save_tiny_dataset(workspace.folder / "datasets" / "another")
+    other = workspace.datasets.add(folder, name="Taken")
+    stored = workspace.datasets.register(_invented(workspace), name="Before")
+    page.goto(f"/data/{stored.id}")
+    for name in ("Taken", "After <b>"):
+        page.get_by_role("button", name="Rename").click()
+        dialog = page.get_by_role("dialog", name="Rename this data set")
+        dialog.get_by_label("Name").fill(name)
+        dialog.get_by_role("button", name="Rename").click()
+        dialog.wait_for(state="hidden")
+    page.get_by_role("heading", name="After <b>").wait_for()
+    page.get_by_text("another data set has this name").wait_for()
+    assert workspace.datasets.get(stored.id).name == "After <b>"
+    assert workspace.activity.list(subject=stored.id)[0].action == "renamed"
+    workspace.datasets.delete(other.id)
 
 
 def _invented(workspace: Workspace) -> Path:
@@ -259,7 +278,7 @@ def test_a_yaml_file_is_the_question(own: Workspace, tmp_path: Path) -> None:
 
 def test_a_broken_task_file_is_named_as_its_owner_calls_it(own: Workspace, tmp_path: Path) -> None:
     files = _given(tmp_path, a__xml="<a/>", labels__csv="", own__yaml="kind: binary\n")
-    with pytest.raises(TaskError, match=r"^own\.yaml: is no task:\n  - name: "):
+    with pytest.raises(TaskError, match=r"^own\.yaml: is not a task:\n  - name: "):
         queue_ingest(own, files, {"name": "N"}, "somebody")
     assert own.uploads.count() == 0
 
@@ -340,8 +359,8 @@ def test_files_of_top_are_no_labels(own: Workspace, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"labels__csv": ""}, "a CSV of labels alone makes no data set"),
-        ({"own__yaml": ""}, "own.yaml: a task file alone makes no data set"),
+        ({"labels__csv": ""}, "a CSV of labels alone is not a data set"),
+        ({"own__yaml": ""}, "own.yaml: a task file alone is not a data set"),
         ({"a__xml": "", "b__yaml": "", "c__yml": ""}, "2 task files: a data set answers one"),
         ({"a__xml": "", "own__yaml": TASK}, "own.yaml: asks a question of its own, and its"),
         ({"a__xml": "", "b__csv": "", "c__csv": ""}, "2 CSV files that are not TOP's"),

@@ -51,7 +51,7 @@ def test_progress_is_told_with_its_share_and_the_time_left(workspace: Workspace)
     queued = workspace.runs.submit("train", {}, title="Mine")
     progress = {"stage": "Learning", "done": 25, "total": 100, "eta_seconds": 4000}
     run = replace(queued, state=RunState.RUNNING, progress=progress)
-    assert standing_of(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left of this step"
+    assert standing_of(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left in this stage"
     alone = replace(run, kind="forecast", progress={**progress, "eta_seconds": 43.2})
     assert standing_of(alone) == "Learning, 25\u00a0%, about 45\u00a0s left"
     assert share_of(run) == 0.25
@@ -69,7 +69,7 @@ def test_a_waiting_run_says_what_for_and_how_long(workspace: Workspace) -> None:
     progress = {"stage": "training", "done": 3, "total": 9, "eta_seconds": 660}
     workspace.runs.add_event(working.id, "progress", progress)
     active = JobWatch(workspace).look().active
-    time_left = "“Walk” (about 11\u00a0min left of this step)"
+    time_left = "“Walk” (about 11\u00a0min left in this stage)"
     assert standing_of(waiting, active) == f"Waiting for {time_left}"
     assert standing_of(last, active) == f"Waiting for {time_left} and 1 more in the queue"
     assert standing_of(light, active) == "Waiting to start"

@@ -20,7 +20,7 @@ SETTINGS = {
     "Learning rate": "0.01",
     "Batch size": "8",
     "Accumulation": "1",
-    "Evals per epoch": "1",
+    "Evaluations per epoch": "1",
     "Checkpoint steps": "10",
     "Log steps": "2",
     "Patience": "none",
@@ -166,7 +166,7 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
     assert dict(figures_of(told)) == {
         "Training step": "3 of 1\u202f200",
         "Tokens per second": "1\u202f500",
-        "Time left of this step": "about 2\u00a0min",
+        "Time left in this stage": "about 2\u00a0min",
         "Memory": "2.0\u00a0GB",
         "Device": "cpu",
         "Base model and preset": "invented/tiny, quick",

@@ -12,7 +12,7 @@ from lxml import etree
 from llm4top.errors import EvaluationError
 from llm4top.evaluation import Report, write_report
 from llm4top.evaluation._report import Curves, CurveSet
-from llm4top.workspace._report_sheet import lead, read_run_report, sheet, sheet_names
+from llm4top.workspace._report_sheet import few, lead, read_run_report, sheet, sheet_names
 from tests.evaluation.report_kit import hostile_report, made_report
 
 HOSTILE = '<script>alert(1)</script> & "$x_1$" \'); url(//evil.example)'
@@ -46,9 +46,24 @@ def test_the_table_says_value_interval_and_n(report: Report) -> None:
     auc = row.figures["roc_auc"]
     assert auc.value is not None
     value, bounds = lines["Random forest"].cells[0]
-    assert value == f"{auc.value:.3f}"[1:]
-    assert bounds == f"[{auc.lower:.3f}, {auc.upper:.3f}]".replace("0.", ".")
+    assert value == f"{auc.value:.3f}"
+    assert bounds == f"({auc.lower:.3f} to {auc.upper:.3f})"
     assert "cheating" in lines["Status rule (leak oracle)"].note
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"failure": 4, "success": 44}, "Only 4 failure among 48 trials: read the curves and"),
+        ({"failure": 4, "success": 9}, "Only 4 failure and 9 success among 13 trials"),
+        ({"failure": 20, "success": 20}, ""),
+        ({"failure": 0, "success": 40}, ""),
+    ],
+)
+def test_few_trials_of_a_label_are_cautioned(counts: dict[str, int], words: str) -> None:
+    said = few(counts)
+    assert said.startswith(words)
+    assert bool(said) is bool(words)
 
 
 def test_differences_are_told_in_words(report: Report) -> None:

@@ -117,11 +117,11 @@ def stage_of(run: Run) -> str:
 
 
 def time_left(run: Run) -> str:
-    """The time left in words; of the step at work where others follow. Empty while unknown."""
+    """The time left in words; in the stage at work where others follow. Empty while unknown."""
     left = run.progress.get("eta_seconds")
     if not isinstance(left, int | float):
         return ""
-    return f"{about(left)} left" + ("" if run.kind == "forecast" else " of this step")
+    return f"{about(left)} left" + ("" if run.kind == "forecast" else " in this stage")
 
 
 def waiting_for(run: Run, active: Sequence[Run]) -> str:

@@ -116,6 +116,10 @@ class TrialTable:
             table.setdefault(year, {})[split] = count
         return table
 
+    def undated(self) -> dict[str, int]:
+        """Trials without a start date by split."""
+        return dict(Counter(row.split for row in self._rows if not row.start_date))
+
     def open_trial(self, position: int) -> OpenedTrial:
         """Decode one trial; ``NotFoundError`` where there is no such row."""
         if not 0 <= position < len(self._rows):

@@ -38,7 +38,8 @@ def timeline_chart(years: Years) -> str:
         f'style="stroke: {MUTED}; stroke-width: 1"/>'
     )
     trials = "trial" if top == 1 else "trials"
-    marks.append(_words(0, -6, f"{thousands(top)} {trials} in the fullest year", "start"))
+    fullest = max(years, key=lambda year: sum(years[year].values()))
+    marks.append(_words(0, -6, f"peak: {thousands(top)} {trials} in {fullest}", "start"))
     said = escape(f"Trials by start year, {first} to {last}, stacked by split.")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{said}" width="100%" '

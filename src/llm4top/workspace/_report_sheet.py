@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm4top.errors import EvaluationError
+from llm4top.workspace._words import metric, metric_interval
 
 if TYPE_CHECKING:
     from llm4top.evaluation import Report
     from llm4top.evaluation._figures import Drawing, Series
-    from llm4top.evaluation._report import Difference, ForecasterRow
+    from llm4top.evaluation._report import Difference, Figure, ForecasterRow
     from llm4top.evaluation._view import Section
+
+
+FEW = 20
+"""Trials of a label below which a report cautions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,9 @@ def sheet(report: Report, key: str) -> Sheet:
     return Sheet(
         heading=part.heading,
         rows=f"n = {count(table.n)} trials: {counts_text(table.counts)}.",
-        notes=tuple(note for note in (CHECK_NOTES.get(table.check), table.note) if note),
+        notes=tuple(
+            note for note in (CHECK_NOTES.get(table.check), table.note, few(table.counts)) if note
+        ),
         metrics=tuple(_metric(key) for key in keys),
         groups=tuple(
             (KINDS[kind], tuple(_line(row, keys) for row in rows)) for kind, rows in part.groups
@@ -113,6 +120,17 @@ def sheet(report: Report, key: str) -> Sheet:
         ),
         series=tuple(s for s, _ in drawn_curves(part.curves, series)) if part.curves else (),
         figures=tuple(_figures(report, part, series)),
+    )
+
+
+def few(counts: Mapping[str, int]) -> str:
+    """A caution where a label has so few trials that curves and intervals are rough; else ""."""
+    rare = [f"{n} {label}" for label, n in counts.items() if 0 < n < FEW]
+    if not rare:
+        return ""
+    return (
+        f"Only {' and '.join(rare)} among {sum(counts.values())} trials: read the curves and "
+        "intervals with caution."
     )
 
 
@@ -128,25 +146,30 @@ def _metric(key: str) -> Metric:
 
 
 def _line(row: ForecasterRow, keys: Sequence[str]) -> Line:
-    from llm4top.evaluation._wording import CHEATING, interval, number
+    from llm4top.evaluation._wording import CHEATING
 
     figures = [row.figures.get(key) for key in keys]
     notes = (CHEATING if row.kind == "cheating" else "", row.note)
     return Line(
         forecaster=row.forecaster,
         note="; ".join(filter(None, notes)),
-        cells=tuple((number(f.value if f else None), interval(f)) for f in figures),
+        cells=tuple((metric(f.value), _bounds(f)) if f else ("-", "") for f in figures),
     )
+
+
+def _bounds(figure: Figure) -> str:
+    inside = metric_interval(figure.lower, figure.upper)
+    return f"({inside})" if inside else ""
 
 
 def _pair(one: Difference) -> Pair:
     from llm4top.evaluation._view import better
-    from llm4top.evaluation._wording import interval, p_value, reading, signed
+    from llm4top.evaluation._wording import p_value, reading
 
     return Pair(
         first=one.first,
         second=one.second,
-        difference=f"{signed(one.figure.value)} {interval(one.figure)}".rstrip(),
+        difference=f"{metric(one.figure.value, signed=True)} {_bounds(one.figure)}".rstrip(),
         p_adjusted=p_value(one.p_adjusted),
         reading=reading(one, better(one.metric)),
     )

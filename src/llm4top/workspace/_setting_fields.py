@@ -48,7 +48,15 @@ ELSEWHERE = ("data", "base", "out", "task", "train_split", "valid_split", "prese
 NONE = "none"
 """How a field says that a setting has no value, where it may have none."""
 
-_ACRONYMS = {"lora": "LoRA", "dtype": "Number type of the base model", "max": "Maximum"}
+_SPELT_OUT = {
+    "dtype": "number type of the base model",
+    "eval": "evaluation",
+    "evals": "evaluations",
+    "grad": "gradient",
+    "lora": "LoRA",
+    "max": "maximum",
+    "warmup": "warm-up",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +175,7 @@ def _options(name: str, field: Any) -> tuple[tuple[str, ...], bool]:
 
 
 def _label(name: str) -> str:
-    words = [_ACRONYMS.get(word, word) for word in name.split("_")]
+    words = [_SPELT_OUT.get(word, word) for word in name.split("_")]
     said = " ".join(words)
     return said[:1].upper() + said[1:]
 

@@ -83,3 +83,17 @@ def about(seconds: float) -> str:
     if seconds < 7.5:
         return "a few seconds"
     return f"about {clock(5 * round(seconds / 5) if seconds < 57.5 else max(seconds, 60))}"
+
+
+def metric(value: float | None, *, signed: bool = False) -> str:
+    """A metric as every page shows it: "0.704"; with ``signed`` "+0.012" or "\u22120.012"."""
+    if value is None:
+        return "-"
+    return f"{value:+.3f}".replace("-", "\u2212") if signed else f"{value:.3f}"
+
+
+def metric_interval(lower: float | None, upper: float | None) -> str:
+    """A metric's interval: "0.668 to 0.737"; empty where there is none."""
+    if lower is None or upper is None:
+        return ""
+    return f"{lower:.3f} to {upper:.3f}".replace("-", "\u2212")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llm4top.workspace._weaker import on_validation, own_figures
-from llm4top.workspace._words import thousands
+from llm4top.workspace._words import metric, metric_interval, thousands
 
 if TYPE_CHECKING:
     from llm4top.workspace import WorkspaceBundle
@@ -52,10 +52,8 @@ def with_interval(figure: Mapping[str, Any] | None) -> str:
     """A metric with three decimals and its interval; says so where it was not measured."""
     if not figure or figure.get("value") is None:
         return _NONE
-    value = f"{figure['value']:.3f}"
-    if figure.get("lower") is None or figure.get("upper") is None:
-        return value
-    return f"{value} ({figure['lower']:.3f} to {figure['upper']:.3f})"
+    bounds = metric_interval(figure.get("lower"), figure.get("upper"))
+    return f"{metric(figure['value'])} ({bounds})" if bounds else metric(figure["value"])
 
 
 def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:

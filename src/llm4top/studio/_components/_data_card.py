@@ -26,8 +26,11 @@ SOURCES = 20
 """Files that are named at most: records may come in thousands of them."""
 
 
-def timeline(years: Years, rows: int) -> None:
-    """Trials by start year, the splits stacked, with the numbers to download."""
+def timeline(years: Years, undated: Mapping[str, int]) -> None:
+    """Trials by start year, the splits stacked, with the numbers to download.
+
+    ``undated`` are the trials that have no place on it, by split.
+    """
     with section("When the trials started"):
         dated = sum(sum(counts.values()) for counts in years.values())
         if not dated:
@@ -35,8 +38,7 @@ def timeline(years: Years, rows: int) -> None:
             return
         with ui.element("div").classes("l4-figures"), ui.element("figure"):
             heading(f"Trials by start year, {min(years)} to {max(years)}", level=3)
-            left = f" {things(rows - dated, 'trial')} without a start date." if rows > dated else ""
-            Words("figcaption", f"n = {thousands(dated)}.{left}")
+            Words("figcaption", f"n = {thousands(dated)}.{_left_out_of_line(undated)}")
             _legend([s for s in SPLIT_COLOURS if any(s in counts for counts in years.values())])
             drawing(timeline_chart(years))
             content = timeline_csv(years)
@@ -45,6 +47,15 @@ def timeline(years: Years, rows: int) -> None:
                 icon="download",
                 on_click=lambda: ui.download.content(content, "time_line.csv", "text/csv"),
             ).props("flat dense no-caps")
+
+
+def _left_out_of_line(undated: Mapping[str, int]) -> str:
+    if not undated:
+        return ""
+    total = sum(undated.values())
+    verb = "has" if total == 1 else "have"
+    parts = ", ".join(f"{thousands(undated[s])} {s}" for s in SPLIT_COLOURS if s in undated)
+    return f" {things(total, 'trial')} {verb} no start date and are not drawn: {parts}."
 
 
 def _legend(splits: list[str]) -> None:
@@ -59,19 +70,19 @@ def left_out(card: DatasetCard) -> None:
     """Records that were left out, by reason; the first of each are named."""
     with section("Left out"):
         if not card.dropped:
-            Words("p", "Nothing: every record that was read is in the data set.")
+            Words("p", "None: every record that was read is in the data set.")
         for reason, count in sorted(card.dropped.items(), key=lambda pair: -pair[1]):
             named = [record.nct_id for record in card.dropped_first if record.reason == reason]
             with ui.element("details").classes("l4-read"):
                 with ui.element("summary"):
                     Words("span", things(count, "record"))
                     Words("span", reason)
-                said = ", ".join(named) or "None of them is among the first hundred named."
+                said = ", ".join(named) or "None of them is among the first hundred that are named."
                 more = count - len(named)
                 Words("p", f"{said}, and {thousands(more)} more" if named and more else said)
         notes = [(what, thousands(count)) for what, count in card.notes.items()]
         if notes:
-            titled_table(("What happened to those that stayed", "Rows"), notes, label="Notes")
+            titled_table(("Changes to the remaining rows", "Rows"), notes, label="Notes")
 
 
 def origin(dataset: StoredDataset, card: DatasetCard) -> None:
@@ -84,19 +95,17 @@ def origin(dataset: StoredDataset, card: DatasetCard) -> None:
             Words("p", f"and {things(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
         for words in (*card.warnings, *card.terms):
             Words("p", words)
-        Words(
-            "p", f"Split: {card.split_rule or 'as given'}. Content {dataset.sha256[:16]}."
-        ).classes("l4-small l4-muted")
+        Words("p", f"Content hash {dataset.sha256[:16]}.").classes("l4-small l4-muted")
 
 
-_VERDICTS = {"pass": "passes", "warn": "look at this", "fail": "leak"}
+_VERDICTS = {"pass": "passed", "warn": "check this", "fail": "leak"}
 
 
 def audit_findings(report: Mapping[str, Any]) -> None:
     """What a leak audit found, the gravest first."""
     verdict = {
         "pass": "No leak found.",
-        "warn": "No leak found, but there is something to look at.",
+        "warn": "No leak found, but something needs a look.",
         "fail": "Leaks found: a model could read the answer instead of forecasting it.",
     }[report["verdict"]]
     box = ui.element("div").classes("l4-box")

@@ -38,20 +38,20 @@ def sort_files(files: Sequence[UploadedFile]) -> DroppedFiles:
         raise UploadError(
             f"{things(len(labels), 'CSV file')} that are not TOP's: which holds the labels?",
             where=_named(labels),
-            hint="Bring one CSV of labels with its records.",
+            hint="Drop one CSV of labels with its records.",
         )
     if len(tasks) > 1:
         raise UploadError(
             f"{things(len(tasks), 'task file')}: a data set answers one question.",
             where=_named(tasks),
-            hint="Bring one of them.",
+            hint="Drop one of them.",
         )
     if not records:
         alone = "a CSV of labels" if labels else "a task file"
         raise UploadError(
-            f"{alone} alone makes no data set.",
+            f"{alone} alone is not a data set.",
             where=_named([*labels, *tasks]),
-            hint="Bring it together with the records of its trials (XML, JSON or zip).",
+            hint="Drop it together with the records of its trials (XML, JSON or zip).",
         )
     if tasks:
         _check_task(tasks[0], labelled=bool(labels))
@@ -70,7 +70,7 @@ def _check_task(file: UploadedFile, *, labelled: bool) -> None:
         raise UploadError(
             "asks a question of its own, and its answers are missing.",
             where=file.name,
-            hint="Bring a CSV of labels with it: a column nctid and one of labels.",
+            hint="Drop a CSV of labels with it: a column nctid and one of labels.",
         )
 
 

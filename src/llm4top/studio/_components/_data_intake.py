@@ -1,4 +1,4 @@
-"""Bringing data in: files become uploads of the workspace, and a run makes a data set of them."""
+"""Importing data: files become uploads of the workspace, and a run makes a data set of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Intake:
         self._on_done = on_done
         self._question = "outcome"
         self._busy = False
-        self._name = _field("Name", "Trials")
+        with ui.element("div").classes("l4-controls"):
+            self._name = _field("Name", "Trials")
+            choice("Question", QUESTIONS, self._question, lambda v: setattr(self, "_question", v))
+            self._column = _field("Column of the labels", "label")
         with ui.element("div").classes("l4-intake"):
             drop_zone(
                 "Drop the files of one data set together: TOP's CSV files or a zip of them, or "
@@ -50,22 +53,19 @@ class Intake:
                 on_files=self._take,
                 accept=".xml,.json,.zip,.csv,.yaml,.yml",
             )
+        Words(
+            "p",
+            "A CSV of labels has a column nctid and one of labels. Whether a trial was completed "
+            "is read from its record; that question needs no labels. For a question of your own, "
+            "drop its task file (YAML) with the records and their labels.",
+        ).classes("l4-small l4-muted")
         with ui.element("details"):
-            Words("summary", "More settings")
+            Words("summary", "How to split the trials")
             with ui.element("div").classes("l4-stack l4-more"):
                 self._more()
         self._status = ui.element("div")
 
     def _more(self) -> None:
-        with ui.element("div").classes("l4-controls"):
-            choice("Question", QUESTIONS, self._question, lambda v: setattr(self, "_question", v))
-            self._column = _field("Column of the labels", "label")
-        Words(
-            "p",
-            "A CSV of labels has a column nctid and one of labels. Whether a trial was completed "
-            "is read off its record; that question needs no labels. For a question of your own, "
-            "drop its task file (YAML) with the records and their labels.",
-        ).classes("l4-small l4-muted")
         self._split = SplitChoice()
 
     def _asked(self) -> dict[str, Any]:
@@ -78,12 +78,12 @@ class Intake:
 
     async def _take(self, uploads: Sequence[FileUpload]) -> None:
         if self._busy:
-            ui.notify("Files are being brought in. Wait for them.", type="warning")
+            ui.notify("Files are being imported. Please wait.", type="warning")
             return
         self._busy = True
         self._status.clear()
         with self._status:
-            Words("p", f"Bringing in {things(len(uploads), 'file')} …").props('role="status"')
+            Words("p", f"Importing {things(len(uploads), 'file')} …").props('role="status"')
         try:
             asked = self._asked()
             async with kept(uploads) as stored:
@@ -144,6 +144,14 @@ def queue_ingest(
         raise
     workspace.activity.log("queued", who, title, subject=made.id)
     return made.id
+
+
+def rename_dataset(workspace: Workspace, dataset_id: str, name: str, who: str) -> str:
+    """Call a data set otherwise, and log it; its new name. Raises as ``Datasets.rename`` does."""
+    before = workspace.datasets.get(dataset_id).name
+    made = workspace.datasets.rename(dataset_id, name).name
+    workspace.activity.log("renamed", who, f"data set {before} to {made}", subject=dataset_id)
+    return made
 
 
 def delete_dataset(workspace: Workspace, dataset_id: str, who: str) -> None:

@@ -22,8 +22,8 @@ _SAID = {
     "own": "Each trial stays in the part that TOP's files put it in.",
     "time": "Learns from the older trials and is checked on the newer, as in use. Without dates: "
     "80, 10 and 10\u00a0% of the trials.",
-    "random": "80, 10 and 10\u00a0% of the trials, whatever their year. It flatters: a model is "
-    "checked on the years it has learnt from.",
+    "random": "80, 10 and 10\u00a0% of the trials, whatever their year. Figures are optimistic: "
+    "the model is checked on the years it has learnt from.",
 }
 
 

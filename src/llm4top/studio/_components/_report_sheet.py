@@ -73,7 +73,7 @@ def _table(shown: Sheet) -> None:
                         _line(shown, line)
         with ui.element("details"):
             Words("summary", "What the figures mean")
-            Words("p", "Each value stands with its 95 % interval.").classes("l4-muted")
+            Words("p", "Each value is shown with its 95\u00a0% interval.").classes("l4-muted")
             facts((metric.label, metric.definition) for metric in shown.metrics)
 
 
@@ -110,7 +110,7 @@ def _legend(series: tuple[Series, ...]) -> None:
                 Words("span", one.forecaster)
         with ui.element("li"):
             ui.element("i").style("border-top: 2px dotted var(--muted)")
-            Words("span", "a constant forecast, such as always the event")
+            Words("span", "a constant forecast, such as always success")
 
 
 def _figure(figure: Drawing) -> None:

@@ -9,6 +9,7 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.studio._components._bundle_facts import with_interval
 from llm4top.studio._components._make_default import make_default, standing_of_bundle
 from llm4top.studio._components._parts import drawing, titled_table
 from llm4top.studio._components._run_actions import Act, delete_run_button, run_button
@@ -217,7 +218,7 @@ def figures_of(run: Run) -> list[tuple[str, str]]:
         if told.get("tokens_per_second"):
             found.append(("Tokens per second", thousands(round(told["tokens_per_second"]))))
         if told.get("eta_seconds") is not None:
-            found.append(("Time left of this step", about(told["eta_seconds"])))
+            found.append(("Time left in this stage", about(told["eta_seconds"])))
         if told.get("memory"):
             found.append(("Memory", f"{told['memory'] / 1e9:.1f}\u00a0GB"))
         if told.get("gpu_memory"):
@@ -236,17 +237,8 @@ def figures_of(run: Run) -> list[tuple[str, str]]:
 def _metrics_table(forecasters: Mapping[str, Mapping[str, Any]]) -> None:
     names = list(next(iter(forecasters.values())))
     rows = [
-        [forecaster, *(_figure(figures.get(name)) for name in names)]
+        [forecaster, *(with_interval(figures.get(name)) for name in names)]
         for forecaster, figures in forecasters.items()
     ]
     headings = [_METRICS.get(name, name.replace("_", " ")) for name in names]
     titled_table(["Forecaster", *headings], rows, label="Figures")
-
-
-def _figure(figure: Mapping[str, float | None] | None) -> str:
-    """A figure with its 95 % interval."""
-    if figure is None or figure.get("value") is None:
-        return "-"
-    lower, upper = figure.get("lower"), figure.get("upper")
-    bounds = "" if lower is None or upper is None else f" ({lower:.3f} to {upper:.3f})"
-    return f"{figure['value']:.3f}{bounds}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
     from llm4top.workspace import Run, Workspace
 
-SPLITS = {"valid": "Validation rows", "test": "Test rows (each look is counted)"}
+SPLITS = {"valid": "Validation rows", "test": "Test rows (every use is logged)"}
 
 
 def dataset_names(workspace: Workspace) -> dict[str, str]:
@@ -29,7 +29,7 @@ def dataset_names(workspace: Workspace) -> dict[str, str]:
 
 def say_there_is_no_data(context: StudioContext) -> None:
     """What to do where there is no data set yet."""
-    Words("p", "This needs trials whose outcome is known, and there is no data set here yet.")
+    Words("p", "This needs trials with known outcomes, and there is no data set here yet.")
     if any(place.path == "/data" for place in context.places):
         ui.link("Make a data set", "/data")
 

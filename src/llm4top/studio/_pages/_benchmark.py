@@ -87,8 +87,8 @@ class BenchmarkPage:
         bundles = await background.io_bound(workspace.bundles.list)
         Words(
             "p",
-            "Every forecaster on the same rows: tables with intervals, paired differences, "
-            "curves, leak audit and a checklist, in one report.",
+            "Measure every forecaster on the same trials: one report with tables, intervals, "
+            "paired differences, curves, the leak audit and a checklist.",
         ).classes("l4-muted")
         with section("Run a benchmark"):
             if datasets:
@@ -116,14 +116,14 @@ class BenchmarkPage:
             chosen.style("min-width: min(17em, 100%)")
             choice("Training", PRESETS, "quick", lambda v: self._settings.update(preset=v))
         test = ui.checkbox(
-            "Also measure on test rows; each look is counted",
+            "Also use the test set (every use is logged)",
             on_change=lambda event: self._settings.update(test=bool(event.value)),
         )
         test.props("dense")
         Words(
             "p",
-            "The baselines alone take minutes. Each model is also asked as it is and fine-tuned, "
-            "which takes hours without a graphics processor. It can be stopped and resumed.",
+            "The baselines alone take minutes. Each model is measured both untrained and "
+            "fine-tuned, which takes hours without a GPU. It can be stopped and resumed.",
         ).classes("l4-muted")
         start = ui.button("Run the benchmark", on_click=lambda: self._start(datasets))
         start.props("unelevated no-caps text-color=on-accent").classes("l4-start")
@@ -149,7 +149,7 @@ class BenchmarkPage:
 
     def _table(self, runs: Sequence[Run]) -> None:
         if not runs:
-            Words("p", "Reports of benchmarks, evaluations and comparisons will stand here.")
+            Words("p", "Reports of benchmarks, evaluations and comparisons will appear here.")
             ui.link("Compare models", "/models")
             return
         table = ui.element("table").classes("l4-table l4-titled")

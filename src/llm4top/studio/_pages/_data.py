@@ -1,4 +1,4 @@
-"""Data: data sets are brought in, looked at, audited and deleted."""
+"""Data: data sets are imported, looked at, renamed, audited and deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import run as work
 from nicegui import ui
 
-from llm4top.errors import NotFoundError
+from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.studio._components._data_card import (
     audit_findings,
     left_out,
@@ -18,7 +18,12 @@ from llm4top.studio._components._data_card import (
     timeline,
 )
 from llm4top.studio._components._data_counts import balance
-from llm4top.studio._components._data_intake import QUESTIONS, Intake, delete_dataset
+from llm4top.studio._components._data_intake import (
+    QUESTIONS,
+    Intake,
+    delete_dataset,
+    rename_dataset,
+)
 from llm4top.studio._components._data_lengths import LengthsView
 from llm4top.studio._components._data_trials import TrialBrowser
 from llm4top.studio._components._parts import things
@@ -79,7 +84,7 @@ class _DataPage:
         found = await work.io_bound(lambda: self._workspace.datasets.list(limit=LISTED))
         with section("Data sets"):
             if not found:
-                Words("p", "There is none yet. Bring in the files of the first one above.")
+                Words("p", "No data set yet. Import the files of the first one above.")
                 return
             with ui.element("table").classes("l4-table l4-titled").props('aria-label="Data sets"'):
                 with ui.element("thead"), ui.element("tr"):
@@ -133,10 +138,11 @@ class _DatasetPage:
         card = DatasetCard.model_validate(stored.card)
         splits = tuple(card.balance)
         ui.link("All data sets", "/data")
-        heading(stored.name)
+        self._name = heading(stored.name)
         Words("p", _sentence(stored, splits))
+        Words("p", f"Split: {card.split_rule or 'as given'}.").classes("l4-muted")
         balance(card)
-        timeline(table.years(), len(table))
+        timeline(table.years(), table.undated())
         LengthsView(self._workspace, stored, card)
         with section("Leak audit"):
             self._audit = ui.element("div").classes("l4-stack")
@@ -146,18 +152,20 @@ class _DatasetPage:
             labels = tuple(dict.fromkeys(name for c in card.balance.values() for name in c))
             TrialBrowser(table, splits, labels)
         origin(stored, card)
-        ui.button("Delete this data set", on_click=self._ask_and_delete).props(
-            "outline no-caps"
-        ).classes("l4-start")
+        with ui.element("div").classes("l4-controls"):
+            ui.button("Rename", on_click=self._rename).props("outline no-caps")
+            ui.button("Delete this data set", on_click=self._ask_and_delete).props(
+                "outline no-caps"
+            )
 
     def _show_audit(self, report: dict[str, Any] | None) -> None:
         self._audit.clear()
         with self._audit:
             if report is None:
-                Words("p", "Not audited yet: whether any field tells the outcome is not known.")
+                Words("p", "Not audited yet for fields that reveal the outcome.")
             else:
                 audit_findings(report)
-            label = "Look for leaks" if report is None else "Look again"
+            label = "Run the leak audit" if report is None else "Run it again"
             ui.button(label, on_click=self._begin_audit).props("outline no-caps").classes(
                 "l4-start"
             )
@@ -173,6 +181,28 @@ class _DatasetPage:
     async def _audited(self, run: Run) -> None:
         report = await work.io_bound(_report_of, self._workspace, run)
         self._show_audit(report)
+
+    async def _rename(self) -> None:
+        with ui.dialog() as dialog, ui.card():
+            Words("h2", "Rename this data set")
+            field = ui.input("Name", value=self._name.text).props("outlined dense maxlength=120")
+            with ui.row():
+                ui.button("Rename", on_click=lambda: dialog.submit(str(field.value or ""))).props(
+                    "unelevated no-caps text-color=on-accent"
+                )
+                ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
+        dialog.props('aria-label="Rename this data set"')
+        wanted = await dialog
+        dialog.delete()
+        if wanted is None:
+            return
+        try:
+            made = await work.io_bound(rename_dataset, self._workspace, self._id, wanted, self._who)
+        except LLM4TOPError as error:
+            ui.notify(str(error), type="warning", multi_line=True)
+            return
+        if made is not None:
+            self._name.set_text(made)
 
     async def _ask_and_delete(self) -> None:
         with ui.dialog() as dialog, ui.card():

@@ -50,7 +50,7 @@ def _default_model(context: StudioContext, bundles: list[WorkspaceBundle]) -> No
     names = {bundle.id: display_name(bundle) for bundle in bundles}
     chosen = next((bundle.id for bundle in bundles if bundle.is_default), None)
     if not names:
-        Words("p", "There is no model here. Install LLM4TOP again, or import a bundle.")
+        Words("p", "There is no model. Install LLM4TOP again, or import a bundle.")
         return
 
     async def choose() -> None:

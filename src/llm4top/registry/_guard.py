@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ahocorasick_rs import AhoCorasick, Implementation
@@ -171,8 +172,10 @@ def _tells_anything(text: str, lower: str) -> bool:
             if isinstance(rule, Mark):
                 if rule.pattern.search(text[max(0, at - _WINDOW) : at + _WINDOW]):
                     return True
-            elif _tells(rule, lower[slice(*_sentence(text, at))]):
-                return True
+            else:
+                begin, end = _sentence(text, at)
+                if _tells(rule, lower[begin:end], at - begin):
+                    return True
     return False
 
 
@@ -198,14 +201,15 @@ def _sentence(text: str, at: int) -> tuple[int, int]:
     return begin, end
 
 
-def _tells(rule: Rule, sentence: str) -> bool:
-    """Whether ``rule`` matches in a sentence, or in a bracket of it, in lower case."""
+def _tells(rule: Rule, sentence: str, at: int) -> bool:
+    """Whether ``rule`` matches in a sentence in lower case, or in its bracket around ``at``."""
     if _found(rule, sentence):
         return True
     return ("(" in sentence or "[" in sentence) and any(
         _found(rule, bracket[0])
         for brackets in (_BRACKETS, _OUTER)
         for bracket in brackets.finditer(sentence)
+        if bracket.start() <= at < bracket.end()
     )
 
 
@@ -223,6 +227,7 @@ def _why(sentence: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=64)  # first asked of a record, then of its text and of its sentence
 def _found(rule: Rule, lower: str) -> bool:
     """Whether ``rule`` matches anywhere in a sentence in lower case without its veto."""
     start = 0

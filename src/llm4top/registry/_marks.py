@@ -6,7 +6,7 @@ An identifier would let a language model recall the trial instead of reading it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm4top.registry._reasons import IDENTIFIER
@@ -117,24 +117,26 @@ _FEWEST = 5
 _BARE_DIGITS = 6
 
 
-def own_identifiers(identifiers: Iterable[str], texts: Sequence[str]) -> re.Pattern[str] | None:
+def own_identifiers(identifiers: Sequence[str], texts: Sequence[str]) -> re.Pattern[str] | None:
     """What finds those of a record's identifiers that stand in its ``texts`` (lower case).
 
     They are found however their parts are joined: "A-123/45" as "A 123-45" too. An identifier
     counts from five letters and digits on, of which three digits in a row, or from six digits:
     "X-1" or "2004" would be found where it is not meant. None where none stands in the text.
     """
+    for number in _NUMBERS.findall(" ".join(identifiers)):
+        if any([number in text for text in texts]):
+            break
+    else:
+        return None  # most end here
     spellings = []
     for identifier in identifiers:
+        pieces = _PIECES.findall(identifier.lower())
         numbers = _NUMBERS.findall(identifier)
-        if not numbers:
+        fewest = _FEWEST if len(pieces) > 1 else _BARE_DIGITS
+        if not numbers or sum(map(len, pieces)) < fewest:
             continue
         longest = max(numbers, key=len)
-        if not any(longest in text for text in texts):
-            continue  # most end here
-        pieces = _PIECES.findall(identifier.lower())
-        if sum(map(len, pieces)) < (_FEWEST if len(pieces) > 1 else _BARE_DIGITS):
-            continue
         if any(_stands("".join(pieces), longest, text) for text in texts):
             spellings.append(rf"[\s/_.{_DASH}]?".join(map(re.escape, pieces)))
     if not spellings:

@@ -33,8 +33,8 @@ _NEVER_NONE = frozenset({"name", "label", "measure"})
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[\"“])")
 _CLAUSE_END = re.compile(r"(?<=;)\s+|\s+(?=\*\s)")
 """In criteria: of several conditions on one line only the telling one is cut."""
-_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
-_OUTER = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)+\)")
+_BRACKETS = re.compile(r" ?\([^()]*\)| ?\[[^\[\]]*\]")
+_OUTER = re.compile(r" ?\([^()]*(?:\([^()]*\)[^()]*)+\)")
 _BEFORE = 60
 """How many characters before a match may hold its veto."""
 _NEAR = 24
@@ -122,11 +122,9 @@ def _guard_item(item: Any, field: str, guarded: Callable[[str, str], str | None]
 def _guard_heading(text: str, field: str, cut: list[Withheld]) -> str:
     if not _STATUSES.find_matches_as_indexes(text.lower()):
         return text
-    found = _status.status_words(text)
-    if not found:
-        return text
-    cut += [Withheld(field, _status.REASON, excerpt(words)) for words in found]
-    return _status.without_status(text)
+    left, stated = _status.without_status(text)
+    cut += [Withheld(field, _status.REASON, excerpt(words)) for words in stated]
+    return left if stated else text
 
 
 def _other_text(values: dict[str, Any]) -> list[str]:
@@ -206,7 +204,7 @@ def _tells(rule: Rule, sentence: str, at: int) -> bool:
     if _found(rule, sentence):
         return True
     return ("(" in sentence or "[" in sentence) and any(
-        _found(rule, bracket[0])
+        _found(rule, bracket[0].lstrip())
         for brackets in (_BRACKETS, _OUTER)
         for bracket in brackets.finditer(sentence)
         if bracket.start() <= at < bracket.end()
@@ -270,20 +268,24 @@ def _without_telling(line: str, field: str, cut: list[Withheld]) -> str:
             cut.append(Withheld(field, reason, excerpt(text)))
         return reason is not None
 
+    def left_of(text: str) -> list[str]:
+        kept = []
+        for sentence in _SENTENCE_END.split(text):
+            clauses = _CLAUSE_END.split(sentence) if field == "criteria" else [sentence]
+            if len(clauses) > 1 and _why(sentence):
+                kept += [clause for clause in clauses if not telling(clause)]
+            elif not telling(sentence):
+                kept.append(sentence)
+        return kept
+
     def without(match: re.Match[str]) -> str:
-        sentences = _SENTENCE_END.split(match[0][1:-1])
-        if len(sentences) == 1:
-            return "" if telling(match[0]) else match[0]
-        left = " ".join(sentence for sentence in sentences if not telling(sentence))
-        return match[0][0] + left + match[0][-1] if left else ""
+        bracket = match[0].lstrip()
+        inside = bracket[1:-1]
+        if not (_SENTENCE_END.search(inside) or (field == "criteria" and "; " in inside)):
+            return "" if telling(bracket) else match[0]
+        left = " ".join(left_of(inside)).rstrip("; ")
+        return f" {bracket[0]}{left}{bracket[-1]}" if left else ""
 
     bullet = "- " if line.startswith("- ") else ""
     line = _OUTER.sub(without, _BRACKETS.sub(without, line[len(bullet) :]))
-    kept = []
-    for sentence in _SENTENCE_END.split(line):
-        clauses = _CLAUSE_END.split(sentence) if field == "criteria" else [sentence]
-        if len(clauses) > 1 and _why(sentence):
-            kept += [clause for clause in clauses if not telling(clause)]
-        elif not telling(sentence):
-            kept.append(sentence)
-    return bullet + " ".join(" ".join(kept).split())
+    return bullet + " ".join(" ".join(left_of(line)).split())

@@ -13,7 +13,7 @@ from llm4top.registry._reasons import IDENTIFIER
 
 CONTACT = "an address or telephone number"
 INSTEAD = "[identifier]"
-_DASH = "-\u2010\u2011\u2012\u2013"
+_DASH = "\u2010\u2011\u2012\u2013-"  # the last must be last in a set of characters
 _DIGITS = "0123456789"
 
 
@@ -90,7 +90,7 @@ MARKS: tuple[Mark, ...] = (
     ),
     _identifier(_with_digit("kct", "kct-"), "", r"\bKCT[\s-]?\d{7}\b"),
     _identifier(
-        _with_digit("ntr", "ntr ", "ntr-", "ntr: ", " nl", "-nl"),
+        _with_digit("ntr", "ntr ", "ntr-", "ntr: ", " nl", "(nl", "-nl"),
         r"(?:ntr|nl)\W{0,2}\d{2,5}",
         r"\bNTR[\s:#-]{0,2}\d{2,5}\b",
         r"\b(?:NL-OMON|NL)\d{4,5}(?:\.\d{3}\.\d\d)?\b",
@@ -124,10 +124,8 @@ def own_identifiers(identifiers: Sequence[str], texts: Sequence[str]) -> re.Patt
     counts from five letters and digits on, of which three digits in a row, or from six digits:
     "X-1" or "2004" would be found where it is not meant. None where none stands in the text.
     """
-    for number in _NUMBERS.findall(" ".join(identifiers)):
-        if any([number in text for text in texts]):
-            break
-    else:
+    numbers = _NUMBERS.findall(" ".join(identifiers))
+    if not any(number in text for text in texts for number in numbers):
         return None  # most end here
     spellings = []
     for identifier in identifiers:

@@ -27,20 +27,25 @@ _WORDS = (
     r"|已终止|已完成|已撤回|终止|暂停|中止|終了|完了|종료|중단|완료|завершено|прекращено|приостановлено"
 )
 _BEFORE = (
-    r"(?:(?:this\s+|the\s+)?(?:study|trial|protocol|enrol+ment|recruitment|accrual)[:\s]\s*"
+    r"(?:(?:this\s+|the\s+)?(?:study|trial|protocol|enrol+ment|recruitment|accrual|[ée]tude|essai"
+    r"|studie|estudio|ensayo|estudo|ensaio|studio|onderzoek|badanie)[:\s]\s*"
     r"(?:status[:\s]\s*)?(?:is\s+|was\s+|has\s+been\s+|now\s+)?|status\s*[:=]\s*|now\s+"
     r"|(?:prematurely|early|permanently|temporarily|voluntarily)\s+){0,3}"
 )
 # Bounded and without a choice of how to read a text, so that no title takes long.
 _TAIL = (
     rf"(?:[\s,;:.{_DASH}-]{{1,3}}(?:early|prematurely|permanently|temporarily|study|trial"
+    r"|to\s+(?:further\s+|new\s+)?(?:accrual|enrol\w+|recruitment|patients)"
+    r"|(?:prior\s+to|before)\s+(?:any\s+|first\s+)?(?:accrual|enrol\w+|recruitment|patient|start)"
     r"|\d{1,4}(?:[/.-]\d{1,4}){0,2})\b){0,2}"
     rf"(?:[\s,;:.{_DASH}-]{{1,3}}(?:prior\s+to|before|after|due\s+to|because|owing\s+to|by|per|for|as\s+of"
     r"|at|since|with|effective|in|on)\s[^()\[\]{}]{1,80}?)?"
 )
 _STATUS = rf"{_BEFORE}(?:{_WORDS})(?!\w){_TAIL}"
 _OPEN, _CLOSE = "[(\\[{<\u3010\uff08*]+", "[)\\]}>\u3011\uff09*]+"
-_SEPARATOR = rf"(?:\s*[:|/*{_DASH}]\s*|\s+-+\s+|\s*--+\s*|(?<=[.!])\s+)"
+_SEPARATOR = rf"(?:\s*[:|/*{_DASH}]\s*|\s+-+\s+|\s*--+\s*|(?<=\w{{4}}[.!])\s+)"
+# "Withdrawn Prior to Enrollment Examplol in Gout"
+_BEGUN = rf"^\W*(?:{_WORDS})\s+(?:prior\s+to|before)\s+(?:accrual|enrol\w+|recruitment)\W+(?=\w)"
 # After a comma only what is never said of a treatment: "Tapered, Stopped or Continued".
 _ANY_CASE = re.compile(
     rf"\s*{_OPEN}\s*{_STATUS}[\s.!*]*{_CLOSE}"
@@ -48,7 +53,7 @@ _ANY_CASE = re.compile(
     rf"|{_SEPARATOR}{_STATUS}[\s.!*]*$"
     r"|,\s*(?:study\s+|trial\s+)?(?:terminated|withdrawn|prematurely\s+\w+ed|discontinued\s+early"
     rf"|stopped\s+early|terminated\s+early){_TAIL}[\s.!]*$"
-    rf"|^\W*{_STATUS}\W*$",
+    rf"|{_BEGUN}|^\W*{_STATUS}\W*$",
     re.IGNORECASE,
 )
 _SHOUTED = (
@@ -74,14 +79,14 @@ LITERALS = (
 """One of them stands in every text that states a status."""
 
 
-def status_words(text: str) -> list[str]:
-    """What a title or name says of the status of its trial, as it is written there."""
-    found = [match[0] for pattern in (_ANY_CASE, _CAPITALS) for match in pattern.finditer(text)]
-    return [words for words in found if words.strip()]
+def without_status(text: str) -> tuple[str, list[str]]:
+    """A title or name without what it says of the status of its trial, and what that was."""
+    stated: list[str] = []
 
+    def cut(match: re.Match[str]) -> str:
+        stated.append(match[0].strip())
+        return " "
 
-def without_status(text: str) -> str:
-    """A title or name without what it says of the status of its trial."""
-    while (left := _CAPITALS.sub(" ", _ANY_CASE.sub(" ", text))) != text:
+    while (left := _CAPITALS.sub(cut, _ANY_CASE.sub(cut, text))) != text:
         text = left.strip()
-    return " ".join(text.split())
+    return " ".join(text.split()), stated

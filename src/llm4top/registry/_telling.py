@@ -39,8 +39,9 @@ class Rule:
 
 # What a plan or a stopping rule says; "May 2031" is a date.
 _PLAN = (
-    r"\b(?:if|until|unless|once|when(?:ever)?|whichever|whether|should|may(?!,?\s+(?:of\s+)?\d)"
-    r"|might|will|would|can|could|must|shall|to\s+be|in\s+case|planned|expected|anticipated"
+    r"\b(?:if|until|unless|once|when(?:ever)?|whichever|whether|should"
+    r"|(?<!in\s)(?<!on\s)(?<!of\s)(?<!by\s)(?<!since\s)(?<!early\s)(?<!late\s)may(?!,?\s+(?:of\s+)?\d)"
+    r"|might|will|would|can|could|must|shall|to\s+be|in\s+case|(?<!than\s)(?:planned|expected|anticipated)"
     r"|scheduled\s+to|not\s+yet|after\s+all)\b"
 )
 _OTHER = (
@@ -71,7 +72,7 @@ _STATISTICS = (
 _NOUN = (
     r"(?:study|trial|protocol|enrol+ment|accrual|recruitment|recruiting|inclusion|randomi[sz]ation"
     r"|arm|stratum|cohort|phase\s+(?:i{1,3}|iv|\d)|dosing|follow-?up|data\s+collection|project"
-    r"|investigation|development\s+program(?:me)?|clinical\s+development|expanded\s+access|ind)"
+    r"|investigation|funding|development\s+program(?:me)?|clinical\s+development|expanded\s+access|ind)"
 )
 _PART = r"(?:arm|stratum|group|part|cohort|level|regimen|portion|window|substudy|component)"
 _NOUNS = r"(?:arms|strata|groups|cohorts|sites|cent(?:er|re)s|parts|levels)"
@@ -88,7 +89,7 @@ _STOPPED = (
     r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed|ended|ceased"
     rf"|abandoned|aborted|dropped|inactivated|{_HELD})"
 )
-_WAS = r"(?:was|(?:has|had)(?:\s+\w+)?\s+been|is\s+now|is\s+being)"
+_WAS = r"(?:was|got|(?:has|had)(?:\s+\w+)?\s+been|is\s+now|is\s+being)"
 _WERE = r"(?:were|(?:have|had)(?:\s+\w+)?\s+been|are\s+now)"
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -170,8 +171,14 @@ RULES: tuple[Rule, ...] = (
         "says that the trial was stopped",
         ("terminat", "withdrawn", " ended", "stopped", "halted", "discontinued", "closed",
          "suspended", "cancel", "ceased", "abandoned", "aborted", "dropped", "inactivated",
-         "on hold", "prematurely"),
+         "on hold", "clinical hold", "prematurely"),
         rf"\b{_NOUN}{_WHICH}\s+{_WAS}{_ADVERB}\s+{_STOPPED}\b",
+        rf"\b{_NOUN}{_WHICH}\s+(?:has|had){_ADVERB}\s+(?:closed|ended|ceased|terminated|stopped)\b"
+        r"(?!\s+(?:the|its|use|using|taking))",
+        r"^\W*(?:(?:this|the)\s+)?(?:study|trial|protocol)\s+(?:now\s+)?(?:terminated|withdrawn|suspended"
+        r"|closed|stopped|halted|cancel+ed|discontinued)\W*$",
+        r"\b(?:study|trial|accrual|enrol+ment)\s+closed\W*$",
+        r"\b(?:placed|put)\s+(?:the|this)\s+(?:study|trial|ind)\s+on\s+(?:\w+\s+){0,2}hold\b",
         rf"\b{_PART}{_WHICH}\s+{_WAS}{_ADVERB}\s+{_STOPPED}\b",
         rf"\b{_NOUNS}{_WHICH}\s+{_WERE}{_ADVERB}\s+{_STOPPED}\b",
         rf"\b(?:{_NOUN}|{_NOUNS}){_WHICH}\s+(?:is|are){_ADVERB}\s+(?:closed(?!-)|terminated|{_HELD})",
@@ -190,7 +197,7 @@ RULES: tuple[Rule, ...] = (
         rf"\b{_PART}\s+(?:\w+\s+)?(?:now\s+)?(?:closed(?!-)|dropped|discontinued)\s*(?:[])]|$)",
         near=r"\b(?:was|were|has|have|had|been|is|are|now|also|then|already|stud(?:y|ies)|trials?"
         r"|early|all|arms?|accrual|enrol+ment|recruitment|being|\w+ly|soon|group|stratum|cohort"
-        r"|[a-z]|i{1,3}|iv|\d+|hold)\s+"
+        r"|[a-z]|i{1,3}|iv|\d+|hold|got|ment|accrual|funding|protocol)\s+"
         r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed|ended"
         r"|ceased|abandoned|aborted|dropped|inactivated|placed|put|on)\b"
         r"|(?:early|premature|trial|study)\s+terminat|(?:ed|led|wn|off|ate)\s+(?:\w+\s+)?(?:for|due|because|owing|to)\b"
@@ -213,6 +220,8 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:study|trial|arm|ind|(?:study\s+|investigational\s+)(?:drug|product|agent|device)"
         r"|compound|expanded\s+access)\s+(?:is|are|was|were)\s+no\s+longer\s+(?:available|active"
         r"|ongoing|open|being\s+(?:studied|developed|conducted|supplied|manufactured))",
+        r"\b(?:the|this)\s+(?:\w+\s+)?(?:drug|agent|device|product|compound|vaccine)\s+(?:is|was)\s+no"
+        r"\s+longer\s+(?:available|manufactured|produced|supplied)\b",
         r"\bno\s+longer\s+eligible\s+for\s+(?:the|this)\s+(?:study|trial)\b",
         near=r"(?:closed|completed|stopped|discontinued)\s+(?:\w+\s+)?(?:to|for|as\s+of|effective"
         r"|since|on|in|by|\d)|closed\s+(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
@@ -224,13 +233,16 @@ RULES: tuple[Rule, ...] = (
         "says that the trial is over",
         ("completed", " ended", "concluded", "finished", "terminated", "ment is complete",
          "ment was complete", "accrual is complete", "accrual was complete", "study is complete",
-         "trial is complete"),
+         "trial is complete", "now complete", "recruited from", "recruited between",
+         "enrolled from", "enrolled between", "conducted from", "conducted between",
+         "carried out from", "carried out between", "took place"),
         rf"\b(?:{_NOUN}|{_NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
         rf"[^.;]{{0,60}}?\b(?:ended|concluded|completed|finished|terminated)\b[^.;]{{0,25}}?"
         rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{_DATE}|(?<=ended\s){_DAY})",
         rf"\b(?:{_NOUN}|data\s+analysis){_WHICH}\s+(?:has|had){_ADVERB}\s+(?:completed"
         r"|concluded(?!\s+that)|ended|finished)\b",
         rf"\b(?:{_NOUNS}){_WHICH}\s+(?:have|had){_ADVERB}\s+(?:completed|ended|finished)\b",
+        r"^\W*(?:(?:this|the)\s+)?(?:study|trial)\s+(?:now\s+)?(?:completed|finished|concluded)\W*$",
         rf"\b(?:study|trial|protocol)\s+(?:was|is){_ADVERB}\s+(?:completed?|concluded|finished)\b"
         r"(?!\s+(?:within|before|prior|by|after|at|on))",
         r"\b(?:has|have|was|is)\s+(?:been\s+)?complete[d]?\s+(?:the\s+)?"
@@ -240,13 +252,13 @@ RULES: tuple[Rule, ...] = (
         r"\bstudy\s+treatment\s+for\s+[^.;]{0,40}?\bhas\s+been\s+completed\b",
         rf"\b(?:trial|intervention|study)\s+(?:ended|terminated|concluded)\s+(?:about\s+)?(?:{_DATE}"
         r"|(?:\w+\s+){1,3}(?:later|early|ahead))",
-        rf"\b(?:(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
+        rf"\b(?:(?:(?:patients|subjects|participants)\s+)?(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
         rf"{_DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{_DATE}",
         near=r"(?:completed|\bended|concluded|finished|terminated)\W{1,2}(?:\w+ )?(?:in|on|as|by"
         r"|since|effective|accrual|enrol|recruit|follow|jan|feb|mar|apr|may|jun|jul|aug|sep"
         r"|oct|nov|dec|from|about)|(?:trial|intervention|study) (?:ended|termina|conclu)"
-        r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|\w+ly) "
-        r"(?:completed?|concluded|ended|finished)",
+        r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|study|trial|\w+ly) "
+        r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)",
         veto=f"{_PLAN}|{_OTHER}|{_PERSON}|"
         rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
     ),
@@ -275,7 +287,8 @@ RULES: tuple[Rule, ...] = (
          "was assign", "was select", "was recruit", "was random", "been enrol", "been accru",
          "been recruit", "been random", "been screen", "been registered", "there were",
          "completed the", "completed this", "completed treat", "completed follow",
-         "completed their",
+         "completed their", "enrolled before", "enrolled over", "enrolled during", "actual)",
+         "actual enrol", "actual accrual", "final enrol", "final accrual", "final sample",
          *(f"{who} {verb}" for who in ("study", "trial", "we", "they", "that", "which", "has",
                                        "have", "tors", "rchers", "centers", "centres", "sites")
            for verb in ("enrolled", "recruited", "accrued", "randomi", "screened", "included"))),
@@ -289,6 +302,10 @@ RULES: tuple[Rule, ...] = (
         rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{_NUMBER}\s+{_BETWEEN}{{0,6}}?{_PEOPLE}\b",
         rf"{_NUMBER}\s+(?:{_BETWEEN}{{0,3}}?{_PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
         r"|this\s+|their\s+)?(?:\w+\s+)?(?:study|trial|treatment|follow-?up|protocol)\b",
+        rf"{_NUMBER}\s+(?:[\w-]+\s+){{0,3}}?{_PEOPLE}\s+enrol+ed\s+(?:before|over|during)\b",
+        r"\b(?:actual|final)\s+(?:study\s+)?(?:enrol+ment|accrual|recruitment|sample\s+size)\s*(?:was|:|="
+        r"|is)\s*\w",
+        r"\b(?:enrol+ment|accrual)\W{1,3}\d+\s*\(?actual\b",
         rf"\bthere\s+were\s+{_NUMBER}\s+{_BETWEEN}{{0,3}}?{_PEOPLE}\s+(?:\w+ly\s+)?{_ENROLLED}\b",
         veto=rf"{_PLAN}|\b(?:aged?|ages|than|least|to|between|stage|grade|phase|type|days?|weeks?|level"
         rf"|actg|first|every|each|next|last|only\s+the|after|of\s+up\s+to|(?:study|trial|protocol)(?=\s+{START}\d)"
@@ -319,6 +336,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:published\b|unblinded\b|(?:reported|presented)\s+(?:in|at)\s+(?:the\s+)?(?:(?:19|20)\d\d"
         r"|annual|american|european|congress|asco|ash|meeting))",
         r"\b(?:manuscript|main\s+paper|article)\s+(?:was|has\s+been)\s+published\b",
+        r"\ba\s+paper\s+has\s+been\s+published\b",
         r"\bno\s+results\s+(?:were|are)\s+(?:reported|available)\b",
         r"^\W*(?:results|findings|conclusions?)\s*:\s+\S.*?\b(?:was|were|had|have|has|did|is|are)\b",
         near=r"(?:results|findings) (?:of|from) (?:this|the|our) (?:pres|curr|stud|tria)"
@@ -335,7 +353,11 @@ RULES: tuple[Rule, ...] = (
         "tells results of the trial",
         ("p<", "p <", "p=", "p =", "p≤", "hazard ratio", "95%", "95 %", "we found", "we conclu",
          "no significant diff", "no difference", "no statistically", "similar in ",
-         "similar between", "comparable in ", "comparable between"),
+         "similar between", "comparable in ", "comparable between", "did not improve",
+         "did not reduce", "did not prolong", "did not differ", "in this study w",
+         "in this trial w", "in this study, ", "in this trial ", "in this trial, ",
+         "tolerated in this", "effective in this", "safe in this", "more than placebo",
+         "benefit was "),
         r"\b(?:was|were|had|has|did|showed|reduced|improved|increased|decreased|lowered|differed|died"
         r"|occurred|declined|achieved|experienced|found|indicated|revealed|prolonged|exceeded"
         r"|resulted)\b[^;]{0,200}?(?:\bp\s?[<=≤]\s?0?[.,]\d|\b95\s?%\s?(?:ci\b"
@@ -344,6 +366,14 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:estimate|probability)\b[^;]{0,120}?\bis\s+0?\.\d+\W{1,3}\s?95\s?%\s+(?:ci|confidence)",
         r"\bwe\s+(?:have\s+)?(?:found|conclude[d]?)\s+that\b[^.;]{0,80}?\b(?:was|were|had|did|reduced"
         r"|improved|increased|decreased)\b",
+        r"\bdid\s+not\s+(?:\w+ly\s+)?(?:improve|reduce|increase|prolong|differ)\b[^.;]{0,80}?\b(?:compared"
+        r"\s+(?:with|to)|than|versus|from)\s+(?:placebo|controls?|standard|usual|the\s+control)\b",
+        r"\bsignificantly\s+(?:more|less|better)\s+than\s+placebo\b",
+        r"\bno\s+(?:[\w-]+\s+)?benefit\s+was\s+(?:seen|observed|found|shown)\b",
+        r"\bin\s+this\s+(?:study|trial),?\s+(?:[^.;]{0,60}?\s)?(?:was|were)\s+(?:shown|found\s+to|superior"
+        r"|inferior|safe\b|effective|well\s+tolerated|significantly|\d+(?:\.\d+)?\s?%)",
+        r"\b(?:was|were)\s+(?:[\w-]+\s+){0,4}?(?:safe|effective|tolerated|superior)\s+in\s+this\s+(?:study"
+        r"|trial)\b",
         r"\bthere\s+(?:was|were)\s+no\s+(?:statistically\s+)?(?:significant\s+)?differences?\b"
         r"[^.;]{0,60}?\b(?:groups?|arms?|treatments?|placebo)\b",
         r"\b(?:was|were)\s+(?:similar|comparable)\s+(?:in|between|among)\s+(?:the\s+)?(?:two|both|three"
@@ -353,9 +383,13 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "tells whether the trial met its aim",
-        ("futility", "primary end", "bjectives w"),
+        ("futility", "primary end", "bjectives w", "goal", "target of", "target was", "been met"),
         r"\b(?:met|crossed)\s+the\s+(?:\w+\s+)?(?:futility|stopping)\b",
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",
+        r"\b(?:accrual|enrol+ment|recruitment|sample\s+size)\s+(?:goal|target|objective)s?\s+(?:was\s+"
+        r"|were\s+|has\s+been\s+)?(?:not\s+)?(?:met|reached|achieved)\b",
+        rf"\btarget\s+of\s+\d+\s+{_PEOPLE}\s+was\s+(?:not\s+|never\s+)?(?:met|reached|achieved)\b",
+        r"\b(?:accrual|enrol+ment|recruitment)\s+has\s+been\s+met\b",
         r"\b(?:stud(?:y|ies)|trial|it)\s+(?:\w+\s+)?(?:did\s+not|failed\s+to)\s+(?:meet|reach|achieve)"
         r"\s+(?:its|the|their|any)\b[^.;]{0,40}?\b(?:end\s?-?points?|objectives?|outcomes?|target)",
         r"\b(?:did\s+not|failed\s+to)\s+(?:meet|reach|achieve)\s+(?:its|their)\s+(?:[\w-]+\s+){0,3}"
@@ -367,6 +401,7 @@ RULES: tuple[Rule, ...] = (
         "tells what a monitoring board or the sponsor decided",
         ("terminat", "withdrawn", "recommended", "stopped", "halted", "discontinu", "closed",
          "suspend", "decided to", "decided not", "decision to", "decision was", "elected to",
+         "had to close", "had to stop", "had to end",
          "chose to", "opted to"),
         r"\b(?:dsmb|i?dmc|dsmc|monitoring\s+(?:board|committee)|steering\s+committee|sponsor|company"
         r"|manufacturer|funder|safety\s+board|fda|irb|board)\b"
@@ -378,7 +413,10 @@ RULES: tuple[Rule, ...] = (
         r"(?:discontinue|stop|terminate|close|end|withdraw|halt|cancel|abandon|suspend|proceed|pursue)"
         r"\b[^.;]{0,60}?\b(?:study|trial|development|enrol+ment|accrual|recruitment|follow-?\s?up"
         r"|program(?:me)?|arm)\b",
-        near=r"be (?:stopped|terminated|discontinued|halted|suspended|closed)"
+        r"\b(?:we|investigators?|sponsor|fda|pi|company)\s+(?:\w+\s+)?(?:had\s+to\s+|have\s+|then\s+)?"
+        r"(?:stop(?:ped)?|closed?|terminated?|halt(?:ed)?|ended|suspend(?:ed)?|discontinued?|cancel+ed)"
+        r"\s+(?:the|this|our)\s+(?:study|trial|enrol+ment|accrual|recruitment)\b",
+        near=r"be (?:stopped|terminated|discontinued|halted|suspended|closed)|had to"
         r"|terminat\w+ (?:of|the|this)|decided|decision|elected|chose|opted"
         r"|(?:stopped|discontinued|halted|suspended|closed|withdrawn) "
         r"(?:the|this|\w+ (?:phase|arm|early))"

@@ -14,7 +14,7 @@ from llm4top.training import RunFolder
 pytestmark = pytest.mark.usefixtures("home")
 
 CALIBRATED = "TF-IDF + logistic regression, calibrated"
-BASELINES = ["Always the event", "Base rate by phase", "TF-IDF + logistic regression"]
+BASELINES = ["Always success", "Base rate by phase", "TF-IDF + logistic regression"]
 
 
 def rows_of(report, phase, check):
@@ -43,7 +43,7 @@ def test_baselines_alone(settings):
     assert by_name[ORACLE].kind == "cheating"
     best = by_name["TF-IDF + logistic regression"].figures["roc_auc"].value
     assert by_name[ORACLE_ADDED].figures["roc_auc"].value > best + 0.1
-    assert by_name["Always the event"].figures["roc_auc"].value == 0.5
+    assert by_name["Always success"].figures["roc_auc"].value == 0.5
     assert by_name["Base rate by phase"].figures["brier_skill"].value == pytest.approx(0)
     assert not any("oracle" in f"{d.first} {d.second}" for d in report.differences)
     assert len(report.looks) == 1

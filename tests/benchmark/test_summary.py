@@ -53,7 +53,8 @@ def test_the_cheating_row_never_wins():
         [table("pooled", "valid", *ROWS)], [difference("tiny", -0.05, 0.01)]
     )
     assert first == (
-        "pooled, valid (200 trials): the highest ROC-AUC is that of TF-IDF, 0.750 [0.700, 0.800]."
+        "pooled, valid (200 trials): the highest ROC-AUC is that of TF-IDF, 0.750 [0.700, 0.800]; "
+        "always has 0.500 [0.450, 0.550]."
     )
     assert second == (
         "The best language model there is tiny, 0.700 [0.650, 0.750], 0.050 below TF-IDF "
@@ -63,7 +64,7 @@ def test_the_cheating_row_never_wins():
 
 def test_what_cannot_be_told_apart_is_said():
     told = summarise([table("pooled", "valid", *ROWS)], [difference("tiny", -0.05, 0.2)])
-    assert told[1].endswith("; no difference to TF-IDF can be told at n = 200.")
+    assert told[1].endswith(", no detectable difference from TF-IDF (n = 200).")
 
 
 def test_the_strictest_check_comes_first_and_phases_step_back():
@@ -76,3 +77,24 @@ def test_the_strictest_check_comes_first_and_phases_step_back():
         "pooled, valid",
     ]
     assert [line.partition(" (")[0] for line in summarise(checks, [])] == ["I, test", "I, valid"]
+
+
+def test_a_trivial_row_that_ranks_as_well_is_the_headline():
+    rows = (
+        row("Base rate by phase", "trivial", 0.561),
+        row("TF-IDF", "baseline", 0.462),
+        row("forest", "baseline", 0.45),
+    )
+    assert summarise([table("pooled", "valid", *rows)], []) == (
+        "pooled, valid (200 trials): no forecaster that learns ranks better than Base rate by "
+        "phase, which has ROC-AUC 0.561 [0.511, 0.611]; the best of them is TF-IDF, 0.462 "
+        "[0.412, 0.512], worse than chance.",
+    )
+
+
+def test_two_names_for_one_forecaster_are_told():
+    rows = (*ROWS[:2], row("Random forest", "baseline", 0.6), row("kNN + forest", "baseline", 0.6))
+    assert summarise([table("pooled", "valid", *rows)], [])[-1] == (
+        "Random forest and kNN + forest have the same figures throughout: on these rows they are "
+        "one forecaster."
+    )

@@ -98,13 +98,13 @@ def test_what_a_person_sees(top_data: Path, home: Path) -> None:
     assert "All phases, validation split: 60 trials, 30 failure (50%), 30 success (50%)" in text
     assert "Phase I, validation split: 30 trials" in text
     assert re.search(r"Forecaster +ROC-AUC +AP +Brier +F1", text)
-    assert "Always the event (trivial)" in text
+    assert "Always success (trivial)" in text
     assert "Base rate by phase (trivial)" in text
     assert "TF-IDF + logistic regression" in text
     assert "Leak oracle: TF-IDF + registry status (CHEATING)" in text
     assert re.search(r"\[\.\d{3}, \.\d{3}\]", text)
     words = " ".join(text.split())
-    assert "can be told at n = 60" in words or "is better" in words
+    assert "no detectable difference (n = 60)" in words or "is better" in words
     assert not (home / "test-ledger.jsonl").exists()
 
 

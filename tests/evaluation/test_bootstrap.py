@@ -23,6 +23,20 @@ def test_a_draw_keeps_each_labels_rows() -> None:
     assert np.abs(counts[:, :30].mean(axis=0) - 1).max() < 0.6
 
 
+def test_a_draw_without_strata_takes_any_rows_and_may_lack_a_label() -> None:
+    y = np.array([0] * 9 + [1])
+    seen = bootstrap(
+        lambda counts: {"events": counts[:, 9].astype(float), "rows": counts.sum(axis=1)},
+        y,
+        draws=2000,
+    )
+    assert (seen["rows"] == 10).all()
+    # None with chance .9 to the tenth.
+    assert (seen["events"] == 0).mean() == pytest.approx(0.9**10, abs=0.04)
+    kept = bootstrap(lambda counts: {"events": counts[:, 9]}, y, draws=50, stratified=True)
+    assert (kept["events"] == 1).all()
+
+
 def test_a_draw_depends_on_its_number_and_the_seed_alone() -> None:
     sizes = np.array([7, 9])
     every = draw_counts(sizes, 0, 20, 5)
@@ -34,7 +48,7 @@ def test_a_draw_depends_on_its_number_and_the_seed_alone() -> None:
 def test_the_number_of_threads_changes_no_bit(n: int) -> None:
     p, y = invented(n)
     statistic = BinaryStatistic(np.column_stack([1 - p, p]), y)
-    one, three = (bootstrap(statistic, y, draws=200, seed=1, threads=t) for t in (1, 3))
+    one, three = (bootstrap(statistic.ordinary, y, draws=200, seed=1, threads=t) for t in (1, 3))
     for name, drawn in one.items():
         assert np.array_equal(drawn, three[name], equal_nan=True)
 
@@ -56,7 +70,7 @@ def test_forecasters_on_the_same_rows_are_paired() -> None:
 
 
 def test_intervals_are_the_textbooks() -> None:
-    """The accuracy of stratified draws is binomial in each label: its spread is known."""
+    """The accuracy of draws is binomial: its spread is known."""
     y = np.repeat([0, 1], 400)
     p = np.where(np.arange(800) % 4 == 0, 1 - y, y) * 0.8 + 0.1  # three in four are right
     figure = measure(binary_scores(p, y)).figures["accuracy"]
@@ -64,6 +78,42 @@ def test_intervals_are_the_textbooks() -> None:
     assert figure.value == 0.75
     assert figure.lower == pytest.approx(0.75 - half_width, abs=0.004)
     assert figure.upper == pytest.approx(0.75 + half_width, abs=0.004)
+
+
+def test_what_depends_on_the_prevalence_has_its_uncertainty_too() -> None:
+    # "Always success" is right as often as there is success: binomial, and known.
+    y = np.repeat([0, 1], [398, 503])
+    found = measure(binary_scores(np.ones(901), y)).figures
+    share, half = 503 / 901, 1.96 * np.sqrt(503 * 398 / 901**3)
+    assert found["brier"].value == pytest.approx(1 - share)
+    assert found["brier"].lower == pytest.approx(1 - share - half, abs=0.004)
+    assert found["brier"].upper == pytest.approx(1 - share + half, abs=0.004)
+    assert found["accuracy"].upper - found["accuracy"].lower == pytest.approx(2 * half, abs=0.006)
+    assert found["f1"].lower < found["f1"].value < found["f1"].upper
+    assert (found["roc_auc"].lower, found["roc_auc"].upper) == (0.5, 0.5)
+
+
+def test_the_calibration_intercept_has_the_spread_that_theory_gives() -> None:
+    p, y = invented(400)
+    figure = measure(binary_scores(p, y)).figures["calibration_intercept"]
+    half = 1.96 / np.sqrt((p * (1 - p)).sum())
+    assert figure.lower is not None
+    assert figure.upper is not None
+    assert figure.upper - figure.lower == pytest.approx(2 * half, rel=0.2)
+
+
+@pytest.mark.parametrize("rare", [1, 3])
+def test_rows_of_one_label_alone_are_a_draw_like_any_other(rare: int) -> None:
+    p, _ = invented(30)
+    y = np.repeat([0, 1], [30 - rare, rare])
+    found = measure(binary_scores(p, y), draws=300).figures
+    for name in ("brier", "log_loss", "accuracy", "ece", "f1", "roc_auc"):
+        assert found[name].lower is not None
+        assert found[name].lower <= found[name].upper
+    # Most draws have a row of the rarer label, and those alone have these.
+    for name in ("average_precision", "lift", "calibration_intercept"):
+        assert found[name].value is not None
+        assert found[name].lower is not None
 
 
 def test_draws_without_a_value_are_left_out() -> None:
@@ -84,7 +134,7 @@ def test_memory_does_not_grow_with_the_draws() -> None:
     peaks = []
     for draws in (4, 40):
         tracemalloc.start()
-        bootstrap(statistic, y, draws=draws, threads=1)
+        bootstrap(statistic.ordinary, y, draws=draws, threads=1)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.3

@@ -31,7 +31,7 @@ from llm4top.registry import Trial
 from llm4top.tasks import Task
 from tests.evaluation.evaluate_kit import by_condition, invented, source
 
-ALWAYS, BASE, TFIDF = "Always the event", "Base rate by phase", "TF-IDF + logistic regression"
+ALWAYS, BASE, TFIDF = "Always success", "Base rate by phase", "TF-IDF + logistic regression"
 RULE, ORACLE = "Leak oracle: registry status", "Leak oracle: TF-IDF + registry status"
 DATA = invented()
 
@@ -385,7 +385,12 @@ class TestMoreLabels:
 
         report = run(data, source(score, task=data))
         assert report.curves == ()
-        assert [r.forecaster for r in report.tables[0].rows] == ["mine", ALWAYS, BASE, TFIDF]
+        assert [r.forecaster for r in report.tables[0].rows] == [
+            "mine",
+            "Always the commonest label",
+            BASE,
+            TFIDF,
+        ]
         assert "macro_f1" in report.tables[0].rows[0].figures
         assert report.asked.event is None
 
@@ -410,7 +415,7 @@ class TestCompare:
 
         report = compare([source(), source(nearly, name="twin")], DATA, draws=100)
         line = next(s for s in report.summary if s.startswith("ROC-AUC, twin minus mine"))
-        assert line.endswith("no difference can be told at n = 60.")
+        assert line.endswith("no detectable difference (n = 60).")
 
     def test_one_alone_is_no_comparison(self):
         with pytest.raises(EvaluationError, match="a comparison needs two forecasters or more"):

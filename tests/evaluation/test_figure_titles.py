@@ -39,21 +39,21 @@ def share(text):
 
 
 def test_the_best_ranking_is_told_by_its_sensitivity():
-    _, found = drawn(weak=WEAK, oracle=ORACLE, sure=SURE)
+    curves, found = drawn(weak=WEAK, oracle=ORACLE, sure=SURE)
     x, y, _ = roc_curve(Y, SURE)
-    title = roc_title(found)
+    title = roc_title(curves, found)
     assert title.startswith("sure finds ")
     assert share(title) == pytest.approx(np.interp(0.2, x, y), abs=0.006)
-    assert title.endswith("of the events while it takes 20\u202f% of the others for one")
+    assert title.endswith("of events at a 20\u202f% false-positive rate")
 
 
 def test_precision_stands_beside_the_share_of_events():
     curves, found = drawn(weak=WEAK, oracle=ORACLE, sure=SURE)
     precision, recall, _ = precision_recall_curve(Y, SURE)
     title = precision_recall_title(curves, found)
-    assert title.startswith("To find half of the events, sure is right in ")
-    assert share(title) == pytest.approx(precision[recall >= 0.5][-1], abs=0.006)
-    assert title.endswith(f"of all trials {Y.mean():.0%} have one".replace("%", "\u202f%"))
+    assert title.startswith("At a recall of 50\u202f%, the precision of sure is ")
+    assert share(title.partition(",")[2]) == pytest.approx(precision[recall >= 0.5][-1], abs=0.006)
+    assert title.endswith(f"{Y.mean():.0%} of all trials have the event".replace("%", "\u202f%"))
 
 
 def test_the_useful_thresholds_are_a_stretch():
@@ -83,7 +83,7 @@ def test_bins_that_agree_are_counted():
     curves = curve_set(scores, ["baseline", "baseline"], phase="II", check="valid")
     both = [(Series(own.forecaster, own.kind, "series-1"), own) for own in curves.curves]
     told = re.fullmatch(
-        r"honest agrees with what came true in (\d+) of 10 bins, boastful in (\d+) of \d+",
+        r"honest agrees with the observed frequency in (\d+) of 10 bins, boastful in (\d+) of \d+",
         reliability_title(both),
     )
     agreeing, boastful = map(int, told.groups())
@@ -94,12 +94,27 @@ def test_bins_that_agree_are_counted():
 def test_the_spread_is_told_by_its_means():
     _, found = drawn(weak=WEAK, oracle=ORACLE, sure=SURE)
     title = spread_title(found)
-    assert title.startswith("sure tells most: about ")
+    assert title.startswith("sure separates best: mean forecast about ")
     numbers = [int(n) / 100 for n in re.findall(r"(\d+)\u202f%", title)]
     assert numbers == pytest.approx([SURE[Y == 1].mean(), SURE[Y == 0].mean()], abs=0.03)
 
 
 def test_without_an_honest_one_there_is_nothing_to_read():
     curves, found = drawn(oracle=ORACLE)
-    titles = {roc_title(found), precision_recall_title(curves, found), spread_title(found)}
+    titles = {roc_title(curves, found), precision_recall_title(curves, found), spread_title(found)}
     assert titles == {reliability_title(found)} == {NONE_DRAWN}
+
+
+def test_no_forecaster_is_praised_that_a_trivial_one_equals():
+    scores = [
+        binary_scores(WEAK, Y, forecaster="weak"),
+        binary_scores(SURE, Y, forecaster="Base rate by phase"),
+    ]
+    curves = curve_set(scores, ["baseline", "trivial"], phase="II", check="valid")
+    only_weak = [(Series("weak", "baseline", "series-1"), curves.curves[0])]
+    assert roc_title(curves, only_weak) == (
+        "No forecaster drawn here ranks trials better than Base rate by phase"
+    )
+    assert precision_recall_title(curves, only_weak) == (
+        "No forecaster drawn here has a higher average precision than Base rate by phase"
+    )

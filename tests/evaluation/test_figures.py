@@ -145,8 +145,8 @@ def test_six_are_drawn_and_the_oracle_is_one_of_them():
 
 def test_the_interval_plot_says_its_reading(part):
     forest = drawings(part)[0]
-    assert "ranks best here" in forest.title
-    assert "of 10 intervals lie above chance" in forest.title
+    assert "ranks best, at " in forest.title
+    assert "of 10 intervals are above chance" in forest.title
     assert "at .500 is any constant forecast" in forest.note
     assert "cheats: it reads the outcome's status" in forest.note
 

@@ -59,10 +59,12 @@ def test_binary_metrics_are_scikit_learns(n: int, decimals: int | None) -> None:
 def test_drawn_rows_give_scikit_learns_metrics_of_those_rows() -> None:
     p, y = invented(60, decimals=1, seed=3)
     drawn = measure(binary_scores(p, y), decisions=(p > 0.3).astype(int), draws=5, seed=8).draws
-    counts = draw_counts(np.bincount(y), 0, 5, 8).astype(int)
+    within = draw_counts(np.bincount(y), 0, 5, 8).astype(int)
+    among_all = draw_counts(np.array([len(y)]), 0, 5, 8).astype(int)
     for k in range(5):
-        rows = np.repeat(grouped(y), counts[k])
+        rows, of_auc = (np.repeat(grouped(y), counts[k]) for counts in (among_all, within))
         expected = by_scikit_learn(p[rows], y[rows], p[rows] > 0.3)
+        expected["roc_auc"] = reference.roc_auc_score(y[of_auc], p[of_auc])
         found = {name: drawn[name][k] for name in expected}
         assert found == pytest.approx(expected, abs=1e-12)
 
@@ -84,6 +86,9 @@ def test_metrics_of_many_labels_are_scikit_learns() -> None:
         "mcc": reference.matthews_corrcoef(y, said),
         "brier": reference.brier_score_loss(y, p, scale_by_half=False),
         "brier_skill": 1 - reference.brier_score_loss(y, p, scale_by_half=False) / 0.75,
+        "brier_skill_own": 1
+        - reference.brier_score_loss(y, p, scale_by_half=False)
+        / (1 - ((np.bincount(y) / 300) ** 2).sum()),
     }
     found = values(measured)
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
@@ -165,6 +170,9 @@ def test_skill_against_the_base_rate() -> None:
     found = values(measure(binary_scores(p, y), reference=base, draws=5))
     errors = reference.brier_score_loss(y, p), y.mean() * (1 - y.mean())
     assert found["brier_skill"] == pytest.approx(1 - errors[0] / errors[1])
+    assert found["brier_skill_own"] == pytest.approx(found["brier_skill"])
+    far = values(measure(binary_scores(p, y), reference=np.tile([0.9, 0.1], (300, 1)), draws=5))
+    assert far["brier_skill"] > far["brier_skill_own"] == found["brier_skill_own"]
     itself = measure(binary_scores(base[:, 1], y), reference=base, draws=50).figures["brier_skill"]
     assert (itself.value, itself.lower, itself.upper) == (0, 0, 0)
     truth = np.eye(2)[y]
@@ -278,7 +286,7 @@ def test_any_increasing_change_keeps_the_ranking(rows: list[tuple[int, int]]) ->
     second = measure(binary_scores(p**3 / 2 + 0.1, y), draws=20)
     for name in ("roc_auc", "average_precision", "lift"):
         assert first.figures[name] == second.figures[name]
-        assert np.array_equal(first.draws[name], second.draws[name])
+        assert np.array_equal(first.draws[name], second.draws[name], equal_nan=True)
 
 
 @given(rows)
@@ -316,8 +324,10 @@ def test_metrics_stay_within_their_bounds(rows: list[tuple[int, int]]) -> None:
     p, y = _split(rows)
     measured = measure(binary_scores(p, y), draws=20)
     signed = {"mcc", "mcc_at_half", "calibration_slope", "calibration_intercept"}
-    unbounded = {"log_loss", "lift", "brier_skill"}
+    unbounded = {"log_loss", "lift", "brier_skill", "brier_skill_own"}
+    without_an_event = {"average_precision"}  # has no value in a draw without one
     for name, drawn in measured.draws.items():
         if name not in signed | unbounded:
-            assert ((drawn >= 0) & (drawn <= 1 + 1e-12)).all(), name
+            inside = (drawn >= 0) & (drawn <= 1 + 1e-12)
+            assert (inside | (np.isnan(drawn) & (name in without_an_event))).all(), name
     assert (np.abs(measured.draws["mcc"]) <= 1 + 1e-12).all()

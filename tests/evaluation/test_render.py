@@ -343,7 +343,7 @@ def test_readings(report):
     assert reading(clear, "higher") == f"{one.first} is better"
     assert reading(clear, "lower") == f"{one.second} is better"
     unclear = clear.model_copy(update={"p_adjusted": 0.2})
-    assert reading(unclear, "higher") == "no difference can be told at n = 446"
+    assert reading(unclear, "higher") == "no detectable difference (n = 446)"
     by_interval = clear.model_copy(update={"p_adjusted": None})
     assert reading(by_interval, "higher") == f"{one.first} is better"
     missing = clear.model_copy(update={"figure": made_figure(None, 0, 446)})

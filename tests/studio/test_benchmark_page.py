@@ -49,7 +49,7 @@ def reported(workspace: Workspace) -> str:
     folder = workspace.runs.folder(run.id) / "report"
     folder.mkdir(parents=True)
     (folder / "report.html").write_text(HOSTILE)
-    summary = ["No difference can be told at n = 40."]
+    summary = ["No detectable difference (n = 40)."]
     workspace.runs.finish(run.id, {"report": "report", "summary": summary})
     return run.id
 
@@ -71,7 +71,7 @@ def test_a_report_is_listed_and_read_and_can_do_nothing_else(
         page.goto("/benchmark")
         listed = page.get_by_role("table", name="Reports")
         listed.get_by_role("link", name="Comparison of <b>two</b>").click()
-        page.get_by_text("No difference can be told at n = 40.").wait_for()
+        page.get_by_text("No detectable difference (n = 40).").wait_for()
         frame = page.frame_locator("iframe")
         frame.get_by_text("Words").wait_for()
         assert page.locator("iframe").get_attribute("sandbox") == ""

@@ -71,7 +71,7 @@ def test_differences_are_told_in_words(report: Report) -> None:
     metrics = dict(shown.differences)
     assert list(metrics) == ["ROC-AUC", "Log-loss"]
     readings = {pair.reading for pair in metrics["ROC-AUC"]}
-    assert "no difference can be told at n = 907" in readings
+    assert "no detectable difference (n = 907)" in readings
     assert "TF-IDF + logistic regression is better" in readings
 
 

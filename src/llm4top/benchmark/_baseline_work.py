@@ -54,7 +54,8 @@ class BaselineWork:
         arrays = pieces.arrays("baseline", came_from, self._scored)
         about = BASELINES[self.name]
         single = about.kind == "trivial" or self.phase == POOLED
-        name = about.label if single else f"{about.label} (phase {self.phase} only)"
+        label = about.named(self._learn().task)
+        name = label if single else f"{label} (phase {self.phase} only)"
         return [
             Said(
                 name=name,

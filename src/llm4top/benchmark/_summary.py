@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llm4top.evaluation._report import Difference, Figure, ForecasterRow, Table
+from llm4top.evaluation._summary import same_figures
 
 _HONEST = ("baseline", "language", "stack")
 _ORDER = ("test", "newest", "valid")
+_CHANCE = 0.5
 
 
 def summarise(tables: Sequence[Table], differences: Sequence[Difference]) -> tuple[str, ...]:
-    """Who ranks best on each check, and whether that can be told apart from TF-IDF.
+    """Who ranks best on each check, whether TF-IDF differs, and what a trivial one has.
 
     About all phases together where there is such a table, else about each phase; the strictest
     check comes first.
@@ -26,14 +28,38 @@ def _about(table: Table, differences: Sequence[Difference]) -> Iterator[str]:
     if not honest:
         return
     best = max(honest, key=_auc)
-    found = f"{table.title} ({table.n} trials): the highest ROC-AUC is that of "
-    found += f"{best.forecaster}, {_told(best.figures['roc_auc'])}"
-    yield found + _beside(table, best, differences) + "."
+    trivial = max((r for r in table.rows if r.kind == "trivial"), key=_auc, default=None)
+    beaten = trivial is not None and _auc(trivial) >= _auc(best)
+    yield _headline(table, best, trivial, differences, beaten=beaten)
     language = [row for row in honest if row.kind == "language" and row is not best]
-    if language:
+    if language and not beaten:
         first = max(language, key=_auc)
         told = f"The best language model there is {first.forecaster}, "
         yield told + _told(first.figures["roc_auc"]) + _beside(table, first, differences) + "."
+    yield from same_figures(table)
+
+
+def _headline(
+    table: Table,
+    best: ForecasterRow,
+    trivial: ForecasterRow | None,
+    differences: Sequence[Difference],
+    *,
+    beaten: bool,
+) -> str:
+    """Who is best of all rows but the oracle, trivial ones included."""
+    where = f"{table.title} ({table.n} trials): "
+    own = f"{best.forecaster}, {_told(best.figures['roc_auc'])}"
+    if trivial is not None and beaten:
+        below = ", worse than chance" if _auc(best) < _CHANCE else ""
+        return (
+            f"{where}no forecaster that learns ranks better than {trivial.forecaster}, which has "
+            f"ROC-AUC {_told(trivial.figures['roc_auc'])}; the best of them is {own}{below}."
+        )
+    text = f"{where}the highest ROC-AUC is that of {own}{_beside(table, best, differences)}"
+    if trivial is not None:
+        text += f"; {trivial.forecaster} has {_told(trivial.figures['roc_auc'])}"
+    return f"{text}."
 
 
 def _beside(table: Table, row: ForecasterRow, differences: Sequence[Difference]) -> str:
@@ -45,7 +71,7 @@ def _beside(table: Table, row: ForecasterRow, differences: Sequence[Difference])
                 return f", {abs(d.figure.value or 0):.3f} {sign} {d.second} (corrected p " + (
                     f"{d.p_adjusted:.3f})" if d.p_adjusted >= 0.001 else "< .001)"
                 )
-            return f"; no difference to {d.second} can be told at n = {table.n}"
+            return f", no detectable difference from {d.second} (n = {table.n})"
     return ""
 
 

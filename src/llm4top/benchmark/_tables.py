@@ -35,8 +35,8 @@ CHECK_WORDS: dict[str, str] = {
     "newest": "newest 20 % of the learning part",
 }
 _CHECK_NOTES = {
-    "valid": "Validation rows may be from the same years as the training rows, which flatters; "
-    "read it together with the newest trials. Thresholds are cross-fitted.",
+    "valid": "Validation rows may be from the same years as the training rows, which is "
+    "optimistic; read it together with the newest trials. Thresholds are cross-fitted.",
     "newest": "Learnt from the older trials only. Thresholds are cross-fitted.",
     "test": "Thresholds and calibration were chosen on the validation split.",
 }

@@ -47,7 +47,7 @@ def _fitted(name: str, learn: Dataset, seed: int) -> Source:
         return said
 
     return Source(
-        name=baseline.label,
+        name=baseline.named(learn.task),
         identity=f"{name} on {learn.sha256[:12]}",
         kind=baseline.kind,
         task=learn.task,

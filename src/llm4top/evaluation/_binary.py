@@ -9,7 +9,14 @@ from llm4top.evaluation._confusion import ap_of_decisions, binary_decisions
 from llm4top.evaluation._ranking import Ranking, running
 from llm4top.evaluation._recalibration import Recalibration
 from llm4top.evaluation._scores import FloatArray, IntArray
-from llm4top.evaluation._terms import BinnedGaps, log_losses, skill, squared_errors, total
+from llm4top.evaluation._terms import (
+    ECE_NOISE,
+    BinnedGaps,
+    log_losses,
+    skill,
+    squared_errors,
+    total,
+)
 
 
 class BinaryStatistic:
@@ -42,13 +49,25 @@ class BinaryStatistic:
             BinnedGaps(without, np.zeros(none)),
             BinnedGaps(events, np.ones(self._n - none)),
         )
+        self._own_gaps = sum(
+            gaps.sums(np.ones((1, n)))
+            for gaps, n in zip(self._gaps, (none, self._n - none), strict=True)
+        )
         self._losses = log_losses(probabilities, y)[rows]
         self._errors = squared_errors(probabilities, y)[rows]
         self._base_errors = None if reference is None else squared_errors(reference, y)[rows]
         self._decided = None if decisions is None else (decisions[rows] == 1).astype(np.float64)
         self._recalibration = _recalibration(probabilities[rows], none)
 
-    def __call__(self, counts: CountArray) -> dict[str, FloatArray]:
+    def stratified(self, counts: CountArray) -> dict[str, FloatArray]:
+        """What does not depend on the prevalence: the ROC-AUC."""
+        without = running(counts.take(self._without_order, axis=1))
+        event = counts.take(self._event_order, axis=1).astype(np.float64)
+        one_sided = (event.sum(axis=1) == 0) | (without[:, -1] == 0)
+        return {"roc_auc": np.where(one_sided, np.nan, self._ranking.roc_auc(event, without))}
+
+    def ordinary(self, counts: CountArray) -> dict[str, FloatArray]:
+        """All other metrics; a draw may have rows of one label alone."""
         drawn = [counts.take(rows, axis=1) for rows in (self._without_order, self._event_order)]
         without, event = map(running, drawn)
         without_counts, event_counts = (one.astype(np.float64) for one in drawn)
@@ -56,7 +75,7 @@ class BinaryStatistic:
             return {
                 **self._ranked(event_counts, event, without),
                 **self._decisions(without_counts, event_counts, without, event),
-                **self._forecasts(without_counts, event_counts),
+                **self._forecasts(without_counts, event_counts, event[:, -1] / self._n),
                 **self._recalibrated(event_counts, event, without),
             }
 
@@ -64,10 +83,7 @@ class BinaryStatistic:
         self, counts: FloatArray, event: CountArray, without: CountArray
     ) -> dict[str, FloatArray]:
         precision = self._ranking.average_precision(counts, event, without)
-        area = self._ranking.roc_auc(counts, without)
-        one_sided = (event[:, -1] == 0) | (without[:, -1] == 0)
         return {
-            "roc_auc": np.where(one_sided, np.nan, area),
             "average_precision": precision,
             "lift": precision * self._n / event[:, -1],
         }
@@ -98,7 +114,7 @@ class BinaryStatistic:
         }
 
     def _forecasts(
-        self, without_counts: FloatArray, event_counts: FloatArray
+        self, without_counts: FloatArray, event_counts: FloatArray, prevalence: FloatArray
     ) -> dict[str, FloatArray]:
         def both(terms: FloatArray) -> FloatArray:
             first = total(without_counts, terms[: self._none])
@@ -113,7 +129,9 @@ class BinaryStatistic:
             "brier_skill": (
                 none if self._base_errors is None else skill(errors, both(self._base_errors))
             ),
+            "brier_skill_own": skill(errors, self._n * prevalence * (1 - prevalence)),
             "ece": np.abs(gaps).sum(axis=1) / self._n,
+            ECE_NOISE: np.abs(gaps - self._own_gaps).sum(axis=1) / self._n,
         }
 
     def _recalibrated(
@@ -123,6 +141,9 @@ class BinaryStatistic:
         slope, intercept = none, none
         if self._recalibration is not None:
             slope, intercept = self._recalibration.fit(counts, event, without)
+            # No shift of the log-odds makes as many events expected as none, or all.
+            one_sided = (event[:, -1] == 0) | (without[:, -1] == 0)
+            slope, intercept = (np.where(one_sided, np.nan, one) for one in (slope, intercept))
         return {"calibration_slope": slope, "calibration_intercept": intercept}
 
 

@@ -144,7 +144,7 @@ def _measures(report: Report) -> str:
     draws = count(report.draws)
     told = (
         f"{len(metrics)} metrics, defined under Metrics, with 95 % intervals from {draws} "
-        "stratified bootstrap draws"
+        "bootstrap draws"
     )
     told += "; ROC, PR, reliability and decision curves" if report.curves else ""
     methods = sorted({difference.method for difference in report.differences})

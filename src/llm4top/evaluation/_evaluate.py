@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal, get_args
 
 from llm4top.data import Dataset, check_disjoint, is_top, phases_in, scope
@@ -12,7 +12,7 @@ from llm4top.errors import EvaluationError, TooFewRowsError
 from llm4top.evaluation._beside import ALWAYS, BASE_RATE, TFIDF, beside
 from llm4top.evaluation._bootstrap import DRAWS
 from llm4top.evaluation._checklist import checklist
-from llm4top.evaluation._facts import data_facts, new_report
+from llm4top.evaluation._facts import age_note, data_facts, new_report
 from llm4top.evaluation._judge import Judge, Split
 from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
 from llm4top.evaluation._published import published_results
@@ -90,7 +90,7 @@ def compare(
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Work:
     """One evaluation from its checks to its report."""
 
@@ -236,8 +236,12 @@ class _Work:
             reference=by_name.get(base) if base else None,
             draws=self.draws,
             seed=self.seed,
-            note=_TABLE_NOTES[self.split],
+            note=" ".join(filter(None, (_TABLE_NOTES[self.split], self._age))),
         )
+
+    @cached_property
+    def _age(self) -> str:
+        return age_note(self.dataset, self.split)
 
     def _notes(self, judge: Judge, companions: Mapping[str, Source]) -> list[str]:
         notes = []

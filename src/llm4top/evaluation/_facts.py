@@ -30,6 +30,9 @@ _PACKAGES = (
     "pyarrow",
 )
 
+_NEWER = 0.95
+"""The share of rows later than every training row from which a split is called newer."""
+
 
 def new_report(
     kind: Literal["evaluation", "comparison", "benchmark", "selection"],
@@ -126,3 +129,33 @@ def audit_lines(report: AuditReport) -> tuple[AuditLine, ...]:
         AuditLine(check=line.check, verdict=line.verdict, field=line.field, finding=line.finding)
         for line in report.lines
     )
+
+
+def age_note(dataset: Dataset, split: str) -> str:
+    """Whether the rows of a split are newer than the training rows, or of the same years.
+
+    By start date, the first submission where unknown. Nothing is said where neither is so, or
+    where most rows of either have no date.
+    """
+    learnt, measured = _dates(dataset, "train"), _dates(dataset, split)
+    if not learnt or not measured:
+        return ""
+    later = sum(date > learnt[-1] for date in measured)
+    if later >= _NEWER * len(measured):
+        return "These rows are newer than the rows learnt from."
+    low, middle, high = (
+        learnt[len(learnt) // 4],
+        measured[len(measured) // 2],
+        learnt[3 * len(learnt) // 4],
+    )
+    if low <= middle <= high:
+        return "These rows are from the same years as the rows learnt from, not later ones."
+    return ""
+
+
+def _dates(dataset: Dataset, split: str) -> list[str]:
+    """The dates of a split, ascending; none where most rows have none."""
+    rows = dataset.select(split)
+    pairs = zip(rows.start_dates, rows.first_submitted, strict=True)
+    known = sorted(filter(None, (start or submitted for start, submitted in pairs)))
+    return known if 2 * len(known) > len(rows) else []

@@ -1,7 +1,8 @@
 """What the curves of a report say, in a sentence: the titles of its figures.
 
-Each speaks of the honest forecaster that does best in its own figure, on the rows drawn; whether
-the lead is more than chance is what the paired differences tell. The leak oracle is never named.
+Each speaks of the honest forecaster that does best in its own figure, on the rows drawn, unless a
+trivial one does as well; whether a lead is more than chance is for the paired differences to say.
+The leak oracle is never named.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ if TYPE_CHECKING:
 Drawn = Sequence[tuple["Series", Curves]]
 
 NONE_DRAWN = "No forecaster was measured that learns and does not cheat"
+_NONE_ABOVE = "No forecaster drawn here"
 _FALSE_ALARMS = 0.2
 _HALF = 0.5
 
 
-def roc_title(drawn: Drawn) -> str:
+def roc_title(curves: CurveSet, drawn: Drawn) -> str:
     """The sensitivity of the best at one false alarm in five; interpolated along the curve."""
     best = _best(drawn, lambda own: _area(own.roc))
     if best is None:
         return NONE_DRAWN
+    if trivial := _not_above(curves, best, lambda own: _area(own.roc)):
+        return f"{_NONE_ABOVE} ranks trials better than {trivial}"
     found = percent(_height(best.roc, _FALSE_ALARMS))
     return (
-        f"{plain(best.forecaster)} finds {found} of the events while it takes "
-        f"{percent(_FALSE_ALARMS)} of the others for one"
+        f"{plain(best.forecaster)} finds {found} of events at a {percent(_FALSE_ALARMS)} "
+        "false-positive rate"
     )
 
 
@@ -41,11 +45,13 @@ def precision_recall_title(curves: CurveSet, drawn: Drawn) -> str:
     best = _best(drawn, lambda own: _steps(own.pr))
     if best is None:
         return NONE_DRAWN
+    if trivial := _not_above(curves, best, lambda own: _steps(own.pr)):
+        return f"{_NONE_ABOVE} has a higher average precision than {trivial}"
     # A point's precision holds from the recall before it up to its own.
     right = next(precision for recall, precision in best.pr if recall >= _HALF)
     return (
-        f"To find half of the events, {plain(best.forecaster)} is right in {percent(right)}; "
-        f"of all trials {percent(curves.prevalence)} have one"
+        f"At a recall of {percent(_HALF)}, the precision of {plain(best.forecaster)} is "
+        f"{percent(right)}; {percent(curves.prevalence)} of all trials have the event"
     )
 
 
@@ -66,14 +72,14 @@ def decision_title(curves: CurveSet, drawn: Drawn) -> str:
 
 
 def reliability_title(drawn: Drawn) -> str:
-    """In how many bins what was forecast lies within the interval of what came true."""
+    """In how many bins the mean forecast is within the interval of the observed frequency."""
     honest = [own for one, own in drawn if one.kind != "cheating" and own.reliability]
     if not honest:
         return NONE_DRAWN
     kept = sorted(honest, key=lambda own: -_agreeing(own) / len(own.reliability))
     first, last = kept[0], kept[-1]
     title = (
-        f"{plain(first.forecaster)} agrees with what came true "
+        f"{plain(first.forecaster)} agrees with the observed frequency "
         f"in {_agreeing(first)} of {len(first.reliability)} "
         f"{'bin' if len(first.reliability) == 1 else 'bins'}"
     )
@@ -92,14 +98,23 @@ def spread_title(drawn: Drawn) -> str:
         return NONE_DRAWN
     without, with_event = map(_mean, best.histogram)
     return (
-        f"{plain(best.forecaster)} tells most: about {percent(with_event)} on average where the "
-        f"event came, about {percent(without)} where it did not"
+        f"{plain(best.forecaster)} separates best: mean forecast about {percent(with_event)} for "
+        f"trials with the event, about {percent(without)} for those without"
     )
 
 
 def _best(drawn: Drawn, value: Callable[[Curves], float]) -> Curves | None:
     honest = [own for one, own in drawn if one.kind != "cheating"]
     return max(honest, key=value, default=None)
+
+
+def _not_above(curves: CurveSet, best: Curves, value: Callable[[Curves], float]) -> str:
+    """The name of the best trivial forecaster where ``best`` is not above it, else nothing."""
+    trivial = [own for own in curves.curves if own.kind == "trivial"]
+    first = max(trivial, key=value, default=None)
+    if first is None or value(best) > value(first) + 1e-9:
+        return ""
+    return plain(first.forecaster)
 
 
 def _area(points: Sequence[tuple[float, float]]) -> float:

@@ -28,6 +28,8 @@ from llm4top.evaluation._wording import (
 
 MOST_SERIES = 6
 _CHANCE = 0.5
+FEW_OF_A_LABEL = 20
+"""With fewer trials of a label a single one moves a curve by more than a twentieth."""
 _NAME_WIDTH = 27
 _ORACLE = "oracle"
 
@@ -196,10 +198,17 @@ def _forest_words(where: str, honest: Sequence[ForecasterRow], cheating: bool) -
     if not able:
         title = f"{where}: only trivial forecasters were measured"
     else:
-        title = (
-            f"{where}: {plain(able[0].forecaster)} ranks best here, at {number(_auc(able[0]))}; "
-            f"{len(above)} of {len(able)} intervals lie above chance"
-        )
+        first = honest[0]
+        tied = next((r for r in honest if r.kind == "trivial" and _auc(r) == _auc(able[0])), None)
+        if (beaten := first if first.kind == "trivial" else tied) is not None:
+            title = (
+                f"{where}: no forecaster that learns ranks above {plain(beaten.forecaster)}, "
+                f"at {number(_auc(beaten))}; the best is {plain(able[0].forecaster)}, at "
+                f"{number(_auc(able[0]))}"
+            )
+        else:
+            title = f"{where}: {plain(first.forecaster)} ranks best, at {number(_auc(first))}"
+        title += f"; {len(above)} of {len(able)} intervals are above chance"
     note = f"The dotted line at {number(_CHANCE)} is any constant forecast: it cannot rank."
     if cheating:
         note += " The hollow dashed one at the bottom cheats: it reads the outcome's status."
@@ -221,10 +230,10 @@ def roc(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing:
         x=f"1 − specificity, of {_events(curves, False)}",  # noqa: RUF001
         y=f"sensitivity, of {_events(curves, True)}",
     )
-    title = roc_title(drawn)
+    title = roc_title(curves, drawn)
     note = (
         "ROC curves: the nearer to the upper left, the better the ranking. The dotted diagonal is "
-        "any constant forecast, such as always the event."
+        f"any constant forecast, such as always the event.{few(curves)}"
     )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.roc]
@@ -246,7 +255,7 @@ def precision_recall(curves: CurveSet, series: Sequence[Series], *, name: str) -
     title = precision_recall_title(curves, drawn)
     note = (
         f"Precision and recall, as steps without smoothing. The dotted line is always the "
-        f"event: its precision is the share of events, {percent(curves.prevalence)}."
+        f"event: its precision is the share of events, {percent(curves.prevalence)}.{few(curves)}"
     )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.pr]
@@ -275,12 +284,25 @@ def decision(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawin
     note = (
         "Decision curves: of use where they are above both acting on all and on none. "
         "The thin dark line acts on every trial, as always the event does; "
-        "the dotted line at 0 acts on none."
+        f"the dotted line at 0 acts on none.{few(curves)}"
     )
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     rows = [(one.forecaster, x, y) for one, own in drawn for x, y in own.decision]
     rows += [("act on all", t, benefit) for t, benefit in everything]
     return drawing(svg, title, note, name, ("forecaster", "threshold", "net_benefit"), rows)
+
+
+def few(curves: CurveSet) -> str:
+    """A caution where so few trials are with, or without, the event that a few make the curve."""
+    events = round(curves.prevalence * curves.n)
+    least = min(events, curves.n - events)
+    if least >= FEW_OF_A_LABEL:
+        return ""
+    kind = "with" if events <= curves.n - events else "without"
+    return (
+        f" Caution: only {count(least)} of {count(curves.n)} trials are {kind} the event; "
+        "one trial more or less changes the curve."
+    )
 
 
 def drawn_curves(curves: CurveSet, series: Sequence[Series]) -> list[tuple[Series, Curves]]:

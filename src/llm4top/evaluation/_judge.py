@@ -31,11 +31,11 @@ Split = Literal["valid", "test"]
 
 CROSS_FITTED = (
     "Calibration cross-fitted: the bundle's own was fitted on these very rows. Its weights were "
-    "chosen on them too, so they flatter a little."
+    "selected on them too, so the figures are slightly optimistic."
 )
 IN_SAMPLE = (
     "In-sample calibration: it was fitted on these very rows, which are too few to cross-fit it. "
-    "Its calibration and log-loss flatter."
+    "Its calibration and log-loss are optimistic."
 )
 
 

@@ -8,7 +8,14 @@ from llm4top.evaluation._bootstrap import CountArray, grouped
 from llm4top.evaluation._confusion import decisions_of_many
 from llm4top.evaluation._ranking import Ranking, running
 from llm4top.evaluation._scores import FloatArray, IntArray
-from llm4top.evaluation._terms import BinnedGaps, log_losses, skill, squared_errors, total
+from llm4top.evaluation._terms import (
+    ECE_NOISE,
+    BinnedGaps,
+    log_losses,
+    skill,
+    squared_errors,
+    total,
+)
 
 
 class ManyStatistic:
@@ -36,16 +43,23 @@ class ManyStatistic:
         self._by_trust = np.argsort(trust, kind="stable")
         right = (likeliest == truth).astype(np.float64)
         self._gaps = BinnedGaps(trust[self._by_trust], right[self._by_trust])
+        self._own_gaps = self._gaps.sums(np.ones((1, self._n)))
         self._rankings = [_ranked(p[:, k], truth == k) for k in range(self._k)]
 
-    def __call__(self, drawn: CountArray) -> dict[str, FloatArray]:
+    def stratified(self, drawn: CountArray) -> dict[str, FloatArray]:
+        """What does not depend on the prevalences: the ROC-AUC."""
+        return {"roc_auc": np.mean([self._area(drawn, k) for k in range(self._k)], axis=0)}
+
+    def ordinary(self, drawn: CountArray) -> dict[str, FloatArray]:
+        """All other metrics; a draw may lack a label."""
         counts = drawn.astype(np.float64)
         errors = total(counts, self._errors)
         none = np.full(len(errors), np.nan)
+        matrix = self._matrix(counts)
+        shares = matrix.sum(axis=2) / self._n
         gaps = self._gaps.sums(counts.take(self._by_trust, axis=1))
         return {
-            "roc_auc": np.mean([self._area(drawn, k) for k in range(self._k)], axis=0),
-            **decisions_of_many(self._matrix(counts)),
+            **decisions_of_many(matrix),
             "log_loss": total(counts, self._losses) / self._n,
             "brier": errors / self._n,
             "brier_skill": (
@@ -53,7 +67,9 @@ class ManyStatistic:
                 if self._base_errors is None
                 else skill(errors, total(counts, self._base_errors))
             ),
+            "brier_skill_own": skill(errors, self._n * (1 - (shares**2).sum(axis=1))),
             "ece": np.abs(gaps).sum(axis=1) / self._n,
+            ECE_NOISE: np.abs(gaps - self._own_gaps).sum(axis=1) / self._n,
         }
 
     def _matrix(self, counts: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from llm4top.errors import ScoreError
 from llm4top.evaluation._binary import BinaryStatistic
-from llm4top.evaluation._bootstrap import DRAWS, Statistic, bootstrap, interval, whole
+from llm4top.evaluation._bootstrap import DRAWS, bootstrap, interval, whole
 from llm4top.evaluation._many import ManyStatistic
 from llm4top.evaluation._report import Figure
 from llm4top.evaluation._scores import FloatArray, IntArray, Scores
+from llm4top.evaluation._terms import ECE_NOISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,12 @@ METRICS: dict[str, Metric] = {
     "brier_skill": Metric(
         "Brier skill", "higher", "1 - Brier score over the base rate's: 0 is no better than it."
     ),
+    "brier_skill_own": Metric(
+        "Brier skill, own prevalence",
+        "higher",
+        "1 - Brier score over that of always giving the share of the event among these very rows, "
+        "which nobody knows beforehand: 0 is no better than it.",
+    ),
     "ece": Metric(
         "ECE",
         "lower",
@@ -122,16 +130,17 @@ def measure(
     seed: int = 0,
     keep_draws: bool = True,
 ) -> Measured:
-    """Every metric that the task has, with 95 % percentile intervals of a stratified bootstrap.
+    """Every metric that the task has, with 95 % percentile intervals of the bootstrap.
 
     ``decisions`` ``[n]`` are label indices at the chosen threshold (None: at .5, or the likeliest
     label); ``reference`` ``[n, K]`` the base rate's probabilities (None: no Brier skill). Two
     labels have all ``METRICS`` but macro F1. More labels have accuracy, balanced accuracy, macro
-    F1, MCC, log-loss, Brier score and skill, ROC-AUC and ECE.
+    F1, MCC, log-loss, Brier score and both skills, ROC-AUC and ECE.
 
-    Draws keep each label's count, so intervals say nothing of the prevalence's own uncertainty.
-    An interval is that of the draws in which the metric exists, if most do. The ECE of a draw is
-    larger than the sample's in the mean, so its interval may lie above a small value.
+    Draws are of all rows, so that intervals hold the prevalence's own uncertainty; those of the
+    ROC-AUC, which does not depend on it, keep each label's count. An interval is that of the draws
+    in which the metric exists, if most do. Chance only adds to an ECE: see ``figure_of`` for its
+    interval.
 
     A figure is None where it does not exist: the slope of constant scores, or of perfectly
     separated ones; slope and intercept where a score is exactly 0 or 1, whose log-odds are
@@ -157,7 +166,7 @@ def measure(
         scores.split,
         len(scores),
         dict(zip(scores.labels, counts, strict=True)),
-        {name: figure(value, drawn[name], len(scores)) for name, value in values.items()},
+        {name: figure_of(name, value, drawn, len(scores)) for name, value in values.items()},
         drawn if keep_draws else {},
     )
 
@@ -176,11 +185,34 @@ def measure_probabilities(
     A label without a row makes what is measured against it NaN.
     """
     kind = BinaryStatistic if probabilities.shape[1] == 2 else ManyStatistic
-    statistic: Statistic = kind(probabilities, y, decisions=decisions, reference=reference)
-    drawn = bootstrap(statistic, y, draws=draws, seed=seed)
-    found = whole(statistic, len(y))
+    statistic = kind(probabilities, y, decisions=decisions, reference=reference)
+    drawn = bootstrap(statistic.ordinary, y, draws=draws, seed=seed)
+    drawn |= bootstrap(statistic.stratified, y, draws=draws, seed=seed, stratified=True)
+    found = whole(statistic.ordinary, len(y)) | whole(statistic.stratified, len(y))
     order = [name for name in METRICS if name in found]
-    return {name: found[name] for name in order}, {name: drawn[name] for name in order}
+    return {name: found[name] for name in order}, {
+        name: drawn[name] for name in (*order, ECE_NOISE)
+    }
+
+
+def figure_of(name: str, value: float, drawn: Mapping[str, FloatArray], n: int) -> Figure:
+    """A metric with the interval of its draws, as ``measure_probabilities`` gives both.
+
+    That of the ECE begins where the sample's gaps, less what chance makes of them, would. An ECE
+    sums absolute gaps, so that chance only adds to it: percentiles of its draws would lie above
+    the truth of every well calibrated forecaster. (By the triangle inequality the true ECE is at
+    least the sample's less the summed errors of its gaps, whose 97.5 % quantile the draws tell.)
+    """
+    one = figure(value, drawn[name], n)
+    if name != "ece" or one.value is None or one.upper is None:
+        return one
+    noise = float(np.quantile(drawn[ECE_NOISE], 0.975))
+    return Figure(
+        value=one.value,
+        lower=max(0.0, one.value - noise),
+        upper=max(one.value, one.upper),
+        n=n,
+    )
 
 
 def figure(value: float, drawn: FloatArray, n: int) -> Figure:

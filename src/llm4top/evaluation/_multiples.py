@@ -20,7 +20,7 @@ _TICKS = ([0, 0.5, 1], ["0", "50 %", "100 %"])
 
 
 def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing | None:
-    """What came true against what was forecast, with Wilson intervals; None without a series."""
+    """Observed frequency against forecast, with Wilson intervals; None without a series."""
     drawn = drawn_curves(curves, series)
     if not drawn:
         return None
@@ -28,8 +28,8 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
     title = reliability_title(drawn)
     note = (
         "Reliability in bins of equal count with 95 % Wilson intervals. On the dotted line, "
-        "forecasts come true as often as they say. Below the line the "
-        "forecast promised too much, above it too little. The hollow square is always the base "
+        "forecast and observed frequency agree. Below the line the "
+        "forecast was too high, above it too low. The hollow square is always the base "
         f"rate, {percent(curves.prevalence)}."
     )
     # The base rate is the trivial forecaster's one point.
@@ -44,7 +44,7 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
             linestyle="none",
             zorder=1.5,
         )
-    _axis_titles(figure, f"came true (n = {count(curves.n)})")
+    _axis_titles(figure, f"observed (n = {count(curves.n)})")
     svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     header = ("forecaster", "low", "high", "n", "forecast", "observed", "lower", "upper")
     rows = [
@@ -65,8 +65,8 @@ def spread(
     figure = _panels(drawn, _spread_panel)
     title = spread_title(drawn)
     note = (
-        "The less the two halves mirror each other, the more the forecast tells. "
-        f"Forecasts of the trials by what came true: {plain(labels[1])} upward, "
+        "The less the two halves mirror each other, the better the forecast separates them. "
+        f"Forecasts of the trials by outcome: {plain(labels[1])} upward, "
         f"{plain(labels[0])} downward and paler. A trivial forecaster is a single bar both ways."
     )
     _axis_titles(figure, f"trials in each twentieth (n = {count(curves.n)})")

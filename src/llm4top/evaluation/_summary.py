@@ -21,7 +21,7 @@ from llm4top.evaluation._wording import (
 def summary(
     table: Table, differences: Sequence[Difference], *, measured: Sequence[str]
 ) -> tuple[str, ...]:
-    """What the figures say, in words: those measured, what stands beside, and what can be told.
+    """What the figures say, in words: those measured, what is beside them, and the differences.
 
     ``measured`` are the forecasters that were asked about.
     """
@@ -35,7 +35,20 @@ def summary(
         if difference.metric == main
         and (difference.first in measured or _kind(table, difference.first) == "baseline")
     ]
+    lines += same_figures(table)
     return tuple(lines)
+
+
+def same_figures(table: Table) -> list[str]:
+    """A sentence for each pair of honest forecasters that do not differ in a single figure."""
+    honest = [row for row in table.rows if row.kind not in ("trivial", "cheating")]
+    return [
+        f"{one.forecaster} and {other.forecaster} have the same figures throughout: on these rows "
+        "they are one forecaster."
+        for i, one in enumerate(honest)
+        for other in honest[i + 1 :]
+        if one.figures and one.figures == other.figures
+    ]
 
 
 def told(difference: Difference) -> str:

@@ -11,6 +11,9 @@ from llm4top.evaluation._scores import FloatArray, IntArray
 LEAST = 1e-15
 """Probabilities of what came true are at least that in the log-loss."""
 BINS = 10
+ECE_NOISE = "ece_noise"
+"""Of a draw: how far its bins' gaps are from the sample's, summed as the ECE sums them. It tells
+how large an ECE chance alone makes, and is not a metric."""
 
 
 def log_losses(probabilities: FloatArray, y: IntArray) -> FloatArray:

@@ -33,8 +33,7 @@ CHECK_NOTES = {
     "test": "Rows that nothing was learnt from or chosen by.",
     "newest": "A time split inside the learning part: learnt from older trials, measured on the "
     "newest. Closer to real use than the validation split.",
-    "valid": "Model selection has seen these rows, and they are as old as the learning rows: "
-    "figures here flatter.",
+    "valid": "Model selection has seen these rows, so figures here are optimistic.",
 }
 
 BETTER = {
@@ -141,7 +140,7 @@ def counts_text(counts: Mapping[str, int]) -> str:
 
 
 def reading(difference: Difference, better: str) -> str:
-    """What a difference says: which one is better, or that none can be told.
+    """What a difference says: which one is better, or that no difference is detectable.
 
     ``better`` is the metric's direction. The adjusted p-value decides where there is one, the
     interval where there is none.
@@ -157,7 +156,7 @@ def reading(difference: Difference, better: str) -> str:
         and (figure.lower > 0 or figure.upper < 0)
     )
     if not told or better not in ("higher", "lower"):
-        return f"no difference can be told at n = {count(figure.n)}"
+        return f"no detectable difference (n = {count(figure.n)})"
     first_wins = (figure.value > 0) == (better == "higher")
     return f"{difference.first if first_wins else difference.second} is better"
 

@@ -21,12 +21,19 @@ class Baseline:
     kind: Literal["trivial", "baseline"]
     summary: str
 
+    def named(self, task: Task) -> str:
+        """Its name beside other forecasters of ``task``: "Always success" names the event."""
+        if self.label != ALWAYS_LABEL:
+            return self.label
+        return f"Always {task.labels[1]}" if task.kind == "binary" else "Always the commonest label"
 
+
+ALWAYS_LABEL = "Always the event"
 _TABLE = "over the trial's numbers and the topics of its text"
 
 BASELINES: dict[str, Baseline] = {
     "always": Baseline(
-        "Always the event",
+        ALWAYS_LABEL,
         "trivial",
         "The task's event for certain ('always success'); the commonest label of other tasks.",
     ),

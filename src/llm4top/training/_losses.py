@@ -68,7 +68,7 @@ class Judge:
         return row_losses(self.scaled(sources), self.y)
 
     def mean(self, values: FloatArray) -> Figure:
-        """The mean of a value of each row ``[n]``, with the interval of the stratified bootstrap.
+        """The mean of a value of each row ``[n]``, with the interval of the bootstrap.
 
         Draws are the same for the same rows: the interval of a difference is paired.
         """

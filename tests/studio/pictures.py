@@ -114,7 +114,7 @@ def prepared(
         "cards": (batch, None),
         "table": (batch, lambda page: _turn(page, "Table")),
         "portfolio": (batch, lambda page: _turn(page, "Portfolio")),
-        "trial": (batch, lambda page: page.get_by_role("button", name="Open").first.click()),
+        "trial": (batch, lambda page: page.locator("article.l4-trial h3 a").first.click()),
         "data": ("/data", None),
         "dataset": (f"/data/{dataset}", None),
         "train": ("/train", _checked),

@@ -51,7 +51,8 @@ def test_records_in_forecasts_out(api, workspace):
     assert {"field", "reason", "excerpt"} == set(first["withheld"][0])
     (refusal,) = body["refusals"]
     assert (refusal["record"], refusal["code"]) == ("notes.xml", "UnknownFormatError")
-    assert [u["name"] for u in body["uploads"]] == ["a.xml", "b.json", "notes.xml"]
+    assert [u["name"] for u in body["uploads"]] == ["a.xml", "b.json"]
+    assert body["not_applicable"] == []
     assert body["disclaimer"]
     kept = api.get("/api/v1/forecasts").json()
     assert kept["total"] == 2
@@ -62,9 +63,25 @@ def test_records_in_forecasts_out(api, workspace):
 
 def test_files_of_one_name_keep_their_own_forecasts(api):
     body = send(api, ("same.xml", XML), ("same.xml", b"<rss/>"), ("same.xml", XML)).json()
-    for upload, count in zip(body["uploads"], (1, 0, 1), strict=True):
+    # The one of which nothing was forecast is not kept.
+    assert len(body["uploads"]) == 2
+    for upload in body["uploads"]:
         found = api.get("/api/v1/forecasts", params={"upload": upload["id"]}).json()
-        assert found["total"] == count
+        assert found["total"] == 1
+
+
+def test_a_record_that_the_question_does_not_apply_to_gets_no_number(api, workspace):
+    registry = XML.replace(b">Interventional<", b">Observational [Patient Registry]<")
+    body = send(api, ("cohort.xml", registry)).json()
+    assert body["forecasts"] == body["refusals"] == []
+    (left,) = body["not_applicable"]
+    assert (left["record"], left["code"]) == ("cohort.xml", "NotApplicable")
+    assert "a patient registry" in left["reason"]
+    (batch,) = workspace.batches.list()
+    (kept,) = workspace.batches.left_out(batch.id)
+    _, whole = workspace.batches.one_left_out(kept.id)
+    assert kept.subject["nct_id"] == "NCT99999901"
+    assert "Phase" in [part["heading"] for part in whole.subject["sections"]]
 
 
 def test_a_json_body(api):

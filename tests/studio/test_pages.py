@@ -28,7 +28,7 @@ def workspace(server: Server) -> Iterator[Workspace]:
 
 def test_activity_is_empty_then_full(page: Page, workspace: Workspace) -> None:
     page.goto("/activity")
-    page.get_by_text("Nothing was done yet.").wait_for()
+    page.get_by_text("No activity yet.").wait_for()
     page.get_by_role("link", name="Make a first forecast").wait_for()
     for number in range(60):
         workspace.activity.log("uploaded", "somebody", f"file {number}")

@@ -81,7 +81,7 @@ def test_labels_are_text_and_long_ones_are_cut():
 
 
 def test_trials_add_up_answer_by_answer():
-    pair = [of_three(0.2, 0.5, 0.3), of_three(0.1, 0.2, 0.7)]
+    pair = [of_three(0.2, 0.5, 0.3), of_three(0.1, 0.2, 0.7, nct_id=None)]
     assert expected_by_answer(pair) == [
         ("under a year", pytest.approx(0.3)),
         ("1 to 2 years", pytest.approx(0.7)),
@@ -95,7 +95,7 @@ def test_trials_add_up_answer_by_answer():
 
 
 def test_exports_hold_every_answer_and_do_not_speak_of_success():
-    pair = [of_three(0.2, 0.5, 0.3), of_three(0.1, 0.2, 0.7)]
+    pair = [of_three(0.2, 0.5, 0.3), of_three(0.1, 0.2, 0.7, nct_id=None)]
     (row, _) = csv.DictReader(io.StringIO(to_csv(pair).decode()))
     assert json.loads(row["probabilities"]) == dict(zip(LABELS, (0.2, 0.5, 0.3), strict=True))
     page = to_html(pair).decode()
@@ -107,6 +107,6 @@ def test_exports_hold_every_answer_and_do_not_speak_of_success():
 
 
 def test_a_report_of_another_event_names_it():
-    page = to_html([completed(0.7), completed(0.6)]).decode()
+    page = to_html([completed(0.7), completed(0.6, nct_id=None)]).decode()
     assert "About 1.3 of 2 trials can be expected to be “completed”" in page
     assert "“completed”: <span" in page

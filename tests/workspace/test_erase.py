@@ -54,7 +54,7 @@ def test_no_trace_is_left_where_rows_were_shuffled_and_pages_split(local):
         batch = local.forecasts.add(None, [forecast(k, text) for k in range(count)])
         secrets += [batch] if text == SECRET else []
     for batch in chance.sample(secrets, len(secrets)):
-        local.forecasts.delete(batch)
+        local.batches.delete(batch)
     assert holders(local.folder, SECRET) == []
 
 
@@ -76,7 +76,7 @@ def test_a_reader_delays_the_wiping_and_the_end_of_the_workspace_makes_up_for_it
     batch = local.forecasts.add(None, [forecast(0, SECRET)])
     with Workspace.open(local.folder) as other, other.session(write=False) as session:
         session.connection().exec_driver_sql("SELECT * FROM forecasts").fetchall()
-        local.forecasts.delete(batch)
+        local.batches.delete(batch)
         assert holders(local.folder, SECRET) == ["llm4top.db-wal"]
     local.close()
     assert holders(local.folder, SECRET) == []

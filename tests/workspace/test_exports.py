@@ -13,11 +13,13 @@ from llm4top.workspace._cells import LONGEST_CELL, harmless_cell
 from llm4top.workspace._exports import (
     COLUMNS,
     EXPORTS,
+    title_of_column,
     to_csv,
     to_html,
     to_xlsx,
 )
 from llm4top.workspace._forecast_result import ForecastItem
+from llm4top.workspace._parsing import Refusal
 from tests.workspace.test_portfolio import item
 
 HOSTILE = '<script>alert("x")</script>'
@@ -56,15 +58,38 @@ def test_csv_holds_every_column_and_numbers_stay_numbers():
     assert row["record_sha256"] == "1" * 64
 
 
+def test_what_got_no_forecast_is_in_every_export():
+    left = [
+        Refusal("=x.xml", "EmptyError", "is empty", "Drop another.", line=3),
+        Refusal("y.xml", "NotApplicable", "a patient registry"),
+    ]
+    rows = rows_of(to_csv([item()], left))
+    assert [row["status"] for row in rows] == ["forecast", "refused", "not applicable"]
+    assert rows[1]["record"] == "'=x.xml"
+    assert rows[1]["reason"] == "Is empty (line 3). Drop another."
+    sheet = load_workbook(io.BytesIO(to_xlsx([item()], left, ["Filtered: 1 of 2"])))
+    assert list(sheet["Not forecast"].iter_rows(values_only=True))[1:] == [
+        ("=x.xml", "refused", "Is empty (line 3). Drop another."),
+        ("y.xml", "not applicable", "A patient registry."),
+    ]
+    assert ("Filtered: 1 of 2",) in list(sheet["About"].iter_rows(values_only=True))
+    page = to_html([item()], left, [HOSTILE]).decode()
+    for words in ("<h2>Not forecast</h2>", "A patient registry.", "&lt;script&gt;"):
+        assert words in page
+
+
 def test_csv_without_trials_is_its_header():
     assert to_csv([]).decode() == ",".join(name for name, _ in COLUMNS) + "\n"
 
 
 def test_the_spreadsheet_reads_back():
-    book = load_workbook(io.BytesIO(to_xlsx([item(0.25), item(0.75, title="\x0bodd\x01 title")])))
+    book = load_workbook(
+        io.BytesIO(to_xlsx([item(0.25), item(0.75, nct_id=None, title="\x0bodd\x01 title")]))
+    )
     rows = list(book["Forecasts"].iter_rows(values_only=True))
-    names = [name for name, _ in COLUMNS]
-    assert rows[0] == tuple(names)
+    names = [name for name, _ in COLUMNS if name not in ("status", "reason")]
+    assert rows[0] == tuple(title_of_column(name) for name in names)
+    assert book["Forecasts"].auto_filter.ref.startswith("A1:")
     assert rows[1][names.index("probability")] == 0.25
     assert rows[2][names.index("title")] == " odd  title"
     about = [row[0] for row in book["About"].iter_rows(values_only=True)]
@@ -74,7 +99,10 @@ def test_the_spreadsheet_reads_back():
 
 
 def test_the_report_shows_markup_as_text_and_asks_for_nothing():
-    trials = [item(0.3, title=HOSTILE, record=HOSTILE, warnings=(HOSTILE,)), item(0.8)]
+    trials = [
+        item(0.3, title=HOSTILE, record=HOSTILE, warnings=(HOSTILE,)),
+        item(0.8, nct_id="NCT99999902"),
+    ]
     page = to_html(trials, made=datetime(2031, 5, 1, 12, 0, tzinfo=UTC)).decode()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 3
@@ -89,7 +117,7 @@ def test_a_report_of_one_trial_has_no_portfolio():
     page = to_html([item(0.3)]).decode()
     assert "Forecasts of 1 trial<" in page
     assert "can be expected" not in page
-    assert "about 3 in 10 trials like this" in page
+    assert "About 3 in 10 similar trials succeed." in page
 
 
 def test_a_report_of_none_is_still_a_page():

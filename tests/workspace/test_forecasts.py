@@ -71,9 +71,8 @@ def test_orders_and_pages(workspace):
     assert workspace.forecasts.list(limit=2, offset=1) == newest[1:3]
     assert workspace.forecasts.count() == 6
     assert workspace.forecasts.count(nct_id="NCT00000004") == 1
-    assert [b.id for b in workspace.forecasts.batches()] == [new, old]
-    assert [b.count for b in workspace.forecasts.batches(limit=1)] == [3]
-    assert workspace.forecasts.batches()[0].created == newest[0].created
+    assert [b.id for b in workspace.batches.list()] == [new, old]
+    assert [b.count for b in workspace.batches.list(limit=1)] == [3]
 
 
 def test_ten_thousand_are_kept_and_deleted(workspace):
@@ -81,7 +80,7 @@ def test_ten_thousand_are_kept_and_deleted(workspace):
     assert workspace.forecasts.count(batch=batch) == 10_000
     page = workspace.forecasts.list(batch=batch, order="position", offset=9_998)
     assert [f.position for f in page] == [9_998, 9_999]
-    workspace.forecasts.delete(batch)
+    workspace.batches.delete(batch)
     assert workspace.forecasts.count() == 0
 
 
@@ -109,7 +108,7 @@ def test_unknown_things_are_told(workspace):
     with pytest.raises(NotFoundError, match="there is no forecast"):
         workspace.forecasts.get("x\0\ud800")
     with pytest.raises(NotFoundError, match="there is no batch of forecasts"):
-        workspace.forecasts.delete("x")
+        workspace.batches.delete("x")
     assert workspace.forecasts.list(batch="x\0", nct_id="\ud800") == []
 
 

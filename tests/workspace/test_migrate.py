@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 from llm4top.errors import WorkspaceError
 from llm4top.workspace import Workspace, _migrate
 from llm4top.workspace._tables import Base
+from tests.workspace.test_portfolio import item
 
 STEPS = _migrate.STEPS
 
@@ -96,7 +97,7 @@ def next_version(tmp_path, monkeypatch):
         import sqlalchemy as sa
         from alembic import op
 
-        revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+        revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
 
         def upgrade():
             rebuild = "always" if op.get_bind().dialect.name == "sqlite" else "never"
@@ -104,13 +105,13 @@ def next_version(tmp_path, monkeypatch):
                 table.add_column(sa.Column("colour", sa.Text()))
             BREAK
     '''
-    file = steps / "versions" / "v0002_next.py"
+    file = steps / "versions" / "v0003_next.py"
 
     def install(breaks=False):
         end = "raise OSError('the disk broke')" if breaks else "pass"
         file.write_text(textwrap.dedent(step).replace("BREAK", end))
         monkeypatch.setattr(_migrate, "STEPS", steps)
-        monkeypatch.setattr(_migrate, "HEAD", "0002")
+        monkeypatch.setattr(_migrate, "HEAD", "0003")
 
     return install
 
@@ -134,10 +135,25 @@ def test_an_old_database_is_migrated_and_a_sqlite_file_is_copied_first(
         assert len(workspace.runs.events(run.id)) == 1
     if database is None:
         (copy,) = (home / "backups").iterdir()
-        assert re.fullmatch(r"llm4top-0001-\d{8}T\d{12}\.db", copy.name)
+        assert re.fullmatch(r"llm4top-0002-\d{8}T\d{12}\.db", copy.name)
         assert copy.stat().st_mode & 0o777 == 0o600
         with closing(sqlite3.connect(copy)) as old:
             assert old.execute("SELECT id FROM runs").fetchall() == [(run.id,)]
+
+
+def test_forecasts_from_before_there_were_batches_get_one(tmp_path, database):
+    with Workspace.open(tmp_path, database) as workspace:
+        batch = workspace.forecasts.add(None, [item(record="b.xml"), item(record="a.xml")])
+        before = workspace.batches.get(batch)
+        with workspace.session() as session:
+            for table in ("left_out", "batches"):
+                session.execute(text(f"DROP TABLE {table}"))
+        set_revision(workspace, "0001")
+    with Workspace.open(tmp_path, database) as workspace:
+        (after,) = workspace.batches.list()
+        assert (after.id, after.count, after.name) == (batch, 2, "a.xml")
+        assert abs((after.created - before.created).total_seconds()) < 1
+        assert workspace.batches.left_out(batch) == []
 
 
 def test_a_migration_that_breaks_changes_nothing(tmp_path, database, next_version):

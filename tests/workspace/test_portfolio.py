@@ -15,6 +15,7 @@ from llm4top.workspace._portfolio import (
     NOT_STATED,
     SORTS,
     Filter,
+    counted,
     expected_from_base,
     expected_successes,
     facets,
@@ -107,6 +108,51 @@ def test_ten_thousand_trials():
     assert found.lower < found.expected < found.upper
 
 
+def test_the_calibration_moves_all_chances_together():
+    from scipy.special import expit, logit
+    from scipy.stats import norm
+
+    chances, bounds = [0.4] * 100, [(0.3, 0.55)] * 100
+    found = expected_successes(chances, bounds)
+    alone = expected_successes(chances)
+    assert found.expected == pytest.approx(alone.expected) == pytest.approx(40)
+    assert (found.exact_lower, found.exact_upper) == (alone.lower, alone.upper)
+    assert found.lower < alone.lower < alone.upper < found.upper
+    # The same by drawing the calibration's error and then the trials.
+    rng = np.random.default_rng(0)
+    z = norm.rvs(size=40_000, random_state=rng)
+    distance = np.where(z < 0, logit(0.4) - logit(0.3), logit(0.55) - logit(0.4))
+    drawn = rng.binomial(100, expit(logit(0.4) + z * distance / 1.96))
+    assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([found.lower, found.upper], abs=1.5)
+    assert found.deviation == pytest.approx(drawn.std(), rel=0.03)
+
+
+def test_chances_without_intervals_are_taken_as_exact():
+    bounds = [(None, None), (0.0, 1.0)]
+    certain = expected_successes([0.0, 1.0], bounds)
+    assert certain.mass.tolist() == [0, 1, 0]
+    half = expected_successes([0.5, 0.5], [(None, None)] * 2)
+    np.testing.assert_allclose(half.mass, expected_successes([0.5, 0.5]).mass)
+
+
+def test_a_portfolio_counts_each_trial_once_and_leaves_out_what_the_model_does_not_know():
+    learnt = "This trial was in the model's training data: this is not a forecast."
+    outside = "device trial: outside what the model has learnt"
+    trials = [
+        item(nct_id="NCT1"),
+        item(nct_id="NCT1", record="again.xml"),
+        item(nct_id="NCT2", warnings=(learnt,)),
+        item(nct_id="NCT3", warnings=(outside,)),
+        item(nct_id=None),
+        item(nct_id=None),
+    ]
+    parts = counted(trials)
+    assert [t.forecast.record for t in parts.copies] == ["again.xml", "a.xml"]
+    assert list(parts.trials) == [trials[0], trials[4]]
+    assert (list(parts.learnt), list(parts.out_of_scope)) == ([trials[2]], [trials[3]])
+    assert len(counted(trials, ["learnt", "scope"]).trials) == 4
+
+
 def test_trials_add_up_only_where_they_answer_the_same_question():
     pair = [item(0.4), item(0.6)]
     assert successes(pair).expected == pytest.approx(1)
@@ -177,31 +223,42 @@ def test_percent(value, words):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (0.001, "fewer than 1 in 100 trials like this"),
-        (0.07, "about 7 in 100 trials like this"),
-        (0.58, "about 6 in 10 trials like this"),
-        (0.904, "about 9 in 10 trials like this"),
-        (0.96, "about 96 in 100 trials like this"),
-        (0.999, "more than 99 in 100 trials like this"),
+        (0.001, "Fewer than 1 in 100 similar trials succeed"),
+        (0.07, "About 7 in 100 similar trials succeed"),
+        (0.58, "About 6 in 10 similar trials succeed"),
+        (0.904, "About 9 in 10 similar trials succeed"),
+        (0.96, "About 96 in 100 similar trials succeed"),
+        (0.999, "More than 99 in 100 similar trials succeed"),
     ],
 )
 def test_frequency(value, words):
     assert frequency(value) == words
 
 
+def test_another_event_is_quoted():
+    assert frequency(0.58, "completed") == "About 6 in 10 similar trials are “completed”"
+
+
 @pytest.mark.parametrize(
-    ("value", "base", "phase", "words"),
+    ("value", "base", "of", "words"),
     [
-        (0.48, 0.47, "Phase 2", "about the same as its phase"),
-        (0.55, 0.48, "Phase 2", "a little above its phase, which its interval includes"),
-        (0.64, 0.47, "Phase 2", "above its phase"),
-        (0.87, 0.29, "Phase 2", "far above its phase"),
-        (0.30, 0.47, None, "below all phases together"),
+        (0.48, 0.47, "Phase 2", "About the phase 2 average (47\u00a0%)"),
+        (
+            0.55,
+            0.48,
+            "Phase 2",
+            "Slightly above the phase 2 average (48\u00a0%); the difference may be chance",
+        ),
+        (0.64, 0.47, "Phase 2", "Above the phase 2 average (47\u00a0%)"),
+        (0.87, 0.29, "Phase 2", "Well above the phase 2 average (29\u00a0%)"),
+        (0.30, 0.47, "all", "Below the average of all phases (47\u00a0%)"),
+        (0.30, 0.47, None, "Below the base rate (47\u00a0%)"),
+        (0.30, 0.47, "N/A", "Below the N/A average (47\u00a0%)"),
         (0.5, None, "Phase 2", ""),
     ],
 )
-def test_beside_the_base_rate(value, base, phase, words):
-    assert beside_base(value, value - 0.1, value + 0.1, base, phase) == words
+def test_beside_the_base_rate(value, base, of, words):
+    assert beside_base(value, value - 0.1, value + 0.1, base, of) == words
 
 
 def test_numbers():
@@ -220,7 +277,7 @@ def test_the_scale_is_well_formed_and_says_itself(large, bounds, base):
     root = etree.fromstring(drawn)
     said = root.get("aria-label")
     assert said.startswith("Chance 58\u00a0%")
-    assert ("interval 46 to 69\u00a0%" in said) is (bounds[0] is not None)
+    assert ("95\u00a0% interval 46 to 69\u00a0%" in said) is (bounds[0] is not None)
     assert ("base rate" in said) is (base is not None)
     assert 'cx="58.00%"' in drawn
     assert ('x="46.00%" width="23.00%"' in drawn) is (bounds[0] is not None)
@@ -254,6 +311,9 @@ def test_many_trials_are_drawn_as_a_band_and_few_as_dots():
     many = chances_chart([item(k / 1000) for k in range(1000)])
     assert etree.fromstring(many).find(".//{*}polygon") is not None
     assert "circle" not in many
+    linked = etree.fromstring(chances_chart([item(), item()], lambda _: "/trials/1?a=1&b=2"))
+    assert [a.get("href") for a in linked.iterfind(".//{*}a")] == ["/trials/1?a=1&b=2"] * 2
+    assert {"1", "2"} <= {t.text for t in linked.iterfind(".//{*}text")}
     assert len(re.findall(r"[\d.]+,[\d.]+", many)) == 3 * DOTS
 
 

@@ -30,6 +30,7 @@ from llm4top.studio._api_uploads import (
     take_in,
     upload_out,
 )
+from llm4top.studio._components._parts import things
 from llm4top.workspace import (
     ForecastItem,
     ForecastResult,
@@ -41,6 +42,8 @@ from llm4top.workspace import (
 )
 from llm4top.workspace._exports import to_csv
 from llm4top.workspace._jobs import submit
+from llm4top.workspace._kept_records import forget_unused, keep_result
+from llm4top.workspace._parsing import NOT_APPLICABLE, Refusal
 from llm4top.workspace._words import DISCLAIMER
 
 BundleQuery = Annotated[
@@ -203,24 +206,32 @@ def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> A
 
 
 def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -> ForecastsOut:
-    """Keep the forecasts, each with its upload, and answer with them."""
-    batch = None
-    for number, upload in enumerate(uploads):
-        items = [i for i, file in zip(result.items, result.files, strict=True) if file == number]
-        if items:
-            batch = workspace.forecasts.add(upload.id, items, batch=batch)
-    kept = workspace.forecasts.list(batch=batch, order="position", limit=None) if batch else ()
-    said = f"{len(kept)} forecasts, {len(result.refusals)} refused"
-    workspace.activity.log("forecast", "API", said)
+    """Keep the forecasts, each with its upload, and answer with them; refused files go."""
+    batch = keep_result(workspace, result, _files(workspace, uploads))
+    there = forget_unused(workspace, uploads, result)
+    kept = workspace.forecasts.list(batch=batch, order="position", limit=None)
+    refused = [r for r in result.refusals if r.code != NOT_APPLICABLE]
+    not_asked = [r for r in result.refusals if r.code == NOT_APPLICABLE]
+    said = [things(len(kept), "forecast")]
+    said += [f"{len(not_asked)} not applicable"] if not_asked else []
+    said += [f"{len(refused)} refused"] if refused else []
+    made = f"{', '.join(said)}, with {result.bundle}" if result.bundle else ", ".join(said)
+    workspace.activity.log("forecast", "API", made, subject=batch)
     return ForecastsOut(
         forecasts=[_stored(item) for item in kept],
-        refusals=[RefusalOut(**asdict(refusal)) for refusal in result.refusals],
+        not_applicable=[_out(refusal) for refusal in not_asked],
+        refusals=[_out(refusal) for refusal in refused],
         notes=list(result.notes),
         bundle=result.bundle,
-        uploads=[upload_out(upload) for upload in uploads],
+        uploads=[upload_out(upload) for upload in there],
         seconds=result.seconds,
         disclaimer=DISCLAIMER,
     )
+
+
+def _out(refusal: Refusal) -> RefusalOut:
+    values = asdict(refusal)
+    return RefusalOut(**{name: values[name] for name in RefusalOut.model_fields})
 
 
 def _stored(item: StoredForecast) -> ForecastOut:

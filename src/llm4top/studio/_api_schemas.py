@@ -107,6 +107,9 @@ class ForecastOut(BaseModel):
     sections: list[SectionOut] = Field(
         description="What the model read; empty for forecasts of a run."
     )
+    unread: list[str] = Field(
+        [], description="Sections that the record has and this model does not look at."
+    )
     tokens: int = Field(description="Tokens of the prompt.")
     tokens_cut: int = Field(description="Tokens of the record that the budget left out.")
     bundle: str = Field(description="The identity of the bundle that made it.")
@@ -140,12 +143,18 @@ class ForecastsOut(BaseModel):
     """The forecasts of a request that was answered at once."""
 
     forecasts: list[ForecastOut]
+    not_applicable: list[RefusalOut] = Field(
+        description="Records that were read and that the question does not apply to, each with "
+        "the reason: they get no number."
+    )
     refusals: list[RefusalOut] = Field(description="What could not be forecast, and why.")
     notes: list[str] = Field(
         description="What else should be known of the files: missing pages, files passed over."
     )
     bundle: str | None = Field(description="The bundle's identity; null if nothing was forecast.")
-    uploads: list[UploadOut] = Field(description="The files as they are kept.")
+    uploads: list[UploadOut] = Field(
+        description="The files as they are kept; those of which nothing was read are not."
+    )
     seconds: float = Field(description="From the request to the answer.")
     disclaimer: str
 

@@ -8,6 +8,7 @@ from nicegui import run as background
 from nicegui import ui
 
 from llm4top.studio._components._run_actions import Act, run_button
+from llm4top.studio._job_links import address_of_run
 from llm4top.studio._jobs import Jobs, share_of, standing_of, title_of
 from llm4top.studio._pieces import Words, heading
 from llm4top.workspace._jobs import resume, retry, stop
@@ -76,7 +77,10 @@ class JobsView:
     def _row(self, run: Run, jobs: Jobs) -> None:
         with ui.element("div").classes("l4-job").props('role="group"') as row:
             row.props["aria-label"] = title_of(run)
-            Words("div", title_of(run)).classes("l4-what")
+            if address := address_of_run(run):
+                ui.link(title_of(run), address).classes("l4-what")
+            else:
+                Words("div", title_of(run)).classes("l4-what")
             Words("div", standing_of(run, jobs.active)).classes("l4-muted l4-small")
             share = share_of(run) if run.state == "running" else None
             if share is not None:

@@ -9,13 +9,14 @@ from llm4top._lazy import lazy_names
 
 if TYPE_CHECKING:
     from llm4top.workspace._activity import Activity, ActivityEntry
+    from llm4top.workspace._batches import Batch, Batches
     from llm4top.workspace._bundles import Bundles, WorkspaceBundle
     from llm4top.workspace._datasets import Datasets, StoredDataset
     from llm4top.workspace._engine import URL_VARIABLE
     from llm4top.workspace._forecast_request import UploadedFile
     from llm4top.workspace._forecast_result import ForecastItem, ForecastProgress, ForecastResult
     from llm4top.workspace._forecast_service import ForecastService
-    from llm4top.workspace._forecasts import Batch, Forecasts, StoredForecast
+    from llm4top.workspace._forecasts import Forecasts, StoredForecast
     from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
     from llm4top.workspace._runs import Runs
     from llm4top.workspace._service_limits import ServiceLimits
@@ -28,7 +29,8 @@ _HOMES = {
     "URL_VARIABLE": "_engine",
     "Activity": "_activity",
     "ActivityEntry": "_activity",
-    "Batch": "_forecasts",
+    "Batch": "_batches",
+    "Batches": "_batches",
     "Bundles": "_bundles",
     "Datasets": "_datasets",
     "ForecastItem": "_forecast_result",
@@ -62,6 +64,7 @@ __all__ = [
     "Activity",
     "ActivityEntry",
     "Batch",
+    "Batches",
     "Bundles",
     "Datasets",
     "ForecastItem",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, text
-from llm4top.workspace._words import percent, thousands
+from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, ScaleValues, scale, text
+from llm4top.workspace._words import beside_base, frequency, percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Forecast
@@ -24,6 +24,33 @@ _ROW = 36
 
 Bar = tuple[str, float, str]
 """What a bar stands for, its length from 0 to 1, and its figure in words."""
+
+
+def scale_of(forecast: Forecast, *, large: bool = False) -> str:
+    """The chance drawn: on a scale beside its base rate; a bar an answer where there are many."""
+    if not is_yes_or_no(forecast):
+        return answer_bars(forecast, None if large else SHOWN)
+    values = ScaleValues(
+        forecast.probability,
+        forecast.lower,
+        forecast.upper,
+        forecast.base_rate,
+        forecast.base_rate_of,
+    )
+    return scale(values, large=large)
+
+
+def reading_of(forecast: Forecast) -> list[str]:
+    """The chance in plain words: how many in ten, and how it stands beside its base rate."""
+    beside = beside_base(
+        forecast.probability,
+        forecast.lower,
+        forecast.upper,
+        forecast.base_rate,
+        forecast.base_rate_of,
+    )
+    said = [frequency(forecast.probability, forecast.label), beside]
+    return [f"{words}." for words in said if words]
 
 
 def is_yes_or_no(forecast: Forecast) -> bool:

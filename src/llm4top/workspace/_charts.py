@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llm4top.workspace._portfolio import Distribution, sort_trials
-from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, text
+from llm4top.workspace._portfolio import Distribution, name_of, sort_trials
+from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, PAPER, text
 from llm4top.workspace._words import expected, interval, percent, thousands
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ UNSAID = 0.005
 NARROW = 320
 """Pixels that a figure has on a telephone; numbers below an axis have room there too."""
 
+NUMBERED = 20
+"""Up to so many trials each bears its number, which a list below explains."""
+
 DOTS = 300
 """Up to so many trials each has a dot; more are drawn as a line with a band."""
 
@@ -49,6 +52,9 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     top = float(distribution.mass.max())
     marks = [_bar(distribution, k, first, slot, top) for k in range(first, last + 1)]
     marks.append(_axis())
+    if from_base is not None:
+        end = _line_end(distribution, round(from_base), top) if slots <= LABELLED else HEIGHT
+        marks += _base_rates(from_base, distribution.n, (from_base - first + 0.5) * slot, end)
     if slots <= LABELLED:
         marks += [
             _share(distribution, k, first, slot, top)
@@ -60,27 +66,32 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
         for k in range(first, last + 1)
         if k % step == 0
     ]
-    if from_base is not None:
-        marks += _base_rates(from_base, distribution.n, (from_base - first + 0.5) * slot)
+    marks.append(_centred(50, HEIGHT + 42, "Number of trials"))
     words = (
         f"How many of {distribution.n} trials: {distribution.expected:.1f} expected, "
         f"{distribution.lower} to {distribution.upper} with 95 % probability."
     )
-    return _svg(marks, words, HEIGHT + 24)
+    return _svg(marks, words, HEIGHT + 48)
 
 
-def chances_chart(trials: Sequence[ForecastItem]) -> str:
-    """Every trial's chance with its interval, the lowest first; 0 to 100 % from bottom to top."""
+def chances_chart(
+    trials: Sequence[ForecastItem], address: Callable[[ForecastItem], str] | None = None
+) -> str:
+    """Every trial's chance with its interval, the lowest first; 0 to 100 % from bottom to top.
+
+    Up to ``NUMBERED`` trials bear their number in that order; ``address`` is a trial's page.
+    """
     sorted_trials = sort_trials(trials, "chance")
     grid = [
         f'<line x1="0" x2="100%" y1="{_y(k / 100):g}" y2="{_y(k / 100):g}" '
         f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, _y(k / 100) - 4, f"{k}\u00a0%")
         for k in (0, 25, 50, 75, 100)
     ]
-    drawn = _dots(sorted_trials) if len(trials) <= DOTS else [_band(sorted_trials)]
+    drawn = _dots(sorted_trials, address) if len(trials) <= DOTS else [_band(sorted_trials)]
     low, high = sorted_trials[0].forecast.probability, sorted_trials[-1].forecast.probability
     words = f"Chances of {len(trials)} trials, from {percent(low)} to {percent(high)}."
-    return _svg([*grid, *drawn], words, HEIGHT + 24)
+    title = _centred(54, HEIGHT + 40, "Trials, the lowest chance first")
+    return _svg([*grid, *drawn, title], words, HEIGHT + 46)
 
 
 def _bar(distribution: Distribution, k: int, first: int, slot: float, top: float) -> str:
@@ -111,11 +122,19 @@ def _share(distribution: Distribution, k: int, first: int, slot: float, top: flo
 def _centred(x: float, y: float, words: str) -> str:
     return (
         f'<text x="{x:.2f}%" y="{y:.1f}" text-anchor="middle" '
-        f'style="fill: {MUTED}; font-size: 13px">{words}</text>'
+        f'style="fill: {MUTED}; font-size: 13px; paint-order: stroke; stroke: {PAPER}; '
+        f'stroke-width: 3px">{words}</text>'
     )
 
 
-def _base_rates(from_base: float, n: int, x: float) -> list[str]:
+def _line_end(distribution: Distribution, k: int, top: float) -> float:
+    """Where a line from above stops so that it does not cross what is written on a bar."""
+    if not 0 <= k <= distribution.n or distribution.mass[k] < UNSAID:
+        return HEIGHT
+    return max(HEIGHT - _height(float(distribution.mass[k]), top) - 20, 6)
+
+
+def _base_rates(from_base: float, n: int, x: float, end: float) -> list[str]:
     """A dashed line at the number to expect from the base rates; an arrow where it lies outside."""
     said = f"base rates {expected(from_base, n)}"
     if x < 0:
@@ -123,18 +142,20 @@ def _base_rates(from_base: float, n: int, x: float) -> list[str]:
     if x > 100:
         return [text(100, -6, f"{said} →", INK)]
     line = (
-        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{HEIGHT}" '
+        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{end:.1f}" '
         f'style="stroke: {INK}; stroke-width: 1.5; stroke-dasharray: 4 4"/>'
     )
     return [line, text(x, -6, said, INK)]
 
 
-def _dots(trials: Sequence[ForecastItem]) -> list[str]:
+def _dots(
+    trials: Sequence[ForecastItem], address: Callable[[ForecastItem], str] | None
+) -> list[str]:
     slot = 92 / len(trials)
     marks = []
     for position, trial in enumerate(trials):
         forecast, x = trial.forecast, 8 + (position + 0.5) * slot
-        who = forecast.nct_id or forecast.record
+        who = f"{forecast.nct_id or forecast.record}, {name_of(trial)}"
         bounds = interval(forecast.lower, forecast.upper)
         said = f"{who}: {percent(forecast.probability)}" + (f" ({bounds})" if bounds else "")
         line = ""
@@ -144,11 +165,17 @@ def _dots(trials: Sequence[ForecastItem]) -> list[str]:
                 f'y2="{_y(forecast.lower):.1f}" '
                 f'style="stroke: {ACCENT}; stroke-width: 3; opacity: .35"/>'
             )
-        marks.append(
-            f"<g><title>{escape(said)}</title>{line}"
+        number = ""
+        if len(trials) <= NUMBERED:
+            number = _centred(x, HEIGHT + 18, str(position + 1))
+        dot = (
+            f"<title>{escape(said)}</title>{line}"
             f'<circle cx="{x:.2f}%" cy="{_y(forecast.probability):.1f}" '
-            f'r="{5 if len(trials) <= 80 else 3}" style="fill: {ACCENT}"/></g>'
+            f'r="{5 if len(trials) <= 80 else 3}" style="fill: {ACCENT}"/>{number}'
         )
+        # A link for the mouse; for the keyboard the list of trials has the same ones.
+        there = "" if address is None else escape(address(trial))
+        marks.append(f'<a href="{there}" tabindex="-1">{dot}</a>' if there else f"<g>{dot}</g>")
     return marks
 
 

@@ -15,30 +15,30 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from llm4top.workspace._answers import (
-    SHOWN,
-    answer_bars,
     answer_named,
     answers_chart,
     event_count,
     event_verb,
-    is_yes_or_no,
+    reading_of,
+    scale_of,
 )
+from llm4top.workspace._caveats import sorted_warnings
 from llm4top.workspace._cells import harmless_cell, is_risky, plain_text
 from llm4top.workspace._charts import chances_chart, distribution_chart
+from llm4top.workspace._parsing import NOT_APPLICABLE, Refusal
 from llm4top.workspace._portfolio import (
+    Counted,
     Distribution,
+    counted,
     expected_from_base,
     name_of,
     phase_of,
     sponsor_of,
     successes,
 )
-from llm4top.workspace._scale import ScaleValues, scale
 from llm4top.workspace._words import (
     DISCLAIMER,
-    beside_base,
     expected,
-    frequency,
     interval,
     percent,
     thousands,
@@ -74,22 +74,69 @@ COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
     ("bundle", lambda t: t.forecast.bundle),
     ("prompt_sha256", lambda t: t.forecast.prompt_sha256),
     ("record_sha256", lambda t: t.source_sha256),
+    ("status", lambda _: "forecast"),
+    ("reason", lambda _: None),
 )
 """Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1.
 
 "probability", "lower", "upper", "base_rate" and "score" are about "label". "probabilities" and
 "base_rates" are JSON objects: every label of the question with its own. "score" is the log-odds
-before calibration, which orders trials of equal probability.
+before calibration, which orders trials of equal probability. Records that got no forecast have
+only "record", "status" ("refused" or "not applicable") and "reason".
 """
 
+_TITLES = {
+    "nctid": "NCT id",
+    "sponsor_class": "Sponsor class",
+    "lower": "95 % interval, lower",
+    "upper": "95 % interval, upper",
+    "tokens": "Tokens read",
+    "tokens_cut": "Tokens cut",
+    "withheld": "Fields hidden from the model",
+    "prompt_sha256": "Prompt SHA-256",
+    "record_sha256": "Record SHA-256",
+}
+"""Columns of the spreadsheet whose heading is not just their name."""
 
-def to_csv(trials: Sequence[ForecastItem]) -> bytes:
-    """``COLUMNS`` as UTF-8 CSV; probabilities with six decimals, absent values empty."""
+
+def title_of_column(name: str) -> str:
+    """A column's heading for people."""
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def status_of(refusal: Refusal) -> str:
+    """What became of a record without a forecast, as tables call it."""
+    return "not applicable" if refusal.code == NOT_APPLICABLE else "refused"
+
+
+def _told(refusal: Refusal) -> dict[str, Cell]:
+    where = f" (line {refusal.line})" if refusal.line is not None else ""
+    hint = f" {refusal.hint}" if refusal.hint else ""
+    reason = refusal.reason[:1].upper() + refusal.reason[1:].rstrip(".")
+    return {
+        "record": refusal.record,
+        "status": status_of(refusal),
+        "reason": f"{reason}{where}.{hint}",
+    }
+
+
+def to_csv(
+    trials: Sequence[ForecastItem],
+    left_out: Sequence[Refusal] = (),
+    about: Sequence[str] = (),  # noqa: ARG001 - a table of values has no place for it
+) -> bytes:
+    """``COLUMNS`` as UTF-8 CSV; probabilities with six decimals, absent values empty.
+
+    ``left_out`` are records without a forecast: a row each, behind the forecasts.
+    """
     stream = io.StringIO(newline="")
     rows = csv.writer(stream, lineterminator="\n")
     rows.writerow([name for name, _ in COLUMNS])
     for trial in trials:
         rows.writerow([csv_cell(get(trial)) for _, get in COLUMNS])
+    for refusal in left_out:
+        told = _told(refusal)
+        rows.writerow([csv_cell(told.get(name)) for name, _ in COLUMNS])
     return stream.getvalue().encode()
 
 
@@ -100,33 +147,62 @@ def distribution_csv(distribution: Distribution) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def to_xlsx(trials: Sequence[ForecastItem]) -> bytes:
-    """``COLUMNS`` as a spreadsheet: numbers stay numbers, every text is text and no formula."""
+def to_xlsx(
+    trials: Sequence[ForecastItem],
+    left_out: Sequence[Refusal] = (),
+    about: Sequence[str] = (),
+) -> bytes:
+    """``COLUMNS`` as a spreadsheet: numbers stay numbers, every text is text and no formula.
+
+    ``left_out`` has a sheet of its own; ``about`` are lines of the last sheet.
+    """
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Forecasts")
     sheet.freeze_panes = "A2"
-    for position, (name, _) in enumerate(COLUMNS):
+    columns = [(name, get) for name, get in COLUMNS if name not in ("status", "reason")]
+    for position, (name, _) in enumerate(columns):
         sheet.column_dimensions[_letter(position)].width = 60 if name == "title" else 16
-    sheet.append([name for name, _ in COLUMNS])
+    sheet.auto_filter.ref = f"A1:{_letter(len(columns) - 1)}{len(trials) + 1}"
+    sheet.append([title_of_column(name) for name, _ in columns])
     for trial in trials:
-        sheet.append([_sheet_cell(sheet, name, get(trial)) for name, get in COLUMNS])
-    about = book.create_sheet("About")
-    for line in _about(trials):
-        about.append([line])
+        sheet.append([_sheet_cell(sheet, name, get(trial)) for name, get in columns])
+    if left_out:
+        _left_out_sheet(book, left_out)
+    last = book.create_sheet("About")
+    for line in _about(trials, about):
+        last.append([_sheet_cell(last, "about", line)])
     stream = io.BytesIO()
     book.save(stream)
     return stream.getvalue()
 
 
-def to_html(trials: Sequence[ForecastItem], *, made: datetime | None = None) -> bytes:
+def _left_out_sheet(book: Any, left_out: Sequence[Refusal]) -> None:
+    sheet = book.create_sheet("Not forecast")
+    sheet.freeze_panes = "A2"
+    for letter, width in (("A", 40), ("B", 16), ("C", 100)):
+        sheet.column_dimensions[letter].width = width
+    sheet.append(["Record", "Status", "Reason"])
+    for refusal in left_out:
+        sheet.append([_sheet_cell(sheet, name, value) for name, value in _told(refusal).items()])
+
+
+def to_html(
+    trials: Sequence[ForecastItem],
+    left_out: Sequence[Refusal] = (),
+    about: Sequence[str] = (),
+    *,
+    made: datetime | None = None,
+) -> bytes:
     """A report as one HTML page that asks for nothing else: no script, no request.
 
-    ``made`` is the time it bears; now where it is None. Every text is shown as text.
+    ``left_out`` has a section of its own; ``about`` are lines below the heading. ``made`` is the
+    time it bears; now where it is None. Every text is shown as text.
     """
-    distribution = successes(trials)
-    from_base = expected_from_base(trials)
+    parts = counted(trials)
+    distribution = successes(parts.trials)
+    from_base = expected_from_base(parts.trials)
     label = trials[0].forecast.label if trials else ""
     page = _environment().get_template("forecasts.html")
     return page.render(
@@ -134,24 +210,28 @@ def to_html(trials: Sequence[ForecastItem], *, made: datetime | None = None) -> 
         n=thousands(len(trials)),
         made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
         bundles=sorted({trial.forecast.bundle for trial in trials}),
+        about=about,
+        left_out=[_told(refusal) for refusal in left_out],
+        counted=thousands(len(parts.trials)),
+        not_counted=not_counted(parts),
         distribution=distribution,
         expected=expected(distribution.expected, distribution.n) if distribution else "",
         from_base=from_base,
         event_verb=event_verb(label),
         event_count=event_count(label),
-        answers_chart=answers_chart(trials),
+        answers_chart=answers_chart(parts.trials),
         successes_chart=distribution_chart(distribution, from_base) if distribution else "",
-        chances_chart=chances_chart(trials) if distribution else "",
+        chances_chart=chances_chart(parts.trials) if distribution else "",
         disclaimer=DISCLAIMER,
     ).encode()
 
 
-EXPORTS: dict[str, tuple[Callable[[Sequence[ForecastItem]], bytes], str]] = {
+EXPORTS: dict[str, tuple[Callable[..., bytes], str]] = {
     "csv": (to_csv, "text/csv; charset=utf-8"),
     "xlsx": (to_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     "html": (to_html, "text/html; charset=utf-8"),
 }
-"""For each format: what writes it, and its media type."""
+"""For each format: what writes it (trials, left out, about), and its media type."""
 
 
 def _by_label(trial: ForecastItem, values: Sequence[float]) -> str | None:
@@ -197,43 +277,48 @@ def _letter(position: int) -> str:
     return get_column_letter(position + 1)
 
 
-def _about(trials: Sequence[ForecastItem]) -> list[str]:
+def _about(trials: Sequence[ForecastItem], more: Sequence[str]) -> list[str]:
     bundles = ", ".join(sorted({trial.forecast.bundle for trial in trials}))
     lines = [f"{len(trials)} forecasts by {bundles}" if trials else "No forecasts", DISCLAIMER]
-    found = successes(trials)
+    parts = counted(trials)
+    found = successes(parts.trials)
     if found is not None:
         verb = event_verb(trials[0].forecast.label)
         lines.append(
             f"Expected to {verb}, if the trials are independent: {found.expected:.1f} of {found.n} "
-            f"({found.lower} to {found.upper} with 95 % probability)"
+            f"({found.lower} to {found.upper} with 95 % probability, the calibration's "
+            "uncertainty included)"
         )
-    return lines
+        lines += [f"Not counted: {words}" for words in not_counted(parts)]
+    return [*lines, *more]
+
+
+def not_counted(parts: Counted) -> list[str]:
+    """In words, how many trials a portfolio leaves out, by reason."""
+    said = (
+        (parts.copies, "further records of a trial that is counted already"),
+        (parts.learnt, "trials that the model has learnt from or was tuned on"),
+        (parts.out_of_scope, "trials unlike those that the model has learnt from"),
+    )
+    return [f"{thousands(len(trials))} {words}" for trials, words in said if trials]
 
 
 def _shown(trial: ForecastItem) -> dict[str, Any]:
     """A trial as the report's template takes it."""
     forecast = trial.forecast
-    values = ScaleValues(
-        forecast.probability, forecast.lower, forecast.upper, forecast.base_rate, forecast.phase
-    )
     return {
         "title": name_of(trial),
         "about": (forecast.nct_id, phase_of(trial), trial.area, sponsor_of(trial), forecast.record),
         "withheld": len(trial.withheld),
+        "grave": sorted_warnings(forecast.warnings)[0],
+        "routine": sorted_warnings(forecast.warnings)[1],
         "record_sha256": trial.source_sha256,
         "forecast": forecast,
-        "drawing": scale(values) if is_yes_or_no(forecast) else answer_bars(forecast, SHOWN),
+        "drawing": scale_of(forecast),
         "named": answer_named(forecast),
         "chance": percent(forecast.probability),
         "interval": interval(forecast.lower, forecast.upper),
-        "frequency": frequency(forecast.probability),
-        "beside": beside_base(
-            forecast.probability,
-            forecast.lower,
-            forecast.upper,
-            forecast.base_rate,
-            forecast.phase,
-        ),
+        "reading": " ".join(reading_of(forecast)),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -69,6 +69,8 @@ class ForecastItem:
 
     ``area`` is the therapeutic area, ``sponsor`` the sponsor's class, ``source_sha256`` the hash
     of the record as read, ``withheld`` what was kept from the model and ``sections`` what it read.
+    ``unread`` are the headings of sections that the record has and a model may read, but this one
+    does not look at. ``id`` is the stored forecast's, empty for one that is not stored.
     """
 
     forecast: Forecast
@@ -79,6 +81,8 @@ class ForecastItem:
     source_sha256: str
     withheld: Sequence[Withheld]
     sections: tuple[ReadSection, ...]
+    unread: tuple[str, ...] = ()
+    id: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values: the forecast's own, and the rest beside them."""
@@ -91,11 +95,24 @@ class ForecastItem:
             "source_sha256": self.source_sha256,
             "withheld": [asdict(item) for item in self.withheld],
             "sections": [{**asdict(s), "cut": s.cut} for s in self.sections],
+            "unread": list(self.unread),
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ForecastItem:
-        """Inverse of ``to_dict``."""
+    def line(cls, row_id: str, values: Mapping[str, Any]) -> ForecastItem:
+        """A stored forecast as lists show it: without what was withheld and read.
+
+        What all trials of a model share is held once, so that ten thousand take a few megabytes.
+        """
+        shared = ("task", "label", "bundle", "area", "source_format")
+        held: dict[str, Any] = {name: intern(values[name]) for name in shared}
+        held |= {name: tuple(intern(w) for w in values[name]) for name in ("labels", "warnings")}
+        light = {"withheld": (), "sections": (), "unread": ()}
+        return cls.from_dict({**values, **held, **light}, row_id=row_id)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, row_id: str = "") -> ForecastItem:
+        """Inverse of ``to_dict``; ``row_id`` is where it is stored."""
         from llm4top.forecasters import Forecast
 
         tuples = {"labels", "probabilities", "warnings", "base_rates"} & set(values)
@@ -115,6 +132,8 @@ class ForecastItem:
             source_sha256=values["source_sha256"],
             withheld=WithheldThings(values["withheld"]),
             sections=sections,
+            unread=tuple(values.get("unread", ())),
+            id=row_id,
         )
 
 
@@ -123,8 +142,23 @@ def title_of(trial: Trial) -> str:
     return trial.brief_title or trial.official_title or "; ".join(trial.conditions)
 
 
+def unread_of(trial: Trial, read: Collection[str] | None) -> tuple[str, ...]:
+    """The headings of sections that the trial has and the model's prompts never show.
+
+    ``read`` are the names of those they show; None stands for all.
+    """
+    from llm4top.prompts import trial_sections
+
+    if read is None:
+        return ()
+    return tuple(s.heading for s in trial_sections(trial) if s.name not in read)
+
+
 def item_of(
-    record: Record, forecast: Forecast, sections: tuple[ReadSection, ...] = ()
+    record: Record,
+    forecast: Forecast,
+    sections: tuple[ReadSection, ...] = (),
+    unread: tuple[str, ...] = (),
 ) -> ForecastItem:
     """A forecast with what its record says beside it; ``sections`` where somebody looks at them."""
     from llm4top.evaluation._areas import therapeutic_area
@@ -139,6 +173,7 @@ def item_of(
         source_sha256=record.source.sha256,
         withheld=record.withheld,
         sections=sections,
+        unread=unread,
     )
 
 

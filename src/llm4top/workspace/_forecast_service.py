@@ -361,7 +361,13 @@ class ForecastService:
         for n, values in scored.refusals:
             source = batch[n].record["source"]
             name = "!".join(part for part in (source["file"], source["member"]) if part)
-            refusal = Refusal(name, values["code"], values["message"], values["hint"])
+            refusal = Refusal(
+                name,
+                values["code"],
+                values["message"],
+                values["hint"],
+                subject=values.get("subject"),
+            )
             batch[n].request.refusals.append(refusal)
         for waiting in batch:
             waiting.request.answered += 1

@@ -11,17 +11,24 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from llm4top.workspace._batches import ensure_batch
 from llm4top.workspace._engine import storable
-from llm4top.workspace._erase import Eraser
 from llm4top.workspace._store import (
     CHUNK,
     Transactions,
-    changed_rows,
     find,
     missing,
     value_of,
 )
-from llm4top.workspace._tables import ForecastRow, RunRow, UploadRow, clean_text, new_id, now
+from llm4top.workspace._tables import (
+    BatchRow,
+    ForecastRow,
+    RunRow,
+    UploadRow,
+    clean_text,
+    new_id,
+    now,
+)
 
 Order = Literal["position", "probability", "newest"]
 
@@ -57,25 +64,11 @@ class StoredForecast:
     created: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Forecasts that were asked for together: how many, and when the first was made."""
-
-    id: str
-    upload_id: str | None
-    run_id: str | None
-    task: str
-    bundle: str
-    count: int
-    created: datetime
-
-
 class Forecasts:
-    """The forecasts of a workspace."""
+    """The forecasts of a workspace; ``Batches`` lists and deletes those made together."""
 
-    def __init__(self, session: Transactions, eraser: Eraser):
+    def __init__(self, session: Transactions):
         self._session = session
-        self._eraser = eraser
 
     def add(
         self,
@@ -84,15 +77,20 @@ class Forecasts:
         *,
         run_id: str | None = None,
         batch: str | None = None,
+        name: str = "",
+        moment: datetime | None = None,
     ) -> str:
         """Keep the forecasts of one request; returns the id of their batch.
+
+        A new batch is called ``name``, or by its first record where that is empty. ``moment`` is
+        when they were made, now where it is None: those of one moment stay in their order.
 
         They are written some hundreds at a time, so that nobody waits for ten thousand. With
         ``batch`` they are appended to one that was begun. Where it fails half way, nothing of
         this call stays. Raises ``NotFoundError`` for an unknown upload or run.
         """
         batch = batch or new_id()
-        moment, written = now(), 0
+        moment, written = moment or now(), 0
         with self._session(write=False) as session:
             if upload_id is not None:
                 find(session, UploadRow, upload_id, "upload")
@@ -117,12 +115,15 @@ class Forecasts:
                     for n, said in enumerate(chunk)
                 ]
                 with self._session() as session:
+                    ensure_batch(session, batch, name or rows[0]["record"], run_id)
                     session.execute(insert(ForecastRow), rows)
                 written += len(rows)
         except BaseException as error:
             with self._session() as session:
                 mine = (ForecastRow.batch == batch, ForecastRow.position >= start)
                 session.execute(delete(ForecastRow).where(*mine))
+                if not start:
+                    session.execute(delete(BatchRow).where(BatchRow.id == batch))
             if isinstance(error, IntegrityError):
                 # The upload or the run was deleted while its forecasts were made.
                 raise missing("upload or run", upload_id or run_id or "") from error
@@ -156,6 +157,16 @@ class Forecasts:
             rows = session.scalars(query.order_by(*by[order]).limit(limit).offset(offset))
             return [value_of(StoredForecast, row) for row in rows]
 
+    def whole(self, ids: Sequence[str]) -> Sequence[tuple[str, dict[str, Any]]]:
+        """All that was said, by id, in the order asked for; without those that are gone."""
+        found: dict[str, dict[str, Any]] = {}
+        with self._session(write=False) as session:
+            for start in range(0, len(ids), CHUNK):
+                some = ForecastRow.id.in_(ids[start : start + CHUNK])
+                rows = session.execute(select(ForecastRow.id, ForecastRow.values).where(some))
+                found |= {row_id: values for row_id, values in rows}  # noqa: C416 - rows, no pairs
+        return [(row_id, found[row_id]) for row_id in ids if row_id in found]
+
     def count(
         self,
         *,
@@ -169,35 +180,6 @@ class Forecasts:
         query = select(func.count()).select_from(ForecastRow).where(*conditions)
         with self._session(write=False) as session:
             return session.scalar(query) or 0
-
-    def batches(self, *, limit: int | None = 100, offset: int = 0) -> Sequence[Batch]:
-        """What was asked for, newest first."""
-        row = ForecastRow
-        made = func.min(row.created)
-        query = (
-            select(
-                row.batch,
-                func.max(row.upload_id),
-                func.max(row.run_id),
-                func.max(row.task),
-                func.max(row.bundle),
-                func.count(),
-                made,
-            )
-            .group_by(row.batch)
-            .order_by(made.desc(), row.batch)
-        )
-        with self._session(write=False) as session:
-            return [Batch(*found) for found in session.execute(query.limit(limit).offset(offset))]
-
-    def delete(self, batch: str) -> None:
-        """Delete a batch for good; ``NotFoundError`` where there is none."""
-        with self._session() as session:
-            gone = session.execute(delete(ForecastRow).where(ForecastRow.batch == batch))
-            if not changed_rows(gone):
-                raise missing("batch of forecasts", batch)
-            self._eraser.forget(session, batch)
-        self._eraser.wipe()
 
 
 def _conditions(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from llm4top.errors import WorkspaceError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest step of ``migrations``."""
 
 STEPS = Path(__file__).parent / "migrations"

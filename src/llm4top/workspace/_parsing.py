@@ -42,12 +42,21 @@ class ParsingLimits:
     max_records: int | None = None
 
 
+NOTE = "Note"
+"""The code of a sentence about what was read that concerns no record of it."""
+
+NOT_APPLICABLE = "NotApplicable"
+"""The code of a record that the question does not apply to; other codes are errors' classes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A file or record of an upload that cannot be forecast, and why.
 
     ``record`` is the name the user knows it by ("notes.xml", "archive.zip!member.xml"), ``code``
-    the name of the error's class, ``reason`` what is wrong, ``hint`` what to do.
+    the name of the error's class, ``reason`` what is wrong, ``hint`` what to do. ``subject`` is
+    what ``not_asked`` gives for a record that was read well and that the question does not apply
+    to; ``id`` is the stored row's.
     """
 
     record: str
@@ -56,6 +65,13 @@ class Refusal:
     hint: str | None = None
     line: int | None = None
     element: str | None = None
+    subject: dict[str, Any] | None = None
+    id: str = ""
+
+    @classmethod
+    def note(cls, words: str) -> Refusal:
+        """A note, as it is kept beside what got no forecast."""
+        return cls("", NOTE, words)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values, every field by its name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from llm4top.workspace._workspace import Workspace
 if TYPE_CHECKING:
     from llm4top.workspace._bundles import WorkspaceBundle
     from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.workspace._parsing import Refusal
 
 EMBEDDED = "embedded"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -133,8 +135,12 @@ def keep_bundle(workspace: Workspace, folder: Path) -> WorkspaceBundle:
     return workspace.bundles.add(folder, name=free)
 
 
-def keep_forecasts(workspace: Workspace, run: Run, items: Iterable[ForecastItem]) -> None:
+def keep_forecasts(
+    workspace: Workspace, run: Run, items: Iterable[ForecastItem], left_out: Iterable[Refusal]
+) -> None:
     """A row for each forecast of a run, in a batch that bears the run's id; earlier ones go."""
-    if workspace.forecasts.count(batch=run.id):
-        workspace.forecasts.delete(run.id)
+    with suppress(NotFoundError):
+        workspace.batches.delete(run.id)
+    workspace.batches.open(run.title, run_id=run.id, batch=run.id)
     workspace.forecasts.add(None, items, run_id=run.id, batch=run.id)
+    workspace.batches.leave_out(run.id, left_out)

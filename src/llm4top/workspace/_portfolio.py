@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from llm4top.workspace._caveats import is_learnt, is_out_of_scope
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Forecast
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 NOT_STATED = "not stated"
 """The value of a trial that does not say its phase, area or sponsor's class."""
+
+NODES = 41
+"""Quantiles of the calibration's error at which a portfolio is looked at."""
 
 DIRECT = 512
 """Up to so many chances are convolved one by one; more in halves, by the FFT."""
@@ -114,7 +119,8 @@ class Distribution:
     """How many of ``n`` independent trials succeed: ``mass[k]`` is the probability of k, k = 0..n.
 
     ``lower`` and ``upper`` bound the central 95 %: below ``lower``, and above ``upper``, lies at
-    most 2.5 % of the mass each.
+    most 2.5 % of the mass each. ``exact_lower`` and ``exact_upper`` would bound them if the
+    chances were known exactly.
     """
 
     mass: NDArray[np.float64]
@@ -122,6 +128,8 @@ class Distribution:
     deviation: float
     lower: int
     upper: int
+    exact_lower: int
+    exact_upper: int
 
     @property
     def n(self) -> int:
@@ -134,42 +142,93 @@ class Distribution:
         return int(self.mass.argmax())
 
 
-def expected_successes(chances: Iterable[float]) -> Distribution:
-    """The Poisson-binomial distribution of the number of successes among independent trials.
+def expected_successes(
+    chances: Iterable[float], bounds: Sequence[tuple[float | None, float | None]] = ()
+) -> Distribution:
+    """The distribution of the number of successes among independent trials.
 
-    Exact up to rounding (absolute error below 1e-12): convolution one by one, and above 512
-    chances in halves by the FFT (Hong 2013, Computational Statistics & Data Analysis 59, reviews
-    both). The chances are taken as known: how unsure each of them is does not enter.
+    For known chances it is Poisson-binomial, exact up to rounding (absolute error below 1e-12):
+    convolution one by one, and above 512 chances in halves by the FFT (Hong 2013, Computational
+    Statistics & Data Analysis 59, reviews both).
+
+    ``bounds`` are the chances' 95 % intervals, which say how unsure the calibration is. All trials
+    have the calibration in common, so its error is taken to move them together: at a standard
+    normal z the log-odds of each chance move by z times their distance to its bound over 1.96,
+    and the distribution is the mean of the Poisson-binomial ones at ``NODES`` equally probable z.
+    That is the widest range of errors the intervals allow, so it errs on the wide side.
 
     Raises ``ValueError`` for a chance outside of 0..1.
     """
     p = np.fromiter(chances, dtype=np.float64)
     if not np.all((p >= 0) & (p <= 1)):
         raise ValueError("a chance lies between 0 and 1.")
-    mass = np.clip(_convolved(p), 0.0, None)
-    mass /= mass.sum()
-    cumulative = np.cumsum(mass)
+    exact = _mass(p[None, :])
+    mass = exact
+    if bounds and any(low is not None and high is not None for low, high in bounds):
+        mass = _mass(_moved(p, bounds))
+    k = np.arange(len(mass))
+    mean = float((mass * k).sum())
+    lower, upper = _central(mass)
+    exact_lower, exact_upper = _central(exact)
     return Distribution(
         mass=mass,
         expected=float(p.sum()),
-        deviation=float(np.sqrt((p * (1 - p)).sum())),
-        lower=int(np.searchsorted(cumulative, 0.025)),
-        upper=min(int(np.searchsorted(cumulative, 0.975)), len(p)),
+        deviation=float(np.sqrt((mass * (k - mean) ** 2).sum())),
+        lower=lower,
+        upper=upper,
+        exact_lower=exact_lower,
+        exact_upper=exact_upper,
     )
 
 
+def _moved(
+    p: NDArray[np.float64], bounds: Sequence[tuple[float | None, float | None]]
+) -> NDArray[np.float64]:
+    """The chances ``[NODES, n]`` where the calibration errs by each of ``NODES`` quantiles."""
+    from scipy.special import expit, logit
+    from scipy.stats import norm
+
+    z = norm.ppf((np.arange(NODES) + 0.5) / NODES)[:, None]
+    known = [
+        (b, c) if b is not None and c is not None else (q, q)
+        for q, (b, c) in zip(p, bounds, strict=True)
+    ]
+    middle, low, high = (
+        logit(np.clip(values, 1e-4, 1 - 1e-4)) for values in (p, *np.array(known).T)
+    )
+    distance = np.where(z < 0, np.maximum(middle - low, 0), np.maximum(high - middle, 0))
+    moved: NDArray[np.float64] = expit(middle + z * distance / 1.96)
+    # A certainty stays one.
+    return np.where((p == 0) | (p == 1), p, moved)
+
+
+def _mass(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of the Poisson-binomial distributions of the rows of ``p`` ``[m, n]``."""
+    mean = np.clip(_convolved(p), 0.0, None).mean(axis=0)
+    mass: NDArray[np.float64] = mean / mean.sum()
+    return mass
+
+
+def _central(mass: NDArray[np.float64]) -> tuple[int, int]:
+    cumulative = np.cumsum(mass)
+    lower = int(np.searchsorted(cumulative, 0.025))
+    return lower, min(int(np.searchsorted(cumulative, 0.975)), len(mass) - 1)
+
+
 def _convolved(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    if len(p) > DIRECT:
+    n = p.shape[1]
+    if n > DIRECT:
         from scipy.signal import fftconvolve
 
-        half = len(p) // 2
-        joined: NDArray[np.float64] = fftconvolve(_convolved(p[:half]), _convolved(p[half:]))
+        left, right = _convolved(p[:, : n // 2]), _convolved(p[:, n // 2 :])
+        joined: NDArray[np.float64] = fftconvolve(left, right, axes=1)
         return joined
-    mass = np.zeros(len(p) + 1)
-    mass[0] = 1.0
-    for k, chance in enumerate(p, start=1):
-        mass[1 : k + 1] = mass[1 : k + 1] * (1 - chance) + mass[:k] * chance
-        mass[0] *= 1 - chance
+    mass = np.zeros((len(p), n + 1))
+    mass[:, 0] = 1.0
+    for k in range(1, n + 1):
+        chance = p[:, k - 1 : k]
+        mass[:, 1 : k + 1] = mass[:, 1 : k + 1] * (1 - chance) + mass[:, :k] * chance
+        mass[:, :1] *= 1 - chance
     return mass
 
 
@@ -181,7 +240,46 @@ def successes(trials: Sequence[ForecastItem]) -> Distribution | None:
     asked = {(trial.forecast.task, trial.forecast.bundle) for trial in trials}
     if len(trials) < 2 or len(asked) != 1 or len(trials[0].forecast.labels) != 2:
         return None
-    return expected_successes(trial.forecast.probability for trial in trials)
+    forecasts = [trial.forecast for trial in trials]
+    return expected_successes(
+        (forecast.probability for forecast in forecasts),
+        [(forecast.lower, forecast.upper) for forecast in forecasts],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The trials that a portfolio adds up, and those of a list that it leaves out, by reason."""
+
+    trials: Sequence[ForecastItem]
+    copies: Sequence[ForecastItem]
+    learnt: Sequence[ForecastItem]
+    out_of_scope: Sequence[ForecastItem]
+
+
+def counted(trials: Iterable[ForecastItem], included: Collection[str] = ()) -> Counted:
+    """Each trial once; without those the model has learnt from, or that are unlike what it knows.
+
+    ``included`` may name "learnt" and "scope": trials of those kinds are added up all the same.
+    """
+    kept: list[ForecastItem] = []
+    copies: list[ForecastItem] = []
+    learnt: list[ForecastItem] = []
+    outside: list[ForecastItem] = []
+    seen: set[str] = set()
+    for trial in trials:
+        number = trial.forecast.nct_id or trial.source_sha256
+        if number in seen:
+            copies.append(trial)
+            continue
+        seen.add(number)
+        if is_learnt(trial) and "learnt" not in included:
+            learnt.append(trial)
+        elif is_out_of_scope(trial) and "scope" not in included:
+            outside.append(trial)
+        else:
+            kept.append(trial)
+    return Counted(kept, copies, learnt, outside)
 
 
 def expected_from_base(trials: Sequence[ForecastItem]) -> float | None:

@@ -18,23 +18,26 @@ PAPER = "var(--paper, #fefefe)"
 
 @dataclass(frozen=True, slots=True)
 class ScaleValues:
-    """What a scale shows, each from 0 to 1; None where it is not known."""
+    """What a scale shows, each from 0 to 1; None where it is not known.
+
+    ``base_of`` is the phase whose trials the base rate is of, or "all".
+    """
 
     value: float
     lower: float | None = None
     upper: float | None = None
     base: float | None = None
-    phase: str | None = None
+    base_of: str | None = None
 
     def words(self) -> str:
         """The whole scale as one sentence, as a screen reader says it."""
         said = f"Chance {percent(self.value)}"
         if bounds := interval(self.lower, self.upper):
-            said += f", interval {bounds}"
+            said += f", 95\u00a0% interval {bounds}"
         if self.base is not None:
             said += f", base rate {percent(self.base)}"
-        if beside := beside_base(self.value, self.lower, self.upper, self.base, self.phase):
-            said += f": {beside}"
+        if beside := beside_base(self.value, self.lower, self.upper, self.base, self.base_of):
+            said += f". {beside}"
         return said + "."
 
 

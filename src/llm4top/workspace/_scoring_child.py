@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from llm4top.errors import LLM4TOPError, TaskError
 from llm4top.registry import Record
-from llm4top.workspace._forecast_result import ForecastItem, ReadSection, item_of
+from llm4top.workspace._forecast_result import ForecastItem, ReadSection, item_of, unread_of
+from llm4top.workspace._not_asked import not_asked
+from llm4top.workspace._parsing import NOT_APPLICABLE
 from llm4top.workspace._wire import (
     Message,
     error_to_wire,
@@ -134,7 +136,8 @@ def _items(
     ):
         if isinstance(said, NotApplicable):
             reason = error_to_wire(TaskError(said.reason, where=said.record))
-            others.append((n, {**reason, "code": "NotApplicable"}))
+            subject = not_asked(record, loaded.writer.spec.sections)
+            others.append((n, {**reason, "code": NOT_APPLICABLE, "subject": subject}))
         else:
             items.append((n, _with_sections(loaded, record, said).to_dict()))
     return items, others
@@ -144,7 +147,7 @@ def _with_sections(loaded: LoadedForecaster, record: Record, forecast: Forecast)
     # Written once more rather than handed through every forecaster: a few milliseconds.
     sections = loaded.writer.write(record.trial).sections
     read = tuple(ReadSection(s.name, s.heading, s.text, s.tokens, s.kept) for s in sections)
-    return item_of(record, forecast, read)
+    return item_of(record, forecast, read, unread_of(record.trial, loaded.writer.spec.sections))
 
 
 if __name__ == "__main__":

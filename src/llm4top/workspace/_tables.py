@@ -208,6 +208,33 @@ class RunEventRow(Base):
     details: Mapped[dict[str, Any]]
 
 
+class BatchRow(Base):
+    """Records that were forecast together: a drop, a request or a run, under a person's name."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(CleanText)
+    run_id: Mapped[str | None] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), index=True
+    )
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class LeftOutRow(Base):
+    """A file or record of a batch that got no forecast: refused, or not what the question asks."""
+
+    __tablename__ = "left_out"
+    __table_args__ = (Index("ix_left_out_batch", "batch", "position"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    batch: Mapped[str] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    code: Mapped[str] = mapped_column(String(64))
+    record: Mapped[str] = mapped_column(CleanText)
+    values: Mapped[dict[str, Any]]
+
+
 class ForecastRow(Base):
     """What a bundle said about one record; those of one request share ``batch``."""
 

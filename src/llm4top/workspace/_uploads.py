@@ -15,10 +15,12 @@ from typing import BinaryIO, Protocol
 from sqlalchemy import delete, func, select
 
 from llm4top.errors import UploadError
+from llm4top.workspace._batches import batches_of, settle_batches
 from llm4top.workspace._erase import Eraser
 from llm4top.workspace._files import PART, place_of, remove, sweep
 from llm4top.workspace._store import Transactions, changed_rows, find, missing, value_of
 from llm4top.workspace._tables import UploadRow, clean_text, new_id
+from llm4top.workspace._words import file_size
 
 _CHUNK = 1 << 20
 _LONGEST_NAME = 200
@@ -134,15 +136,24 @@ class Uploads:
         with self._session(write=False) as session:
             return session.scalar(select(func.count()).select_from(UploadRow)) or 0
 
+    def kept(self) -> tuple[int, int]:
+        """How many files there are, and their bytes together."""
+        query = select(func.count(), func.coalesce(func.sum(UploadRow.size), 0))
+        with self._session(write=False) as session:
+            count, size = session.execute(query).one()
+        return int(count), int(size)
+
     def delete(self, upload_id: str) -> None:
         """Delete it for good, with the forecasts that were made from it.
 
         Raises ``NotFoundError`` where there is none.
         """
         with self._session() as session:
+            batches = batches_of(session, upload_id)
             gone = session.execute(delete(UploadRow).where(UploadRow.id == upload_id))
             if changed_rows(gone) != 1:
                 raise missing("upload", upload_id)
+            settle_batches(session, batches)
             self._eraser.forget(session, upload_id)
             remove(place_of(self._folder, upload_id, "upload"))
         self._eraser.wipe()
@@ -153,12 +164,10 @@ class Uploads:
             sweep(self._folder, set(session.scalars(select(UploadRow.id))))
 
     def _check_room(self, limits: UploadLimits) -> None:
-        with self._session(write=False) as session:
-            query = select(func.count(), func.coalesce(func.sum(UploadRow.size), 0))
-            count, total = session.execute(query).one()
+        count, total = self.kept()
         if count >= limits.files or total >= limits.total_bytes:
             raise UploadError(
-                f"{count} uploads are kept already, {_size(int(total))} together.",
+                f"{count} uploads are kept already, {file_size(total)} together.",
                 hint="Delete those that you do not need any more.",
             )
 
@@ -172,13 +181,13 @@ class Uploads:
                 size += len(chunk)
                 if size > limits.file_bytes:
                     raise UploadError(
-                        f"is larger than {_size(limits.file_bytes)}.",
+                        f"is larger than {file_size(limits.file_bytes)}.",
                         where=name,
                         hint="Split it, or read it in a terminal: llm4top forecast FILE.",
                     )
                 if size > room:
                     raise UploadError(
-                        f"would leave less than {_size(limits.free_bytes)} of the disk free.",
+                        f"would leave less than {file_size(limits.free_bytes)} of the disk free.",
                         where=name,
                         hint="Free some disk space, then upload it again.",
                     )
@@ -197,11 +206,3 @@ def shown_name(name: str) -> str:
     if len(shown) > _LONGEST_NAME:
         shown = f"{shown[: _LONGEST_NAME - 20]}…{shown[-19:]}"
     return shown or "upload"
-
-
-def _size(count: int) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count //= 1000
-    return f"{count} GB"

@@ -29,43 +29,66 @@ def thousands(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
+def file_size(count: int) -> str:
+    """Bytes as "26 MB", in powers of a thousand."""
+    number, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < 1000:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
+
+
 def expected(number: float, n: int) -> str:
     """An expected number of successes among ``n``: one decimal, none where there are many."""
     return f"{number:.1f}" if n <= 20 else thousands(round(number))
 
 
-def frequency(value: float) -> str:
-    """A chance as a count of trials: "about 6 in 10 trials like this"."""
+def frequency(value: float, label: str = "success") -> str:
+    """A chance as a count of trials: "About 6 in 10 similar trials succeed"."""
+    goes = "succeed" if label == "success" else f"are “{label}”"
     hundred = round(100 * value)
     if hundred < 1:
-        return "fewer than 1 in 100 trials like this"
+        return f"Fewer than 1 in 100 similar trials {goes}"
     if hundred > 99:
-        return "more than 99 in 100 trials like this"
+        return f"More than 99 in 100 similar trials {goes}"
     if 10 <= hundred <= 90:
-        return f"about {round(10 * value)} in 10 trials like this"
-    return f"about {hundred} in 100 trials like this"
+        return f"About {round(10 * value)} in 10 similar trials {goes}"
+    return f"About {hundred} in 100 similar trials {goes}"
 
 
 def beside_base(
-    value: float, lower: float | None, upper: float | None, base: float | None, phase: str | None
+    value: float, lower: float | None, upper: float | None, base: float | None, of: str | None
 ) -> str:
     """How a chance stands beside its base rate; empty where there is none.
 
-    Where the interval holds the base rate, the words say that too: the difference may be none.
+    ``of`` is the phase whose trials the base rate is of, or "all"; None where that is not known.
+    Where the interval holds the base rate, the words say that the difference may be chance.
     """
     if base is None:
         return ""
-    what = "its phase" if phase else "all phases together"
+    what = f"{average_of(of)} ({percent(base)})"
     difference = value - base
     if abs(difference) < SAME:
-        return f"about the same as {what}"
+        return f"About {what}"
     side = "above" if difference > 0 else "below"
     size = abs(difference)
-    degree = "a little " if size < LITTLE else "" if size < CLEAR else "far "
-    words = f"{degree}{side} {what}"
+    words = f"Slightly {side}" if size < LITTLE else side if size < CLEAR else f"Well {side}"
+    said = f"{words[:1].upper()}{words[1:]} {what}"
     if lower is not None and upper is not None and lower <= base <= upper:
-        return f"{words}, which its interval includes"
-    return words
+        return f"{said}; the difference may be chance"
+    return said
+
+
+def average_of(of: str | None) -> str:
+    """What a base rate is the average of: "the phase 2 average"."""
+    if of is None:
+        return "the base rate"
+    if of == "all":
+        return "the average of all phases"
+    return (
+        f"the {of[:1].lower()}{of[1:]} average" if of.startswith("Phase") else f"the {of} average"
+    )
 
 
 def clock(seconds: float) -> str:

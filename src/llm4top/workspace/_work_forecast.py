@@ -7,13 +7,17 @@ import json
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from llm4top.errors import NotFoundError
 from llm4top.workspace._exports import COLUMNS, csv_cell
-from llm4top.workspace._forecast_result import ForecastItem, item_of
-from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
+from llm4top.workspace._forecast_result import ForecastItem, item_of, unread_of
+from llm4top.workspace._not_asked import not_asked
+from llm4top.workspace._parsing import NOT_APPLICABLE, ParsingLimits, Refusal, UploadReader
 from llm4top.workspace._places import keep_forecasts
 from llm4top.workspace._work import Job
 from llm4top.workspace._work_progress import Step
@@ -28,7 +32,7 @@ CSV_FILE = "forecasts.csv"
 REFUSALS_FILE = "refusals.jsonl"
 _JOURNAL = ".forecasts.partial"
 _CHUNK = 64
-_KEPT_REFUSALS = 1000
+_KEPT_REFUSALS = 10_000
 _KEPT_NOTES = 20
 
 # An archive of the whole registry takes minutes to read; a single record that hangs does not.
@@ -53,25 +57,51 @@ def forecast_run(job: Job) -> dict[str, Any]:
         read = islice(_records(job, work, refusals, notes), work.limit)
         records = _applicable(forecaster, read, refusals)
         behind = islice(records, journal.lines, None)
-        for record, forecast in _forecasts(forecaster, behind):
-            # What the model read would be a hundred times the rest; a forecast of its own shows it.
-            journal.add(item_of(record, forecast).to_dict())
-            left_out = f"{refusals.count} refused" if refusals.count else ""
-            left = max(total - refusals.count, journal.lines) if total else 0
-            job.tell(Step("Forecasting", journal.lines, left, left_out))
+        try:
+            _forecast_all(job, forecaster, behind, journal, refusals, total)
+        except KeyboardInterrupt:
+            # What is finished can be looked at before the run is resumed.
+            keep_forecasts(job.workspace, job.run, items_of(journal.path), refusals.first)
+            raise
         done = journal.lines
     _write_csv(journal.path, job.folder / CSV_FILE)
     _write_refusals(refusals.first, job.folder / REFUSALS_FILE)
-    keep_forecasts(job.workspace, job.run, items_of(journal.path))
+    told = [*refusals.first, *map(Refusal.note, notes[:_KEPT_NOTES])]
+    keep_forecasts(job.workspace, job.run, items_of(journal.path), told)
+    _forget_refused(job, refusals)
     journal.path.replace(job.folder / JSONL_FILE)
     return {
         "forecasts": done,
         "refused": refusals.count,
-        "refusals": [item.to_dict() for item in refusals.first[:20]],
         "notes": notes[:_KEPT_NOTES],
+        "refusals": [replace(item, subject=None).to_dict() for item in refusals.first[:20]],
         "bundle": forecaster.identity,
         "files": [CSV_FILE, JSONL_FILE, REFUSALS_FILE],
     }
+
+
+def _forecast_all(
+    job: Job,
+    forecaster: LoadedForecaster,
+    records: Iterator[Record],
+    journal: _Journal,
+    refusals: _Refusals,
+    total: int,
+) -> None:
+    read = forecaster.writer.spec.sections
+    for record, forecast in _forecasts(forecaster, records):
+        # What the model read would be a hundred times the rest; a trial's page reads it again.
+        journal.add(item_of(record, forecast, unread=unread_of(record.trial, read)).to_dict())
+        left_out = f"{refusals.count} left out" if refusals.count else ""
+        left = max(total - refusals.count, journal.lines) if total else 0
+        job.tell(Step("Forecasting", journal.lines, left, left_out))
+
+
+def _forget_refused(job: Job, refusals: _Refusals) -> None:
+    """Uploads of which no record was read are not kept."""
+    for upload_id in refusals.unread_uploads:
+        with suppress(NotFoundError):
+            job.workspace.uploads.delete(upload_id)
 
 
 def items_of(file: Path) -> Iterator[ForecastItem]:
@@ -135,11 +165,12 @@ def _load(job: Job, work: ForecastWork) -> LoadedForecaster:
 
 
 class _Refusals:
-    """Counts what is refused and keeps the first thousand."""
+    """Counts what gets no forecast and keeps the first ten thousand."""
 
     def __init__(self) -> None:
         self.count = 0
         self.first: list[Refusal] = []
+        self.unread_uploads: list[str] = []
 
     def add(self, refusal: Refusal) -> None:
         self.count += 1
@@ -170,13 +201,17 @@ def _records(
     try:
         for upload_id in work.uploads:
             upload = job.workspace.uploads.get(upload_id)
+            count = 0
             for item in reader.read(job.workspace.uploads.path(upload_id), upload.name):
                 if isinstance(item, Refusal):
                     refusals.add(item)
                 elif isinstance(item, ReadNote):
                     notes.append(str(item))
                 else:
+                    count += 1
                     yield item
+            if not count:
+                refusals.unread_uploads.append(upload_id)
     finally:
         reader.close()
     if work.sources:
@@ -198,7 +233,8 @@ def _applicable(
         if reason is None:
             yield record
         else:
-            refusals.add(Refusal(record.source.name, "NotApplicable", reason))
+            subject = not_asked(record, forecaster.writer.spec.sections)
+            refusals.add(Refusal(record.source.name, NOT_APPLICABLE, reason, subject=subject))
 
 
 def _told(error: Any) -> Refusal:

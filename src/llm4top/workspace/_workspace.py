@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from llm4top.errors import WorkspaceError
 from llm4top.paths import home_folder
 from llm4top.workspace._activity import Activity
+from llm4top.workspace._batches import Batches
 from llm4top.workspace._bundles import Bundles
 from llm4top.workspace._datasets import Datasets
 from llm4top.workspace._engine import database_url, make_engine, prepare_file
@@ -28,8 +29,8 @@ FOLDERS = ("uploads", "datasets", "bundles", "runs")
 class Workspace:
     """One folder with a database; see ``open``. All parts can be used from several threads.
 
-    ``uploads``, ``datasets``, ``bundles``, ``forecasts`` and ``runs`` hold what their names say,
-    by id; ``activity`` is the log of what was done.
+    ``uploads``, ``datasets``, ``bundles``, ``forecasts``, ``batches`` and ``runs`` hold what their
+    names say, by id; ``activity`` is the log of what was done.
     """
 
     def __init__(self, folder: Path, engine: Engine):
@@ -41,7 +42,8 @@ class Workspace:
         self.datasets = Datasets(self._transactions, folder / "datasets", self._eraser)
         self.bundles = Bundles(self._transactions, folder / "bundles", self._eraser)
         self.runs = Runs(self._transactions, folder / "runs", self._eraser)
-        self.forecasts = Forecasts(self._transactions, self._eraser)
+        self.forecasts = Forecasts(self._transactions)
+        self.batches = Batches(self._transactions, self._eraser)
         self.activity = Activity(self._transactions)
 
     @classmethod

@@ -1,98 +1,74 @@
-"""Forecasts in the workspace: kept as they are made, brought back, deleted."""
+"""Forecasts in the workspace as the Forecast page uses them: earlier ones, runs, deletion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm4top.errors import NotFoundError
+from llm4top.studio._components._list_state import ListState
 from llm4top.studio._components._parts import things
-from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._jobs import discard, submit
+from llm4top.workspace._kept_records import delete_batch, files_name
+from llm4top.workspace._listing import Listing
 from llm4top.workspace._parsing import Refusal
 
 if TYPE_CHECKING:
-    from llm4top.workspace import Workspace
+    from llm4top.workspace import Batch, Workspace
     from llm4top.workspace._forecast_request import UploadedFile
 
-SHOWN = 10
-"""How many earlier forecasts are listed."""
+
+def address_of(batch: Batch) -> str:
+    """The page that shows a batch."""
+    state = ListState(run=batch.run_id) if batch.run_id else ListState(batch=batch.id)
+    return state.address
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """Where forecasts lie: the batch of a page, or the run that made them. One of the two."""
-
-    batch: str | None = None
-    run: str | None = None
-
-    @property
-    def address(self) -> str:
-        """The page that shows them."""
-        return f"/?run={self.run}" if self.run else f"/?batch={self.batch}"
-
-    def delete(self, workspace: Workspace, who: str) -> None:
-        """Delete them for good, and the uploads of their run."""
-        if self.run is not None:
-            discard(workspace, self.run)
-        elif self.batch is not None:
-            workspace.forecasts.delete(self.batch)
-        workspace.activity.log("deleted", who, "forecasts")
+def described(batch: Batch) -> str:
+    """When a batch was made, by which model, and how much it holds."""
+    said = [f"{batch.created:%Y-%m-%d %H:%M} UTC", things(batch.count, "trial")]
+    if batch.left_out:
+        said.append(f"{batch.left_out} without a forecast")
+    return " · ".join(said)
 
 
-def keep(
-    workspace: Workspace, items: Sequence[ForecastItem], archive: Archive | None, who: str
-) -> Archive:
-    """Keep the forecasts, behind those of ``archive`` where it is a page's own."""
-    before = None if archive is None else archive.batch
-    batch = workspace.forecasts.add(None, items, batch=before)
-    said = f"{things(len(items), 'trial')} with {items[0].forecast.bundle}"
-    workspace.activity.log("forecast", who, said, subject=batch)
-    return Archive(batch=batch)
-
-
-def restore(
-    workspace: Workspace, archive: Archive
-) -> tuple[list[ForecastItem], list[Refusal], list[str]]:
-    """Forecasts that were kept, the last said of each record, what was refused, and notes.
-
-    Raises ``NotFoundError`` where there are none.
-    """
-    stored = workspace.forecasts.list(
-        batch=archive.batch, run_id=archive.run, order="position", limit=None
-    )
-    newest = {f.values["source_sha256"]: ForecastItem.from_dict(f.values) for f in stored}
-    refusals, notes = [], []
-    if archive.run is not None:
-        told = workspace.runs.get(archive.run).result
-        refusals = [Refusal(**values) for values in told.get("refusals", ())]
-        notes = [str(note) for note in told.get("notes", ())]
-    if not newest and not refusals:
+def restore(workspace: Workspace, state: ListState) -> Listing:
+    """A batch that was kept. Raises ``NotFoundError`` where there is none."""
+    try:
+        listing = Listing.read(workspace, state.id)
+    except NotFoundError:
         raise NotFoundError(
-            "these forecasts are not there any more.", hint="Make them again from the records."
-        )
-    return list(newest.values()), refusals, notes
+            "these forecasts do not exist any more.", hint="Make them again from the records."
+        ) from None
+    if state.run and not listing.refusals and not listing.not_asked:
+        # A run of an earlier version has its first refusals only in its result.
+        told = workspace.runs.get(state.run).result.get("refusals", ())
+        listing.refusals += [Refusal(**values) for values in told]
+    return listing
 
 
-def earlier(workspace: Workspace) -> list[tuple[str, str]]:
-    """What was forecast before, the newest first: in words, and the page that shows it."""
-    return [
-        (
-            f"{batch.created:%Y-%m-%d %H:%M} UTC: {things(batch.count, 'trial')}, {batch.bundle}",
-            Archive(batch=None if batch.run_id else batch.id, run=batch.run_id).address,
-        )
-        for batch in workspace.forecasts.batches(limit=SHOWN)
-    ]
+def remove(workspace: Workspace, state: ListState, who: str) -> None:
+    """Delete a batch for good, with the records that it was made from; gone already is as good."""
+    try:
+        if state.run:
+            discard(workspace, state.run)
+        else:
+            delete_batch(workspace, state.batch)
+    except NotFoundError:
+        return
+    workspace.activity.log("deleted", who, "forecasts")
 
 
 def queue(workspace: Workspace, files: Sequence[UploadedFile], model: str, who: str) -> str:
     """Keep the files and queue a run that forecasts them; the run's id."""
     uploads = []
     for file in files:
+        if file.upload_id is not None:
+            uploads.append(file.upload_id)
+            continue
         with file.path.open("rb") as stream:
             uploads.append(workspace.uploads.add(file.name, stream).id)
-    title = f"Forecasts of {things(len(files), 'file')}"
+    title = f"Forecasts of {files_name([file.name for file in files])}"[:200]
     settings = {"uploads": uploads, "model": model}
     made = submit(workspace, "forecast", settings, title=title, ids_only=True)
     workspace.activity.log("queued", who, title, subject=made.id)

@@ -18,7 +18,7 @@ SHOWN = (("roc_auc", "ROC-AUC"), ("brier", "Brier score"), ("log_loss", "Log los
 
 def basis(manifest: Manifest, phase: str | None) -> None:
     """The model's card in short; the forecasters it was measured beside stand in one table."""
-    with section("What this rests on"):
+    with section("Model"):
         facts(_facts(manifest, phase))
         for evaluation in manifest.evaluations:
             _figures(evaluation)

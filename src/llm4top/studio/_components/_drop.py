@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
@@ -13,10 +14,25 @@ from llm4top.studio._pieces import Words
 from llm4top.workspace._parsing import Refusal
 
 OnFiles = Callable[[Sequence[FileUpload]], Awaitable[None]]
-OnRefused = Callable[[Sequence[Refusal]], None]
+OnRefused = Callable[[Sequence[Refusal]], Awaitable[None]]
 
 _REJECTED = """(entries) => emit(entries.slice(0, 1000).map(
     (entry) => ({name: entry.file.name, why: entry.failedPropValidation})))"""
+
+
+@dataclass(slots=True)
+class _Takers:
+    """Who takes the files, as long as the page is there."""
+
+    on_files: OnFiles
+    on_refused: OnRefused
+
+    def forget(self) -> None:
+        self.on_files, self.on_refused = _nobody, _toast
+
+
+async def _nobody(_: Sequence[FileUpload]) -> None:
+    """Take files that arrive when the page is gone."""
 
 
 def drop_zone(
@@ -36,13 +52,17 @@ def drop_zone(
     reason; a toast names them where it is None.
     """
     limits = Limits(accept, max_bytes, max_files)
+    # The web framework remembers the chooser's route for good, and with it whatever it can reach:
+    # a page that is gone must not be among that.
+    takers = _Takers(on_files, on_refused or _toast)
+    ui.context.client.on_delete(takers.forget)
 
     async def take(event: MultiUploadEventArguments) -> None:
         chooser.reset()
-        await on_files(event.files)
+        await takers.on_files(event.files)
 
-    def refuse(event: GenericEventArguments) -> None:
-        (on_refused or _toast)(not_taken(event.args, limits))
+    async def refuse(event: GenericEventArguments) -> None:
+        await takers.on_refused(not_taken(event.args, limits))
 
     zone = ui.element("div").classes("l4-drop")
     with zone:
@@ -75,7 +95,7 @@ def _reach(zone: ui.element, button: ui.button, chooser: ui.upload) -> None:
     )
 
 
-def _toast(refused: Sequence[Refusal]) -> None:
+async def _toast(refused: Sequence[Refusal]) -> None:
     first, *others = refused
     more = f" And {len(others)} more." if others else ""
     said = f"{first.record}: refused. {first.reason} {first.hint}{more}"

@@ -38,6 +38,16 @@ class Models:
         }
 
     @property
+    def names_by_identity(self) -> dict[str, str]:
+        """What all of them are called, by the identity that forecasts bear."""
+        from llm4top.forecasters import EMBEDDED_NAME
+
+        return {
+            bundle.identity: "Embedded default" if bundle_id == EMBEDDED_NAME else bundle.name
+            for bundle_id, bundle in self.bundles.items()
+        }
+
+    @property
     def questions(self) -> list[str]:
         """The different questions that they answer."""
         return list(dict.fromkeys(_question(bundle) for bundle in self.bundles.values()))
@@ -55,11 +65,21 @@ class Models:
     @property
     def place(self) -> str:
         """The chosen one as the forecast service takes it."""
+        return self._place(self.chosen)
+
+    def place_of(self, identity: str) -> str | None:
+        """The bundle with that identity as the forecast service takes it; None where it is gone."""
+        for bundle in self.bundles.values():
+            if bundle.identity == identity:
+                return self._place(bundle.id)
+        return None
+
+    def _place(self, bundle_id: str) -> str:
         from llm4top.forecasters import EMBEDDED_NAME
 
-        if self.chosen == EMBEDDED_NAME:
+        if bundle_id == EMBEDDED_NAME:
             return EMBEDDED_NAME
-        return str(self.workspace.bundles.folder(self.chosen))
+        return str(self.workspace.bundles.folder(bundle_id))
 
     def manifest_of(self, identity: str) -> Manifest | None:
         """The manifest of the bundle with that identity; None where it is gone."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from llm4top.studio._pieces import Words
-from llm4top.workspace._answers import SHOWN, answer_bars, answer_named, is_yes_or_no
-from llm4top.workspace._portfolio import phase_of, sponsor_of
-from llm4top.workspace._scale import ScaleValues, scale
-from llm4top.workspace._words import beside_base, frequency, interval, percent
+from llm4top.workspace._answers import answer_named, reading_of, scale_of
+from llm4top.workspace._words import interval, percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Forecast
     from llm4top.workspace._forecast_result import ForecastItem
     from llm4top.workspace._parsing import Refusal
+
+
+FOLD = 3
+"""More refusals than this are folded into one line: results come first."""
+
+UNKNOWN_AREA = "unknown"
+"""The area of a trial whose conditions tell none."""
 
 
 def drawing(svg: str) -> ui.html:
@@ -26,12 +32,7 @@ def drawing(svg: str) -> ui.html:
 
 def chance_drawing(forecast: Forecast, *, large: bool = False) -> ui.html:
     """The scale with the chance, its interval and the base rate; bars for more than two answers."""
-    if not is_yes_or_no(forecast):
-        return drawing(answer_bars(forecast, None if large else SHOWN))
-    values = ScaleValues(
-        forecast.probability, forecast.lower, forecast.upper, forecast.base_rate, forecast.phase
-    )
-    return drawing(scale(values, large=large))
+    return drawing(scale_of(forecast, large=large))
 
 
 def chance_line(forecast: Forecast, *, large: bool = False) -> None:
@@ -41,31 +42,20 @@ def chance_line(forecast: Forecast, *, large: bool = False) -> None:
             Words("span", named)
         Words("strong", percent(forecast.probability))
         if bounds := interval(forecast.lower, forecast.upper):
-            Words("span", f"({bounds})").classes("l4-muted")
-        Words("span", reading(forecast)).classes("l4-reading")
-
-
-def reading(forecast: Forecast) -> str:
-    """The chance in plain words: how many in ten, and how it stands beside its phase."""
-    beside = beside_base(
-        forecast.probability,
-        forecast.lower,
-        forecast.upper,
-        forecast.base_rate,
-        forecast.phase,
-    )
-    said = frequency(forecast.probability)
-    return f"{said}; {beside}" if beside else said
+            Words("span", f"95\u00a0% interval {bounds}").classes("l4-muted")
+        Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
 
 
 def trial_facts(item: ForecastItem) -> str:
-    """The line under a title: number, phase, area, sponsor's class and file."""
-    known = (item.forecast.nct_id, phase_of(item), item.area, sponsor_of(item))
-    return " · ".join(part for part in (*known, item.forecast.record) if part)
+    """The line under a title: number, phase, area, sponsor's class and file, as far as known."""
+    area = "" if item.area == UNKNOWN_AREA else item.area
+    phase = item.forecast.phase or "phase not stated"
+    known = (item.forecast.nct_id, phase, area, item.sponsor, item.forecast.record)
+    return " · ".join(part for part in known if part)
 
 
 def warning_lines(warnings: Sequence[str]) -> None:
-    """A line for each warning; the sign is for the eye only."""
+    """A line for each grave warning; the sign is for the eye only."""
     if not warnings:
         return
     with ui.element("ul").classes("l4-warnings").props('aria-label="Warnings"'):
@@ -77,27 +67,68 @@ def warning_lines(warnings: Sequence[str]) -> None:
 
 def things(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: "1 trial", "3 trials"."""
-    from llm4top.workspace._words import thousands
-
     return f"{thousands(number)} {one if number == 1 else many or one + 's'}"
 
 
 def refused_list(refusals: Sequence[Refusal]) -> None:
-    """The refused files by name, each with its reason and what to do."""
+    """The refused files by name, each with its reason and what to do; many are folded."""
     with ui.element("section").classes("l4-refused").props('aria-label="Refused"'):
-        for refusal in refusals[:50]:
-            with ui.element("details"):
-                with ui.element("summary"):
-                    Words("strong", f"{refusal.record}:")
-                    Words("span", f" refused. {_sentence(refusal.reason)}")
-                    Words("span", " Why?").classes("l4-why")
-                where = [f"line {refusal.line}"] if refusal.line is not None else []
-                where += [refusal.element] if refusal.element else []
-                if where:
-                    Words("p", f"Where: {', '.join(where)}.")
-                Words("p", refusal.hint or "Check that it is a ClinicalTrials.gov record.")
-        if len(refusals) > 50:
-            Words("p", f"and {things(len(refusals) - 50, 'more')}").classes("l4-muted")
+        if len(refusals) <= FOLD:
+            for refusal in refusals:
+                _refused(refusal)
+            return
+        counts = Counter(_sentence(refusal.reason) for refusal in refusals)
+        (reason, most), *rest = counts.most_common()
+        others = f" {things(len(refusals) - most, 'other')} for other reasons." if rest else ""
+        with ui.element("details"):
+            summary = f"{things(len(refusals), 'file or record', 'files and records')} refused."
+            Words("summary", f"{summary} {thousands(most)}: {reason}{others}")
+            for refusal in refusals[:200]:
+                _refused(refusal)
+            if len(refusals) > 200:
+                said = f"and {things(len(refusals) - 200, 'more')}: the exports name all of them"
+                Words("p", said).classes("l4-muted")
+
+
+def _refused(refusal: Refusal) -> None:
+    with ui.element("details"):
+        with ui.element("summary"):
+            Words("strong", f"{refusal.record}:")
+            Words("span", f" refused. {_sentence(refusal.reason)}")
+            Words("span", " Why?").classes("l4-why")
+        where = [f"line {refusal.line}"] if refusal.line is not None else []
+        where += [refusal.element] if refusal.element else []
+        if where:
+            Words("p", f"Where: {', '.join(where)}.")
+        Words("p", refusal.hint or "Check that it is a ClinicalTrials.gov record.")
+
+
+def not_asked_list(refusals: Sequence[Refusal]) -> None:
+    """Records that the question does not apply to, each with the reason."""
+    with ui.element("section").classes("l4-not-asked").props('aria-label="Not forecast"'):
+        with ui.element("details") as box:
+            what = things(len(refusals), "record")
+            Words("summary", f"{what} not forecast: the question does not apply.")
+            for refusal in refusals[:200]:
+                with ui.element("p"):
+                    _not_asked(refusal)
+            if len(refusals) > 200:
+                said = f"and {things(len(refusals) - 200, 'more')}: the exports name all of them"
+                Words("p", said).classes("l4-muted")
+        if len(refusals) <= FOLD:
+            box.props("open")
+
+
+def _not_asked(refusal: Refusal) -> None:
+    """A record's number and title, which lead to what was read of it, and the reason."""
+    subject = refusal.subject or {}
+    known = (subject.get("nct_id"), subject.get("title"))
+    named = ", ".join(str(part) for part in known if part) or refusal.record
+    if subject and refusal.id:
+        ui.link(named, f"/not-forecast/{refusal.id}")
+    else:
+        Words("strong", named)
+    Words("span", f": {_sentence(refusal.reason)}")
 
 
 def _sentence(words: str) -> str:
@@ -136,11 +167,15 @@ def choice(
     label: str,
     options: Mapping[str, str],
     value: str,
-    on_change: Callable[[str], None],
+    on_change: Callable[[str], Awaitable[None] | None],
 ) -> ui.select:
     """A labelled select of one value."""
-    made = ui.select(
-        dict(options), value=value, label=label, on_change=lambda e: on_change(str(e.value))
-    )
+
+    async def changed(event: object) -> None:
+        answer = on_change(str(getattr(event, "value", "")))
+        if answer is not None:
+            await answer
+
+    made = ui.select(dict(options), value=value, label=label, on_change=changed)
     made.props("outlined dense options-dense").classes("l4-choice")
     return made

@@ -1,113 +1,188 @@
-"""What came of an upload: counts, refusals, filters, and the trials as cards, table, portfolio."""
+"""A batch on the page: counts, what was left out, filters, and trials in three views."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nicegui import run as work
 from nicegui import ui
 
 from llm4top.studio._components._download import download
-from llm4top.studio._components._parts import choice, refused_list, things
+from llm4top.studio._components._list_state import VIEWS, ListState
+from llm4top.studio._components._parts import choice, not_asked_list, refused_list, things
 from llm4top.studio._components._portfolio import portfolio
-from llm4top.studio._components._trial_card import trial_card, trial_row, trial_table
+from llm4top.studio._components._skill import skill_line, skill_of
+from llm4top.studio._components._trial_card import Listed, trial_card, trial_row, trial_table
 from llm4top.studio._pieces import Words
-from llm4top.workspace._exports import EXPORTS
-from llm4top.workspace._portfolio import Filter, facets, sort_trials
+from llm4top.workspace._export_batch import EXPORT_NAMES, export_batch
+from llm4top.workspace._listing import FILE_ORDER, Listing, ListQuery, copies_of, ties_of
+from llm4top.workspace._portfolio import SORTS as KEYS
+from llm4top.workspace._portfolio import facets
 from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
+    from llm4top.forecasters import Manifest
+    from llm4top.studio._context import StudioContext
     from llm4top.workspace._forecast_result import ForecastItem
     from llm4top.workspace._parsing import Refusal
 
-SOME = {"Cards": 20, "Table": 40}
+PER_PAGE = {"Cards": 20, "Table": 50}
 """How many trials are drawn at once: more would keep the server from answering others."""
 
 SORTS = {
-    "as read": "As read",
+    FILE_ORDER: "Order in file",
     "chance": "Lowest chance",
     "chance down": "Highest chance",
-    "above base down": "Most above its phase",
+    "above base down": "Furthest above phase average",
+    "above base": "Furthest below phase average",
     "title": "Title",
+    "trial": "NCT id",
     "warnings down": "Most warnings",
 }
-"""Ways to sort the cards: one of ``SORTS`` of the portfolio, "down" for the largest first."""
+"""Ways to sort: one of ``SORTS`` of the portfolio, "down" for the largest first."""
 
+_TABLE_SORTS = {FILE_ORDER, *KEYS, *(f"{key} down" for key in KEYS)}
 _FACETS = {"phases": "Phase", "areas": "Area", "sponsors": "Sponsor"}
-_NAMES = {"csv": "CSV table", "xlsx": "Spreadsheet (XLSX)", "html": "Report (HTML)"}
 
 
-@dataclass(slots=True)
-class Results:
-    """The trials on a page and how they are looked at."""
+def list_query(state: ListState) -> ListQuery:
+    """What a state asks of a batch; a sort that there is not is the order of the file."""
+    sort = state.sort if state.sort in _TABLE_SORTS else FILE_ORDER
+    return ListQuery(state.model, sort, state.words, state.chosen)
 
-    items: Sequence[ForecastItem] = ()
-    refusals: Sequence[Refusal] = ()
-    notes: Sequence[str] = ()
-    view: str = "Cards"
-    sort: str = "as read"
-    chosen: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    @property
-    def shown(self) -> list[ForecastItem]:
-        """The trials that pass the filters, sorted."""
-        kept = Filter(**self.chosen).apply(self.items)
-        if self.sort == "as read":
-            return kept
-        by = self.sort.removesuffix(" down")
-        return sort_trials(kept, by, descending=self.sort.endswith(" down"))
+@dataclass(frozen=True, slots=True)
+class BatchActions:
+    """What a person can do with the batch as a whole; ``again`` is None where it cannot be."""
+
+    new: Callable[[], None]
+    delete: Callable[[], Awaitable[None]]
+    again: Callable[[], Awaitable[None]] | None
+    again_with: str
 
 
 class ResultsView:
-    """Draws results where it is made, and again when a person sorts, filters or turns the view."""
+    """Draws a batch where it is made, and again when a person sorts, filters or turns the view.
+
+    It holds the lines of the trials; the rest of those on the screen is read when they are drawn.
+    """
 
     def __init__(
         self,
-        results: Results,
+        context: StudioContext,
+        listing: Listing,
+        state: ListState,
         *,
-        on_open: Callable[[ForecastItem], None],
-        on_new: Callable[[], None],
-        on_delete: Callable[[], Awaitable[None]],
+        not_taken: Sequence[Refusal],
+        names: Mapping[str, str],
+        manifest: Manifest | None,
+        actions: BatchActions,
     ):
-        self._results = results
-        self._on_open = on_open
-        self._left: Sequence[ForecastItem] = ()
-        if results.items:
-            self._header(on_new, on_delete)
-        if results.refusals:
-            refused_list(results.refusals)
-        for note in results.notes:
+        self._context = context
+        self._listing = listing
+        self._state = state
+        self._names = names
+        self._manifest = manifest
+        self._items = listing.items(state.model)
+        self._refusals = [*not_taken, *listing.refusals]
+        self._copies = copies_of(self._items)
+        if listing.batch.count or self._refusals or listing.not_asked:
+            self._header(actions)
+        if listing.not_asked:
+            not_asked_list(listing.not_asked)
+        if self._refusals:
+            refused_list(self._refusals)
+        for note in listing.notes:
             Words("p", note).classes("l4-small l4-muted")
-        if len(results.items) > 1:
+        if len(self._items) > 1:
             self._controls()
         self._body = ui.element("div").classes("l4-results")
-        self._draw()
 
-    def _header(self, on_new: Callable[[], None], on_delete: Callable[[], Awaitable[None]]) -> None:
-        results = self._results
-        refused = f" · {len(results.refusals)} refused" if results.refusals else ""
+    async def draw(self, *, returned: bool = False) -> None:
+        """Draw the trials that the state asks for; ``returned``: from the page of one of them."""
+        self._body.clear()
+        if not self._items:
+            return
+        query = list_query(self._state)
+        items = await work.io_bound(self._listing.shown, query)
+        if items is None or self._body.is_deleted:
+            return
+        with self._body:
+            if len(items) < len(self._items):
+                said = f"{things(len(items), 'trial')} of {thousands(len(self._items))} shown"
+                Words("p", said).props('role="status"').classes("l4-muted")
+            if self._view == "Portfolio":
+                await portfolio(items, self._state, redraw=self._turned)
+            else:
+                await self._page_of(items)
+        if returned:
+            ui.run_javascript(_GO_BACK_TO)
+
+    def _header(self, actions: BatchActions) -> None:
+        listing = self._listing
+        said = [things(len(self._items), "trial")]
+        if self._copies:
+            said.append(f"{things(len(self._copies), 'copy', 'copies')} among them")
+        if listing.not_asked:
+            said.append(f"{thousands(len(listing.not_asked))} not forecast")
+        if self._refusals:
+            said.append(f"{thousands(len(self._refusals))} refused")
         with ui.element("div").classes("l4-head"):
-            count = Words("h2", things(len(results.items), "trial") + refused)
-            count.props('id="results" tabindex="-1"')
+            Words("h2", " · ".join(said)).props('id="results" tabindex="-1"')
             self._exporting = ui.button("Export", icon="download").props("flat no-caps")
             with self._exporting, ui.menu():
-                for kind, name in _NAMES.items():
+                for kind, name in EXPORT_NAMES.items():
                     ui.menu_item(name, partial(self._export, kind)).props('role="menuitem"')
-            ui.button("Start afresh", on_click=on_new).props("flat no-caps")
-            ui.button("Delete", on_click=partial(_ask_and, on_delete)).props("flat no-caps")
-        # What is shown may be older than the choice of a model above it.
-        models = ", ".join(dict.fromkeys(item.forecast.bundle for item in results.items))
-        Words("p", f"Forecast with {models}").classes("l4-small l4-muted")
+            if actions.again is not None:
+                words = f"Forecast again with {actions.again_with}"
+                ui.button(words, on_click=actions.again).props("flat no-caps")
+            ui.button("New forecast", on_click=actions.new).props("flat no-caps")
+            ui.button("Delete", on_click=partial(_ask_and, actions.delete)).props("flat no-caps")
+        made = f"{listing.batch.name} · {listing.batch.created:%Y-%m-%d %H:%M} UTC"
+        with ui.element("div").classes("l4-about"):
+            self._about(made)
+
+    def _about(self, made: str) -> None:
+        """What the batch is, its model with how well that tells trials apart, and ties."""
+        models = self._listing.models
+        if not self._items:
+            Words("p", made).classes("l4-small l4-muted")
+            return
+        now = self._items[0].forecast.bundle
+        if len(models) > 1:
+            Words("p", made).classes("l4-small l4-muted")
+            names = {model: self._names.get(model, model) for model in models}
+            choice("Forecasts of", names, now, self._choose_model)
+        else:
+            model = self._names.get(now, now)
+            Words("p", f"{made} · Model: {model}").classes("l4-small l4-muted")
+        if self._manifest is not None:
+            skill_line(self._manifest)
+        tied, values = ties_of(self._items)
+        if len(self._items) > 9 and 2 * tied > len(self._items):
+            said = (
+                f"{thousands(tied)} of {thousands(len(self._items))} trials share "
+                f"{things(values, 'chance')} with others; their order is that of the model's "
+                "score before calibration."
+            )
+            Words("p", said).classes("l4-small l4-muted")
+
+    async def _choose_model(self, model: str) -> None:
+        self._state.model, self._state.page = model, 1
+        # Head, filters and copies are the model's: the page is made anew.
+        ui.navigate.to(self._state.address)
 
     def _controls(self) -> None:
         with ui.element("div").classes("l4-controls"):
             with ui.tabs() as tabs:
-                found = {name: ui.tab(name) for name in ("Cards", "Table", "Portfolio")}
-            tabs.set_value(found[self._results.view])
+                found = {name: ui.tab(name) for name in VIEWS}
+            tabs.set_value(found[self._state.view])
             tabs.on_value_change(self._turn)
             tabs.props('dense no-caps inline-label aria-label="View"')
+            self._search()
             fold = ui.button("Filter", icon="tune").props("flat no-caps")
             fold.classes("l4-fold").props('aria-expanded="false"')
             with ui.element("div").classes("l4-filters") as filters:
@@ -120,102 +195,148 @@ class ResultsView:
 
         fold.on_click(unfold)
 
+    def _search(self) -> None:
+        async def search(event: object) -> None:
+            self._state.words = str(getattr(event, "value", None) or "")
+            await self._turned()
+
+        box = ui.input("Search", value=self._state.words, on_change=search)
+        box.props('outlined dense clearable debounce="300"').classes("l4-search")
+        box.props["placeholder"] = "Title, NCT id or file"
+
     def _filters(self) -> None:
-        choice("Sort", SORTS, self._results.sort, self._sort_by)
-        for name, values in facets(self._results.items).items():
+        sort = self._state.sort if self._state.sort in SORTS else FILE_ORDER
+        self._sorting = choice("Sort", SORTS, sort, self._sort_by)
+        for name, values in facets(self._items).items():
             if len(values) > 1:
                 self._filter(name, values)
 
     def _filter(self, name: str, values: dict[str, int]) -> None:
+        async def keep(event: object) -> None:
+            self._state.chosen[name] = frozenset(getattr(event, "value", None) or ())
+            await self._turned()
+
+        there = set(values)
         made = ui.select(
-            {value: f"{value} ({n})" for value, n in values.items()},
+            {value: f"{value} ({thousands(n)})" for value, n in values.items()},
             label=_FACETS[name],
             multiple=True,
-            value=sorted(self._results.chosen.get(name, ())),
-            on_change=lambda e: self._keep(name, e.value),
+            value=sorted(there & self._state.chosen.get(name, frozenset())),
+            on_change=keep,
         )
         made.props("outlined dense options-dense clearable").classes("l4-choice")
 
-    def _keep(self, name: str, values: list[str] | None) -> None:
-        self._results.chosen[name] = frozenset(values or ())
-        self._draw()
+    async def _sort_by(self, key: str) -> None:
+        if key != self._state.sort:
+            self._state.sort = key
+            await self._turned()
 
-    def _sort_by(self, key: str) -> None:
-        self._results.sort = key
-        self._draw()
+    async def _sort_table(self, key: str) -> None:
+        await self._sort_by(f"{key} down" if self._state.sort == key else key)
 
-    def _sort_table(self, key: str) -> None:
-        self._sort_by(f"{key} down" if self._results.sort == key else key)
+    async def _turn(self, event: object) -> None:
+        self._state.view = str(getattr(event, "value", VIEWS[0]))
+        await self._turned()
 
-    def _turn(self, event: object) -> None:
-        self._results.view = str(getattr(event, "value", "Cards"))
-        self._draw()
+    async def _turned(self, page: int = 1) -> None:
+        """Another look at the batch: from its first page, at an address of its own."""
+        self._state.page = page
+        ui.navigate.history.replace(self._state.address)
+        await self.draw()
 
-    def _draw(self) -> None:
-        results = self._results
-        self._body.clear()
-        with self._body:
-            if not results.items:
-                return
-            items = results.shown
-            if len(items) < len(results.items):
-                said = f"{things(len(items), 'trial')} of {thousands(len(results.items))} shown"
-                Words("p", said).props('role="status"').classes("l4-muted")
-            if self._view == "Portfolio":
-                # No partial: the framework writes out what it calls, with all ten thousand trials.
-                ui.timer(0, lambda: portfolio(items), once=True)
-                return
-            self._left = items
-            self._list = self._table() if self._view == "Table" else _cards()
-            self._further = ui.button(on_click=self._more).props("flat no-caps")
-            self._more()
-
-    def _more(self) -> None:
-        """Add the next trials below those that are there: nothing is drawn twice."""
-        some = SOME[self._view]
-        now, self._left = self._left[:some], self._left[some:]
+    async def _page_of(self, items: list[ForecastItem]) -> None:
+        per_page = PER_PAGE[self._view]
+        pages = max(-(-len(items) // per_page), 1)
+        self._state.page = min(max(self._state.page, 1), pages)
+        first = (self._state.page - 1) * per_page
+        now = items[first : first + per_page]
+        ids = [item.id for item in now]
+        withheld = await work.io_bound(self._context.workspace.batches.withheld_counts, ids)
+        if withheld is None or self._body.is_deleted:
+            return
         draw = trial_row if self._view == "Table" else trial_card
-        with self._list:
-            for item in now:
-                draw(item, self._on_open)
-        self._further.set_text(f"Show more ({things(len(self._left), 'trial')} left)")
-        self._further.set_visibility(bool(self._left))
+        with self._body:
+            with (
+                self._table() if self._view == "Table" else ui.element("div").classes("l4-results")
+            ):
+                for item in now:
+                    draw(self._listed(item), withheld.get(item.id, 0))
+            if pages > 1:
+                self._pager(first, len(now), len(items), pages)
+
+    def _listed(self, item: ForecastItem) -> Listed:
+        others = [
+            (self._names.get(other.forecast.bundle, other.forecast.bundle), other)
+            for other in self._listing.others(item)
+        ]
+        return Listed(item, self._state.trial(item.id), self._copies.get(item.id), others)
+
+    def _pager(self, first: int, now: int, total: int, pages: int) -> None:
+        async def turn(event: object) -> None:
+            await self._turned(int(getattr(event, "value", 1)))
+            ui.run_javascript("document.getElementById('results')?.focus()")
+
+        with ui.element("nav").classes("l4-pager").props('aria-label="Pages of trials"'):
+            said = f"{thousands(first + 1)} to {thousands(first + now)} of {thousands(total)}"
+            Words("span", said).classes("l4-muted")
+            made = ui.pagination(1, pages, value=self._state.page, on_change=turn)
+            made.props('direction-links boundary-numbers max-pages="7"')
 
     @property
     def _view(self) -> str:
-        return self._results.view if len(self._results.items) > 1 else "Cards"
+        return self._state.view if len(self._items) > 1 else VIEWS[0]
 
     def _table(self) -> ui.element:
         return trial_table(
-            sorted_by=self._results.sort.removesuffix(" down"),
-            descending=self._results.sort.endswith(" down"),
+            sorted_by=self._state.sort.removesuffix(" down"),
+            descending=self._state.sort.endswith(" down"),
             on_sort=self._sort_table,
         )
 
     async def _export(self, kind: str) -> None:
-        write, media_type = EXPORTS[kind]
+        query = list_query(self._state)
+        made = export_batch(kind)
+        facts = []
+        if self._manifest is not None:
+            facts = [f"Question: {self._manifest.task.question}", skill_of(self._manifest)]
+        write = partial(
+            made.write,
+            self._context.workspace,
+            self._listing,
+            query,
+            self._names,
+            [fact for fact in facts if fact],
+        )
         self._exporting.props("loading")
         try:
-            await download(partial(write, self._results.shown), f"forecasts.{kind}", media_type)
+            await download(write, made.name, made.media_type)
         finally:
             self._exporting.props(remove="loading")
 
 
-def _cards() -> ui.element:
-    return ui.element("div").classes("l4-results")
+_GO_BACK_TO = """
+const left = document.getElementById(location.hash.slice(1));
+if (left) { left.scrollIntoView({block: 'center'}); left.querySelector('a')?.focus(); }
+"""
 
 
 async def _ask_and(delete: Callable[[], Awaitable[None]]) -> None:
     """Delete, if a person says yes."""
     with ui.dialog() as dialog, ui.card():
         Words("h2", "Delete these forecasts?")
-        Words("p", "They are removed from this machine for good. Exports that you saved stay.")
+        Words(
+            "p",
+            "The forecasts and the records they were made from are removed from this machine for "
+            "good. Exports that you saved stay.",
+        )
         with ui.row():
             ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
                 "unelevated no-caps text-color=on-accent"
             )
             ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat no-caps")
     dialog.props('aria-label="Delete these forecasts?"')
-    if await dialog:
-        await delete()
+    agreed = await dialog
+    # Deleting may clear the place that holds the dialog: it goes first.
     dialog.delete()
+    if agreed:
+        await delete()

@@ -66,14 +66,21 @@ def delete_run_button(context: StudioContext, run: Run, home: str) -> ui.button:
     return ui.button("Delete", on_click=clicked).props("outline no-caps")
 
 
+_LOST = {
+    "forecast": "Its forecasts, those that were finished before it stopped included, and the "
+    "records they were made from are removed from this machine for good.",
+}
+_LOST_OTHERWISE = (
+    "Its log, curves, report and checkpoints are removed from this machine for good. "
+    "Models and data sets that it made stay."
+)
+"""What is deleted with a run."""
+
+
 async def _agreed(run: Run) -> bool:
     with ui.dialog() as dialog, ui.card():
         Words("h2", f"Delete {title_of(run)}?")
-        Words(
-            "p",
-            "Its log, curves, report and checkpoints are removed from this machine for good. "
-            "Models and data sets that it made stay.",
-        )
+        Words("p", _LOST.get(run.kind, _LOST_OTHERWISE))
         with ui.row():
             ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
                 "unelevated no-caps text-color=on-accent"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,52 +18,92 @@ from llm4top.studio._components._parts import (
 )
 from llm4top.studio._pieces import Words
 from llm4top.workspace._answers import is_yes_or_no
+from llm4top.workspace._caveats import sorted_warnings
 from llm4top.workspace._portfolio import name_of, phase_of, sponsor_of
 from llm4top.workspace._words import interval, percent
 
 if TYPE_CHECKING:
     from llm4top.workspace._forecast_result import ForecastItem
 
-Open = Callable[["ForecastItem"], None]
+OnSort = Callable[[str], Awaitable[None]]
 
-COLUMNS: tuple[tuple[str, str | None], ...] = (
-    ("Trial", "title"),
-    ("Phase", "phase"),
-    ("Chance", "chance"),
-    ("Interval", None),
-    ("Base rate", "above base"),
-    ("Area", "area"),
-    ("Sponsor", "sponsor"),
-    ("Warnings", "warnings"),
+COLUMNS: tuple[tuple[str, str | None, str], ...] = (
+    ("NCT id", "trial", ""),
+    ("Trial", "title", ""),
+    ("Phase", "phase", ""),
+    ("Chance", "chance", "l4-number"),
+    ("95\u00a0% interval", None, "l4-number"),
+    ("Base rate", "above base", "l4-number"),
+    ("Area", "area", ""),
+    ("Sponsor", "sponsor", ""),
+    ("Warnings", "warnings", ""),
 )
-"""Headings of the table, and what each sorts by; None: it does not sort."""
+"""Headings of the table, what each sorts by (None: it does not sort), and the cells' class."""
 
 
-def trial_card(item: ForecastItem, on_open: Open) -> None:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A trial in a list: its page, the record it is a copy of, what other models said."""
+
+    item: ForecastItem
+    address: str
+    copy_of: ForecastItem | None = None
+    others: Sequence[tuple[str, ForecastItem]] = ()
+
+    @property
+    def place(self) -> str:
+        """Where the page scrolls to when a person comes back from the trial."""
+        return f"t-{self.item.id}"
+
+
+def trial_card(listed: Listed, withheld: int) -> None:
     """One trial: title, scale, chance in figures and words, warnings, what was withheld."""
-    with ui.element("article").classes("l4-trial"):
-        with ui.element("h3"):
-            title_button(item, on_open)
+    item = listed.item
+    with ui.element("article").classes("l4-trial") as card:
+        card.props["id"] = listed.place
+        with ui.element("h3").classes("l4-one-line"):
+            title_link(listed)
         Words("p", trial_facts(item)).classes("l4-muted l4-small")
-        with ui.element("div").classes("l4-forecasted"):
+        copy_note(listed)
+        grave, routine = sorted_warnings(item.forecast.warnings)
+        with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if grave else "")):
             chance_drawing(item.forecast)
             chance_line(item.forecast)
-        warning_lines(item.forecast.warnings)
-        with ui.element("div").classes("l4-foot"):
-            Words("span", f"{things(len(item.withheld), 'thing')} withheld from the model").classes(
-                "l4-muted l4-small"
-            )
-            button = ui.button("Open", on_click=partial(on_open, item)).props("flat dense no-caps")
-            button.props["aria-label"] = f"Open {name_of(item)}"
+        warning_lines(grave[:1])
+        for name, other in listed.others:
+            Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
+        hidden = f"{things(withheld, 'field')} hidden from the model"
+        with ui.element("div").classes("l4-foot l4-muted l4-small"):
+            Words("span", " · ".join([*grave[1:], *routine, hidden]))
 
 
-def title_button(item: ForecastItem, on_open: Open) -> None:
-    """The title, which opens the trial."""
-    button = Words("button", name_of(item)).classes("l4-title").props('type="button"')
-    button.on("click", partial(on_open, item))
+def chance_of(item: ForecastItem) -> str:
+    """A chance with its interval in one line."""
+    bounds = interval(item.forecast.lower, item.forecast.upper)
+    named = "" if is_yes_or_no(item.forecast) else f"“{item.forecast.label}” "
+    return named + percent(item.forecast.probability) + (f" ({bounds})" if bounds else "")
 
 
-def trial_table(*, sorted_by: str, descending: bool, on_sort: Callable[[str], None]) -> ui.element:
+def copy_note(listed: Listed) -> None:
+    """That a record is another one of a trial that is in the list already."""
+    if listed.copy_of is None:
+        return
+    first = listed.copy_of.forecast.record
+    Words("p", f"Another record of this trial is in the list ({first}). It counts once.").classes(
+        "l4-small l4-copy"
+    )
+
+
+def title_link(listed: Listed) -> None:
+    """The title, which leads to the trial."""
+    link = Words("a", name_of(listed.item)).classes("l4-title")
+    link.props["href"] = listed.address
+    link.props["title"] = name_of(listed.item)
+    # Coming back, the page is where it was: the address that is left names the trial.
+    link.on("click", js_handler=f"() => history.replaceState(null, '', '#{listed.place}')")
+
+
+def trial_table(*, sorted_by: str, descending: bool, on_sort: OnSort) -> ui.element:
     """A table for trials, whose headings are buttons that sort; gives what holds its rows.
 
     A list where it is narrow.
@@ -70,15 +111,20 @@ def trial_table(*, sorted_by: str, descending: bool, on_sort: Callable[[str], No
     with ui.element("div").classes("l4-scroll"), ui.element("table").classes("l4-table l4-trials"):
         Words("caption", "Forecasts").classes("l4-hidden")
         with ui.element("thead"), ui.element("tr"):
-            for title, key in COLUMNS:
-                _heading(title, key, sorted_by, descending, on_sort)
+            for title, key, kind in COLUMNS:
+                _heading(title, key, sorted_by, descending, on_sort, kind)
         return ui.element("tbody")
 
 
 def _heading(
-    title: str, key: str | None, sorted_by: str, descending: bool, on_sort: Callable[[str], None]
+    title: str,
+    key: str | None,
+    sorted_by: str,
+    descending: bool,
+    on_sort: OnSort,
+    kind: str,
 ) -> None:
-    cell = ui.element("th").props('scope="col"')
+    cell = ui.element("th").props('scope="col"').classes(kind)
     with cell:
         if key is None:
             Words("span", title)
@@ -86,14 +132,17 @@ def _heading(
         now = key == sorted_by
         order = ("descending" if descending else "ascending") if now else "none"
         cell.props(f'aria-sort="{order}"')
-        arrow = (" ↓" if descending else " ↑") if now else ""
-        button = Words("button", title + arrow).classes("l4-sort").props('type="button"')
+        button = ui.element("button").classes("l4-sort").props('type="button"')
+        with button:
+            Words("span", title)
+            arrow = ("↓" if descending else "↑") if now else "↕"
+            Words("span", arrow).classes("" if now else "l4-muted").props('aria-hidden="true"')
         button.on("click", partial(on_sort, key))
 
 
-def trial_row(item: ForecastItem, on_open: Open) -> None:
+def trial_row(listed: Listed, _withheld: int) -> None:
     """One trial as a row of the table."""
-    forecast = item.forecast
+    item, forecast = listed.item, listed.item.forecast
     base = "" if forecast.base_rate is None else percent(forecast.base_rate)
     named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
     cells = (
@@ -104,13 +153,20 @@ def trial_row(item: ForecastItem, on_open: Open) -> None:
         item.area,
         sponsor_of(item),
     )
-    with ui.element("tr"):
+    with ui.element("tr") as row:
+        row.props["id"] = listed.place
+        # A draft has no NCT id: its file tells it apart.
+        number = Words("td", forecast.nct_id or forecast.record).classes("l4-id")
+        number.props["data-title"] = COLUMNS[0][0]
         with ui.element("th").props('scope="row"'):
-            title_button(item, on_open)
-        for (title, _), text in zip(COLUMNS[1:-1], cells, strict=True):
-            cell = Words("td", text)
+            title_link(listed)
+            copy_note(listed)
+            for name, other in listed.others:
+                Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
+        for (title, _, kind), text in zip(COLUMNS[2:-1], cells, strict=True):
             # Where the table is a list, each value carries its heading.
-            cell.props(f'data-title="{title}"')
+            cell = Words("td", text).classes(kind)
+            cell.props["data-title"] = title
             if not text:
                 cell.classes("l4-none")
         _warnings_cell(forecast.warnings)
@@ -122,6 +178,12 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
         if not warnings:
             cell.classes("l4-none")
             return
+        grave, routine = sorted_warnings(warnings)
         with ui.element("details"):
-            Words("summary", things(len(warnings), "warning"))
-            Words("p", "; ".join(warnings)).classes("l4-warnings")
+            said = [things(len(grave), "warning")] if grave else []
+            said += [things(len(routine), "note")] if routine else []
+            Words("summary", ", ".join(said)).classes("" if grave else "l4-muted")
+            if grave:
+                Words("p", "; ".join(grave)).classes("l4-warnings")
+            if routine:
+                Words("p", "; ".join(routine)).classes("l4-muted l4-small")

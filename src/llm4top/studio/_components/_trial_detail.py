@@ -1,8 +1,8 @@
-"""One trial in full: the scale, what the model read, what was withheld, what it rests on."""
+"""One trial in full: the number and its limits, what the model read, and what it did not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -17,74 +17,157 @@ from llm4top.studio._components._parts import (
     trial_facts,
     warning_lines,
 )
+from llm4top.studio._components._skill import skill_line
+from llm4top.studio._components._trial_card import chance_of
 from llm4top.studio._pieces import Words, heading, section
+from llm4top.workspace._caveats import sorted_warnings
 from llm4top.workspace._portfolio import name_of
-from llm4top.workspace._words import thousands
+from llm4top.workspace._words import percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Manifest
     from llm4top.workspace._forecast_result import ForecastItem, ReadSection
 
+INTERVAL_NOTE = (
+    "The 95\u00a0% interval covers only how well the model's score could be turned into a chance "
+    "with the trials at hand. It does not cover what the model fails to see or know."
+)
 
-def trial_detail(
-    item: ForecastItem, manifest: Manifest | None, on_back: Callable[[], None]
-) -> None:
-    """The trial's page; ``manifest`` is its model's, None where that is gone."""
+
+def trial_number(item: ForecastItem, manifest: Manifest | None) -> None:
+    """Title and number, with what undermines it above it and what it does not say below it."""
     forecast = item.forecast
-    with ui.element("div").classes("l4-actions l4-noprint"):
-        ui.button("All forecasts", icon="arrow_back", on_click=on_back).props("flat no-caps")
-        ui.button("Print", icon="print").props("flat no-caps").on(
-            "click", js_handler="() => window.print()"
-        )
-    with ui.element("article").classes("l4-detail"):
-        heading(name_of(item)).props('tabindex="-1" id="trial-title"')
-        Words("p", trial_facts(item)).classes("l4-muted")
+    heading(name_of(item)).props('tabindex="-1" id="trial-title"')
+    Words("p", trial_facts(item)).classes("l4-muted")
+    grave, routine = sorted_warnings(forecast.warnings)
+    warning_lines(grave)
+    with ui.element("div").classes("l4-doubted" if grave else ""):
         chance_drawing(forecast, large=True)
         chance_line(forecast, large=True)
-        warning_lines(forecast.warnings)
-        _read(item)
-        _withheld(item)
-        if manifest is not None:
-            basis(manifest, forecast.phase)
-        _identity(item)
+    if forecast.lower is not None:
+        Words("p", INTERVAL_NOTE).classes("l4-small l4-muted")
+    if manifest is not None:
+        skill_line(manifest)
+    if routine:
+        Words("p", " · ".join(routine)).classes("l4-small l4-muted")
 
 
-def _read(item: ForecastItem) -> None:
+def other_models(others: Sequence[tuple[str, ForecastItem, str]]) -> None:
+    """What other models said about the same record: name, forecast and page of each."""
+    if not others:
+        return
+    with section("Other models on this trial"), ui.element("ul").classes("l4-earlier"):
+        for name, item, address in others:
+            with ui.element("li"):
+                ui.link(name, address)
+                Words("span", chance_of(item)).classes("l4-muted")
+
+
+def what_was_read(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
+    """The sections of the prompt with their tokens, which add up to those of the prompt."""
     forecast = item.forecast
+    kept = sum(part.kept for part in sections)
     with section("What the model read"):
-        cut = f", {thousands(forecast.tokens_cut)} cut to fit" if forecast.tokens_cut else ""
-        Words("p", f"{thousands(forecast.tokens)} tokens{cut}. Nothing else of the record.")
-        if not item.sections:
-            Words("p", "The text itself is kept only for forecasts that are made on this page.")
-        for part in item.sections:
-            _section(part)
+        said = f"{things(forecast.tokens, 'token')} in all"
+        if forecast.tokens_cut:
+            cut = thousands(forecast.tokens_cut)
+            said += f"; text too long: {cut} tokens were not read"
+        Words("p", f"{said}. The share is that of the trial's text.").classes("l4-small l4-muted")
+        for part in sections:
+            _section(part, kept)
+        if sections and forecast.tokens > kept:
+            rest = forecast.tokens - kept
+            with ui.element("p").classes("l4-read-rest"):
+                Words("span", "Question and instructions")
+                Words("span", things(rest, "token")).classes("l4-muted l4-small")
+    _reasons(item, sections)
 
 
-def _section(part: ReadSection) -> None:
+def _section(part: ReadSection, kept: int) -> None:
     with ui.element("details").classes("l4-read"):
         with ui.element("summary"):
             Words("span", part.heading)
-            Words("span", things(part.kept, "token")).classes("l4-muted l4-small")
+            share = f", {percent(part.kept / kept)}" if kept else ""
+            Words("span", f"{things(part.kept, 'token')}{share}").classes("l4-muted l4-small")
             if part.cut:
-                said = f"{thousands(part.cut)} of {thousands(part.tokens)} cut"
+                said = f"the last {thousands(part.cut)} of {thousands(part.tokens)} not read"
                 Words("span", said).classes("l4-cut")
         Words("pre", part.text or "Nothing of it fits the budget.")
 
 
-def _withheld(item: ForecastItem) -> None:
-    with section("What was withheld and why"):
+def _reasons(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
+    """What can be said of why the number is what it is."""
+    read = {part.name: part for part in sections}
+    if not read:
+        return
+    kept = sum(part.kept for part in sections)
+    longest = max(sections, key=lambda part: part.kept)
+    with section("Why this number"):
+        if "criteria" not in read and any("criteria" in w for w in item.forecast.warnings):
+            Words(
+                "p",
+                "This record has no eligibility criteria. They are most of what this model reads "
+                "of other trials, so trials without them get nearly the same number.",
+            )
+        elif kept:
+            Words(
+                "p",
+                f"{longest.heading} are most of what the model read "
+                f"({percent(longest.kept / kept)} of the text). It gives one number for the whole "
+                "text and no reason for it.",
+            )
+
+
+def not_read(item: ForecastItem) -> None:
+    """Sections of the record that a model may read, and this one does not."""
+    if not item.unread:
+        return
+    with section("Allowed, but this model does not read it"):
+        Words("p", f"{_listed(item.unread)}. Changing them does not change the number.")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join([names[0], *(name[:1].lower() + name[1:] for name in names[1:])])
+
+
+def what_was_withheld(item: ForecastItem) -> None:
+    """The fields that were hidden from the model, folded: they are the same on most records."""
+    with section("What was hidden from the model"):
         if not item.withheld:
             Words("p", "Nothing: the record holds only what is known before a trial.")
             return
-        rows = [(thing.field, thing.reason, thing.excerpt) for thing in item.withheld]
-        titled_table(("Field", "Why", "Excerpt"), rows, label="Withheld from the model")
+        rows = [(plain_field(t.field), t.reason, t.excerpt) for t in item.withheld]
+        with ui.element("details").classes("l4-fold-box"):
+            Words("summary", f"{things(len(rows), 'field')} with the reason for each")
+            titled_table(("Field", "Why", "Excerpt"), rows, label="Hidden from the model")
 
 
-def _identity(item: ForecastItem) -> None:
+def plain_field(name: str) -> str:
+    """A registry's field as words: "id_info/org_study_id" is "Org study id (id info)"."""
+    group, _, last = name.rpartition("/")
+    words = last.replace("_", " ").strip()
+    said = words[:1].upper() + words[1:]
+    return f"{said} ({group.replace('_', ' ').replace('/', ', ')})" if group else said
+
+
+def rests_on(manifest: Manifest | None, phase: str | None) -> None:
+    """The model's card, folded: it is the same for each trial."""
+    if manifest is not None:
+        with ui.element("details").classes("l4-fold-box l4-section"):
+            Words("summary", "What this rests on: the model and how it was measured")
+            basis(manifest, phase)
+
+
+def identity(item: ForecastItem) -> None:
+    """What names the forecast exactly."""
     forecast = item.forecast
     line = f"bundle {forecast.bundle}, prompt {forecast.prompt_sha256}, record {item.source_sha256}"
     with section("Identity"):
-        Words("p", "With these three, the same model gives the same forecast again.")
+        short = (
+            f"Model {forecast.bundle}, prompt {forecast.prompt_sha256[:12]}, "
+            f"record {item.source_sha256[:12]}"
+        )
+        Words("p", "These three identify the forecast exactly.").classes("l4-small l4-muted")
         with ui.element("div").classes("l4-identity"):
-            Words("code", line)
+            Words("code", short).props["title"] = line
             copy_button(line, "Copy the identity line")

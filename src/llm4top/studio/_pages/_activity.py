@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
+from llm4top.studio._job_links import addresses_of
 from llm4top.studio._pieces import Words, empty
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class _Log:
     """The entries that one visitor has asked for so far, newest first."""
 
     def __init__(self, context: StudioContext):
+        self._context = context
         self._log = context.workspace.activity
         self._last: int | None = None
 
@@ -35,13 +37,13 @@ class _Log:
         entries = await self._next()
         if not entries:
             empty(
-                "Here stands what was done in this workspace: each file brought in, forecast, run "
-                "and deletion, with its time and who did it. Nothing was done yet.",
+                "No activity yet. Each upload, forecast, run and deletion in this workspace will "
+                "appear here, with its time and who did it.",
                 "Make a first forecast",
                 "/",
             )
             return
-        Words("p", "What was done in this workspace, newest first.").classes("l4-muted")
+        Words("p", "Activity in this workspace, newest first.").classes("l4-muted")
         with ui.element("table").classes("l4-table l4-log").props('aria-label="Activity"'):
             with ui.element("thead"), ui.element("tr"):
                 for column in _COLUMNS:
@@ -49,7 +51,7 @@ class _Log:
             self._body = ui.element("tbody")
         self._more = ui.button("Show earlier", on_click=self._extend).props("outline no-caps")
         self._more.classes("l4-start")
-        self._add(entries)
+        await self._add(entries)
 
     async def _next(self) -> list[ActivityEntry]:
         before = self._last
@@ -58,14 +60,24 @@ class _Log:
         return list(found or ())
 
     async def _extend(self) -> None:
-        self._add(await self._next())
+        await self._add(await self._next())
 
-    def _add(self, entries: list[ActivityEntry]) -> None:
+    async def _add(self, entries: list[ActivityEntry]) -> None:
+        subjects = [entry.subject for entry in entries[:PAGE]]
+        found = await run.io_bound(addresses_of, self._context.workspace, subjects)
+        addresses = found or {}
+        if self._body.is_deleted:
+            return
         with self._body:
             for entry in entries[:PAGE]:
                 with ui.element("tr"):
                     Words("td", f"{entry.time:%Y-%m-%d %H:%M:%S}").classes("l4-muted l4-state")
-                    for cell in (entry.who, entry.action, entry.what):
+                    for cell in (entry.who, entry.action):
                         Words("td", cell)
+                    with ui.element("td"):
+                        if address := addresses.get(entry.subject or ""):
+                            ui.link(entry.what, address)
+                        else:
+                            Words("span", entry.what)
         self._last = entries[:PAGE][-1].id if entries else self._last
         self._more.set_visibility(len(entries) > PAGE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,24 +12,29 @@ from nicegui import run as work
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
-from llm4top.errors import LargeUploadError, LLM4TOPError
-from llm4top.studio._components._archive import Archive, earlier, keep, queue, restore
+from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
+from llm4top.studio._components._archive import queue, remove, restore
 from llm4top.studio._components._drop import drop_zone
+from llm4top.studio._components._earlier import list_earlier
+from llm4top.studio._components._list_state import ListState
 from llm4top.studio._components._models import Models
 from llm4top.studio._components._not_taken import Limits
 from llm4top.studio._components._parts import choice, refused_list, things
-from llm4top.studio._components._results import Results, ResultsView
+from llm4top.studio._components._results import BatchActions, ResultsView
 from llm4top.studio._components._run_watch import watch_run
 from llm4top.studio._components._service import forecast_service
 from llm4top.studio._components._stash import kept
-from llm4top.studio._components._trial_detail import trial_detail
-from llm4top.studio._pieces import Words, error_box, section
+from llm4top.studio._pieces import Words, error_box
 from llm4top.workspace._forecast_request import UploadedFile
+from llm4top.workspace._kept_records import keep_result, uploads_behind
+from llm4top.workspace._states import RunState
 from llm4top.workspace._words import DISCLAIMER, thousands
 
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
-    from llm4top.workspace._forecast_result import ForecastItem, ForecastProgress, ForecastResult
+    from llm4top.workspace import Upload
+    from llm4top.workspace._forecast_result import ForecastProgress, ForecastResult
+    from llm4top.workspace._listing import Listing
     from llm4top.workspace._parsing import Refusal
 
 MAX_FILES = 1000
@@ -40,8 +44,8 @@ MAX_BYTES = 1_000_000_000
 ACCEPT = ".xml,.json,.zip"
 EXAMPLE = "example.xml"
 RUN_NOTE = (
-    "It goes on when this page is closed. The records stay on this machine until you delete the "
-    "forecasts."
+    "You can close this page; the work continues. The records stay on this machine until you "
+    "delete the forecasts."
 )
 
 
@@ -51,40 +55,43 @@ def register(context: StudioContext) -> None:
     ui.add_head_html(f"<style>{style}</style>", shared=True)
 
     @context.page("/", "Forecast", icon="insights", order=10)
-    async def forecast(batch: str | None = None, run: str | None = None) -> None:
-        page = ForecastPage(context)
+    async def forecast() -> None:
+        request = ui.context.client.request
+        page = ForecastPage(context, ListState.from_query(request.query_params))
         await ui.context.client.connected()
-        if run is not None:
-            await page.follow(run)
-        elif batch is not None:
-            await page.bring_back(Archive(batch=batch))
+        await page.open()
 
 
 class ForecastPage:
-    """The page of one visitor: what was dropped, what came of it, which trial is open."""
+    """The page of one visitor: what was dropped, and the batch that is looked at."""
 
-    def __init__(self, context: StudioContext):
+    def __init__(self, context: StudioContext, state: ListState):
         self._context = context
         self._who = context.who()
         self._service = forecast_service(context.workspace)
         self._models = Models.of(context.workspace)
-        self._results = Results()
+        self._state = state
         self._not_taken: Sequence[Refusal] = ()
-        self._archive: Archive | None = None
+        self._behind: Sequence[Upload] = ()
         self._task: asyncio.Task[ForecastResult] | None = None
         self._service.warm(self._models.place)
-        self._front = ui.element("div").classes("l4-forecast")
-        with self._front:
+        with ui.element("div").classes("l4-forecast"):
             self._ask()
             self._status = ui.element("div").props('role="status" aria-live="polite"')
             self._place = ui.element("div").classes("l4-stack")
-        self._detail = ui.element("div")
-        self._detail.set_visibility(False)
-        self._show()
+        if not state.id:
+            self._empty()
+
+    async def open(self) -> None:
+        """Show what the address names: a batch, or a run while it works."""
+        if self._state.run:
+            await self._follow(self._state.run)
+        elif self._state.batch:
+            await self._bring_back(returned=True)
 
     def _ask(self) -> None:
         """What to forecast, with which model, about which question."""
-        with ui.element("div").classes("l4-intake"):
+        with ui.element("div").classes("l4-intake") as self._intake:
             drop_zone(
                 "Drop ClinicalTrials.gov records here (XML, JSON, zip)",
                 label="Choose records: XML, JSON or zip files",
@@ -110,11 +117,14 @@ class ForecastPage:
             else:
                 Words("p", self._models.question).classes("l4-question")
 
-    def _choose(self, name: str) -> None:
+    async def _choose(self, name: str) -> None:
         self._models.chosen = name
         self._service.warm(self._models.place)
+        if self._state.batch and self._task is None:
+            # The batch may be forecast again with it.
+            await self._bring_back()
 
-    def _choose_question(self, question: str) -> None:
+    async def _choose_question(self, question: str) -> None:
         """Only models that answer it are left to choose from."""
         self._models.ask(question)
         self._model.set_options(self._models.names, value=self._models.chosen)
@@ -130,7 +140,7 @@ class ForecastPage:
             why = "max-total-size"
         if why:
             limits = Limits(ACCEPT, MAX_BYTES, MAX_FILES)
-            self._refuse([limits.refusal(upload.name, why) for upload in uploads])
+            await self._refuse([limits.refusal(upload.name, why) for upload in uploads])
             return
         async with kept(uploads) as stored:
             try:
@@ -138,14 +148,19 @@ class ForecastPage:
             except LargeUploadError:
                 await self._as_run(stored)
 
-    def _refuse(self, refused: Sequence[Refusal]) -> None:
+    async def _refuse(self, refused: Sequence[Refusal]) -> None:
         """Name the files that are not taken, beside what is forecast of the others."""
         self._not_taken = refused
-        self._results = replace(self._results, refusals=refused)
-        self._show()
+        if self._state.batch:
+            await self._bring_back()
+        else:
+            self._place.clear()
+            with self._place:
+                Words("h2", f"{things(len(refused), 'file')} refused").props('id="results"')
+                refused_list(refused)
 
     async def _as_run(self, given: Sequence[UploadedFile]) -> None:
-        """Too many to wait for: a run does it, and goes on when the page is closed."""
+        """Too many to wait for: a run does it, and continues when the page is closed."""
         self._say("Keeping the records for a run …")
         try:
             made = await work.io_bound(
@@ -155,43 +170,91 @@ class ForecastPage:
             self._failed(error)
             return
         if made is not None:
-            self._show_address(f"/?run={made}")
-            await self.follow(made)
+            self._state = ListState(run=made)
+            self._show_address()
+            await self._follow(made)
 
-    async def follow(self, run_id: str) -> None:
-        """Watch a run, and show what came of it when it is done."""
+    async def _follow(self, run_id: str) -> None:
+        """Watch a run, and show its forecasts when it is done, or what it has when it stopped."""
+        workspace = self._context.workspace
+        run = await work.io_bound(workspace.runs.get, run_id)
+        if run is None:
+            return
         self._status.clear()
         self._place.clear()
+        self._compact(True)
+        if run.state is RunState.DONE:
+            await self._bring_back(returned=True)
+            return
         if self._not_taken:
             with self._place:
                 refused_list(self._not_taken)
-        archive = Archive(run=run_id)
         with self._status:
             watch_run(
                 self._context,
                 run_id,
-                lambda _: self.bring_back(archive),
+                lambda _: self._bring_back(),
                 home="/",
                 note=RUN_NOTE,
             )
+        if not run.state.is_over:
+            return
+        finished = await work.io_bound(lambda: workspace.forecasts.count(run_id=run_id))
+        if finished:
+            await self._bring_back(quiet=True)
 
-    async def bring_back(self, archive: Archive) -> None:
-        """Show forecasts that were made before."""
+    async def _bring_back(self, *, returned: bool = False, quiet: bool = False) -> None:
+        """Show the batch that the state names; ``quiet``: below what is said of its run."""
+        workspace = self._context.workspace
         try:
-            found = await work.io_bound(restore, self._context.workspace, archive)
+            listing = await work.io_bound(restore, workspace, self._state)
+            self._behind = await work.io_bound(uploads_behind, workspace, self._state.id) or ()
         except LLM4TOPError as error:
+            self._place.clear()
             self._failed(error)
             return
-        if found is not None:
-            self._archive = archive
-            items, refusals, notes = found
-            self._results = Results(items, [*self._not_taken, *refusals], notes)
-            self._not_taken = ()
-            self._show()
+        if listing is None or self._place.is_deleted:
+            return
+        if not quiet:
+            self._status.clear()
+        self._compact(True)
+        await self._show(listing, returned)
 
-    def _show_address(self, address: str) -> None:
+    async def _show(self, listing: Listing, returned: bool) -> None:
+        self._place.clear()
+        items = listing.items(self._state.model)
+        made_by = items[0].forecast.bundle if items else ""
+        manifest = await work.io_bound(self._models.manifest_of, made_by) if made_by else None
+        if self._place.is_deleted:
+            return
+        chosen = self._models.bundles[self._models.chosen]
+        other = chosen.identity not in listing.models and bool(self._behind)
+        actions = BatchActions(
+            new=self._afresh,
+            delete=self._delete,
+            again=self._again if other else None,
+            again_with=self._models.names[self._models.chosen],
+        )
+        with self._place:
+            view = ResultsView(
+                self._context,
+                listing,
+                self._state,
+                not_taken=self._not_taken,
+                names=self._models.names_by_identity,
+                manifest=manifest,
+                actions=actions,
+            )
+            Words("p", DISCLAIMER).classes("l4-small l4-muted")
+        await view.draw(returned=returned)
+
+    def _show_address(self) -> None:
         """What to open to come back here."""
-        ui.navigate.history.replace(address)
+        ui.navigate.history.replace(self._state.address)
+
+    def _compact(self, on: bool) -> None:
+        """Results come first: the place to drop records takes one line above them."""
+        self._intake.classes(add="l4-compact" if on else "", remove="" if on else "l4-compact")
 
     def _say(self, words: str) -> None:
         self._status.clear()
@@ -223,7 +286,7 @@ class ForecastPage:
             self._failed(error)
         else:
             self._status.clear()
-            await self._add(result)
+            await self._add(result, given)
         finally:
             self._task = None
 
@@ -256,90 +319,77 @@ class ForecastPage:
         with self._status:
             error_box(error)
 
-    async def _add(self, result: ForecastResult) -> None:
-        """Show the new trials before those that are there, if they are of the same model."""
-        new = {item.source_sha256 for item in result.items}
-        same = [item for item in self._results.items if item.forecast.bundle == result.bundle]
-        # The same record and model give the same forecast: it is kept already.
-        known = {item.source_sha256 for item in same}
-        await self._keep([item for item in result.items if item.source_sha256 not in known], same)
-        older = [item for item in same if item.source_sha256 not in new]
-        refusals = [*self._not_taken, *result.refusals]
-        self._not_taken = ()
-        self._results = Results(
-            [*result.items, *older], refusals, result.notes, view=self._results.view
-        )
-        self._show()
+    async def _add(self, result: ForecastResult, given: Sequence[UploadedFile]) -> None:
+        """Keep the forecasts, then show them: what was made outlives a page that is closed."""
+        workspace, who = self._context.workspace, self._who
+        before = self._state.batch or None
 
-    async def _keep(self, items: Sequence[ForecastItem], same: Sequence[ForecastItem]) -> None:
-        """Keep them before they are shown: what was made outlives a page that is closed."""
-        if not items:
-            return
-        archive = self._archive if same else None
+        def keep() -> str:
+            batch = keep_result(workspace, result, given, batch=before)
+            workspace.batches.leave_out(batch, self._not_taken)
+            said = f"{things(len(result.items), 'trial')} with {result.bundle or 'no model'}"
+            workspace.activity.log("forecast", who, said, subject=batch)
+            return batch
+
         try:
-            self._archive = await work.io_bound(
-                keep, self._context.workspace, items, archive, self._who
-            )
+            batch = await work.io_bound(keep)
+        except NotFoundError:
+            # Deleted in another tab meanwhile: these begin a batch of their own.
+            self._state = ListState()
+            await self._add(result, given)
+            return
         except LLM4TOPError as error:
-            ui.notify(f"Not kept in the workspace: {error}", type="warning", multi_line=True)
-        if self._archive is not None:
-            self._show_address(self._archive.address)
+            self._failed(error)
+            return
+        if batch is None:
+            return
+        self._not_taken = ()
+        view, self._state = self._state.view, ListState(batch=batch)
+        self._state.view = view
+        self._show_address()
+        await self._bring_back()
+
+    async def _again(self) -> None:
+        """Forecast the records of the batch with the model that is chosen now."""
+        workspace = self._context.workspace
+
+        def found() -> list[UploadedFile]:
+            path = workspace.uploads.path
+            return [UploadedFile(path(u.id), u.name, u.id) for u in self._behind]
+
+        try:
+            given = await work.io_bound(found)
+        except LLM4TOPError as error:
+            self._failed(error)
+            return
+        if given is None:
+            return
+        if self._state.run:
+            await self._as_run(given)
+            return
+        try:
+            await self._forecast(given)
+        except LargeUploadError:
+            await self._as_run(given)
 
     def _afresh(self) -> None:
-        self._results, self._archive, self._not_taken = Results(), None, ()
-        self._status.clear()
-        self._show_address("/")
-        self._show()
+        ui.navigate.to("/")
 
     async def _delete(self) -> None:
-        if self._archive is not None:
-            await work.io_bound(self._archive.delete, self._context.workspace, self._who)
-        self._afresh()
-
-    def _show(self) -> None:
-        self._place.clear()
-        with self._place:
-            if not self._results.items and not self._results.refusals:
-                self._empty()
-                return
-            ResultsView(
-                self._results, on_open=self._open, on_new=self._afresh, on_delete=self._delete
-            )
-            Words("p", DISCLAIMER).classes("l4-small l4-muted")
+        await work.io_bound(remove, self._context.workspace, self._state, self._who)
+        ui.navigate.to("/")
 
     def _empty(self) -> None:
-        with ui.element("div").classes("l4-empty"):
+        with self._place, ui.element("div").classes("l4-empty"):
             Words(
                 "p",
                 "Drop the record of a planned or running trial and read its chance of success, "
-                "with its interval and beside the base rate of its phase. Records are read on "
-                "this machine and deleted at once; the forecasts stay here until you delete them.",
+                "with its interval and beside the base rate of its phase. The records and their "
+                "forecasts stay on this machine until you delete them; files that are refused "
+                "are not kept.",
             )
+            ui.link("See and delete kept files", "/kept")
             Words("p", DISCLAIMER).classes("l4-muted")
-        before = ui.element("div")
-        ui.timer(0, lambda: self._list_earlier(before), once=True)
-
-    async def _list_earlier(self, place: ui.element) -> None:
-        before = await work.io_bound(earlier, self._context.workspace)
-        if not before or place.is_deleted:
-            return
-        with place, section("Earlier forecasts"), ui.element("ul").classes("l4-earlier"):
-            for said, address in before:
-                with ui.element("li"):
-                    ui.link(said, address)
-
-    def _open(self, item: ForecastItem) -> None:
-        self._front.set_visibility(False)
-        self._detail.clear()
-        with self._detail:
-            trial_detail(item, self._models.manifest_of(item.forecast.bundle), self._back)
-        self._detail.set_visibility(True)
-        ui.run_javascript("window.scrollTo(0, 0); document.getElementById('trial-title')?.focus()")
-
-    def _back(self) -> None:
-        self._detail.set_visibility(False)
-        self._detail.clear()
-        self._front.set_visibility(True)
-        # What was clicked is gone with the trial; the front is still there to ask from.
-        with self._front:
-            ui.run_javascript("document.getElementById('results')?.focus()")
+        with self._place:
+            before = ui.element("div").classes("l4-stack")
+        ui.timer(0, lambda: list_earlier(self._context, before), once=True)

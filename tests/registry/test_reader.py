@@ -1,5 +1,7 @@
+import errno
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -123,7 +125,42 @@ def test_a_pipe_in_a_folder_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = read_records(tmp_path)
     assert list(reader) == []
-    assert "neither a file nor a folder" in str(reader.summary.refusals[0])
+    assert "it is not a file or a folder" in str(reader.summary.refusals[0])
+
+
+def test_what_the_system_does_not_give_costs_itself_alone(tmp_path, monkeypatch):
+    (tmp_path / "a.xml").write_bytes(xml())
+    (tmp_path / "b.xml").symlink_to(tmp_path / "gone")
+    (tmp_path / "c.xml").write_bytes(xml())
+    (tmp_path / "d").mkdir()
+    (tmp_path / "e").mkdir()
+    opened, listed = Path.open, os.scandir
+
+    def no_file(self, *arguments):
+        if self.name == "c.xml":
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        return opened(self, *arguments)
+
+    def no_folder(path):
+        if Path(path).name == "d":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "open", no_file)
+    monkeypatch.setattr(os, "scandir", no_folder)
+    reader = read_records(tmp_path)
+    assert len(list(reader)) == 1
+    assert list(map(str, reader.summary.refusals)) == [
+        f"{tmp_path / 'b.xml'}: it is a link to a file that is not there. Give a record's file.",
+        f"{tmp_path / 'c.xml'}: it cannot be read: No such file or directory. It was moved or "
+        "deleted meanwhile; give it again.",
+        f"{tmp_path / 'd'}: it cannot be read: Permission denied. Check its permissions.",
+    ]
+
+
+def test_a_path_that_cannot_be_looked_at(tmp_path):
+    with pytest.raises(UnknownFormatError, match=r"cannot be read: File name too long\. Check"):
+        read_records(tmp_path / ("x" * 300))
 
 
 def test_a_link_to_a_folder_is_not_followed(tmp_path):

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm4top.errors import LimitError, MalformedRecordError, UnknownFormatError
 from llm4top.registry import Intervention, Limits, read_records
@@ -82,6 +84,38 @@ def test_a_csv_of_another_kind(tmp_path):
     _, (error,) = read(tmp_path / "a.csv", "nctid,title\nNCT90000001,a\n")
     assert isinstance(error, UnknownFormatError)
     assert "no column phase, diseases" in str(error)
+
+
+HEADERS = {
+    "other spellings": "NCT Number,Status,Why Stop,Label,Phase,Diseases,ICD-Codes,Drugs,SMILES,"
+    "Criteria\n",
+    "marked for Excel": "sep=,\r\n" + TOP_HEADER,
+    "after a blank line": "\n" + TOP_HEADER,
+    "quoted": ",".join(f'"{name}"' for name in TOP_HEADER.strip().split(",")) + "\n",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_as_programs_write_them(name, tmp_path):
+    (record,), refusals = read(tmp_path / "a.csv", HEADERS[name] + top_row())
+    assert refusals == []
+    assert (record.trial.smiles, record.registry_outcome.label) == (("CCO", "CCN"), "0")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_csv_that_is_cut_off_or_appended_to_is_never_silent(tmp_path_factory, data):
+    ids = [f"NCT9000000{n}" for n in range(3)]
+    whole = (TOP_HEADER + "".join(top_row(nctid=i) for i in ids)).encode()
+    path = tmp_path_factory.mktemp("any") / "a.csv"
+    end = data.draw(st.integers(len(TOP_HEADER) + 1, len(whole) - 2))
+    records, refusals = read(path, whole[:end])
+    # A file cannot tell that rows are missing behind a whole one.
+    assert refusals or whole[:end].endswith((b'"', b'"\n'))
+    assert [record.nct_id for record in records] == ids[: len(records)]
+    garbage = data.draw(st.binary(min_size=1, max_size=9).filter(lambda b: b.strip(b" \r\n")))
+    records, refusals = read(path, whole + garbage)
+    assert refusals
 
 
 HOSTILE = {

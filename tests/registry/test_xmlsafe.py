@@ -89,7 +89,7 @@ HOSTILE = {
     "too large": (xml("<a>" + "x" * 20_000_001 + "</a>"), LimitError, "bytes"),
     "too many elements": (xml("<a/>" * 2_000_001), LimitError, "elements"),
     "cut off": (xml()[:-12], MalformedRecordError, "broken"),
-    "two roots": (xml() + xml(), MalformedRecordError, "broken"),
+    "two roots": (xml() + xml(), MalformedRecordError, "several records, one after"),
     "not a study": (b"<note><body/></note>", UnknownFormatError, "root element"),
     "raw control character": (xml("<a>\x01</a>"), MalformedRecordError, "broken"),
     "invalid utf-8": (xml("<a>@</a>").replace(b"@", b"\xff"), MalformedRecordError, "broken"),

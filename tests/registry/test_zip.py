@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm4top.errors import (
     LimitError,
@@ -395,3 +397,17 @@ def test_wide_archives_are_read(tmp_path):
 def test_what_file_managers_add_is_left_out(tmp_path):
     path = pack(tmp_path / "a.zip", {"__MACOSX/._a.xml": b"\0", ".DS_Store": b"\0", "a.xml": xml()})
     assert read(path) == (["NCT90000001"], [])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_an_archive_that_is_cut_off_or_appended_to_is_never_silent(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("any") / "a.zip"
+    pack(path, {f"{n}.xml": xml(nct_id=f"NCT9000000{n}") for n in range(3)})
+    whole = path.read_bytes()
+    path.write_bytes(whole[: data.draw(st.integers(1, len(whole) - 1))])
+    assert read(path)[1]
+    path.write_bytes(whole + data.draw(st.binary(min_size=1, max_size=30)))
+    assert read(path)[1]
+    path.write_bytes(data.draw(st.sampled_from([xml(), dump(study()), whole])) + whole)
+    assert read(path)[1]

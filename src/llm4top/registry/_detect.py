@@ -12,6 +12,7 @@ import zlib
 from typing import Any, BinaryIO, NamedTuple
 
 from llm4top.errors import RegistryError, UnknownFormatError, UnsafeRecordError
+from llm4top.registry._text import printable
 from llm4top.registry._top import COLUMNS, column_name
 from llm4top.registry._zip import ends_as_zip
 
@@ -52,6 +53,7 @@ class Foreign(NamedTuple):
 PLAIN_TEXT = Foreign("the file is plain text, not a record.", _KNOWN, stub=True)
 EMPTY = Foreign("the file is empty.", _KNOWN)
 _BINARY = Foreign("the file holds binary data of an unknown kind.", _KNOWN, stub=True)
+_NOISE = _BINARY._replace(stub=False)
 _ZEROS = Foreign(
     "the file holds nothing but zero bytes, as after a copy or download that was cut off.",
     "Copy or download it again.",
@@ -155,7 +157,10 @@ _ROOT = re.compile(
 _LIST = re.compile(rb"\[\s*(?:[\[\]{\"/\-\d]|true|false|null|NaN|\Z)")
 _CALL = re.compile(rb"[A-Za-z_$][\w$.]*\s*(?:\(|=)\s*[\[{]\s*[\"\]}\[{]")
 _INSIDE_TEXT = re.compile(rb'"\s*(?:\\[nrt])*[\[{](?:\\[nrt]|\s)*[\[{]?(?:\\[nrt]|\s)*\\"')
-_CONTROLS = bytes(n for n in range(32) if n not in b"\t\n\v\f\r\x1b")
+_RECORD = re.compile(rb'[\[{\s]*"protocolSection"|<clinical_study[\s>]')
+_REMOVE = "Remove what stands before its first bracket, or download the record again."
+_BLANKS = b" \t\r\n\f\v\x1e"
+_CONTROLS = bytes(n for n in range(32) if n not in b"\t\n\v\f\r\x1a\x1b\x1e")
 
 
 def detect(head: bytes, name: str) -> str:
@@ -192,12 +197,18 @@ def look(head: bytes) -> str | Foreign:
         return _ZEROS
     controls = len(head) - len(head.translate(None, _CONTROLS))
     # A stray control character costs the record that it is in, not the file.
-    found = (
-        _BINARY if controls > len(head) // 20 else _look_at_text(head.removeprefix(_BOM).lstrip())
-    )
-    if found is PLAIN_TEXT and (controls or not _is_text(head)):
+    text = head.removeprefix(_BOM).lstrip(_BLANKS)
+    found = _BINARY if controls > len(head) // 20 else _look_at_text(text)
+    if found is PLAIN_TEXT and (record := _RECORD.search(head)):
+        first = head[: record.start()].strip().splitlines()[0]
+        begins = printable(first[:40].decode("utf-8", "replace"))
+        found = Foreign(f"“{begins}” stands before the record.", _REMOVE)
+    elif found is PLAIN_TEXT and (controls or not _is_text(head)):
         found = _BINARY
-    return _PROGRAM if found is _BINARY and head.startswith(_PROGRAMS) else found
+    if found is _BINARY and head.startswith(_PROGRAMS):
+        return _PROGRAM
+    # What begins as a record does is never taken for a stub: its text would be lost.
+    return _NOISE if found is _BINARY and text.startswith((b"<", b"{", b"[")) else found
 
 
 def _is_text(head: bytes) -> bool:
@@ -362,6 +373,13 @@ def foreign_json(value: Any) -> Foreign | None:
             f"the studies stand beside {beside[:120]}, which no answer of the API has.",
             "Give the list under “studies” alone.",
         )
+    for key, inner in value.items():
+        first = inner[0] if isinstance(inner, list) and inner else inner
+        if isinstance(first, dict) and "protocolSection" in first:
+            inside = f"“{key[:40]}”"
+            return Foreign(
+                f"the study is inside {inside}.", f"Give what stands under {inside} alone."
+            )
     if any(_FLAT.match(key) for key in value):
         return Foreign(
             "the JSON is a flattened study: its fields are not in the modules of protocolSection.",

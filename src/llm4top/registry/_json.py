@@ -19,7 +19,7 @@ from llm4top.errors import LimitError, MalformedRecordError, RegistryError
 from llm4top.registry._limits import Limits
 from llm4top.registry._note import ReadNote
 from llm4top.registry._pages import FRAME, Page, Search, distinct
-from llm4top.registry._text import clean
+from llm4top.registry._text import clean, printable
 
 CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
@@ -32,7 +32,8 @@ _STRING = re.compile(b'"' + _INSIDE, re.DOTALL)
 _NEXT = re.compile(rb'(?:[^"{}\[\]]++|"' + _INSIDE + rb'")*+[{}\[\]"]', re.DOTALL)
 _QUOTE, _BRACE, _BRACKET, _END_BRACKET = b'"{[]'
 _OPEN = frozenset(b"{[")
-_SEPARATORS = b", \t\r\n"
+# Beside commas and blanks the marks that end a file under DOS and begin a JSON text sequence.
+_SEPARATORS = b", \t\r\n\f\x1a\x1e"
 _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"{}[]")))
 _LINE_BEGINS = frozenset({b"{", b"]", b"\r", b"\n"})
 _USUAL_DEPTH = 16
@@ -245,7 +246,7 @@ class _Cutter:
         self._look_between(end)
         found, self._strange = self._strange.rstrip(_SEPARATORS), b""
         if found:
-            shown = found.decode("utf-8", "replace")
+            shown = printable(found.decode("utf-8", "replace"))
             yield self._error(f"“{shown}” stands where a study should.", self._strange_line)
 
     # ---------------------------------------------------------------------- of one study
@@ -384,7 +385,8 @@ def load(piece: Piece, name: str, limits: Limits) -> Any:
     except UnicodeDecodeError:
         raise _broken("it is not in UTF-8", name, piece.line) from None
     except (ValueError, RecursionError) as error:
-        raise _broken(str(error)[:80], name, piece.line) from None
+        why = "a number has too many digits" if "digits" in str(error) else str(error)
+        raise _broken(why, name, piece.line) from None
     if len(data) > limits.text_length or _CONTROL.search(data):
         return _checked(value, name, limits, piece.line)
     return value

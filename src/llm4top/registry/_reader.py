@@ -15,6 +15,7 @@ from llm4top.errors import LimitError, RegistryError, UnknownFormatError, Unsafe
 from llm4top.registry._api import read_study
 from llm4top.registry._beside import PassedOver, document_in, is_hidden
 from llm4top.registry._detect import HEAD, Foreign, file_kind, foreign_json, look
+from llm4top.registry._folder import check_file, files_below, unreadable
 from llm4top.registry._json import Piece, Readable, cut, load
 from llm4top.registry._limits import Limits
 from llm4top.registry._note import NO_RECORD, ReadNote
@@ -123,12 +124,12 @@ def read_records(
     should be known is handed to ``on_note``: pages of a search that are missing, files that were
     passed over. Memory stays flat whatever the size of an archive or export.
 
-    Raises ``UnknownFormatError`` at once when a path does not exist.
+    Raises ``UnknownFormatError`` at once when a path does not exist or cannot be looked at.
     """
     several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found = [Path(path) for path in several]
     for path in found:
-        if not path.exists():
+        if not _exists(path):
             if _NCT_ID.fullmatch(str(path)):
                 raise UnknownFormatError(
                     "this is the id of a trial; LLM4TOP reads files and looks nothing up.",
@@ -142,6 +143,13 @@ def read_records(
                 hint="Check the path; give a record's file, a folder of them, or a zip.",
             )
     return RecordReader(found, limits or Limits(), on_refusal, on_note)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unreadable(error, str(path)) from None
 
 
 def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
@@ -164,21 +172,12 @@ def _said_if_nothing(items: _Items, name: str) -> _Items:
 def _folder_items(folder: Path, limits: Limits) -> _Items:
     """The records of the files below ``folder``; one note names what is none of them."""
     passed = PassedOver(str(folder))
-    for file in _files(folder):
-        yield from _file_items(file, limits, passed)
+    for file in files_below(folder):
+        if isinstance(file, RegistryError):
+            yield file
+        else:
+            yield from _file_items(file, limits, passed)
     yield from passed.note()
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The files below ``folder`` in sorted order, hidden ones left out; links to folders stay."""
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        elif not entry.is_dir():
-            yield Path(entry.path)
 
 
 def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) -> _Items:
@@ -188,10 +187,7 @@ def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) ->
     """
     name = str(path)
     try:
-        if not path.is_file():
-            raise UnknownFormatError(
-                "it is neither a file nor a folder.", file=name, hint="Give a record's file."
-            )
+        check_file(path)
         with path.open("rb") as file:
             found = file_kind(file)
             if passed is not None and passed.takes(path.name, found):
@@ -203,9 +199,7 @@ def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) ->
             else:
                 yield from _stream_items(found, file, name, None, limits)
     except OSError as error:
-        yield UnknownFormatError(
-            f"the file cannot be read ({error.strerror}).", file=name, hint="Check its permissions."
-        )
+        yield unreadable(error, name)
     except RegistryError as error:
         yield error
 

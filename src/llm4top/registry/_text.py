@@ -59,6 +59,11 @@ def clean(text: str) -> str:
     return _CONTROLS.sub(" ", text)
 
 
+def printable(text: str) -> str:
+    """``text`` with every character that does not show written as its number."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def excerpt(text: str, length: int = 80) -> str:
     """The start of ``text`` on one line, at most ``length`` characters."""
     if len(text) <= length and text.isprintable() and "  " not in text:

@@ -47,7 +47,7 @@ def read_rows(
     name = f"{file}!{member}" if member else file
     reader = csv.reader(_text_lines(stream, name, limits), strict=True)
     try:
-        header = _header(next(reader, []), name)
+        header = _header(next((row for row in reader if row), []), name)
     except csv.Error as error:
         raise _csv_error(error, name, 1) from None
     number = 0
@@ -84,6 +84,13 @@ def _header(cells: list[str], name: str) -> list[str]:
                 file=name,
                 line=1,
                 hint="Save it with commas between the cells.",
+            )
+        if {"nctid", "label"} <= set(header) and len(missing) == len(COLUMNS) - 1:
+            raise UnknownFormatError(
+                "the CSV holds labels, not records.",
+                file=name,
+                line=1,
+                hint="Give it as the label file when a data set is made (ingest --labels).",
             )
         raise UnknownFormatError(
             f"the CSV has no column {', '.join(missing)}.",
@@ -160,7 +167,11 @@ def _cells(
             )
         if any("\ud800" <= character <= "\udfff" for character in text if character > "\x7f"):
             raise MalformedRecordError(
-                "the row is not in UTF-8.", file=name, line=line, element=column, hint=_AGAIN
+                "the row is not in UTF-8.",
+                file=name,
+                line=line,
+                element=column,
+                hint="Save the file as CSV in UTF-8.",
             )
     line_of_a_cell = _LINE_OF_A_CELL.decode()
     return {column: clean(text.replace(line_of_a_cell, "\n")) for column, text in cells.items()}

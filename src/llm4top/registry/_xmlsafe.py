@@ -32,6 +32,7 @@ _PARSER = etree.XMLParser(
     collect_ids=False,
 )
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
+_RECORDS = re.compile(rb"<" + ROOT.encode() + rb"[\s>]")
 _ENCODINGS = frozenset({b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1"})
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00", b"+/v", b"\x4c\x6f\xa7\x94")
 _XINCLUDE = "{http://www.w3.org/2001/XInclude}"
@@ -44,6 +45,13 @@ def parse(data: bytes, name: str, limits: Limits) -> etree._Element:
     try:
         root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
+        if len(_RECORDS.findall(data)) > 1:
+            raise MalformedRecordError(
+                "the file holds several records, one after the other.",
+                file=name,
+                line=error.lineno or None,
+                hint="Give each a file of its own, or export the studies as JSON.",
+            ) from None
         raise _syntax_error(error, name) from None
     if root.tag != ROOT:
         raise UnknownFormatError(

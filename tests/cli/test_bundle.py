@@ -118,3 +118,76 @@ def test_a_broken_bundle_in_the_store_is_named(tiny_bundle: Path, home: Path) ->
     assert result.exit_code == 1
     assert "whole" in result.stdout
     assert "Broken: broken/manifest.json" in result.stderr
+
+
+def test_an_export_may_replace_a_file_but_no_folder(tiny_bundle: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.zip"
+    file.write_text("old")
+    refused = bundle("export", tiny_bundle, file)
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        f"Error: {file}: there is a file here already. Choose another name, or --overwrite.\n"
+    )
+    assert bundle("export", tiny_bundle, file, "--overwrite").exit_code == 0
+    assert file.stat().st_size > 1000
+    refused = bundle("export", tiny_bundle, tmp_path, "--overwrite")
+    assert refused.stderr == (
+        f"Error: {tmp_path}: there is a folder here already. Choose another name.\n"
+    )
+
+
+def test_a_bundle_is_removed_when_that_is_confirmed(
+    tiny_bundle: Path, tmp_path: Path, home: Path
+) -> None:
+    file = tmp_path / "tiny.zip"
+    bundle("export", tiny_bundle, file)
+    bundle("import", file, "--as", "mine")
+    args = ["bundle", "remove", "mine"]
+    kept = CliRunner().invoke(app, args, input="n\n")
+    assert kept.exit_code == 1
+    assert (home / "bundles" / "mine").is_dir()
+    removed = CliRunner().invoke(app, args, input="y\n")
+    assert removed.exit_code == 0, removed.output
+    assert "is deleted." in removed.stderr
+    assert not (home / "bundles" / "mine").exists()
+    again = bundle("remove", "mine", "--yes")
+    assert again.exit_code == 2
+    assert "there is no bundle 'mine' in the store. There are: embedded." in again.stderr
+    builtin = bundle("remove", "embedded", "--yes")
+    assert builtin.exit_code == 2
+    assert "the embedded bundle is part of the program and stays" in builtin.stderr
+
+
+def test_a_path_in_the_list_is_not_broken(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / ("a-long-folder-" * 9)
+    monkeypatch.setenv("LLM4TOP_HOME", str(home))
+    file = tmp_path / "tiny.zip"
+    bundle("export", tiny_bundle, file)
+    bundle("import", file, "--as", "mine")
+    listed = CliRunner().invoke(app, ["bundle", "list"], env={"COLUMNS": "60"}).stdout
+    assert f"\nmine: {home}/bundles/mine\n" in listed
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("llm4top forecast --model mi", ["mine"]),
+        ("llm4top bundle remove ", ["embedded", "mine"]),
+        ("llm4top train --preset s", ["standard"]),
+        ("llm4top forecast --task c", ["completion"]),
+    ],
+)
+def test_tab_completes_what_is_here(
+    tiny_bundle: Path, home: Path, line: str, found: list[str]
+) -> None:
+    (home / "bundles").mkdir(parents=True)
+    shutil.copytree(tiny_bundle, home / "bundles" / "mine")
+    env = {
+        "_LLM4TOP_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(line.count(" ")),
+    }
+    result = CliRunner().invoke(app, [], prog_name="llm4top", env=env)
+    assert result.stdout.split() == found

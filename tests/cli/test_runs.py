@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,6 +80,44 @@ def test_one_run_is_shown_with_its_log(workspace: Workspace) -> None:
     assert shown["folder"] == str(log.parent)
 
 
+def test_a_finished_training_shows_its_times_figures_and_log(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.config_file.write_text(yaml.safe_dump({"name": "My trials"}))
+    folder.set_state("running")
+    workspace.runs.adopt(folder.path)
+    figure = {"value": 0.7, "lower": 0.61, "upper": 0.79}
+    folder.add_event("checkpoint", step=12, log_loss=0.61234567)
+    folder.add_event("figures", split="valid", n=88, forecasters={"bundle": {"roc_auc": figure}})
+    folder.set_state("done")
+    run = workspace.runs.adopt(folder.path)
+    assert run.title == "My trials"
+    result = runs("show", run.id[:8])
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert re.search(r"Times created \d{4}-\d\d-\d\d .*, finished \d{4}-", words)
+    assert "On 88 trials of the split valid: roc auc bundle " in words
+    assert "checkpoint step=12 log_loss=0.6123" in words
+    shown = json.loads(runs("show", run.id, "--format", "json").stdout)
+    assert shown["figures"]["n"] == 88
+    assert len(shown["log"]) == 2
+
+
+def test_a_run_is_deleted_when_that_is_confirmed(workspace: Workspace) -> None:
+    run = workspace.runs.submit("audit", {}, title="Leaks?")
+    waiting = runs("delete", run.id[:8], "--yes")
+    assert waiting.exit_code == 2
+    assert "the run is queued. Stop it first." in waiting.stderr
+    workspace.runs.request_stop(run.id)
+    kept = CliRunner().invoke(app, ["runs", "delete", run.id[:8]], input="n\n")
+    assert kept.exit_code == 1
+    assert f"Delete run {run.id[:8]} (Leaks?)?" in kept.stderr
+    assert runs("delete", run.id[:8], "--yes").exit_code == 0
+    assert not workspace.runs.list()
+
+
 def test_a_run_is_named_by_the_beginning_of_its_id(workspace: Workspace) -> None:
     for _ in range(17):
         workspace.runs.submit("audit", {})
@@ -102,7 +141,9 @@ def test_what_is_over_is_not_stopped(workspace: Workspace) -> None:
     assert "the run is interrupted and cannot become stopping." in again.stderr
     resumed = runs("resume", run.id[:8])
     assert resumed.exit_code == 0
-    assert f"Run {run.id[:8]} waits for a device.\nIt goes on in: llm4top studio" in resumed.stderr
+    assert (
+        f"Run {run.id[:8]} waits for a device.\nIt continues in: llm4top studio" in resumed.stderr
+    )
     assert workspace.runs.get(run.id).state is RunState.QUEUED
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from llm4top import __version__
 from llm4top.cli._audit import audit
@@ -19,7 +18,7 @@ from llm4top.cli._download import download
 from llm4top.cli._evaluate import evaluate
 from llm4top.cli._exit import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of
 from llm4top.cli._forecast import forecast
-from llm4top.cli._help import help_text
+from llm4top.cli._help import PlainCommand, PlainGroup, help_text
 from llm4top.cli._ingest import ingest
 from llm4top.cli._inspect import inspect
 from llm4top.cli._os_error import report_of
@@ -33,7 +32,7 @@ from llm4top.cli._train import train
 from llm4top.errors import LLM4TOPError
 
 
-class ReportingGroup(TyperGroup):
+class ReportingGroup(PlainGroup):
     """Turns what a command raises into one sentence on standard error and an exit code.
 
     ``--debug`` is accepted anywhere on the line and shows the trace instead.
@@ -138,11 +137,11 @@ _WORK += (train, select, evaluate, compare, benchmark)
 _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 
 for _command in _WORK:
-    app.command(help=help_text(_command))(_command)
+    app.command(cls=PlainCommand, help=help_text(_command))(_command)
 app.add_typer(bundle_app)
 app.add_typer(runs_app)
 for _command in _UPKEEP:
-    app.command(help=help_text(_command))(_command)
+    app.command(cls=PlainCommand, help=help_text(_command))(_command)
 
 
 def main() -> NoReturn:

@@ -9,21 +9,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llm4top.cli._completion import bundle_names, model_names
 from llm4top.cli._console import counted, note, printable, safe
 from llm4top.cli._exit import IN_PART
-from llm4top.cli._help import help_text
+from llm4top.cli._help import PlainCommand, PlainGroup, help_text
 
 if TYPE_CHECKING:
     from llm4top.forecasters import VerifyReport
 
 bundle_app = typer.Typer(
+    cls=PlainGroup,
     name="bundle",
-    help="List, show, verify, export and import trained forecasters.",
+    help="List, show, verify, export, import and remove trained forecasters.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
 
-Bundle = Annotated[str, typer.Argument(help="A bundle's name or folder.", metavar="BUNDLE")]
+Bundle = Annotated[
+    str,
+    typer.Argument(help="A bundle's name or folder.", metavar="BUNDLE", autocompletion=model_names),
+]
+StoredBundle = Annotated[
+    str,
+    typer.Argument(
+        help="A bundle's name, as listed.", metavar="BUNDLE", autocompletion=bundle_names
+    ),
+]
 
 
 class ListFormat(StrEnum):
@@ -90,12 +101,17 @@ def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
         note("No bundles here yet. Make one with: llm4top train")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("Name", "Question", "Base model", "Made", "Folder"):
+    for heading in ("Name", "Question", "Base model", "Made"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        cells = (row[key] for key in ("name", "task", "base", "created", "folder"))
+        cells = (row[key] for key in ("name", "task", "base", "created"))
         table.add_row(*(safe(cell) for cell in cells))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print()
+    for row in rows:
+        # Left to the terminal to wrap, so that a path can be copied whole.
+        console.print(f"{safe(row['name'])}: {safe(row['folder'])}", soft_wrap=True)
 
 
 def show(
@@ -156,6 +172,9 @@ def verify(bundle: Bundle) -> None:
 def export(
     bundle: Bundle,
     file: Annotated[Path, typer.Argument(help="The file to write, a zip.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
+    ] = False,
 ) -> None:
     """Pack a bundle into one file for another machine.
 
@@ -168,7 +187,7 @@ def export(
     from llm4top.cli._models import bundle_place
     from llm4top.forecasters import export_bundle
 
-    typer.echo(str(export_bundle(bundle_place(bundle), file)))
+    typer.echo(str(export_bundle(bundle_place(bundle), file, overwrite=overwrite)))
 
 
 def import_command(
@@ -194,6 +213,35 @@ def import_command(
     note(f"Next: llm4top forecast PATHS --model {stored.name}")
 
 
+def remove(
+    bundle: StoredBundle,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a bundle from this machine's store, for good.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle remove qwen3-8b-top
+
+        llm4top bundle remove qwen3-8b-top --yes
+    """
+    from llm4top.errors import BundleError
+    from llm4top.workspace import Workspace
+
+    with Workspace.open() as workspace:
+        named = {stored.name: stored for stored in workspace.bundles.list()}
+        if bundle not in named:
+            raise BundleError(
+                f"there is no bundle {bundle!r:.100} in the store.",
+                hint=f"There are: {', '.join(named)}. A folder elsewhere is yours to delete.",
+            )
+        found = named[bundle]
+        if not yes:
+            typer.confirm(f"Delete {found.identity} for good?", abort=True, err=True)
+        workspace.bundles.delete(found.id)
+    note(f"{found.identity} is deleted.")
+
+
 def _verified(bundle: str) -> VerifyReport:
     from llm4top.cli._models import bundle_place
     from llm4top.forecasters import verify_bundle
@@ -209,5 +257,6 @@ for _name, _command in (
     ("verify", verify),
     ("export", export),
     ("import", import_command),
+    ("remove", remove),
 ):
-    bundle_app.command(_name, help=help_text(_command))(_command)
+    bundle_app.command(_name, cls=PlainCommand, help=help_text(_command))(_command)

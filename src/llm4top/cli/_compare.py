@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from llm4top.cli._completion import model_names
 from llm4top.cli._evaluate import command_line
 from llm4top.cli._report import (
     BatchTokensOption,
@@ -30,6 +31,7 @@ ModelsArgument = Annotated[
         help="Two or more: bundles, runs, saved baselines, base models. The first is the one "
         "that all others are compared with.",
         metavar="BUNDLES...",
+        autocompletion=model_names,
     ),
 ]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from llm4top.cli._completion import model_names
 from llm4top.cli._report import (
     BatchTokensOption,
     DataOption,
@@ -30,6 +31,7 @@ ModelArgument = Annotated[
     typer.Argument(
         help="A bundle's name or folder, a run, a saved baseline, or a base model.",
         metavar="BUNDLE",
+        autocompletion=model_names,
     ),
 ]
 

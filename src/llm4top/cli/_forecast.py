@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llm4top.cli._completion import model_names, task_names
 from llm4top.cli._console import note, printable, thousands
 from llm4top.cli._exit import IN_PART, NOTHING_DONE
 from llm4top.cli._forecast_run import ForecastFormat, Sort, forecast_all
@@ -30,11 +31,20 @@ PathsArgument = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str, typer.Option(help="A bundle's name or folder, or a base model to ask untrained.")
+    str,
+    typer.Option(
+        help="A bundle's name or folder, or a base model to ask untrained.",
+        metavar="MODEL",
+        autocompletion=model_names,
+    ),
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option(help="The question. Default: the one the bundle has learnt, else outcome."),
+    typer.Option(
+        help="The question. Default: the one the bundle has learnt, else outcome.",
+        metavar="TASK",
+        autocompletion=task_names,
+    ),
 ]
 OutputOption = Annotated[
     ForecastFormat,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli._console import safe
+from llm4top.cli._completion import model_names, task_names
+from llm4top.cli._console import note, safe
+from llm4top.cli._inputs import expected
 from llm4top.errors import RegistryError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -35,10 +37,20 @@ RecordOption = Annotated[
 ]
 NctidOption = Annotated[str | None, typer.Option(help="The record with this NCT id.")]
 ModelOption = Annotated[
-    str, typer.Option(help="Whose tokenizer, token budget and sections: a model or a bundle.")
+    str,
+    typer.Option(
+        help="Whose tokenizer, token budget and sections: a model or a bundle.",
+        metavar="MODEL",
+        autocompletion=model_names,
+    ),
 ]
 TaskOption = Annotated[
-    str | None, typer.Option(help="The question. Default: the one the model has learnt.")
+    str | None,
+    typer.Option(
+        help="The question. Default: the one the model has learnt.",
+        metavar="TASK",
+        autocompletion=task_names,
+    ),
 ]
 OutputOption = Annotated[InspectFormat, typer.Option("--format", help="Text for people, or JSON.")]
 
@@ -86,6 +98,8 @@ def _find(file: Path, number: int | None, nct_id: str | None) -> Record:
         if nct_id is not None and record.nct_id != nct_id.upper():
             continue
         if position == (number or position):
+            if number is None and nct_id is None and next(reader, None) is not None:
+                note(f"The first of {expected(file)}; --record N and --nctid ID show another.")
             return record
     read = reader.summary.read
     if read == 0 and len(refusals) == 1:
@@ -142,7 +156,10 @@ def _print_text(
     source = record.source
     console.print(f"[bold]{record.nct_id or 'no NCT id'}[/]  {safe(source.name)}")
     processed = f", processed by ClinicalTrials.gov on {source.processed}"
-    console.print(f"{source.format}{processed if source.processed else ''}, sha256 {source.sha256}")
+    console.print(
+        f"{source.format}{processed if source.processed else ''}, sha256 {source.sha256}",
+        soft_wrap=True,
+    )
     console.print("\n[bold]What the model sees[/]")
     _print_sections(console, record, prompt)
     room = f"{len(prompt.token_ids)} tokens of {writer.spec.max_tokens} with the question"

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm4top.cli._completion import run_ids
 from llm4top.cli._console import clock, note, printable, safe
-from llm4top.cli._help import help_text
+from llm4top.cli._help import PlainCommand, PlainGroup, help_text
+from llm4top.cli._run_show import figures_of, folder_log, print_run
 
 if TYPE_CHECKING:
     from llm4top.workspace import Run, Workspace
 
 runs_app = typer.Typer(
+    cls=PlainGroup,
     name="runs",
-    help="List runs and see to them: trainings, evaluations, benchmarks, forecasts, imports.",
+    help="List and manage runs: trainings begun in a terminal, and whatever the Studio does. "
+    "(evaluate, compare, select, benchmark and forecast in a terminal are not listed.)",
     invoke_without_command=True,
     rich_markup_mode="rich",
 )
@@ -32,10 +36,13 @@ class RunsFormat(StrEnum):
 
 
 RunArgument = Annotated[
-    str, typer.Argument(help="The run's id, or the beginning of it.", metavar="RUN")
+    str,
+    typer.Argument(
+        help="The run's id, or the beginning of it.", metavar="RUN", autocompletion=run_ids
+    ),
 ]
 FormatOption = Annotated[RunsFormat, typer.Option("--format", help="Text for people, or JSON.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="At most so many.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="Maximum number of runs.")]
 
 
 @runs_app.callback()
@@ -68,7 +75,7 @@ def show_run(
     lines: Annotated[int, typer.Option(min=0, help="Lines of its log.")] = 10,
     output: FormatOption = RunsFormat.text,
 ) -> None:
-    """Show one run: its settings, progress, result, and the end of its log.
+    """Show one run: its times, settings, progress, figures, and the end of its log.
 
     [bold]Examples[/bold]
 
@@ -81,15 +88,12 @@ def show_run(
     with _workspace() as workspace:
         found = _find(workspace, run)
         folder = workspace.runs.folder(found.id)
-        tail = log_tail(workspace, found.id, lines)
+        tail = log_tail(workspace, found.id, lines) or folder_log(folder, lines)
     if output is RunsFormat.json:
-        _print_json({**_values(found), "folder": str(folder), "log": tail})
+        shown = {"folder": str(folder), "figures": figures_of(folder), "log": tail}
+        _print_json(_values(found) | shown)
         return
-    _print_run(found, str(folder))
-    if tail:
-        note("\nThe end of its log:")
-        for line in tail:
-            typer.echo(printable(line))
+    print_run(found, folder, _far(found), tail)
 
 
 def stop_run(run: RunArgument) -> None:
@@ -107,16 +111,39 @@ def stop_run(run: RunArgument) -> None:
     if stopped.state.is_over:
         note(f"Run {short} is {stopped.state}.")
     else:
-        note(f"Run {short} is asked to stop. Go on with it later: llm4top runs resume {short}")
+        note(f"Run {short} is asked to stop. Resume it later: llm4top runs resume {short}")
+
+
+def delete_run(
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a run that is over, with its log, its forecasts and its files.
+
+    The folder of a training that was begun in a terminal stays, and so do bundles.
+
+    [bold]Examples[/bold]
+
+        llm4top runs delete 3f2a
+
+        llm4top runs delete 3f2a --yes
+    """
+    with _workspace() as workspace:
+        found = _find(workspace, run)
+        if not yes:
+            title = printable(found.title) or found.kind
+            typer.confirm(f"Delete run {found.id[:_SHORT]} ({title})?", abort=True, err=True)
+        workspace.runs.delete(found.id)
+    note(f"Run {found.id[:_SHORT]} is deleted.")
 
 
 def resume_run(
     run: RunArgument,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Do it here and now, and wait for its end.")
+        bool, typer.Option("--wait", help="Run it here and now, and wait until it ends.")
     ] = False,
 ) -> None:
-    """Go on with a run that was interrupted or failed, from its last checkpoint.
+    """Resume a run that was interrupted or failed, from its last checkpoint.
 
     It is queued: the Studio does it, or python -m llm4top.workspace where no Studio runs.
     With [bold]--wait[/bold] this command sees to the queue itself.
@@ -135,7 +162,7 @@ def resume_run(
         if wait:
             _wait(workspace, queued)
         else:
-            note("It goes on in: llm4top studio")
+            note("It continues in: llm4top studio")
 
 
 def _wait(workspace: Workspace, run: Run) -> None:
@@ -232,36 +259,11 @@ def _far(run: Run) -> str:
     return words
 
 
-def _print_run(run: Run, folder: str) -> None:
-    import yaml
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    rows = {
-        "Run": run.id,
-        "Kind": run.kind,
-        "State": run.state.value,
-        "Title": run.title,
-        "Device": run.device or "",
-        "Progress": _far(run) if not run.error else "",
-        "Error": run.error or "",
-        "Folder": folder,
-        "Settings": yaml.safe_dump(run.settings, allow_unicode=True).rstrip(),
-        "Result": yaml.safe_dump(run.result, allow_unicode=True).rstrip() if run.result else "",
-    }
-    for name, value in rows.items():
-        if value:
-            table.add_row(name, safe(value))
-    Console(highlight=False).print(table)
-
-
 for _name, _command in (
     ("list", list_runs),
     ("show", show_run),
     ("stop", stop_run),
     ("resume", resume_run),
+    ("delete", delete_run),
 ):
-    runs_app.command(_name, help=help_text(_command))(_command)
+    runs_app.command(_name, cls=PlainCommand, help=help_text(_command))(_command)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm4top.cli._completion import presets
 from llm4top.cli._console import counted, note, safe, standard_error, thousands
 from llm4top.cli._exit import NOTHING_DONE
 
@@ -36,7 +37,13 @@ SeedsOption = Annotated[
     str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")
 ]
 PresetOption = Annotated[
-    str | None, typer.Option(help="quick, standard or thorough.", show_default="standard")
+    str | None,
+    typer.Option(
+        help="quick, standard or thorough.",
+        show_default="standard",
+        metavar="PRESET",
+        autocompletion=presets,
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,

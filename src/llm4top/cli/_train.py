@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm4top.cli._completion import dataset_names, presets
 from llm4top.cli._console import clock, is_main_process, note, standard_error, thousands
 from llm4top.cli._exit import NOTHING_DONE
 from llm4top.cli._settings_list import ListSettingsOption
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
 
 DataOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of a data set that `ingest` made, or the name of one of the Studio."),
+    typer.Option(
+        help="Folder of a data set that `ingest` made, or the name of one of the Studio.",
+        autocompletion=dataset_names,
+    ),
 ]
 BaseOption = Annotated[
     str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
 ]
 OutOption = Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")]
 PresetOption = Annotated[
-    str | None, typer.Option(help="quick, standard or thorough.", show_default="standard")
+    str | None,
+    typer.Option(
+        help="quick, standard or thorough.",
+        show_default="standard",
+        metavar="PRESET",
+        autocompletion=presets,
+    ),
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option(help="A YAML file with settings; options override it.")
@@ -198,7 +208,7 @@ def _print_result(result: TrainingResult) -> None:
     metrics = result.metrics
     if metrics:
         console.print(f"\nOn {metrics['n']} trials of the split {metrics['split']}:")
-        console.print(_metrics_table(metrics["forecasters"]))
+        console.print(metrics_table(metrics["forecasters"]))
     steps = f"{thousands(result.steps)} steps in {clock(result.seconds)}"
     early = ", stopped early" if result.stopped_early else ""
     best = f", best at step {result.best_step}" if result.best_step is not None else ""
@@ -210,7 +220,8 @@ def _print_result(result: TrainingResult) -> None:
     note(f"Next: llm4top forecast PATHS --model {result.out}")
 
 
-def _metrics_table(forecasters: Mapping[str, Any]) -> Table:
+def metrics_table(forecasters: Mapping[str, Any]) -> Table:
+    """A row for each forecaster, a column for each figure."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)

@@ -81,16 +81,23 @@ def list_bundles(
     return found
 
 
-def export_bundle(bundle: str | Path, file: str | Path) -> Path:
+def export_bundle(bundle: str | Path, file: str | Path, *, overwrite: bool = False) -> Path:
     """Verify a bundle and pack it into one zip; the same bundle gives the same bytes.
 
-    Raises what ``verify_bundle`` and its report raise, and ``BundleError`` where ``file`` exists.
+    Raises what ``verify_bundle`` and its report raise, and ``BundleError`` where ``file`` exists
+    and ``overwrite`` is not asked for.
     """
     report = verify_bundle(bundle)
     report.raise_for_problems()
     file = Path(file)
-    if file.exists():
-        raise BundleError("there is a file here already.", where=str(file), hint="Choose another.")
+    if file.is_dir() or (file.exists() and not overwrite):
+        raise BundleError(
+            f"there is a {'folder' if file.is_dir() else 'file'} here already.",
+            where=str(file),
+            hint="Choose another name."
+            if file.is_dir()
+            else "Choose another name, or --overwrite.",
+        )
     scratch = file.with_name(f".{file.name}.unfinished")
     try:
         # Weights do not shrink: stored as they are, they unpack at the disk's speed.

@@ -290,7 +290,7 @@ class Runs:
             begun = row is None
             if row is None:
                 row = RunRow(kind="train", state=standing.state.value, folder=str(path))
-                row.title = clean_text(path.name)
+                row.title = clean_text(str(standing.settings.get("name") or path.name))
                 row.settings = {}
                 session.add(row)
             same = row.state == "stopping" and standing.state is RunState.RUNNING

@@ -50,7 +50,7 @@ def test_a_warning_passes_unless_strict(folders: Path) -> None:
     result = audit(folders / "overlap")
     assert result.exit_code == 0, result.output
     assert "Passed, with 1 warning." in result.stdout
-    assert "Figures on valid flatter" in words(result.stdout)
+    assert "Figures on valid are optimistic" in words(result.stdout)
     assert audit(folders / "overlap", "--strict").exit_code == 1
 
 
@@ -58,7 +58,7 @@ def test_a_leak_fails_and_its_field_is_named(folders: Path) -> None:
     result = audit(folders / "leaky")
     assert result.exit_code == 1
     assert "Failed. Look at: keywords." in result.stdout
-    assert "'terminated' stands in keywords" in words(result.stdout)
+    assert "“terminated” is in keywords" in words(result.stdout)
 
 
 def test_the_findings_as_json(folders: Path) -> None:

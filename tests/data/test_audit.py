@@ -33,6 +33,7 @@ def test_an_honest_data_set_passes():
         "time overlap",
         "copies across splits",
         "sentences that tell the outcome",
+        "status words",
         "label side in the text",
         "label from one word",
         "label from a field's presence",
@@ -125,7 +126,10 @@ def test_a_status_of_a_few_rows_is_enough():
     assert found(report, "label side in the text") == [("fail", "criteria")]
     stopped = HONEST.select("train").labels.count("failure")
     text = str(report)
-    assert f"'terminated' stands in criteria of 20 of the {stopped} rows whose status" in text
+    assert (
+        f"“terminated” is in criteria of 20 of the {stopped} rows whose status it is (NCT" in text
+    )
+    assert " and 17 more), and of 0 of the " in text
 
 
 def test_a_word_without_meaning_is_named_with_its_counts_and_its_jump():
@@ -136,7 +140,7 @@ def test_a_word_without_meaning_is_named_with_its_counts_and_its_jump():
     assert found(report, "label from one field") == [("fail", "brief_summary")]
     failures = HONEST.select("train").labels.count("failure")
     text = str(report)
-    assert f"'zyx' in brief_summary stands in {failures} rows, {failures} of them failure" in text
+    assert f"“zyx” is in brief_summary of {failures} rows, {failures} of them failure" in text
     (line,) = [line for line in report.lines if line.check == "label from one field"]
     assert line.figures["alone"] == 1.0
     assert line.figures["with"] - line.figures["without"] == line.figures["jump"] > 0.2
@@ -176,12 +180,40 @@ def test_an_identifier_in_the_text_warns():
 
 
 def test_a_patient_status_is_no_trial_status():
-    texts = ["Performance status: 0-1. HIV status: unknown. HIV status: completed tests"] * 240
-    report = audit(planted(HONEST, "criteria", texts))
-    told = [line for line in report.lines if line.check == "sentences that tell the outcome"]
-    assert told[0].verdict == "fail"  # "status: completed" is what a leak looks like
-    texts = ["Performance status: 0-1. HIV status: unknown."] * 240
+    texts = ["Performance status: 0-1. HIV status: unknown. Vaccination status: completed"] * 240
     assert audit(planted(HONEST, "criteria", texts)).verdict == "pass"
+    report = audit(planted(HONEST, "criteria", ["Study status: completed"] * 240))
+    assert ("fail", "criteria") in found(report, "sentences that tell the outcome")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 30])
+@pytest.mark.parametrize("field", ["brief_title", "criteria", "arms", "keywords"])
+def test_a_status_word_is_listed_with_its_rows_however_few(field, rows):
+    which = [n for n, s in enumerate(HONEST.statuses) if s == "Completed"][:rows]
+    texts = ["consent was withdrawn" if n in which else None for n in range(240)]
+    report = audit(planted(HONEST, field, texts))
+    (line,) = [line for line in report.lines if line.check == "status words"]
+    assert (line.verdict, line.field) == ("pass", field)
+    assert line.finding.startswith(f"{field}: “withdrawn” is in {rows} row")
+    assert HONEST.nct_ids[which[0]] in line.finding
+    assert (" more)" in line.finding) is (rows > 3)
+
+
+def test_status_words_in_the_rows_whose_status_it_is_warn():
+    stopped = [n for n, s in enumerate(HONEST.statuses) if s == "Terminated"][:9]
+    texts = ["a pregnancy terminated at home" if n in stopped else None for n in range(240)]
+    report = audit(planted(HONEST, "criteria", texts))
+    assert found(report, "status words") == [("warn", "criteria")]
+    assert "9 of them among the " in str(report)
+
+
+@pytest.mark.parametrize("form", ["(TERMINATED)", "Study closed to accrual.", "Withdrawn"])
+@pytest.mark.parametrize("field", ["brief_title", "keywords"])
+def test_a_stated_status_of_a_single_row_is_named(field, form):
+    texts = [form if n == 7 else None for n in range(240)]
+    report = audit(planted(HONEST, field, texts))
+    assert ("warn", field) in found(report, "sentences that tell the outcome")
+    assert f"(1 of 240 rows: {HONEST.nct_ids[7]})" in str(report)
 
 
 @pytest.mark.parametrize(("copies", "verdict"), [(1, "warn"), (60, "fail")])
@@ -204,7 +236,7 @@ def test_short_texts_are_no_copies():
     assert found(report, "copies across splits") == [("pass", "")]
 
 
-def test_time_overlap_warns_that_valid_flatters():
+def test_time_overlap_warns_that_valid_is_optimistic():
     rng = np.random.default_rng(9)
     mixed = replace(HONEST, splits=tuple(rng.choice(["train", "valid"], 240, p=[0.8, 0.2])))
     report = audit(mixed)
@@ -212,14 +244,14 @@ def test_time_overlap_warns_that_valid_flatters():
     assert report.verdict == "warn"
     (line,) = [line for line in report.lines if line.check == "time overlap"]
     assert "valid and train overlap in time" in line.finding
-    assert "Figures on valid flatter" in line.finding
+    assert "Figures on valid are optimistic" in line.finding
 
 
 def test_without_dates_the_nct_numbers_tell_time():
     dateless = replace(HONEST, start_dates=(None,) * 240)
     (line,) = [line for line in audit(dateless).lines if line.check == "time overlap"]
     assert line.verdict == "pass"
-    assert "by NCT number, for want of dates" in line.finding
+    assert "by NCT number, as dates are missing" in line.finding
 
 
 def test_a_trial_in_several_rows_of_one_split_warns():

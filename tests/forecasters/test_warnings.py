@@ -83,7 +83,7 @@ CASES = {
     "has-results": (with_outcome(has_results=True), "record already has results: withheld"),
     "over": (
         with_outcome(status="Terminated"),
-        "trial already terminated: its status is withheld, this is a retrospective forecast",
+        "this trial has already ended (terminated): its outcome was hidden from the model",
     ),
     "not-calibrated": (
         replace(CASE, calibrated=False),
@@ -125,7 +125,7 @@ def test_trials_without_a_medicine(types, sentence):
 
 @pytest.mark.parametrize("status", ["Completed", "Withdrawn"])
 def test_a_trial_that_is_over(status):
-    assert f"already {status.lower()}" in warnings_about(with_outcome(status=status))[0]
+    assert f"has already ended ({status.lower()})" in warnings_about(with_outcome(status=status))[0]
 
 
 @pytest.mark.parametrize("status", [None, "Recruiting", "Suspended", "Unknown status"])

@@ -83,8 +83,8 @@ def _print(report: AuditReport) -> None:
 
     console = Console(highlight=False)
     console.print(
-        f"[bold]{safe(report.name)}[/]: {counted(report.rows, 'trial')}, task {report.task}; "
-        f"{counted(report.rows_read_closely, 'train row')} read closely, seed {report.seed}"
+        f"[bold]{safe(report.name)}[/]: {report.rows:,} trials, task {report.task}; "
+        f"{report.rows_read_closely:,} train rows read closely, seed {report.seed}"
     )
     table = Table(box=None, pad_edge=False)
     for heading in ("", "Check", "Field", "Finding"):

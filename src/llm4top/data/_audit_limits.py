@@ -65,6 +65,11 @@ class AuditLimits:
     """Rows with a sentence that tells the outcome: from both limits on it fails. The leak guard
     leaves none in what ``ingest`` writes."""
 
+    mention_rows: int = 2
+    mention_level: float = 0.01
+    """Train rows that hold their own status as a word, and the chance at which that warns. Every
+    mention is listed; this only decides which of them a person must read."""
+
     twin_likeness: float = 0.9
     """Share of word triples two texts have in common before they count as copies."""
     twin_words: int = 30

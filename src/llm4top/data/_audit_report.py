@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,6 +94,15 @@ class AuditProgress:
 
 OnStep = Callable[[str], None]
 """Is told the name of each step as it begins."""
+
+
+_NAMED = 3
+
+
+def ids(names: Sequence[str]) -> str:
+    """The first of the rows that a finding is about: "NCT1, NCT2, NCT3 and 1,204 more"."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def points(value: float) -> str:

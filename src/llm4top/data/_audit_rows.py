@@ -31,6 +31,7 @@ class AuditRows:
     labels: tuple[str, ...]
     statuses: tuple[str | None, ...]
     why_stopped: tuple[str | None, ...]
+    nct_ids: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.y)
@@ -59,6 +60,7 @@ def close_rows(dataset: Dataset, seed: int) -> AuditRows:
         dataset.task.labels,
         learning.statuses,
         learning.why_stopped,
+        learning.nct_ids,
     )
 
 

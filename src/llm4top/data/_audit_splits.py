@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from llm4top.data._audit_limits import LIMITS
-from llm4top.data._audit_report import AuditFinding
+from llm4top.data._audit_report import AuditFinding, ids
 from llm4top.data._dataset import Dataset
 from llm4top.data._splits import check_disjoint
 from llm4top.errors import EmptyClassError, TooFewRowsError
@@ -53,15 +53,15 @@ def check_ids(dataset: Dataset) -> list[AuditFinding]:
     """Ids in two splits are refused before; rows that stand twice in one split are counted."""
     repeated = {i: n for i, n in Counter(dataset.nct_ids).items() if n > 1}
     if not repeated:
-        text = f"Each of the {len(dataset):,} rows is another trial; none is in two splits."
+        text = f"Each of the {len(dataset):,} rows is a different trial; none is in two splits."
         return [AuditFinding(IDS, "pass", "", text)]
     return [
         AuditFinding(
             IDS,
             "warn",
             "",
-            f"No trial is in two splits, but {len(repeated):,} stand in several rows of one, such "
-            f"as {min(repeated)}: they count more than others.",
+            f"No trial is in two splits, but {len(repeated):,} with several rows in one split "
+            f"({ids(sorted(repeated))}): these count more than the others.",
             {"trials": len(repeated)},
         )
     ]
@@ -87,7 +87,7 @@ def check_time(dataset: Dataset) -> list[AuditFinding]:
     """Whether what is learnt from is older than what is asked."""
     dates = [s or f for s, f in zip(dataset.start_dates, dataset.first_submitted, strict=True)]
     dated = sum(date is not None for date in dates) >= _UNDATED * len(dates)
-    when = "start date" if dated else "NCT number, for want of dates"
+    when = "start date" if dated else "NCT number, as dates are missing"
     keys = dates if dated else list(dataset.nct_ids)
     by_split: dict[str, list[str]] = {}
     for split, key in zip(dataset.splits, keys, strict=True):
@@ -113,7 +113,7 @@ def check_time(dataset: Dataset) -> list[AuditFinding]:
                 f"{split} and train overlap in time: {later / len(learnt):.0%} of the train rows "
                 f"are as new as the oldest {split} row or newer, and {older / len(asked):.0%} of "
                 f"the {split} rows are no newer than the newest train row (by {when}). Figures on "
-                f"{split} flatter; check them on a split by time too.",
+                f"{split} are optimistic; check them on a split by time too.",
                 {"train_later": later / len(learnt), "older": older / len(asked)},
             )
         )

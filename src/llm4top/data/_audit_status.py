@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.data._audit_limits import LIMITS
-from llm4top.data._audit_report import AuditFinding, OnStep
+from llm4top.data._audit_report import AuditFinding, OnStep, ids
 from llm4top.data._audit_rows import AuditRows, spaced_words
 from llm4top.data._audit_terms import strength
 from llm4top.registry._codes import STATUSES
@@ -91,8 +91,9 @@ def _word_finding(
         CHECK,
         "fail",
         field,
-        f"'{word}' stands in {field} of {inside} of the {own} rows {whose}, and of "
-        f"{count - inside} of the {len(rows) - own} others. "
+        f"“{word}” is in {field} of {inside:,} of the {own:,} rows {whose} "
+        f"({ids([rows.nct_ids[row] for row in np.flatnonzero(there & told.rows)])}), and of "
+        f"{count - inside:,} of the {len(rows) - own:,} others. "
         "Take it out of the text: it was not known beforehand.",
         {"rows": inside, "of": own, "others": count - inside, "chance": chance},
     )
@@ -126,9 +127,9 @@ def _reason_finding(
         CHECK,
         "fail",
         field,
-        f"{field} repeats the reason for stopping in {most['rows']} of the {len(positions)} rows "
-        f"that have one; with the text of another such row it would be {most['others']:.1f}. Take "
-        "it out of the text.",
+        f"{field} repeats the reason for stopping in {most['rows']:,} of the {len(positions):,} "
+        "rows that have one; with the text of another such row it would be "
+        f"{most['others']:.1f}. Take it out of the text.",
         {**most, "of": len(positions)},
     )
 

@@ -1,56 +1,114 @@
-"""Is there a sentence left that tells how the trial went?"""
+"""Is there a sentence or a status word left that tells how the trial went?
+
+Sentences are found by the leak guard's own rules. Status words that it leaves, because plans and
+criteria use them too ("consent was withdrawn"), are listed with their rows, however few they are.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 from llm4top.data._audit_limits import LIMITS
-from llm4top.data._audit_report import AuditFinding, OnStep
+from llm4top.data._audit_report import AuditFinding, OnStep, ids
 from llm4top.data._audit_rows import flat_text, shown_fields
 from llm4top.data._dataset import Dataset
 from llm4top.data._store import trial_texts
 from llm4top.registry import TRIAL_FIELDS, Trial
-from llm4top.registry._codes import STATUSES
 from llm4top.registry._guard import guard_fields
 from llm4top.registry._marks import MARKS
-from llm4top.registry._text import excerpt
+from llm4top.registry._status import MENTIONS
 
 CHECK = "sentences that tell the outcome"
+WORDS = "status words"
 _REPORT_EVERY = 5000
 _MARKED = frozenset(mark.reason for mark in MARKS)
-_LABEL_SIDE = "has a line of the record's label side"
-# "Status: terminated", "why_stop = slow accrual"; an "HIV status: unknown" is none of these.
-_ENDED = "|".join(
-    re.escape(name) for name in STATUSES.values() if name not in ("Unknown status", "Available")
-)
-_LINE = re.compile(
-    rf"\bstatus\W{{0,3}}[:=\-]\W{{0,3}}(?:{_ENDED})\b|\bwhy[\s_-]?stop(?:ped)?\b", re.IGNORECASE
-)
+_MENTION = re.compile("|".join(rf"\b{name}\b" for name in MENTIONS))
+
+
+@dataclass(slots=True)
+class _Seen:
+    """By field and reason, or by field and word, the rows it is found in."""
+
+    told: defaultdict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    words: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The words of the first row."""
+    mentions: defaultdict[tuple[str, str], list[int]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
 
 def check_telling(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
-    """What the leak guard's rules, and lines of the label side, still find in any row."""
-    rows: Counter[tuple[str, str]] = Counter()
-    first: defaultdict[tuple[str, str], str] = defaultdict(str)
+    """What the leak guard's rules still find in any row, and where status words stand."""
+    seen = _Seen()
     shown = shown_fields(dataset)
     for number, text in enumerate(trial_texts(dataset.trials)):
         if number % _REPORT_EVERY == 0:
             on_step("sentences that tell the outcome")
-        found = _found(json.loads(text), shown)
-        rows.update(found.keys())
-        for key, words in found.items():
-            first[key] = first[key] or words
+        stored = json.loads(text)
+        for key, words in _found(stored, shown).items():
+            seen.told[key].append(number)
+            seen.words.setdefault(key, words)
+        for name in shown:
+            if name in stored:
+                for word in set(_MENTION.findall(flat_text(stored[name]).lower())):
+                    seen.mentions[name, word].append(number)
     findings = [
-        _finding(field, reason, count, first[field, reason], len(dataset))
-        for (field, reason), count in rows.most_common()
+        _finding(key, rows, seen.words[key], dataset)
+        for key, rows in sorted(seen.told.items(), key=lambda item: -len(item[1]))
     ]
     if not findings:
         findings.append(
             AuditFinding(CHECK, "pass", "", f"None in {len(dataset):,} rows of any split.")
         )
-    return findings
+    return findings + _mentions(seen, dataset)
+
+
+def _mentions(seen: _Seen, dataset: Dataset) -> list[AuditFinding]:
+    """One line a field; a warning where a word stands in the rows whose status it is."""
+    by_field: defaultdict[str, list[str]] = defaultdict(list)
+    suspect: set[str] = set()
+    for (name, word), rows in sorted(seen.mentions.items(), key=lambda item: -len(item[1])):
+        own, learning = _own(word, rows, dataset)
+        suspect |= {name} if own else set()
+        text = f"“{word}” is in {len(rows):,} {'row' if len(rows) == 1 else 'rows'} "
+        text += f"({ids([dataset.nct_ids[row] for row in rows])})"
+        if own:
+            text += f", {own:,} of them among the {learning:,} train rows with that status"
+        by_field[name].append(text)
+    if not by_field:
+        text = "No field has a word for how a trial stands."
+        return [AuditFinding(WORDS, "pass", "", text)]
+    return [
+        AuditFinding(
+            WORDS,
+            "warn" if name in suspect else "pass",
+            name,
+            f"{name}: {'; '.join(texts)}."
+            + (" Read these rows: the word may be their own status." if name in suspect else ""),
+            {"words": len(texts)},
+        )
+        for name, texts in by_field.items()
+    ]
+
+
+def _own(word: str, rows: list[int], dataset: Dataset) -> tuple[int, int]:
+    """Train rows with the word and the status, 0 if chance explains them; and all with the status.
+
+    Statuses of other splits are not read.
+    """
+    from scipy.stats import hypergeom
+
+    learning = [n for n, split in enumerate(dataset.splits) if split == "train"]
+    whose = {n for n in learning if (dataset.statuses[n] or "").lower() == word}
+    there = set(rows).intersection(learning)
+    own = len(there & whose)
+    if own < LIMITS.mention_rows or not whose:
+        return 0, len(whose)
+    chance = float(hypergeom.sf(own - 1, len(learning), len(whose), len(there)))
+    return (own if chance <= LIMITS.mention_level else 0), len(whose)
 
 
 def _found(stored: dict[str, object], shown: tuple[str, ...]) -> dict[tuple[str, str], str]:
@@ -60,21 +118,18 @@ def _found(stored: dict[str, object], shown: tuple[str, ...]) -> dict[tuple[str,
     values = {n: v for n in TRIAL_FIELDS if (v := getattr(trial, n)) not in (None, ())}
     for item in guard_fields(values):
         found.setdefault((item.field, item.reason), item.excerpt)
-    for name in shown:
-        if name in stored and (match := _LINE.search(flat_text(stored[name]))):
-            found.setdefault((name, _LABEL_SIDE), excerpt(match[0]))
     return found
 
 
-def _finding(field: str, reason: str, count: int, words: str, total: int) -> AuditFinding:
-    share = count / total
-    many = count >= LIMITS.telling_rows and share >= LIMITS.telling_share
+def _finding(key: tuple[str, str], rows: list[int], words: str, dataset: Dataset) -> AuditFinding:
+    name, reason = key
+    share = len(rows) / len(dataset)
+    many = len(rows) >= LIMITS.telling_rows and share >= LIMITS.telling_share
     return AuditFinding(
         CHECK,
         "fail" if many and reason not in _MARKED else "warn",
-        field,
-        f"{field} {reason} in {count:,} of {total:,} rows, as in: “{words}”."
-        if reason == _LABEL_SIDE
-        else f"{field}: {reason} ({count:,} of {total:,} rows), as in: “{words}”.",
-        {"rows": count, "share": share},
+        name,
+        f"{name}: {reason} ({len(rows):,} of {len(dataset):,} rows: "
+        f"{ids([dataset.nct_ids[row] for row in rows])}), as in: “{words}”.",
+        {"rows": len(rows), "share": share},
     )

@@ -112,12 +112,13 @@ def _finding(terms: list[_Term], rows: AuditRows) -> AuditFinding:
     first = terms[0]
     base = (rows.y == first.label).mean()
     text = (
-        f"'{first.name}' in {first.field} stands in {first.rows} rows, {first.own} of them "
+        f"“{first.name}” is in {first.field} of {first.rows:,} rows, {first.own:,} of them "
         f"{rows.labels[first.label]} ({first.own / first.rows:.0%}; {base:.0%} of all rows are)."
     )
-    more = [f"'{term.name}'" for term in terms[1 : 1 + _NAMED_AT_MOST]]
+    more = [f"“{term.name}”" for term in terms[1 : 1 + _NAMED_AT_MOST]]
     if more:
-        text += f" So do {', '.join(more)}{' and more' if len(terms) > _NAMED_AT_MOST + 1 else ''}."
+        others = " and more" if len(terms) > _NAMED_AT_MOST + 1 else ""
+        text += f" The same holds for {', '.join(more)}{others}."
     if first.verdict == "warn":
         text += " That may be honest: a drug or a disease of its own."
     figures = {"rows": first.rows, "own": first.own, "share": first.own / first.rows}

@@ -90,9 +90,10 @@ def _finding(
         CHECK,
         "fail" if len(alike) >= LIMITS.twin_fail * len(asked) else "warn",
         "",
-        f"{len(alike):,} of {len(asked):,} {split} rows ({len(alike) / len(asked):.1%}) are "
-        f"near-copies of a train row, {same:,} of them alike throughout, such as {pair}. Sister "
-        f"trials often share their outcome, so {split} flatters by them.",
+        f"{len(alike):,} of {len(asked):,} {split} rows ({len(alike) / len(asked):.1%}) "
+        f"{'is a near-copy' if len(alike) == 1 else 'are near-copies'} of a train row, "
+        f"{same:,} with exactly the same text; for example {pair}. Sister trials often have the "
+        f"same outcome, so figures on {split} are optimistic.",
         figures,
     )
 

@@ -85,8 +85,8 @@ def _results(case: Case) -> str | None:
 def _over(case: Case) -> str | None:
     status = case.record.registry_outcome.status
     if status in _OVER:
-        over = f"trial already {status.lower()}"
-        return f"{over}: its status is withheld, this is a retrospective forecast"
+        over = f"this trial has already ended ({status.lower()})"
+        return f"{over}: its outcome was hidden from the model"
     return None
 
 

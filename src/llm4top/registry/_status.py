@@ -54,15 +54,21 @@ _ANY_CASE = re.compile(
     r"|,\s*(?:study\s+|trial\s+)?(?:terminated|withdrawn|prematurely\s+\w+ed|discontinued\s+early"
     rf"|stopped\s+early|terminated\s+early){_TAIL}[\s.!]*$"
     rf"|{_BEGUN}|^\W*{_STATUS}\W*$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _SHOUTED = (
     r"(?:(?:STUDY|TRIAL)\s+)?(?:PREMATURELY\s+|EARLY\s+)?(?:TERMINATED|WITHDRAWN|SUSPENDED|COMPLETED"
     r"|CANCEL+ED|HALTED|DISCONTINUED|CLOSED)(?:\s+(?:EARLY|PREMATURELY))?"
 )
 _CAPITALS = re.compile(
-    rf"(?<=[a-z0-9)\]])[\s,.;*-]+{_SHOUTED}[\s.!*]*$|^\W*{_SHOUTED}[\s.!*-]+(?=[A-Z0-9]\w*[a-z])"
+    rf"(?<=[a-z0-9)\]])[\s,.;*-]+{_SHOUTED}[\s.!*]*$|^\W*{_SHOUTED}[\s.!*-]+(?=[A-Z0-9]\w*[a-z])",
+    re.MULTILINE,
 )
+MENTIONS = (
+    "terminated", "withdrawn", "suspended", "not recruiting", "no longer available",
+    "approved for marketing", "enrolling by invitation",
+)  # fmt: skip
+"""Statuses of the registry as words; "completed" is said of treatments in every second record."""
 LITERALS = (
     "terminated", "withdrawn", "suspended", "completed", "discontinued", "halted", "stopped",
     "canceled", "cancelled", "abandoned", "closed", "aborted", "on hold", "recruiting",

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from llm4top.registry._status import REASON as STATED
+
 START = "\0"
 """Stands before a match where vetoes are looked for."""
 
@@ -425,7 +427,7 @@ RULES: tuple[Rule, ...] = (
         rf"|\b(?:patients?|subjects?|participants?|women|men|who|they|parents?)\s+(?:\w+\s+)?{START}",
     ),
     _rule(
-        "states the status of the trial",
+        STATED,
         (*(f"status{joint}{word}" for joint in (": ", ":", " - ", " is ", " was ", "= ", "=")
            for word in ("termin", "withdr", "suspen", "complet", "closed", "discont", "halted",
                         "stopped", "no longer", "recruit", "not yet", "active")),

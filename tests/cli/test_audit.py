@@ -75,7 +75,7 @@ def test_the_findings_as_json(folders: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "is no data set: it has no card.json and no trials.parquet"),
+        ("nothing", "is not a data set: it has no card.json and no trials.parquet"),
         ("lone", "Error: the valid split has one row. Split again with larger shares."),
     ],
 )

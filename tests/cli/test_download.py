@@ -191,7 +191,7 @@ def test_a_name_cannot_leave_the_models_folder(tmp_path: Path, name: str) -> Non
     stick = tmp_path / "stick"
     stick.mkdir()
     if name:
-        with pytest.raises(DownloadError, match="is no name to keep a model under"):
+        with pytest.raises(DownloadError, match="is not a name to keep a model under"):
             download_model(str(stick), save_as=name)
 
 

@@ -164,7 +164,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(
 def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:
     result = evaluate("embedded", "--data", tmp_path)
     assert result.exit_code == 2
-    assert "is no data set" in result.stderr
+    assert "is not a data set" in result.stderr
 
 
 def test_no_test_split(tmp_path: Path, home: Path) -> None:

@@ -117,7 +117,7 @@ def _wait_for(condition, process: subprocess.Popen[bytes]) -> None:  # type: ign
 @pytest.mark.parametrize(
     ("more", "code", "told"),
     [
-        (["--seeds", "a,b"], 2, "is no list of whole numbers such as 0,1,2"),
+        (["--seeds", "a,b"], 2, "is not a list of whole numbers such as 0,1,2"),
         (["--set", "lora_rank"], 2, "'lora_rank' is not KEY=VALUE"),
         (["--set", "lora_rnak=4"], 2, "no such setting (did you mean lora_rank?)"),
         (["--eta", "1"], 2, "eta: must be 2 or more, not 1"),

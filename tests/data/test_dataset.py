@@ -95,7 +95,9 @@ def test_selecting_a_split():
     assert chosen.nct_ids == ("NCT1", "NCT2")
     assert chosen.label_indices == (1, 0)
     assert len(small().select("test")) == 0
-    with pytest.raises(DatasetError, match=r"'dev' is no split. Splits are: train, valid, test."):
+    with pytest.raises(
+        DatasetError, match=r"'dev' is not a split. Splits are: train, valid, test."
+    ):
         small().select("dev")
 
 
@@ -230,15 +232,15 @@ def add_label_side(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "card.json").unlink(), "is no data set: it has no card.json"),
-        (lambda f: (f / "trials.parquet").unlink(), "is no data set: it has no trials.parquet"),
-        (lambda f: (f / "card.json").write_text("{"), "is no card of a data set"),
+        (lambda f: (f / "card.json").unlink(), "is not a data set: it has no card.json"),
+        (lambda f: (f / "trials.parquet").unlink(), "is not a data set: it has no trials.parquet"),
+        (lambda f: (f / "card.json").write_text("{"), "is not the card of a data set"),
         (lambda f: (f / "card.json").write_text("[]"), "has schema version None"),
         (
             lambda f: edit_card(f, schema_version=1),
             "schema version 1; this program reads version 2",
         ),
-        (lambda f: edit_card(f, rows="many"), "is no card of a data set"),
+        (lambda f: edit_card(f, rows="many"), "is not the card of a data set"),
         (lambda f: edit_card(f, task={"name": "x"}), "cannot be read"),
         (lambda f: (f / "trials.parquet").write_bytes(b"PAR1"), "cannot be read"),
         (damage_rows, "do not match the hash on its card"),

@@ -170,7 +170,7 @@ def test_progress_reaches_the_end():
 
 @pytest.mark.parametrize("cutoff", ["soon", "2024-13", "24", "2024/10"])
 def test_a_cut_off_that_is_no_date(cutoff):
-    with pytest.raises(EvaluationError, match=r"is no date\. Write it as 2025, 2025-04 or"):
+    with pytest.raises(EvaluationError, match=r"is not a date\. Write it as 2025, 2025-04 or"):
         probes(rows(20), cutoff=cutoff)
 
 

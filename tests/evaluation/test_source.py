@@ -86,7 +86,7 @@ def test_nothing_of_that_name():
 
 
 def test_a_folder_that_is_neither(tmp_path):
-    with pytest.raises(BundleError, match="this folder is no bundle"):
+    with pytest.raises(BundleError, match="this folder is not a bundle"):
         load_source(tmp_path)
 
 

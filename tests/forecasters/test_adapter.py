@@ -108,7 +108,7 @@ def test_anything_but_plain_lora_is_refused(untouched, adapter, field):
 
 def test_other_kinds_of_adapter_are_refused(untouched, adapter):
     change_config(adapter, peft_type="PROMPT_TUNING")
-    with pytest.raises(UnsafeModelError, match="'PROMPT_TUNING' is no adapter that LLM4TOP reads"):
+    with pytest.raises(UnsafeModelError, match="'PROMPT_TUNING' is not an adapter that LLM4TOP reads"):
         load_adapter(untouched, adapter)
 
 
@@ -122,7 +122,7 @@ def test_the_rank_is_bounded(untouched, adapter, rank):
 @pytest.mark.parametrize("targets", ["(a+)+$", [], None, [1], {"q_proj": 1}])
 def test_targets_are_a_list_of_names(untouched, adapter, targets):
     change_config(adapter, target_modules=targets)
-    with pytest.raises(UnsafeModelError, match="its target_modules are no list of names"):
+    with pytest.raises(UnsafeModelError, match="its target_modules are not a list of names"):
         load_adapter(untouched, adapter)
 
 
@@ -135,7 +135,7 @@ def test_the_output_head_may_not_be_changed(untouched, adapter):
 @pytest.mark.parametrize("name", ["lora_alpha", "lora_dropout"])
 def test_numbers_are_numbers(untouched, adapter, name):
     change_config(adapter, **{name: "os.system"})
-    with pytest.raises(UnsafeModelError, match=f"its {name} is no number"):
+    with pytest.raises(UnsafeModelError, match=f"its {name} is not a number"):
         load_adapter(untouched, adapter)
 
 

@@ -175,7 +175,7 @@ def test_only_known_baselines_are_stored(tmp_path):
         def state(self) -> Any:
             raise AssertionError
 
-    with pytest.raises(BundleError, match="Own is no baseline that can be stored"):
+    with pytest.raises(BundleError, match="Own is not a baseline that can be stored"):
         save_baseline(tmp_path / "b", Own(), name="b")
 
 
@@ -230,7 +230,7 @@ def test_a_file_that_does_not_belong(spoilt, name):
 def test_a_pickle_in_the_place_of_a_file(spoilt, name):
     (spoilt / name).write_bytes(pickle.dumps(Payload()))
     rewritten(spoilt, lambda values: None)
-    reject(spoilt, UnsafeBundleError, "is no safetensors file|is a pickle")
+    reject(spoilt, UnsafeBundleError, "is not a safetensors file|is a pickle")
     assert not Path("/tmp/never-made-by-a-baseline").exists()
 
 
@@ -277,10 +277,10 @@ def test_a_manifest_that_is_wrong(spoilt, change, message):
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (b"[]", BundleError, "no JSON object"),
-        (b"{", BundleError, "no JSON"),
-        (b"[" * 100_000, BundleError, "no JSON"),
-        (b"\xff\xfe", UnsafeBundleError, "is no text"),
+        (b"[]", BundleError, "not a JSON object"),
+        (b"{", BundleError, "not JSON"),
+        (b"[" * 100_000, BundleError, "not JSON"),
+        (b"\xff\xfe", UnsafeBundleError, "is not text"),
         (b" " * (9 << 20), UnsafeBundleError, "far larger"),
     ],
 )
@@ -333,8 +333,8 @@ def test_arrays_that_do_not_fit(spoilt, change, message):
     [
         (lambda w: w.update(terms=w["terms"][:-1]), "features|terms that do not fit"),
         (lambda w: w.update(terms=w["terms"][:-1] + w["terms"][:1]), "terms that do not fit"),
-        (lambda w: w.update(terms="abc"), "'terms' is no list of words"),
-        (lambda w: w.update(terms=[1, 2]), "'terms' is no list of words"),
+        (lambda w: w.update(terms="abc"), "'terms' is not a list of words"),
+        (lambda w: w.update(terms=[1, 2]), "'terms' is not a list of words"),
         (
             lambda w: w.update(numbers=[*w["numbers"][:-1], "status"]),
             "reads 'status', which",
@@ -354,7 +354,7 @@ def test_words_that_do_not_fit(spoilt, change, message):
 def test_words_of_another_kind(spoilt):
     (spoilt / "words.json").write_text("[]")
     rewritten(spoilt, lambda values: None)
-    reject(spoilt, UnsafeBundleError, "is no JSON object")
+    reject(spoilt, UnsafeBundleError, "is not a JSON object")
 
 
 def test_a_version_that_forecasts_otherwise_is_named(spoilt):

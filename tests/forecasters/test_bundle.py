@@ -285,7 +285,7 @@ def test_names_that_lead_nowhere(tmp_path):
     with pytest.raises(BundleError, match="'nothing' is neither a bundle nor a base model"):
         load_forecaster("nothing")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BundleError, match="this folder is no bundle"):
+    with pytest.raises(BundleError, match="this folder is not a bundle"):
         load_forecaster(tmp_path / "empty")
     with pytest.raises(BundleError, match=r"no bundle '\.\./\.\./nowhere'"):
         resolve_bundle("../../nowhere")

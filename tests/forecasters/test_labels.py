@@ -53,8 +53,11 @@ def test_labels_that_y_lacks_are_no_classes():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["success", "win"], "'win' is no label of task 'outcome'. Its labels are: failure, succ"),
-        ([0, 2], "2 is no label of task 'outcome'. Its labels are: 0, 1."),
+        (
+            ["success", "win"],
+            "'win' is not a label of task 'outcome'. Its labels are: failure, succ",
+        ),
+        ([0, 2], "2 is not a label of task 'outcome'. Its labels are: 0, 1."),
         ([0.0, 1.0], "y holds float. Give labels of task 'outcome' (failure, success) or their"),
         (["success", 1], "y holds int, str."),
         ([True, 0], "y holds bool, int."),

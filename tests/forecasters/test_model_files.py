@@ -187,7 +187,7 @@ def test_a_missing_shard_is_named(folder):
 )
 def test_an_index_cannot_lead_elsewhere(folder, name):
     shard(folder, name)
-    with pytest.raises(UnsafeModelError, match="is no safetensors file of it"):
+    with pytest.raises(UnsafeModelError, match="is not a safetensors file of it"):
         weight_files(folder)
 
 

@@ -113,8 +113,8 @@ def test_missing_weights_are_refused_except_an_unused_pooler(tiny_bert, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "never-heard"}, "'never-heard' is no model that transformers knows"),
-        ({"model_type": ["bert"]}, "is no model that transformers knows"),
+        ({"model_type": "never-heard"}, "'never-heard' is not a model that transformers knows"),
+        ({"model_type": ["bert"]}, "is not a model that transformers knows"),
         ({"is_encoder_decoder": True}, "encodes and decodes"),
         ({"num_attention_heads": 7}, "the encoder cannot be loaded"),
         ({"vocab_size": 8}, "missing or of another shape|cannot be loaded|has 512 tokens"),

@@ -93,7 +93,7 @@ def test_a_bundle_whose_manifest_is_broken_does_not_hide_the_others(packed):
     import_bundle(packed)
     broken = import_bundle(packed, name="broken").folder
     (broken / "manifest.json").write_text("{")
-    with pytest.raises(BundleError, match=r"broken/manifest\.json: the manifest is no JSON"):
+    with pytest.raises(BundleError, match=r"broken/manifest\.json: the manifest is not JSON"):
         list_bundles()
     heard = []
     assert len(own_bundles(on_problem=lambda folder, error: heard.append(folder.name))) == 1
@@ -152,7 +152,7 @@ def test_a_link_in_an_archive_is_refused(packed, tmp_path):
         drop=("calibration.json",),
         add=[(link("calibration.json"), b"/etc/passwd")],
     )
-    with pytest.raises(UnsafeBundleError, match="is no ordinary file"):
+    with pytest.raises(UnsafeBundleError, match="is not an ordinary file"):
         import_bundle(file)
     assert nothing_left()
 

@@ -98,7 +98,7 @@ def test_what_cannot_be_chosen():
         r"\. Show fewer examples, or give more training trials\.",
     ):
         choose_examples(OUTCOME, POOL, ["success"] * 40)
-    with pytest.raises(TaskError, match="'won' is no label of task 'outcome'"):
+    with pytest.raises(TaskError, match="'won' is not a label of task 'outcome'"):
         choose_examples(OUTCOME, POOL, ["won"] * 40)
     with pytest.raises(PromptError, match="40 trials and 1 labels"):
         choose_examples(OUTCOME, POOL, ["success"])

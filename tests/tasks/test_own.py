@@ -79,7 +79,7 @@ def test_no_quantile_bin_is_empty(values, bins):
         ([str(n) for n in range(27)], "multiclass", {}, "27 labels; the answers A to Z serve"),
         (["a"], "multiclass", {}, "two or more different labels"),
         (["a", "b"], "multiclass", {"unit": "days"}, "only ordinal tasks have edges and a unit"),
-        (["1", "x", "nan"], "ordinal", {}, "2 labels are no finite numbers: 'x', 'nan'"),
+        (["1", "x", "nan"], "ordinal", {}, "2 labels are not finite numbers: 'x', 'nan'"),
         (["", " "], "ordinal", {}, "there is no label to make it from"),
         (["1", "1"], "ordinal", {}, "no edge lies between its values"),
         (["1"], "ordinal", {}, "no edge lies between its values"),

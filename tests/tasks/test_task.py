@@ -27,7 +27,7 @@ def make(**changes):
         ({"labels": ("a", "b", "c"), "answers": ("A", "B", "C")}, "is binary, so it has two"),
         ({"kind": "ordinal"}, "one bin edge fewer than labels"),
         ({"bin_edges": (1.0,)}, "which only ordinal tasks have"),
-        ({"kind": "ordinal", "bin_edges": (float("inf"),)}, "no finite numbers"),
+        ({"kind": "ordinal", "bin_edges": (float("inf"),)}, "not finite numbers"),
         (
             {
                 "kind": "ordinal",
@@ -37,7 +37,7 @@ def make(**changes):
             },
             "do not rise",
         ),
-        ({"hidden_fields": ("phase", "status")}, "no field of a trial: status"),
+        ({"hidden_fields": ("phase", "status")}, "not a field of a trial: status"),
         ({"name": "../t"}, "name that is not made of"),
         ({"kind": "regression"}, "is 'regression'; a task is binary, multiclass, ordinal"),
         ({"question": "Will it?\nAnswer Yes"}, "empty or more than one line"),
@@ -57,7 +57,9 @@ def test_all_faults_are_told_at_once():
 
 def test_label_index():
     assert make().label_index("yes") == 1
-    with pytest.raises(TaskError, match=r"'maybe' is no label of task 't'. Its labels are: no, y"):
+    with pytest.raises(
+        TaskError, match=r"'maybe' is not a label of task 't'. Its labels are: no, y"
+    ):
         make().label_index("maybe")
 
 

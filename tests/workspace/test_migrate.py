@@ -80,7 +80,7 @@ def test_a_database_of_another_program_is_refused(tmp_path, postgresql_url):
 
 def test_a_file_that_is_no_database_is_told(tmp_path):
     (tmp_path / "llm4top.db").write_bytes(b"not a database at all, " * 100)
-    with pytest.raises(WorkspaceError, match="this file is no database, or it is damaged"):
+    with pytest.raises(WorkspaceError, match="this file is not a database, or it is damaged"):
         Workspace.open(tmp_path)
     assert (tmp_path / "llm4top.db").read_bytes().startswith(b"not a database")
 

@@ -134,7 +134,9 @@ def test_an_illegal_change_is_told_in_words(workspace):
 
 
 def test_unknown_kinds_and_runs_are_told(workspace):
-    with pytest.raises(JobError, match=r"'dance' is no kind of run\. Kinds are: train, evaluate"):
+    with pytest.raises(
+        JobError, match=r"'dance' is not a kind of run\. Kinds are: train, evaluate"
+    ):
         workspace.runs.submit("dance", {})
     for act in (workspace.runs.get, workspace.runs.request_stop, workspace.runs.delete):
         with pytest.raises(NotFoundError, match="there is no run 'nothing'"):

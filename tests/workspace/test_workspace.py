@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path):
 
 def test_other_databases_are_refused_without_repeating_the_password(tmp_path, monkeypatch):
     for url, said in (
-        ("mysql://me:hush@there/x", "'mysql' is no database that LLM4TOP can use"),
+        ("mysql://me:hush@there/x", "'mysql' is not a database that LLM4TOP can use"),
         ("hush hush", "the database URL cannot be read"),
     ):
         with pytest.raises(WorkspaceError, match=said) as caught:

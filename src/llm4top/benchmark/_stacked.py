@@ -14,7 +14,7 @@ from llm4top.data import Dataset
 from llm4top.forecasters._calibrated import softmax
 from llm4top.forecasters._pool import cross_pool, fit_pool, log_probabilities
 
-_CROSS_NOTE = "Weights are cross-fitted: no row is weighed by weights that saw it."
+_CROSS_NOTE = "Weights are cross-fitted: no row is scored with weights that were fitted on it."
 _TEST_NOTE = "Weights were fitted on the validation split."
 
 FloatArray = NDArray[np.float64]

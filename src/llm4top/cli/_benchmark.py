@@ -79,7 +79,7 @@ def benchmark(
         int | None, typer.Option(help="Tokens of a prompt.", show_default="the preset's")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="At most so many labelled records of each source.")
+        int | None, typer.Option(help="Maximum number of labelled records of each source.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0,
@@ -95,7 +95,7 @@ def benchmark(
     a leak audit and the leak oracle (which cheats, to show what a leak looks like). Without
     [bold]--base[/bold] only the baselines are measured.
 
-    A benchmark that was stopped or killed goes on behind its last finished piece when the same
+    A benchmark that was stopped or killed resumes after its last finished piece when the same
     command is given again. Test rows decide nothing, and each look at them is written down.
 
     [bold]Examples[/bold]

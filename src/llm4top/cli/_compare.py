@@ -48,7 +48,7 @@ def compare(
     quantize: QuantizeOption = None,
     batch_tokens: BatchTokensOption = None,
 ) -> None:
-    """Measure BUNDLES on the same rows, and say which differences can be told from chance.
+    """Measure BUNDLES on the same rows, and say which differences are statistically significant.
 
     Differences to the first one are paired: DeLong's test for ROC-AUC, the paired bootstrap for
     log-loss and Brier score, corrected for the number of comparisons (Holm). The trivial

@@ -28,7 +28,7 @@ def doctor(
         DoctorFormat, typer.Option("--format", help="A screen for people, or JSON.")
     ] = DoctorFormat.table,
 ) -> None:
-    """Check the installation: versions, device, memory, disk, models, and what mends a fault.
+    """Check the installation: versions, device, memory, disk, models, and what fixes a fault.
 
     Exits with 1 if something that is needed is broken. What is merely missing is not a fault.
 

@@ -63,7 +63,7 @@ EnrichOption = Annotated[
     typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="At most so many records of each source.")
+    int | None, typer.Option(min=1, help="Maximum number of records of each source.")
 ]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the data set that is there.")

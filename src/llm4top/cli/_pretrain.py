@@ -27,7 +27,9 @@ def pretrain(
         list[Path] | None,
         typer.Option(help="Leave out the trials of these records: validation files, say."),
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Stop after so many tokens.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Maximum number of tokens to read.")
+    ] = None,
     vocab_size: Annotated[int, typer.Option(help="New model: tokens in its vocabulary.")] = 8192,
     hidden: Annotated[int, typer.Option(help="New model: width.")] = 256,
     layers: Annotated[int, typer.Option(help="New model: layers.")] = 6,

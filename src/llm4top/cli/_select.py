@@ -47,7 +47,7 @@ PresetOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(help="A YAML file with a list of candidates; options go before it."),
+    typer.Option(help="A YAML file with a list of candidates; options override it."),
 ]
 GridOption = Annotated[
     list[str] | None,
@@ -58,7 +58,7 @@ GridOption = Annotated[
     ),
 ]
 EtaOption = Annotated[
-    int | None, typer.Option(help="Each rung keeps one candidate in so many.", show_default="3")
+    int | None, typer.Option(help="Each rung keeps one candidate in this many.", show_default="3")
 ]
 LeastOption = Annotated[int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")]
 BaselinesOption = Annotated[
@@ -136,7 +136,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no list of whole numbers such as 0,1,2.", param_hint="--seeds"
+            f"{text!r} is not a list of whole numbers such as 0,1,2.", param_hint="--seeds"
         ) from None
 
 
@@ -158,7 +158,7 @@ def _grid(pairs: list[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
             values = yaml.safe_load(f"[{text}]")
         except yaml.YAMLError:
             raise typer.BadParameter(
-                f"{text!r} is no list of YAML values.", param_hint="--set"
+                f"{text!r} is not a list of YAML values.", param_hint="--set"
             ) from None
         name = key.strip().replace("-", "_")
         if len(values) == 1:

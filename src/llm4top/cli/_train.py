@@ -43,10 +43,10 @@ ConfigOption = Annotated[
     Path | None, typer.Option(help="A YAML file with settings; options override it.")
 ]
 TuningOption = Annotated[str | None, typer.Option(help="lora (an adapter) or full (every weight).")]
-EpochsOption = Annotated[float | None, typer.Option(help="Passes over the data, at most.")]
+EpochsOption = Annotated[float | None, typer.Option(help="Maximum passes over the data.")]
 LearningRateOption = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 BatchSizeOption = Annotated[int | None, typer.Option(help="Rows held in memory at once.")]
-MaxTokensOption = Annotated[int | None, typer.Option(help="Tokens of a prompt, at most.")]
+MaxTokensOption = Annotated[int | None, typer.Option(help="Maximum tokens of a prompt.")]
 QuantizeOption = Annotated[
     str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
 ]
@@ -145,7 +145,7 @@ def read_settings(pairs: list[str]) -> dict[str, Any]:
         try:
             chosen[key.strip().replace("-", "_")] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise typer.BadParameter(f"{text!r} is no YAML value.", param_hint="--set") from None
+            raise typer.BadParameter(f"{text!r} is not a YAML value.", param_hint="--set") from None
     return chosen
 
 

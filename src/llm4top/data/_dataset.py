@@ -118,10 +118,12 @@ class Dataset:
     def select(self, split: str) -> Dataset:
         """The rows of one split, possibly none.
 
-        Raises ``DatasetError`` for a name that is no split.
+        Raises ``DatasetError`` for a name that is not a split.
         """
         if split not in SPLITS:
-            raise DatasetError(f"{split!r} is no split.", hint=f"Splits are: {', '.join(SPLITS)}.")
+            raise DatasetError(
+                f"{split!r} is not a split.", hint=f"Splits are: {', '.join(SPLITS)}."
+            )
         return self.take([i for i, s in enumerate(self.splits) if s == split])
 
     def take(self, indices: Sequence[int]) -> Dataset:
@@ -271,7 +273,9 @@ def _load_card(path: Path) -> DatasetCard:
     missing = [name for name in (CARD_FILE, TRIALS_FILE) if not (path / name).is_file()]
     if missing:
         raise DatasetError(
-            f"is no data set: it has no {' and no '.join(missing)}.", where=str(path), hint=_AGAIN
+            f"is not a data set: it has no {' and no '.join(missing)}.",
+            where=str(path),
+            hint=_AGAIN,
         )
     text = (path / CARD_FILE).read_text(encoding="utf-8", errors="replace")
     try:
@@ -286,5 +290,5 @@ def _load_card(path: Path) -> DatasetCard:
         return DatasetCard.model_validate(values)
     except ValueError as error:
         raise DatasetError(
-            f"is no card of a data set: {error}.", where=str(path / CARD_FILE), hint=_AGAIN
+            f"is not the card of a data set: {error}.", where=str(path / CARD_FILE), hint=_AGAIN
         ) from error

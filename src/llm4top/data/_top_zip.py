@@ -96,7 +96,7 @@ def _unpack(path: Path, folder: Path, limits: Limits) -> None:
 def _write(archive: Archive, member: Member, target: Path, name: str) -> None:
     if detect(archive.open(member).read(HEAD), name) != "csv":
         raise UnsafeRecordError(
-            "bears the name of a file of TOP's, and is no CSV.",
+            "bears the name of a file of TOP's, and is not a CSV file.",
             file=name,
             hint="Pack TOP's folder again.",
         )

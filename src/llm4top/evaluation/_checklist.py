@@ -195,7 +195,7 @@ def _data_sharing(report: Report) -> str:
 def _code_sharing(report: Report) -> str:
     version = report.versions.get("llm4top", "")
     made = f"LLM4TOP {version}, open source." if version else "LLM4TOP, open source."
-    return f"{made} Made again by: {report.reproduce}" if report.reproduce else made
+    return f"{made} Reproduce with: {report.reproduce}" if report.reproduce else made
 
 
 def _clusters(report: Report) -> str:

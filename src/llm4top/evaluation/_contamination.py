@@ -51,7 +51,7 @@ def contamination_probes(
     says how to read it. The other arguments are as for ``prompt_ablation``.
 
     Raises what ``Scores`` raises for rows that cannot be measured, and ``EvaluationError`` for
-    rows of several splits and a cut-off that is no date.
+    rows of several splits and a cut-off that is not a date.
     """
     _check_cutoff(cutoff)
     chosen = sampled(rows, limit, seed)
@@ -279,7 +279,8 @@ def _indices(rows: list[int]) -> IntArray:
 def _check_cutoff(cutoff: str | None) -> None:
     if cutoff is not None and not re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2])(-\d{2})?)?", cutoff):
         raise EvaluationError(
-            f"the cut-off {cutoff!r} is no date.", hint="Write it as 2025, 2025-04 or 2025-04-30."
+            f"the cut-off {cutoff!r} is not a date.",
+            hint="Write it as 2025, 2025-04 or 2025-04-30.",
         )
 
 

@@ -88,7 +88,7 @@ def _lora_config(path: Path) -> Any:
     values = read_json(path)
     if values.get("peft_type") != "LORA":
         raise UnsafeModelError(
-            f"{values.get('peft_type')!r} is no adapter that LLM4TOP reads: LORA is.",
+            f"{values.get('peft_type')!r} is not an adapter that LLM4TOP reads: LORA is.",
             where=str(path),
         )
     for name, value in values.items():
@@ -103,14 +103,14 @@ def _lora_config(path: Path) -> Any:
         raise UnsafeModelError(f"its rank {rank!r} is not in 1 to {MAX_RANK}.", where=str(path))
     named = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
     if not targets or not (named or targets == "all-linear"):
-        raise UnsafeModelError("its target_modules are no list of names.", where=str(path))
+        raise UnsafeModelError("its target_modules are not a list of names.", where=str(path))
     if named and any(name.endswith(("lm_head", "embed_tokens", "embed_out")) for name in targets):
         raise UnsafeModelError(
             "it changes the output head, which the answers are read from.", where=str(path)
         )
     for name in ("lora_alpha", "lora_dropout"):
         if not isinstance(values.get(name, 0), int | float):
-            raise UnsafeModelError(f"its {name} is no number.", where=str(path))
+            raise UnsafeModelError(f"its {name} is not a number.", where=str(path))
     return LoraConfig(task_type="CAUSAL_LM", **{k: values[k] for k in _USED if k in values})
 
 

@@ -65,7 +65,7 @@ def unsafe_kind(name: str, entry: os.DirEntry[str]) -> str | None:
     if entry.is_symlink():
         return "is a link"
     if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-        return "is no ordinary file"
+        return "is not an ordinary file"
     if Path(name).suffix.lower() in _RUNS_CODE:
         return "is of a kind that can run code when it is loaded"
     return None
@@ -99,9 +99,9 @@ def _json_fault(name: str, path: Path) -> str | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        return "is no JSON"
+        return "is not JSON"
     if not isinstance(values, dict):
-        return "is no JSON object"
+        return "is not a JSON object"
     if name.endswith("tokenizer_config.json"):
         for field, value in values.items():
             if field not in _TOKENIZER_FIELDS or isinstance(value, dict | list):
@@ -118,7 +118,7 @@ def safetensors_fault(path: Path, dtypes: Mapping[str, int] = _DTYPES) -> str | 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
-            return "is no safetensors file: its header would be longer than the file"
+            return "is not a safetensors file: its header would be longer than the file"
         if length > MAX_HEADER_BYTES:
             return f"has a header of {length} bytes, over the limit of {MAX_HEADER_BYTES}"
         raw = file.read(length)
@@ -127,7 +127,7 @@ def safetensors_fault(path: Path, dtypes: Mapping[str, int] = _DTYPES) -> str | 
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        return "is no safetensors file: its header is no JSON object"
+        return "is not a safetensors file: its header is not a JSON object"
     spans = []
     for name, tensor in header.items():
         if name == "__metadata__":
@@ -139,7 +139,7 @@ def safetensors_fault(path: Path, dtypes: Mapping[str, int] = _DTYPES) -> str | 
     end = 0
     for start, stop in sorted(spans):
         if start != end:
-            return "is no safetensors file: its tensors overlap or leave gaps"
+            return "is not a safetensors file: its tensors overlap or leave gaps"
         end = stop
     return None if end == size - 8 - length else "holds bytes that belong to no tensor"
 

@@ -142,7 +142,7 @@ def load_config(folder: Path) -> Any:
     known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
     if not known or CONFIG_MAPPING[model_type] not in AutoModelForCausalLM._model_mapping:
         raise ModelError(
-            f"{model_type!r} is no causal language model that transformers knows.",
+            f"{model_type!r} is not a causal language model that transformers knows.",
             where=str(folder / "config.json"),
             hint="Choose a model of a known architecture, such as Qwen3.",
         )
@@ -175,7 +175,7 @@ def load_tokenizer(folder: Path) -> Any:
     except Exception as error:
         # The library raises bare exceptions.
         raise ModelError(
-            f"is no tokenizer: {_first_line(error)}",
+            f"is not a tokenizer: {_first_line(error)}",
             where=str(path),
             hint="Download the model again.",
         ) from error

@@ -168,7 +168,9 @@ def _parsed(text: str, where: str) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"the manifest is no JSON ({error}).", where=where, hint=_AGAIN) from None
+        raise BundleError(
+            f"the manifest is not JSON ({error}).", where=where, hint=_AGAIN
+        ) from None
     if not isinstance(values, dict):
-        raise BundleError("the manifest is no JSON object.", where=where, hint=_AGAIN)
+        raise BundleError("the manifest is not a JSON object.", where=where, hint=_AGAIN)
     return values

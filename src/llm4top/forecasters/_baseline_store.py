@@ -118,7 +118,7 @@ def baseline_name_of(forecaster: BaselineForecaster) -> str:
     for kind, name in _NAMES.items():
         if type(forecaster) is kind:
             return name
-    raise BundleError(f"{type(forecaster).__name__} is no baseline that can be stored.")
+    raise BundleError(f"{type(forecaster).__name__} is not a baseline that can be stored.")
 
 
 _NAMES: dict[type[Any], str] = {
@@ -215,7 +215,7 @@ def read_baseline_manifest(folder: Path) -> BaselineManifest:
         raise UnsafeBundleError("is a link.", where=where, hint=_AGAIN)
     if not path.is_file():
         raise BundleError(
-            f"there is no {BASELINE_FILE} here: this folder is no stored baseline.",
+            f"there is no {BASELINE_FILE} here: this folder is not a stored baseline.",
             where=str(folder),
             hint="Give the folder that holds it.",
         )
@@ -224,7 +224,7 @@ def read_baseline_manifest(folder: Path) -> BaselineManifest:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise UnsafeBundleError("is no text.", where=where, hint=_AGAIN) from None
+        raise UnsafeBundleError("is not text.", where=where, hint=_AGAIN) from None
     return BaselineManifest.from_json(text, where=where)
 
 
@@ -264,12 +264,12 @@ def _read_state(folder: Path) -> BaselineState:
         arrays: dict[str, NDArray[Any]] = load_file(folder / WEIGHTS_FILE)
     except Exception as error:
         # The library raises an error of its own, or whatever a strange number type provokes.
-        raise UnsafeBundleError("is no safetensors file.", where=where, hint=_AGAIN) from error
+        raise UnsafeBundleError("is not a safetensors file.", where=where, hint=_AGAIN) from error
     words = json.loads((folder / WORDS_FILE).read_text(encoding="utf-8"))
     for key, values in words.items():
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise BundleError(
-                f"{key!r:.60} is no list of words.", where=f"{folder.name}/{WORDS_FILE}"
+                f"{key!r:.60} is not a list of words.", where=f"{folder.name}/{WORDS_FILE}"
             )
     return BaselineState(arrays, words)
 

@@ -76,7 +76,7 @@ def resolve_bundle(bundle: str | Path) -> Path:
         return stored
     if folder.is_dir():
         raise BundleError(
-            f"there is no {MANIFEST_FILE} here: this folder is no bundle.",
+            f"there is no {MANIFEST_FILE} here: this folder is not a bundle.",
             where=str(bundle),
             hint="Give the folder that holds the manifest.",
         )

@@ -101,7 +101,7 @@ def download_model(
             hint="Give a folder, or a name such as Qwen/Qwen3-8B.",
         )
     if not _LOCAL_NAME.fullmatch(keep):
-        raise DownloadError(f"{keep!r} is no name to keep a model under.", hint="Use --as NAME.")
+        raise DownloadError(f"{keep!r} is not a name to keep a model under.", hint="Use --as NAME.")
     folder = model_folder(keep)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder, notify):

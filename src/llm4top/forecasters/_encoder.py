@@ -103,7 +103,7 @@ def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
     known = isinstance(kind, str) and kind in CONFIG_MAPPING
     if not known or CONFIG_MAPPING[kind] not in AutoModel._model_mapping:
         raise ModelError(
-            f"{kind!r:.60} is no model that transformers knows.",
+            f"{kind!r:.60} is not a model that transformers knows.",
             where=where,
             hint="Choose an encoder of a known architecture, such as BERT.",
         )

@@ -66,7 +66,7 @@ def class_positions(task: Task, y: Iterable[Any]) -> tuple[NDArray[Any], NDArray
     for value in values:
         if value not in known:
             raise TaskError(
-                f"{value!r} is no label of task {task.name!r}.",
+                f"{value!r} is not a label of task {task.name!r}.",
                 hint=f"Its labels are: {', '.join(map(str, names))}.",
             )
     positions = np.array([known[value] for value in values], dtype=np.int64)

@@ -264,7 +264,7 @@ class Manifest(BundleFacts):
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise BundleError(
-                f"the manifest is no JSON ({error}).", where=where, hint=hint
+                f"the manifest is not JSON ({error}).", where=where, hint=hint
             ) from None
         version = values.get("schema_version") if isinstance(values, dict) else None
         if isinstance(version, int) and version > SCHEMA_VERSION:

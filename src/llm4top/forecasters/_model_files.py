@@ -145,7 +145,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     files = []
     for name in sorted({str(name) for name in names.values()}):
         if PurePosixPath(name).name != name or "\\" in name or not name.endswith(".safetensors"):
-            raise UnsafeModelError(f"{name!r} is no safetensors file of it.", where=str(index))
+            raise UnsafeModelError(f"{name!r} is not a safetensors file of it.", where=str(index))
         if not (folder / name).is_file():
             raise ModelError(
                 f"{name} is missing.", where=str(folder), hint="Download the model again."

@@ -202,7 +202,7 @@ def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
     if member.flag_bits & 0x1:
         return "is encrypted"
     if (member.external_attr >> 16) & 0o170000 not in (0, 0o100000):
-        return "is no ordinary file"
+        return "is not an ordinary file"
     if member.file_size > MAX_RATIO * max(member.compress_size, 1) + _CHUNK:
         return "would unpack to far more than it holds"
     return None
@@ -214,7 +214,7 @@ def _manifest(
     member = members.get(MANIFEST_FILE)
     if member is None:
         raise BundleError(
-            "there is no manifest in it: this is no bundle.",
+            "there is no manifest in it: this is not a bundle.",
             where=where,
             hint="Give a file that `llm4top bundle export` wrote.",
         )
@@ -225,7 +225,7 @@ def _manifest(
     try:
         manifest = Manifest.from_json(text.decode("utf-8"), where=f"{where}!{MANIFEST_FILE}")
     except UnicodeDecodeError:
-        raise UnsafeBundleError("its manifest is no text.", where=where) from None
+        raise UnsafeBundleError("its manifest is not text.", where=where) from None
     for name, entry in manifest.files.items():
         if name in members and members[name].file_size != entry.size:
             raise TamperedBundleError(

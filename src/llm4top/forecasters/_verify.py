@@ -64,7 +64,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise UnsafeBundleError("is no text.", where=where) from None
+        raise UnsafeBundleError("is not text.", where=where) from None
     return Manifest.from_json(text, where=where)
 
 

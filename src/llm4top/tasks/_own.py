@@ -101,7 +101,7 @@ def _numbers(name: str, values: Sequence[str]) -> list[float]:
         (numbers.append(number) if math.isfinite(number) else strange.append(text))
     if strange:
         raise TaskError(
-            f"task {name!r} is ordinal, but {len(strange)} labels are no finite numbers: "
+            f"task {name!r} is ordinal, but {len(strange)} labels are not finite numbers: "
             f"{_listed(strange)}.",
             hint="Use kind multiclass for labels that are words.",
         )

@@ -61,10 +61,10 @@ class Task:
         if list(self.bin_edges) != sorted(set(self.bin_edges)):
             faults.append("has bin edges that do not rise")
         if not all(map(math.isfinite, self.bin_edges)):
-            faults.append("has bin edges that are no finite numbers")
+            faults.append("has bin edges that are not finite numbers")
         strange = sorted(set(self.hidden_fields) - set(TRIAL_FIELDS))
         if strange:
-            faults.append(f"hides what is no field of a trial: {', '.join(strange)}")
+            faults.append(f"hides what is not a field of a trial: {', '.join(strange)}")
         unknown = sorted(set(self.study_types) - set(STUDY_TYPES))
         if unknown:
             faults.append(
@@ -91,7 +91,7 @@ class Task:
             return self.labels.index(label)
         except ValueError:
             raise TaskError(
-                f"{label!r} is no label of task {self.name!r}.",
+                f"{label!r} is not a label of task {self.name!r}.",
                 hint=f"Its labels are: {', '.join(self.labels)}.",
             ) from None
 

@@ -41,7 +41,7 @@ def make_rungs(candidates: int, eta: int) -> tuple[Rung, ...]:
 def whole_steps(config: TrainingConfig, rows: int) -> int:
     """Optimiser steps of a run over ``rows`` training trials in one process, unless it stops early.
 
-    As ``finetune`` reckons them.
+    As ``finetune`` counts them.
     """
     steps = math.ceil(math.ceil(rows / (config.batch_size * config.accumulation)) * config.epochs)
     return steps if config.max_steps is None else min(steps, config.max_steps)

@@ -1,4 +1,4 @@
-"""How much memory and disk a fine-tuning run takes, reckoned before any weight is loaded.
+"""How much memory and disk a fine-tuning run takes, estimated before any weight is loaded.
 
 The model is built without memory (torch's meta device) from its ``config.json``, which gives the
 exact number of parameters of any architecture. With N parameters, L layers, hidden size h, query
@@ -12,9 +12,9 @@ bytes a number (2 in bfloat16 on a GPU, else 4):
     a layer in full  T times (2 h + 3 q + 4 i) b for its projections, (4 h + 2 q + 2 v) 4 for its
                      norms and rotations, which are in float32, and with LoRA (5 h + q + i) (b + 2)
                      for the inputs of its adapters and their dropout masks
-    head room        a tenth of all that, and 0.8 GB for the CUDA context
+    headroom        a tenth of all that, and 0.8 GB for the CUDA context
 
-Attention is reckoned without its score matrix, as torch's fused kernels compute it. There are no
+Attention is estimated without its score matrix, as torch's fused kernels compute it. There are no
 full-vocabulary logits. Double quantisation of NF4: 4 bits + 8/64 + 32/(64 x 256) bits a number
 (Dettmers et al. 2023, QLoRA, section 3).
 """

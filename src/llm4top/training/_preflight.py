@@ -56,7 +56,7 @@ class Check:
 
 @dataclass(slots=True)
 class PreflightReport:
-    """All checks in the order in which they were made, and the memory that was reckoned."""
+    """All checks in the order in which they were made, and the memory that was estimated."""
 
     checks: list[Check] = field(default_factory=list)
     memory: MemoryEstimate | None = None

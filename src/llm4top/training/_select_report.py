@@ -26,8 +26,8 @@ from llm4top.training._select_result import Findings
 from llm4top.training._selection import RungOutcome, Selection
 
 _TABLE_NOTE = (
-    "Everything here was chosen or stopped on these rows, which flatters. Forecasters are scaled "
-    "alike by cross-fitting; so are pools and thresholds."
+    "Everything here was chosen or stopped on these rows, so figures are optimistic. Forecasters "
+    "are scaled alike by cross-fitting; so are pools and thresholds."
 )
 
 

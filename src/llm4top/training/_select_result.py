@@ -260,14 +260,14 @@ def _notes(findings: Findings) -> tuple[str, ...]:
         "All figures are log-losses on the validation split, of forecasters scaled alike (a slope "
         "and an offset a label) by cross-fitting; intervals are 95 %, by the paired stratified "
         "bootstrap. The test split was not read.",
-        "The winner was chosen on these rows, so its figure flatters it a little; the validation "
+        "The winner was chosen on these rows, so its figure is slightly optimistic; the validation "
         "split is drawn from the same years as the training trials. An untouched test split is "
         "the judge.",
     ]
     if len(findings.settings.seeds) > 1:
         notes.append(
             "Candidates are compared by the mean of their seeds. Of the last one's runs the one "
-            "with the middle log-loss is taken, not the best, whose figure would flatter it."
+            "with the middle log-loss is taken, not the best, whose figure would be optimistic."
         )
     if len(findings.rungs) > 1:
         notes.append(

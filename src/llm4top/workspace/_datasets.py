@@ -215,7 +215,7 @@ def _card(folder: Path) -> DatasetCard:
     except (OSError, ValueError) as error:
         told = "it has no card" if isinstance(error, FileNotFoundError) else "its card is damaged"
         raise DatasetError(
-            f"is no data set that this version can read: {told}.",
+            f"is not a data set that this version can read: {told}.",
             where=str(folder),
             hint="Make the data set again with `llm4top ingest`.",
         ) from error

@@ -47,7 +47,7 @@ def database_url(folder: Path, url: str | None) -> URL:
         ) from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise WorkspaceError(
-            f"{parsed.get_backend_name()!r} is no database that LLM4TOP can use.",
+            f"{parsed.get_backend_name()!r} is not a database that LLM4TOP can use.",
             hint=f"Leave the URL out to use SQLite in the folder, or give {_FORM}.",
         )
     if find_spec("psycopg") is None:

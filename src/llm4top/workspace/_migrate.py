@@ -154,7 +154,7 @@ def _unusable(error: SQLAlchemyError, engine: Engine) -> WorkspaceError:
     said = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
     if "not a database" in said and isinstance(error, DatabaseError):
         return WorkspaceError(
-            "this file is no database, or it is damaged.",
+            "this file is not a database, or it is damaged.",
             where=str(engine.url.database),
             hint=f"Move it away, or put a copy from the folder {BACKUPS!r} in its place.",
         )

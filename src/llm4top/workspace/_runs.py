@@ -62,7 +62,7 @@ class Runs:
         """
         if kind not in KINDS:
             raise JobError(
-                f"{kind!r:.80} is no kind of run.", hint=f"Kinds are: {', '.join(KINDS)}."
+                f"{kind!r:.80} is not a kind of run.", hint=f"Kinds are: {', '.join(KINDS)}."
             )
         row = RunRow(
             kind=kind,

@@ -244,7 +244,7 @@ def test_evaluations_are_announced(settings: Settings) -> None:
 def test_the_embedded_base_says_that_it_was_trained_already(settings: Settings) -> None:
     check = named(preflight(settings(base="embedded")), "base model")
     assert check.ok
-    assert check.detail.startswith("llm4top-mini, already trained on top: qwen3 in ")
+    assert check.detail.startswith("llm4top-mini, already trained on top: qwen3 ")
     assert check.hint
 
 

@@ -108,7 +108,7 @@ def test_anything_but_plain_lora_is_refused(untouched, adapter, field):
 
 def test_other_kinds_of_adapter_are_refused(untouched, adapter):
     change_config(adapter, peft_type="PROMPT_TUNING")
-    with pytest.raises(UnsafeModelError, match="'PROMPT_TUNING' is not an adapter that LLM4TOP reads"):
+    with pytest.raises(UnsafeModelError, match="'PROMPT_TUNING' is not an adapter that LLM4TOP"):
         load_adapter(untouched, adapter)
 
 

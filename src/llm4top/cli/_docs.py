@@ -24,6 +24,7 @@ from llm4top.cli._docs_names import (
     with_part,
 )
 from llm4top.cli._exit import EXIT_CODES
+from llm4top.cli._output import CSV_COLUMNS
 from llm4top.cli._settings_list import plain_value
 
 EXAMPLE_MARK = "<!-- example output: make docs -->"
@@ -126,6 +127,12 @@ def with_example(readme: str) -> str:
     return f"{before}{mark}\n```text\n{output}\n```\n\n{rest}"
 
 
+def with_columns(readme: str) -> str:
+    """``readme`` with the columns of the CSV as they are."""
+    mark = r"(\*\*CSV columns\*\*[^`]*`)[^`]*`"
+    return re.sub(mark, rf"\g<1>{','.join(CSV_COLUMNS)}`", readme)
+
+
 def generated_parts() -> dict[str, tuple[str, str]]:
     """By the page that has one: the mark before its generated part, and that part."""
     return {
@@ -142,7 +149,8 @@ def main() -> None:
         beside = page.with_name(name)
         beside.write_text(with_part(beside.read_text("utf-8"), *part), encoding="utf-8")
     for readme in map(Path, sys.argv[2:]):
-        readme.write_text(with_example(readme.read_text(encoding="utf-8")), encoding="utf-8")
+        text = with_columns(readme.read_text(encoding="utf-8"))
+        readme.write_text(with_example(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ def scramble(root, rng, prefix=""):
                     part.attrib.clear()
                     part.set("type", rng.choice(["Actual", "Anticipated"]))
     if not prefix:
+        for status in root.findall("overall_status"):
+            root.remove(status)
         etree.SubElement(root, "results_summary").text = rng.choice(TOLD)
         etree.SubElement(root, "overall_status").text = rng.choice(TOLD)
 

@@ -86,7 +86,7 @@ def _agency(tag: str, organisation: tuple[str, str]) -> str:
 
 def to_xml(t: dict[str, Any]) -> bytes:
     study_type = _codes.STUDY_TYPES[t["study_type"]]
-    masking = _codes.masking(t["masking"], sorted(t["who"])) if t["masking"] else None
+    masking = _codes.masking(t["masking"] or "", sorted(t["who"]))
     start, enrolment = t["start"], t["enrolment"]
     yes = {True: "Yes", False: "No", None: None}
     parts = [

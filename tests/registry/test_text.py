@@ -56,7 +56,7 @@ def test_nothing_but_blanks_is_none(read, blank):
 @pytest.mark.parametrize(
     ("markdown", "text"),
     [
-        (r"\[a\] \<b\> \*c\* \~d \^e \&f \\g", r"[a] <b> *c* ~d ^e &f \g"),
+        (r"\[a\] \<c\> \*c\* \~d \^e \&f \\g", r"[a] <c> *c* ~d ^e &f \g"),
         (r"no\w escape", r"no\w escape"),
         ("• dot\n· point\n* star\n- dash", "- dot\n- point\n- star\n- dash"),
     ],

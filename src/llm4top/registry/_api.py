@@ -12,7 +12,7 @@ from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import Draft, checked_count, checked_date, checked_nct_id
 from llm4top.registry._fields import ALLOWED_FIELDS
 from llm4top.registry._reasons import UNSTATED
-from llm4top.registry._text import excerpt, from_markdown, one_line, unescaped
+from llm4top.registry._text import excerpt, from_markdown, one_line, plain, unescaped
 from llm4top.registry._trial import Arm, Collaborator, Intervention, Outcome, Record, Source
 
 
@@ -43,6 +43,10 @@ def read_study(
         draft.withhold(path, _excerpt(path, value))
     digest = hashlib.sha256(data).hexdigest()
     return draft.record(Source(file, member, "api-v2", draft.processed, digest))
+
+
+def _line(text: str) -> str | None:
+    return one_line(plain(text))
 
 
 class _Node:
@@ -86,9 +90,9 @@ class _Node:
                 raise self.draft.malformed(
                     f"expected a text, found {type(value).__name__}.", f"{self.at(key)}[{number}]"
                 )
-        return [text for value in values if (text := one_line(value))]
+        return [text for value in values if (text := _line(value))]
 
-    def text(self, key: str, convert: Callable[[str], str | None] = one_line) -> str | None:
+    def text(self, key: str, convert: Callable[[str], str | None] = _line) -> str | None:
         value = self.get(key, str, "a text")
         return convert(value) if value else None
 
@@ -141,9 +145,7 @@ def _design(draft: Draft, module: _Node) -> None:
     draft.set("intervention_model", info.code("interventionModel", _codes.MODELS))
     draft.set("primary_purpose", info.code("primaryPurpose", _codes.PURPOSES))
     masking = info.node("maskingInfo")
-    level = masking.text("masking")
-    if level:
-        draft.set("masking", _codes.masking(level, masking.texts("whoMasked")))
+    draft.set("masking", _codes.masking(masking.text("masking") or "", masking.texts("whoMasked")))
     enrolment = module.node("enrollmentInfo")
     number = enrolment.get("count", int, "a whole number")
     if number is not None:
@@ -171,14 +173,27 @@ def _arms(draft: Draft, module: _Node) -> None:
     ]
     draft.set("arms", arms)
     draft.set("number_of_arms", len(arms) or None)
+    receivers = _receivers(module)
     for item in module.nodes("interventions"):
         name = item.text("name")
         kind = item.code("type", _codes.INTERVENTION_TYPES)
         description = item.text("description", from_markdown)
-        labels = tuple(item.texts("armGroupLabels"))
+        labels = (*item.texts("armGroupLabels"), *receivers.get((name or "").casefold(), ()))
         if name or kind or description:
             draft.append("interventions", Intervention(name or "", kind, description))
             draft.arm_labels.append(labels)
+
+
+def _receivers(module: _Node) -> dict[str, list[str]]:
+    """By intervention, the labels of the arms that name it ("Drug: Aspirin" or "Aspirin")."""
+    labels: dict[str, list[str]] = {}
+    for arm in module.nodes("armGroups"):
+        label = arm.text("label")
+        for text in arm.texts("interventionNames"):
+            name = text.casefold()
+            for spelling in {name, name.partition(": ")[2] or name}:
+                labels.setdefault(spelling, []).append(label or "")
+    return labels
 
 
 def _outcomes(draft: Draft, module: _Node) -> None:
@@ -195,7 +210,7 @@ def _outcomes(draft: Draft, module: _Node) -> None:
 
 
 def _criteria(text: str) -> str | None:
-    return normal_criteria(unescaped(text))
+    return normal_criteria(plain(unescaped(text)))
 
 
 def _eligibility(draft: Draft, module: _Node) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -98,15 +99,22 @@ PLANNED = frozenset({"Anticipated", "Estimated"})
 # The legacy XML knows four classes; the finer ones of the v2 JSON all read "Other" there.
 _CLASSES = {"NIH": "NIH", "INDUSTRY": "Industry", "FED": "U.S. Fed", "U.S. FED": "U.S. Fed"}
 _STATUS_BY_NAME = {name.lower(): name for name in STATUSES.values()}
-_PHASE_SPELLINGS = {
-    "phase 0": "Early Phase 1",
-    "early phase 1": "Early Phase 1",
-    "phase 1": "Phase 1",
-    "phase 2": "Phase 2",
-    "phase 3": "Phase 3",
-    "phase 4": "Phase 4",
-    "n/a": "N/A",
-}
+_PHASE_NUMBERS = {"0": 0, "i": 1, "ii": 2, "iii": 3, "iv": 4, "1": 1, "2": 2, "3": 3, "4": 4}
+_NO_PHASE = frozenset({"na", "notapplicable", "none", "nophase"})
+_LEVELS = ("single", "double", "triple", "quadruple")
+_LEVEL = re.compile("|".join(_LEVELS))
+_UNMASKED = re.compile(
+    r"open[ -]?label|no masking|unmasked|unblinded|non-?blinded|not masked|^none"
+)
+_ROLES = tuple(
+    (name, re.compile(pattern))
+    for name, pattern in (
+        ("Participant", r"\b(?:subject|participant|patient|volunteer)"),
+        ("Care Provider", r"\bcare ?(?:giver|provider)"),
+        ("Investigator", r"\binvestigator"),
+        ("Outcomes Assessor", r"\boutcomes? ?assessor"),
+    )
+)
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -149,25 +157,75 @@ def status(text: str) -> str:
     return "Unknown status" if text.lower() == "unknown" else text
 
 
-def phase(text: str) -> str:
-    """A phase in the legacy spelling, from any mixture of cases ("phase 1/phase 2")."""
-    parts = text.lower().split("/") if text.lower() != "n/a" else ["n/a"]
-    return "/".join(_PHASE_SPELLINGS.get(part.strip(), part.strip()) for part in parts)
+@lru_cache(maxsize=4096)
+def phase(text: str) -> str | None:
+    """A phase in the legacy spelling, from any other; ``None`` when nothing is said.
+
+    Reads "phase 1/phase 2", "PHASE2|PHASE3", "Phase II/III", "Phase1", "IIa", "2b", "Phase 0";
+    two phases are given in their order, each once. What is no phase at all is left as it is.
+    """
+    words = " ".join(text.split())
+    plain = words.casefold()
+    if re.sub(r"[^a-z]", "", plain) in _NO_PHASE and not any(c.isdigit() for c in plain):
+        return "N/A"
+    numbers: set[int] = set()
+    early = "early" in plain
+    for token in re.findall(r"[a-z]+|[0-9]+", plain.replace("_", " ")):
+        token = re.sub(r"^(early|phases?)", "", token)
+        if token in ("", "early", "phase", "phases", "and", "or", "to", "na"):
+            continue
+        if token in ("a", "b", "c") and numbers:  # 2b
+            continue
+        number = _PHASE_NUMBERS.get(token)
+        if number is None and token[-1] in "abc":  # IIa
+            number = _PHASE_NUMBERS.get(token[:-1])
+        if number is None:
+            return words or None
+        numbers.add(number)
+    if early and numbers <= {0, 1}:
+        numbers = {0}
+    names = ["Early Phase 1" if n == 0 else f"Phase {n}" for n in sorted(numbers)]
+    return "/".join(names) or words or None
 
 
 def phases(codes: list[str]) -> str | None:
     """The legacy spelling of the v2 list of phases: PHASE1, PHASE2 → "Phase 1/Phase 2"."""
-    return "/".join(spelled(PHASES, code) for code in codes) or None
+    return phase("/".join(codes))
 
 
-def masking(code: str, who: list[str]) -> str:
-    """The legacy spelling of the v2 masking: DOUBLE of two → "Double (Participant, ...)"."""
-    level = spelled(MASKINGS, code)
-    if not who:
-        return level
-    known = [name for key, name in WHO_MASKED.items() if key in who]
-    known += [spelled(WHO_MASKED, key) for key in who if key not in WHO_MASKED]
-    return f"{level} ({', '.join(known)})"
+def masking(text: str, who: Sequence[str] = ()) -> str | None:
+    """Who is masked, in the legacy spelling: "Double (Participant, Investigator)".
+
+    From the v2 code and its list, or from the words of any era: "Double Blind (Subject,
+    Investigator)", "Open Label", "Participant, Care Provider". Since 2017 the registry names the
+    level by the number of those who are masked; so does this.
+    """
+    words = " ".join(text.split())
+    plain = words.casefold().replace("_", " ")
+    if not who and _UNMASKED.search(plain):
+        return MASKINGS["NONE"]
+    listed = ", ".join([plain, *(name.casefold().replace("_", " ") for name in who)])
+    roles = [name for name, pattern in _ROLES if pattern.search(listed)]
+    for key in who:
+        if not any(pattern.search(key.casefold().replace("_", " ")) for _, pattern in _ROLES):
+            roles.append(spelled(WHO_MASKED, key))
+    found = _LEVEL.search(plain)
+    level = max(_LEVELS.index(found[0]) + 1 if found else 0, len(roles))
+    if level == 0:
+        return words or None
+    name = _LEVELS[min(level, len(_LEVELS)) - 1].capitalize()
+    return f"{name} ({', '.join(roles)})" if roles else name
+
+
+def design(table: dict[str, str], text: str) -> str | None:
+    """A term of the design in the legacy spelling of ``table``, from a code or other words."""
+    words = " ".join(text.split())
+    plain = re.sub("[^a-z]", "", words.casefold()).replace("randomised", "randomized")
+    for code, name in table.items():
+        for known in (code, name, name.removesuffix(" Assignment")):
+            if plain == re.sub("[^a-z]", "", known.casefold()):
+                return name
+    return words or None
 
 
 @lru_cache(maxsize=20_000)

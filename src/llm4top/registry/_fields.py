@@ -85,6 +85,7 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
             _ARMS + "interventions[].type",
             _ARMS + "interventions[].description",
             _ARMS + "interventions[].armGroupLabels[]",
+            _ARMS + "armGroups[].interventionNames[]",
         ),
         ("drugs",),
         note="type, name, description and the roles of the arms that receive it",
@@ -118,25 +119,25 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
     AllowedField(
         "allocation",
         "Allocation",
-        ("study_design_info/allocation",),
+        ("study_design_info/allocation", "study_design"),
         (_DESIGN + "designInfo.allocation",),
     ),
     AllowedField(
         "intervention_model",
         "Intervention model",
-        ("study_design_info/intervention_model",),
+        ("study_design_info/intervention_model", "study_design"),
         (_DESIGN + "designInfo.interventionModel",),
     ),
     AllowedField(
         "masking",
         "Masking",
-        ("study_design_info/masking",),
+        ("study_design_info/masking", "study_design"),
         (_DESIGN + "designInfo.maskingInfo.masking", _DESIGN + "designInfo.maskingInfo.whoMasked"),
     ),
     AllowedField(
         "primary_purpose",
         "Primary purpose",
-        ("study_design_info/primary_purpose",),
+        ("study_design_info/primary_purpose", "study_design"),
         (_DESIGN + "designInfo.primaryPurpose",),
     ),
     AllowedField(

@@ -15,6 +15,45 @@ _BLANK_LINE = re.compile(r"\n\s*\n")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
+_C1 = re.compile("[\x80-\x9f]")
+_TAG = re.compile(
+    r"<(/?)(b|i|u|em|strong|su[bp]|span|font|a|br|p|div|[uo]l|li|h[1-6]|table|t[rdh])"
+    r"(?:\s[^<>]*)?\s*/?>",
+    re.IGNORECASE,
+)
+_BLOCKS = frozenset(
+    {"br", "p", "div", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6"}
+)
+_INLINE = frozenset({"b", "i", "u", "em", "strong", "sub", "sup", "span", "font", "a"})
+
+
+def plain(text: str) -> str:
+    """``text`` as a person reads it: tags of web pages dropped, Windows' characters spelled out.
+
+    ``<br>``, ``<p>`` and their like end a paragraph, ``<li>`` begins a bullet. The codes 0x80 to
+    0x9F, which are controls, mean in practice what Windows-1252 means by them: a dash, a quote.
+    """
+    if "<" in text:
+        text = _TAG.sub(_untagged, text)
+    if not text.isascii() and _C1.search(text):
+        text = _C1.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "replace"), text)
+        text = text.replace("\ufffd", " ")
+    return text
+
+
+def instead_of(tag: str, *, ends: bool = False) -> str:
+    """What stands for ``tag`` where it begins or ends."""
+    if tag in _INLINE:
+        return ""
+    if tag == "li":
+        return "\n\n" if ends else "\n\n- "
+    return "\n\n" if tag in _BLOCKS else " "
+
+
+def _untagged(found: re.Match[str]) -> str:
+    return instead_of(found[2].lower(), ends=bool(found[1]))
+
+
 def one_line(text: str) -> str | None:
     """``text`` on one line with blanks collapsed; ``None`` when nothing is left."""
     if text.isprintable() and "  " not in text:  # the only blank in it is the space, and single
@@ -46,7 +85,7 @@ def from_lines(text: str) -> str | None:
 
 def from_markdown(text: str) -> str | None:
     r"""Canonical text of the v2 JSON's markdown: ``* `` bullets, escapes such as ``\>=``."""
-    return from_lines(unescaped(text))
+    return from_lines(plain(unescaped(text)))
 
 
 def unescaped(text: str) -> str:

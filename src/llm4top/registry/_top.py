@@ -15,7 +15,7 @@ from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import Draft, checked_nct_id
 from llm4top.registry._json import CHUNK, Readable
 from llm4top.registry._limits import Limits
-from llm4top.registry._text import clean, one_line
+from llm4top.registry._text import clean, one_line, plain
 from llm4top.registry._trial import Intervention, Record, Source
 
 COLUMNS = ("nctid", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria")
@@ -174,7 +174,9 @@ def _cells(
                 hint="Save the file as CSV in UTF-8.",
             )
     line_of_a_cell = _LINE_OF_A_CELL.decode()
-    return {column: clean(text.replace(line_of_a_cell, "\n")) for column, text in cells.items()}
+    return {
+        column: plain(clean(text.replace(line_of_a_cell, "\n"))) for column, text in cells.items()
+    }
 
 
 def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:

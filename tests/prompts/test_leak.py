@@ -52,6 +52,8 @@ def scramble(root, rng, prefix=""):
             element.text = rng.choice(ACTUAL[path])
         elif reaches_the_trial(path):
             scramble(element, rng, path + "/")
+        elif path == "id_info":
+            continue  # an identifier is looked for in the text and replaced there
         elif rng.random() < 0.5:
             root.remove(element)
         else:

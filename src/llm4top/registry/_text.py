@@ -15,7 +15,7 @@ _BLANK_LINE = re.compile(r"\n\s*\n")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-_C1 = re.compile("[\x80-\x9f]")
+_C1 = re.compile("[\x80-\x84\x86-\x9f]")  # 0x85 ends a line
 _TAG = re.compile(
     r"<(/?)(b|i|u|em|strong|su[bp]|span|font|a|br|p|div|[uo]l|li|h[1-6]|table|t[rdh])"
     r"(?:\s[^<>]*)?\s*/?>",

@@ -164,7 +164,7 @@ def test_the_command_refuses_an_open_address(tmp_path: Path) -> None:
     environment = {**os.environ, "LLM4TOP_HOME": str(tmp_path / "home")}
     done = CliRunner().invoke(app, ["studio", "--host", "0.0.0.0"], env=environment)
     assert done.exit_code == 2
-    assert "Leave --host away, or add --token" in done.stderr
+    assert "Add --token to ask every visitor for a token, or leave --host out." in done.stderr
     assert not (tmp_path / "home").exists()
 
 

@@ -18,6 +18,14 @@ def studio(
         bool,
         typer.Option("--token", help="Ask every visitor for a token, which is printed once."),
     ] = False,
+    behind: Annotated[
+        str | None,
+        typer.Option(
+            "--behind",
+            metavar="ADDRESS",
+            help="Address by which a reverse proxy serves it. Needs --token.",
+        ),
+    ] = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, open no browser.")
     ] = False,
@@ -25,6 +33,9 @@ def studio(
     """Open the Studio in the browser: forecasts, data, training and reports on this machine.
 
     It listens on this machine only, and its pages load nothing from elsewhere. Ctrl-C closes it.
+    From another machine: a tunnel (ssh -L 8642:127.0.0.1:8642 HOST), or a reverse proxy that gives
+    it a host name of its own, keeps the Host header and passes websockets on. Under a path of
+    another site (https://example.org/llm4top) it cannot be served.
 
     [bold]Examples[/bold]
 
@@ -33,18 +44,21 @@ def studio(
         llm4top studio --port 9000 --no-browser
 
         llm4top studio --host 0.0.0.0 --token
+
+        llm4top studio --token --behind https://trials.example.org
     """
     from llm4top.studio import serve
     from llm4top.studio._serve import check_address
     from llm4top.workspace import Workspace
 
-    check_address(host, with_token=token)
+    check_address(host, with_token=token, behind=behind)
     with Workspace.open() as workspace:
         serve(
             workspace,
             host=host,
             port=port,
             with_token=token,
+            behind=behind,
             say=typer.echo,
             on_started=_ignore if no_browser else _open_browser,
         )

@@ -47,16 +47,20 @@ def make_app(
     token: str | None = None,
     names: Iterable[str] = (),
     watch: ConnectionWatch | None = None,
+    behind: str | None = None,
 ) -> Safety:
     """The Studio over an open workspace, as an ASGI application.
 
     ``host`` and ``port`` are what the server listens on; only requests that name this port and a
-    loopback name, or one of ``names``, are answered. With a ``token`` every request needs it;
+    loopback name, or one of ``names``, are answered, and those of ``behind``, the origin by which
+    a reverse proxy serves it. With a ``token`` every request needs it;
     ``sign_in`` of the result then has the one-time address. The framework keeps its pages for
     the whole process, so a process makes one Studio: a second call after the first has served
     raises ``RuntimeError``.
     """
-    context = StudioContext(workspace, host=host, port=port, watch=watch or ConnectionWatch())
+    context = StudioContext(
+        workspace, host=host, port=port, watch=watch or ConnectionWatch(), behind=behind
+    )
     context.watch.install()
     app = FastAPI(title="LLM4TOP", docs_url=None, redoc_url=None, openapi_url=None)
     give_scripts_their_nonce()
@@ -75,7 +79,7 @@ def make_app(
     )
     pages_app.colors(primary=ACCENT, secondary="#566265", accent=ACCENT, warning="#7a4b00")
     sign_in = SignIn(token, port) if token else None
-    return Safety(app, SafetyRules(allowed_hosts(port, names)), sign_in)
+    return Safety(app, SafetyRules(allowed_hosts(port, names), behind=behind), sign_in)
 
 
 def page_modules() -> list[str]:

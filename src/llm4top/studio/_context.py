@@ -48,9 +48,9 @@ class StudioContext:
     """The Studio as its pages see it.
 
     ``workspace`` is the open workspace, ``host`` and ``port`` the address the server listens on,
-    ``watch`` what knows of connections to the outside, ``jobs`` the runs as the drawer shows
-    them, ``shared`` whether other machines can reach this Studio, and ``places`` the pages that
-    exist.
+    ``behind`` the origin by which a proxy serves it, if one does, ``watch`` what knows of
+    connections to the outside, ``jobs`` the runs as the drawer shows them, ``shared`` whether
+    other machines can reach this Studio, and ``places`` the pages that exist.
 
     A page is one file in ``_pages`` with a function ``register(context)``::
 
@@ -62,20 +62,29 @@ class StudioContext:
     Nothing else has to be told: the navigation holds the pages that registered.
     """
 
-    def __init__(self, workspace: Workspace, *, host: str, port: int, watch: ConnectionWatch):
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        host: str,
+        port: int,
+        watch: ConnectionWatch,
+        behind: str | None = None,
+    ):
         self.workspace = workspace
         self.host = host
         self.port = port
         self.watch = watch
+        self.behind = behind
         self.jobs = JobWatch(workspace)
         self.places: list[Place] = []
 
     @property
     def shared(self) -> bool:
-        """Whether the server listens on more than this machine's own loopback."""
+        """Whether other machines can reach it: by its own address, or through a proxy."""
         from llm4top.studio._safety import is_loopback
 
-        return not is_loopback(self.host)
+        return self.behind is not None or not is_loopback(self.host)
 
     def who(self) -> str:
         """Who is looking at the page: the user of this machine, or a visitor's address.

@@ -38,9 +38,12 @@ async def privacy_statement(context: StudioContext) -> None:
 
 def _reach(context: StudioContext) -> str:
     if context.shared:
+        reach = "other machines can reach it, and need its token."
+        if context.behind:
+            return f"This Studio is served by a proxy as {context.behind}: {reach}"
         return (
-            f"This Studio listens on {context.host}: other machines can reach it, and need its "
-            "token. Traffic between them and this machine is not encrypted."
+            f"This Studio listens on {context.host}: {reach} Traffic between them and this "
+            "machine is not encrypted."
         )
     return f"It listens on {context.host}, which other machines cannot reach."
 

@@ -67,10 +67,26 @@ def allowed_hosts(port: int, names: Iterable[str] = ()) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class SafetyRules:
-    """``hosts`` as ``allowed_hosts`` makes them; ``max_body`` in bytes."""
+    """``hosts`` as ``allowed_hosts`` makes them; ``max_body`` in bytes.
+
+    ``behind`` is the origin ("https://trials.example.org") by which a reverse proxy serves this
+    Studio, as its pages then name it.
+    """
 
     hosts: frozenset[str]
     max_body: int = MAX_BODY
+    behind: str | None = None
+
+    def is_host(self, host: str) -> bool:
+        """Whether a ``Host`` header is, letter by letter, one of ours."""
+        return host in self.hosts or self._is_behind(host)
+
+    def origin_of(self, host: str) -> str:
+        """The origin of our own pages as that host names them."""
+        return self.behind if self.behind and self._is_behind(host) else f"http://{host}"
+
+    def _is_behind(self, host: str) -> bool:
+        return self.behind is not None and host == self.behind.partition("://")[2]
 
 
 class Safety:
@@ -90,7 +106,7 @@ class Safety:
         answer = _Answer(_with_headers(send, scope[NONCE_KEY]))
         send = answer.send
         headers = _Headers(scope["headers"])
-        refusal = host_fault(headers, self._rules.hosts) or cross_site_fault(scope, headers)
+        refusal = host_fault(headers, self._rules) or cross_site_fault(scope, headers, self._rules)
         refusal = refusal or _size_fault(headers, self._rules.max_body)
         if refusal is not None:
             await refuse(refusal, scope, send)
@@ -150,20 +166,21 @@ class _Headers:
         return ", ".join(found) if found else None
 
 
-def host_fault(headers: _Headers, hosts: frozenset[str]) -> Refusal | None:
+def host_fault(headers: _Headers, rules: SafetyRules) -> Refusal | None:
     """A refusal unless there is one ``Host`` header and it is, letter by letter, one of ours."""
     found = headers.all(b"host")
-    if len(found) == 1 and found[0].lower() in hosts:
+    if len(found) == 1 and rules.is_host(found[0].lower()):
         return None
     return Refusal(
         403,
         "host",
         "Unknown host name.",
-        "Open the Studio by the address that was printed when it was started.",
+        "Open the Studio by the address that was printed when it was started. Behind a proxy with "
+        "a host name of its own, start it with --behind.",
     )
 
 
-def cross_site_fault(scope: Scope, headers: _Headers) -> Refusal | None:
+def cross_site_fault(scope: Scope, headers: _Headers, rules: SafetyRules) -> Refusal | None:
     """A refusal if another site's page asks for more than following a link."""
     site = headers.one(b"sec-fetch-site")
     origin = headers.one(b"origin")
@@ -175,7 +192,8 @@ def cross_site_fault(scope: Scope, headers: _Headers) -> Refusal | None:
     navigates = scope["type"] == "http" and headers.one(b"sec-fetch-mode") == "navigate"
     own_site = site is None or site in {"same-origin", "none"}
     if unsafe:
-        own_origin = origin is None or origin.lower() == f"http://{headers.one(b'host')}".lower()
+        host = (headers.one(b"host") or "").lower()
+        own_origin = origin is None or origin.lower() == rules.origin_of(host)
         own_form = navigates and site == "same-origin" and origin == "null"
         fine = (own_site and own_origin) or own_form
     else:

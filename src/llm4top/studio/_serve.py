@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from llm4top.errors import StudioError
 from llm4top.studio._safety import is_loopback
@@ -28,6 +29,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8642,
     with_token: bool = False,
+    behind: str | None = None,
     say: Callable[[str], None] = print,
     on_started: Callable[[str], None] = lambda _address: None,
 ) -> None:
@@ -35,10 +37,11 @@ def serve(
 
     ``port`` 0 takes any free one. ``say`` gets what the person has to read: the address, and the
     token if there is one, which is shown nowhere else. ``on_started`` gets the address to open,
-    once it answers. Raises ``StudioError`` where ``host`` can be reached by other machines and
+    once it answers. ``behind`` is the address by which a reverse proxy serves it, in full:
+    "https://trials.example.org". Raises ``StudioError`` where others can reach it and
     ``with_token`` is off, and where the address cannot be listened on.
     """
-    check_address(host, with_token=with_token)
+    behind = check_address(host, with_token=with_token, behind=behind)
     listening = listen(host, port)
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(32) if with_token else None
@@ -48,7 +51,9 @@ def serve(
     from llm4top.studio._app import make_app
     from llm4top.workspace._supervisor import Supervisor
 
-    app = make_app(workspace, host=host, port=port, token=token, names=names_of(host))
+    app = make_app(
+        workspace, host=host, port=port, token=token, names=names_of(host), behind=behind
+    )
     path = app.sign_in.path if app.sign_in is not None else "/"
     address = f"http://{_reachable(host)}:{port}"
 
@@ -58,7 +63,7 @@ def serve(
             if self.started:
                 on_started(address + path)
 
-    _say_where(say, address + path, token, host, port)
+    _say_where(say, address + path, token, host, port, behind)
     # The interpreter's own event loop: what it connects to can be counted.
     config = uvicorn.Config(
         app,
@@ -88,13 +93,20 @@ def serve(
 
 
 def _say_where(
-    say: Callable[[str], None], address: str, token: str | None, host: str, port: int
+    say: Callable[[str], None],
+    address: str,
+    token: str | None,
+    host: str,
+    port: int,
+    behind: str | None,
 ) -> None:
     """Say what the person who started it has to know."""
     say(f"The Studio is open at {address}")
     if token is not None:
         say("That address opens it once. Other browsers and programs need the token, which is")
         say(f"not shown again: {token}")
+    if behind is not None:
+        say(f"Through the proxy: {behind}/")
     if not is_loopback(host):
         others = ", ".join(f"http://{_shown(name)}:{port}/" for name in sorted(names_of(host)))
         say(f"Other machines can reach it, at {others}")
@@ -109,15 +121,40 @@ def _is_no_closing(record: logging.LogRecord) -> bool:
     return not cut and not str(record.msg).startswith("Cancel %s running task(s)")
 
 
-def check_address(host: str, *, with_token: bool) -> None:
-    """Raise ``StudioError`` for an address that others can reach, unless there is a token."""
-    if not is_loopback(host) and not with_token:
+def check_address(host: str, *, with_token: bool, behind: str | None = None) -> str | None:
+    """The origin of the proxy that it is ``behind``, in small letters; None without one.
+
+    Raises ``StudioError`` for an address that others can reach, unless there is a token, and for
+    a proxy's address that is none or has a path.
+    """
+    origin = None if behind is None else _origin(behind)
+    if (origin is not None or not is_loopback(host)) and not with_token:
         raise StudioError(
             "other machines could reach this address, and whoever reaches the Studio can read "
             "your records.",
-            where=host,
-            hint="Leave --host away, or add --token to ask every visitor for a token.",
+            where=behind or host,
+            hint="Add --token to ask every visitor for a token, or leave "
+            f"{'--behind' if behind else '--host'} out.",
         )
+    return origin
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address.strip().lower())
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise StudioError(
+            "this is not the address of a proxy.",
+            where=address,
+            hint="Give the scheme and the host name: --behind https://trials.example.org",
+        )
+    if parts.path not in {"", "/"}:
+        raise StudioError(
+            "the Studio cannot be served under a path of another site.",
+            where=address,
+            hint="Give it a host name of its own, such as https://trials.example.org, or reach it "
+            "through a tunnel: ssh -L 8642:127.0.0.1:8642 HOST",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def listen(host: str, port: int) -> socket.socket:

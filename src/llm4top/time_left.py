@@ -31,7 +31,11 @@ class TimeLeft:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._begin("", 0)
+        self._stage = ""
+        self._done = self._chunk = 0
+        self._advanced = self._seen = self._seconds = self._items = 0.0
+        self._opened: float | None = None
+        self._whole: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int, stage: str = "") -> float | None:
         """Take in that ``done`` of ``total`` are done; the seconds left, None while unknown.
@@ -51,14 +55,10 @@ class TimeLeft:
         return self._left(now, total)
 
     def _begin(self, stage: str, done: int) -> None:
-        self._stage = stage
-        self._done = done
-        self._advanced = 0.0
-        self._opened: float | None = None
-        self._whole: tuple[float, int] | None = None
+        self._stage, self._done = stage, done
         self._chunk = 0
-        self._seen = 0.0
-        self._seconds = self._items = 0.0
+        self._advanced = self._seen = self._seconds = self._items = 0.0
+        self._opened = self._whole = None
 
     def _close(self) -> None:
         """The chunk that was arriving is whole: its time and size join the pace."""

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.data import ingest, make_dataset, newest_check, phases_in, scope
+from llm4top.data._scope import of_phases
 from llm4top.errors import DatasetError, SplitError, TooFewRowsError
 from llm4top.registry import Trial
 
@@ -30,6 +31,19 @@ def test_a_phase_holds_every_trial_of_it():
     assert phases_in(made) == ("I", "II", "IV")
     with pytest.raises(DatasetError, match=r"'V': no phase. Phases are I, II, III, IV"):
         scope(made, "V")
+
+
+def test_several_phases_hold_each_trial_once():
+    phases = ["Phase 1", "Phase 1/Phase 2", "Phase 2", "Phase 3", None]
+    data = rows(starts=[None] * 5, phases=phases)
+    assert of_phases(data, ("I", "II")).nct_ids == data.nct_ids[:3]
+    assert of_phases(data, ["III"]).nct_ids == data.nct_ids[3:4]
+    assert of_phases(data, None) is data
+    with pytest.raises(DatasetError, match="no trial is of phase IV") as caught:
+        of_phases(data, ("IV",))
+    assert caught.value.hint == "The data set has trials of these phases: I, II, III."
+    with pytest.raises(DatasetError, match="V"):
+        of_phases(data, ("V",))
 
 
 def test_phases_are_read_from_disk_without_decoding(tmp_path, monkeypatch):

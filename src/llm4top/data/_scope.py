@@ -44,7 +44,6 @@ def of_phases(dataset: Dataset, phases: Iterable[str] | None) -> Dataset:
         there = ", ".join(phases_in(dataset)) or "none"
         raise DatasetError(
             f"no trial is of phase {' or '.join(sorted(wanted))}.",
-            where=dataset.name,
             hint=f"The data set has trials of these phases: {there}.",
         )
     return dataset.take(rows)

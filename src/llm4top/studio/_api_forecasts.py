@@ -183,7 +183,9 @@ def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
     if [upload.name for upload in uploads] != [JSON_NAME] or result.items or not whole:
         return
     line = f", line {whole[0].line}" if whole[0].line is not None else ""
-    raise ApiError(400, "bad-request", whole[0].reason, where=f"body{line}", hint=whole[0].hint)
+    raise ApiError(
+        400, "bad-request", whole[0].reason, where=f"body{line}", hint=whole[0].hint or ""
+    )
 
 
 def _place(workspace: Workspace, bundle: str | None) -> str:

@@ -58,7 +58,8 @@ class SettingFields:
 
     def show_faults(self, faults: Iterable[str]) -> list[str]:
         """Say each fault ("epochs: must be ...") at its field; those of no field are given back."""
-        left, said = [], {}
+        left: list[str] = []
+        said: dict[str, str] = {}
         for fault in faults:
             name, _, words = fault.partition(": ")
             if words and name.partition(".")[0] in self._entries:

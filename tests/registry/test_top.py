@@ -111,7 +111,7 @@ def test_a_csv_that_is_cut_off_or_appended_to_is_never_silent(tmp_path_factory, 
     end = data.draw(st.integers(len(TOP_HEADER) + 1, len(whole) - 2))
     records, refusals = read(path, whole[:end])
     # A file cannot tell that rows are missing behind a whole one.
-    assert refusals or whole[:end].endswith((b'"', b'"\n'))
+    assert refusals or whole[:end].rstrip().endswith(b'a year"')
     assert [record.nct_id for record in records] == ids[: len(records)]
     garbage = data.draw(st.binary(min_size=1, max_size=9).filter(lambda b: b.strip(b" \r\n")))
     records, refusals = read(path, whole + garbage)

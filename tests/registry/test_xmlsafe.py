@@ -1,6 +1,8 @@
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm4top.errors import (
     LimitError,
@@ -151,10 +153,21 @@ def test_each_limit_can_be_lowered(limits, body, words, tmp_path):
     error = refusal(tmp_path, xml(body), limits)
     assert isinstance(error, LimitError)
     assert words in str(error)
-    assert "Raise Limits." in str(error)
+    assert "check the file. If you trust it, raise Limits." in str(error)
 
 
 def test_broken_xml_names_the_line(tmp_path):
     error = refusal(tmp_path, xml("  <phase>Phase 1</phas>\n"))
     assert error.line == 6
     assert "the XML is broken" in str(error)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_record_that_is_cut_off_or_appended_to_is_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("any")
+    whole = xml("<eligibility><criteria><textblock>a\n\nb</textblock></criteria></eligibility>")
+    cut_off = whole[: data.draw(st.integers(1, len(whole.rstrip()) - 1))]
+    assert refusal(path, cut_off).hint
+    garbage = data.draw(st.binary(min_size=1, max_size=9).filter(lambda b: b.strip(b" \t\r\n")))
+    assert refusal(path, whole + garbage).hint

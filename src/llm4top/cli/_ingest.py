@@ -103,7 +103,9 @@ def ingest(
         llm4top ingest TOP --phases II --split random --seed 1 --out data/top-ii
     """
     from llm4top.cli._models import named_task
+    from llm4top.data import NO_LABEL
     from llm4top.data import ingest as run
+    from llm4top.tasks import OUTCOME
 
     refusals = _Refusals()
     rule = _split_rule(split, train_until, valid_until, shares, seed)
@@ -124,6 +126,8 @@ def ingest(
             on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.read),
         )
     _print_card(dataset.card, out)
+    if labels is None and dataset.task == OUTCOME and NO_LABEL in dataset.card.dropped:
+        note("Labels for the rest: --labels FILE, a CSV with the columns nctid and label.")
     refusals.conclude()
 
 

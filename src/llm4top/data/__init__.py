@@ -8,10 +8,11 @@ from llm4top.data._ingest import ingest
 from llm4top.data._labels import LabelFile, read_label_file
 from llm4top.data._scope import is_top, newest_check, phases_in, scope
 from llm4top.data._splits import OwnSplit, RandomSplit, SplitRule, TimeSplit, check_disjoint
-from llm4top.data._spool import IngestProgress
+from llm4top.data._spool import NO_LABEL, IngestProgress
 from llm4top.data._store import SPLITS
 
 __all__ = [
+    "NO_LABEL",
     "SPLITS",
     "AuditFinding",
     "AuditProgress",

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError
-from llm4top.registry._limits import Limits
+from llm4top.registry._limits import Limits, beyond
 from llm4top.registry._note import ReadNote
 from llm4top.registry._pages import FRAME, Page, Search, distinct
 from llm4top.registry._text import clean, printable
@@ -358,7 +358,7 @@ def _too_large(name: str, limits: Limits, line: int) -> LimitError:
         f"a record has more than {limits.record_bytes:,} bytes.",
         file=name,
         line=line,
-        hint="Raise Limits.record_bytes if you trust the file.",
+        hint=beyond("record_bytes"),
     )
 
 
@@ -374,7 +374,7 @@ def load(piece: Piece, name: str, limits: Limits) -> Any:
             f"the record has more than {limits.values:,} values.",
             file=name,
             line=piece.line,
-            hint="Raise Limits.values if you trust the file.",
+            hint=beyond("values"),
         )
     try:
         value = json.loads(
@@ -400,7 +400,7 @@ def _checked(value: Any, name: str, limits: Limits, line: int) -> Any:
                 f"a text has {len(value):,} characters, the limit is {limits.text_length:,}.",
                 file=name,
                 line=line,
-                hint="Raise Limits.text_length if you trust the file.",
+                hint=beyond("text_length"),
             )
         return clean(value)
     if isinstance(value, list):

@@ -11,6 +11,14 @@ CSV_FIELD = 131_072
 """Python's csv module itself refuses a longer field."""
 
 
+def beyond(limit: str) -> str:
+    """What to do about a file beyond a limit, on the command line, in the Studio or in Python."""
+    return (
+        "No registry record is so large: check the file. If you trust it, raise "
+        f"Limits.{limit} in Python."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The caps on what is read. The defaults leave every real registry record well inside.

@@ -17,7 +17,7 @@ from llm4top.registry._beside import PassedOver, document_in, is_hidden
 from llm4top.registry._detect import HEAD, Foreign, file_kind, foreign_json, look
 from llm4top.registry._folder import check_file, files_below, unreadable
 from llm4top.registry._json import Piece, Readable, cut, load
-from llm4top.registry._limits import Limits
+from llm4top.registry._limits import Limits, beyond
 from llm4top.registry._note import NO_RECORD, ReadNote
 from llm4top.registry._top import read_rows
 from llm4top.registry._trial import Record
@@ -283,6 +283,6 @@ def _member_items(
         raise LimitError(
             f"the record has {member.size:,} bytes, the limit is {limits.record_bytes:,}.",
             file=name,
-            hint="Raise Limits.record_bytes if you trust the file.",
+            hint=beyond("record_bytes"),
         )
     yield from _stream_items(found, stream, file, member.name, limits)

@@ -14,7 +14,7 @@ from llm4top.registry import _codes
 from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import Draft, checked_nct_id
 from llm4top.registry._json import CHUNK, Readable
-from llm4top.registry._limits import Limits
+from llm4top.registry._limits import Limits, beyond
 from llm4top.registry._text import clean, one_line, plain
 from llm4top.registry._trial import Intervention, Record, Source
 
@@ -132,13 +132,19 @@ def _text_lines(stream: Readable, name: str, limits: Limits) -> Iterator[str]:
         lines = (buffer + chunk).splitlines(keepends=True)
         buffer = lines.pop() if chunk else b""
         for line in lines:
+            if line.endswith(b","):  # only a last line without an end
+                raise MalformedRecordError(
+                    "the file ends within its last row.",
+                    file=name,
+                    hint="If the row is whole, end it with a line break. " + _AGAIN,
+                )
             # A byte that is no UTF-8 becomes a lone surrogate, which refuses its own row only.
             yield line.decode("utf-8", "surrogateescape")
         if len(buffer) > limits.record_bytes:
             raise LimitError(
                 f"a line has more than {limits.record_bytes:,} bytes.",
                 file=name,
-                hint="Raise Limits.record_bytes if you trust the file.",
+                hint=beyond("record_bytes"),
             )
         if chunk:
             chunk = stream.read(CHUNK)
@@ -163,7 +169,7 @@ def _cells(
                 file=name,
                 line=line,
                 element=column,
-                hint="Raise Limits.csv_field if you trust the file.",
+                hint=beyond("csv_field"),
             )
         if any("\ud800" <= character <= "\udfff" for character in text if character > "\x7f"):
             raise MalformedRecordError(

@@ -14,7 +14,7 @@ from llm4top.errors import (
     UnknownFormatError,
     UnsafeRecordError,
 )
-from llm4top.registry._limits import PARSER_DEPTH, Limits
+from llm4top.registry._limits import PARSER_DEPTH, Limits, beyond
 
 ROOT = "clinical_study"
 
@@ -79,7 +79,7 @@ def check_bytes(data: bytes, name: str, limits: Limits) -> None:
         raise LimitError(
             f"the record has {len(data):,} bytes, the limit is {limits.record_bytes:,}.",
             file=name,
-            hint="Raise Limits.record_bytes if you trust the file.",
+            hint=beyond("record_bytes"),
         )
     head = data[:200]
     if is_wide(head):
@@ -110,7 +110,7 @@ def check_bytes(data: bytes, name: str, limits: Limits) -> None:
         raise LimitError(
             f"the record has more than {limits.values:,} elements.",
             file=name,
-            hint="Raise Limits.values if you trust the file.",
+            hint=beyond("values"),
         )
 
 
@@ -159,7 +159,7 @@ def _check_depth(root: etree._Element, name: str, depth: int) -> None:
         f"the XML is nested deeper than {depth} elements.",
         file=name,
         line=line_of(level[0]),
-        hint="Raise Limits.depth if you trust the file.",
+        hint=beyond("depth"),
     )
 
 
@@ -174,5 +174,5 @@ def _check_texts(root: etree._Element, name: str, length: int) -> None:
                 file=name,
                 line=line_of(element),
                 element=str(element.tag)[:60],
-                hint="Raise Limits.text_length if you trust the file.",
+                hint=beyond("text_length"),
             )

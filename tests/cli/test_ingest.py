@@ -68,6 +68,26 @@ def test_a_random_split_with_shares_and_a_seed(top: Path, tmp_path: Path) -> Non
     assert "shares 0.5 / 0.3 / 0.2, seed 3" in words(result.stdout)
 
 
+def test_shares_alone_split_by_time(tmp_path: Path) -> None:
+    folder = tmp_path / "xml"
+    folder.mkdir()
+    for n in range(20):
+        (folder / f"{n}.xml").write_text(
+            f"<clinical_study><id_info><nct_id>NCT9000{n:04d}</nct_id></id_info>"
+            "<study_type>Interventional</study_type><phase>Phase 2</phase>"
+            f"<brief_title>Study {n}</brief_title>"
+            f"<overall_status>{'Completed' if n % 2 else 'Terminated'}</overall_status>"
+            "<start_date>March 2004</start_date></clinical_study>"
+        )
+    args = (folder, "--task", "completion", "--out", tmp_path / "data")
+    result = ingest(*args, "--shares", "0.5,0.3,0.2")
+    assert result.exit_code == 0, result.output
+    card = json.loads((tmp_path / "data" / "card.json").read_text())
+    # All began in one month: parted by NCT number, so that no split is empty.
+    assert [sum(card["balance"][s].values()) for s in ("train", "valid", "test")] == [10, 6, 4]
+    assert "shares 0.5 / 0.3 / 0.2" in card["split_rule"]
+
+
 def test_a_task_of_ones_own(top: Path, tmp_path: Path) -> None:
     (tmp_path / "task.yaml").write_text(
         "name: slow\nkind: binary\nquestion: Is it slow?\nlabels: [quick, slow]\n"
@@ -90,7 +110,10 @@ def test_a_task_of_ones_own(top: Path, tmp_path: Path) -> None:
         (["--valid-until", "2012"], "needs --train-until too."),
         (["--split", "top", "--train-until", "2012"], "goes with --split time only."),
         (["--split", "random", "--shares", "1,2"], "give three numbers with commas"),
-        (["--split", "random", "--shares", "1,2,3"], "are no split."),
+        (["--split", "random", "--shares", "1,2,3"], "are not a split."),
+        (["--shares", "a,b"], "give three numbers with commas"),
+        (["--split", "top", "--shares", "0.5,0.3,0.2"], "goes with --split time or random"),
+        (["--train-until", "2012", "--shares", "0.5,0.3,0.2"], "goes without --train-until"),
         (["--split", "sideways"], "'sideways' is not one of"),
     ],
 )

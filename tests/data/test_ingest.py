@@ -193,10 +193,10 @@ def test_top_by_date(top_folder, tmp_path):
         nct(1): "train",
         nct(2): "valid",
         nct(3): "test",
-        nct(4): "test",
     }
-    assert set(made.start_dates) == {"2001-05", "2005-06-05", "2009-01-02", None}
+    assert set(made.start_dates) == {"2001-05", "2005-06-05", "2009-01-02"}
     assert made.card.dropped["without a date to split by"] == 4
+    assert made.card.dropped["without a start date, registered after the training part"] == 1
     assert "A title" not in repr(list(made.trials))
 
 
@@ -497,5 +497,11 @@ def test_real_records_joined_with_real_labels(test_data, tmp_path):
         tmp_path / "out",
         labels=test_data / "labels" / "outcome_for_registry_sample.csv",
     )
-    assert len(made) + made.card.dropped.get("without a date to split by", 0) == 437
+    late = "without a start date, registered after the training part"
+    assert (
+        len(made) + sum(made.card.dropped.get(r, 0) for r in (late, "without a date to split by"))
+        == 437
+    )
+    shares = [made.splits.count(split) / len(made) for split in ("train", "valid", "test")]
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.06)
     assert made.card.dropped["not in the label file"] == 6328 - 437

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.data import OwnSplit, RandomSplit, TimeSplit, check_disjoint
-from llm4top.data._splits import RowFacts
+from llm4top.data._splits import RowFacts, real_shares
 from llm4top.errors import SplitError
 
 DATES = st.none() | st.dates().map(lambda d: d.isoformat())
@@ -45,10 +45,45 @@ def test_cut_points_without_a_test_split():
 def test_shares_go_from_old_to_new_and_one_date_stays_together():
     rule = TimeSplit(shares=(0.5, 0.25, 0.25))
     assert rule.assign(rows("2004", "2001", "2002", "2003")) == ["test", "train", "train", "valid"]
-    assert rule.assign(rows("2001", "2001", "2001", "2001")) == ["test"] * 4
+    years = ("2001", "2001", "2002", "2002", "2003", "2003", "2004", "2004")
+    assert rule.assign(rows(*years)) == ["train"] * 4 + ["valid"] * 2 + ["test"] * 2
 
 
-def test_an_unknown_start_is_dated_by_its_first_submission():
+def test_rows_of_one_date_are_parted_by_number_where_a_split_would_be_empty_or_far_off():
+    rule = TimeSplit(shares=(0.5, 0.25, 0.25))
+    assert rule.assign(rows("2001", "2001", "2001", "2001")) == ["train", "train", "valid", "test"]
+    # Of 100 trials 40 share one date in the middle.
+    dates = [f"{1950 + n}" for n in range(30)] + ["1985"] * 40 + [f"{1990 + n}" for n in range(30)]
+    splits = TimeSplit(shares=(0.4, 0.2, 0.4)).assign(rows(*dates))
+    assert [splits.count(split) for split in ("train", "valid", "test")] == [40, 20, 40]
+    assert splits == sorted(splits, key=("train", "valid", "test").index)
+    together = TimeSplit(shares=(0.4, 0.2, 0.4), keep_dates=True).assign(rows(*dates))
+    assert "valid" not in together
+
+
+def test_what_came_of_shares_is_told_where_it_is_not_what_was_asked_for():
+    rule = TimeSplit(shares=(0.8, 0.1, 0.1))
+    assert real_shares(rule, ["train"] * 8 + ["valid", "test"]) == str(rule)
+    assert real_shares(rule, ["train"] * 5 + ["test"] * 5).endswith("; real shares 0.5 / 0 / 0.5")
+    fixed = TimeSplit(valid_from="2004")
+    assert real_shares(fixed, ["train"]) == str(fixed)
+
+
+def test_an_old_trial_without_a_start_is_not_the_newest_by_its_registration():
+    facts = [
+        *(RowFacts(f"NCT0000010{n}", "success", f"{1990 + n}", "1999-11") for n in range(6)),
+        RowFacts("NCT00000001", "success", None, "1999-11"),
+        RowFacts("NCT00000002", "success", None, "1992"),
+        RowFacts("NCT00000003", "success", None, None),
+    ]
+    by_cut = TimeSplit(valid_from="1994").assign(facts)
+    assert by_cut[:6] == ["train"] * 4 + ["valid"] * 2
+    assert by_cut[6:] == [None, "train", None]
+    by_shares = TimeSplit(shares=(0.5, 0.25, 0.25)).assign(facts)
+    assert by_shares[6:] == [None, "train", None]
+
+
+def test_where_most_starts_are_unknown_all_are_dated_by_their_first_submission():
     facts = [RowFacts("NCT1", "success", None, "2005-01-01")]
     assert TimeSplit(valid_from="2004").assign(facts) == ["valid"]
 
@@ -79,11 +114,11 @@ def test_first_submission_and_nct_number_as_date():
         ({"test_from": "2004"}, "one of the two"),
         ({"valid_from": "2006", "test_from": "2004"}, "would begin before the validation"),
         ({"valid_from": "2006", "dating": "nct_number"}, "NCT numbers are split by shares"),
-        ({"shares": (0.5, 0.1, 0.1)}, r"shares 0.5 / 0.1 / 0.1 are no split. Give three shares"),
-        ({"shares": (0.0, 0.5, 0.5)}, "are no split"),
-        ({"shares": (1.5, -0.5, 0.0)}, "are no split"),
-        ({"valid_from": "June 2004"}, "'June 2004' is no date. Write it as 2004, 2004-06"),
-        ({"valid_from": "2004", "test_from": "2005-13"}, "'2005-13' is no date"),
+        ({"shares": (0.5, 0.1, 0.1)}, r"shares 0.5 / 0.1 / 0.1 are not a split. Give three shares"),
+        ({"shares": (0.0, 0.5, 0.5)}, "are not a split"),
+        ({"shares": (1.5, -0.5, 0.0)}, "are not a split"),
+        ({"valid_from": "June 2004"}, "'June 2004' is not a date. Write it as 2004, 2004-06"),
+        ({"valid_from": "2004", "test_from": "2005-13"}, "'2005-13' is not a date"),
     ],
 )
 def test_settings_that_are_no_split_by_time(settings, message):
@@ -115,18 +150,36 @@ def test_a_random_split_keeps_the_rows_of_a_trial_together():
     check_disjoint([row.nct_id for row in facts], splits)
 
 
+@given(ROWS, st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.5, 0.5, 0.0)]))
+def test_no_split_with_a_share_is_empty_while_there_are_rows_for_it(facts, shares):
+    splits = [split for split in TimeSplit(shares=shares).assign(facts) if split is not None]
+    dated = sum(row.start_date is not None for row in facts)
+    if dated < 20 or 2 * dated < sum(bool(r.start_date or r.first_submitted) for r in facts):
+        return
+    for split, share in zip(("train", "valid", "test"), shares, strict=True):
+        assert (splits.count(split) > 0) == (share > 0)
+
+
 @given(ROWS)
 def test_training_rows_are_older_than_validation_rows_and_those_older_than_test_rows(facts):
     rule = TimeSplit(shares=(0.6, 0.2, 0.2))
     dates = {"train": [], "valid": [], "test": []}
+    by_start = 2 * sum(row.start_date is not None for row in facts) >= sum(
+        bool(row.start_date or row.first_submitted) for row in facts
+    )
+
+    def date_of(row):
+        first, second = row.start_date, row.first_submitted
+        return (first or second) if by_start else (second or first)
+
     for row, split in zip(facts, rule.assign(facts), strict=True):
-        date = row.start_date or row.first_submitted
-        assert (split is None) == (date is None)
-        if split is not None:
-            dates[split].append(date)
+        if not (row.start_date or row.first_submitted):
+            assert split is None
+        elif split is not None:
+            dates[split].append(date_of(row))
     for older, newer in (("train", "valid"), ("valid", "test"), ("train", "test")):
         if dates[older] and dates[newer]:
-            assert max(dates[older]) < min(dates[newer])
+            assert max(dates[older]) <= min(dates[newer])
 
 
 def test_trials_in_two_splits_are_named():
@@ -138,7 +191,7 @@ def test_trials_in_two_splits_are_named():
 
 def test_rules_tell_what_they_do():
     assert str(TimeSplit(valid_from="2004", undated="train")) == (
-        "by start date (first submission where unknown): valid from 2004, no test split; "
+        "by start date (first submission where most have none): valid from 2004, no test split; "
         "rows without one in train"
     )
     assert "shares 0.8 / 0.1 / 0.1, seed 3" in str(RandomSplit(seed=3))

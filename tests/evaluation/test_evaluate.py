@@ -507,3 +507,24 @@ class TestRefusals:
     def test_another_question(self):
         with pytest.raises(EvaluationError, match="it answers 'outcome'"):
             run(invented(task="completion"))
+
+
+def test_a_base_rate_that_is_far_from_the_rows_own_share_is_told():
+    from dataclasses import replace
+
+    data = invented(seed=3)
+    fewer = tuple(
+        "failure" if split == "train" and i % 3 else label
+        for i, (label, split) in enumerate(zip(data.labels, data.splits, strict=True))
+    )
+    skewed = replace(data, labels=fewer)
+    notes = [note for note in run(skewed, source(task=skewed)).notes if "base rate" in note]
+    assert any(note.startswith("All phases: ") for note in notes)
+    assert all("of the training rows are success, and" in note for note in notes)
+    even = replace(data, labels=tuple(data.labels))
+    shares = [
+        sum(label == "success" for label, s in zip(even.labels, even.splits, strict=True) if s == p)
+        for p in ("train", "valid")
+    ]
+    told = any("All phases" in note for note in run(even).notes if "base rate" in note)
+    assert told == (abs(shares[0] / 60 - shares[1] / 60) >= 0.05)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llm4top.data import DatasetCard, SplitRule
 
 _SHOWN_REFUSALS = 20
+DEFAULT_SHARES = (0.8, 0.1, 0.1)
 
 
 class SplitName(StrEnum):
@@ -55,7 +56,12 @@ ValidUntilOption = Annotated[
     ),
 ]
 SharesOption = Annotated[
-    str, typer.Option(help="Shares of train, valid and test, where no date is given.")
+    str | None,
+    typer.Option(
+        help="Shares of train, valid and test: oldest to newest, or at random with --split random. "
+        "Default: 0.8,0.1,0.1.",
+        metavar="TRAIN,VALID,TEST",
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the random split.")]
 EnrichOption = Annotated[
@@ -80,7 +86,7 @@ def ingest(
     split: SplitOption = None,
     train_until: TrainUntilOption = None,
     valid_until: ValidUntilOption = None,
-    shares: SharesOption = "0.8,0.1,0.1",
+    shares: SharesOption = None,
     seed: SeedOption = 0,
     enrich: EnrichOption = None,
     limit: LimitOption = None,
@@ -153,7 +159,7 @@ def _split_rule(
     split: SplitName | None,
     train_until: str | None,
     valid_until: str | None,
-    shares: str,
+    shares: str | None,
     seed: int,
 ) -> SplitRule | None:
     """The rule that the options describe; None for the source's default."""
@@ -164,17 +170,28 @@ def _split_rule(
     if train_until:
         if split not in (None, SplitName.time):
             raise typer.BadParameter("goes with --split time only.", param_hint="--train-until")
+        if shares is not None:
+            raise typer.BadParameter(
+                "goes without --train-until: the dates decide the shares.", param_hint="--shares"
+            )
         return TimeSplit(valid_from=train_until, test_from=valid_until)
     if split is SplitName.top:
+        if shares is not None:
+            raise typer.BadParameter(
+                "goes with --split time or random: TOP's own split has its own shares.",
+                param_hint="--shares",
+            )
         return OwnSplit()
-    if split is SplitName.time:
-        return TimeSplit(shares=_shares(shares))
     if split is SplitName.random:
         return RandomSplit(shares=_shares(shares), seed=seed)
+    if split is SplitName.time or shares is not None:
+        return TimeSplit(shares=_shares(shares))
     return None
 
 
-def _shares(text: str) -> tuple[float, float, float]:
+def _shares(text: str | None) -> tuple[float, float, float]:
+    if text is None:
+        return DEFAULT_SHARES
     try:
         train, valid, test = (float(part) for part in text.split(","))
     except ValueError:

@@ -11,12 +11,14 @@ from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile
 from llm4top.data._enrich import Enrichment
 from llm4top.data._pool import Pool, pool
 from llm4top.data._sources import path_sha256
-from llm4top.data._splits import OwnSplit, RowFacts, SplitRule, check_disjoint
+from llm4top.data._splits import OwnSplit, RowFacts, SplitRule, check_disjoint, real_shares
 from llm4top.data._spool import NO_LABEL, NOT_LISTED, Reading, Spool
 from llm4top.data._store import Row
 from llm4top.data._write import new_card
 from llm4top.errors import DatasetError
 
+_UNDATED = "without a date to split by"
+_LATE = "without a start date, registered after the training part"
 _TOP_TERMS = (
     "TOP, the Trial Outcome Prediction benchmark "
     "(github.com/futianfan/clinical-trial-outcome-prediction): non-commercial use only; its rows "
@@ -93,7 +95,7 @@ def plan_card(plan: Plan, name: str, files: Sequence[Path]) -> DatasetCard:
             SourceFile(name=path.name, sha256=path_sha256(path), rows=rows[path.name])
             for path in files
         ),
-        split_rule=str(plan.rule),
+        split_rule=real_shares(plan.rule, plan.splits.values()),
         dropped=dict(spool.losses.reasons.most_common()),
         dropped_first=tuple(
             DroppedRecord(nct_id=nct_id, reason=reason) for nct_id, reason in spool.losses.first
@@ -120,9 +122,10 @@ def _assign(plan: Plan) -> dict[int, str]:
             )
         )
     splits: dict[int, str] = {}
-    for position, split in zip(positions, plan.rule.assign(facts), strict=True):
+    assigned = plan.rule.assign(facts)
+    for position, split, row in zip(positions, assigned, facts, strict=True):
         if split is None:
-            plan.spool.losses.add(candidates[position].nct_id, "without a date to split by")
+            plan.spool.losses.add(row.nct_id, _LATE if row.first_submitted else _UNDATED)
         else:
             splits[position] = split
     check_disjoint((candidates[position].nct_id for position in splits), splits.values())

@@ -65,7 +65,7 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     """A check by time inside the learning part: what is learnt from is older than what is asked.
 
     Of the train and valid rows the newest ``share`` become "valid", the others "train"; no test
-    row survives. Newest by start date (first submission where unknown); rows of one date stay
+    row survives. Newest by start date, as ``TimeSplit`` dates them; rows of one date stay
     together, so the share is approximate. Up to 5 % rows without any date stay in train; where
     more lack one, the order of the NCT numbers stands for that of registration.
 
@@ -80,7 +80,8 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
         for start, submitted in zip(learning.start_dates, learning.first_submitted, strict=True)
     )
     dating: Dating = "start_date" if undated <= _MOST_UNDATED * len(learning) else "nct_number"
-    rule = TimeSplit(shares=(1 - share, share, 0.0), dating=dating, undated="train")
+    shares = (1 - share, share, 0.0)
+    rule = TimeSplit(shares=shares, dating=dating, undated="train", keep_dates=True)
     facts = [
         RowFacts(nct_id, "", start, submitted)
         for nct_id, start, submitted in zip(

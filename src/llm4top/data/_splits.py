@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +18,10 @@ from llm4top.errors import SplitError
 Dating = Literal["start_date", "first_submitted", "nct_number"]
 _ISO = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 _NAMED_AT_MOST = 5
+_FAR = 0.05
+"""How far, in shares of all rows, a split may be from its own before dates are parted."""
+_ROUNDED = 0.005
+SPLIT_NAMES = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,16 @@ class TimeSplit:
 
     Either cut points (ISO dates, as coarse as wanted: "2010", "2010-06"; a row dated on a cut
     point is after it; without ``test_from`` there is no test split) or ``shares`` of the rows
-    for train, valid and test. Rows of one date stay together. ``dating`` chooses the date:
-    the start date (the first submission where the start is unknown), the first submission, or
-    "nct_number", the order of registration, where a source has no dates.
-    Rows without a date are left out, or with ``undated`` "train" learnt from.
+    for train, valid and test. Rows of one date stay together, unless a split would then be empty or
+    more than 5 % of all rows from its share: such rows are parted by NCT number, the order of
+    registration (never with ``keep_dates``).
+
+    ``dating`` chooses the date: the start, the first submission, or "nct_number" where a source has
+    no dates. A trial without a start date was often registered long after it began, so that its
+    first submission would make an old trial the newest of all: it is learnt from where it was
+    submitted before the validation split begins, and left out otherwise. Where most trials have no
+    start date, all are dated by their first submission instead. Rows without any date are left out,
+    or with ``undated`` "train" learnt from.
 
     Raises ``SplitError`` for settings that contradict each other.
     """
@@ -67,6 +77,7 @@ class TimeSplit:
     shares: tuple[float, float, float] | None = None
     dating: Dating = "start_date"
     undated: Literal["drop", "train"] = "drop"
+    keep_dates: bool = False
 
     def __post_init__(self) -> None:
         cuts = self.valid_from or self.test_from
@@ -75,7 +86,7 @@ class TimeSplit:
         for cut in (self.valid_from, self.test_from):
             if cut is not None and not _ISO.fullmatch(cut):
                 raise SplitError(
-                    f"{cut!r} is no date.", hint="Write it as 2004, 2004-06 or 2004-06-30."
+                    f"{cut!r} is not a date.", hint="Write it as 2004, 2004-06 or 2004-06-30."
                 )
         if self.valid_from and self.test_from and self.test_from < self.valid_from:
             raise SplitError("the test split would begin before the validation split.")
@@ -86,7 +97,7 @@ class TimeSplit:
 
     def __str__(self) -> str:
         what = {
-            "start_date": "start date (first submission where unknown)",
+            "start_date": "start date (first submission where most have none)",
             "first_submitted": "date of first submission",
             "nct_number": "NCT number",
         }[self.dating]
@@ -100,26 +111,50 @@ class TimeSplit:
 
     def assign(self, rows: Sequence[RowFacts]) -> list[str | None]:
         """Split of each row, None for a row that is left out."""
-        keys = [self._key(row) for row in rows]
+        keys, fallbacks = self._keys(rows)
         valid_from, test_from = self.valid_from, self.test_from
         if self.shares is not None:
-            valid_from, test_from = _share_cuts([k for k in keys if k is not None], self.shares)
-        undated = "train" if self.undated == "train" else None
-        return [undated if key is None else _side(key, valid_from, test_from) for key in keys]
+            known = [key for key in keys if key is not None]
+            valid_from, test_from = _share_cuts(known, self.shares)
+            if not self.keep_dates and _is_far(known, valid_from, test_from, self.shares):
+                keys = [
+                    None if key is None else f"{key} {row.nct_id}"
+                    for key, row in zip(keys, rows, strict=True)
+                ]
+                known = [key for key in keys if key is not None]
+                valid_from, test_from = _share_cuts(known, self.shares)
+        return [
+            self._undated(fallback, valid_from)
+            if key is None
+            else _side(key, valid_from, test_from)
+            for key, fallback in zip(keys, fallbacks, strict=True)
+        ]
 
-    def _key(self, row: RowFacts) -> str | None:
+    def _keys(self, rows: Sequence[RowFacts]) -> tuple[list[str | None], list[str | None]]:
+        """What each row is ordered by, and when one without that was submitted."""
+        none: list[str | None] = [None] * len(rows)
         if self.dating == "nct_number":
-            return row.nct_id
+            return [row.nct_id for row in rows], none
+        started = sum(row.start_date is not None for row in rows)
+        dated = sum((row.start_date or row.first_submitted) is not None for row in rows)
+        if self.dating == "start_date" and 2 * started >= dated:
+            return [row.start_date for row in rows], [row.first_submitted for row in rows]
         if self.dating == "start_date":
-            return row.start_date or row.first_submitted
-        return row.first_submitted
+            return [row.first_submitted or row.start_date for row in rows], none
+        return [row.first_submitted for row in rows], none
+
+    def _undated(self, submitted: str | None, valid_from: str | None) -> str | None:
+        if submitted is not None:
+            # Registered before, so planned before: it holds nothing of the validation's years.
+            return "train" if valid_from is None or submitted < valid_from else None
+        return "train" if self.undated == "train" else None
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSplit:
     """A random split, stratified by label, the same for the same seed in any row order.
 
-    A random split flatters: its validation and test rows are from the same years as training.
+    A random split is optimistic: its validation and test rows are from the same years as training.
     """
 
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -190,10 +225,39 @@ def _share_cuts(
     return cut(shares[0]), cut(shares[0] + shares[1])
 
 
+def _is_far(
+    keys: Sequence[str],
+    valid_from: str | None,
+    test_from: str | None,
+    shares: tuple[float, float, float],
+) -> bool:
+    """Whether whole dates leave a split empty that has a share, or far from it."""
+    sides = [_side(key, valid_from, test_from) for key in keys]
+    found = [sides.count(split) for split in SPLIT_NAMES]
+    return any(
+        abs(n - share * len(keys)) > _FAR * len(keys) or (share > 0 and not n)
+        for n, share in zip(found, shares, strict=True)
+    )
+
+
+def real_shares(rule: SplitRule, splits: Iterable[str]) -> str:
+    """The rule in words, with the shares that came of it where they are others than asked for."""
+    counts = Counter(splits)
+    n = counts.total()
+    shares = getattr(rule, "shares", None)
+    if shares is None or not n:
+        return str(rule)
+    found = [counts[split] / n for split in SPLIT_NAMES]
+    if all(abs(a - b) < _ROUNDED for a, b in zip(found, shares, strict=True)):
+        return str(rule)
+    words = " / ".join(f"{share:.3g}" for share in found)
+    return f"{rule}; real shares {words}"
+
+
 def _check_shares(shares: tuple[float, float, float]) -> None:
     if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6 or shares[0] == 0:
         raise SplitError(
-            f"shares {_share_text(shares)} are no split.",
+            f"shares {_share_text(shares)} are not a split.",
             hint="Give three shares for train, valid and test that add up to 1, such as .8 .1 .1.",
         )
 

@@ -21,7 +21,7 @@ from llm4top.evaluation._slices import slice_table, too_small
 from llm4top.evaluation._source import Done, Source, distinct
 from llm4top.evaluation._summary import summary
 from llm4top.evaluation._table import Entry, Measurements, measure_table
-from llm4top.evaluation._wording import CHECKS, phase_name
+from llm4top.evaluation._wording import CHECKS, percent, phase_name
 
 POOLED = "pooled"
 
@@ -260,7 +260,24 @@ class _Work:
                     f"{source.name} was made from another data set, or another state of this one: "
                     "whether it has learnt from rows measured here cannot be told."
                 )
+        notes += self._prevalences(judge.rows)
         notes.append("For a leak audit of the data set, run `llm4top audit`.")
+        return notes
+
+    def _prevalences(self, rows: Dataset) -> list[str]:
+        """Where the base rate, which is of training rows, is far from the rows' own share."""
+        if self.dataset.task.kind != "binary":
+            return []
+        event, learn, notes = self.dataset.task.labels[1], self.dataset.select("train"), []
+        for phase in (*phases_in(rows), POOLED):
+            own, learnt = (_share(scope(part, phase), event) for part in (rows, learn))
+            if own is None or learnt is None or abs(own - learnt) < _FAR_BASE_RATE:
+                continue
+            notes.append(
+                f"{phase_name(phase)}: {percent(learnt)} of the training rows are {event}, and "
+                f"{percent(own)} of the rows measured here. The base rate is that of the training "
+                "rows, so Brier skill against it is optimistic: see Brier skill, own prevalence."
+            )
         return notes
 
     def _tell(self, stage: str, done: int = 0, total: int = 1) -> None:
@@ -269,6 +286,15 @@ class _Work:
 
     def _hearing(self, name: str) -> Done:
         return lambda done, total: self._tell(name, done, total)
+
+
+_FAR_BASE_RATE = 0.05
+_LEAST_OF_A_RATE = 20
+
+
+def _share(rows: Dataset, event: str) -> float | None:
+    """The event's share; None of rows too few to have one."""
+    return rows.labels.count(event) / len(rows) if len(rows) >= _LEAST_OF_A_RATE else None
 
 
 _TABLE_NOTES = {

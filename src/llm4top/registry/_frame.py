@@ -14,9 +14,10 @@ from typing import Any, NoReturn, get_type_hints
 
 from llm4top.errors import MalformedRecordError
 from llm4top.registry import _codes
+from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._fields import ALLOWED_FIELDS
 from llm4top.registry._guard import guard_fields
-from llm4top.registry._text import clean, from_lines, from_textblock, one_line
+from llm4top.registry._text import clean, from_lines, one_line
 from llm4top.registry._top import NO_MOLECULE
 from llm4top.registry._trial import Arm, Collaborator, Intervention, Outcome, Trial
 
@@ -113,7 +114,8 @@ def _trial(row: Mapping[str, Any], number: int) -> Trial:
     if "phase" in values:
         values["phase"] = _codes.phase(values["phase"])
     guard_fields(values)
-    return Trial(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Trial(**made)
 
 
 def _plain(value: Any) -> Any:
@@ -141,12 +143,12 @@ def _text(value: Any, field: str) -> str | None:
     if not isinstance(value, str):
         raise ValueError(f"must be text, not {value!r:.60}.")  # noqa: TRY004 - told with its place
     text = clean(value)
-    if field not in _LONG:
-        return one_line(text)
-    return from_textblock(text) if "\n\n" in text else from_lines(text)
+    if field == "criteria":
+        return normal_criteria(text)
+    return from_lines(text) if field in _PARAGRAPHS else one_line(text)
 
 
-_LONG = {"criteria", "brief_summary", "detailed_description"}
+_PARAGRAPHS = {"brief_summary", "detailed_description"}
 
 
 def _number(value: Any, _: str) -> int:

@@ -277,7 +277,7 @@ class _Preflight:
         chosen = chosen_sections(self.config, trials)
         if chosen is None:
             return _Finding("all that a trial has.")
-        left = ()
+        left: tuple[str, ...] = ()
         if self.config.sections == "auto":
             left = tuple(n for n in common_sections(trials) if n in SECTIONS_BEYOND_RECORDS)
         hint = ""

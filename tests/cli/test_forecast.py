@@ -213,7 +213,13 @@ def registries(tmp_path: Path) -> Path:
 def test_a_question_that_does_not_apply_gets_no_number(tiny_bundle: Path, registries: Path) -> None:
     result = forecast(registries, "--model", tiny_bundle, "--format", "csv")
     assert result.exit_code == 0, result.output
-    assert [Path(row["record"]).name for row in rows_of(result.stdout)] == ["trial.xml"]
+    rows = rows_of(result.stdout)
+    assert [Path(row["record"]).name for row in rows if row["status"] == "forecast"] == [
+        "trial.xml"
+    ]
+    apart = [row for row in rows if row["status"] == "not applicable"]
+    assert {(row["probability"], row["reason"]) for row in apart} == {("", REGISTRY)}
+    assert len(apart) == 4
     names = ", ".join(f"{registries}/registry{n}.xml" for n in range(3))
     assert f"Not forecast: 4 records ({names} and 1 more): {REGISTRY}\n" in result.stderr
     assert "1 forecast by tiny-" in result.stderr

@@ -17,7 +17,7 @@ from llm4top.cli._output import (
     JsonWriter,
     forecast_dict,
 )
-from llm4top.forecasters import Forecast
+from llm4top.forecasters import Forecast, NotApplicable
 from llm4top.registry import Record, RegistryOutcome, Source, Trial, Withheld
 from llm4top.workspace._cells import harmless_cell
 
@@ -99,6 +99,8 @@ def test_csv_has_the_documented_columns_and_one_row_a_trial() -> None:
         "bundle": "embedded@1a2b3c",
         "prompt_sha256": "cd" * 32,
         "record_sha256": "ab" * 32,
+        "status": "forecast",
+        "reason": "",
     }
 
 
@@ -108,7 +110,21 @@ def test_absent_values_are_empty_cells() -> None:
     row = csv_row(replace(RECORD, nct_id=None, trial=Trial()), nothing)
     empty = {name for name, value in row.items() if value == ""}
     absent = {"nctid", "title", "phase", "sponsor_class", "lower", "upper", "base_rate", "score"}
-    assert empty == absent | {"base_rates", "warnings"}
+    assert empty == absent | {"base_rates", "warnings", "reason"}
+
+
+def test_a_record_without_a_number_has_its_reason() -> None:
+    stream = io.StringIO()
+    CsvWriter(stream).leave_out(NotApplicable("=a.xml", "NCT99999901", "outcome", "a registry."))
+    head, row = rows_of(stream.getvalue())
+    told = {name: value for name, value in zip(head, row, strict=True) if value}
+    assert told == {
+        "record": "'=a.xml",
+        "nctid": "NCT99999901",
+        "task": "outcome",
+        "status": "not applicable",
+        "reason": "a registry.",
+    }
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
@@ -144,7 +160,7 @@ def test_each_json_line_stands_by_itself() -> None:
     assert first["tokens_cut"] == 3
     assert first["source"]["processed"] == "2031-06-02"
     assert first["disclaimer"] == "A research estimate: not medical or investment advice."
-    assert set(CSV_COLUMNS) - set(first) == {"record_sha256"}
+    assert set(CSV_COLUMNS) - set(first) == {"record_sha256", "status", "reason"}
     assert first["source"]["sha256"] == "ab" * 32
     assert second["lower"] is None
 

@@ -103,8 +103,8 @@ def forecast(
 
     One line a trial on standard output, as soon as it is done; refused records by name on
     standard error. Records that the question does not apply to (an observational study) get no
-    number and are listed apart: in JSON as "not_applicable", in CSV not at all. Copies of a trial,
-    by NCT id, are named, and counted once in the number of successes to expect.
+    number and are listed apart: in JSON as "not_applicable", in CSV by "status" and "reason".
+    Copies of a trial, by NCT id, are named, and counted once in the number of successes to expect.
 
     CSV has one row a trial: probability, lower, upper, base_rate and score are about "label"; a
     question with several answers has each of them in "probabilities" and "base_rates". score is

@@ -103,24 +103,17 @@ def _behind(
     rows = kept_rows(part, output.value, CSV_COLUMNS)
     size = 0
     while taken := list(islice(records, CHUNK)):
-        reasons = [why_not_applicable(forecaster.task, record.trial) for record in taken]
-        in_part = [
-            record
-            for record, reason in zip(taken, reasons, strict=True)
-            if reason is None or output is ForecastFormat.jsonl
-        ]
-        held = list(islice(rows, len(in_part)))
-        _check_rows(held, in_part, forecaster.identity, part)
-        if len(held) < len(in_part):
+        held = list(islice(rows, len(taken)))
+        _check_rows(held, taken, forecaster.identity, part)
+        if len(held) < len(taken):
             return chain(taken, records), size
-        for record, reason in zip(taken, reasons, strict=True):
-            if reason is not None:
-                name = record.source.name
+        for record, row in zip(taken, held, strict=True):
+            name, size = record.source.name, row.end
+            reason = why_not_applicable(forecaster.task, record.trial)
+            if reason is None:
+                tally.add(name, record.nct_id, row.probability, row.base_rate)
+            else:
                 tally.leave_out(NotApplicable(name, record.nct_id, forecaster.task.name, reason))
-        for record, row in zip(in_part, held, strict=True):
-            size = row.end
-            if row.bundle is not None:
-                tally.add(record.source.name, record.nct_id, row.probability, row.base_rate)
     if next(rows, None) is not None:
         raise _other_records(part)
     return iter(()), size

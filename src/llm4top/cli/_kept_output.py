@@ -148,8 +148,8 @@ def _csv_rows(lines: _Lines, columns: tuple[str, ...]) -> Iterator[KeptRow]:
         yield KeptRow(
             row["record"],
             row["nctid"] or None,
-            row["bundle"],
-            float(row["probability"]),
+            row["bundle"] or None,
+            float(row["probability"] or 0),
             float(row["base_rate"]) if row["base_rate"] else None,
             lines.end,
         )

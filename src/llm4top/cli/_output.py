@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CSV_COLUMNS = tuple(name for name, _ in COLUMNS)
 """The columns of the Studio's export too: one table, whichever way it is made."""
 
+NOT_APPLICABLE = "not applicable"
+"""Status of a record without a number; that of the others is "forecast"."""
+
 DISCLAIMER = "A research estimate: not medical or investment advice."
 
 
@@ -85,8 +88,9 @@ class ForecastWriter(ABC):
 
 
 class CsvWriter(ForecastWriter):
-    """``CSV_COLUMNS``, one row a trial; probabilities with six decimals, absent values empty.
+    """``CSV_COLUMNS``, one row a record; probabilities with six decimals, absent values empty.
 
+    A record that the question does not apply to has "not applicable" as "status", and the reason.
     ``resumed`` says that the stream holds the heading already.
     """
 
@@ -100,6 +104,13 @@ class CsvWriter(ForecastWriter):
         """Write one row and flush it."""
         item = item_of(record, forecast)
         self._rows.writerow([csv_cell(get(item)) for _, get in COLUMNS])
+        self._stream.flush()
+
+    def leave_out(self, record: NotApplicable) -> None:
+        """Write one row that has no number."""
+        told = {"record": record.record, "nctid": record.nct_id, "task": record.task}
+        told |= {"status": NOT_APPLICABLE, "reason": record.reason}
+        self._rows.writerow([csv_cell(told.get(name)) for name in CSV_COLUMNS])
         self._stream.flush()
 
 

@@ -206,11 +206,13 @@ def test_bytes_around_studies_are_never_passed_over(data, line, words, tmp_path)
 
 @pytest.mark.parametrize("cut", [25, 40, -1, -2])
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_line_that_breaks_off_costs_itself_alone(position, cut, tmp_path):
+@pytest.mark.parametrize(("begin", "between", "end"), [(b"", b"\n", b""), (b"[", b",\n", b"]")])
+def test_a_line_that_breaks_off_costs_itself_alone(position, cut, begin, between, end, tmp_path):
     lines = [dump(study(i, note='a "quoted" {text}')) for i in IDS]
     lines[position] = lines[position][:cut]
-    found, (error,) = read(tmp_path / "a", b"\n".join(lines))
+    found, (error, *more) = read(tmp_path / "a", begin + between.join(lines) + end)
     assert found == [i for n, i in enumerate(IDS) if n != position]
+    assert not more or (end and position == 2)  # then the list has no end either
     assert error.line == position + 1
 
 

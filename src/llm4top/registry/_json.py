@@ -10,21 +10,20 @@ unread in silence.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError
 from llm4top.registry._limits import Limits, beyond
 from llm4top.registry._note import ReadNote
-from llm4top.registry._pages import FRAME, Page, Search, distinct
-from llm4top.registry._text import clean, printable
+from llm4top.registry._pages import FRAME, Page, Search
+from llm4top.registry._text import printable
 
 CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 _BOM_BEGUN = re.compile(rb"\xef\xbb?\Z")
-_AGAIN = "Export the studies again from ClinicalTrials.gov."
+AGAIN = "Export the studies again from ClinicalTrials.gov."
 # No JSON string holds a line break; one before a "{" ends a broken string.
 _INSIDE = rb'(?:[^"\\\n]++|\\(?!\n\{).|\n(?!\{))*+'
 _STRING = re.compile(b'"' + _INSIDE, re.DOTALL)
@@ -37,7 +36,6 @@ _SEPARATORS = b", \t\r\n\f\x1a\x1e"
 _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"{}[]")))
 _LINE_BEGINS = frozenset({b"{", b"]", b"\r", b"\n"})
 _USUAL_DEPTH = 16
-_CONTROL = re.compile(rb"\\u(?:00[01]|007[fF]|[dD][89a-fA-F])")
 _SHOWN = 40  # bytes of what stands where a study should
 _LOOK_BACK = 64
 _LONGEST_FRAME = 4096
@@ -301,7 +299,22 @@ class _Cutter:
         if not self._buffer.endswith(b"\n", 0, at):
             return False
         before = self._buffer[max(0, at - _LOOK_BACK) : at].rstrip()[-1:]
-        return bool(before) and before not in b":,[{"
+        if before == b",":  # between the items of a list, never between the keys of an object
+            return self._fault is None and self._innermost(at) == _BRACE
+        return bool(before) and before not in b":[{"
+
+    def _innermost(self, end: int) -> int | None:
+        """The last bracket of the present study that is open at ``end``."""
+        brackets: list[int] = []
+        after = self._start or 0
+        while (found := _NEXT.match(self._buffer, after, end)) is not None:
+            after = found.end()
+            byte = self._buffer[after - 1]
+            if byte in _OPEN:
+                brackets.append(byte)
+            elif brackets:
+                brackets.pop()
+        return brackets[-1] if brackets else None
 
     def _break_off(self, at: int) -> Iterator[RegistryError]:
         """The present study has no end; another begins at ``at``."""
@@ -324,7 +337,7 @@ class _Cutter:
             f"the JSON is nested deeper than {self._limits.depth} values.",
             file=self._name,
             line=self._line_at(at),
-            hint="No registry record is. " + _AGAIN,
+            hint="No registry record is. " + AGAIN,
         )
 
     def _end(self) -> Iterator[Cut]:
@@ -350,7 +363,7 @@ class _Cutter:
         return self._line
 
     def _error(self, message: str, line: int) -> MalformedRecordError:
-        return MalformedRecordError(message, file=self._name, line=line, hint=_AGAIN)
+        return MalformedRecordError(message, file=self._name, line=line, hint=AGAIN)
 
 
 def _too_large(name: str, limits: Limits, line: int) -> LimitError:
@@ -359,62 +372,4 @@ def _too_large(name: str, limits: Limits, line: int) -> LimitError:
         file=name,
         line=line,
         hint=beyond("record_bytes"),
-    )
-
-
-# ------------------------------------------------------------------------------ one study
-
-
-def load(piece: Piece, name: str, limits: Limits) -> Any:
-    """The value of one study's bytes."""
-    data = piece.data
-    # A value needs two bytes at least, so only a large study can hold too many.
-    if len(data) > 2 * limits.values and data.count(b",") >= limits.values:
-        raise LimitError(
-            f"the record has more than {limits.values:,} values.",
-            file=name,
-            line=piece.line,
-            hint=beyond("values"),
-        )
-    try:
-        value = json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=distinct
-        )
-    except json.JSONDecodeError as error:
-        raise _broken(error.msg, name, piece.line + error.lineno - 1) from None
-    except UnicodeDecodeError:
-        raise _broken("it is not in UTF-8", name, piece.line) from None
-    except (ValueError, RecursionError) as error:
-        why = "a number has too many digits" if "digits" in str(error) else str(error)
-        raise _broken(why, name, piece.line) from None
-    if len(data) > limits.text_length or _CONTROL.search(data):
-        return _checked(value, name, limits, piece.line)
-    return value
-
-
-def _checked(value: Any, name: str, limits: Limits, line: int) -> Any:
-    """``value`` with clean texts, none of them too long."""
-    if isinstance(value, str):
-        if len(value) > limits.text_length:
-            raise LimitError(
-                f"a text has {len(value):,} characters, the limit is {limits.text_length:,}.",
-                file=name,
-                line=line,
-                hint=beyond("text_length"),
-            )
-        return clean(value)
-    if isinstance(value, list):
-        return [_checked(item, name, limits, line) for item in value]
-    if isinstance(value, dict):
-        return {clean(key): _checked(item, name, limits, line) for key, item in value.items()}
-    return value
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not a JSON value")
-
-
-def _broken(message: str, name: str, line: int) -> MalformedRecordError:
-    return MalformedRecordError(
-        f"the JSON is broken: {message}.", file=name, line=line, hint=_AGAIN
     )

@@ -16,7 +16,8 @@ from llm4top.registry._api import read_study
 from llm4top.registry._beside import PassedOver, document_in, is_hidden
 from llm4top.registry._detect import HEAD, Foreign, file_kind, foreign_json, look
 from llm4top.registry._folder import check_file, files_below, unreadable
-from llm4top.registry._json import Piece, Readable, cut, load
+from llm4top.registry._json import Piece, Readable, cut
+from llm4top.registry._json_value import load
 from llm4top.registry._limits import Limits, beyond
 from llm4top.registry._note import NO_RECORD, ReadNote
 from llm4top.registry._top import read_rows

@@ -112,6 +112,8 @@ def make_tiny_model(
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
+    from llm4top.forecasters._base_model import quietly
+
     folder = Path(folder)
     tokens = make_tiny_tokenizer(folder, vocab=vocab, words=words)
     config = Qwen3Config(
@@ -132,5 +134,6 @@ def make_tiny_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3ForCausalLM(config)
-    model.save_pretrained(folder)
+    with quietly():
+        model.save_pretrained(folder)
     return folder

@@ -138,7 +138,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 130
-    assert f"Stopped. Go on with: llm4top train --config {out}/config.yaml --resume" in rest
+    assert f"Stopped. Resume with: llm4top train --config {out}/config.yaml --resume" in rest
     assert "Traceback" not in rest
     result = train("train", "--config", out / "config.yaml", "--resume")
     assert result.exit_code == 0, result.output

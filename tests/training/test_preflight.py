@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,6 +60,24 @@ def test_a_run_that_can_work_passes(settings: Settings, monkeypatch: pytest.Monk
     assert "training trials shortened to 192" in named(report, "prompts").detail
     assert report.memory is not None
     assert not settings().out.exists()
+
+
+def test_a_base_that_was_pretrained_on_short_blocks_is_told(
+    settings: Settings, tmp_path: Path
+) -> None:
+    base = tmp_path / "own-base"
+    shutil.copytree(settings().base, base)
+    account = base / "pretraining.json"
+    account.write_text(json.dumps({"settings": {"context": 64}}))
+    check = named(preflight(settings(base=str(base))), "prompts")
+    assert check.ok
+    assert check.hint == (
+        "The base model was pre-trained on blocks of 64 tokens and has seen no longer text: set "
+        "max_tokens to 64, or pre-train with a larger --context."
+    )
+    for other in (json.dumps({"settings": {"context": 4096}}), "{}", "no JSON"):
+        account.write_text(other)
+        assert "pre-trained" not in named(preflight(settings(base=str(base))), "prompts").hint
 
 
 def test_all_reasons_are_told_at_once(settings: Settings, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def audit(
 
         llm4top audit data/top --format json > audit.json
 
-        llm4top audit data/top --strict && llm4top train
+        llm4top audit data/top --strict && llm4top train --config mine.yaml
     """
     from llm4top.data import audit as run
     from llm4top.data import load_dataset

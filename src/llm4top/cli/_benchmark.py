@@ -149,7 +149,7 @@ def _run(settings: BenchmarkSettings) -> None:
         with _watching() as progress:
             result = run(settings, reproduce=_command(), progress=progress)
     except KeyboardInterrupt:
-        note("Stopped. Give the same command again to go on behind the last finished piece.")
+        note("Stopped. The same command continues after the last finished piece.")
         raise
     _print_report(result.report)
     if not settings.bases:

@@ -1,4 +1,4 @@
-"""``llm4top doctor``: one screen about what works, what is missing and what mends it."""
+"""``llm4top doctor``: one screen about what works, what is missing and what fixes it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli._console import counted, note, printable, progress_bar, thousands
+from llm4top.cli._console import counted, note, percent, printable, progress_bar, thousands
 from llm4top.cli._exit import IN_PART
 
 if TYPE_CHECKING:
@@ -220,7 +220,10 @@ def _print_card(card: DatasetCard, out: Path) -> None:
         table.add_row(
             split,
             thousands(total),
-            *(f"{thousands(counts.get(x, 0))} ({counts.get(x, 0) / total:.0%})" for x in labels),
+            *(
+                f"{thousands(counts.get(x, 0))} ({percent(counts.get(x, 0) / total)})"
+                for x in labels
+            ),
             f"{span.first} to {span.last}" if span and span.first else "no dates",
         )
     console.print(f"[bold]{escape(card.name)}[/]: {counted(card.rows, 'trial')} in {out}")

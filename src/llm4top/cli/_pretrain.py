@@ -34,12 +34,12 @@ def pretrain(
     hidden: Annotated[int, typer.Option(help="New model: width.")] = 256,
     layers: Annotated[int, typer.Option(help="New model: layers.")] = 6,
     context: Annotated[int, typer.Option(help="Tokens of one block of text.")] = 768,
-    epochs: Annotated[float, typer.Option(help="Times over the text.")] = 1.0,
+    epochs: Annotated[float, typer.Option(help="Passes over the text.")] = 1.0,
     batch_size: Annotated[int, typer.Option(help="Blocks a step.")] = 4,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.5e-3,
     precision: Annotated[str, typer.Option(help="bf16 or fp32.")] = "bf16",
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the checkpoint.")] = False,
 ) -> None:
     """Read registry text before learning from labels: a new small model, or a given one.
 

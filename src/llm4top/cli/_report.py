@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from llm4top.cli._console import note, progress_bar, safe, thousands
+from llm4top.cli._console import note, percent, progress_bar, safe, thousands
 from llm4top.workspace._cells import harmless_cell
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SplitChoice(StrEnum):
 DataOption = Annotated[Path, typer.Option(help="Folder of a data set that `ingest` made.")]
 SplitOption = Annotated[
     SplitChoice,
-    typer.Option(help="valid, or test: each look at a test split is written down for good."),
+    typer.Option(help="valid, or test: each look at a test split is recorded permanently."),
 ]
 OutOption = Annotated[
     Path | None,
@@ -137,7 +137,7 @@ def print_report(report: Report, tables: Sequence[Table], console: Console) -> N
 
 def _heading(table: Table) -> str:
     counts = ", ".join(
-        f"{thousands(count)} {safe(label)} ({count / table.n:.0%})"
+        f"{thousands(count)} {safe(label)} ({percent(count / table.n)})"
         for label, count in table.counts.items()
     )
     return f"[bold]{safe(table.title)}[/]: {thousands(table.n)} trials, {counts}"

@@ -140,7 +140,7 @@ def delete_run(
 def resume_run(
     run: RunArgument,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Run it here and now, and wait until it ends.")
+        bool, typer.Option("--wait", help="Run it here, now, and wait until it ends.")
     ] = False,
 ) -> None:
     """Resume a run that was interrupted or failed, from its last checkpoint.

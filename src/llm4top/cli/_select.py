@@ -252,7 +252,7 @@ def _run(settings: SelectSettings, output: SelectFormat) -> None:
         with _watching() as progress:
             selection = run(settings, reproduce=command, progress=progress)
     except KeyboardInterrupt:
-        note("Stopped. The same command goes on from here.")
+        note("Stopped. The same command continues from here.")
         raise
     if output is SelectFormat.json:
         _print_json(selection.model_dump(mode="json"))

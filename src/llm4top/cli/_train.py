@@ -57,7 +57,7 @@ SettingsOption = Annotated[
     typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),
 ]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+    bool, typer.Option("--resume", help="Resume from the run's last checkpoint.")
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
@@ -169,7 +169,7 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
             result = run(config, progress=_both(tell, show), resume=resume)
     except KeyboardInterrupt:
         if speaks:
-            note(f"Stopped. Go on with: llm4top train --config {config.out}/config.yaml --resume")
+            note(f"Stopped. Resume with: llm4top train --config {config.out}/config.yaml --resume")
         raise
     if speaks:
         _print_result(result)
@@ -237,6 +237,9 @@ def metrics_table(forecasters: Mapping[str, Any]) -> Table:
 def _figure(figure: Mapping[str, float | None]) -> str:
     """A figure with its 95 % interval below it, so that four of them fit a narrow terminal."""
     value, lower, upper = figure["value"], figure["lower"], figure["upper"]
+    from llm4top.evaluation._wording import number
+
     if value is None:
         return "-"
-    return f"{value:.3f}" if lower is None else f"{value:.3f}\n[{lower:.3f}, {upper:.3f}]"
+    bounds = "" if lower is None else f"\n[{number(lower)}, {number(upper)}]"
+    return number(value) + bounds

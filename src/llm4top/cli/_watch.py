@@ -1,4 +1,4 @@
-"""How a training run is shown while it goes on: a bar on a terminal, lines in a log."""
+"""How a training run is shown while it runs: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 

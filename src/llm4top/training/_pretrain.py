@@ -196,6 +196,16 @@ def pretrain(
     return out
 
 
+def pretrained_context(folder: Path) -> int | None:
+    """The block of tokens that ``pretrain`` made the model in ``folder`` with; None for others."""
+    try:
+        account = json.loads((folder / ACCOUNT_FILE).read_text("utf-8"))
+        context = account["settings"]["context"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return context if isinstance(context, int) else None
+
+
 def _check_place(out: Path, checkpoints: Path, *, resume: bool) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingError(

@@ -12,9 +12,10 @@ from ahocorasick_rs import AhoCorasick, Implementation
 
 from llm4top.registry import _status
 from llm4top.registry._fields import ALLOWED_FIELDS
+from llm4top.registry._grammar import START
 from llm4top.registry._marks import INSTEAD, MARKS, Mark, own_identifiers
 from llm4top.registry._reasons import IDENTIFIER
-from llm4top.registry._telling import RULES, START, Rule
+from llm4top.registry._telling import RULES, Rule
 from llm4top.registry._text import excerpt
 from llm4top.registry._trial import Withheld
 
@@ -244,9 +245,7 @@ def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
     called = {rule for number, _, _ in found for rule in _BY_LITERAL[number][1]}
     for mark in [mark for mark in MARKS if mark in called]:
         line = _replace(mark.pattern, mark.reason, mark.instead, line, field, cut)
-    while (left := _without_telling(line, field, cut)) != line:
-        line = left  # what is left may tell something that a bracket parted before
-    return line
+    return _without_telling(line, field, cut)
 
 
 def _replace(
@@ -287,5 +286,8 @@ def _without_telling(line: str, field: str, cut: list[Withheld]) -> str:
         return f" {bracket[0]}{left}{bracket[-1]}" if left else ""
 
     bullet = "- " if line.startswith("- ") else ""
-    line = _OUTER.sub(without, _BRACKETS.sub(without, line[len(bullet) :]))
+    line = line[len(bullet) :]
+    if "(" in line or "[" in line:
+        while (left := _OUTER.sub(without, _BRACKETS.sub(without, line))) != line:
+            line = left
     return bullet + " ".join(" ".join(left_of(line)).split())

@@ -12,10 +12,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from llm4top.registry._grammar import (
+    ADVERB,
+    BETWEEN,
+    DATE,
+    DAY,
+    ENROLLED,
+    FEW,
+    HELD,
+    MANY,
+    MONTH,
+    NOUN,
+    NOUNS,
+    NUMBER,
+    OTHER,
+    OTHER_STUDY,
+    PART,
+    PEOPLE,
+    PERSON,
+    PLAN,
+    START,
+    STATISTICS,
+    STOPPED,
+    TREATED,
+    WAS,
+    WERE,
+    WHICH,
+)
 from llm4top.registry._status import REASON as STATED
-
-START = "\0"
-"""Stands before a match where vetoes are looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,123 +61,12 @@ class Rule:
     """Looked for in the whole sentence, where that tells of a plan or of another study."""
 
 
-# ------------------------------------------------------------------------------------ words
-
-# What a plan or a stopping rule says; "May 2031" is a date.
-_PLAN = (
-    r"\b(?:if|until|unless|once|when(?:ever)?|whichever|whether|should"
-    r"|(?<!in\s)(?<!on\s)(?<!of\s)(?<!by\s)(?<!since\s)(?<!early\s)(?<!late\s)may(?!,?\s+(?:of\s+)?\d)"
-    r"|might|will|would|can|could|must|shall|to\s+be|in\s+case|(?<!than\s)(?:planned|expected|anticipated)"
-    r"|scheduled\s+to|not\s+yet|after\s+all)\b"
-)
-_OTHER = (
-    r"\b(?:another|an?(?!\s+(?:second|third|fourth|fifth|sixth)\b)|any|each|other|previous|previously|prior|earlier|preceding|past|recent"
-    rf"|parent|lead-in|feasibility|pilot|similar|two|several)\s+(?:[\w-]+\s+){{0,3}}{START}"
-)
-# Of people, not of the trial: "patients who stopped the trial early".
-_PERSON = (
-    r"\b(?:patients|subjects|participants|volunteers|women|men|children|infants|those|who|they"
-    r"|having|have|be|her|his|their)\s+"
-    rf"(?:\w+\s+)?{START}"
-)
-_OTHER_STUDY = (
-    r"\b(?:previous(?:ly)?|prior|earlier|pilot|preliminary|preclinical|pre-clinical|animals?|rats?"
-    r"|mice|mouse|rabbits?|dogs?|monkeys?|in\s+vitro|literature|meta-?analys[ie]s|et\s+al|recent"
-    r"|recently|published\s+(?:data|stud\w+|trials?|reports?)|reported\s+(?:by|that)|historical\w*"
-    r"|(?:another|one|an|other|several|two|many|most|some|these|those|numerous|all|epidemiological"
-    r"|clinical|observational|cohort)\s+(?:stud(?:y|ies)|trials?|reports?))\b"
-    r"|\[\d+(?:\s?[-,]\s?\d+)*\]|\(\d{1,3}(?:\s?[-,]\s?\d{1,3})*\)|\((?:19|20)\d\d\)|,\s(?:19|20)\d\d\)"
-)
-_STATISTICS = (
-    r"\b(?:will|would|shall|if|whether|power|alpha|assum\w+|detect\w*|consider\w*|regarded|taken\s+as"
-    r"|significance\s+level|levels?\s+of\s+significance|set\s+(?:at|to)|threshold|sample\s+sizes?"
-    r"|hypothes\w+|deemed|defined|criteri\w+|accepted|p-?values?|expected|anticipated|calculat\w+"
-    r"|precision|standard\s+deviation|equivalence|margin|planned|designed|estimated\s+that)\b"
-)
-
-_NOUN = (
-    r"(?:study|trial|protocol|enrol+ment|accrual|recruitment|recruiting|inclusion|randomi[sz]ation"
-    r"|arm|stratum|cohort|phase\s+(?:i{1,3}|iv|\d)|dosing|follow-?up|data\s+collection|project"
-    r"|investigation|funding|development\s+program(?:me)?|clinical\s+development|expanded\s+access|ind)"
-)
-_PART = r"(?:arm|stratum|group|part|cohort|level|regimen|portion|window|substudy|component)"
-_NOUNS = r"(?:arms|strata|groups|cohorts|sites|cent(?:er|re)s|parts|levels)"
-# "The trial (AVID)", "Study A4001060", "accrual to the second arm"
-_WHICH = (
-    r"(?:,\s[^,.;]{1,60},|(?:\s+(?:[\w-]*\d[\w-]*|[a-z]|i{1,3}|iv))?(?:\s+\([^()]*\))?)"
-    r"(?:\s+(?:of|to|in|into|onto|for|at|with|on)\s+(?:[\w/()-]+\s+){0,5}?[\w/()-]+)?"
-)
-_ADVERB = (
-    r"(?:\s+(?:now|been|also|then|thus|therefore|already|currently|early|soon|later|all|\w+ly))*"
-)
-_HELD = r"(?:(?:placed|put)\s+on\s+(?:\w+\s+){0,2}hold|on\s+(?:clinical\s+)?hold)"
-_STOPPED = (
-    r"(?:terminated|withdrawn|suspended|stopped|halted|discontinued|cancel+ed|closed|ended|ceased"
-    rf"|abandoned|aborted|dropped|inactivated|{_HELD})"
-)
-_WAS = r"(?:was|got|(?:has|had)(?:\s+\w+)?\s+been|is\s+now|is\s+being)"
-_WERE = r"(?:were|(?:have|had)(?:\s+\w+)?\s+been|are\s+now)"
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_DAY = (
-    rf"(?:\d{{1,2}}[/.-]\d{{1,4}}|\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b"
-    rf"|{_MONTH}\b\.?(?:\s+\d|,)|(?:19|20|')\d\d\b)"
-)
-_DATE = (
-    r"(?:the\s+)?(?:early\s+|late\s+|mid-?"
-    r"|(?:end|beginning|fall|spring|summer|autumn|winter)\s+of\s+)?"
-    rf"(?:{_DAY}|{_MONTH}\b)"
-)
-_FEW = (
-    r"(?:very\s+)?(?:slow(?:ing)?|poor|low|lack\s+of|insufficient|inadequate|limited|no"
-    r"|difficult(?:y|ies)\s+(?:in|with)|loss\s+of|withdrawal\s+of)"
-)
-_PEOPLE = (
-    r"(?:patients?|pts|subjects?|participants?|volunteers?|individuals|persons|people|men|women"
-    r"|children|infants|neonates|newborns|babies|adults|adolescents|girls|boys|mothers|families"
-    r"|couples|pairs|twins|students|veterans|physicians|nurses|males|females|cases|households"
-    r"|eyes|hypertensives|smokers|diabetics|donors|recipients|survivors|members|residents"
-    r"|(?:junior\s+|high\s+)*schools|youths?|graders|workers|employees)"
-)
-_ONES = (
-    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,5}teen|twenty|thirty"
-    r"|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand)"
-)
-_TENS = r"(?:eleven|twelve|\w{3,5}teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
-# Not the number of something else: of years, arms, doses.
-_OF_PEOPLE = (
-    rf"(?![-\w])(?!\s+(?:(?!{_PEOPLE}\b)[\w-]+\s+){{0,2}}(?:groups?|arms?|phases?|stages?|doses?|levels?|sites?"
-    r"|cent(?:er|re)s?|parts?|times?|cycles?|courses?|types?|sequences?|cohorts?|visits?|days?"
-    r"|occasions|or\s+more|or\s+older|percent)\b)"
-)
-_BEGIN = r"(?<![\w.,/<>=≥≤±-])"
-_NUMBER = (
-    rf"{_BEGIN}(?:\d[\d,]*(?![\d.]*[%/-])|{_ONES}(?:(?:\s+and\s+|[\s-]+){_ONES})*){_OF_PEOPLE}"
-)
-# From eleven on a number of people needs no people behind it: "234 were randomized".
-_MANY = (
-    rf"{_BEGIN}(?:\d[\d,]+(?![\d.]*[%/-])|{_TENS}(?:[\s-]+{_ONES})*"
-    rf"|{_ONES}\s+(?:hundred|thousand)(?:(?:\s+and\s+|[\s-]+){_ONES})*){_OF_PEOPLE}"
-)
-_BETWEEN = (
-    r"(?:\([^()]{1,90}\)\s+|(?!(?:years?|yrs?|y|months?|weeks?|days?|hours?|mg|ml|kg|mm|cm|of\s+age"
-    r"|percent|who|that|if|per|or|not)\b)[^\s;:%()]+\s+)"
-)
-_ENROLLED = r"(?:enrol+ed|recruited|randomi[sz]ed|randomly|accrued|screened|registered)"
-_TREATED = (
-    r"(?:included|entered|assigned|allocated|treated|selected|studied|evaluated|analy[sz]ed"
-    r"|followed|admitted|consented|divided)"
-)
-
-
 def _rule(
     reason: str,
     literals: tuple[str, ...],
     *patterns: str,
     near: str = "",
-    veto: str = f"{_PLAN}|{_OTHER}",
+    veto: str = f"{PLAN}|{OTHER}",
     elsewhere: str = "",
 ) -> Rule:
     return Rule(
@@ -166,37 +79,35 @@ def _rule(
     )
 
 
-# ------------------------------------------------------------------------------------ rules
-
 RULES: tuple[Rule, ...] = (
     _rule(
         "says that the trial was stopped",
         ("terminat", "withdrawn", " ended", "stopped", "halted", "discontinued", "closed",
          "suspended", "cancel", "ceased", "abandoned", "aborted", "dropped", "inactivated",
          "on hold", "clinical hold", "prematurely"),
-        rf"\b{_NOUN}{_WHICH}\s+{_WAS}{_ADVERB}\s+{_STOPPED}\b",
-        rf"\b{_NOUN}{_WHICH}\s+(?:has|had){_ADVERB}\s+(?:closed|ended|ceased|terminated|stopped)\b"
+        rf"\b{NOUN}{WHICH}\s+{WAS}{ADVERB}\s+{STOPPED}\b",
+        rf"\b{NOUN}{WHICH}\s+(?:has|had){ADVERB}\s+(?:closed|ended|ceased|terminated|stopped)\b"
         r"(?!\s+(?:the|its|use|using|taking))",
         r"^\W*(?:(?:this|the)\s+)?(?:study|trial|protocol)\s+(?:now\s+)?(?:terminated|withdrawn|suspended"
         r"|closed|stopped|halted|cancel+ed|discontinued)\W*$",
         r"\b(?:study|trial|accrual|enrol+ment)\s+closed\W*$",
         r"\b(?:placed|put)\s+(?:the|this)\s+(?:study|trial|ind)\s+on\s+(?:\w+\s+){0,2}hold\b",
-        rf"\b{_PART}{_WHICH}\s+{_WAS}{_ADVERB}\s+{_STOPPED}\b",
-        rf"\b{_NOUNS}{_WHICH}\s+{_WERE}{_ADVERB}\s+{_STOPPED}\b",
-        rf"\b(?:{_NOUN}|{_NOUNS}){_WHICH}\s+(?:is|are){_ADVERB}\s+(?:closed(?!-)|terminated|{_HELD})",
-        rf"\b(?:study|trial|accrual|enrol+ment|recruitment)\s+(?:{_STOPPED})\s+(?:early|prematurely"
+        rf"\b{PART}{WHICH}\s+{WAS}{ADVERB}\s+{STOPPED}\b",
+        rf"\b{NOUNS}{WHICH}\s+{WERE}{ADVERB}\s+{STOPPED}\b",
+        rf"\b(?:{NOUN}|{NOUNS}){WHICH}\s+(?:is|are){ADVERB}\s+(?:closed(?!-)|terminated|{HELD})",
+        rf"\b(?:study|trial|accrual|enrol+ment|recruitment)\s+(?:{STOPPED})\s+(?:early|prematurely"
         r"|due\s+to|because|by\s+(?:the\s+)?(?:sponsor|fda|i?d?smb|dmc|irb|investigator|pi|company)"
         r"|(?:prior\s+to|before)\s+(?:any\s+)?(?:enrol|accru|recruit|patient|subject|start|open)\w*"
         r"|accrual|enrol+ment|recruitment|on\s+the\s+advice)\b",
-        rf"\b(?:{_NOUN}|{_PART}){_WHICH}\s+(?:closed|halted|stopped"
+        rf"\b(?:{NOUN}|{PART}){WHICH}\s+(?:closed|halted|stopped"
         r"|ended|terminated|suspended)\s+(?:early|prematurely)\b",
         r"\b(?:due\s+to|because\s+of|led\s+to|resulted\s+in|recommended)\s+(?:the\s+|an?\s+)?"
         r"(?:early|premature)\s+(?:study\s+|trial\s+)?"
         r"(?:termination|closure|discontinuation)\b",
-        rf"\b{_STOPPED}\b[^.;]{{0,60}}?\b(?:due\s+to|because\s+of|for|owing\s+to)\s+(?:the\s+)?"
-        rf"{_FEW}\s+(?:patient\s+|study\s+)?"
+        rf"\b{STOPPED}\b[^.;]{{0,60}}?\b(?:due\s+to|because\s+of|for|owing\s+to)\s+(?:the\s+)?"
+        rf"{FEW}\s+(?:patient\s+|study\s+)?"
         r"(?:accrual|enrol+ment|recruitment|recruiting|funding|funds|sponsor|financial\s+support)\b",
-        rf"\b{_PART}\s+(?:\w+\s+)?(?:now\s+)?(?:closed(?!-)|dropped|discontinued)\s*(?:[])]|$)",
+        rf"\b{PART}\s+(?:\w+\s+)?(?:now\s+)?(?:closed(?!-)|dropped|discontinued)\s*(?:[])]|$)",
         near=r"\b(?:was|were|has|have|had|been|is|are|now|also|then|already|stud(?:y|ies)|trials?"
         r"|early|all|arms?|accrual|enrol+ment|recruitment|being|\w+ly|soon|group|stratum|cohort"
         r"|[a-z]|i{1,3}|iv|\d+|hold|got|ment|accrual|funding|protocol)\s+"
@@ -204,7 +115,7 @@ RULES: tuple[Rule, ...] = (
         r"|ceased|abandoned|aborted|dropped|inactivated|placed|put|on)\b"
         r"|(?:early|premature|trial|study)\s+terminat|(?:ed|led|wn|off|ate)\s+(?:\w+\s+)?(?:for|due|because|owing|to)\b"
         r"|prematurely",
-        veto=f"{_PLAN}|{_OTHER}|{_PERSON}",
+        veto=f"{PLAN}|{OTHER}|{PERSON}",
         elsewhere=r"^\W*(?:if|should|in\s+the\s+event|when(?:ever)?|once)\b",
     ),
     _rule(
@@ -212,10 +123,10 @@ RULES: tuple[Rule, ...] = (
         ("closed", "completed", "stopped", "no longer", "discontinued"),
         r"\bclosed\s+(?:to|for)\s+(?:further\s+|new\s+|all\s+|any\s+|adult\s+|\w+\s+)?"
         r"(?:accrual|enrol+\w*|recruitment|entry|patients?|participants|subjects)\b",
-        rf"\b(?:closed|completed|stopped|discontinued)\s+(?:as\s+of|effective|since)\s+{_DATE}",
-        rf"\bclosed\s+(?:on\s+|in\s+)?{_DAY}",
+        rf"\b(?:closed|completed|stopped|discontinued)\s+(?:as\s+of|effective|since)\s+{DATE}",
+        rf"\bclosed\s+(?:on\s+|in\s+)?{DAY}",
         rf"\b(?:arms?|strat(?:um|a)|group|part|cohort|level|regimen)\s+(?:\w+\s+)?"
-        rf"(?:was\s+|were\s+)?closed\s+(?:on|in|by)\s+(?:the\s+dsmb|{_DATE})",
+        rf"(?:was\s+|were\s+)?closed\s+(?:on|in|by)\s+(?:the\s+dsmb|{DATE})",
         r"^\W*(?:now\s+|study\s+|trial\s+)?closed\W*$",
         r"\bno\s+longer\s+(?:recruiting|enrol+ing|accruing|accepting\s+(?:new\s+)?(?:patients"
         r"|participants|subjects)|open\s+(?:to|for)\s+(?:accrual|enrol|recruit|new|patient|entry))",
@@ -225,8 +136,9 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:the|this)\s+(?:\w+\s+)?(?:drug|agent|device|product|compound|vaccine)\s+(?:is|was)\s+no"
         r"\s+longer\s+(?:available|manufactured|produced|supplied)\b",
         r"\bno\s+longer\s+eligible\s+for\s+(?:the|this)\s+(?:study|trial)\b",
-        near=r"(?:closed|completed|stopped|discontinued)\s+(?:\w+\s+)?(?:to|for|as\s+of|effective"
-        r"|since|on|in|by|\d)|closed\s+(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+        near=r"closed\s+(?:\w+\s+)?(?:to|for|as\s+of|effective|since|on|in|by|\d)"
+        r"|(?:completed|stopped|discontinued)\s+(?:as\s+of|effective|since)"
+        r"|closed\s+(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
         r"|\W(?:now\s|study\s|trial\s)?closed\W*(?:$|\W\n)|[\[(]closed|no\s+longer",
         veto=r"\b(?:if|once|when|until|unless|will|would|to\s+be|being|may\s+be|should|must|who"
         rf"|(?:patients?|subjects?|participants?)\s+(?:are|is)\s+{START})\b",
@@ -238,30 +150,30 @@ RULES: tuple[Rule, ...] = (
          "trial is complete", "now complete", "recruited from", "recruited between",
          "enrolled from", "enrolled between", "conducted from", "conducted between",
          "carried out from", "carried out between", "took place"),
-        rf"\b(?:{_NOUN}|{_NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
+        rf"\b(?:{NOUN}|{NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
         rf"[^.;]{{0,60}}?\b(?:ended|concluded|completed|finished|terminated)\b[^.;]{{0,25}}?"
-        rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{_DATE}|(?<=ended\s){_DAY})",
-        rf"\b(?:{_NOUN}|data\s+analysis){_WHICH}\s+(?:has|had){_ADVERB}\s+(?:completed"
+        rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{DATE}|(?<=ended\s){DAY})",
+        rf"\b(?:{NOUN}|data\s+analysis){WHICH}\s+(?:has|had){ADVERB}\s+(?:completed"
         r"|concluded(?!\s+that)|ended|finished)\b",
-        rf"\b(?:{_NOUNS}){_WHICH}\s+(?:have|had){_ADVERB}\s+(?:completed|ended|finished)\b",
+        rf"\b(?:{NOUNS}){WHICH}\s+(?:have|had){ADVERB}\s+(?:completed|ended|finished)\b",
         r"^\W*(?:(?:this|the)\s+)?(?:study|trial)\s+(?:now\s+)?(?:completed|finished|concluded)\W*$",
-        rf"\b(?:study|trial|protocol)\s+(?:was|is){_ADVERB}\s+(?:completed?|concluded|finished)\b"
+        rf"\b(?:study|trial|protocol)\s+(?:was|is){ADVERB}\s+(?:completed?|concluded|finished)\b"
         r"(?!\s+(?:within|before|prior|by|after|at|on))",
         r"\b(?:has|have|was|is)\s+(?:been\s+)?complete[d]?\s+(?:the\s+)?"
         r"(?:accrual|enrol+ment|recruitment)\b",
-        rf"\b(?:accrual|enrol+ment|recruitment){_WHICH}\s+(?:is|was|were){_ADVERB}\s+complete[d]?\b"
+        rf"\b(?:accrual|enrol+ment|recruitment){WHICH}\s+(?:is|was|were){ADVERB}\s+complete[d]?\b"
         r"(?!\s+(?:within|before|prior))",
         r"\bstudy\s+treatment\s+for\s+[^.;]{0,40}?\bhas\s+been\s+completed\b",
-        rf"\b(?:trial|intervention|study)\s+(?:ended|terminated|concluded)\s+(?:about\s+)?(?:{_DATE}"
+        rf"\b(?:trial|intervention|study)\s+(?:ended|terminated|concluded)\s+(?:about\s+)?(?:{DATE}"
         r"|(?:\w+\s+){1,3}(?:later|early|ahead))",
         rf"\b(?:(?:(?:patients|subjects|participants)\s+)?(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
-        rf"{_DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{_DATE}",
+        rf"{DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{DATE}",
         near=r"(?:completed|\bended|concluded|finished|terminated)\W{1,2}(?:\w+ )?(?:in|on|as|by"
         r"|since|effective|accrual|enrol|recruit|follow|jan|feb|mar|apr|may|jun|jul|aug|sep"
         r"|oct|nov|dec|from|about)|(?:trial|intervention|study) (?:ended|termina|conclu)"
         r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|study|trial|\w+ly) "
         r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)",
-        veto=f"{_PLAN}|{_OTHER}|{_PERSON}|"
+        veto=f"{PLAN}|{OTHER}|{PERSON}|"
         rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
     ),
     _rule(
@@ -278,7 +190,8 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:zero|no)\s+(?:patients?|pts|subjects?|participants?|volunteers?)\s+(?:were\s+|was\s+"
         r"|have\s+|has\s+|had\s+|been\s+|ever\s+)*(?:accrued|enrol+ed|recruited|randomi[sz]ed"
         r"|entered)\b",
-        veto=_PLAN,
+        near=r"never|not |(?:no|zero) \w+ (?:w|ha|ever|been|accr|enr|rec|ran|ent)",
+        veto=PLAN,
     ),
     _rule(
         "tells how many took part",
@@ -294,25 +207,25 @@ RULES: tuple[Rule, ...] = (
          *(f"{who} {verb}" for who in ("study", "trial", "we", "they", "that", "which", "has",
                                        "have", "tors", "rchers", "centers", "centres", "sites")
            for verb in ("enrolled", "recruited", "accrued", "randomi", "screened", "included"))),
-        rf"{_MANY}\s+{_BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
-        rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{_ENROLLED}\b",
-        rf"(?:{_MANY}\s+{_BETWEEN}{{0,5}}?|{_NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){_PEOPLE}\s+{_BETWEEN}{{0,7}}?"
+        rf"{MANY}\s+{BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
+        rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{ENROLLED}\b",
+        rf"(?:{MANY}\s+{BETWEEN}{{0,5}}?|{NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){PEOPLE}\s+{BETWEEN}{{0,7}}?"
         r"(?:was|were|has\s+been|have\s+been|had\s+been)\s+(?:\w+ly\s+|also\s+|then\s+)*"
-        rf"(?:{_TREATED}|{_ENROLLED})\b",
+        rf"(?:{TREATED}|{ENROLLED})\b",
         rf"\b(?:study|trial|we|they|that|which|investigators|researchers|cent(?:er|re)s|sites|study\s+group)\s+"
         rf"(?:have\s+|has\s+)?(?:enrol+ed|recruited|accrued|randomi[sz]ed|screened|included|followed)\s+"
-        rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{_NUMBER}\s+{_BETWEEN}{{0,6}}?{_PEOPLE}\b",
-        rf"{_NUMBER}\s+(?:{_BETWEEN}{{0,3}}?{_PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
+        rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{NUMBER}\s+{BETWEEN}{{0,6}}?{PEOPLE}\b",
+        rf"{NUMBER}\s+(?:{BETWEEN}{{0,3}}?{PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
         r"|this\s+|their\s+)?(?:\w+\s+)?(?:study|trial|treatment|follow-?up|protocol)\b",
-        rf"{_NUMBER}\s+(?:[\w-]+\s+){{0,3}}?{_PEOPLE}\s+enrol+ed\s+(?:before|over|during)\b",
+        rf"{NUMBER}\s+(?:[\w-]+\s+){{0,3}}?{PEOPLE}\s+enrol+ed\s+(?:before|over|during)\b",
         r"\b(?:actual|final)\s+(?:study\s+)?(?:enrol+ment|accrual|recruitment|sample\s+size)\s*(?:was|:|="
         r"|is)\s*\w",
         r"\b(?:enrol+ment|accrual)\W{1,3}\d+\s*\(?actual\b",
-        rf"\bthere\s+were\s+{_NUMBER}\s+{_BETWEEN}{{0,3}}?{_PEOPLE}\s+(?:\w+ly\s+)?{_ENROLLED}\b",
-        veto=rf"{_PLAN}|\b(?:aged?|ages|than|least|to|between|stage|grade|phase|type|days?|weeks?|level"
+        rf"\bthere\s+were\s+{NUMBER}\s+{BETWEEN}{{0,3}}?{PEOPLE}\s+(?:\w+ly\s+)?{ENROLLED}\b",
+        veto=rf"{PLAN}|\b(?:aged?|ages|than|least|to|between|stage|grade|phase|type|days?|weeks?|level"
         rf"|actg|first|every|each|next|last|only\s+the|after|of\s+up\s+to|(?:study|trial|protocol)(?=\s+{START}\d)"
         rf"|between\s+[\d,]+\s+and|\d,?\s+and)\s+{START}"
-        rf"|\b(?:in|since|by|before|during|until|{_MONTH}|of)\s+{START}(?:19|20)\d\d\b"
+        rf"|\b(?:in|since|by|before|during|until|{MONTH}|of)\s+{START}(?:19|20)\d\d\b"
         rf"|\b(?:previous|prior|earlier|pilot|original|another|other)\s+(?:[\w-]+\s+){{0,3}}?"
         r"(?:stud(?:y|ies)|trials?|surveys?|protocols?)\b",
         elsewhere=r"\bplanned\s+to\b|\bet\s+al\b|\[\d+\]",
@@ -348,8 +261,8 @@ RULES: tuple[Rule, ...] = (
         r"|interim (?:\w+ )?(?:analys|result|data).{0,16}"
         r"|(?:^|\n|[.;] )\W*(?:results|findings):|manuscript"
         r"|(?:have|were|are|was|been|already) published",
-        veto=f"{_PLAN}|{_OTHER}|" + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
-        elsewhere=_OTHER_STUDY,
+        veto=f"{PLAN}|{OTHER}|" + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
+        elsewhere=OTHER_STUDY,
     ),
     _rule(
         "tells results of the trial",
@@ -381,16 +294,17 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:was|were)\s+(?:similar|comparable)\s+(?:in|between|among)\s+(?:the\s+)?(?:two|both|three"
         r"|four|treatment|study)\s+(?:treatment\s+|study\s+)?(?:groups|arms)\b",
         veto=r"\b(?:if|whether)\b",
-        elsewhere=f"{_STATISTICS}|{_OTHER_STUDY}",
+        elsewhere=f"{STATISTICS}|{OTHER_STUDY}",
     ),
     _rule(
         "tells whether the trial met its aim",
-        ("futility", "primary end", "bjectives w", "goal", "target of", "target was", "been met"),
+        ("futility", "primary end", "bjectives w", "goal was", "goal met", "goal has", "goals w",
+         "goal not", "target of", "target was", "been met"),
         r"\b(?:met|crossed)\s+the\s+(?:\w+\s+)?(?:futility|stopping)\b",
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",
         r"\b(?:accrual|enrol+ment|recruitment|sample\s+size)\s+(?:goal|target|objective)s?\s+(?:was\s+"
         r"|were\s+|has\s+been\s+)?(?:not\s+)?(?:met|reached|achieved)\b",
-        rf"\btarget\s+of\s+\d+\s+{_PEOPLE}\s+was\s+(?:not\s+|never\s+)?(?:met|reached|achieved)\b",
+        rf"\btarget\s+of\s+\d+\s+{PEOPLE}\s+was\s+(?:not\s+|never\s+)?(?:met|reached|achieved)\b",
         r"\b(?:accrual|enrol+ment|recruitment)\s+has\s+been\s+met\b",
         r"\b(?:stud(?:y|ies)|trial|it)\s+(?:\w+\s+)?(?:did\s+not|failed\s+to)\s+(?:meet|reach|achieve)"
         r"\s+(?:its|the|their|any)\b[^.;]{0,40}?\b(?:end\s?-?points?|objectives?|outcomes?|target)",
@@ -398,6 +312,8 @@ RULES: tuple[Rule, ...] = (
         r"(?:end\s?-?points?|objectives?|outcomes?)\b",
         r"\b(?:study|trial|primary|secondary)\s+(?:end\s?-?points?|objectives?|outcomes?)\s+"
         r"(?:was|were|has\s+been|have\s+been)\s+(?:not\s+)?(?:met|achieved|reached)\b",
+        near=r"futility|objectives w|goal|target|been met|primary end\S*(?: \S+)? (?:was|were|has"
+        r"|have)|(?:meet|reach|achieve|met) (?:its|the|their|any) ",
     ),
     _rule(
         "tells what a monitoring board or the sponsor decided",
@@ -419,10 +335,10 @@ RULES: tuple[Rule, ...] = (
         r"(?:stop(?:ped)?|closed?|terminated?|halt(?:ed)?|ended|suspend(?:ed)?|discontinued?|cancel+ed)"
         r"\s+(?:the|this|our)\s+(?:study|trial|enrol+ment|accrual|recruitment)\b",
         near=r"be (?:stopped|terminated|discontinued|halted|suspended|closed)|had to"
-        r"|terminat\w+ (?:of|the|this)|decided|decision|elected|chose|opted"
+        r"|terminated (?:the|this)|decided|decision|elected|chose|opted"
         r"|(?:stopped|discontinued|halted|suspended|closed|withdrawn) "
         r"(?:the|this|\w+ (?:phase|arm|early))"
-        r"|recommended ",
+        r"|(?:dsmb|dsmc|dmc|board|committee|sponsor|company|fda|irb)\W+(?:\w+ )?recommended ",
         veto=r"\b(?:if|unless|until|once|whether|will|would|may|can|could|should\s+the|reserves)\b"
         rf"|\b(?:patients?|subjects?|participants?|women|men|who|they|parents?)\s+(?:\w+\s+)?{START}",
     ),

@@ -9,6 +9,7 @@ import numpy as np
 
 from llm4top.data import Dataset, make_dataset
 from llm4top.evaluation._source import Scorer, Source
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.registry import Trial
 
 PHASES = ("Phase 1", "Phase 1/Phase 2", "Phase 2")
@@ -69,6 +70,7 @@ def source(
     task: Dataset | None = None,
     calibration: object = None,
     data_sha256: str | None = None,
+    learnt: LearntFrom | None = None,
 ) -> Source:
     """A forecaster that is a function."""
     from llm4top.tasks import get_task
@@ -81,4 +83,5 @@ def source(
         learnt_from="nothing",
         load=lambda: Scorer(lambda trials, _: score(trials), calibration),  # type: ignore[arg-type]
         data_sha256=data_sha256,
+        learnt=learnt,
     )

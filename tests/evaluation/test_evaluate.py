@@ -27,6 +27,7 @@ from llm4top.evaluation import (
 from llm4top.evaluation._judge import CROSS_FITTED, IN_SAMPLE
 from llm4top.evaluation._report import DataFacts
 from llm4top.forecasters import cross_calibrate, make_calibrator
+from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.registry import Trial
 from llm4top.tasks import Task
 from tests.evaluation.evaluate_kit import by_condition, invented, source
@@ -176,6 +177,28 @@ class TestOnValidation:
         assert row(report, "mine").figures["brier"] == measure(expected, draws=100).figures["brier"]
         assert row(report, "mine").note == ""
         assert any("made from another data set" in note for note in report.notes)
+
+    def test_rows_that_it_has_learnt_from_are_counted(self):
+        valid = DATA.select("valid").nct_ids
+        learnt = LearntFrom.of(valid[:7], valid[7:10], data_sha256="b" * 64)
+        report = run(who=source(data_sha256="b" * 64, learnt=learnt))
+        assert (
+            "mine has learnt from 7 of the 60 rows measured here and was tuned on 3: its figures "
+            "are optimistic."
+        ) in report.notes
+        other = LearntFrom.of(["NCT1"], ["NCT2"], data_sha256="b" * 64)
+        report = run(who=source(data_sha256="b" * 64, learnt=other))
+        assert "mine has learnt from none of the 60 rows measured here." in report.notes
+
+    def test_the_trials_that_it_was_tuned_on_count_as_these_rows_whatever_the_hash(self):
+        from llm4top.evaluation._judge import Judge
+
+        judge = Judge(DATA, "valid", lambda: None)
+        valid = DATA.select("valid").nct_ids
+        all_of_them = LearntFrom.of([], valid, data_sha256="b" * 64)
+        assert judge.taught(source(data_sha256="b" * 64, learnt=all_of_them))
+        some = LearntFrom.of([], valid[1:], data_sha256="b" * 64)
+        assert not judge.taught(source(data_sha256=DATA.sha256, learnt=some))
 
     def test_too_few_rows_to_cross_fit_say_so(self):
         few = invented(train=40, valid=12, test=0, seed=3)

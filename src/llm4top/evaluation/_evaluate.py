@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from llm4top.data import Dataset, check_disjoint, is_top, phases_in, scope
 from llm4top.errors import EvaluationError, TooFewRowsError
@@ -21,7 +22,10 @@ from llm4top.evaluation._slices import slice_table, too_small
 from llm4top.evaluation._source import Done, Source, distinct
 from llm4top.evaluation._summary import summary
 from llm4top.evaluation._table import Entry, Measurements, measure_table
-from llm4top.evaluation._wording import CHECKS, percent, phase_name
+from llm4top.evaluation._wording import CHECKS, count, percent, phase_name
+
+if TYPE_CHECKING:
+    from llm4top.forecasters._learnt_from import LearntFrom
 
 POOLED = "pooled"
 
@@ -255,6 +259,8 @@ class _Work:
                 continue
             if judge.taught(source):
                 notes.append(f"{source.name} was made from this very data set.")
+            elif source.learnt is not None:
+                notes.append(_seen(source.name, source.learnt, judge.rows.nct_ids))
             else:
                 notes.append(
                     f"{source.name} was made from another data set, or another state of this one: "
@@ -286,6 +292,18 @@ class _Work:
 
     def _hearing(self, name: str) -> Done:
         return lambda done, total: self._tell(name, done, total)
+
+
+def _seen(name: str, learnt: LearntFrom, nct_ids: Sequence[str]) -> str:
+    """How many of the rows a forecaster has learnt from, or was tuned on."""
+    parts = Counter(map(learnt.part_of, nct_ids))
+    n, taught, tuned = count(len(nct_ids)), parts["train"], parts["valid"]
+    if not taught and not tuned:
+        return f"{name} has learnt from none of the {n} rows measured here."
+    return (
+        f"{name} has learnt from {count(taught)} of the {n} rows measured here and was tuned on "
+        f"{count(tuned)}: its figures are optimistic."
+    )
 
 
 _FAR_BASE_RATE = 0.05

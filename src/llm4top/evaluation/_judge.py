@@ -61,9 +61,13 @@ class Judge:
     def taught(self, source: Source) -> bool:
         """Whether the forecaster was made from this data set, its learning part or a phase of it.
 
-        Told by the hash that it carries or, since another version of this program may hash the
-        same rows differently, by the numbers of its training and validation rows.
+        Told by the trials that it records, where it has been tuned on every validation trial; else
+        by the hash that it carries or, since another version of this program may hash the same
+        rows differently, by the numbers of its training and validation rows.
         """
+        steering = self.dataset.select("valid").nct_ids
+        if source.learnt is not None and steering:
+            return all(source.learnt.part_of(nct_id) == "valid" for nct_id in steering)
         if source.data_sha256 is None:
             return False
         parts = [self.dataset, *(scope(self.dataset, p) for p in phases_in(self.dataset))]

@@ -16,6 +16,7 @@ from llm4top.tasks import Task, get_task
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Calibrator, DataEntry, LoadedForecaster, Manifest
+    from llm4top.forecasters._learnt_from import LearntFrom
 
 EMBEDDED = "embedded"
 
@@ -49,7 +50,8 @@ class Source:
 
     ``name`` is what tables call it, ``identity`` names it for good. ``learnt_from`` says in words
     what it was fitted on; ``data_sha256`` is the hash of that data set, where it is known, and
-    ``data_counts`` are its rows by split.
+    ``data_counts`` are its rows by split. ``learnt`` recognises the trials it has learnt from,
+    where it records them.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Source:
     load: Callable[[], Scorer]
     data_sha256: str | None = None
     data_counts: Mapping[str, int] = field(default_factory=dict)
+    learnt: LearntFrom | None = None
 
     def predict_proba(self, trials: Sequence[Trial]) -> FloatArray:
         """Probabilities ``[n, K]``, columns in the order of the task's labels."""
@@ -102,6 +105,7 @@ def load_source(
         resolve_bundle,
         verify_bundle,
     )
+    from llm4top.forecasters._learnt_from import read_learnt_from
 
     place = Path(model).expanduser()
     if is_baseline(place):
@@ -117,19 +121,25 @@ def load_source(
         return _untrained(model, asked, lambda: load_forecaster(model, task=asked, **loading))
     report = verify_bundle(folder)
     report.raise_for_problems()
-    found = _bundle(report.manifest, lambda: load_forecaster(folder, **loading))
+    found = _bundle(
+        report.manifest,
+        lambda: load_forecaster(folder, **loading),
+        read_learnt_from(folder, report.manifest),
+    )
     return replace(found, name=f"{found.name} ({EMBEDDED})") if str(model) == EMBEDDED else found
 
 
 def language_source(loaded: LoadedForecaster) -> Source:
     """A bundle, or a base model that is asked untrained, that is in memory already."""
     if loaded.manifest is not None:
-        return _bundle(loaded.manifest, lambda: loaded)
+        return _bundle(loaded.manifest, lambda: loaded, loaded.learnt)
     base = loaded.forecaster.scorer.base.identity.id
     return _zero_shot(base, loaded.identity, loaded.task, lambda: loaded)
 
 
-def _bundle(manifest: Manifest, load: Callable[[], LoadedForecaster]) -> Source:
+def _bundle(
+    manifest: Manifest, load: Callable[[], LoadedForecaster], learnt: LearntFrom | None
+) -> Source:
     data = manifest.data
     return Source(
         name=manifest.name,
@@ -140,6 +150,7 @@ def _bundle(manifest: Manifest, load: Callable[[], LoadedForecaster]) -> Source:
         load=lambda: _scorer(load()),
         data_sha256=data.sha256 if data else None,
         data_counts=data.counts if data else {},
+        learnt=learnt,
     )
 
 

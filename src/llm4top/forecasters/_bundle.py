@@ -28,8 +28,8 @@ from llm4top.forecasters._calibrated import Calibrated, Calibrator, FloatArray, 
 from llm4top.forecasters._calibration import calibrator_from_dict
 from llm4top.forecasters._forecast import Forecast, NotApplicable, forecast_records
 from llm4top.forecasters._language import LanguageForecaster
-from llm4top.forecasters._learnt_from import LearntFrom, Part
-from llm4top.forecasters._manifest import CALIBRATION_FILE, LEARNT_FILE, Manifest, ReloadCheck
+from llm4top.forecasters._learnt_from import LearntFrom, Part, read_learnt_from
+from llm4top.forecasters._manifest import CALIBRATION_FILE, Manifest, ReloadCheck
 from llm4top.forecasters._model_files import identify, resolve_base
 from llm4top.forecasters._stack import LoadedStack, read_stack
 from llm4top.forecasters._verify import VerifyReport, verify_bundle
@@ -186,7 +186,7 @@ def load_bundle(
         folder,
         manifest,
         stack,
-        _read_learnt_from(folder, manifest),
+        read_learnt_from(folder, manifest),
     )
 
 
@@ -296,13 +296,6 @@ def _read_calibration(folder: Path, manifest: Manifest) -> Calibrator:
     if calibration.method != manifest.calibration:
         raise BundleError("is of another method than the manifest says.", where=where)
     return calibration
-
-
-def _read_learnt_from(folder: Path, manifest: Manifest) -> LearntFrom | None:
-    if LEARNT_FILE not in manifest.files:
-        return None
-    text = (folder / LEARNT_FILE).read_text(encoding="utf-8")
-    return LearntFrom.read(text, where=f"{folder.name}/{LEARNT_FILE}")
 
 
 def _check_adapter_config(folder: Path, manifest: Manifest) -> None:

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llm4top.errors import BundleError
-from llm4top.forecasters._manifest import LEARNT_FILE
+from llm4top.forecasters._manifest import LEARNT_FILE, Manifest
 
 Part = Literal["train", "valid"]
 
@@ -102,6 +102,14 @@ class LearntFrom(BaseModel):
             return None
         parts = {one.part_of(nct_id) for one in self.sets}
         return "train" if "train" in parts else "valid" if "valid" in parts else None
+
+
+def read_learnt_from(folder: Path, manifest: Manifest) -> LearntFrom | None:
+    """That of the bundle in ``folder``; None of a bundle of before it was written."""
+    if LEARNT_FILE not in manifest.files:
+        return None
+    text = (folder / LEARNT_FILE).read_text(encoding="utf-8")
+    return LearntFrom.read(text, where=f"{folder.name}/{LEARNT_FILE}")
 
 
 def _hash(salt: str, nct_id: str) -> str:

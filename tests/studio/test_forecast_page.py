@@ -75,7 +75,7 @@ def test_uploaded_records_are_forecast_and_one_is_opened(studio):
     drop(studio, EXAMPLES / "example_with_results.xml")
     trial = card(studio, "Exemplamab in Adults With Hidradenitis Suppurativa")
     trial.wait_for(timeout=WAIT)
-    assert "record already has results: withheld" in trial.inner_text()
+    assert "Record already has results: withheld." in trial.inner_text()
     trial.get_by_role("link", name="Exemplamab").click()
     studio.wait_for_url(re.compile(r"/trials/[0-9a-f]{32}\?batch=[0-9a-f]{32}$"))
     shown = studio.locator("article.l4-detail")

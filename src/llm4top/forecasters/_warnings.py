@@ -94,7 +94,8 @@ def _cut(case: Case) -> str | None:
     cut = case.prompt.tokens_cut
     if not cut:
         return None
-    return f"text cut to fit: {cut} of {sum(s.tokens for s in case.prompt.sections)} tokens"
+    total = sum(section.tokens for section in case.prompt.sections)
+    return f"text too long: {cut} of {total} tokens were not read"
 
 
 def _missing(case: Case) -> str | None:

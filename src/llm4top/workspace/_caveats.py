@@ -41,6 +41,11 @@ def sorted_warnings(warnings: Sequence[str]) -> tuple[list[str], list[str]]:
     return grave, [w for w in warnings if caveat_of(w) == "note"]
 
 
+def sentence(warning: str) -> str:
+    """A warning as a sentence of a page: from a capital to a full stop."""
+    return warning[:1].upper() + warning[1:].rstrip(".") + "."
+
+
 def is_learnt(item: ForecastItem) -> bool:
     """Whether the model has learnt from, or was tuned on, this very trial."""
     return any(caveat_of(w) == "learnt" for w in item.forecast.warnings)

@@ -10,6 +10,7 @@ from nicegui import ui
 
 from llm4top.studio._pieces import Words
 from llm4top.workspace._answers import answer_named, reading_of, scale_of
+from llm4top.workspace._caveats import sentence
 from llm4top.workspace._words import interval, percent, thousands
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def warning_lines(warnings: Sequence[str]) -> None:
         for warning in warnings:
             with ui.element("li"):
                 Words("span", "⚠").props('aria-hidden="true"')
-                Words("span", warning)
+                Words("span", sentence(warning))
 
 
 def things(number: int, one: str, many: str | None = None) -> str:
@@ -77,7 +78,7 @@ def refused_list(refusals: Sequence[Refusal]) -> None:
             for refusal in refusals:
                 _refused(refusal)
             return
-        counts = Counter(_sentence(refusal.reason) for refusal in refusals)
+        counts = Counter(sentence(refusal.reason) for refusal in refusals)
         (reason, most), *rest = counts.most_common()
         others = f" {things(len(refusals) - most, 'other')} for other reasons." if rest else ""
         with ui.element("details"):
@@ -94,7 +95,7 @@ def _refused(refusal: Refusal) -> None:
     with ui.element("details"):
         with ui.element("summary"):
             Words("strong", f"{refusal.record}:")
-            Words("span", f" refused. {_sentence(refusal.reason)}")
+            Words("span", f" refused. {sentence(refusal.reason)}")
             Words("span", " Why?").classes("l4-why")
         where = [f"line {refusal.line}"] if refusal.line is not None else []
         where += [refusal.element] if refusal.element else []
@@ -128,12 +129,7 @@ def _not_asked(refusal: Refusal) -> None:
         ui.link(named, f"/not-forecast/{refusal.id}")
     else:
         Words("strong", named)
-    Words("span", f": {_sentence(refusal.reason)}")
-
-
-def _sentence(words: str) -> str:
-    """``words`` from a capital to a full stop."""
-    return words[:1].upper() + words[1:].rstrip(".") + "."
+    Words("span", f": {sentence(refusal.reason)}")
 
 
 def titled_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> None:

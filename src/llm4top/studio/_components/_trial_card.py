@@ -18,7 +18,7 @@ from llm4top.studio._components._parts import (
 )
 from llm4top.studio._pieces import Words
 from llm4top.workspace._answers import is_yes_or_no
-from llm4top.workspace._caveats import sorted_warnings
+from llm4top.workspace._caveats import sentence, sorted_warnings
 from llm4top.workspace._portfolio import name_of, phase_of, sponsor_of
 from llm4top.workspace._words import interval, percent
 
@@ -74,7 +74,8 @@ def trial_card(listed: Listed, withheld: int) -> None:
             Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
         hidden = f"{things(withheld, 'field')} hidden from the model"
         with ui.element("div").classes("l4-foot l4-muted l4-small"):
-            Words("span", " · ".join([*grave[1:], *routine, hidden]))
+            said = [sentence(warning) for warning in [*grave[1:], *routine]]
+            Words("span", " ".join([*said, f"{hidden}."]))
 
 
 def chance_of(item: ForecastItem) -> str:
@@ -184,6 +185,6 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
             said += [things(len(routine), "note")] if routine else []
             Words("summary", ", ".join(said)).classes("" if grave else "l4-muted")
             if grave:
-                Words("p", "; ".join(grave)).classes("l4-warnings")
+                Words("p", " ".join(map(sentence, grave))).classes("l4-warnings")
             if routine:
-                Words("p", "; ".join(routine)).classes("l4-muted l4-small")
+                Words("p", " ".join(map(sentence, routine))).classes("l4-muted l4-small")

@@ -20,7 +20,7 @@ from llm4top.studio._components._parts import (
 from llm4top.studio._components._skill import skill_line
 from llm4top.studio._components._trial_card import chance_of
 from llm4top.studio._pieces import Words, heading, section
-from llm4top.workspace._caveats import sorted_warnings
+from llm4top.workspace._caveats import sentence, sorted_warnings
 from llm4top.workspace._portfolio import name_of
 from llm4top.workspace._words import percent, thousands
 
@@ -49,7 +49,7 @@ def trial_number(item: ForecastItem, manifest: Manifest | None) -> None:
     if manifest is not None:
         skill_line(manifest)
     if routine:
-        Words("p", " · ".join(routine)).classes("l4-small l4-muted")
+        Words("p", " ".join(map(sentence, routine))).classes("l4-small l4-muted")
 
 
 def other_models(others: Sequence[tuple[str, ForecastItem, str]]) -> None:

@@ -309,6 +309,65 @@ def zip_of_short_records(count):
     return packed.getvalue()
 
 
+def test_what_got_no_forecast_is_there_after_a_reload_and_has_a_page(studio):
+    cohort = (EXAMPLES / "example.xml").read_bytes()
+    cohort = cohort.replace(b">Interventional<", b">Observational [Patient Registry]<")
+    drop(studio, as_file("cohort.xml", cohort), as_file("feed.xml", b"<rss/>"))
+    head = studio.get_by_role("heading", name="0 trials · 1 not forecast · 1 refused")
+    head.wait_for(timeout=WAIT)
+    studio.reload()
+    head.wait_for()
+    assert "feed.xml: refused." in _plain(studio.get_by_role("region", name="Refused"))
+    left = studio.get_by_role("region", name="Not forecast")
+    assert "A patient registry:" in _plain(left)
+    left.get_by_role("link", name=re.compile("NCT99999901, Exemplamab")).click()
+    studio.get_by_role("heading", name="What was read of the record").wait_for()
+    assert "interventional studies" in _plain(studio.locator("article"))
+    studio.locator("details").filter(has_text="Eligibility criteria").locator("summary").click()
+    studio.get_by_text("Inclusion", exact=False).first.wait_for()
+    studio.get_by_role("link", name="All forecasts").click()
+    head.wait_for()
+
+
+def test_view_search_and_trial_have_addresses_and_back_leads_to_them(studio):
+    second = hostile_record("Another trial").replace(b"NCT99999901", b"NCT99999907")
+    drop(studio, EXAMPLES / "example.xml", as_file("b.xml", second), as_file("copy.xml", second))
+    studio.get_by_role("heading", name="3 trials · 1 copy among them").wait_for(timeout=WAIT)
+    studio.get_by_role("tab", name="Table").click()
+    rows = studio.locator("table.l4-trials tbody tr")
+    rows.first.wait_for()
+    studio.get_by_label("Search").fill("another")
+    studio.get_by_text("2 trials of 3 shown").wait_for()
+    studio.wait_for_url(re.compile(r"view=table&q=another$"))
+    assert "It counts once." in rows.nth(1).inner_text()
+    rows.first.get_by_role("link").click()
+    studio.get_by_role("heading", name="What the model read").wait_for()
+    studio.get_by_text("1 of 2").wait_for()
+    studio.get_by_role("link", name="Next").click()
+    studio.get_by_text("2 of 2").wait_for()
+    studio.go_back()
+    studio.get_by_text("1 of 2").wait_for()
+    studio.go_back()
+    studio.get_by_text("2 trials of 3 shown").wait_for()
+    rows.first.wait_for()
+    assert studio.get_by_label("Search").input_value() == "another"
+
+
+def test_a_kept_file_is_listed_with_its_size_and_deleted_with_its_forecasts(studio):
+    drop(studio, as_file("kept-once.xml", hostile_record("Kept once")))
+    card(studio, "Kept once").wait_for(timeout=WAIT)
+    batch = studio.url
+    studio.goto("/kept")
+    row = studio.get_by_role("row").filter(has_text="kept-once.xml")
+    row.wait_for()
+    assert re.search(r"\d kB.*1 forecast", _plain(row))
+    row.get_by_role("button", name="Delete kept-once.xml").click()
+    studio.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    row.wait_for(state="detached")
+    studio.goto(batch)
+    studio.get_by_text("these forecasts do not exist any more").wait_for()
+
+
 def test_it_can_be_used_by_keyboard_alone(studio):
     button = studio.get_by_role("button", name="Try an example")
     button.focus()

@@ -90,6 +90,19 @@ def test_a_batch_goes_with_its_run(workspace):
         workspace.batches.get(batch)
 
 
+def test_a_batch_that_is_filled_anew_keeps_its_name_and_what_was_done_to_it(workspace):
+    batch = kept(workspace, "a.xml", name="Mine")
+    workspace.batches.leave_out(batch, [Refusal("x", "B", "b"), Refusal.note("a page is missing")])
+    assert workspace.batches.get(batch).left_out == 1
+    workspace.activity.log("forecast", "me", "1 trial", subject=batch)
+    workspace.batches.clear(batch)
+    kept(workspace, "b.xml", "c.xml", batch=batch)
+    found = workspace.batches.get(batch)
+    assert (found.name, found.count, found.left_out) == ("Mine", 2, 0)
+    assert workspace.activity.list()[0].what == "1 trial"
+    workspace.batches.clear("unknown")
+
+
 def test_unknown_batches_are_told(workspace):
     for act in (workspace.batches.get, workspace.batches.delete):
         with pytest.raises(NotFoundError, match="there is no batch of forecasts 'x'"):

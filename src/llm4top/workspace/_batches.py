@@ -90,6 +90,12 @@ class Batches:
             self._eraser.forget(session, batch)
         self._eraser.wipe()
 
+    def clear(self, batch: str) -> None:
+        """Take out all that a batch holds, to be filled anew; nothing where there is none."""
+        with self._session() as session:
+            session.execute(delete(ForecastRow).where(ForecastRow.batch == batch))
+            session.execute(delete(LeftOutRow).where(LeftOutRow.batch == batch))
+
     def leave_out(self, batch: str, refusals: Iterable[Refusal]) -> None:
         """Keep what got no forecast behind what is kept already; ``NotFoundError`` as ``get``."""
         with self._session() as session:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,8 +138,7 @@ def keep_forecasts(
     workspace: Workspace, run: Run, items: Iterable[ForecastItem], left_out: Iterable[Refusal]
 ) -> None:
     """A row for each forecast of a run, in a batch that bears the run's id; earlier ones go."""
-    with suppress(NotFoundError):
-        workspace.batches.delete(run.id)
+    workspace.batches.clear(run.id)
     workspace.batches.open(run.title, run_id=run.id, batch=run.id)
     workspace.forecasts.add(None, items, run_id=run.id, batch=run.id)
     workspace.batches.leave_out(run.id, left_out)

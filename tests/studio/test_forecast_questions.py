@@ -111,3 +111,21 @@ def test_one_of_several_answers_is_shown_as_such_everywhere(studio):
     shown = studio.locator("article.l4-detail")
     assert QUESTION in shown.inner_text()
     assert all(label in shown.inner_text() for label in LABELS)
+
+
+def test_another_model_forecasts_the_same_records_and_both_forecasts_are_kept(studio):
+    studio.get_by_role("button", name="Try an example").click()
+    card = studio.locator("article.l4-trial")
+    card.wait_for(timeout=WAIT)
+    ask_for_the_duration(studio)
+    studio.get_by_role("button", name="Forecast again with duration").click()
+    card.filter(has_text="Most likely").wait_for(timeout=WAIT)
+    assert re.search(r"Embedded default: \d+\s%", card.inner_text())
+    opened(studio, "Forecasts of").filter(has_text="Embedded default").click()
+    studio.wait_for_url(re.compile(r"model=llm4top-mini-"))
+    card.filter(has_text="similar trials succeed").wait_for()
+    assert re.search(r"duration: “[^”]+” \d+", card.inner_text())
+    card.locator("h3 a").click()
+    studio.get_by_role("heading", name="Other models on this trial").wait_for()
+    studio.get_by_role("link", name="duration").click()
+    studio.locator("article.l4-detail").filter(has_text="Most likely").wait_for()

@@ -79,6 +79,10 @@ def is_device_busy(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> b
         return not free
 
 
+_ENDS = {RunState.DONE: "finished", RunState.FAILED: "failed"}
+"""How the activity log calls the ends of a run; who stops one is logged where it is asked for."""
+
+
 class _Attempt:
     """One attempt of one run."""
 
@@ -92,6 +96,13 @@ class _Attempt:
 
     def go(self) -> Run:
         """Do the work and settle the run's state, whatever happens short of a kill."""
+        run = self._settled()
+        if run.state in _ENDS:
+            what = run.title or run.kind
+            self._workspace.activity.log(_ENDS[run.state], "background", what, subject=run.id)
+        return run
+
+    def _settled(self) -> Run:
         watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)

@@ -41,6 +41,18 @@ def test_a_model_that_is_blind_to_the_phase_is_calibrated_in_each_phase(method):
         assert abs(intercept(by_phase[rows], y[rows])) < 0.15
 
 
+@pytest.mark.parametrize(("method", "repeats"), [("platt", 30), ("venn-abers", 6)])
+def test_the_interval_holds_the_true_chance_in_every_phase(method, repeats):
+    held = []
+    for seed in range(repeats):
+        logits, y, phases = blind_model(300, seed=seed)
+        tested, _, of = blind_model(300, seed=1000 + seed)
+        truth = expit(tested[:, 1] + np.array([TRUE_OFFSETS[phase] for phase in of]))
+        result = make_calibrator(method).fit(logits, y, phases).predict(tested, of)
+        held.append(np.mean((result.lower <= truth) & (truth <= result.upper)))
+    assert 0.88 <= np.mean(held) <= 1
+
+
 def test_offsets_are_those_of_the_truth():
     logits, y, phases = blind_model(6000)
     fitted = PhaseOffsets.fit(logits, y, phases)

@@ -48,6 +48,9 @@ class PhaseOffsets(BaseModel):
 
     slope: Annotated[float, Field(ge=0)]
     offsets: dict[str, tuple[float, ...]]
+    errors: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = {}
+    """Of each phase of the calibration data the standard error of how far it is from the average
+    trial's, in log-odds of each label against the others."""
 
     @field_validator("offsets")
     @classmethod
@@ -90,16 +93,28 @@ class PhaseOffsets(BaseModel):
         weights = np.concatenate([np.zeros(k), np.full(len(names) * k, prior / 2)])
         start = np.zeros(len(weights))
         targets = _targets(labels, k)
-        theta, _ = fit_softmax(design, targets, start, precision=weights)
+        theta, covariance = fit_softmax(design, targets, start, precision=weights)
         if theta[0] < 0:
             # Scores that rank worse than chance say nothing; phases may.
-            theta[1:], _ = fit_softmax(design[:, :, 1:], targets, start[1:], precision=weights[1:])
-            theta[0] = 0.0
+            flat, known = fit_softmax(design[:, :, 1:], targets, start[1:], precision=weights[1:])
+            theta = np.concatenate([[0.0], flat])
+            covariance = np.pad(known, ((1, 0), (1, 0)))
         offsets = theta[k:].reshape(len(names), k)
         return cls(
             slope=float(theta[0]) / spread,
             offsets={name: tuple(row) for name, row in zip(names, offsets.tolist(), strict=True)},
+            errors=_errors(
+                sorted({p for p in phases if p is not None}), names, held, covariance[k:, k:], k
+            ),
         )
+
+    def variances(self, phases: Phases | None, label: IntArray) -> FloatArray:
+        """Of the correction of ``label [n]``'s log-odds: ``[n]``, 0 where there was none."""
+        known = {phase: np.square(row) for phase, row in self.errors.items()}
+        zero = np.zeros(self.n_labels)
+        given = [None] * len(label) if phases is None else phases
+        rows = [zero if p is None else known.get(p, zero) for p in given]
+        return np.array([row[i] for row, i in zip(rows, label, strict=True)], dtype=np.float64)
 
     def apply(self, logits: FloatArray, phases: Phases | None) -> FloatArray:
         """Corrected logits ``[n, K]``; without ``phases`` those of trials without a phase.
@@ -145,6 +160,26 @@ def _memberships(phases: Phases, names: Sequence[str]) -> FloatArray:
             if part in column:
                 held[row, column[part]] = 1 / len(parts)
     return held
+
+
+def _errors(
+    phases: Sequence[str],
+    names: Sequence[str],
+    held: FloatArray,
+    covariance: FloatArray,
+    k: int,
+) -> dict[str, tuple[float, ...]]:
+    """See ``PhaseOffsets.errors``; ``covariance`` is that of the offsets, phase by phase."""
+    errors = {}
+    for phase in phases:
+        apart = _memberships([phase], names)[0] - held.mean(axis=0)
+        row = []
+        for label in range(k):
+            against = np.where(np.arange(k) == label, 1.0, -1 / (k - 1))
+            contrast = np.outer(apart, against).ravel()
+            row.append(float(np.sqrt(max(contrast @ covariance @ contrast, 0.0))))
+        errors[phase] = tuple(row)
+    return errors
 
 
 def _targets(labels: IntArray, k: int) -> FloatArray:

@@ -76,7 +76,8 @@ class PlattCalibrator:
 
     ``lower`` and ``upper`` are a 95 % interval of the calibrated probability by the delta method:
     the parameters' covariance carried to the log-odds, the bounds turned back into probabilities.
-    It holds if the log-odds are linear in the score, and does not cover that they may not be.
+    It holds if the log-odds are linear in the score, and does not cover that they may not be. The
+    error of a correction for the phase is added to that of the parameters.
 
     The slope of a binary task cannot be negative: where the scores rank worse than chance every
     trial gets the base rate, since calibration must not turn a ranking over.
@@ -115,7 +116,10 @@ class PlattCalibrator:
         scaled = design @ np.array(state.theta)
         probabilities = softmax(scaled)
         reported = reported_labels(probabilities)
-        lower, upper = _delta_interval(design, scaled, reported, np.array(state.covariance))
+        covariance = np.array(state.covariance)
+        lower, upper = _delta_interval(
+            design, scaled, reported, covariance, more=_of_phases(state, phases, reported)
+        )
         point = probabilities[np.arange(len(array)), reported]
         # Rounding must not push the point out of its own interval.
         return Calibrated(probabilities, np.minimum(lower, point), np.maximum(upper, point))
@@ -208,10 +212,27 @@ def _stored(
     )
 
 
+def _of_phases(state: _State, phases: Phases | None, reported: IntArray) -> FloatArray:
+    """The variance ``[n]`` of the reported label's log-odds that is the phases' correction's."""
+    if state.phases is None:
+        return np.zeros(len(reported))
+    theta = np.array(state.theta)
+    slopes = np.full(2, theta[0] / state.scale) if state.n_labels == 2 else theta[: state.n_labels]
+    return np.asarray(slopes[reported] ** 2 * state.phases.variances(phases, reported))
+
+
 def _delta_interval(
-    design: FloatArray, scaled: FloatArray, reported: IntArray, covariance: FloatArray
+    design: FloatArray,
+    scaled: FloatArray,
+    reported: IntArray,
+    covariance: FloatArray,
+    *,
+    more: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Bounds ``[n]`` of the reported label's probability, from those of its log-odds."""
+    """Bounds ``[n]`` of the reported label's probability, from those of its log-odds.
+
+    ``more`` is variance of the log-odds that is not the parameters'.
+    """
     rows = np.arange(len(design))
     rest = scaled.copy()
     rest[rows, reported] = -np.inf
@@ -219,6 +240,6 @@ def _delta_interval(
     others = np.einsum("nkp,nk->np", design, softmax(rest))
     gradient = design[rows, reported] - others
     log_odds = scaled[rows, reported] - np.logaddexp.reduce(rest, axis=1)
-    variance = np.einsum("np,pq,nq->n", gradient, covariance, gradient)
+    variance = np.einsum("np,pq,nq->n", gradient, covariance, gradient) + more
     half = NormalDist().inv_cdf((1 + INTERVAL_LEVEL) / 2) * np.sqrt(np.maximum(variance, 0.0))
     return expit(log_odds - half), expit(log_odds + half)

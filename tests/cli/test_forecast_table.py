@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from llm4top.cli._forecast_table import TableWriter, short_name
+from llm4top.cli._console import short_name
+from llm4top.cli._forecast_table import TableWriter
 from llm4top.forecasters import Forecast
 from llm4top.registry import Record, Trial
 from tests.cli.test_output import FORECAST, RECORD, SEVERAL, TITLE

@@ -30,7 +30,7 @@ ModelsArgument = Annotated[
     typer.Argument(
         help="Two or more: bundles, runs, saved baselines, base models. The first is the one "
         "that all others are compared with.",
-        metavar="BUNDLES...",
+        metavar="BUNDLES",
         autocompletion=model_names,
     ),
 ]

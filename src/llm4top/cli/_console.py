@@ -50,6 +50,18 @@ def counted(count: int, noun: str) -> str:
     return f"{thousands(count)} {noun}{'' if count == 1 else 's'}"
 
 
+def short_name(name: str) -> str:
+    """A record's file or member without its folders: "draft.json#2" of "a/draft.json!#2"."""
+    file, _, member = name.rpartition("!")
+    if not file:
+        return _last(member)
+    return f"{_last(file)}{member}" if member.startswith("#") else _last(member)
+
+
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
 def printable(text: str) -> str:
     """``text`` without control characters: a record must not steer a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else " " for c in text)

@@ -27,7 +27,7 @@ PathsArgument = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Records: XML or JSON files, TOP's CSV, zips, folders of them; - is standard input.",
-        metavar="PATHS...",
+        metavar="PATHS",
     ),
 ]
 ModelOption = Annotated[

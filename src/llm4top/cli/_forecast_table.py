@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm4top.cli._console import percent, safe
+from llm4top.cli._console import percent, safe, short_name
 from llm4top.cli._output import ForecastWriter
 from llm4top.workspace._forecast_result import title_of
 
@@ -97,18 +97,6 @@ class TableWriter(ForecastWriter):
 
     def _cut(self, text: str) -> None:
         self._console.print(text, overflow="ellipsis", no_wrap=True)
-
-
-def short_name(name: str) -> str:
-    """A record's file or member without its folders: "draft.json#2" of "a/draft.json!#2"."""
-    file, _, member = name.rpartition("!")
-    if not file:
-        return _last(member)
-    return f"{_last(file)}{member}" if member.startswith("#") else _last(member)
-
-
-def _last(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _all(forecast: Forecast) -> str:

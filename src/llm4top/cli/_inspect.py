@@ -187,14 +187,12 @@ def _print_sections(console: Console, record: Record, prompt: Prompt) -> None:
 
 
 def _print_withheld(console: Console, record: Record) -> None:
-    from rich.table import Table
+    from rich.padding import Padding
 
     console.print(f"\n[bold]What was withheld[/] ({len(record.withheld)})")
     if not record.withheld:
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Field", "Why", "Excerpt"):
-        table.add_column(heading, overflow="fold")
     for item in record.withheld:
-        table.add_row(safe(item.field), safe(item.reason), safe(item.excerpt))
-    console.print(table)
+        console.print(f"[bold]{safe(item.field)}[/]: {safe(item.reason)}", soft_wrap=True)
+        if item.excerpt:
+            console.print(Padding(f"[dim]{safe(item.excerpt)}[/]", (0, 0, 0, 4)))

@@ -6,7 +6,7 @@ from array import array
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from llm4top.cli._console import counted, thousands
+from llm4top.cli._console import counted, short_name, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import NotApplicable
@@ -40,7 +40,7 @@ class Tally:
         if first is not record:
             self._n_copies += 1
             if len(self._copies) < NAMED:
-                self._copies.append(f"{record} ({nct_id}, as {first})")
+                self._copies.append(f"{short_name(record)} ({nct_id}, as {short_name(first)})")
             return first
         self._chances.append(probability)
         if base_rate is None or self._from_base is None:
@@ -54,7 +54,7 @@ class Tally:
         self.left_out += 1
         self._reasons[record.reason] += 1
         if len(self._names[record.reason]) < NAMED:
-            self._names[record.reason].append(record.record)
+            self._names[record.reason].append(short_name(record.record))
 
     def lines(self) -> list[str]:
         """The sentences, each a line: one a reason, the commonest first; copies; the sum."""

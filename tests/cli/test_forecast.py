@@ -435,3 +435,11 @@ def test_the_sample_of_the_registry(tiny_bundle: Path, test_data: Path) -> None:
     result = forecast(folder, "--model", tiny_bundle, "--format", "csv")
     assert result.exit_code == 0, result.output
     assert len(rows_of(result.stdout)) == 40
+
+
+def test_the_table_says_whose_base_rates_it_shows() -> None:
+    result = forecast(EXAMPLES / "example.json", "--model", "embedded")
+    assert (
+        "Base rate: what was observed in the same phase among the 1\N{THIN SPACE}797 trials of top "
+        "that the model learnt from, not among all trials.\n"
+    ) in result.stderr

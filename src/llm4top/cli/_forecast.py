@@ -20,6 +20,7 @@ from llm4top.cli._kept_output import written
 
 if TYPE_CHECKING:
     from llm4top.cli._tally import Tally
+    from llm4top.forecasters import LoadedForecaster
 
 RESUMABLE = (ForecastFormat.csv, ForecastFormat.jsonl)
 
@@ -152,7 +153,22 @@ def forecast(
         tally = forecast_all(
             forecaster, records, output, target, limit=limit, resume=resume, sort=sort
         )
+    if output is ForecastFormat.table and tally.done:
+        _explain_base_rates(forecaster)
     _conclude(tally, records, forecaster.identity)
+
+
+def _explain_base_rates(forecaster: LoadedForecaster) -> None:
+    """Say which trials the column of base rates is about."""
+    manifest = forecaster.manifest
+    if manifest is None or manifest.data is None or not manifest.base_rates:
+        return
+    learnt = manifest.base_rates.get("all")
+    trials = f"{thousands(learnt.n)} trials" if learnt else "trials"
+    note(
+        f"Base rate: what was observed in the same phase among the {trials} of "
+        f"{printable(manifest.data.name)} that the model learnt from, not among all trials."
+    )
 
 
 def _conclude(tally: Tally, records: Records, bundle: str) -> None:

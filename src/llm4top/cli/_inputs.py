@@ -67,8 +67,9 @@ def opened(paths: Sequence[Path]) -> Iterator[Records]:
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         held = [copy if path == STANDARD_INPUT else path for path in paths]
-        hears = {"on_refusal": _say("Refused", str(copy)), "on_note": _say("Note", str(copy))}
-        yield Records(read_records(held, **hears), paths, str(copy))
+        refuse, remark = _say("Refused", str(copy)), _say("Note", str(copy))
+        reader = read_records(held, on_refusal=refuse, on_note=remark)
+        yield Records(reader, paths, str(copy))
 
 
 def _say(word: str, copy: str | None = None) -> Callable[[object], None]:

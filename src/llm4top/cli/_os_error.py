@@ -52,7 +52,9 @@ def report_of(error: OSError) -> tuple[str, int]:
         # Often a scratch file, whose name would tell a person nothing.
         folder = Path(where).parent
         return f"{folder}: there is no such folder. Make it first, or choose another.", NOTHING_DONE
-    name = "" if where is None or isinstance(where, int) else f"{_text(where)}: "
+    name = "writing failed: " if error.errno in _MIDWAY else ""
+    if where is not None and not isinstance(where, int):
+        name = f"{_text(where)}: "
     return f"{name}{sentence_of(error)}", IN_PART if error.errno in _MIDWAY else NOTHING_DONE
 
 

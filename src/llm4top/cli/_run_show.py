@@ -73,7 +73,7 @@ def _moment(when: datetime) -> str:
     return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def figures_of(folder: Path) -> Mapping[str, Any]:
+def figures_of(folder: Path) -> dict[str, Any]:
     """The figures that a training measured last, as its folder holds them; empty without any."""
     for event in reversed(_events(folder)):
         if event.get("event") == "figures" and "forecasters" in event:

@@ -112,6 +112,10 @@ def export_bundle(bundle: str | Path, file: str | Path, *, overwrite: bool = Fal
                 ):
                     shutil.copyfileobj(source, target, _CHUNK)
         scratch.replace(file)
+    except OSError as error:
+        # A full disk does not say by itself which file it was.
+        error.filename = error.filename or str(file)
+        raise
     finally:
         scratch.unlink(missing_ok=True)
     return file

@@ -98,7 +98,7 @@ def make_select_settings(
     return settings
 
 
-_HELP = "All settings: llm4top select --help"
+_HELP = "See llm4top select --help; settings of a training: llm4top train --list-settings"
 
 
 def make_candidates(select: SelectSettings) -> tuple[Candidate, ...]:

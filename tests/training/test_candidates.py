@@ -84,7 +84,7 @@ def test_every_fault_is_told_at_once():
     told = "\n".join(caught.value.faults)
     assert "a, epochs=0, out=x: lora_rnak: no such setting (did you mean lora_rank?)" in told
     assert "epochs=0, out=x: epochs: must be more than 0, not 0" in told
-    assert "See llm4top select --help; settings of a training: llm4top train --list" in str(caught.value)
+    assert "settings of a training: llm4top train --list-settings" in str(caught.value)
 
 
 @pytest.mark.parametrize(

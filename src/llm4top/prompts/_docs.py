@@ -21,7 +21,8 @@ actual dates and enrolment, identifiers, people and places. `llm4top inspect FIL
 sides for one record.
 
 Free text (marked ✎) is also searched for sentences that tell how the trial went; those are
-withheld with their reason.
+withheld with their reason, and identifiers are replaced. [The leak guard](leak-guard.md) says how,
+and how often it is wrong.
 
 Paths: *legacy XML* below `clinical_study`; *API v2* below the study, `[]` for each of a list;
 *TOP* is the column of the benchmark's CSV files.

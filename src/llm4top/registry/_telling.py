@@ -94,7 +94,7 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:placed|put)\s+(?:the|this)\s+(?:study|trial|ind)\s+on\s+(?:\w+\s+){0,2}hold\b",
         rf"\b{PART}{WHICH}\s+{WAS}{ADVERB}\s+{STOPPED}\b",
         rf"\b{NOUNS}{WHICH}\s+{WERE}{ADVERB}\s+{STOPPED}\b",
-        rf"\b(?:{NOUN}|{NOUNS}){WHICH}\s+(?:is|are){ADVERB}\s+(?:closed(?!-)|terminated|{HELD})",
+        rf"\b(?:{NOUN}|{PART}|{NOUNS}){WHICH}\s+(?:is|are){ADVERB}\s+(?:closed(?!-)|terminated|{HELD})",
         rf"\b(?:study|trial|accrual|enrol+ment|recruitment)\s+(?:{STOPPED})\s+(?:early|prematurely"
         r"|due\s+to|because|by\s+(?:the\s+)?(?:sponsor|fda|i?d?smb|dmc|irb|investigator|pi|company)"
         r"|(?:prior\s+to|before)\s+(?:any\s+)?(?:enrol|accru|recruit|patient|subject|start|open)\w*"
@@ -147,9 +147,12 @@ RULES: tuple[Rule, ...] = (
         "says that the trial is over",
         ("completed", " ended", "concluded", "finished", "terminated", "ment is complete",
          "ment was complete", "accrual is complete", "accrual was complete", "study is complete",
-         "trial is complete", "now complete", "recruited from", "recruited between",
+         "trial is complete", "now complete", "completion date listed", "recruited from",
+         "recruited between",
          "enrolled from", "enrolled between", "conducted from", "conducted between",
          "carried out from", "carried out between", "took place"),
+        # The registry's own note under records that were entered after the study.
+        r"\bstudy\s+completion\s+date\s+listed\s+in\s+this\s+record\b",
         rf"\b(?:{NOUN}|{NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
         rf"[^.;]{{0,60}}?\b(?:ended|concluded|completed|finished|terminated)\b[^.;]{{0,25}}?"
         rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{DATE}|(?<=ended\s){DAY})",
@@ -172,7 +175,7 @@ RULES: tuple[Rule, ...] = (
         r"|since|effective|accrual|enrol|recruit|follow|jan|feb|mar|apr|may|jun|jul|aug|sep"
         r"|oct|nov|dec|from|about)|(?:trial|intervention|study) (?:ended|termina|conclu)"
         r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|study|trial|\w+ly) "
-        r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)",
+        r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)|date listed",
         veto=f"{PLAN}|{OTHER}|{PERSON}|"
         rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
     ),
@@ -236,8 +239,8 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:results?|findings|data)\s+(?:of|from)\s+(?:this|the|our)\s+(?:present\s+|current\s+)?"
         r"(?:study|trial)\b[^.;]{0,60}?\b(?:show(?:ed|n)?|demonstrated?|suggest(?:ed)?"
         r"|indicated?|reveal(?:ed)?|produced|reported|published)\b",
-        r"\b(?:this|our|the)\s+(?:present\s+|current\s+)?(?:study|trial)\s+"
-        r"(?:has\s+|have\s+|also\s+|clearly\s+)*"
+        r"\b(?:this|our|the)\s+(?:present\s+|current\s+)?(?:study|trial|protocol)\s+"
+        r"(?:has\s+|have\s+|also\s+|already\s+|clearly\s+)*"
         r"(?:showed|shown|demonstrated|confirmed|revealed|indicated|failed\s+to)\b",
         r"\b(?:study|trial)\s+(?:\d|i{1,3})\s+(?:showed|demonstrated|confirmed|failed\s+to)\b",
         r"\bstudy\s+results\s+(?:have\s+)?(?:showed|shown|demonstrated?|indicated?|suggest(?:ed)?)\b",
@@ -257,7 +260,7 @@ RULES: tuple[Rule, ...] = (
         near=r"(?:results|findings) (?:of|from) (?:this|the|our) (?:pres|curr|stud|tria)"
         r"|results (?:of .{0,12})?(?:were|have|are) |(?:results|findings)(?: \w+ly)? "
         r"(?:demo|show|indi|reve|conf)|(?:no|main|primary|final|study|trial) (?:\w+ )?results "
-        r"|(?:study|trial)(?: \w+){0,2} (?:showed|demonstrated)"
+        r"|(?:study|trial|protocol)(?: \w+){0,2} (?:showed|demonstrated)"
         r"|interim (?:\w+ )?(?:analys|result|data).{0,16}"
         r"|(?:^|\n|[.;] )\W*(?:results|findings):|manuscript"
         r"|(?:have|were|are|was|been|already) published",
@@ -272,7 +275,7 @@ RULES: tuple[Rule, ...] = (
          "did not reduce", "did not prolong", "did not differ", "in this study w",
          "in this trial w", "in this study, ", "in this trial ", "in this trial, ",
          "tolerated in this", "effective in this", "safe in this", "more than placebo",
-         "benefit was "),
+         "benefit was ", "not analyzed", "not analysed", "not used or analy"),
         r"\b(?:was|were|had|has|did|showed|reduced|improved|increased|decreased|lowered|differed|died"
         r"|occurred|declined|achieved|experienced|found|indicated|revealed|prolonged|exceeded"
         r"|resulted)\b[^;]{0,200}?(?:\bp\s?[<=≤]\s?0?[.,]\d|\b95\s?%\s?(?:ci\b"
@@ -284,6 +287,7 @@ RULES: tuple[Rule, ...] = (
         r"\bdid\s+not\s+(?:\w+ly\s+)?(?:improve|reduce|increase|prolong|differ)\b[^.;]{0,80}?\b(?:compared"
         r"\s+(?:with|to)|than|versus|from)\s+(?:placebo|controls?|standard|usual|the\s+control)\b",
         r"\bsignificantly\s+(?:more|less|better)\s+than\s+placebo\b",
+        r"\b(?:data|patients|participants)\s+(?:was|were)\s+not\s+(?:used\s+or\s+)?analy[sz]ed\b",
         r"\bno\s+(?:[\w-]+\s+)?benefit\s+was\s+(?:seen|observed|found|shown)\b",
         r"\bin\s+this\s+(?:study|trial),?\s+(?:[^.;]{0,60}?\s)?(?:was|were)\s+(?:shown|found\s+to|superior"
         r"|inferior|safe\b|effective|well\s+tolerated|significantly|\d+(?:\.\d+)?\s?%)",

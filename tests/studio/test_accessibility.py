@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ PAGES = {
     "/models/embedded": "Context of use",
     "/benchmark": "Run a benchmark",
     "/activity": "records.xml",
+    "/kept": "No files are kept",
     "/settings": "Default model",
     "/help": "How to begin",
     "/about": "Versions",
@@ -111,7 +113,18 @@ def test_a_forecast_and_the_job_drawer_have_none(
         page.goto("/")
         page.get_by_role("button", name="Try an example").click()
         page.locator("article.l4-trial h3 a").first.wait_for(timeout=90_000)
-        check(page, axe)
+        other = (files("llm4top") / "examples" / "example_with_results.xml").read_bytes()
+        one = {"name": "b.xml", "mimeType": "text/xml", "buffer": other}
+        page.set_input_files("input[type=file]", [one])
+        page.get_by_role("heading", name="2 trials").wait_for()
+        for view, shown in (
+            ("Table", "table.l4-trials"),
+            ("Portfolio", "figure"),
+            ("Cards", "h3 a"),
+        ):
+            page.get_by_role("tab", name=view).click()
+            page.locator(shown).first.wait_for()
+            check(page, axe)
         page.locator("article.l4-trial h3 a").first.click()
         page.get_by_text("What the model read").first.wait_for()
         check(page, axe)

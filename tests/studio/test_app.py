@@ -40,7 +40,9 @@ def test_it_listens_on_loopback_only(server: Server) -> None:
     assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
 
 
-@pytest.mark.parametrize("path", ["/train", "/data", "/models", "/reports"])
+@pytest.mark.parametrize(
+    "path", ["/train", "/data", "/models", "/reports", "/trials", "/not-forecast"]
+)
 @pytest.mark.parametrize("thing", ["0" * 32, "nope", "..%2f..%2fetc"])
 def test_the_page_of_what_does_not_exist_is_not_found(
     server: Server, path: str, thing: str

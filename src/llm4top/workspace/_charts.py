@@ -91,7 +91,9 @@ def chances_chart(
     low, high = sorted_trials[0].forecast.probability, sorted_trials[-1].forecast.probability
     words = f"Chances of {len(trials)} trials, from {percent(low)} to {percent(high)}."
     title = _centred(54, HEIGHT + 40, "Trials, the lowest chance first")
-    return _svg([*grid, *drawn, title], words, HEIGHT + 46)
+    # What holds links is no picture to those who do not see it.
+    role = "img" if address is None else "group"
+    return _svg([*grid, *drawn, title], words, HEIGHT + 46, role)
 
 
 def _bar(distribution: Distribution, k: int, first: int, slot: float, top: float) -> str:
@@ -223,10 +225,10 @@ def _axis() -> str:
     )
 
 
-def _svg(marks: Sequence[str], words: str, height: int) -> str:
+def _svg(marks: Sequence[str], words: str, height: int, role: str = "img") -> str:
     said = escape(words)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" aria-label="{said}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="{role}" aria-label="{said}" '
         f'width="100%" height="{height}" '
         f'style="overflow: visible; display: block; height: {height}px">'
         f"{''.join(marks)}</svg>"

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 def register(context: StudioContext) -> None:
     """Join the frame as a part of the Forecast page."""
 
-    @context.page("/not-forecast/{row_id}", "Not forecast", where="nowhere", section="/")
+    @context.page(
+        "/not-forecast/{row_id}",
+        "Not forecast",
+        where="nowhere",
+        section="/",
+        exists=context.workspace.batches.one_left_out,
+    )
     async def left_out(row_id: str) -> None:
         await ui.context.client.connected()
         workspace = context.workspace

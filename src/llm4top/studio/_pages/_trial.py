@@ -40,7 +40,13 @@ NOT_KEPT = (
 def register(context: StudioContext) -> None:
     """Join the frame as a part of the Forecast page."""
 
-    @context.page("/trials/{forecast_id}", "Forecast", where="nowhere", section="/")
+    @context.page(
+        "/trials/{forecast_id}",
+        "Forecast",
+        where="nowhere",
+        section="/",
+        exists=context.workspace.forecasts.get,
+    )
     async def trial(forecast_id: str) -> None:
         state = ListState.from_query(ui.context.client.request.query_params)
         await ui.context.client.connected()

@@ -243,9 +243,9 @@ def test_inputs_that_no_record_carries_are_left_out_and_said(
         "intervention_details, criteria."
     )
     assert check.hint == (
-        "ICD-10 codes and SMILES are left out: no registry record carries them. To learn from "
-        'them all the same: --set "sections=[phase, study_type, brief_title, conditions, '
-        'icd_codes, interventions, smiles, keywords, intervention_details, criteria]"'
+        "ICD-10 codes and SMILES are left out: no registry record carries them. To include "
+        "them, list them in the setting sections: [phase, study_type, brief_title, conditions, "
+        "icd_codes, interventions, smiles, keywords, intervention_details, criteria]"
     )
     asked = settings(sections=["phase", "icd_codes"])
     assert named(preflight(asked, dataset=data), "sections") == Check(

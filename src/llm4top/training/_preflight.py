@@ -292,8 +292,8 @@ class _Preflight:
             names = " and ".join(SECTION_HEADINGS[name] for name in left)
             every = ", ".join(n for n in SECTION_NAMES if n in (*chosen, *left))
             hint = (
-                f"{names} are left out: no registry record carries them. To learn from them all "
-                f'the same: --set "sections=[{every}]"'
+                f"{names} are left out: no registry record carries them. To include them, list "
+                f"them in the setting sections: [{every}]"
             )
         return _Finding(f"{', '.join(chosen)}.", hint=hint)
 

@@ -104,7 +104,9 @@ class RunView:
             self._roc.set_content(self._curves.roc_drawing(total))
             self._roc_latest.set_text(self._curves.roc_words())
             self._roc_box.set_visibility(bool(self._curves.roc_auc))
-            self._curve_box.set_visibility(True)
+            # One point alone is not a curve yet.
+            points = max(len(self._curves.loss), len(self._curves.validation))
+            self._curve_box.set_visibility(points > 1)
         self._log.set_text("\n".join(lines))
         self._log_box.set_visibility(bool(lines))
         self._draw(run)

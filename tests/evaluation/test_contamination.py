@@ -97,7 +97,7 @@ def test_where_all_started_before_the_cut_off_nothing_can_be_shown():
 def test_without_a_cut_off_or_dates_it_says_so():
     assert "The model's cut-off was not stated" in probes(rows(30))[1].reading
     undated = probes(rows(30, dates=False), cutoff="2024")[1]
-    assert "The data set has no start dates: nothing can be told by year." in undated.reading
+    assert "The data set has no start dates: no comparison by year is possible." in undated.reading
     assert by_name(undated)["start year unknown"].n == 30
     assert by_name(undated)["start year unknown"].figures == {}
 

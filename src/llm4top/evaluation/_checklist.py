@@ -282,7 +282,8 @@ _ANSWERS: dict[str, Answer] = {
     ),
     "limitations": _always(
         "Figures hold for these rows. Fields may have been edited after the start, a base model "
-        "may know outcomes, and the validation split flatters. The study's own limitations: "
+        "may know outcomes, and figures on the validation split are optimistic. The study's own "
+        "limitations: "
         f"{_open()}"
     ),
     "measures": _measures,

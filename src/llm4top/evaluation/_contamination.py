@@ -110,7 +110,7 @@ def _by_year(asking: Asking, full: Measured, cutoff: str | None) -> VariantTable
         "success rates, so it is no proof."
     ]
     if len(unknown) == len(dates):
-        reading.append("The data set has no start dates: nothing can be told by year.")
+        reading.append("The data set has no start dates: no comparison by year is possible.")
     elif cutoff is None:
         reading.append(
             "The model's cut-off was not stated, so before and after it cannot be compared."

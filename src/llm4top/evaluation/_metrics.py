@@ -64,7 +64,7 @@ METRICS: dict[str, Metric] = {
     **{key: metric for key, metric in _BY_DECISION.items() if not key.endswith("_at_half")},
     "macro_f1": Metric("Macro F1", "higher", f"mean of the labels' F1; {_ZERO}."),
     **{key: metric for key, metric in _BY_DECISION.items() if key.endswith("_at_half")},
-    "log_loss": Metric("Log-loss", "lower", "mean -ln p of what came true, p at least 1e-15."),
+    "log_loss": Metric("Log-loss", "lower", "mean -ln p of the observed label, p at least 1e-15."),
     "brier": Metric(
         "Brier score",
         "lower",

@@ -177,7 +177,8 @@ def _errors(
         for label in range(k):
             against = np.where(np.arange(k) == label, 1.0, -1 / (k - 1))
             contrast = np.outer(apart, against).ravel()
-            row.append(float(np.sqrt(max(contrast @ covariance @ contrast, 0.0))))
+            variance = float(contrast @ covariance @ contrast)
+            row.append(float(np.sqrt(max(variance, 0.0))))
         errors[phase] = tuple(row)
     return errors
 

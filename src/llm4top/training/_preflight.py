@@ -181,8 +181,8 @@ class _Preflight:
         # The card's figures are cross-fitted: one fold of five less must still be enough.
         if rows * 4 < MIN_ROWS * 5 or least - math.ceil(least / 5) < MIN_ROWS_OF_A_LABEL:
             return _Finding(
-                f"{rows} validation trials, {least} of the rarest label: "
-                f"{MIN_ROWS * 5 // 4} and {MIN_ROWS_OF_A_LABEL + 2} are the least.",
+                f"{rows} validation trials, {least} of the rarest label; at least "
+                f"{MIN_ROWS * 5 // 4}, and {MIN_ROWS_OF_A_LABEL + 2} of each label, are needed.",
                 False,
                 "Set more validation data aside, or use calibration: none.",
             )

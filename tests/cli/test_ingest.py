@@ -57,7 +57,7 @@ def test_tops_folder_becomes_a_data_set(top: Path, tmp_path: Path) -> None:
     assert card["balance"]["train"] == {"failure": 20, "success": 20}
     text = words(result.stdout)
     assert "data: 60 trials in" in text
-    assert "train 40 20 (50%) 20 (50%)" in text
+    assert "train 40 20 (50 %) 20 (50 %)" in text
     assert "Split the source's own split" in text
 
 

@@ -75,7 +75,7 @@ def test_what_is_not_there_is_named(local: Workspace, material: tuple[Path, Path
         (
             "ingest",
             {"sources": ["x"], "name": "n", "split": {"rule": "time", "valid_from": "soon"}},
-            "split: 'soon' is no date.",
+            "split: 'soon' is not a date.",
         ),
         (
             "ingest",
@@ -135,7 +135,7 @@ def test_a_benchmark_names_what_it_measures(local: Workspace, material: tuple[Pa
     wrong = {"data": str(material[1]), "bases": ["no such model"], "baselines": ["magic"]}
     with pytest.raises(ConfigError, match="baselines: there is no baseline 'magic'"):
         submit(local, "benchmark", wrong)
-    with pytest.raises(ConfigError, match="bases: there is no model folder here"):
+    with pytest.raises(ConfigError, match="bases: there is no model 'no such model' here"):
         submit(local, "benchmark", {**wrong, "baselines": ["tfidf"]})
 
 

@@ -181,4 +181,4 @@ def _print_notes(report: Report, console: Console) -> None:
     tables = dict.fromkeys(table.note for table in report.tables if table.note)
     for text in (*checks, *tables, *report.notes):
         console.print(f"[dim]{safe(text)}[/]")
-    console.print("[dim]Intervals: 95 %, stratified bootstrap.[/]")
+    console.print("[dim]Intervals: 95 %, bootstrap; that of ROC-AUC stratified by label.[/]")

@@ -77,7 +77,7 @@ def figures_of(folder: Path) -> dict[str, Any]:
     """The figures that a training measured last, as its folder holds them; empty without any."""
     for event in reversed(_events(folder)):
         if event.get("event") == "figures" and "forecasters" in event:
-            return event
+            return dict(event)
     return {}
 
 

@@ -15,14 +15,22 @@ def xml(body: str = "", *, nct_id: str = NCT, title: str = "An invented trial") 
     return (
         "<clinical_study>\n"
         f"  <id_info>\n    <nct_id>{nct_id}</nct_id>\n  </id_info>\n"
-        f"  <brief_title>{escape(title)}</brief_title>\n{body}</clinical_study>\n"
+        f"  <brief_title>{escape(title)}</brief_title>\n"
+        f"  <condition>Gout</condition>\n{body}</clinical_study>\n"
     ).encode()
 
 
 def study(nct_id: str = NCT, title: str = "An invented trial", **modules: Any) -> dict[str, Any]:
     """A small v2 study with ``modules`` in its protocol section."""
     identification = {"nctId": nct_id, "briefTitle": title}
-    return {"protocolSection": {"identificationModule": identification, **modules}}
+    conditions = {"conditions": ["Gout"], **modules.pop("conditionsModule", {})}
+    return {
+        "protocolSection": {
+            "identificationModule": identification,
+            "conditionsModule": conditions,
+            **modules,
+        }
+    }
 
 
 def dump(value: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm4top.registry import Trial, read_records
+from llm4top.registry import UNKNOWN_ELEMENT, Trial, read_records
 
 from .builders import dump, study, xml
 from .test_cases import CASES
@@ -126,7 +126,7 @@ def test_all_text_of_a_record_is_read_without_its_markup(tmp_path):
     trial = record.trial
     assert trial.official_title == "Effect of H2O & salt"
     assert trial.brief_summary == "One\nTwo and\nthree"
-    assert trial.conditions == ("Gout acute",)
+    assert trial.conditions == ("Gout", "Gout acute")
     assert trial.interventions[0].name == "In vitro"
     assert trial.primary_outcomes[0].measure == "Urate low"
     assert trial.criteria == (
@@ -183,7 +183,7 @@ def test_blank_elements_are_absent(tmp_path):
     (record,), _ = read(
         tmp_path, body + "<eligibility><criteria> </criteria><gender> </gender></eligibility>"
     )
-    assert record.trial == Trial(brief_title="An invented trial")
+    assert record.trial == Trial(brief_title="An invented trial", conditions=("Gout",))
     assert record.registry_outcome.enrolment is None
 
 
@@ -216,3 +216,47 @@ def test_headers_of_all_eras_tell_the_day(tmp_path, text):
         tmp_path, f"<required_header><download_date>{text}</download_date></required_header>"
     )
     assert record.source.processed == "2031-06-01"
+
+
+# -------------------------------------------------------------------- what is not in any record
+
+TYPO = b"""<clinical_study>
+  <brief_title>Examplol in Adults With Gout</brief_title>
+  <Phase>Phase 2</Phase>
+  <conditions>Gout</conditions>
+  {}<eligibilty><criteria><textblock>Adults</textblock></criteria></eligibilty>
+</clinical_study>"""
+
+
+def test_a_record_with_nothing_to_forecast_from_is_refused(tmp_path):
+    (tmp_path / "typo.xml").write_bytes(TYPO.replace(b"{}", b""))
+    reader = read_records(tmp_path)
+    assert list(reader) == []
+    assert str(reader.summary.refusals[0]).endswith(
+        "typo.xml: the record holds nothing to forecast from: no phase, conditions, "
+        "interventions, arms, outcome measures, criteria, summary or description. "
+        "“Phase” is not part of a registry record, so it is not read; did you mean <phase>? "
+        "“conditions” is not part of a registry record, so it is not read; did you mean "
+        "<condition>? “eligibilty” is not part of a registry record, so it is not read; did you "
+        "mean <eligibility>?"
+    )
+
+
+def test_a_title_alone_is_refused(tmp_path):
+    made = {"protocolSection": {"identificationModule": {"briefTitle": "Gout"}}}
+    (tmp_path / "a.json").write_bytes(dump(made))
+    reader = read_records(tmp_path)
+    assert list(reader) == []
+    assert str(reader.summary.refusals[0]).endswith("writes a record to fill in.")
+
+
+def test_what_no_record_has_is_named_in_the_account(tmp_path):
+    (tmp_path / "a.xml").write_bytes(TYPO.replace(b"{}", b"<condition>Gout</condition>"))
+    made = study(eligibiltyModule={"sex": "ALL"})
+    (tmp_path / "b.json").write_bytes(dump({**made, "protocolSecton": {}}))
+    legacy, modern = read_records(tmp_path)
+    said = {w.field: w.reason.removeprefix(UNKNOWN_ELEMENT) for w in legacy.withheld}
+    assert said["eligibilty"] == "; did you mean <eligibility>?"
+    said = {w.field: w.reason.removeprefix(UNKNOWN_ELEMENT) for w in modern.withheld}
+    assert said["protocolSection.eligibiltyModule"] == "; did you mean “eligibilityModule”?"
+    assert said["protocolSecton"] == "; did you mean “protocolSection”?"

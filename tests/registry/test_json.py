@@ -122,7 +122,8 @@ def test_a_large_study_costs_itself_alone(tmp_path):
 
 
 def test_control_characters_and_lone_surrogates_are_removed(tmp_path):
-    data = rb'{"protocolSection": {"identificationModule": {"briefTitle": "a\u0000b\ud800c"}}}'
+    title = rb'"identificationModule": {"briefTitle": "a\u0000b\ud800c"}'
+    data = b'{"protocolSection": {%s, "designModule": {"phases": ["NA"]}}}' % title
     path = tmp_path / "a"
     path.write_bytes(data)
     (record,) = read_records(path)

@@ -8,7 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm4top.errors import MalformedRecordError, RegistryError, UnknownFormatError
-from llm4top.registry import ALLOWED_FIELDS, Limits, Record, RegistryOutcome, read_records
+from llm4top.registry import (
+    ALLOWED_FIELDS,
+    UNKNOWN_ELEMENT,
+    Limits,
+    Record,
+    RegistryOutcome,
+    read_records,
+)
 
 from .builders import TOP_HEADER, dump, study, top_row, xml
 
@@ -41,7 +48,7 @@ def test_one_xml_record(tmp_path):
     assert set(withheld) == {
         "id_info/nct_id", "overall_status", "why_stopped", "enrollment", "never_heard_of",
     }  # fmt: skip
-    assert withheld["never_heard_of"].reason == "not on the allow-list"
+    assert withheld["never_heard_of"].reason == UNKNOWN_ELEMENT
     assert withheld["why_stopped"].excerpt == "Slow accrual"
     assert record.source.format == "legacy-xml"
     assert len(record.source.sha256) == 64
@@ -50,8 +57,8 @@ def test_one_xml_record(tmp_path):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("  <enrollment>many</enrollment>\n", "line 6, enrollment: “many” is not a whole number."),
-        ("  <start_date>soon</start_date>\n", "line 6, start_date: “soon” is not a date."),
+        ("  <enrollment>many</enrollment>\n", "line 7, enrollment: “many” is not a whole number."),
+        ("  <start_date>soon</start_date>\n", "line 7, start_date: “soon” is not a date."),
     ],
 )
 def test_a_wrong_value_names_line_and_element(body, words, tmp_path):

@@ -158,7 +158,7 @@ def test_each_limit_can_be_lowered(limits, body, words, tmp_path):
 
 def test_broken_xml_names_the_line(tmp_path):
     error = refusal(tmp_path, xml("  <phase>Phase 1</phas>\n"))
-    assert error.line == 6
+    assert error.line == 7
     assert "the XML is broken" in str(error)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llm4top.forecasters._learnt_from import Part
 from llm4top.prompts import SECTION_HEADINGS, SECTIONS_BEYOND_RECORDS, Prompt
-from llm4top.registry import Record
+from llm4top.registry import UNKNOWN_ELEMENT, Record
 
 KEY_SECTIONS: tuple[str, ...] = ("conditions", "interventions", "criteria")
 """Sections whose absence is worth a warning, where the model has learnt from them."""
@@ -117,6 +117,18 @@ def _not_in_records(case: Case) -> str | None:
     return f"this model learnt to read {' and '.join(missing)}, which the record does not carry"
 
 
+def _unknown(case: Case) -> str | None:
+    unknown = [item for item in case.record.withheld if item.reason.startswith(UNKNOWN_ELEMENT)]
+    if not unknown:
+        return None
+    said = []
+    for item in unknown[:3]:
+        meant = item.reason.removeprefix(UNKNOWN_ELEMENT).removeprefix("; ")
+        said.append(f"“{item.field}” ({meant})" if meant else f"“{item.field}”")
+    more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+    return f"not read, because registry records have no such part: {', '.join(said)}{more}"
+
+
 def _raw(case: Case) -> str | None:
     return None if case.calibrated else "not calibrated: the model's own probability"
 
@@ -127,6 +139,7 @@ WARNING_RULES: tuple[WarningRule, ...] = (
     WarningRule("not-a-medicine", _no_medicine),
     WarningRule("no-phase", _no_phase),
     WarningRule("other-phase", _other_phase),
+    WarningRule("unknown-elements", _unknown),
     WarningRule("missing-sections", _missing),
     WarningRule("inputs-beyond-records", _not_in_records),
     WarningRule("cut", _cut),

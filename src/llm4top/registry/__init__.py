@@ -18,10 +18,12 @@ from llm4top.registry._trial import (
     Trial,
     Withheld,
 )
+from llm4top.registry._unknown import UNKNOWN as UNKNOWN_ELEMENT
 
 __all__ = [
     "ALLOWED_FIELDS",
     "TRIAL_FIELDS",
+    "UNKNOWN_ELEMENT",
     "AllowedField",
     "Arm",
     "Collaborator",

@@ -14,6 +14,7 @@ from llm4top.registry._fields import ALLOWED_FIELDS
 from llm4top.registry._reasons import UNSTATED
 from llm4top.registry._text import excerpt, from_markdown, one_line, plain, unescaped
 from llm4top.registry._trial import Arm, Collaborator, Intervention, Outcome, Record, Source
+from llm4top.registry._unknown import API_MODULES, API_SECTIONS, unknown
 
 
 def read_study(
@@ -40,7 +41,7 @@ def read_study(
     _sponsors(draft, protocol)
     _status(draft, root, protocol.node("statusModule"))
     for path, value in _not_allowed(study, _ALLOWED, ""):
-        draft.withhold(path, _excerpt(path, value))
+        draft.withhold(path, _excerpt(path, value), _unknown(path))
     digest = hashlib.sha256(data).hexdigest()
     return draft.record(Source(file, member, "api-v2", draft.processed, digest))
 
@@ -178,10 +179,10 @@ def _arms(draft: Draft, module: _Node) -> None:
         name = item.text("name")
         kind = item.code("type", _codes.INTERVENTION_TYPES)
         description = item.text("description", from_markdown)
-        labels = (*item.texts("armGroupLabels"), *receivers.get((name or "").casefold(), ()))
+        labels = item.texts("armGroupLabels") or receivers.get((name or "").casefold(), [])
         if name or kind or description:
             draft.append("interventions", Intervention(name or "", kind, description))
-            draft.arm_labels.append(labels)
+            draft.arm_labels.append(tuple(labels))
 
 
 def _receivers(module: _Node) -> dict[str, list[str]]:
@@ -286,6 +287,16 @@ def _not_allowed(value: Any, allowed: dict[str, Any], path: str) -> Iterator[tup
                 yield below, part
             elif allowed[key]:
                 yield from _not_allowed(part, allowed[key], below)
+
+
+def _unknown(path: str) -> str | None:
+    """The reason, where a section or a module has a name that the registry does not know."""
+    section, _, module = path.partition(".")
+    if not module:
+        return None if section in API_SECTIONS else unknown(section, API_SECTIONS)
+    if section == "protocolSection" and "." not in module and module not in API_MODULES:
+        return unknown(module, API_MODULES)
+    return None
 
 
 def _excerpt(path: str, value: Any) -> str:

@@ -99,12 +99,22 @@ def _marked(words: str) -> str:
 
 
 class _Row(NamedTuple):
-    """A line as typed: its words, where they begin and end, and the mark it bears."""
+    """A line as typed: its words, its mark, and the columns of both and of its end."""
 
     text: str
-    indent: int
-    width: int
     mark: re.Match[str] | None
+    indent: int
+    hang: int
+    width: int
+
+
+def _row(row: str) -> _Row:
+    text = " ".join(row.split())
+    indent = len(row) - len(row.lstrip())
+    first = len(text.split(" ", 1)[0])
+    behind = row[indent + first :]
+    hang = indent + first + len(behind) - len(behind.lstrip())
+    return _Row(text, MARK.match(text), indent, hang, len(row))
 
 
 class _Doubt(NamedTuple):
@@ -177,19 +187,16 @@ class _Layout:
             self.texts += [" ".join(row.split()) for row in block]
             self.joins += [False] * len(block)
             return
-        rows = [
-            _Row(text, len(row) - len(row.lstrip()), len(row), MARK.match(text))
-            for row in block
-            for text in [" ".join(row.split())]
-        ]
+        rows = [_row(row) for row in block]
         head, number = rows[0], 0  # what begins the criterion; the last number of a list
         for i, row in enumerate(rows):
             above = rows[i - 1] if i else None
             this = counted(row.mark)
             deeper = head.mark is not None and row.indent > head.indent
             full = above is not None and self._is_full(above, row)
-            # "older than / 18. Patients": such a number is no mark
+            # Words that only a wrap has put where a mark would stand: "older than / 18. Patients"
             stray = (full or deeper) and this is not None and this not in (1, number + 1)
+            stray = stray or (full and deeper and row.indent == head.hang)
             joined = above is not None and _joins(row, deeper, full, stray)
             if joined is None and above is not None:
                 self.doubts.append(

@@ -17,6 +17,19 @@ from llm4top.registry._trial import (
     Source,
     Trial,
 )
+from llm4top.registry._unknown import UNKNOWN
+
+_SUBSTANCE = (
+    "phase",
+    "conditions",
+    "interventions",
+    "criteria",
+    "brief_summary",
+    "detailed_description",
+    "arms",
+    "primary_outcomes",
+    "secondary_outcomes",
+)
 
 
 class Draft:
@@ -81,6 +94,13 @@ class Draft:
                 file=self.file,
                 hint="Every registry record has one; download it again or add a title.",
             )
+        if not any(values.get(field) for field in _SUBSTANCE):
+            raise MalformedRecordError(
+                "the record holds nothing to forecast from: no phase, conditions, interventions, "
+                "arms, outcome measures, criteria, summary or description.",
+                file=self.file,
+                hint=self._mistyped() or "Add them; “llm4top template” writes a record to fill in.",
+            )
         self._link_arms()
         self.account.cut = guard_fields(values, self.identifiers)
         for field, items in values.items():
@@ -88,6 +108,13 @@ class Draft:
                 values[field] = tuple(items)
         return Record.with_account(
             self.nct_id, Trial(**values), RegistryOutcome(**self.outcome), self.account, source
+        )
+
+    def _mistyped(self) -> str:
+        """What was not read because no registry record has it."""
+        names = [name for name, why in self.account.reasons.items() if why.startswith(UNKNOWN)]
+        return " ".join(f"“{name}” is {self.account.reasons[name]}." for name in names[:5]).replace(
+            "?.", "?"
         )
 
     def _link_arms(self) -> None:

@@ -13,8 +13,10 @@ from llm4top.registry import _xml_labels as labels
 from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._draft import Draft
 from llm4top.registry._limits import Limits
+from llm4top.registry._reasons import REASONS
 from llm4top.registry._skip import Skipped, skip
 from llm4top.registry._trial import Record, Source
+from llm4top.registry._unknown import XML_ELEMENTS, unknown
 from llm4top.registry._xml_fields import Handler
 from llm4top.registry._xmlsafe import check_bytes, parse
 
@@ -37,6 +39,8 @@ def read_xml(data: bytes, file: str, member: str | None, limits: Limits) -> Reco
             handler(draft, element)
         else:
             fields.withhold(draft, tag, element)
+            if tag not in _ELEMENTS:
+                draft.account.reasons[tag] = unknown(tag, _ELEMENTS, xml=True)
     for part in skipped:
         _skipped(draft, part)
     return draft.record(
@@ -140,3 +144,5 @@ _HANDLERS: dict[str, Handler] = {
     "firstreceived_date": labels.label_date("first_submitted"),  # before 2018
     "clinical_results": labels.results,
 }
+_ELEMENTS = XML_ELEMENTS | _HANDLERS.keys() | {name for name in REASONS if name.islower()}
+"""What a record may hold at its top."""

@@ -8,7 +8,15 @@ import pytest
 
 from llm4top.forecasters._warnings import WARNING_RULES, Case, warnings_about
 from llm4top.prompts import Prompt, SectionAccount
-from llm4top.registry import Intervention, Record, RegistryOutcome, Source, Trial
+from llm4top.registry import (
+    UNKNOWN_ELEMENT,
+    Intervention,
+    Record,
+    RegistryOutcome,
+    Source,
+    Trial,
+    Withheld,
+)
 
 PLAIN = Record(
     "NCT00000000",
@@ -73,6 +81,20 @@ CASES = {
     "other-phase": (
         with_trial(phase="Phase 4"),
         "Phase 4: a phase outside what the model has learnt",
+    ),
+    "unknown-elements": (
+        replace(
+            CASE,
+            record=replace(
+                PLAIN,
+                withheld=(
+                    Withheld("Phase", f"{UNKNOWN_ELEMENT}; did you mean <phase>?"),
+                    Withheld("abc", UNKNOWN_ELEMENT),
+                    Withheld("acronym", "an identifier"),
+                ),
+            ),
+        ),
+        "Registry records have no “Phase” (did you mean <phase>?), “abc”: not read.",
     ),
     "missing-sections": (without("criteria"), "the record has no eligibility criteria"),
     "inputs-beyond-records": (

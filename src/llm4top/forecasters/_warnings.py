@@ -126,7 +126,7 @@ def _unknown(case: Case) -> str | None:
         meant = item.reason.removeprefix(UNKNOWN_ELEMENT).removeprefix("; ")
         said.append(f"“{item.field}” ({meant})" if meant else f"“{item.field}”")
     more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-    return f"not read, because registry records have no such part: {', '.join(said)}{more}"
+    return f"Registry records have no {', '.join(said)}{more}: not read."
 
 
 def _raw(case: Case) -> str | None:

@@ -89,6 +89,8 @@ class _Cutter:
         self._start: int | None = None
         """Where the present study begins in the buffer."""
         self._start_line = 1
+        self._open_brackets = bytearray()
+        """Those of the present study, unless it is refused already."""
         self._gap = 0
         """Up to where the bytes between two studies have been looked at."""
         self._strange = b""
@@ -155,10 +157,13 @@ class _Cutter:
                     yield from self._break_off(at)
                     continue
                 self._depth += 1
-                if self._depth - self._base > self._limits.depth and self._fault is None:
-                    self._fault = self._too_deep(at)
+                if self._fault is None:
+                    self._open_brackets.append(byte)
+                    if self._depth - self._base > self._limits.depth:
+                        self._fault = self._too_deep(at)
             else:
                 self._depth -= 1
+                del self._open_brackets[-1:]
                 if self._depth == self._base:
                     yield from self._finish(after)
         self._position = len(buffer)
@@ -194,7 +199,7 @@ class _Cutter:
         after = at + 1
         if byte == _BRACE:
             yield from self._between(at)
-            page = FRAME.match(self._buffer, at)
+            page = FRAME.match(self._buffer, at, at + _LONGEST_FRAME)
             if page is None:
                 self._begin(at)
                 if (end := self._line_filled(at)) is not None:
@@ -253,6 +258,7 @@ class _Cutter:
         self._start = at
         self._start_line = self._line_at(at)
         self._depth = self._base + 1
+        self._open_brackets = bytearray(b"{")
 
     def _line_filled(self, at: int) -> int | None:
         """The end of a study that fills a line, as JSON Lines have it; None: only a scan tells.
@@ -300,21 +306,8 @@ class _Cutter:
             return False
         before = self._buffer[max(0, at - _LOOK_BACK) : at].rstrip()[-1:]
         if before == b",":  # between the items of a list, never between the keys of an object
-            return self._fault is None and self._innermost(at) == _BRACE
+            return self._fault is None and self._open_brackets.endswith(b"{")
         return bool(before) and before not in b":[{"
-
-    def _innermost(self, end: int) -> int | None:
-        """The last bracket of the present study that is open at ``end``."""
-        brackets: list[int] = []
-        after = self._start or 0
-        while (found := _NEXT.match(self._buffer, after, end)) is not None:
-            after = found.end()
-            byte = self._buffer[after - 1]
-            if byte in _OPEN:
-                brackets.append(byte)
-            elif brackets:
-                brackets.pop()
-        return brackets[-1] if brackets else None
 
     def _break_off(self, at: int) -> Iterator[RegistryError]:
         """The present study has no end; another begins at ``at``."""

@@ -15,7 +15,7 @@ from llm4top.registry._note import ReadNote
 
 _KEYS = ("totalCount", "nextPageToken")
 FRAME = re.compile(
-    rb'\{\s*(?:"(?:totalCount|nextPageToken)"\s*:\s*[^,{\[]*,\s*)*"studies"\s*:\s*\['
+    rb'\{\s*+(?:"(?:totalCount|nextPageToken)"\s*+:[^,{\[]*+,\s*+)*+"studies"\s*+:\s*+\['
 )
 """What a page holds up to its list of studies."""
 

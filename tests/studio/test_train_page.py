@@ -186,3 +186,41 @@ def test_the_axis_of_a_curve_bears_round_numbers(low, high, ticks):
     from llm4top.studio._components._train_curves import _ticks
 
     assert _ticks(low, high) == ticks
+
+
+def test_the_step_that_is_kept_is_marked_and_told():
+    from datetime import UTC, datetime
+
+    from llm4top.studio._components._train_curves import Curves
+
+    def told(step, loss, auc):
+        details = {"event": "evaluation", "step": step, "eval_log_loss": loss, "eval_roc_auc": auc}
+        return RunEvent(1, "r", datetime.now(UTC), "folder", details)
+
+    curves = Curves()
+    assert curves.best is None
+    assert curves.roc_words() == ""
+    curves.take([told(10, 0.597, 0.68), told(20, 0.704, 0.69)])
+    assert curves.best == 10
+    assert curves.words() == "Validation 0.704 at step 20. Best validation 0.597 at step 10."
+    assert curves.roc_words() == "Validation ROC-AUC 0.690 at step 20."
+    assert "<title>Step 10: 0.5970, best</title>" in curves.drawing(20)
+    assert "<title>Step 10: 0.6800, best</title>" in curves.roc_drawing(20)
+    assert "<title>Step 20: 0.6900</title>" in curves.roc_drawing(20)
+
+
+def test_which_step_the_model_is_of_is_told_in_words(tmp_path):
+    from dataclasses import replace
+
+    from llm4top.studio._components._run_view import kept_step
+
+    with Workspace.open(tmp_path / "home") as workspace:
+        run = workspace.runs.submit("train", {"base": "invented/tiny"})
+    assert kept_step(run) == ""
+    early = replace(run, result={"best_step": 10, "steps": 20, "best_log_loss": 0.597})
+    assert kept_step(early) == (
+        "The best step was 10 of 20, with a validation log-loss of 0.597. The model has the "
+        "weights of that step; what came after it was discarded."
+    )
+    last = replace(run, result={"best_step": 1200, "steps": 1200, "best_log_loss": None})
+    assert kept_step(last) == "The model is the one after the last step, 1\u202f200."

@@ -294,12 +294,14 @@ def test_a_database_password_is_not_among_the_arguments(
     class Engine:
         url = make_url("postgresql+psycopg://me:s3cret@db.example/trials")
 
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     with monkeypatch.context() as patch:
         patch.setattr(_supervisor.subprocess, "Popen", remember)
         patch.setattr(local, "engine", Engine())
         Supervisor(local)._worker("cpu; rm -rf $(x)")
     assert "s3cret" not in " ".join(seen["command"])
     assert seen["env"]["LLM4TOP_DATABASE_URL"] == Engine.url.render_as_string(hide_password=False)
+    assert seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
     assert seen["start_new_session"]
     assert "shell" not in seen
     assert "cpu; rm -rf $(x)" in seen["command"]

@@ -130,6 +130,9 @@ def _application(
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if ctx.invoked_subcommand != "download":
         os.environ["HF_HUB_OFFLINE"] = "1"
+    # Before torch is there: threads that spin at barriers lose most of their time on a machine
+    # with other work to do: a small network on two busy cores took sixty times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 _WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, template, ingest, audit)

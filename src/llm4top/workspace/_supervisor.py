@@ -150,6 +150,8 @@ class Supervisor:
         command += [f"--kind={kind}" for kind in kinds]
         command += ["--folder", str(self._workspace.folder), "--grace", str(self._grace)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        # Threads that spin at barriers cost most of the work where other programs are busy too.
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         environment.pop(URL_VARIABLE, None)
         url = self._workspace.engine.url
         if url.get_backend_name() != "sqlite":

@@ -201,11 +201,11 @@ def kept_step(run: Run) -> str:
     loss = run.result.get("best_log_loss")
     if best is None or steps is None:
         return ""
-    at = f" with a validation log-loss of {loss:.3f}" if isinstance(loss, int | float) else ""
+    at = f", with a validation log-loss of {loss:.3f}" if isinstance(loss, int | float) else ""
     if best == steps:
-        return f"The model is the one after the last step, {thousands(steps)},{at}."
+        return f"The model is the one after the last step, {thousands(steps)}{at}."
     return (
-        f"The best step was {thousands(best)} of {thousands(steps)},{at}. The model has the "
+        f"The best step was {thousands(best)} of {thousands(steps)}{at}. The model has the "
         "weights of that step; what came after it was discarded."
     )
 

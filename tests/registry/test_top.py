@@ -145,3 +145,11 @@ def test_the_benchmarks_files(test_data):
     assert {r.registry_outcome.label for r in records} == {"0", "1"}
     assert "S1SSSSSSS1" not in {smiles for r in records for smiles in r.trial.smiles}
     assert "Phase 1/Phase 2" in {r.trial.phase for r in records}
+
+
+def test_a_servers_answer_and_the_stand_in_are_no_structures(tmp_path):
+    path = tmp_path / "a.csv"
+    smiles = "['CCO', 'Status: 503; Status: 503', 'S1SSSSSSS1', 'C/C=C\\\\C', '[Na+].[Cl-]']"
+    path.write_text(TOP_HEADER + top_row(smiless=smiles))
+    (record,) = read_records(path)
+    assert record.trial.smiles == ("CCO", "C/C=C\\C", "[Na+].[Cl-]")

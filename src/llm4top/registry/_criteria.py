@@ -157,8 +157,8 @@ class _Layout:
                 self._add(block)
                 block = []
         if self.doubts:
-            for row in self._wraps():
-                self.joins[row] = True
+            for number in self._wraps():
+                self.joins[number] = True
         lines: list[str] = []
         for text, joined in zip(self.texts, self.joins, strict=True):
             if joined:

@@ -18,7 +18,7 @@ from llm4top.registry._criteria import normal_criteria
 from llm4top.registry._fields import ALLOWED_FIELDS
 from llm4top.registry._guard import guard_fields
 from llm4top.registry._text import clean, from_lines, one_line
-from llm4top.registry._top import NO_MOLECULE
+from llm4top.registry._top import is_smiles
 from llm4top.registry._trial import Arm, Collaborator, Intervention, Outcome, Trial
 
 _WHERE = "the table"
@@ -185,7 +185,8 @@ def _is_list(value: Any) -> bool:
 
 def _texts(value: Any, field: str) -> list[str]:
     texts = (_text(item, field) for item in _listed(value))
-    return list(dict.fromkeys(text for text in texts if text and text != NO_MOLECULE))
+    kept = (text for text in texts if text and (field != "smiles" or is_smiles(text)))
+    return list(dict.fromkeys(kept))
 
 
 def _parts(value: Any, field: str) -> list[Any]:

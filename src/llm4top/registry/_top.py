@@ -36,7 +36,15 @@ def column_name(text: str) -> str:
     return _SPELLINGS.get(plain.replace("_", ""), plain)
 
 
-NO_MOLECULE = "S1SSSSSSS1"  # upstream's stand-in where it found no structure
+_NO_MOLECULE = "S1SSSSSSS1"  # upstream's stand-in where it found no structure
+_SMILES = re.compile(r"[A-Za-z0-9@+\-\[\]\\/()=#$%.:*~]+")
+
+
+def is_smiles(text: str) -> bool:
+    """Whether ``text`` may be a structure, unlike the stand-in or a server's "Status: 503"."""
+    return text != _NO_MOLECULE and _SMILES.fullmatch(text) is not None
+
+
 _AGAIN = "Fetch the file again from the benchmark's repository."
 
 
@@ -196,7 +204,7 @@ def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:
         draft.append("interventions", Intervention(drug))
     # Never zipped with the drugs: the two lists differ in length and order.
     smiles = _texts(draft, cells["smiless"], "smiless", line)
-    draft.set("smiles", [molecule for molecule in smiles if molecule != NO_MOLECULE])
+    draft.set("smiles", [molecule for molecule in smiles if is_smiles(molecule)])
     draft.set("criteria", normal_criteria(cells["criteria"]))
     status = one_line(cells.get("status", ""))
     draft.outcome["status"] = _codes.status(status) if status else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -207,7 +207,9 @@ def sex(text: str) -> str | None:
 # --------------------------------------------------------------------------- composite fields
 
 
-def _parts(draft: Draft, element: Element, tags: dict[str, str], path: str) -> dict[str, str]:
+def _parts(
+    draft: Draft, element: Iterable[Element], tags: dict[str, str], path: str
+) -> dict[str, str]:
     """The texts of an element's children by name; of ``tags``, which names them, each once."""
     parts: dict[str, str] = {}
     for child in element:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -114,9 +115,15 @@ def test_a_forecast_and_the_job_drawer_have_none(
         page.get_by_role("button", name="Try an example").click()
         page.locator("article.l4-trial h3 a").first.wait_for(timeout=90_000)
         other = (files("llm4top") / "examples" / "example_with_results.xml").read_bytes()
-        one = {"name": "b.xml", "mimeType": "text/xml", "buffer": other}
-        page.set_input_files("input[type=file]", [one])
-        page.get_by_role("heading", name="2 trials").wait_for()
+        plain = (files("llm4top") / "examples" / "example.xml").read_bytes()
+        # A trial that the model does not know: its number is dimmed.
+        other = re.sub(rb"(<intervention_type>)\w+", rb"\1Device", other)
+        given = {"b.xml": other, "c.xml": re.sub(rb"NCT\d{8}", b"NCT99999907", plain)}
+        page.set_input_files(
+            "input[type=file]",
+            [{"name": n, "mimeType": "text/xml", "buffer": text} for n, text in given.items()],
+        )
+        page.get_by_role("heading", name="3 trials").wait_for()
         for view, shown in (
             ("Table", "table.l4-trials"),
             ("Portfolio", "figure"),

@@ -11,6 +11,7 @@ from nicegui import ui
 from llm4top.errors import LLM4TOPError
 from llm4top.studio._components._list_state import ListState
 from llm4top.studio._components._models import Models
+from llm4top.studio._components._parts import things
 from llm4top.studio._components._results import list_query
 from llm4top.studio._components._service import forecast_service
 from llm4top.studio._components._trial_detail import (
@@ -121,7 +122,13 @@ class _Trial:
             ui.button("Print", icon="print").props("flat no-caps").on(
                 "click", js_handler="() => window.print()"
             )
+        alike = sum(item.forecast.probability == self._item.forecast.probability for item in shown)
         with place:
+            if alike > 1:
+                said = f"{things(alike - 1, 'other trial')} in this list have the same chance."
+                Words("p", said if alike > 2 else said.replace("have", "has")).classes(
+                    "l4-small l4-muted"
+                )
             other_models(
                 [
                     (

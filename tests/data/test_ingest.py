@@ -448,7 +448,7 @@ def test_an_archive_under_a_name_of_top_is_refused(top_folder, tmp_path):
     inner = zip_of(top_folder, tmp_path / "inner.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "top.zip", "w") as archive:
         archive.writestr("phase_I_train.csv", inner)
-    with pytest.raises(UnsafeRecordError, match="is no CSV"):
+    with pytest.raises(UnsafeRecordError, match="is not a CSV file"):
         ingest(tmp_path / "top.zip", tmp_path / "out")
     assert {p.name for p in tmp_path.iterdir()} == {"top", "inner.zip", "top.zip"}
 

@@ -111,6 +111,11 @@ def test_every_layout_has_one_normal_form(layout):
         ),
         ("Exclusion criteria: pregnancy", "Exclusion Criteria:\n- pregnancy"),
         ("Inclusion Criteria:\n①Adults; ②Gout", "Inclusion Criteria:\n- Adults;\n- Gout"),
+        (
+            "Inclusion Criteria\n- Written consent. Exclusion Criteria\n- Pregnancy",
+            "Inclusion Criteria:\n- Written consent.\nExclusion Criteria:\n- Pregnancy",
+        ),
+        ("Aged 18 to 30 Exclusion Criteria", "- Aged 18 to 30\nExclusion Criteria:"),
     ],
 )
 def test_a_list_in_one_line_is_split_where_marks_make_that_safe(pasted, normal):
@@ -126,6 +131,8 @@ def test_a_list_in_one_line_is_split_where_marks_make_that_safe(pasted, normal):
         "-2 standard deviations of bone density",
         "Ages 18 - 65 and stage I - III",
         "Meets none of the Exclusion Criteria: see protocol",
+        "Is ill as listed in the Exclusion Criteria",
+        "Clinical Exclusion Criteria",
         "Fever, (a) above 38 degrees or (b) for a week",
         "Grade 1. 2. or 3 toxicity",
         "o'clock or later",
@@ -163,6 +170,39 @@ def test_a_number_at_the_head_of_a_wrapped_line_is_no_mark():
 def test_a_heading_after_a_full_line_stays_one():
     text = "- Adults who have had gout for at least a year and who are not pregnant\nAge:\n- 18"
     assert normal_criteria(text).splitlines()[1:] == ["Age:", "- 18"]
+
+
+def test_a_wrapped_line_that_happens_to_end_in_a_colon_is_no_heading():
+    text = """
+        PATIENT CHARACTERISTICS: Age: 18 and over Performance status: Karnofsky 60-100% Life
+        expectancy: Not specified Hepatic: Bilirubin no greater than 1.5 times upper limit of normal
+        (ULN) and no known liver disease of any other kind (unless it is due to gout) Renal:
+        Creatinine no greater than 1.5 mg/dL Other: Not pregnant and not nursing HIV negative
+
+        PRIOR CONCURRENT THERAPY: Biologic therapy: Not specified Chemotherapy: No more than three
+        Endocrine therapy: Not specified Radiotherapy: No prior radiotherapy to the brain Surgery:
+        Not specified
+    """
+    first, second = text.strip().split("\n\n")
+    assert normal_criteria(text) == f"- {' '.join(first.split())}\n- {' '.join(second.split())}"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "[Exclusion Criteria]",
+        "[Exclusion criteria]:",
+        "<Exclusion>",
+        "**Exclusion Criteria**",
+        "== EXCLUSION CRITERIA ==",
+        "(Exclusion Criteria:)",
+        "2.2 Exclusion Criteria",
+        "- [Exclusion Criteria]",
+    ],
+)
+def test_a_heading_is_one_whatever_stands_around_it(heading):
+    text = f"{heading.replace('Ex', 'In').replace('EX', 'IN')}\n- Gout\n{heading}\n- Pregnancy"
+    assert normal_criteria(text) == "Inclusion Criteria:\n- Gout\nExclusion Criteria:\n- Pregnancy"
 
 
 @pytest.mark.parametrize("text", ["", " \n\t\r\n", "-", "- \n• \n", "\xa0"])

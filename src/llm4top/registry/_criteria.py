@@ -29,6 +29,7 @@ from typing import NamedTuple
 from llm4top.registry._criteria_marks import (
     MARK,
     counted,
+    holds_more,
     in_pieces,
     introduces,
     may_hold_several,
@@ -47,7 +48,8 @@ _HEADINGS = frozenset({"Inclusion Criteria:", "Exclusion Criteria:"})
 # no closer look.
 _WORDS = re.compile(
     r"(?!(?i:(?:key|main|major|general|specific|study|subject|patient|participant)s? )*"
-    r"(?i:in|ex)(?i:clusion)|o )(?:[A-Za-z0-9]+[ ,;/%+-]|[A-Za-z]{5,}(?:[.):]|$)|[<>≥≤])"
+    r"(?i:in|ex)(?i:clusion)|o )"
+    r"(?:[A-Za-z0-9]+[ ,;/%+-]|[A-Za-z]{5,}(?:[.):]|$)|<(?!(?i:in|ex))|[>≥≤])"
 )
 
 
@@ -256,4 +258,4 @@ def _joins(row: _Row, deeper: bool, full: bool, stray: bool) -> bool | None:
         return False
     if deeper:
         return full or not introduces(row.text)
-    return False if introduces(row.text) else None
+    return False if introduces(row.text) and not (full and holds_more(row.text)) else None

@@ -26,8 +26,10 @@ MARK = re.compile(
 _LETTER = re.compile(r"^([^\S\n]*(?:[-*•][^\S\n]+)?)([A-Za-z])\.[^\S\n]+(?=\S)", re.MULTILINE)
 _NUMBER = re.compile(r"\(?(\d{1,2})[.)]")
 _PREFIX = r"(?:(?:key|main|major|general|specific|study|subject|patient|participant)s? )*"
-_SECTION = re.compile(
-    rf"({_PREFIX})(in|ex)clusions?(?: criteri(?:a|on|um|as))? ?[:.\-\u2013\u2014]*", re.IGNORECASE
+_SECTION = re.compile(  # also in brackets or between signs: [Inclusion Criteria]
+    rf"[\[(<*_#=\s]*({_PREFIX})(in|ex)clusions?(?: criteri(?:a|on|um|as))? ?"
+    r"[:.\-\u2013\u2014]*[\])>*_#=\s]*[:.]*",
+    re.IGNORECASE,
 )
 _SECTION_AND_MORE = re.compile(
     rf"({_PREFIX}(?:in|ex)clusion(?: criteri(?:a|on) ?(?::| [-\u2013\u2014] )| ?:)) ?(?=\S)",
@@ -35,7 +37,8 @@ _SECTION_AND_MORE = re.compile(
 )
 _SECTION_WITHIN = re.compile(
     r" (?=(?:(?:Key|KEY|Main|MAIN|Major|MAJOR) )?"
-    r"(?:Inclusion|INCLUSION|Exclusion|EXCLUSION) (?:[Cc]riteria|CRITERIA|Criterion) ?:)"
+    r"(?:Inclusion|INCLUSION|Exclusion|EXCLUSION) "
+    r"(?:(?:[Cc]riteria|CRITERIA|Criterion) ?:|(?P<bare>Criteria|CRITERIA)$))"
 )
 # Behind these a heading is only mentioned: "meets none of the Exclusion Criteria: ..."
 _MENTIONS = re.compile(
@@ -48,6 +51,7 @@ _DASHED = re.compile(r"--\s*([A-Z][A-Za-z/ ]{3,50}?)\s*--(?=\s|$)")  # --Disease
 _FIRST_DASH = re.compile(r"(?:^|:) ?[-*\u2013](?= [A-Za-z(\[<>≥≤0-9])")
 _DASH = re.compile(r"(?<=[^\d\s]) (?=[-*\u2013] (?!\d))|(?<=\d) (?=[-*\u2013] [A-Za-z])")
 _COUNTED = re.compile(r"(?:^|(?<=\s))(?:\(?(\d{1,2})[.)]|\(?([a-hA-H])\))(?=\s+[A-Za-z0-9(\[<>≥≤])")
+_MORE = re.compile(r"[.:;] ")
 _BARE = re.compile(r"[-*•·o\s]*")
 # A heading at the head of a line with nothing behind it; elsewhere one may have to be split off.
 _HEADED = re.compile(r"^(?:\S{1,3} )?(?i:in|ex)(?i:clusion criteri(?:a|on)) ?:?$", re.MULTILINE)
@@ -71,6 +75,11 @@ def section(text: str) -> str | None:
 def introduces(text: str) -> bool:
     """Whether ``text`` is a short line that introduces those below it ("Age:")."""
     return text.endswith(":") and len(text) <= _LONGEST_HEADING and not text[0].islower()
+
+
+def holds_more(text: str) -> bool:
+    """Whether a line that ends in a colon holds more than a heading, as wrapped sentences do."""
+    return text[0] == "(" or bool(_MORE.search(text))
 
 
 def counted(mark: re.Match[str] | None) -> int | None:
@@ -102,7 +111,8 @@ def in_pieces(text: str) -> Iterator[str]:
     left = [(text, False)]  # not by recursion: a hostile text may hold thousands
     while left:
         text, opened = left.pop()
-        begin = 0
+        mark = MARK.match(text)
+        begin = mark.end() if mark and _SECTION_AND_MORE.match(text, mark.end()) else 0
         while heading := _SECTION_AND_MORE.match(text, begin):
             yield heading[1]
             begin, opened = heading.end(), True
@@ -121,15 +131,28 @@ def in_pieces(text: str) -> Iterator[str]:
 def _cuts(text: str, opened: bool) -> list[int]:
     """Where ``text`` is to be cut; the first kind of place that it has at all."""
     cuts = [
-        found.end()
-        for found in _SECTION_WITHIN.finditer(text)
-        if not _MENTIONS.fullmatch(_last_word(text[: found.start()]))
+        found.end() for found in _SECTION_WITHIN.finditer(text) if not _is_mentioned(text, found)
     ]
     if not cuts:
         cuts = [place for found in _DASHED.finditer(text) for place in found.span()]
     if not cuts:
         cuts = [found.start() for found in _ALWAYS.finditer(text) if found.start()]
     return cuts or _dashes(text, opened) or _counts(text)
+
+
+def _is_mentioned(text: str, heading: re.Match[str]) -> bool:
+    """Whether a heading within ``text`` heads nothing there.
+
+    Without a colon it may also stand behind its own number ("2.2 Exclusion Criteria") or be part of
+    a longer one ("Clinical Exclusion Criteria").
+    """
+    before = _last_word(text[: heading.start()])
+    if _MENTIONS.fullmatch(before):
+        return True
+    if not heading["bare"]:
+        return False
+    mark = MARK.match(text)
+    return before[:1].isupper() or (mark is not None and mark.end() >= heading.end())
 
 
 def _dashes(text: str, opened: bool) -> list[int]:

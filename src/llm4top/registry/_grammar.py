@@ -78,7 +78,7 @@ FEW = (
 )
 PEOPLE = (
     r"(?:patients?|pts|subjects?|participants?|volunteers?|individuals|persons|people|men|women"
-    r"|children|infants|neonates|newborns|babies|adults|adolescents|girls|boys|mothers|families"
+    r"|(?:grand)?children|infants|neonates|newborns|babies|adults|adolescents|girls|boys|mothers|families"
     r"|couples|pairs|twins|students|veterans|physicians|nurses|males|females|cases|households"
     r"|eyes|hypertensives|smokers|diabetics|donors|recipients|survivors|members|residents"
     r"|(?:junior\s+|high\s+)*schools|youths?|graders|workers|employees)"

@@ -150,7 +150,10 @@ RULES: tuple[Rule, ...] = (
          "trial is complete", "now complete", "completion date listed", "recruited from",
          "recruited between",
          "enrolled from", "enrolled between", "conducted from", "conducted between",
-         "carried out from", "carried out between", "took place"),
+         "carried out from", "carried out between", "took place", "occurred from",
+         "occurred between", "enrolled by", "recruited by", "randomized by", "randomised by",
+         "completed due", "completed because", "performed due", "performed because",
+         "collected due", "collected because"),
         # The registry's own note under records that were entered after the study.
         r"\bstudy\s+completion\s+date\s+listed\s+in\s+this\s+record\b",
         rf"\b(?:{NOUN}|{NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
@@ -171,11 +174,18 @@ RULES: tuple[Rule, ...] = (
         r"|(?:\w+\s+){1,3}(?:later|early|ahead))",
         rf"\b(?:(?:(?:patients|subjects|participants)\s+)?(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
         rf"{DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{DATE}",
+        r"\b(?:enrol+ment|accrual|recruitment|randomi[sz]ation|data\s+collection)\b[^.;]{0,60}?"
+        rf"\boccurred\s+(?:from|between)\s+{DATE}",
+        rf"\ball\s+(?:\w+\s+)?{PEOPLE}\s+(?:were|have\s+been|had\s+been)\s+(?:enrol+ed|recruited"
+        rf"|randomi[sz]ed)\s+by\s+{DATE}",
+        r"\b(?:was|were)\s+not\s+(?:completed|performed|collected)\s+(?:due\s+to|because\s+of)\s+(?:the\s+)?"
+        rf"(?:covid|pandemic|(?:early\s+)?(?:study|trial)|early|{FEW}\s+(?:accrual|enrol|recruit|fund))",
         near=r"(?:completed|\bended|concluded|finished|terminated)\W{1,2}(?:\w+ )?(?:in|on|as|by"
         r"|since|effective|accrual|enrol|recruit|follow|jan|feb|mar|apr|may|jun|jul|aug|sep"
         r"|oct|nov|dec|from|about)|(?:trial|intervention|study) (?:ended|termina|conclu)"
         r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|study|trial|\w+ly) "
-        r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)|date listed",
+        r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)|date listed|ed by "
+        r"|not \w+ (?:due|because)",
         veto=f"{PLAN}|{OTHER}|{PERSON}|"
         rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
     ),
@@ -218,6 +228,7 @@ RULES: tuple[Rule, ...] = (
         rf"\b(?:study|trial|we|they|that|which|investigators|researchers|cent(?:er|re)s|sites|study\s+group)\s+"
         rf"(?:have\s+|has\s+)?(?:enrol+ed|recruited|accrued|randomi[sz]ed|screened|included|followed)\s+"
         rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{NUMBER}\s+{BETWEEN}{{0,6}}?{PEOPLE}\b",
+        rf"\btotal\s+of\s+{NUMBER}\s+(?:was|were)\s+(?:{TREATED}|{ENROLLED})\b",
         rf"{NUMBER}\s+(?:{BETWEEN}{{0,3}}?{PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
         r"|this\s+|their\s+)?(?:\w+\s+)?(?:study|trial|treatment|follow-?up|protocol)\b",
         rf"{NUMBER}\s+(?:[\w-]+\s+){{0,3}}?{PEOPLE}\s+enrol+ed\s+(?:before|over|during)\b",
@@ -235,7 +246,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "tells results of the trial",
-        ("results", "findings", "showed", "demonstrated", "interim", "manuscript", "published"),
+        ("results", "findings", "conclusion:", "conclusions:", "showed", "demonstrated", "interim",
+         "manuscript", "published"),
         r"\b(?:results?|findings|data)\s+(?:of|from)\s+(?:this|the|our)\s+(?:present\s+|current\s+)?"
         r"(?:study|trial)\b[^.;]{0,60}?\b(?:show(?:ed|n)?|demonstrated?|suggest(?:ed)?"
         r"|indicated?|reveal(?:ed)?|produced|reported|published)\b",
@@ -256,13 +268,14 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:manuscript|main\s+paper|article)\s+(?:was|has\s+been)\s+published\b",
         r"\ba\s+paper\s+has\s+been\s+published\b",
         r"\bno\s+results\s+(?:were|are)\s+(?:reported|available)\b",
-        r"^\W*(?:results|findings|conclusions?)\s*:\s+\S.*?\b(?:was|were|had|have|has|did|is|are)\b",
+        r"^\W*(?:results|findings|conclusions?)\s*:\s+\S.*?\b(?:was|were|had|have|has|did|do|does"
+        r"|seems?|is|are)\b",
         near=r"(?:results|findings) (?:of|from) (?:this|the|our) (?:pres|curr|stud|tria)"
         r"|results (?:of .{0,12})?(?:were|have|are) |(?:results|findings)(?: \w+ly)? "
         r"(?:demo|show|indi|reve|conf)|(?:no|main|primary|final|study|trial) (?:\w+ )?results "
         r"|(?:study|trial|protocol)(?: \w+){0,2} (?:showed|demonstrated)"
         r"|interim (?:\w+ )?(?:analys|result|data).{0,16}"
-        r"|(?:^|\n|[.;] )\W*(?:results|findings):|manuscript"
+        r"|(?:^|\n|[.;] )\W*(?:results|findings|conclusions?):|manuscript"
         r"|(?:have|were|are|was|been|already) published",
         veto=f"{PLAN}|{OTHER}|" + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
         elsewhere=OTHER_STUDY,
@@ -293,8 +306,8 @@ RULES: tuple[Rule, ...] = (
         r"|inferior|safe\b|effective|well\s+tolerated|significantly|\d+(?:\.\d+)?\s?%)",
         r"\b(?:was|were)\s+(?:[\w-]+\s+){0,4}?(?:safe|effective|tolerated|superior)\s+in\s+this\s+(?:study"
         r"|trial)\b",
-        r"\bthere\s+(?:was|were)\s+no\s+(?:statistically\s+)?(?:significant\s+)?differences?\b"
-        r"[^.;]{0,60}?\b(?:groups?|arms?|treatments?|placebo)\b",
+        r"\b(?:there\s+(?:was|were)|we\s+(?:observed|found|saw|noted))\s+no\s+(?:statistically\s+)?(?:significant\s+)?differences?\b"
+        r"[^.;]{0,90}?\b(?:groups?|arms?|treatments?|placebo)\b",
         r"\b(?:was|were)\s+(?:similar|comparable)\s+(?:in|between|among)\s+(?:the\s+)?(?:two|both|three"
         r"|four|treatment|study)\s+(?:treatment\s+|study\s+)?(?:groups|arms)\b",
         veto=r"\b(?:if|whether)\b",
@@ -335,11 +348,14 @@ RULES: tuple[Rule, ...] = (
         r"(?:discontinue|stop|terminate|close|end|withdraw|halt|cancel|abandon|suspend|proceed|pursue)"
         r"\b[^.;]{0,60}?\b(?:study|trial|development|enrol+ment|accrual|recruitment|follow-?\s?up"
         r"|program(?:me)?|arm)\b",
+        r"\b(?:has\s+|have\s+)?(?:terminated|discontinued|stopped|halted|suspended)\s+(?:(?:its|the|all|further)\s+)?"
+        r"(?:[\w.-]+\s+){0,2}development\s+(?:of|for)\b",
         r"\b(?:we|investigators?|sponsor|fda|pi|company)\s+(?:\w+\s+)?(?:had\s+to\s+|have\s+|then\s+)?"
         r"(?:stop(?:ped)?|closed?|terminated?|halt(?:ed)?|ended|suspend(?:ed)?|discontinued?|cancel+ed)"
         r"\s+(?:the|this|our)\s+(?:study|trial|enrol+ment|accrual|recruitment)\b",
         near=r"be (?:stopped|terminated|discontinued|halted|suspended|closed)|had to"
-        r"|terminated (?:the|this)|decided|decision|elected|chose|opted"
+        r"|(?:terminated|discontinued|stopped|halted|suspended) (?:the|this|its|all|further|clinic"
+        r"|develop)|decided|decision|elected|chose|opted"
         r"|(?:stopped|discontinued|halted|suspended|closed|withdrawn) "
         r"(?:the|this|\w+ (?:phase|arm|early))"
         r"|(?:dsmb|dsmc|dmc|board|committee|sponsor|company|fda|irb)\W+(?:\w+ )?recommended ",

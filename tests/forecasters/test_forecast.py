@@ -159,7 +159,7 @@ def test_the_prompt_is_accounted_for(bundle, records):
         assert (forecast.tokens, forecast.tokens_cut) == (len(prompt.token_ids), prompt.tokens_cut)
     assert any(f.tokens_cut for f in forecasts)
     for forecast in forecasts:
-        said = any(w.startswith("text too long") for w in forecast.warnings)
+        said = any(w.startswith("text cut to fit") for w in forecast.warnings)
         assert said == bool(forecast.tokens_cut)
 
 

@@ -101,7 +101,7 @@ CASES = {
         replace(CASE, sections=("phase", "icd_codes", "smiles", "criteria")),
         "this model learnt to read ICD-10 codes and SMILES, which the record does not carry",
     ),
-    "cut": (cut(30), "text cut to fit: 30 of 415 tokens"),
+    "cut": (cut(30), "text cut to fit: 30 of 415 tokens were not read"),
     "has-results": (with_outcome(has_results=True), "record already has results: withheld"),
     "over": (
         with_outcome(status="Terminated"),

@@ -95,7 +95,7 @@ def _cut(case: Case) -> str | None:
     if not cut:
         return None
     total = sum(section.tokens for section in case.prompt.sections)
-    return f"text too long: {cut} of {total} tokens were not read"
+    return f"text cut to fit: {cut} of {total} tokens were not read"
 
 
 def _missing(case: Case) -> str | None:

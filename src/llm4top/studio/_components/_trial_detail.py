@@ -71,7 +71,7 @@ def what_was_read(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
         said = f"{things(forecast.tokens, 'token')} in all"
         if forecast.tokens_cut:
             cut = thousands(forecast.tokens_cut)
-            said += f"; text too long: {cut} tokens were not read"
+            said += f"; text cut to fit: {cut} tokens were not read"
         Words("p", f"{said}. The share is that of the trial's text.").classes("l4-small l4-muted")
         for part in sections:
             _section(part, kept)

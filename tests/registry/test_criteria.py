@@ -187,6 +187,33 @@ def test_a_wrapped_line_that_happens_to_end_in_a_colon_is_no_heading():
     assert normal_criteria(text) == f"- {' '.join(first.split())}\n- {' '.join(second.split())}"
 
 
+@pytest.mark.parametrize("width", range(84, 110))
+def test_the_legacy_xml_may_wrap_behind_any_word(width):
+    paragraphs = [
+        "PATIENT CHARACTERISTICS: Age: 18 and over Performance status: ECOG 0-2 Hematopoietic: WBC "
+        "at least 3,500/mm3 (immune to the invented virus; other causes are allowed; none is "
+        "needed) Hepatic: Bilirubin no greater than 1.5 times upper limit of normal (ULN) AST and "
+        "ALT no greater than 3 times ULN Renal: Creatinine no greater than 1.5 mg/dL Other: No",
+        "Adults of any age who have had gout for at least a year before the first visit Exclusion "
+        "Criteria:",
+        "Pregnancy",
+    ]
+    indent = " " * 8
+    text = "\n\n".join(
+        textwrap.fill(paragraph, width, initial_indent=indent, subsequent_indent=indent)
+        for paragraph in paragraphs
+    )
+    assert normal_criteria(text) == (
+        f"- {paragraphs[0]}\n- {paragraphs[1].removesuffix(' Exclusion Criteria:')}\n"
+        "Exclusion Criteria:\n- Pregnancy"
+    )
+
+
+def test_a_semicolon_ends_a_criterion_that_was_typed_on_its_line():
+    typed = "Gout of the foot and of the hand for a year;\nPregnancy in the last two years at all;"
+    assert normal_criteria(typed) == "- " + typed.replace("\n", "\n- ")
+
+
 @pytest.mark.parametrize(
     "heading",
     [

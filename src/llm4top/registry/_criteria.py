@@ -29,7 +29,7 @@ from typing import NamedTuple
 from llm4top.registry._criteria_marks import (
     MARK,
     counted,
-    holds_more,
+    goes_on,
     in_pieces,
     introduces,
     may_hold_several,
@@ -199,7 +199,7 @@ class _Layout:
             # Words that only a wrap has put where a mark would stand: "older than / 18. Patients"
             stray = (full or deeper) and this is not None and this not in (1, number + 1)
             stray = stray or (full and deeper and row.indent == head.hang)
-            joined = above is not None and _joins(row, deeper, full, stray)
+            joined = above is not None and _joins(row, above, deeper, full, stray)
             if joined is None and above is not None:
                 self.doubts.append(
                     _Doubt(
@@ -228,10 +228,15 @@ class _Layout:
         if len(full) == len(doubts) and (
             2 * lower >= len(full) or all(doubt.marked for doubt in full) or self._is_xml()
         ):
-            return [doubt.row for doubt in full]
+            return [doubt.row for doubt in full + self._after_semicolons()]
         if any(doubt.lower for doubt in doubts if not doubt.full):
             return []
         return [d.row for d in full if d.lower and d.end not in _SENTENCE_ENDS]
+
+    def _after_semicolons(self) -> list[_Doubt]:
+        """The rows after a semicolon, where none tells that semicolons end criteria here."""
+        rows = [doubt for doubt in self.doubts if doubt.end == ";"]
+        return rows if all(doubt.full and doubt.lower for doubt in rows) else []
 
     def _is_xml(self) -> bool:
         """Whether the text is laid out as in the legacy XML."""
@@ -252,10 +257,12 @@ def _is_hanging(block: list[str]) -> bool:
     return True
 
 
-def _joins(row: _Row, deeper: bool, full: bool, stray: bool) -> bool | None:
+def _joins(row: _Row, above: _Row, deeper: bool, full: bool, stray: bool) -> bool | None:
     """Whether ``row`` goes on with the criterion above it; None: it depends on the others."""
     if section(row.text) or (row.mark and not stray):
         return False
     if deeper:
         return full or not introduces(row.text)
-    return False if introduces(row.text) and not (full and holds_more(row.text)) else None
+    if introduces(row.text) and not (full and goes_on(above.text, row.text)):
+        return False
+    return None

@@ -51,7 +51,13 @@ _DASHED = re.compile(r"--\s*([A-Z][A-Za-z/ ]{3,50}?)\s*--(?=\s|$)")  # --Disease
 _FIRST_DASH = re.compile(r"(?:^|:) ?[-*\u2013](?= [A-Za-z(\[<>≥≤0-9])")
 _DASH = re.compile(r"(?<=[^\d\s]) (?=[-*\u2013] (?!\d))|(?<=\d) (?=[-*\u2013] [A-Za-z])")
 _COUNTED = re.compile(r"(?:^|(?<=\s))(?:\(?(\d{1,2})[.)]|\(?([a-hA-H])\))(?=\s+[A-Za-z0-9(\[<>≥≤])")
+_LONG = 60  # characters that few headings have
 _MORE = re.compile(r"[.:;] ")
+_OPEN = re.compile(
+    r"of|to|the|an?|and|or|than|least|most|with|without|for|in|on|at|by|from|as|is|are|be|has|have"
+    r"|see|if|any|no|not|inclusion|exclusion|prior|after|before|during|within|between|under|over",
+    re.IGNORECASE,
+)
 _BARE = re.compile(r"[-*•·o\s]*")
 # A heading at the head of a line with nothing behind it; elsewhere one may have to be split off.
 _HEADED = re.compile(r"^(?:\S{1,3} )?(?i:in|ex)(?i:clusion criteri(?:a|on)) ?:?$", re.MULTILINE)
@@ -77,9 +83,18 @@ def introduces(text: str) -> bool:
     return text.endswith(":") and len(text) <= _LONGEST_HEADING and not text[0].islower()
 
 
-def holds_more(text: str) -> bool:
-    """Whether a line that ends in a colon holds more than a heading, as wrapped sentences do."""
-    return text[0] == "(" or bool(_MORE.search(text))
+def goes_on(above: str, text: str) -> bool:
+    """Whether ``text`` ends in a colon as wrapped words may, not as a heading does.
+
+    It does not begin like a heading, holds the end of a sentence, is long, or the line above it
+    leaves its sentence open.
+    """
+    return (
+        not text[0].isupper()
+        or len(text) > _LONG
+        or bool(_MORE.search(text))
+        or bool(_OPEN.fullmatch(_last_word(above)))
+    )
 
 
 def counted(mark: re.Match[str] | None) -> int | None:

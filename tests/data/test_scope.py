@@ -107,7 +107,7 @@ def test_a_check_needs_rows_of_several_dates(starts):
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
 def test_a_share_that_is_none(share):
-    with pytest.raises(SplitError, match="is no check"):
+    with pytest.raises(SplitError, match="is not between 0 and 1"):
         newest_check(rows(starts=["2001", "2002"]), share=share)
 
 

@@ -255,11 +255,11 @@ def test_measured_says_on_what() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"decisions": np.array([0, 1])}, "decisions are no label indices of its 4 rows"),
-        ({"decisions": np.full(4, 0.5)}, "decisions are no label indices of its 4 rows"),
+        ({"decisions": np.array([0, 1])}, "decisions are not label indices of its 4 rows"),
+        ({"decisions": np.full(4, 0.5)}, "decisions are not label indices of its 4 rows"),
         ({"decisions": np.array([0, 1, 2, 0])}, "a decision is none of the task's labels"),
-        ({"reference": np.full(4, 0.5)}, "the reference is no table of probabilities of 4 rows"),
-        ({"reference": np.full((4, 2), 2.0)}, "the reference is no table of probabilities"),
+        ({"reference": np.full(4, 0.5)}, "the reference is not a table of probabilities of 4 rows"),
+        ({"reference": np.full((4, 2), 2.0)}, "the reference is not a table of probabilities"),
     ],
 )
 def test_what_does_not_fit_the_rows_is_refused(given: dict[str, Any], said: str) -> None:

@@ -305,7 +305,7 @@ def test_what_is_no_report_is_refused(written, tmp_path):
         with pytest.raises(EvaluationError, match="not a report: "):
             read_report(tmp_path / "x.json")
     (tmp_path / "x.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(EvaluationError, match="the file is no JSON"):
+    with pytest.raises(EvaluationError, match="the file is not JSON"):
         read_report(tmp_path / "x.json")
 
 

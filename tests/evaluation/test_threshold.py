@@ -79,7 +79,7 @@ def test_an_unknown_metric_is_refused(choose: Callable[..., Any]) -> None:
 def test_a_threshold_is_a_probability() -> None:
     p, y = invented(20)
     for wrong in (1.5, -0.1, float("nan")):
-        with pytest.raises(EvaluationError, match="is no probability"):
+        with pytest.raises(EvaluationError, match="is not a probability"):
             decide(binary_scores(p, y), wrong)
 
 

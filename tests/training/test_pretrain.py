@@ -93,7 +93,7 @@ def test_a_killed_run_goes_on_and_ends_at_the_same_weights(run, tmp_path):
 def test_a_taken_folder_and_a_missing_checkpoint_are_refused(run, tmp_path):
     with pytest.raises(TrainingError, match="something here already"):
         pretrain(trials(), run[0], SETTINGS)
-    with pytest.raises(TrainingError, match="no checkpoint to go on from"):
+    with pytest.raises(TrainingError, match="no checkpoint to continue from"):
         pretrain(trials(), tmp_path / "new", SETTINGS, resume=True)
 
 

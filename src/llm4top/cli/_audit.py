@@ -30,7 +30,7 @@ DatasetArgument = Annotated[
 ]
 OutputOption = Annotated[AuditFormat, typer.Option("--format", help="Text for people, or JSON.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the sample and of the folds.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Let warnings fail too.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")]
 
 
 def audit(
@@ -43,7 +43,7 @@ def audit(
 
     Looks at each field alone, at single words, for the record's own status and reason for
     stopping in its text, for sentences that tell the outcome, for copies and shared ids across
-    splits, and for overlap in time. Labels are read of train rows only. Exits with 1 if the audit
+    splits, and for overlap in time. Only labels of train rows are read. Exits with 1 if the audit
     fails; warnings pass, unless --strict is given.
 
     [bold]Examples[/bold]

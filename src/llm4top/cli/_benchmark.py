@@ -73,7 +73,7 @@ def benchmark(
         int, typer.Option(help="Trials for prompt ablation and contamination probes; 0: none.")
     ] = 300,
     cutoff: Annotated[
-        str | None, typer.Option(help="Date until which the base models have read (ISO).")
+        str | None, typer.Option(help="Last date of the base models' training data (ISO).")
     ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(help="Tokens of a prompt.", show_default="the preset's")

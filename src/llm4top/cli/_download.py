@@ -21,13 +21,13 @@ def download(
         str | None, typer.Option("--as", help="The name to keep it under.", metavar="NAME")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Exchange the model that has this name now.")
+        bool, typer.Option("--replace", help="Replace the model that has this name.")
     ] = False,
 ) -> None:
     """Fetch a base model, once, to learn on. [bold]The only command that uses the network.[/bold]
 
     Takes safetensors, JSON and tokenizer files only, never code or pickles. The commit and the
-    sha256 of every file are written beside them (llm4top-source.json). Goes on where it stopped.
+    sha256 of every file are written beside them (llm4top-source.json). Continues where it stopped.
 
     [bold]Examples[/bold]
 

@@ -21,7 +21,7 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     base: Annotated[
         str | None,
-        typer.Option(help="A model to carry on from. Default: a small new one."),
+        typer.Option(help="A model to continue from. Default: a small new one."),
     ] = None,
     without: Annotated[
         list[Path] | None,

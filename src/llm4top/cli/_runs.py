@@ -118,7 +118,7 @@ def delete_run(
     run: RunArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a run that is over, with its log, its forecasts and its files.
+    """Delete a run that has ended, with its log, its forecasts and its files.
 
     The folder of a training that was begun in a terminal stays, and so do bundles.
 

@@ -73,7 +73,9 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     of the two parts would be empty.
     """
     if not 0 < share < 1:
-        raise SplitError(f"a share of {share:g} is no check.", hint="Give one such as 0.2.")
+        raise SplitError(
+            f"a share of {share:g} is not between 0 and 1.", hint="Give one such as 0.2."
+        )
     learning = dataset.take([i for i, split in enumerate(dataset.splits) if split != "test"])
     undated = sum(
         not (start or submitted)

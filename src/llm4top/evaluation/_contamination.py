@@ -107,7 +107,7 @@ def _by_year(asking: Asking, full: Measured, cutoff: str | None) -> VariantTable
         "A model that has read how trials ended knows more of those that ended before its "
         "training data did. A score that is higher for old trials and falls towards the cut-off "
         "and after it is a sign of that; but trials of other years are other trials, with other "
-        "success rates, so it is no proof."
+        "success rates, so it is not a proof."
     ]
     if len(unknown) == len(dates):
         reading.append("The data set has no start dates: no comparison by year is possible.")

@@ -65,7 +65,7 @@ def _head(report: Report) -> list[str]:
             (
                 f"Question: {escaped(asked.question)}",
                 f"Task: {escaped(asked.task)}: {labels}{event}",
-                f"Made again by: {_code(report.reproduce)}",
+                f"Reproduce with: {_code(report.reproduce)}",
                 f"Intervals: 95 %, {wording.count(report.draws)} bootstrap draws, "
                 f"seed {report.seed}",
             )

@@ -230,7 +230,7 @@ def _check(scores: Scores, decisions: IntArray | None, reference: FloatArray | N
         whole_numbers = np.issubdtype(decided.dtype, np.integer)
         if decided.shape != (len(scores),) or not whole_numbers:
             raise ScoreError(
-                f"decisions are no label indices of its {len(scores)} rows.", where=scores.where
+                f"decisions are not label indices of its {len(scores)} rows.", where=scores.where
             )
         if decided.min() < 0 or decided.max() >= labels:
             raise ScoreError("a decision is none of the task's labels.", where=scores.where)
@@ -239,7 +239,7 @@ def _check(scores: Scores, decisions: IntArray | None, reference: FloatArray | N
         fits = base.shape == scores.probabilities.shape
         if not fits or not np.isfinite(base).all() or base.min() < 0 or base.max() > 1:
             raise ScoreError(
-                f"the reference is no table of probabilities of {len(scores)} rows and "
+                f"the reference is not a table of probabilities of {len(scores)} rows and "
                 f"{labels} labels.",
                 where=scores.where,
             )

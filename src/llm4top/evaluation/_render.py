@@ -58,7 +58,7 @@ def read_report(file: Path) -> Report:
         ) from error
     except ValueError as error:
         raise EvaluationError(
-            "not a report: the file is no JSON.", where=str(file), hint=f"Give a {JSON_FILE}."
+            "not a report: the file is not JSON.", where=str(file), hint=f"Give a {JSON_FILE}."
         ) from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):

@@ -47,7 +47,9 @@ def decide(scores: Scores, threshold: float) -> IntArray:
     no probability.
     """
     if not 0 <= threshold <= 1:
-        raise EvaluationError(f"the threshold {threshold} is no probability.", where=scores.where)
+        raise EvaluationError(
+            f"the threshold {threshold} is not a probability.", where=scores.where
+        )
     return (scores.event >= threshold).astype(np.int64)
 
 

@@ -35,7 +35,7 @@ _LIMITS = (
     "prices, no knowledge of the medicine beyond the text and what the base model brings.",
     "Trials unlike those it has learnt from (other phases, devices, behavioural treatments, later "
     "years) are outside what the figures above can vouch for.",
-    "The interval covers the calibration's own uncertainty. It is no range for the trial's "
+    "The interval covers the calibration's own uncertainty. It is not a range for the trial's "
     "outcome, which is one of the labels, and it does not cover a drift of the world since.",
     "Validation data chose the weights and fitted the calibration. Figures on them are optimistic: "
     "a later, untouched test set is the judge.",

@@ -93,7 +93,7 @@ def _in_sentences(name: str, revision: str | None) -> Iterator[None]:
     except (errors.HfHubHTTPError, OSError, *_transport_errors()) as error:
         raise failed(
             f"the hub could not be reached or broke off ({type(error).__name__}).",
-            "Check the connection or proxy and run the same command again: it goes on where it "
+            "Check the connection or proxy and run the same command again: it continues where it "
             "stopped. On a machine without a network, copy the folder over and give its path.",
         ) from error
 

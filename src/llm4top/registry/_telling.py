@@ -144,7 +144,7 @@ RULES: tuple[Rule, ...] = (
         rf"|(?:patients?|subjects?|participants?)\s+(?:are|is)\s+{START})\b",
     ),
     _rule(
-        "says that the trial is over",
+        "says that the trial has ended",
         ("completed", " ended", "concluded", "finished", "terminated", "ment is complete",
          "ment was complete", "accrual is complete", "accrual was complete", "study is complete",
          "trial is complete", "now complete", "completion date listed", "recruited from",

@@ -213,7 +213,9 @@ def _check_place(out: Path, checkpoints: Path, *, resume: bool) -> None:
         )
     if resume and not any(checkpoints.glob("checkpoint-*")):
         raise TrainingError(
-            "there is no checkpoint to go on from.", where=str(out), hint="Start without --resume."
+            "there is no checkpoint to continue from.",
+            where=str(out),
+            hint="Start without --resume.",
         )
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)

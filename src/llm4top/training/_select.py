@@ -139,7 +139,7 @@ class _Selecting:
         try:
             selection = self._go(candidates, names)
         except KeyboardInterrupt:
-            self._state("interrupted", "stopped on request; the same command goes on")
+            self._state("interrupted", "stopped on request; the same command continues it")
             raise
         except LLM4TOPError as error:
             self._state("failed", str(error))

@@ -58,7 +58,7 @@ def test_tops_folder_becomes_a_data_set(top: Path, tmp_path: Path) -> None:
     text = words(result.stdout)
     assert "data: 60 trials in" in text
     assert "train 40 20 (50 %) 20 (50 %)" in text
-    assert "Split the source's own split" in text
+    assert "Split: the source's own split" in text
 
 
 def test_a_random_split_with_shares_and_a_seed(top: Path, tmp_path: Path) -> None:

@@ -50,15 +50,15 @@ def test_a_field_whose_presence_tells_the_label_is_pointed_out():
     labels = ["success"] * 60 + ["failure"] * 60
     made = dataset(told, labels, ["train"] * 120)
     assert (
-        "Whether a field is there at all may tell the label: has_dmc (0% of failure, 100% of "
-        "success)."
+        "The mere presence of a field may reveal the label: has_dmc (0\u202f% of failure, "
+        "100\u202f% of success)."
     ) in made.card.warnings[-1]
     few = dataset(told[50:70], labels[50:70], ["train"] * 20)
-    assert "may tell" not in " ".join(few.card.warnings)
+    assert "may reveal" not in " ".join(few.card.warnings)
 
 
 def test_a_hidden_field_tells_nothing():
     told = [Trial(planned_enrolment=9)] * 60 + [Trial()] * 60
     made = dataset(told, ["success"] * 60 + ["failure"] * 60, ["train"] * 120)
     assert made.card.presence["planned_enrolment"] == {"failure": 0.0, "success": 1.0}
-    assert "may tell" not in " ".join(made.card.warnings)
+    assert "may reveal" not in " ".join(made.card.warnings)

@@ -459,7 +459,7 @@ def test_a_bomb_under_a_name_of_top_is_refused(tmp_path, monkeypatch):
     with pytest.raises(LimitError, match="grows"):
         ingest(tmp_path / "top.zip", tmp_path / "out")
     monkeypatch.setattr("llm4top.data._top_zip.MOST_BYTES", 1000)
-    with pytest.raises(LimitError, match="unpack to more than 1,000 bytes"):
+    with pytest.raises(LimitError, match="unpack to more than 1\u202f000 bytes"):
         ingest(tmp_path / "top.zip", tmp_path / "out")
 
 

@@ -96,15 +96,18 @@ def test_a_file_that_is_cut_off(data, tmp_path):
 HOSTILE = {
     "deep lists": (b"[" * 1_000_000, "deeper than 256"),
     "deep objects": (b'{"a":' * 1_000_000, "deeper than 256"),
-    "no end": (b'[{"a": "' + b"x" * 21_000_000, "more than 20,000,000 bytes"),
-    "blanks in a page": (b'{"totalCount":' + b" " * 21_000_000, "more than 20,000,000 bytes"),
+    "no end": (b'[{"a": "' + b"x" * 21_000_000, "more than 20\u202f000\u202f000 bytes"),
+    "blanks in a page": (
+        b'{"totalCount":' + b" " * 21_000_000,
+        "more than 20\u202f000\u202f000 bytes",
+    ),
     "lines in a list": (
         b'{"a":[1,\n' + b'{"b":1},\n' * 2_300_000 + b"1]}",
-        "more than 20,000,000 bytes",
+        "more than 20\u202f000\u202f000 bytes",
     ),
-    "too large": (dump([study(x=["y" * 100] * 210_000)]), "more than 20,000,000 bytes"),
-    "too many values": (dump([study(x=[0] * 2_000_001)]), "more than 2,000,000 values"),
-    "long text": (dump([study(x="y" * 5_000_001)]), "5,000,001 characters"),
+    "too large": (dump([study(x=["y" * 100] * 210_000)]), "more than 20\u202f000\u202f000 bytes"),
+    "too many values": (dump([study(x=[0] * 2_000_001)]), "more than 2\u202f000\u202f000 values"),
+    "long text": (dump([study(x="y" * 5_000_001)]), "5\u202f000\u202f001 characters"),
 }
 
 

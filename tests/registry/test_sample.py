@@ -79,7 +79,7 @@ def test_nothing_is_lost_from_the_sample(test_data):
             expected.update(in_xml(etree.fromstring(archive.read(name))))
     reader = read_records(path)
     records = list(reader)
-    assert str(reader.summary) == "6,328 read, 0 skipped"
+    assert str(reader.summary) == "6\u202f328 read, 0 skipped"
     assert held(records) + cut_whole(records) == expected
     assert sum(cut_whole(records).values()) < 20
     assert sum(r.registry_outcome.has_results for r in records) == 414

@@ -119,10 +119,10 @@ def test_a_csv_that_is_cut_off_or_appended_to_is_never_silent(tmp_path_factory, 
 
 
 HOSTILE = {
-    "long cell": (top_row(criteria="x" * 200_000), None, "longer than 131,072"),
+    "long cell": (top_row(criteria="x" * 200_000), None, "longer than 131\u202f072"),
     "lower cap": (top_row(criteria="x" * 200), Limits(csv_field=100), "has 200 characters"),
-    "no closing quote": ('"' + "x\n" * 200_000, None, "longer than 131,072"),
-    "no line end": ("x" * 21_000_000, None, "a line has more than 20,000,000 bytes"),
+    "no closing quote": ('"' + "x\n" * 200_000, None, "longer than 131\u202f072"),
+    "no line end": ("x" * 21_000_000, None, "a line has more than 20\u202f000\u202f000 bytes"),
 }
 
 

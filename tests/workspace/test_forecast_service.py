@@ -200,7 +200,9 @@ def test_too_many_bytes_need_a_run(service, tmp_path):
     path = tmp_path / "big"
     with path.open("wb") as file:
         file.truncate(service.limits.bytes + 1)
-    with pytest.raises(LargeUploadError, match="16,000,001 bytes are more than are forecast"):
+    with pytest.raises(
+        LargeUploadError, match="16\u202f000\u202f001 bytes are more than are forecast"
+    ):
         service.submit([UploadedFile(path, "big.xml")], client="a")
 
 

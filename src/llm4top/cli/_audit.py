@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli._console import counted, progress_bar, safe
+from llm4top.cli._console import counted, progress_bar, safe, thousands
 from llm4top.cli._exit import IN_PART
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _print(report: AuditReport) -> None:
 
     console = Console(highlight=False)
     console.print(
-        f"[bold]{safe(report.name)}[/]: {report.rows:,} trials, task {report.task}; "
-        f"{report.rows_read_closely:,} train rows read closely, seed {report.seed}"
+        f"[bold]{safe(report.name)}[/]: {thousands(report.rows)} trials, task {report.task}; "
+        f"{thousands(report.rows_read_closely)} train rows read closely, seed {report.seed}"
     )
     table = Table(box=None, pad_edge=False)
     for heading in ("", "Check", "Field", "Finding"):

@@ -228,11 +228,11 @@ def _print_card(card: DatasetCard, out: Path) -> None:
         )
     console.print(f"[bold]{escape(card.name)}[/]: {counted(card.rows, 'trial')} in {out}")
     console.print(table)
-    console.print(f"Split {card.split_rule}.")
+    console.print(f"Split: {card.split_rule}.")
     for reason, count in card.dropped.items():
         console.print(f"Left out: {thousands(count)}, {escape(reason)}")
     for happened, count in card.notes.items():
-        console.print(f"{escape(happened)}: {thousands(count)}")
+        console.print(f"{escape(happened[:1].upper() + happened[1:])}: {thousands(count)}")
     for warning in card.warnings:
         console.print(f"[yellow]![/] {escape(warning)}")
     for term in card.terms:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top._numbers import percent
 from llm4top.data._audit_limits import LIMITS
 from llm4top.data._audit_report import AuditFinding, OnStep, Verdict, points
 from llm4top.data._audit_rows import AuditRows
@@ -90,8 +91,10 @@ def check_presence(rows: AuditRows) -> list[AuditFinding]:
                     PRESENCE,
                     "fail" if lower >= LIMITS.presence_fail else "warn",
                     name,
-                    f"{name} is there in {there[own].mean():.0%} of the {rows.labels[label]} rows "
-                    f"and in {there[~own].mean():.0%} of the others: a gap of {gap:.0%}. Hide the "
+                    f"{name} is there in {percent(there[own].mean())} of the "
+                    f"{rows.labels[label]} rows "
+                    f"and in {percent(there[~own].mean())} of the others: a gap of "
+                    f"{percent(gap)}. Hide the "
                     "field in the task unless it was there as often before the outcome was known.",
                     {"share": there[own].mean(), "share_others": there[~own].mean(), "gap": gap},
                 )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from llm4top._numbers import thousands
+
 Verdict = Literal["pass", "warn", "fail"]
 
 
@@ -102,10 +104,9 @@ _NAMED = 3
 def ids(names: Sequence[str]) -> str:
     """The first of the rows that a finding is about: "NCT1, NCT2, NCT3 and 1,204 more"."""
     more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(names[:_NAMED]) + (f" and {thousands(more)} more" if more > 0 else "")
 
 
 def points(value: float) -> str:
-    """A share or an area as it is written here: ".718"."""
-    text = f"{value:.3f}"
-    return text.removeprefix("0") if 0 <= value < 1 else text
+    """A share or an area as it is written here: "0.718"."""
+    return f"{value:.3f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from llm4top._numbers import percent, thousands
 from llm4top.data._audit_limits import LIMITS
 from llm4top.data._audit_report import AuditFinding, ids
 from llm4top.data._dataset import Dataset
@@ -53,14 +54,18 @@ def check_ids(dataset: Dataset) -> list[AuditFinding]:
     """Ids in two splits are refused before; rows that stand twice in one split are counted."""
     repeated = {i: n for i, n in Counter(dataset.nct_ids).items() if n > 1}
     if not repeated:
-        text = f"Each of the {len(dataset):,} rows is a different trial; none is in two splits."
+        text = (
+            f"Each of the {thousands(len(dataset))} rows is a different trial; none is in two "
+            "splits."
+        )
         return [AuditFinding(IDS, "pass", "", text)]
     return [
         AuditFinding(
             IDS,
             "warn",
             "",
-            f"No trial is in two splits, but {len(repeated):,} with several rows in one split "
+            f"No trial is in two splits, but {thousands(len(repeated))} with several rows in one "
+            "split "
             f"({ids(sorted(repeated))}): these count more than the others.",
             {"trials": len(repeated)},
         )
@@ -110,8 +115,10 @@ def check_time(dataset: Dataset) -> list[AuditFinding]:
                 TIME,
                 "warn",
                 "",
-                f"{split} and train overlap in time: {later / len(learnt):.0%} of the train rows "
-                f"are as new as the oldest {split} row or newer, and {older / len(asked):.0%} of "
+                f"{split} and train overlap in time: {percent(later / len(learnt))} of the train "
+                "rows "
+                f"are as new as the oldest {split} row or newer, and "
+                f"{percent(older / len(asked))} of "
                 f"the {split} rows are no newer than the newest train row (by {when}). Figures on "
                 f"{split} are optimistic; check them on a split by time too.",
                 {"train_later": later / len(learnt), "older": older / len(asked)},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top._numbers import thousands
 from llm4top.data._audit_limits import LIMITS
 from llm4top.data._audit_report import AuditFinding, OnStep, ids
 from llm4top.data._audit_rows import AuditRows, spaced_words
@@ -91,9 +92,9 @@ def _word_finding(
         CHECK,
         "fail",
         field,
-        f"“{word}” is in {field} of {inside:,} of the {own:,} rows {whose} "
+        f"“{word}” is in {field} of {thousands(inside)} of the {thousands(own)} rows {whose} "
         f"({ids([rows.nct_ids[row] for row in np.flatnonzero(there & told.rows)])}), and of "
-        f"{count - inside:,} of the {len(rows) - own:,} others. "
+        f"{thousands(count - inside)} of the {thousands(len(rows) - own)} others. "
         "Take it out of the text: it was not known beforehand.",
         {"rows": inside, "of": own, "others": count - inside, "chance": chance},
     )
@@ -127,7 +128,8 @@ def _reason_finding(
         CHECK,
         "fail",
         field,
-        f"{field} repeats the reason for stopping in {most['rows']:,} of the {len(positions):,} "
+        f"{field} repeats the reason for stopping in {thousands(most['rows'])} of the "
+        f"{thousands(len(positions))} "
         "rows that have one; with the text of another such row it would be "
         f"{most['others']:.1f}. Take it out of the text.",
         {**most, "of": len(positions)},

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from llm4top._numbers import thousands
 from llm4top.data._audit_limits import LIMITS
 from llm4top.data._audit_report import AuditFinding, OnStep, ids
 from llm4top.data._audit_rows import flat_text, shown_fields
@@ -61,7 +62,7 @@ def check_telling(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
     ]
     if not findings:
         findings.append(
-            AuditFinding(CHECK, "pass", "", f"None in {len(dataset):,} rows of any split.")
+            AuditFinding(CHECK, "pass", "", f"None in {thousands(len(dataset))} rows of any split.")
         )
     return findings + _mentions(seen, dataset)
 
@@ -73,10 +74,13 @@ def _mentions(seen: _Seen, dataset: Dataset) -> list[AuditFinding]:
     for (name, word), rows in sorted(seen.mentions.items(), key=lambda item: -len(item[1])):
         own, learning = _own(word, rows, dataset)
         suspect |= {name} if own else set()
-        text = f"“{word}” is in {len(rows):,} {'row' if len(rows) == 1 else 'rows'} "
+        text = f"“{word}” is in {thousands(len(rows))} {'row' if len(rows) == 1 else 'rows'} "
         text += f"({ids([dataset.nct_ids[row] for row in rows])})"
         if own:
-            text += f", {own:,} of them among the {learning:,} train rows with that status"
+            text += (
+                f", {thousands(own)} of them among the {thousands(learning)} train rows with "
+                "that status"
+            )
         by_field[name].append(text)
     if not by_field:
         text = "No field has a word for how a trial stands."
@@ -129,7 +133,7 @@ def _finding(key: tuple[str, str], rows: list[int], words: str, dataset: Dataset
         CHECK,
         "fail" if many and reason not in _MARKED else "warn",
         name,
-        f"{name}: {reason} ({len(rows):,} of {len(dataset):,} rows: "
+        f"{name}: {reason} ({thousands(len(rows))} of {thousands(len(dataset))} rows: "
         f"{ids([dataset.nct_ids[row] for row in rows])}), as in: “{words}”.",
         {"rows": len(rows), "share": share},
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top._numbers import percent, thousands
 from llm4top.data._audit_limits import LIMITS
 from llm4top.data._audit_report import AuditFinding, Verdict
 from llm4top.data._audit_rows import WORDS, AuditRows
@@ -102,7 +103,10 @@ def check_terms(rows: AuditRows, terms: dict[str, FieldTerms]) -> list[AuditFind
     if not findings:
         findings.append(
             AuditFinding(
-                CHECK, "pass", "", f"None of {looked_at:,} words and word pairs gives it away."
+                CHECK,
+                "pass",
+                "",
+                f"None of {thousands(looked_at)} words and word pairs gives it away.",
             )
         )
     return findings
@@ -112,8 +116,10 @@ def _finding(terms: list[_Term], rows: AuditRows) -> AuditFinding:
     first = terms[0]
     base = (rows.y == first.label).mean()
     text = (
-        f"“{first.name}” is in {first.field} of {first.rows:,} rows, {first.own:,} of them "
-        f"{rows.labels[first.label]} ({first.own / first.rows:.0%}; {base:.0%} of all rows are)."
+        f"“{first.name}” is in {first.field} of {thousands(first.rows)} rows, "
+        f"{thousands(first.own)} of them "
+        f"{rows.labels[first.label]} ({percent(first.own / first.rows)}; {percent(base)} of all "
+        "rows are)."
     )
     more = [f"“{term.name}”" for term in terms[1 : 1 + _NAMED_AT_MOST]]
     if more:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top._numbers import percent, thousands
 from llm4top.data._audit_limits import LIMITS
 from llm4top.data._audit_report import AuditFinding, OnStep
 from llm4top.data._audit_rows import WORDS, flat_text, shown_fields
@@ -90,9 +91,11 @@ def _finding(
         CHECK,
         "fail" if len(alike) >= LIMITS.twin_fail * len(asked) else "warn",
         "",
-        f"{len(alike):,} of {len(asked):,} {split} rows ({len(alike) / len(asked):.1%}) "
+        f"{thousands(len(alike))} of {thousands(len(asked))} {split} rows "
+        f"({percent(len(alike) / len(asked), 1)}) "
         f"{'is a near-copy' if len(alike) == 1 else 'are near-copies'} of a train row, "
-        f"{same:,} with exactly the same text; for example {pair}. Sister trials often have the "
+        f"{thousands(same)} with exactly the same text; for example {pair}. Sister trials often "
+        "have the "
         f"same outcome, so figures on {split} are optimistic.",
         figures,
     )

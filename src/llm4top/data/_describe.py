@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from llm4top._numbers import percent
 from llm4top.data._card import TimeSpan
 from llm4top.data._store import SPLITS, ContentHash, Row
 from llm4top.registry import TRIAL_FIELDS
@@ -81,12 +82,14 @@ class Describer:
             shares = {label: s for label, s in every.items() if rows[label] >= _TELLING_ROWS}
             gap = max(shares.values(), default=0) - min(shares.values(), default=0)
             if name in shown and gap >= _TELLING_GAP:
-                by_label = ", ".join(f"{share:.0%} of {label}" for label, share in shares.items())
+                by_label = ", ".join(
+                    f"{percent(share)} of {label}" for label, share in shares.items()
+                )
                 found.append(f"{name} ({by_label})")
         if not found:
             return []
         return [
-            f"Whether a field is there at all may tell the label: {'; '.join(found)}. Hide such a "
+            f"The mere presence of a field may reveal the label: {'; '.join(found)}. Hide such a "
             "field in the task unless it was there as often before the outcome was known."
         ]
 

@@ -9,6 +9,7 @@ from io import StringIO
 from itertools import chain
 from pathlib import Path
 
+from llm4top._numbers import thousands
 from llm4top.errors import DatasetError, TaskError
 from llm4top.registry._beside import document_in
 from llm4top.registry._detect import EMPTY, PLAIN_TEXT, Foreign, delimiter_of, file_kind
@@ -39,12 +40,12 @@ class LabelFile:
     def conflicts_named(self) -> str:
         """The first conflicts in words."""
         count = len(self.conflicts)
-        trials = "1 trial has" if count == 1 else f"{count:,} trials have"
+        trials = "1 trial has" if count == 1 else f"{thousands(count)} trials have"
         named = "; ".join(
             f"{nct_id} (lines {', '.join(map(str, lines[:_NAMED_AT_MOST]))})"
             for nct_id, lines in list(self.conflicts.items())[:_NAMED_AT_MOST]
         )
-        more = f" and {count - _NAMED_AT_MOST:,} more" if count > _NAMED_AT_MOST else ""
+        more = f" and {thousands(count - _NAMED_AT_MOST)} more" if count > _NAMED_AT_MOST else ""
         return f"{trials} two different labels and no label therefore: {named}{more}."
 
 
@@ -79,7 +80,7 @@ def read_label_file(path: Path, task: Task, *, column: str = "label") -> LabelFi
         if labels.setdefault(nct_id, label) != label:
             conflicting.add(nct_id)
     if faults:
-        count = "1 label is" if len(faults) == 1 else f"{len(faults):,} labels are"
+        count = "1 label is" if len(faults) == 1 else f"{thousands(len(faults))} labels are"
         raise DatasetError(
             f"{count} not of task {task.name!r}: {_first(faults)}.",
             where=f"{path}, column {column!r}",
@@ -176,4 +177,4 @@ def _place(header: list[str], name: str, path: Path) -> int | None:
 
 def _first(faults: list[str]) -> str:
     more = len(faults) - _NAMED_AT_MOST
-    return ", ".join(faults[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(faults[:_NAMED_AT_MOST]) + (f" and {thousands(more)} more" if more > 0 else "")

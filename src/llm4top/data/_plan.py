@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llm4top._numbers import thousands
 from llm4top.data._card import DatasetCard, DroppedRecord, SourceFile
 from llm4top.data._enrich import Enrichment
 from llm4top.data._pool import Pool, pool
@@ -138,18 +139,19 @@ def _nothing_left(plan: Plan) -> DatasetError:
     first = f" The first refusal: {spool.refusals[0]}" if spool.refusals else ""
     if spool.read and reasons[NO_LABEL] == spool.read:
         return DatasetError(
-            f"none of the {spool.read:,} records has a label.",
+            f"none of the {thousands(spool.read)} records has a label.",
             hint="Add a CSV of labels with the columns nctid and label (--labels).",
         )
     if labels is not None and spool.read and reasons[NOT_LISTED] == spool.read:
         return DatasetError(
-            f"none of the {spool.read:,} records is in the label file, which has labels of "
-            f"{len(labels.labels):,} trials.",
+            f"none of the {thousands(spool.read)} records is in the label file, which has labels "
+            "of "
+            f"{thousands(len(labels.labels))} trials.",
             hint="Check that the NCT ids of the two belong together.",
         )
-    why = "; ".join(f"{count:,} {reason}" for reason, count in reasons.most_common(3))
+    why = "; ".join(f"{thousands(count)} {reason}" for reason, count in reasons.most_common(3))
     return DatasetError(
-        f"no labelled trial is left of {spool.read:,} records."
+        f"no labelled trial is left of {thousands(spool.read)} records."
         + (f" Left out: {why}." if why else "")
         + first,
         hint="Check the sources, the task and the labels.",

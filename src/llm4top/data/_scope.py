@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from llm4top._numbers import percent
 from llm4top.data._dataset import Dataset
 from llm4top.data._sources import PHASES, check_phases, phases_of, top_phase
 from llm4top.data._splits import Dating, RowFacts, TimeSplit
@@ -93,7 +94,7 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     splits = tuple(split or "train" for split in rule.assign(facts))
     if set(splits) != {"train", "valid"}:
         raise TooFewRowsError(
-            f"the newest {share:.0%} of {len(learning)} learning rows cannot be told from the "
+            f"the newest {percent(share)} of {len(learning)} learning rows cannot be told from the "
             "rest by date.",
             hint="It takes rows of several dates, or more rows.",
         )

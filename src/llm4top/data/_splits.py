@@ -250,7 +250,7 @@ def real_shares(rule: SplitRule, splits: Iterable[str]) -> str:
     found = [counts[split] / n for split in SPLIT_NAMES]
     if all(abs(a - b) < _ROUNDED for a, b in zip(found, shares, strict=True)):
         return str(rule)
-    words = " / ".join(f"{share:.3g}" for share in found)
+    words = " / ".join(f"{round(share, 2):g}" for share in found)
     return f"{rule}; real shares {words}"
 
 

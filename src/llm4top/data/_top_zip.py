@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from llm4top._numbers import thousands
 from llm4top.data._sources import is_top_file, top_phase
 from llm4top.errors import DatasetError, LimitError, RegistryError, UnsafeRecordError
 from llm4top.registry import Limits
@@ -83,7 +84,7 @@ def _unpack(path: Path, folder: Path, limits: Limits) -> None:
             total += member.size
             if total > MOST_BYTES:
                 raise LimitError(
-                    f"TOP's files unpack to more than {MOST_BYTES:,} bytes.",
+                    f"TOP's files unpack to more than {thousands(MOST_BYTES)} bytes.",
                     file=str(path),
                     hint="Unpack the zip yourself and give the folder.",
                 )

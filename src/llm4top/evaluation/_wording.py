@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from llm4top._numbers import percent as percent
+from llm4top._numbers import thousands as count
 from llm4top.evaluation._report import CurveSet, Difference, Figure, Kind, Report, Table
 
 CHEATING = "cheating: reads the outcome's status"
@@ -98,16 +100,6 @@ def p_value(p: float | None) -> str:
     if p is None:
         return NOTHING
     return "< .001" if p < 0.001 else number(p)
-
-
-def count(n: int) -> str:
-    """Thousands apart by thin spaces, which do not break."""
-    return f"{n:,}".replace(",", "\u202f")
-
-
-def percent(share: float) -> str:
-    """``62 %``."""
-    return f"{share:.0%}".replace("%", "\u202f%")
 
 
 def phase_name(phase: str) -> str:

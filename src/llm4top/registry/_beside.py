@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from llm4top._numbers import thousands
 from llm4top.registry._detect import DOCUMENTS, EMPTY, PLAIN_TEXT, Foreign
 from llm4top.registry._note import ReadNote
 from llm4top.registry._zip import Archive
@@ -43,11 +44,11 @@ class PassedOver:
         """What was passed over, if anything."""
         if self._count:
             rest = self._count - len(self._first)
-            named = ", ".join(self._first) + (f" and {rest:,} more" if rest else "")
+            named = ", ".join(self._first) + (f" and {thousands(rest)} more" if rest else "")
             files = (
                 "1 file that is not a record was"
                 if self._count == 1
-                else f"{self._count:,} files that are not records were"
+                else f"{thousands(self._count)} files that are not records were"
             )
             yield ReadNote(self._container, f"{files} passed over: {named}.")
 

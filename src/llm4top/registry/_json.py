@@ -14,6 +14,7 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Protocol
 
+from llm4top._numbers import thousands
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError
 from llm4top.registry._limits import Limits, beyond
 from llm4top.registry._note import ReadNote
@@ -361,7 +362,7 @@ class _Cutter:
 
 def _too_large(name: str, limits: Limits, line: int) -> LimitError:
     return LimitError(
-        f"a record has more than {limits.record_bytes:,} bytes.",
+        f"a record has more than {thousands(limits.record_bytes)} bytes.",
         file=name,
         line=line,
         hint=beyond("record_bytes"),

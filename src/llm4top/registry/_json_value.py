@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from llm4top._numbers import thousands
 from llm4top.errors import LimitError, MalformedRecordError
 from llm4top.registry._json import AGAIN, Piece
 from llm4top.registry._limits import Limits, beyond
@@ -21,7 +22,7 @@ def load(piece: Piece, name: str, limits: Limits) -> Any:
     # A value needs two bytes at least, so only a large study can hold too many.
     if len(data) > 2 * limits.values and data.count(b",") >= limits.values:
         raise LimitError(
-            f"the record has more than {limits.values:,} values.",
+            f"the record has more than {thousands(limits.values)} values.",
             file=name,
             line=piece.line,
             hint=beyond("values"),
@@ -47,7 +48,8 @@ def _checked(value: Any, name: str, limits: Limits, line: int) -> Any:
     if isinstance(value, str):
         if len(value) > limits.text_length:
             raise LimitError(
-                f"a text has {len(value):,} characters, the limit is {limits.text_length:,}.",
+                f"a text has {thousands(len(value))} characters, the limit is "
+                f"{thousands(limits.text_length)}.",
                 file=name,
                 line=line,
                 hint=beyond("text_length"),

@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from llm4top._numbers import thousands
 from llm4top.errors import MalformedRecordError, RegistryError
 from llm4top.registry._note import ReadNote
 
@@ -71,12 +72,14 @@ class Search:
         self._total, self._held, self._open = None, 0, False
         if total is not None and total > held:
             message = (
-                f"this file holds {held:,} of the {total:,} studies that its search found: "
-                f"{total - held:,} missing, on further pages."
+                f"this file holds {thousands(held)} of the {thousands(total)} studies that its "
+                "search found: "
+                f"{thousands(total - held)} missing, on further pages."
             )
         elif open_ and total is None:
             message = (
-                f"this file holds {held:,} studies of a search that has further pages; how many "
+                f"this file holds {thousands(held)} studies of a search that has further pages; "
+                "how many "
                 "are missing is not said in it."
             )
         else:

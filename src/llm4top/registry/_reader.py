@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from llm4top._numbers import thousands
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
 from llm4top.registry._api import read_study
 from llm4top.registry._beside import PassedOver, document_in, is_hidden
@@ -57,8 +58,8 @@ class ReadSummary:
     notes: list[ReadNote] = field(default_factory=list)
 
     def __str__(self) -> str:
-        reasons = ", ".join(f"{n:,} {name}" for name, n in self.reasons.most_common())
-        return f"{self.read:,} read, {self.skipped:,} skipped" + (
+        reasons = ", ".join(f"{thousands(n)} {name}" for name, n in self.reasons.most_common())
+        return f"{thousands(self.read)} read, {thousands(self.skipped)} skipped" + (
             f" ({reasons})" if reasons else ""
         )
 
@@ -282,7 +283,8 @@ def _member_items(
         )
     if found == "xml" and member.size > limits.record_bytes:
         raise LimitError(
-            f"the record has {member.size:,} bytes, the limit is {limits.record_bytes:,}.",
+            f"the record has {thousands(member.size)} bytes, the limit is "
+            f"{thousands(limits.record_bytes)}.",
             file=name,
             hint=beyond("record_bytes"),
         )

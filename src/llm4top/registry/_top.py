@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from llm4top._numbers import thousands
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
 from llm4top.registry import _codes
 from llm4top.registry._criteria import normal_criteria
@@ -150,7 +151,7 @@ def _text_lines(stream: Readable, name: str, limits: Limits) -> Iterator[str]:
             yield line.decode("utf-8", "surrogateescape")
         if len(buffer) > limits.record_bytes:
             raise LimitError(
-                f"a line has more than {limits.record_bytes:,} bytes.",
+                f"a line has more than {thousands(limits.record_bytes)} bytes.",
                 file=name,
                 hint=beyond("record_bytes"),
             )
@@ -173,7 +174,8 @@ def _cells(
     for column, text in cells.items():
         if len(text) > limits.csv_field:
             raise LimitError(
-                f"a cell has {len(text):,} characters, the limit is {limits.csv_field:,}.",
+                f"a cell has {thousands(len(text))} characters, the limit is "
+                f"{thousands(limits.csv_field)}.",
                 file=name,
                 line=line,
                 element=column,
@@ -251,7 +253,7 @@ def _icd_codes(draft: Draft, text: str, line: int) -> list[str]:
 def _csv_error(error: csv.Error, name: str, line: int) -> RegistryError:
     if "field larger than field limit" in str(error):
         return LimitError(
-            f"a cell is longer than {csv.field_size_limit():,} characters.",
+            f"a cell is longer than {thousands(csv.field_size_limit())} characters.",
             file=name,
             line=line,
             hint="A quotation mark may be missing. " + _AGAIN,

@@ -7,6 +7,7 @@ from typing import Any
 
 from lxml import etree
 
+from llm4top._numbers import thousands
 from llm4top.errors import (
     LimitError,
     MalformedRecordError,
@@ -77,7 +78,8 @@ def check_bytes(data: bytes, name: str, limits: Limits) -> None:
     """Refuse, before any parsing, what no registry record holds."""
     if len(data) > limits.record_bytes:
         raise LimitError(
-            f"the record has {len(data):,} bytes, the limit is {limits.record_bytes:,}.",
+            f"the record has {thousands(len(data))} bytes, the limit is "
+            f"{thousands(limits.record_bytes)}.",
             file=name,
             hint=beyond("record_bytes"),
         )
@@ -108,7 +110,7 @@ def check_bytes(data: bytes, name: str, limits: Limits) -> None:
     # The shortest element has four bytes, so only a large file can hold too many.
     if len(data) > 4 * limits.values and data.count(b"<") > limits.values:
         raise LimitError(
-            f"the record has more than {limits.values:,} elements.",
+            f"the record has more than {thousands(limits.values)} elements.",
             file=name,
             hint=beyond("values"),
         )
@@ -170,7 +172,7 @@ def _check_texts(root: etree._Element, name: str, length: int) -> None:
         )
         if longest > length:
             raise LimitError(
-                f"a text has {longest:,} characters, the limit is {length:,}.",
+                f"a text has {thousands(longest)} characters, the limit is {thousands(length)}.",
                 file=name,
                 line=line_of(element),
                 element=str(element.tag)[:60],

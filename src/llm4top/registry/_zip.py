@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
+from llm4top._numbers import thousands
 from llm4top.errors import (
     LimitError,
     MalformedRecordError,
@@ -77,7 +78,8 @@ class Archive:
         self._count, self._directory_size, self._directory = self._find_directory()
         if self._count > limits.zip_members:
             raise LimitError(
-                f"the archive has {self._count:,} members, the limit is {limits.zip_members:,}.",
+                f"the archive has {thousands(self._count)} members, the limit is "
+                f"{thousands(limits.zip_members)}.",
                 file=name,
                 hint=_UNPACK + "or raise Limits.zip_members in Python.",
             )
@@ -132,16 +134,16 @@ class Archive:
         limits = self._limits
         if member.size > limits.zip_member_bytes:
             return LimitError(
-                f"the member unpacks to {member.size:,} bytes, "
-                f"the limit is {limits.zip_member_bytes:,}.",
+                f"the member unpacks to {thousands(member.size)} bytes, "
+                f"the limit is {thousands(limits.zip_member_bytes)}.",
                 file=name,
                 hint=_UNPACK + "or raise Limits.zip_member_bytes in Python.",
             )
         if member.size > _SMALL and member.size > limits.zip_ratio * member.packed:
             ratio = member.size // max(1, member.packed)
             return LimitError(
-                f"the member grows {ratio:,} times when unpacked, "
-                f"the limit is {limits.zip_ratio:,}.",
+                f"the member grows {thousands(ratio)} times when unpacked, "
+                f"the limit is {thousands(limits.zip_ratio)}.",
                 file=name,
                 hint="It looks like a zip bomb. "
                 + _UNPACK
@@ -222,7 +224,7 @@ class Archive:
         if last >= 0 and len(tail) - last >= _END.size:
             more = len(tail) - last - _END.size - _END.unpack_from(tail, last)[7]
             if more > 0:
-                raise self._broken(f"{more:,} bytes follow its end")
+                raise self._broken(f"{thousands(more)} bytes follow its end")
             raise self._broken("it is cut off within its comment")
         if self._at(0, 4) == _SPLIT_MARK:
             raise self._split()
@@ -295,8 +297,8 @@ class Archive:
             ends.append(end)
         if total > self._limits.zip_total_bytes:
             raise LimitError(
-                f"the archive unpacks to {total:,} bytes, "
-                f"the limit is {self._limits.zip_total_bytes:,}.",
+                f"the archive unpacks to {thousands(total)} bytes, "
+                f"the limit is {thousands(self._limits.zip_total_bytes)}.",
                 file=self._name,
                 hint=_UNPACK + "or raise Limits.zip_total_bytes in Python.",
             )

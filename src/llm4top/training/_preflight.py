@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llm4top._numbers import percent
 from llm4top.data import Dataset, check_disjoint, load_dataset
 from llm4top.data._scope import of_phases
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
@@ -271,7 +272,7 @@ class _Preflight:
             )
         of = f"{count(len(prompts))} training trials"
         return _Finding(
-            f"{told}; {cut:.0%} of {of} shortened to {count(spec.max_tokens)}.", hint=hint
+            f"{told}; {percent(cut)} of {of} shortened to {count(spec.max_tokens)}.", hint=hint
         )
 
     def _some_trials(self) -> Sequence[Any]:

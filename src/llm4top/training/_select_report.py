@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from llm4top._numbers import percent
 from llm4top.data import phases_in
 from llm4top.evaluation import (
     Entry,
@@ -131,7 +132,7 @@ def _rung(findings: Findings, rung: RungOutcome) -> VariantTable:
         )
     return VariantTable(
         title=f"Rung {rung.number}",
-        forecaster=f"{rung.share:.0%} of the steps",
+        forecaster=f"{percent(rung.share)} of the steps",
         check="valid",
         reading="Mean log-loss over the seeds, lower is better. The difference of a candidate that "
         "was dropped is to the last one that was kept.",

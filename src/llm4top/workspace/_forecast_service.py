@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Self
 
+from llm4top._numbers import thousands
 from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
 from llm4top.registry import ReadNote
 from llm4top.workspace._fair_queue import FairQueue
@@ -198,7 +199,8 @@ class ForecastService:
         size = sum(file.size for file in files)
         if size > self.limits.bytes:
             raise LargeUploadError(
-                f"{size:,} bytes are more than are forecast at once ({self.limits.bytes:,}).",
+                f"{thousands(size)} bytes are more than are forecast at once "
+                f"({thousands(self.limits.bytes)}).",
                 hint="Forecast them in a run.",
             )
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from llm4top._numbers import thousands
 from llm4top.registry import Limits, ReadNote, Record
 from llm4top.workspace._wire import (
     Child,
@@ -181,7 +182,7 @@ class UploadReader:
             return Refusal(
                 name,
                 "LimitError",
-                f"reading it takes more than {megabytes:,} MB of memory.",
+                f"reading it takes more than {thousands(megabytes)} MB of memory.",
                 "Split it into smaller files.",
             )
         return Refusal(

@@ -104,6 +104,7 @@ def test_every_layout_has_one_normal_form(layout):
         ("Adults • with gout • without tophi", "- Adults\n- with gout\n- without tophi"),
         ("1) Gout 2) Tophi of grade 3) 3) Pain", "- Gout\n- Tophi of grade 3)\n- Pain"),
         ("One of: 1. fever; 2. cough", "One of:\n- fever;\n- cough"),
+        ("One of: 1) fever, or 2) cough", "One of:\n- fever, or\n- cough"),
         ("(a) Gout (b) tophi", "- Gout\n- tophi"),
         (
             "--Disease Characteristics-- Gout --Prior/Concurrent Therapy-- None",

@@ -58,6 +58,7 @@ _OPEN = re.compile(
     r"|see|if|any|no|not|inclusion|exclusion|prior|after|before|during|within|between|under|over",
     re.IGNORECASE,
 )
+_LAST = re.compile(r"[,;] (?:and|or)$")  # of a list: "1) fever; 2) cough; or 3) pain"
 _BARE = re.compile(r"[-*•·o\s]*")
 # A heading at the head of a line with nothing behind it; elsewhere one may have to be split off.
 _HEADED = re.compile(r"^(?:\S{1,3} )?(?i:in|ex)(?i:clusion criteri(?:a|on)) ?:?$", re.MULTILINE)
@@ -188,7 +189,9 @@ def _counts(text: str) -> list[int]:
         value = found[1] or found[2]
         place = int(value) if value.isdigit() else ord(value.lower()) - ord("a") + 1
         before = text[: found.start()].rstrip()
-        if place != len(cuts) + 1 or _QUANTIFIERS.fullmatch(_last_word(before)):
+        if place != len(cuts) + 1:
+            continue
+        if _QUANTIFIERS.fullmatch(_last_word(before)) and not (cuts and _LAST.search(before)):
             continue
         this = found[0].replace(value, str(value.isdigit()), 1)
         if not cuts:

@@ -110,6 +110,8 @@ def test_every_layout_has_one_normal_form(layout):
             "--Disease Characteristics-- Gout --Prior/Concurrent Therapy-- None",
             "Disease Characteristics:\n- Gout\nPrior/Concurrent Therapy:\n- None",
         ),
+        ("--Other:-- Gout", "Other:\n- Gout"),
+        ("- -- Gout\n---Tophi", "- Gout\n- Tophi"),
         ("Exclusion criteria: pregnancy", "Exclusion Criteria:\n- pregnancy"),
         ("Inclusion Criteria:\n①Adults; ②Gout", "Inclusion Criteria:\n- Adults;\n- Gout"),
         (

@@ -12,6 +12,7 @@ MARK = re.compile(
     r"""(?: [-*\u2013\u2014·\u2010\u2011\u2212+o] (?=\s|$)  # alone
         | [•●○◦▪▫■□◆‣\u2043►➢✓·]+ | [①-⑳]                # never anything else than a mark
         | [-*] (?=[A-Za-z(\[<>≥≤])                     # -Age; but -2 is a number
+        | -{2,4} (?=[\sA-Za-z(\[<>≥≤]|$)               # -- Age
         | \(\d{1,2}\) | \d{1,2}\)                      # (1)  2)
         | \d{1,2}\. (?:\s|(?=[A-Za-z(\[<>≥≤])|$)       # 1. and 1.Age; but 1.5 is a number
         | \d{1,2} (?:\.\d{1,2}){2,3} [.)]? \s          # 4.1.2
@@ -47,7 +48,7 @@ _MENTIONS = re.compile(
     re.IGNORECASE,
 )
 _ALWAYS = re.compile(r"\s*(?=[•●▪■◆‣➢①-⑳])")
-_DASHED = re.compile(r"--\s*([A-Z][A-Za-z/ ]{3,50}?)\s*--(?=\s|$)")  # --Disease Characteristics--
+_DASHED = re.compile(r"--\s*([A-Z][A-Za-z/ ]{3,50}?):?\s*--(?=\s|$)")  # --Disease Characteristics--
 _FIRST_DASH = re.compile(r"(?:^|:) ?[-*\u2013](?= [A-Za-z(\[<>≥≤0-9])")
 _DASH = re.compile(r"(?<=[^\d\s]) (?=[-*\u2013] (?!\d))|(?<=\d) (?=[-*\u2013] [A-Za-z])")
 _COUNTED = re.compile(r"(?:^|(?<=\s))(?:\(?(\d{1,2})[.)]|\(?([a-hA-H])\))(?=\s+[A-Za-z0-9(\[<>≥≤])")

@@ -44,17 +44,25 @@ _NAMES = dict(_CHAPTERS)
 _CODE = re.compile(r"\s*([A-Z]\d[0-9A-Z])")
 
 # Stems of common condition names, for records without codes. What names an organ and a tumour is
-# a tumour, as in the ICD, so neoplasms come first; infections of an organ come before the organ.
+# a tumour, as in the ICD, so neoplasms come first; infections of an organ come before the organ, and
+# the eye before what else its diseases are named by (vessels, diabetes). Stems begin at a word where
+# another word holds them: "adrenal" is not "renal", nor "heartburn" a burn or the heart.
 _STEMS: tuple[tuple[str, str], ...] = (
     (
         "C00",
         r"cancer|carcinoma|neoplas|tumou?rs?\b|leuka?emi|lymphom|melanom|myelom|sarcom|gliom"
-        r"|glioblastom|blastoma|metasta|malignan|myelodysplas",
+        r"|glioblastom|blastoma|adenoma\b|metasta|malignan|myelodysplas",
     ),
     (
         "A00",
         r"infecti|hiv\b|aids\b|hepatitis [bc]\b|malaria|tubercul|influenza|sepsis|septic|candid"
         r"|herpes|virus|viral|bacter|fung|parasit|helminth",
+    ),
+    (
+        "H00",
+        r"macular? (?:degen|o?edema|hole)|maculopath|glaucoma|\bretin[ao]|\bretinitis|cataract|ocular"
+        r"|\bocul|ophthalm|\beyes?\b|choroid|vitre|cornea|keratoconus|keratitis|optic n|uveitis"
+        r"|conjunctiv|blephar|amblyop|strabism|myopia",
     ),
     ("O00", r"pregnan|preeclamp|pre-eclamp|labou?r\b|postpartum|childbirth|caesarean|cesarean"),
     ("P00", r"premature birth|preterm infant|neonat|newborn"),
@@ -62,7 +70,7 @@ _STEMS: tuple[tuple[str, str], ...] = (
     (
         "E00",
         r"diabet|obes|insulin|thyroid|cholesterol|lipid|metabolic|growth hormone|cystic fibrosis"
-        r"|gaucher|malnutrition|vitamin",
+        r"|gaucher|malnutrition|vitamin|adrenal|pituitar|acromegal|polycystic ovar",
     ),
     (
         "F00",
@@ -74,28 +82,31 @@ _STEMS: tuple[tuple[str, str], ...] = (
         r"alzheimer|parkinson|multiple sclerosis|epilep|seizure|migraine|neuropath|huntington"
         r"|amyotrophic|insomnia|sleep|muscular dystroph",
     ),
-    ("H00", r"macular|glaucoma|retin|cataract|ocular|uveitis|conjunctiv|dry eye|myopia"),
     ("H60", r"otitis|hearing|tinnitus"),
     (
         "I00",
-        r"hypertens|heart|cardi|coronar|myocard|stroke|atrial|thrombo|embol|arter|angina|vascul"
-        r"|atheroscl",
+        r"hypertens|\bheart(?!burn)|cardi|coronar|myocard|stroke|atrial|thrombo|embol|arter|angina"
+        r"|(?<!neo)vascul|atheroscl",
     ),
     ("J00", r"asthma|copd|pulmonary|respirat|rhinit|pneumon|bronch|lung"),
     (
         "K00",
-        r"crohn|colitis|bowel|gastr|reflux|ulcer|hepat|cirrhos|liver|pancrea|dental|periodont"
+        r"crohn|colitis|bowel|gastr|reflux|heartburn|ulcer|hepat|cirrhos|liver|pancrea|dental|periodont"
         r"|constipat|celiac",
     ),
     ("L00", r"psoria|dermat|eczema|acne|urticaria|rosacea|alopecia|pemphig|skin"),
     ("M00", r"arthrit|osteop|lupus|spondyl|fibromyalg|gout|back pain|osteoarthr|scleroderma"),
     (
         "N00",
-        r"kidney|renal|nephr|prostat|bladder|urinar|endometrio|menopaus|erectile|infertil|ovar"
+        r"kidney|\brenal|nephr|prostat|bladder|urinar|endometrio|menopaus|erectile|infertil|ovar"
         r"|vagin",
     ),
-    ("Q00", r"congenital|down syndrome|cleft"),
-    ("S00", r"injur|trauma|burn|fractur|wound|poison|overdose|transplant|graft"),
+    (
+        "Q00",
+        r"congenital|down syndrome|cleft|chromosom|trisomy|prader|turner syndrome|fragile x|marfan"
+        r"|noonan|phelan|spina bifida",
+    ),
+    ("S00", r"injur|trauma|\bburns?\b|fractur|wound|poison|overdose|transplant|graft"),
     ("R00", r"\bpain\b|nausea|vomit|fever|fatigue|cough"),
 )
 _PATTERNS = tuple((start, re.compile(stems)) for start, stems in _STEMS)

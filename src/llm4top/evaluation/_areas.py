@@ -44,9 +44,9 @@ _NAMES = dict(_CHAPTERS)
 _CODE = re.compile(r"\s*([A-Z]\d[0-9A-Z])")
 
 # Stems of common condition names, for records without codes. What names an organ and a tumour is
-# a tumour, as in the ICD, so neoplasms come first; infections of an organ come before the organ, and
-# the eye before what else its diseases are named by (vessels, diabetes). Stems begin at a word where
-# another word holds them: "adrenal" is not "renal", nor "heartburn" a burn or the heart.
+# a tumour, as in the ICD, so neoplasms come first; infections of an organ come before the organ,
+# and the eye before what else its diseases are named by (vessels, diabetes). Stems begin at a word
+# where another word holds them: "adrenal" is not "renal", nor "heartburn" a burn or the heart.
 _STEMS: tuple[tuple[str, str], ...] = (
     (
         "C00",
@@ -60,8 +60,8 @@ _STEMS: tuple[tuple[str, str], ...] = (
     ),
     (
         "H00",
-        r"macular? (?:degen|o?edema|hole)|maculopath|glaucoma|\bretin[ao]|\bretinitis|cataract|ocular"
-        r"|\bocul|ophthalm|\beyes?\b|choroid|vitre|cornea|keratoconus|keratitis|optic n|uveitis"
+        r"macular? (?:degen|o?edema|hole)|maculopath|glaucoma|\bretin[ao]|\bretinitis|cataract"
+        r"|ocular|\bocul|ophthalm|\beyes?\b|choroid|vitre|cornea|keratoconus|keratitis|optic n|uveitis"
         r"|conjunctiv|blephar|amblyop|strabism|myopia",
     ),
     ("O00", r"pregnan|preeclamp|pre-eclamp|labou?r\b|postpartum|childbirth|caesarean|cesarean"),

@@ -61,8 +61,8 @@ _STEMS: tuple[tuple[str, str], ...] = (
     (
         "H00",
         r"macular? (?:degen|o?edema|hole)|maculopath|glaucoma|\bretin[ao]|\bretinitis|cataract"
-        r"|ocular|\bocul|ophthalm|\beyes?\b|choroid|vitre|cornea|keratoconus|keratitis|optic n|uveitis"
-        r"|conjunctiv|blephar|amblyop|strabism|myopia",
+        r"|ocular|\bocul|ophthalm|\beyes?\b|choroid|vitre|cornea|keratoconus|keratitis|optic n"
+        r"|uveitis|conjunctiv|blephar|amblyop|strabism|myopia",
     ),
     ("O00", r"pregnan|preeclamp|pre-eclamp|labou?r\b|postpartum|childbirth|caesarean|cesarean"),
     ("P00", r"premature birth|preterm infant|neonat|newborn"),

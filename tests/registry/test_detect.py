@@ -84,6 +84,7 @@ FOREIGN = {
     "text before XML": (b"saved 2031\n" + xml(), "“saved 2031” stands before the record. Remove"),
     "headers": (b"HTTP/1.1 200 OK\r\n\r\n" + dump(study()), "“HTTP/1.1 200 OK” stands before"),
     "comment": (b"// studies\n" + dump([study()]), "“// studies” stands before the record."),
+    "no bracket": (dump(study())[1:], "the JSON lacks its first bracket."),
     "inside": (dump([{"_source": study()}]), "the study is inside “_source”. Give what stands"),
     "labels": (b"nctid,label\nNCT90000001,1\n", "the CSV holds labels, not records."),
     "plain text": ("Protocol of a caf\xe9 trial\n".encode("latin-1"), "the file is plain text"),

@@ -159,6 +159,7 @@ _CALL = re.compile(rb"[A-Za-z_$][\w$.]*\s*(?:\(|=)\s*[\[{]\s*[\"\]}\[{]")
 _INSIDE_TEXT = re.compile(rb'"\s*(?:\\[nrt])*[\[{](?:\\[nrt]|\s)*[\[{]?(?:\\[nrt]|\s)*\\"')
 _RECORD = re.compile(rb'[\[{\s]*"protocolSection"|<clinical_study[\s>]')
 _REMOVE = "Remove what stands before its first bracket, or download the record again."
+_NO_BRACKET = Foreign("the JSON lacks its first bracket.", "Download the record again.")
 _BLANKS = b" \t\r\n\f\v\x1e"
 _CONTROLS = bytes(n for n in range(32) if n not in b"\t\n\v\f\r\x1a\x1b\x1e")
 
@@ -200,15 +201,19 @@ def look(head: bytes) -> str | Foreign:
     text = head.removeprefix(_BOM).lstrip(_BLANKS)
     found = _BINARY if controls > len(head) // 20 else _look_at_text(text)
     if found is PLAIN_TEXT and (record := _RECORD.search(head)):
-        first = head[: record.start()].strip().splitlines()[0]
-        begins = printable(first[:40].decode("utf-8", "replace"))
-        found = Foreign(f"“{begins}” stands before the record.", _REMOVE)
+        before = head[: record.start()].strip()
+        found = _before_a_record(before) if before else _NO_BRACKET
     elif found is PLAIN_TEXT and (controls or not _is_text(head)):
         found = _BINARY
     if found is _BINARY and head.startswith(_PROGRAMS):
         return _PROGRAM
     # What begins as a record does is never taken for a stub: its text would be lost.
     return _NOISE if found is _BINARY and text.startswith((b"<", b"{", b"[")) else found
+
+
+def _before_a_record(before: bytes) -> Foreign:
+    begins = printable(before.splitlines()[0][:40].decode("utf-8", "replace"))
+    return Foreign(f"“{begins}” stands before the record.", _REMOVE)
 
 
 def _is_text(head: bytes) -> bool:

@@ -92,6 +92,12 @@ def test_a_trivial_row_that_ranks_as_well_is_the_headline():
     )
 
 
+def test_a_best_row_below_chance_is_told():
+    rows = (row("always", "trivial", 0.411), row("TF-IDF", "baseline", 0.448))
+    (line,) = summarise([table("pooled", "valid", *rows)], [])
+    assert "that of TF-IDF, 0.448 [0.398, 0.498], worse than chance; always has" in line
+
+
 def test_two_names_for_one_forecaster_are_told():
     rows = (*ROWS[:2], row("Random forest", "baseline", 0.6), row("kNN + forest", "baseline", 0.6))
     assert summarise([table("pooled", "valid", *rows)], [])[-1] == (

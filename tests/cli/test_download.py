@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llm4top.cli import app
-from llm4top.errors import DownloadError
+from llm4top.errors import DownloadError, ModelNotFoundError
 from llm4top.forecasters import _download
 from llm4top.forecasters._download import (
     SOURCE_FILE,
@@ -182,8 +182,14 @@ def test_a_folder_is_a_source_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "../up", "a/b/c", "http://x/y", "-x/y"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(DownloadError, match="neither a folder nor a model name"):
+    with pytest.raises(ModelNotFoundError, match="neither a folder nor a model name"):
         download_model(name)
+
+
+def test_the_embedded_model_needs_no_download(home: Path) -> None:
+    result = CliRunner().invoke(app, ["download", "embedded"])
+    assert result.exit_code == 2
+    assert "It ships with LLM4TOP: llm4top train --base embedded" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["../up", "a/../b", "/etc", ""])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from llm4top.cli._console import short_name
+from llm4top.cli._console import names_apart, short_name
 from llm4top.cli._forecast_table import TableWriter
 from llm4top.forecasters import Forecast
 from llm4top.registry import Record, Trial
@@ -63,6 +63,26 @@ def test_a_long_name_is_folded_and_not_cut(width: int) -> None:
 )
 def test_short_names_tell_records_apart(name: str, short: str) -> None:
     assert short_name(name) == short
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("a/x.xml", "b/y.xml", ("x.xml", "y.xml")),
+        ("a/x.json!#1", "b/x.json!#1", ("a/x.json#1", "b/x.json#1")),
+        ("a.zip!p/x.xml", "b.zip!p/x.xml", ("a.zip/p/x.xml", "b.zip/p/x.xml")),
+        ("a/x.xml", "x.xml", ("a/x.xml", "x.xml")),
+        ("x.xml", "x.xml", ("x.xml", "x.xml")),
+    ],
+)
+def test_names_of_two_records_differ(one: str, other: str, told: tuple[str, str]) -> None:
+    assert names_apart(one, other) == told
+
+
+def test_the_number_of_a_record_stays_whole() -> None:
+    source = replace(RECORD.source, file="draft.json", member="#12")
+    text = table(FORECAST, record=replace(RECORD, nct_id=None, source=source), width=80)
+    assert [line[:11].strip() for line in text.splitlines()[1:3]] == ["draft.json", "#12"]
 
 
 def test_several_answers_are_named_with_their_base_rates() -> None:

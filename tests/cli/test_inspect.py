@@ -32,7 +32,7 @@ def test_a_person_sees_sections_tokens_and_what_was_withheld(tiny_bundle: Path) 
     text = result.stdout
     assert text.startswith("NCT99999902  ")
     assert "What the model sees" in text
-    assert re.search(r"^Eligibility criteria \d+( of \d+)? tokens$", text, flags=re.MULTILINE)
+    assert re.search(r"^Eligibility criteria \(\d+( of \d+)? tokens\)$", text, flags=re.MULTILINE)
     assert re.search(r"✂ \d+ tokens cut, from here: \S", text)
     assert "What was withheld" in text
     assert re.search(r"overall_status: tells how the trial went\n    Terminated", text)

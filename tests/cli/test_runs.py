@@ -138,7 +138,7 @@ def test_what_is_over_is_not_stopped(workspace: Workspace) -> None:
     assert f"Run {run.id[:8]} is interrupted." in stopped.stderr
     again = runs("stop", run.id)
     assert again.exit_code == 2
-    assert "the run is interrupted and cannot become stopping." in again.stderr
+    assert "the run is interrupted and cannot be stopped." in again.stderr
     resumed = runs("resume", run.id[:8])
     assert resumed.exit_code == 0
     assert (

@@ -210,17 +210,29 @@ def test_the_state_of_the_output_folder(settings: Settings, tmp_path: Path) -> N
 def test_sections_that_hardly_any_trial_has_are_left_out(
     settings: Settings, make_data: Data
 ) -> None:
-    trials = make_data(train=300).select("train").trials
-    names = chosen_sections(settings(), trials)
+    data = make_data(train=300)
+    trials, task = data.select("train").trials, data.task
+    names = chosen_sections(settings(), trials, task)
     assert names is not None
     assert {"phase", "conditions", "criteria"} <= set(names)
     assert "keywords" not in names  # one trial in 300
     assert "smiles" not in names
-    assert chosen_sections(settings(sections="all"), trials) is None
-    assert chosen_sections(settings(sections=["criteria", "phase"]), trials) == (
+    assert chosen_sections(settings(sections="all"), trials, task) is None
+    assert chosen_sections(settings(sections=["criteria", "phase"]), trials, task) == (
         "phase",
         "criteria",
     )
+
+
+def test_sections_that_the_question_hides_are_not_listed(
+    settings: Settings, make_data: Data
+) -> None:
+    data = make_data(train=300)
+    planned = [replace(trial, planned_enrolment=100) for trial in data.select("train").trials]
+    assert "planned_enrolment" in data.task.hidden_fields
+    assert "planned_enrolment" not in (chosen_sections(settings(), planned, data.task) or ())
+    shown = replace(data.task, hidden_fields=())
+    assert "planned_enrolment" in (chosen_sections(settings(), planned, shown) or ())
 
 
 def coded(data: Dataset) -> Dataset:
@@ -235,7 +247,7 @@ def test_inputs_that_no_record_carries_are_left_out_and_said(
 ) -> None:
     data = coded(make_data())
     trials = data.select("train").trials
-    assert not {"icd_codes", "smiles"} & set(chosen_sections(settings(), trials) or ())
+    assert not {"icd_codes", "smiles"} & set(chosen_sections(settings(), trials, data.task) or ())
     check = named(preflight(settings(), dataset=data), "sections")
     assert check.ok
     assert check.detail == (

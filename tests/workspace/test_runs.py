@@ -129,7 +129,7 @@ def _clear(runs):
 
 def test_an_illegal_change_is_told_in_words(workspace):
     run = in_state(workspace.runs, "done")
-    with pytest.raises(JobError, match=f"run {run.id}: the run is done and cannot become queued"):
+    with pytest.raises(JobError, match=f"run {run.id}: the run is done and cannot be resumed"):
         workspace.runs.retry(run.id)
 
 
@@ -156,7 +156,7 @@ def test_stopping(workspace):
     assert runs.request_stop(running.id).state == "stopping"
     assert runs.request_stop(running.id).state == "stopping"
     assert runs.finish(running.id, {}).state == "done"
-    with pytest.raises(JobError, match="the run is done and cannot become stopping"):
+    with pytest.raises(JobError, match="the run is done and cannot be stopped"):
         runs.request_stop(running.id)
 
 
@@ -241,7 +241,7 @@ def test_a_worker_thought_dead_is_not_heard_any_more(workspace):
         lambda: runs.fail(run.id, "x", attempt=1),
         lambda: runs.add_event(run.id, "progress", {}, attempt=1),
     ):
-        with pytest.raises(JobError, match="attempt 1 of the run is over; it is at attempt 2"):
+        with pytest.raises(JobError, match="attempt 1 of the run has ended; it is at attempt 2"):
             act()
     assert runs.finish(run.id, {}, attempt=2).state == "done"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from llm4top.evaluation._report import Difference, Figure, ForecasterRow, Table
 from llm4top.evaluation._summary import same_figures
+from llm4top.evaluation._wording import count
 
 _HONEST = ("baseline", "language", "stack")
 _ORDER = ("test", "newest", "valid")
@@ -48,13 +49,13 @@ def _headline(
     beaten: bool,
 ) -> str:
     """Who is best of all rows but the oracle, trivial ones included."""
-    where = f"{table.title} ({table.n} trials): "
+    where = f"{table.title} ({count(table.n)} trials): "
     own = f"{best.forecaster}, {_told(best.figures['roc_auc'])}"
+    own += ", worse than chance" if _auc(best) < _CHANCE else ""
     if trivial is not None and beaten:
-        below = ", worse than chance" if _auc(best) < _CHANCE else ""
         return (
             f"{where}no forecaster that learns ranks better than {trivial.forecaster}, which has "
-            f"ROC-AUC {_told(trivial.figures['roc_auc'])}; the best of them is {own}{below}."
+            f"ROC-AUC {_told(trivial.figures['roc_auc'])}; the best of them is {own}."
         )
     text = f"{where}the highest ROC-AUC is that of {own}{_beside(table, best, differences)}"
     if trivial is not None:

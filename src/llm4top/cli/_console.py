@@ -58,6 +58,16 @@ def short_name(name: str) -> str:
     return f"{_last(file)}{member}" if member.startswith("#") else _last(member)
 
 
+def names_apart(one: str, other: str) -> tuple[str, str]:
+    """Short names of two records, with as many of their folders as it takes to differ."""
+    parts = [name.replace("!#", "#").replace("!", "/").split("/") for name in (one, other)]
+    for n in range(1, max(map(len, parts)) + 1):
+        first, second = ("/".join(part[-n:]) for part in parts)
+        if first != second:
+            return first, second
+    return one, other
+
+
 def _last(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm4top.cli._console import percent, safe, short_name
+from llm4top.cli._console import names_apart, percent, safe, short_name
 from llm4top.cli._output import ForecastWriter
 from llm4top.workspace._forecast_result import title_of
 
@@ -42,7 +42,7 @@ class TableWriter(ForecastWriter):
         if not self._started:
             self._started = True
             self._heading()
-        name = safe(record.nct_id or short_name(record.source.name))
+        name = safe(record.nct_id or self._folded(short_name(record.source.name)))
         phase = safe((record.trial.phase or "").replace("Phase ", ""))
         base = "" if forecast.base_rate is None else percent(forecast.base_rate)
         chance = f"[bold]{percent(forecast.probability)}[/]"
@@ -56,6 +56,11 @@ class TableWriter(ForecastWriter):
         for mark, line in self._below(forecast, same_as):
             self._line(mark, line)
 
+    @staticmethod
+    def _folded(name: str) -> str:
+        """A name that is too long with its number on a line of its own."""
+        return name.replace("#", "\n#") if len(name) > _WIDTHS["Trial"] else name
+
     def _heading(self) -> None:
         words = list(_WIDTHS) if self._in_one_line else ["Trial", "Chance", "Interval"]
         self._row(*(f"[bold]{word}[/]" for word in words), "[bold]Title[/]" * self._in_one_line)
@@ -68,7 +73,8 @@ class TableWriter(ForecastWriter):
             most = f"[bold]{safe(forecast.label)}[/]"
             lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
         if same_as:
-            lines.append(("=", f"the same trial as {safe(short_name(same_as))}"))
+            _, earlier = names_apart(forecast.record, same_as)
+            lines.append(("=", f"the same trial as {safe(earlier)}"))
         return lines + [("[yellow]![/]", safe(warning)) for warning in forecast.warnings]
 
     def _line(self, mark: str, text: str) -> None:

@@ -177,7 +177,7 @@ def _print_sections(console: Console, record: Record, prompt: Prompt) -> None:
     whole = {section.name: section.text for section in trial_sections(record.trial)}
     for section in prompt.sections:
         count = f"{section.kept} of {section.tokens}" if section.cut else str(section.tokens)
-        console.print(f"[bold]{section.heading}[/] [dim]{count} tokens[/]")
+        console.print(f"[bold]{section.heading}[/] [dim]({count} tokens)[/]")
         if section.text:
             console.print(safe(section.text), soft_wrap=True)
         if section.cut:

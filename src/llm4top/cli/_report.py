@@ -171,14 +171,19 @@ def _figure(figure: Figure) -> str:
 
 def _print_notes(report: Report, console: Console) -> None:
     """What a reader of the figures should know; the same note once."""
-    from llm4top.evaluation._wording import CHECK_NOTES
+    from llm4top.evaluation._wording import CHECK_NOTES, CHECKS
+
+    several = len({table.check for table in report.tables}) > 1
+
+    def of(check: str, text: str) -> str:
+        return f"{CHECKS[check].capitalize()}: {text}" if several else text
 
     rows = [row for table in report.tables[:1] for row in table.rows]
     for row in rows:
         if row.note:
             console.print(f"[dim]{safe(row.forecaster)}: {safe(row.note)}[/]")
-    checks = dict.fromkeys(CHECK_NOTES[table.check] for table in report.tables)
-    tables = dict.fromkeys(table.note for table in report.tables if table.note)
+    checks = dict.fromkeys(of(t.check, CHECK_NOTES[t.check]) for t in report.tables)
+    tables = dict.fromkeys(of(t.check, t.note) for t in report.tables if t.note)
     for text in (*checks, *tables, *report.notes):
         console.print(f"[dim]{safe(text)}[/]")
     console.print("[dim]Intervals: 95 %, bootstrap; that of ROC-AUC stratified by label.[/]")

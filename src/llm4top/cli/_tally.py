@@ -6,7 +6,7 @@ from array import array
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from llm4top.cli._console import counted, short_name, thousands
+from llm4top.cli._console import counted, names_apart, short_name, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import NotApplicable
@@ -40,7 +40,8 @@ class Tally:
         if first is not record:
             self._n_copies += 1
             if len(self._copies) < NAMED:
-                self._copies.append(f"{short_name(record)} ({nct_id}, as {short_name(first)})")
+                copy, original = names_apart(record, first)
+                self._copies.append(f"{copy} ({nct_id}, as {original})")
             return first
         self._chances.append(probability)
         if base_rate is None or self._from_base is None:

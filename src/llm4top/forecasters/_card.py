@@ -36,7 +36,7 @@ _LIMITS = (
     "Trials unlike those it has learnt from (other phases, devices, behavioural treatments, later "
     "years) are outside what the figures above can vouch for.",
     "The interval covers the calibration's own uncertainty. It is not a range for the trial's "
-    "outcome, which is one of the labels, and it does not cover a drift of the world since.",
+    "outcome, which is one of the labels, and it does not cover what has changed since.",
     "Validation data chose the weights and fitted the calibration. Figures on them are optimistic: "
     "a later, untouched test set is the judge.",
 )

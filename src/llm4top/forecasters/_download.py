@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from llm4top.errors import DownloadError
+from llm4top.errors import DownloadError, ModelNotFoundError
+from llm4top.forecasters._bundle_paths import EMBEDDED_NAME
 from llm4top.forecasters._hub import Hub, HuggingFaceHub
 from llm4top.paths import models_folder
 
@@ -86,7 +87,8 @@ def download_model(
     is the name to keep it under. A model that is already here at that commit is checked and
     left alone. ``notify`` is told, in words, what is being done.
 
-    Raises ``DownloadError`` where the model does not exist, has no safetensors, does not fit on
+    Raises ``ModelNotFoundError`` for what is neither a folder nor the name of a model, and
+    ``DownloadError`` where the model does not exist, has no safetensors, does not fit on
     the disk, does not match its hashes, or another one of that name is here (see ``replace``).
     """
     local = Path(name).expanduser()
@@ -96,10 +98,10 @@ def download_model(
     elif _HUB_NAME.fullmatch(name):
         keep = save_as or name
     else:
-        raise DownloadError(
-            f"{name!r} is neither a folder nor a model name.",
-            hint="Give a folder, or a name such as Qwen/Qwen3-8B.",
-        )
+        hint = "Give a folder, or a name such as Qwen/Qwen3-8B."
+        if name == EMBEDDED_NAME:
+            hint = "It ships with LLM4TOP: llm4top train --base embedded"
+        raise ModelNotFoundError(f"{name!r} is neither a folder nor a model name.", hint=hint)
     if not _LOCAL_NAME.fullmatch(keep):
         raise DownloadError(f"{keep!r} is not a name to keep a model under.", hint="Use --as NAME.")
     folder = model_folder(keep)

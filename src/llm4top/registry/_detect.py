@@ -21,6 +21,7 @@ HEAD = 65_536
 
 _BOM = b"\xef\xbb\xbf"
 _KNOWN = "LLM4TOP reads legacy XML, API v2 JSON, TOP's CSV, and zips and folders of them."
+_WRITE = f"{_KNOWN} Write a record of your own with llm4top template."
 _UNPACK = "Unpack it and give the folder."
 _EXPORT = "Export the studies as JSON from ClinicalTrials.gov, or as TOP's CSV, and give that file."
 _DOCUMENT = (
@@ -50,7 +51,7 @@ class Foreign(NamedTuple):
         return kind(self.what, file=name, line=line, hint=self.hint)
 
 
-PLAIN_TEXT = Foreign("the file is plain text, not a record.", _KNOWN, stub=True)
+PLAIN_TEXT = Foreign("the file is plain text, not a record.", _WRITE, stub=True)
 EMPTY = Foreign("the file is empty.", _KNOWN)
 _BINARY = Foreign("the file holds binary data of an unknown kind.", _KNOWN, stub=True)
 _NOISE = _BINARY._replace(stub=False)

@@ -254,9 +254,9 @@ class _Preflight:
                 False,
                 f"Set max_tokens to {limit} or less.",
             )
-        trials = self._some_trials()
-        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, trials))
-        writer = PromptWriter(self.tokenizer, self.dataset.task, spec)
+        trials, task = self._some_trials(), self.dataset.task
+        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, trials, task))
+        writer = PromptWriter(self.tokenizer, task, spec)
         prompts = [writer.write(trial) for trial in trials]
         if not prompts:
             return _Finding("no training trial to write a prompt about.", False)
@@ -281,13 +281,14 @@ class _Preflight:
         return rows.take(sample_rows(len(rows), _SAMPLE, self.config.seed)).trials
 
     def _sections(self) -> _Finding:
-        trials = self._some_trials()
-        chosen = chosen_sections(self.config, trials)
+        assert self.dataset is not None
+        trials, task = self._some_trials(), self.dataset.task
+        chosen = chosen_sections(self.config, trials, task)
         if chosen is None:
             return _Finding("all that a trial has.")
         left: tuple[str, ...] = ()
         if self.config.sections == "auto":
-            left = tuple(n for n in common_sections(trials) if n in SECTIONS_BEYOND_RECORDS)
+            left = tuple(n for n in common_sections(trials, task) if n in SECTIONS_BEYOND_RECORDS)
         hint = ""
         if left:
             names = " and ".join(SECTION_HEADINGS[name] for name in left)

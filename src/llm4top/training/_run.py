@@ -192,7 +192,7 @@ class _Training:
         task = self.dataset.task
         learn = self.dataset.select(self.config.train_split)
         choose = self.dataset.select(self.config.valid_split)
-        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, learn.trials))
+        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, learn.trials, task))
         untuned = LanguageForecaster.from_model(base, task, spec=spec)
         self._begin(base, untuned)
         tuned = self._finetune(base, untuned, learn, choose)

@@ -143,7 +143,7 @@ class _Size:
 
 def _mean_tokens(config: TrainingConfig, dataset: Dataset, learn: Dataset) -> float:
     trials: Sequence[object] = learn.take(sample_rows(len(learn), _SAMPLE, 0)).trials
-    spec = PromptSpec(config.max_tokens, chosen_sections(config, trials))
+    spec = PromptSpec(config.max_tokens, chosen_sections(config, trials, dataset.task))
     writer = PromptWriter(load_tokenizer(resolve_base(config.base)), dataset.task, spec)
     lengths = [len(writer.write(trial).token_ids) for trial in trials]  # type: ignore[arg-type]
     return sum(lengths) / max(len(lengths), 1)

@@ -7,25 +7,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from llm4top.prompts import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, trial_sections
+from llm4top.tasks import Task
 from llm4top.training._config import TrainingConfig
 
 _RARE = 0.01
 
 
-def chosen_sections(config: TrainingConfig, trials: Sequence[Any]) -> tuple[str, ...] | None:
+def chosen_sections(
+    config: TrainingConfig, trials: Sequence[Any], task: Task
+) -> tuple[str, ...] | None:
     """The sections that prompts show.
 
-    "auto" keeps those that a registry record can carry and at least one per cent of trials have.
+    "auto" keeps those that a registry record can carry, at least one per cent of trials have and
+    the task does not hide.
     """
     if config.sections == "all":
         return None
     if config.sections != "auto":
         return tuple(name for name in SECTION_NAMES if name in config.sections)
-    return tuple(n for n in common_sections(trials) if n not in SECTIONS_BEYOND_RECORDS)
+    return tuple(n for n in common_sections(trials, task) if n not in SECTIONS_BEYOND_RECORDS)
 
 
-def common_sections(trials: Sequence[Any]) -> tuple[str, ...]:
-    """The sections that at least one per cent of the trials have."""
-    counts = Counter(section.name for trial in trials for section in trial_sections(trial))
+def common_sections(trials: Sequence[Any], task: Task) -> tuple[str, ...]:
+    """The sections that at least one per cent of the trials have and the task does not hide."""
+    counts = Counter(
+        section.name
+        for trial in trials
+        for section in trial_sections(trial, hidden_fields=task.hidden_fields)
+    )
     least = max(1, _RARE * len(trials))
     return tuple(name for name in SECTION_NAMES if counts[name] >= least)

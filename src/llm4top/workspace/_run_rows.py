@@ -17,22 +17,30 @@ from llm4top.workspace._states import Run, RunState
 from llm4top.workspace._store import value_of
 from llm4top.workspace._tables import RunEventRow, RunRow, clean_text, now
 
+_DONE_TO_A_RUN = {
+    RunState.QUEUED: "resumed",
+    RunState.RUNNING: "begun",
+    RunState.STOPPING: "stopped",
+}
+"""What a person asks for whose run is to get into a state."""
+
 
 def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
     """The error of a change of state that is not legal."""
     if attempt is not None and attempt != row.attempt:
         return attempt_over(row, attempt)
+    done = _DONE_TO_A_RUN.get(state, f"marked as {state.value}")
     return JobError(
-        f"the run is {row.state} and cannot become {state.value}.",
+        f"the run is {row.state} and cannot be {done}.",
         where=f"run {row.id}",
         hint="Look at it again: it may have changed meanwhile.",
     )
 
 
 def attempt_over(row: RunRow, attempt: int | None) -> JobError:
-    """The error of a worker that speaks for an attempt that is no more."""
+    """The error of a worker that speaks for an attempt that has ended."""
     return JobError(
-        f"attempt {attempt} of the run is over; it is at attempt {row.attempt}.",
+        f"attempt {attempt} of the run has ended; it is at attempt {row.attempt}.",
         where=f"run {row.id}",
         hint="Another worker has taken it: stop working on it.",
     )

@@ -6,8 +6,9 @@ In the normal form each criterion is one line and begins with "- "; the sections
 ("-", "*", "•", "1.", "2)", "(a)", "ii.", "o"), indentation and blank lines are layout and do not
 survive; words do, all of them and in their order.
 
-**Lines.** A line that bears a mark, follows a blank line or is a heading begins a criterion. Of the
-other line breaks some are meant and some are hard wraps. A break is a hard wrap where
+**Lines.** A line that bears a mark, follows a blank line or is a heading begins a criterion; below
+a full line, words that only happen to end in a colon are no heading (``goes_on``). Of the other
+line breaks some are meant and some are hard wraps. A break is a hard wrap where
 
 1. the line is indented deeper than the mark of the criterion above it (a hanging indent), or
 2. the line above is full, i.e. this line's first word had no room on it, with the longest line of

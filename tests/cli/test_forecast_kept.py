@@ -100,6 +100,16 @@ def test_an_interrupted_call_is_continued_to_the_same_bytes(
     assert " of 10 trials, " in resumed.stderr
 
 
+def test_resuming_where_nothing_was_kept_begins_with_the_first_record(
+    tiny_bundle: Path, records: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    result = forecast(records, "--model", tiny_bundle, "--format", "csv", "--out", out, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "Nothing to resume: beginning with the first record." in result.stderr
+    assert len(out.read_text().splitlines()) == 12
+
+
 def test_a_part_is_not_lost_by_a_second_call(
     tiny_bundle: Path, records: Path, tmp_path: Path
 ) -> None:

@@ -255,6 +255,11 @@ def test_a_loaded_bundle_forecasts_records(lora, lora_bundle):
         assert not any("not calibrated" in warning for warning in forecast.warnings)
 
 
+def test_a_loaded_bundle_prints_its_identity(lora_bundle):
+    loaded = load_bundle(lora_bundle, device="cpu")
+    assert repr(loaded) == f"<LoadedForecaster {loaded.identity!r}, task 'outcome'>"
+
+
 def test_a_bundle_without_calibration_warns_and_has_no_interval(tiny_model_folder, tmp_path):
     made = make(tiny_model_folder, "lora", calibration="none")
     made.save(tmp_path / "b")

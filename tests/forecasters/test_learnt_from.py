@@ -27,6 +27,10 @@ def test_the_file_names_no_trial_and_reads_back_the_same():
     assert LearntFrom.read(text, where="bundle/learnt_from.json") == learnt
 
 
+def test_hashes_are_not_printed():
+    assert len(repr(LearntFrom.of(TRAIN, VALID, data_sha256="a" * 64))) < 200
+
+
 def test_the_same_trial_has_another_hash_in_another_data_set():
     one, other = (LearntFrom.of(TRAIN[:1], [], data_sha256=d * 64).sets[0] for d in "ab")
     assert one.train != other.train

@@ -80,6 +80,20 @@ def test_a_base_that_was_pretrained_on_short_blocks_is_told(
         assert "pre-trained" not in named(preflight(settings(base=str(base))), "prompts").hint
 
 
+def test_prompts_longer_than_those_the_embedded_model_has_learnt_from_are_told(
+    settings: Settings, make_data: Data
+) -> None:
+    data = make_data()
+    trials = [replace(trial, criteria="Adults with asthma. " * 400) for trial in data.trials]
+    long = make_dataset(trials, data.labels, data.nct_ids, data.splits, task="outcome", name="long")
+    check = named(preflight(settings(base="embedded", max_tokens=1024), dataset=long), "prompts")
+    assert check.hint == (
+        "The base model has learnt from prompts of at most 768 tokens: set max_tokens to 768."
+    )
+    short = named(preflight(settings(base="embedded", max_tokens=768), dataset=long), "prompts")
+    assert "at most 768" not in short.hint
+
+
 def test_all_reasons_are_told_at_once(settings: Settings, tmp_path: Path) -> None:
     report = preflight(settings(data=tmp_path / "none", base=str(tmp_path / "no-model")))
     with pytest.raises(PreflightError) as caught:

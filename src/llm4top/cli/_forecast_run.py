@@ -61,10 +61,13 @@ def forecast_all(
     tally, size = Tally(forecaster.task), 0
     records = islice(records, limit)
     if resume and target.part is not None:
-        records, size = _behind(records, forecaster, output, target.part, tally)
-        target.cut_to(size)
-        target.done = tally.done
-        note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
+        if target.part.stat().st_size:
+            records, size = _behind(records, forecaster, output, target.part, tally)
+            target.cut_to(size)
+            target.done = tally.done
+            note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
+        else:
+            note("Nothing to resume: beginning with the first record.")
     with _writing(forecaster, output, target.stream, limit, tally.done, resumed=size > 0) as (
         writer,
         advance,

@@ -67,6 +67,10 @@ class LoadedForecaster:
     stack: LoadedStack | None = None
     learnt: LearntFrom | None = None
 
+    def __repr__(self) -> str:
+        """Its identity and question: the fields hold hashes of thousands of trials."""
+        return f"<LoadedForecaster {self.identity!r}, task {self.task.name!r}>"
+
     @property
     def writer(self) -> PromptWriter:
         """Writes the prompts that the model reads."""

@@ -168,8 +168,8 @@ def checked_data(
             )
         if count < MIN_ROWS_OF_A_LABEL:
             raise CalibrationError(
-                f"label {label} has {count} rows in the calibration data: "
-                f"{MIN_ROWS_OF_A_LABEL} are the least.",
+                f"label {label} has {count} {'row' if count == 1 else 'rows'} in the calibration "
+                f"data: {MIN_ROWS_OF_A_LABEL} are the least.",
                 hint=more_data,
             )
     return array, labels.astype(np.int64)

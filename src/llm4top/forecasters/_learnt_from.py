@@ -34,8 +34,8 @@ class TrialSet(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     salt: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    train: _Hashes
-    valid: _Hashes
+    train: _Hashes = Field(repr=False)
+    valid: _Hashes = Field(repr=False)
 
     def part_of(self, nct_id: str) -> Part | None:
         """See ``LearntFrom.part_of``."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from llm4top.data import Dataset
 from llm4top.evaluation._wording import count
+from llm4top.forecasters._carried_base import earlier_training
 from llm4top.forecasters._learnt_from import LearntFrom
 from llm4top.forecasters._manifest import Manifest
+from llm4top.training._pretrain import pretrained_context
 
 
 def through_its_base(earlier: Manifest) -> str:
@@ -51,3 +54,20 @@ def learnt_before(
         f"Its weights have already learnt from the training trials of {name} and were selected on "
         f"{name}'s validation trials: figures on any of those trials are optimistic."
     )
+
+
+def beyond_what_was_seen(base: Path, longest: int) -> str:
+    """What to do where prompts are longer than all that the base model has read; else empty."""
+    block = pretrained_context(base)
+    if block is not None and longest > block:
+        return (
+            f"The base model was pre-trained on blocks of {count(block)} tokens and has seen "
+            f"no longer text: set max_tokens to {block}, or pre-train with a larger --context."
+        )
+    earlier = earlier_training(base)
+    if earlier is not None and longest > (most := earlier.prompt.spec.max_tokens):
+        return (
+            f"The base model has learnt from prompts of at most {count(most)} tokens: set "
+            f"max_tokens to {most}."
+        )
+    return ""

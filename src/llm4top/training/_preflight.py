@@ -32,10 +32,9 @@ from llm4top.prompts import (
     PromptWriter,
 )
 from llm4top.training._config import TrainingConfig
-from llm4top.training._earlier_training import learnt_before
+from llm4top.training._earlier_training import beyond_what_was_seen, learnt_before
 from llm4top.training._evaluation_rows import evaluation_count, evaluation_size
 from llm4top.training._memory import MemoryEstimate, estimate_memory, in_gb, model_shape
-from llm4top.training._pretrain import pretrained_context
 from llm4top.training._run_folder import RunFolder
 from llm4top.training._shown_sections import chosen_sections, common_sections
 
@@ -264,12 +263,7 @@ class _Preflight:
         cut = sum(prompt.tokens_cut > 0 for prompt in prompts) / len(prompts)
         told = f"median {count(lengths[len(lengths) // 2])} tokens, longest {count(lengths[-1])}"
         hint = "Raising max_tokens would let the model read more." if cut > _MOSTLY_CUT else ""
-        block = pretrained_context(self.folder)
-        if block is not None and lengths[-1] > block:
-            hint = (
-                f"The base model was pre-trained on blocks of {count(block)} tokens and has seen "
-                f"no longer text: set max_tokens to {block}, or pre-train with a larger --context."
-            )
+        hint = beyond_what_was_seen(self.folder, lengths[-1]) or hint
         of = f"{count(len(prompts))} training trials"
         return _Finding(
             f"{told}; {percent(cut)} of {of} shortened to {count(spec.max_tokens)}.", hint=hint

@@ -128,7 +128,7 @@ def _reason_finding(
         CHECK,
         "fail",
         field,
-        f"{field} repeats the reason for stopping in {thousands(most['rows'])} of the "
+        f"{field} repeats the reason for stopping in {thousands(int(most['rows']))} of the "
         f"{thousands(len(positions))} "
         "rows that have one; with the text of another such row it would be "
         f"{most['others']:.1f}. Take it out of the text.",

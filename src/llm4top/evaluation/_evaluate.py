@@ -264,7 +264,7 @@ class _Work:
             else:
                 notes.append(
                     f"{source.name} was made from another data set, or another state of this one: "
-                    "whether it has learnt from rows measured here cannot be told."
+                    "it is not known whether it has learnt from rows measured here."
                 )
         notes += self._prevalences(judge.rows)
         notes.append("For a leak audit of the data set, run `llm4top audit`.")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llm4top._numbers import percent as percent
-from llm4top._numbers import thousands as count
+from llm4top._numbers import thousands
 from llm4top.evaluation._report import CurveSet, Difference, Figure, Kind, Report, Table
+
+count = thousands
+"""The number with thin spaces, under the name that the report's templates use."""
 
 CHEATING = "cheating: reads the outcome's status"
 NOTHING = "\N{EN DASH}"

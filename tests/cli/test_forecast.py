@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 import llm4top
 from llm4top.cli import app
+from llm4top.forecasters import make_baseline, save_baseline
+from llm4top.registry import Trial
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
@@ -443,3 +445,12 @@ def test_the_table_says_whose_base_rates_it_shows() -> None:
         "Base rate: what was observed in the same phase among the 1\N{THIN SPACE}797 trials of top "
         "that the model learnt from, not among all trials.\n"
     ) in result.stderr
+
+
+def test_a_saved_baseline_is_named_for_what_it_is(tmp_path: Path) -> None:
+    trials = [Trial(brief_title=f"Trial {n}", phase="Phase 2") for n in range(4)]
+    fitted = make_baseline("base-rate").fit(trials, ["success", "failure"] * 2)
+    save_baseline(tmp_path / "rate", fitted, name="rate")
+    result = forecast("--example", "--model", tmp_path / "rate")
+    assert result.exit_code == 2
+    assert "this is a saved baseline, which makes no forecasts of records." in result.stderr

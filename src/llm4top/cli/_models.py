@@ -29,11 +29,18 @@ def open_forecaster(
 ) -> LoadedForecaster:
     """A bundle, a run's bundle or an untrained base model, ready to forecast.
 
-    Raises what ``load_forecaster`` raises.
+    Raises what ``load_forecaster`` raises, and ``BundleError`` for a saved baseline.
     """
-    from llm4top.forecasters import load_forecaster
+    from llm4top.errors import BundleError
+    from llm4top.forecasters import is_baseline, load_forecaster
     from llm4top.forecasters._bundle import AS_TRAINED
 
+    if is_baseline(Path(model).expanduser()):
+        raise BundleError(
+            "this is a saved baseline, which makes no forecasts of records.",
+            where=model,
+            hint="llm4top evaluate and llm4top compare measure it; forecast with a bundle.",
+        )
     return load_forecaster(
         bundle_place(model),
         task=None if task is None else named_task(task),

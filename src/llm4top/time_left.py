@@ -74,6 +74,8 @@ class TimeLeft:
         self._opened = None
 
     def _left(self, now: float, total: int) -> float | None:
+        if 0 < total <= self._done:
+            return 0.0
         if self._whole is None or not self._items or total <= 0:
             return None
         since, done = self._whole

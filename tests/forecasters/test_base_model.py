@@ -106,7 +106,7 @@ def test_a_config_that_names_code_is_refused_before_the_weights(folder):
 @pytest.mark.parametrize("model_type", ["no-such-thing", "vit", None, 7])
 def test_only_causal_language_models_that_transformers_knows(folder, model_type):
     change_json(folder / "config.json", model_type=model_type)
-    with pytest.raises(ModelError, match=f"{model_type!r} is no causal language model"):
+    with pytest.raises(ModelError, match=f"{model_type!r} is not a causal language model"):
         load_base(folder)
 
 
@@ -151,7 +151,7 @@ def test_weights_of_another_shape_are_refused(folder):
 def test_the_tokenizer_must_be_there_and_whole(folder):
     path = folder / "tokenizer.json"
     path.write_text("{}")
-    with pytest.raises(ModelError, match=r"tokenizer\.json: is no tokenizer"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json: is not a tokenizer"):
         load_base(folder)
     path.unlink()
     with pytest.raises(ModelError, match=r"tokenizer\.json is missing.*fast tokenizer"):

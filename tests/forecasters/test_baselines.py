@@ -66,7 +66,7 @@ def test_they_are_classifiers_over_trials(forecaster):
         clone(forecaster).predict_proba(X)
     assert cross_val_predict(forecaster, X, y, cv=2, method="predict_proba").shape == (20, 2)
     assert clone(forecaster).fit(X, y).predict_proba([]).shape == (0, 2)
-    with pytest.raises(TaskError, match="'win' is no label"):
+    with pytest.raises(TaskError, match="'win' is not a label"):
         clone(forecaster).fit(X, ["win"] * 20)
     with pytest.raises(ValueError, match="X has 20 trials and y 2 labels"):
         clone(forecaster).fit(X, ["success", "failure"])

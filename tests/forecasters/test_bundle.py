@@ -328,7 +328,7 @@ def test_a_name_is_made_from_any_text(text, name):
         ("auto_mapping", {"base_model_class": "os"}, "asks for auto_mapping"),
         ("modules_to_save", ["lm_head"], "asks for modules_to_save"),
         ("custom_loader", "evil.module", "asks for custom_loader"),
-        ("peft_type", "ADALORA", "'ADALORA' is no adapter that LLM4TOP reads"),
+        ("peft_type", "ADALORA", "'ADALORA' is not an adapter that LLM4TOP reads"),
     ],
 )
 def test_adapters_that_are_more_than_plain_lora_are_refused(copied, field, value, message):

@@ -94,7 +94,7 @@ def test_they_are_classifiers_over_trials():
     with pytest.raises(NotFittedError):
         clone(forecaster).predict_proba(X)
     assert cross_val_predict(forecaster, X, y, cv=2, method="predict_proba").shape == (40, 2)
-    with pytest.raises(TaskError, match="'win' is no label"):
+    with pytest.raises(TaskError, match="'win' is not a label"):
         clone(forecaster).fit(X, ["win"] * 40)
     with pytest.raises(ModelError, match=r"no classical learner 'oracle'.*Known: logistic"):
         ClassicalForecaster(learner="oracle").fit(X, y)

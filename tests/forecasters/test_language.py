@@ -238,7 +238,7 @@ def test_wrong_data_are_refused_before_the_model_is_loaded(trials):
     forecaster = LanguageForecaster("/nowhere")
     with pytest.raises(ValueError, match="X has 12 trials and y 2 labels"):
         forecaster.fit(trials, ["success", "failure"])
-    with pytest.raises(TaskError, match="'win' is no label"):
+    with pytest.raises(TaskError, match="'win' is not a label"):
         forecaster.fit(trials, ["win"] * 12)
     with pytest.raises(ModelNotFoundError):
         forecaster.fit(trials, Y)

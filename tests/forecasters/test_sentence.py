@@ -44,7 +44,7 @@ def test_a_language_model_can_be_the_encoder(tiny_model_folder):
     X, y = planted(24, labels=3)
     forecaster = make_baseline("sentence", THREE, encoder=tiny_model_folder)
     assert forecaster.fit(X, y).predict_proba(X).shape == (24, 3)
-    with pytest.raises(TaskError, match="9 is no label"):
+    with pytest.raises(TaskError, match="9 is not a label"):
         forecaster.fit(X, [9] * 24)
 
 

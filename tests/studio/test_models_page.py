@@ -95,10 +95,10 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
 ) -> None:
     page.goto("/models/embedded")
     page.get_by_role("table", name="Measured on 901 validation trials").wait_for()
-    assert page.get_by_role("cell", name="0.704 (0.668 to 0.737)").count() == 1
+    assert page.get_by_role("cell", name="0.717 (0.684 to 0.750)").count() == 1
     page.get_by_text("The whole model card").click()
     page.get_by_role("heading", name="What it has learnt from", level=4).wait_for()
-    page.get_by_role("cell", name="0.704 [0.668, 0.737]").wait_for()
+    page.get_by_role("cell", name="0.717 [0.684, 0.750]").wait_for()
     assert not page.get_by_role("button", name="Make it the default").is_visible()
     assert page.get_by_role("button", name="Delete").count() == 0
     page.get_by_role("button", name="Verify").click()

@@ -359,7 +359,7 @@ def test_the_one_time_address_opens_it_once(guarded: tuple[Server, str, str]) ->
     assert token not in cookie
     second = server.ask(path)
     assert second.status == 401
-    assert "it opens the Studio once" in second.text
+    assert "This one-time address has been used already." in second.text
     assert "set-cookie" not in second.headers
     value = cookie.split(";")[0]
     assert server.ask("/about", headers={"Cookie": value}).status == 200

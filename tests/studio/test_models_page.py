@@ -102,7 +102,7 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     assert not page.get_by_role("button", name="Make it the default").is_visible()
     assert page.get_by_role("button", name="Delete").count() == 0
     page.get_by_role("button", name="Verify").click()
-    page.get_by_text("Verified: all 6 files are there").wait_for()
+    page.get_by_text("Verified: all 7 files are there").wait_for()
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Export").click()
     assert waiting.value.suggested_filename == "llm4top-mini.zip"

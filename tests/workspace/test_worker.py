@@ -157,7 +157,7 @@ def test_progress_is_throttled_and_the_last_word_is_heard(local: Workspace) -> N
     report = Reporter(local, run.id, 1, every=0.2)
     began = time.monotonic()
     for done in range(1, 101):
-        report(Step("training", done, 100))
+        report(Step("training", done, 200))
         time.sleep(0.005)
     report.flush(force=True)
     told = [e.details["done"] for e in local.runs.events(run.id, kind="progress")]

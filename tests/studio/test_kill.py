@@ -20,7 +20,7 @@ from tests.studio._server import Server, start_server, stop_server
 from tests.workspace.tiny import quick_training, save_tiny_dataset
 
 WAIT = 280
-LONG = {"epochs": 14, "evals_per_epoch": 1, "checkpoint_steps": 6, "log_steps": 2}
+LONG = {"epochs": 56, "evals_per_epoch": 1, "checkpoint_steps": 6, "log_steps": 2}
 
 
 def ask(server: Server, path: str, body: Any = None, method: str = "") -> dict[str, Any]:

@@ -31,7 +31,7 @@ from tests.workspace.tiny import (
 
 # Enough small steps to be killed and stopped between two of them.
 LONG: dict[str, Any] = {
-    "epochs": 6,
+    "epochs": 24,
     "evals_per_epoch": 1,
     "checkpoint_steps": 6,
     "lora_dropout": 0.1,

@@ -225,7 +225,7 @@ def test_a_terminal_training_is_stopped_resumed_and_finished_as_a_run(
     home: Path, workspace: Workspace, tiny_model: Path, tmp_path: Path
 ) -> None:
     data = save_tiny_dataset(tmp_path / "data")
-    settings = quick_training(tiny_model, data, epochs=10, evals_per_epoch=1, checkpoint_steps=6)
+    settings = quick_training(tiny_model, data, epochs=60, evals_per_epoch=1, checkpoint_steps=6)
     config = tmp_path / "mine.yaml"
     config.write_text(yaml.safe_dump({**settings, "out": str(tmp_path / "run")}))
     command = [sys.executable, "-m", "llm4top", "train", "--config", str(config)]

@@ -21,20 +21,21 @@ import sys, types
 def register(context):
     from nicegui import ui
     from llm4top.errors import NotFoundError
+    from llm4top.studio._frame import page
 
-    @context.page("/breaks", "Breaks", where="nowhere")
+    @page(context, "/breaks", "Breaks", where="nowhere")
     def breaks():
         raise ValueError("{SECRET}")
 
-    @context.page("/breaks-later", "Breaks later", where="nowhere")
+    @page(context, "/breaks-later", "Breaks later", where="nowhere")
     async def breaks_later():
         raise ValueError("{SECRET}")
 
-    @context.page("/refuses/{{thing}}", "Refuses", where="nowhere", section="/about")
+    @page(context, "/refuses/{{thing}}", "Refuses", where="nowhere", section="/about")
     async def refuses(thing: str):
         raise NotFoundError(f"there is no trial {{thing!r}}.", hint="Go <b>back</b>.")
 
-    @context.page("/buttons", "Buttons", where="nowhere")
+    @page(context, "/buttons", "Buttons", where="nowhere")
     def buttons():
         def fail():
             raise ValueError("{SECRET}")

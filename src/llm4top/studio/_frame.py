@@ -1,21 +1,115 @@
-"""What is around every page: navigation, title, the privacy badge, light and dark, help."""
+"""The frame around every page: navigation, title, privacy badge, colours, help.
+
+A page is one file in ``pages`` with a function ``register(context)``::
+
+    def register(context: StudioContext) -> None:
+        @page(context, "/models", "Models", icon="category", order=40)
+        def models() -> None:
+            ui.label("...")
+
+The navigation shows the pages that registered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import Any, TypeVar
 
-from nicegui import ui
+from nicegui import run, ui
 
+from llm4top.errors import LLM4TOPError, NotFoundError
+from llm4top.studio._context import Place, StudioContext, Where
 from llm4top.studio._jobs_view import JobsView
-from llm4top.studio._pieces import Words, heading
+from llm4top.studio._pieces import Words, error_box, heading
 from llm4top.studio._privacy_view import privacy_statement
 
-if TYPE_CHECKING:
-    from llm4top.studio._context import Place, StudioContext
-
 API_PAGE = "/api/v1/docs"
+Content = TypeVar("Content", bound=Callable[..., "Awaitable[None] | None"])
+
+
+def page(
+    context: StudioContext,
+    path: str,
+    title: str,
+    *,
+    icon: str = "",
+    order: int = 50,
+    where: Where = "rail",
+    section: str | None = None,
+    exists: Callable[[str], object] | None = None,
+) -> Callable[[Content], Content]:
+    """Decorate the function that fills a page, with or without ``async``.
+
+    An ``LLM4TOPError`` raised while the page is filled is shown on the page as a sentence; any
+    other error leads to the error page, with its trace in the log. An ``async`` function has 3 s
+    before the page is given up, unless it first awaits ``ui.context.client.connected()``.
+
+    Args:
+        context: the Studio that gets the page.
+        path: the address. It may hold parameters (``/trials/{forecast_id}``), which are passed
+            by name: ids, never paths of files.
+        title: the heading and the title of the browser's tab.
+        icon: name of a Material icon.
+        order: place in the navigation; lower is first.
+        where: part of the navigation that links to the page.
+        section: path of the place that is marked as current; the page's own by default.
+        exists: called with the only parameter before the page is filled. Where it raises
+            ``NotFoundError`` the page says so, with status 404.
+    """
+    place = Place(path, title, icon, order, where, section or path)
+    context.places.append(place)
+
+    def decorate(content: Content) -> Content:
+        ui.page(path, title=f"{title} · LLM4TOP")(_framed(context, place, content, exists))
+        return content
+
+    return decorate
+
+
+def _framed(
+    context: StudioContext,
+    place: Place,
+    content: Callable[..., Any],
+    exists: Callable[[str], object] | None,
+) -> Callable[..., Any]:
+    @wraps(content)
+    async def build_async(*args: Any, **kwargs: Any) -> None:
+        client = ui.context.client
+        absent = None
+        # Before the frame: its timers let the framework answer without waiting for more.
+        if exists is not None:
+            try:
+                await run.io_bound(exists, *kwargs.values())
+            except NotFoundError as error:
+                client.status_code, absent = 404, error
+        with frame(context, place):
+            if absent is not None:
+                error_box(absent)
+                return
+            try:
+                await content(*args, **kwargs)
+            except LLM4TOPError as error:
+                error_box(error)
+            except RuntimeError:
+                # Filling what is no longer there: the visitor has left meanwhile.
+                if not client.is_deleted:
+                    raise
+
+    @wraps(content)
+    def build(*args: Any, **kwargs: Any) -> None:
+        with frame(context, place):
+            try:
+                content(*args, **kwargs)
+            except LLM4TOPError as error:
+                error_box(error)
+
+    made = build_async if inspect.iscoroutinefunction(content) else build
+    # The framework reads the parameters from here, and cannot see the page's own globals.
+    made.__signature__ = inspect.signature(content, eval_str=True)  # type: ignore[attr-defined]
+    return made
 
 
 @contextmanager

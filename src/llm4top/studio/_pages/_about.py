@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nicegui import run, ui
 
 from llm4top.studio._components._parts import things
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, heading, section, table
 from llm4top.studio._privacy_view import privacy_statement
 
@@ -20,7 +21,7 @@ _STATES = {"ok": "works", "missing": "missing", "broken": "broken", "info": ""}
 def register(context: StudioContext) -> None:
     """Join the frame, behind the "?"."""
 
-    @context.page("/about", "About", icon="info", order=95, where="menu")
+    @page(context, "/about", "About", icon="info", order=95, where="menu")
     async def about() -> None:
         with ui.element("section").classes("l4-section"):
             await privacy_statement(context)

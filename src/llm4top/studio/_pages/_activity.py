@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
+from llm4top.studio._frame import page
 from llm4top.studio._job_links import addresses_of
 from llm4top.studio._pieces import Words, empty
 
@@ -20,7 +21,7 @@ _COLUMNS = ("Time (UTC)", "Who", "Action", "What")
 def register(context: StudioContext) -> None:
     """Join the frame as the last page of the rail."""
 
-    @context.page("/activity", "Activity", icon="history", order=80)
+    @page(context, "/activity", "Activity", icon="history", order=80)
     async def activity() -> None:
         await _Log(context).show()
 

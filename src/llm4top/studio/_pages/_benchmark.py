@@ -17,6 +17,7 @@ from llm4top.studio._components._bundle_import import refused
 from llm4top.studio._components._parts import choice
 from llm4top.studio._components._reports import KINDS, ReportView, report_file
 from llm4top.studio._components._start_run import dataset_names, say_there_is_no_data, start_run
+from llm4top.studio._frame import page
 from llm4top.studio._jobs import standing_of, title_of
 from llm4top.studio._pieces import Words, section
 
@@ -40,7 +41,7 @@ def register(context: StudioContext) -> None:
     style = (files("llm4top.studio") / "assets" / "report.css").read_text("utf-8")
     ui.add_head_html(f"<style>{style}</style>", shared=True)
 
-    @context.page("/benchmark", "Benchmark", icon="leaderboard", order=50)
+    @page(context, "/benchmark", "Benchmark", icon="leaderboard", order=50)
     async def benchmark() -> None:
         await ui.context.client.connected()
         await BenchmarkPage(context).show()
@@ -49,7 +50,8 @@ def register(context: StudioContext) -> None:
     def reports() -> Response:
         return RedirectResponse("/benchmark")
 
-    @context.page(
+    @page(
+        context,
         "/reports/{run_id}",
         "Report",
         where="nowhere",

@@ -28,6 +28,7 @@ from llm4top.studio._components._data_lengths import LengthsView
 from llm4top.studio._components._data_trials import TrialBrowser
 from llm4top.studio._components._parts import things
 from llm4top.studio._components._run_watch import RunWatch, watch_run
+from llm4top.studio._frame import page
 from llm4top.studio._jobs import title_of
 from llm4top.studio._pieces import Words, heading, section
 from llm4top.workspace._browse import TrialTable, trial_table
@@ -48,12 +49,13 @@ def register(context: StudioContext) -> None:
     style = (files("llm4top.studio") / "assets" / "data.css").read_text("utf-8")
     ui.add_head_html(f"<style>{style}</style>", shared=True)
 
-    @context.page("/data", "Data", icon="dataset", order=20)
+    @page(context, "/data", "Data", icon="dataset", order=20)
     async def data() -> None:
         await ui.context.client.connected()
         await _DataPage(context).show()
 
-    @context.page(
+    @page(
+        context,
         "/data/{dataset_id}",
         "Data set",
         where="nowhere",

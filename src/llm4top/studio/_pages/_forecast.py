@@ -24,6 +24,7 @@ from llm4top.studio._components._results import BatchActions, ResultsView
 from llm4top.studio._components._run_watch import watch_run
 from llm4top.studio._components._service import forecast_service
 from llm4top.studio._components._stash import kept
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, error_box
 from llm4top.workspace._forecast_request import UploadedFile
 from llm4top.workspace._kept_records import keep_result, uploads_behind
@@ -54,12 +55,12 @@ def register(context: StudioContext) -> None:
     style = (files("llm4top.studio") / "assets" / "forecast.css").read_text("utf-8")
     ui.add_head_html(f"<style>{style}</style>", shared=True)
 
-    @context.page("/", "Forecast", icon="insights", order=10)
+    @page(context, "/", "Forecast", icon="insights", order=10)
     async def forecast() -> None:
         request = ui.context.client.request
-        page = ForecastPage(context, ListState.from_query(request.query_params))
+        made = ForecastPage(context, ListState.from_query(request.query_params))
         await ui.context.client.connected()
-        await page.open()
+        await made.open()
 
 
 class ForecastPage:

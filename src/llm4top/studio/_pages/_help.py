@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, section
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
 def register(context: StudioContext) -> None:
     """Join the frame, below the pages."""
 
-    @context.page("/help", "Help", icon="help_outline", order=85, where="menu")
+    @page(context, "/help", "Help", icon="help_outline", order=85, where="menu")
     def help_page() -> None:
         with section("How to begin"), ui.element("ul").classes("l4-steps"):
             for name, told, path in STEPS:

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from llm4top.errors import NotFoundError
 from llm4top.studio._components._parts import things
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, empty
 from llm4top.workspace._places import uploads_of
 from llm4top.workspace._words import file_size
@@ -24,7 +25,7 @@ _COLUMNS = ("File", "Size", "Brought in (UTC)", "Used by")
 def register(context: StudioContext) -> None:
     """Join the frame as a page that the Forecast page leads to."""
 
-    @context.page("/kept", "Kept files", where="nowhere", section="/")
+    @page(context, "/kept", "Kept files", where="nowhere", section="/")
     async def kept() -> None:
         await ui.context.client.connected()
         await _Kept(context, ui.element("div").classes("l4-stack")).show()

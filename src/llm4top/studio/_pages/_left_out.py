@@ -10,6 +10,7 @@ from nicegui import ui
 from llm4top.studio._components._list_state import ListState
 from llm4top.studio._components._parts import things, titled_table
 from llm4top.studio._components._trial_detail import plain_field
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, heading, section
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 def register(context: StudioContext) -> None:
     """Join the frame as a part of the Forecast page."""
 
-    @context.page(
+    @page(
+        context,
         "/not-forecast/{row_id}",
         "Not forecast",
         where="nowhere",

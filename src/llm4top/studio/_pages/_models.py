@@ -23,6 +23,7 @@ from llm4top.studio._components._start_run import (
     say_there_is_no_data,
     start_run,
 )
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, error_box, facts, heading, section
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ def register(context: StudioContext) -> None:
     style = (files("llm4top.studio") / "assets" / "models.css").read_text("utf-8")
     ui.add_head_html(f"<style>{style}</style>", shared=True)
 
-    @context.page("/models", "Models", icon="category", order=40)
+    @page(context, "/models", "Models", icon="category", order=40)
     async def models() -> None:
         await ui.context.client.connected()
         await ModelsPage(context).show()
 
-    @context.page(
+    @page(
+        context,
         "/models/{bundle_id}",
         "Model",
         where="nowhere",

@@ -9,6 +9,7 @@ from nicegui import run, ui
 
 from llm4top.studio._components._bundle_facts import display_name
 from llm4top.studio._components._make_default import make_default
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words, facts, section
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _MOVE = (
 def register(context: StudioContext) -> None:
     """Join the frame, behind the "?"."""
 
-    @context.page("/settings", "Settings", icon="settings", order=90, where="menu")
+    @page(context, "/settings", "Settings", icon="settings", order=90, where="menu")
     async def settings() -> None:
         bundles = await run.io_bound(context.workspace.bundles.list)
         with section("Default model"):

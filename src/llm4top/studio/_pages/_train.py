@@ -12,6 +12,7 @@ from nicegui import ui
 from llm4top.studio._components._run_view import RunView
 from llm4top.studio._components._train_checks import Checker
 from llm4top.studio._components._train_form import TrainForm
+from llm4top.studio._frame import page
 from llm4top.studio._jobs import standing_of, title_of
 from llm4top.studio._pieces import Words, section
 from llm4top.workspace._train_plan import base_models
@@ -28,7 +29,7 @@ def register(context: StudioContext) -> None:
     style = (files("llm4top.studio") / "assets" / "train.css").read_text("utf-8")
     ui.add_head_html(f"<style>{style}</style>", shared=True)
 
-    @context.page("/train", "Train", icon="model_training", order=20)
+    @page(context, "/train", "Train", icon="model_training", order=20)
     async def train() -> None:
         await ui.context.client.connected()
         found = await work.io_bound(_choices, context)
@@ -50,7 +51,8 @@ def register(context: StudioContext) -> None:
                             "span", f" {run.created:%Y-%m-%d %H:%M} UTC. {standing_of(run, active)}"
                         )
 
-    @context.page(
+    @page(
+        context,
         "/train/{run_id}",
         "Training",
         where="nowhere",

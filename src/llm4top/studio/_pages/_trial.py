@@ -23,6 +23,7 @@ from llm4top.studio._components._trial_detail import (
     what_was_read,
     what_was_withheld,
 )
+from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words
 from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._kept_records import record_again
@@ -41,7 +42,8 @@ NOT_KEPT = (
 def register(context: StudioContext) -> None:
     """Join the frame as a part of the Forecast page."""
 
-    @context.page(
+    @page(
+        context,
         "/trials/{forecast_id}",
         "Forecast",
         where="nowhere",

@@ -5,7 +5,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Installed before everything else, so that pip takes one build of torch and keeps it.
+# Not in the lock files: its builds (CUDA, CPU, ROCm) have one version and different hashes, and pip
+# takes the build that this machine's index serves. Everything else is installed by hash.
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ RUN_STAMP := $(VENV)/.llm4top-run
 DEV_STAMP := $(VENV)/.llm4top-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs pictures clean
+.PHONY: help demo test lint format types docs sbom lock pictures clean
 
 help:
 	@sed -n '2,4s/^# *//p' $(MAKEFILE_LIST)
@@ -38,8 +39,16 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The generated parts, then the site in build/site. Nothing is loaded from elsewhere.
 docs: $(DEV_STAMP)
 	$(BIN)/python -m llm4top.cli._docs docs/cli.md README.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean --site-dir build/site
+
+# What is installed in .venv, with versions and licences, as CycloneDX: build/sbom.json.
+sbom: $(DEV_STAMP)
+	@mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json $(BIN)/python
 
 # Looked at by people: build/pictures has each page, docs/pictures the README's three.
 pictures: $(DEV_STAMP)
@@ -55,13 +64,31 @@ $(BIN)/python:
 	    "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -f $(BIN)/python; exit 1; }
 
-$(RUN_STAMP): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install "$(TORCH)"
-	$(BIN)/python -m pip install --editable .
+# The lock files are complete, so nothing is resolved; torch finds its own needs already there.
+# `pip check` fails where the lock files no longer fit pyproject.toml: run `make lock`.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(RUN_STAMP): pyproject.toml requirements.lock | $(BIN)/python
+	$(INSTALL) --no-deps --require-hashes --requirement requirements.lock
+	$(INSTALL) "$(TORCH)"
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	@touch $@
 
-# pip reads dependency groups from version 25.1 on; reading them here works with any pip.
-$(DEV_STAMP): $(RUN_STAMP) pyproject.toml
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.txt
-	$(BIN)/python -m pip install --requirement $(VENV)/dev.txt
+$(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock
+	$(INSTALL) --no-deps --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip check
 	@touch $@
+
+# One tested version of everything for Python 3.11 to 3.13 on Linux and macOS, with the hashes of all
+# its files. Versions stay unless pyproject.toml needs others; `make lock UPGRADE=--upgrade` renews.
+lock: $(DEV_STAMP)
+	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group build --group dev --group docs --constraint requirements.lock \
+	  --output-file requirements-dev.lock
+	for file in requirements.lock requirements-dev.lock; do \
+	  awk '/^[a-z]/ {skip = /^(torch|triton|nvidia-|cuda-)/} !skip' $$file > $$file.new && \
+	  mv $$file.new $$file || exit 1; done
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-header $(UPGRADE) pyproject.toml

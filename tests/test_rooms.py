@@ -24,7 +24,8 @@ ROOMS = (
     "cli",
 )
 # Below every room: they may be imported by all and import none.
-GROUND = {"errors", "paths", "time_left", "_faults", "_lazy", "_numbers"}
+GROUND = {"errors", "paths", "progress", "text", "files", "schema"}
+GROUND |= {"time_left", "_faults", "_lazy", "_numbers"}
 # On top of every room: they may import all and are imported by none.
 ROOF = {"cli", "studio", "__main__", "testing", "embedded"}
 HEAVY = ("torch", "transformers", "sklearn", "peft", "accelerate", "tokenizers", "bitsandbytes")

@@ -1,11 +1,11 @@
-"""The estimate of the time left, on recorded sequences of progress."""
+"""Progress, and the estimate of the time left on recorded sequences of it."""
 
 import random
 from itertools import pairwise
 
 import pytest
 
-from llm4top.time_left import REACH, TimeLeft
+from llm4top.progress import REACH, Progress, TimeLeft
 
 
 class Clock:
@@ -113,3 +113,18 @@ def test_counting_backwards_begins_anew():
 def test_the_last_chunk_is_never_below_nothing():
     events = [(1.0, "a", done) for done in range(1, 12)]
     assert min(left for _, left in told(events, 11) if left is not None) >= 0
+
+
+def test_a_progress_knows_nothing_it_was_not_given():
+    progress = Progress("training")
+    assert (progress.done, progress.total, progress.detail, dict(progress.figures)) == (
+        0,
+        0,
+        "",
+        {},
+    )
+
+
+def test_a_progress_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Progress("training").done = 3

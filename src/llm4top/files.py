@@ -1,0 +1,202 @@
+"""Files and folders that are written whole or not at all, even if the power fails.
+
+Content is written under a scratch name, synced to the disk and renamed into place, so that a
+reader sees the old or the new one and never a part.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+SCRATCH = ".unfinished-"
+"""In the name of every scratch file and folder; what a killed process leaves can be removed."""
+DELETED = ".deleted-"
+"""Begins the name of what is being deleted."""
+
+
+@contextmanager
+def replacing(path: Path, *, scratch_folder: Path | None = None) -> Iterator[Path]:
+    """Give a scratch file to write; it replaces ``path`` when the block ends without an error.
+
+    Args:
+        path: The file that is to be written. Its folder must exist.
+        scratch_folder: Where the scratch file is put, on the same disk; the file's own folder
+            where None.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written. ``path`` is unchanged.
+    """
+    folder = path.parent if scratch_folder is None else scratch_folder
+    scratch = folder / f".{path.name}{SCRATCH}{os.getpid()}"
+    try:
+        yield scratch
+        _sync(scratch)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def write_bytes(path: Path, content: bytes, *, scratch_folder: Path | None = None) -> None:
+    """Replace a file's content in one step; see ``replacing``."""
+    with replacing(path, scratch_folder=scratch_folder) as scratch:
+        scratch.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's content by UTF-8 text in one step; line ends stay as they are."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file's content by indented JSON in one step."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def publishing(folder: Path) -> Iterator[Path]:
+    """Give an empty scratch folder to fill; it becomes ``folder`` when the block ends.
+
+    An existing ``folder`` is exchanged; after an error it stays as it was. Missing parent folders
+    are made.
+
+    Raises:
+        OSError: The disk is full, or the parent folder cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = scratch_for(folder)
+    try:
+        yield scratch
+        publish(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def scratch_for(folder: Path) -> Path:
+    """An empty scratch folder beside ``folder``, for ``publish``."""
+    scratch = folder.with_name(f".{folder.name}{SCRATCH}{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    return scratch
+
+
+def publish(scratch: Path, folder: Path) -> None:
+    """Sync ``scratch`` to the disk and rename it to ``folder``, which is exchanged if it exists."""
+    for path in sorted(scratch.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(scratch)
+    # A folder that holds files cannot be replaced in one step: the old one is moved away first.
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def delete(path: Path) -> None:
+    """Delete a file or a whole folder, if there is one.
+
+    It is renamed first, so that a killed process never leaves half of it under its name.
+    """
+    old = path.with_name(f"{DELETED}{path.name}")
+    _unlink(old)
+    try:
+        path.rename(old)
+    except FileNotFoundError:
+        return
+    _unlink(old)
+
+
+def delete_remains(folder: Path) -> None:
+    """Remove what killed processes left half deleted in ``folder``."""
+    for path in folder.glob(f"{DELETED}*"):
+        _unlink(path)
+
+
+class LockedError(Exception):
+    """Another process holds the lock; ``holder`` is its process number where known."""
+
+    def __init__(self, holder: int | None):
+        self.holder = holder
+        super().__init__(f"another process ({holder or 'unknown'}) holds the lock")
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file ``path`` for this process alone, until the block or the process ends.
+
+    Args:
+        path: The lock file, made where it is missing; it stays afterwards. Its folder must exist.
+        wait: Whether to wait until other processes have released the lock.
+
+    Raises:
+        LockedError: Another process holds the lock, and ``wait`` is false.
+        OSError: The lock file cannot be written.
+    """
+    lock = FileLock(path, mode=0o600, thread_local=False)
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise LockedError(_holder(path)) from None
+    try:
+        path.write_text(str(os.getpid()), encoding="ascii")
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file ``path`` at this moment.
+
+    A lock file that this process may not open counts as free.
+    """
+    if not path.is_file():
+        return False
+    try:
+        with FileLock(path, mode=0o600, thread_local=False).acquire(timeout=0):
+            return False
+    except PermissionError:
+        return False
+    except Timeout:
+        return True
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _holder(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _unlink(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -40,6 +40,8 @@ def learner(tiny_model_folder):
         max_tokens=220,
         lora_rank=2,
         batch_size=6,
+        accumulation=1,
+        epochs=1,
         learning_rate=5e-3,
     )
 
@@ -105,7 +107,13 @@ def test_fit_learns_what_the_words_tell(tmp_path):
     X = [Trial(phase="Phase 2", conditions=(words[i % 2],)) for i in range(16)]
     y = [i % 2 for i in range(16)]
     forecaster = LanguageForecaster(
-        folder, device="cpu", sections=["conditions"], learning_rate=1e-2, epochs=6, batch_size=8
+        folder,
+        device="cpu",
+        sections=["conditions"],
+        learning_rate=1e-2,
+        epochs=6,
+        batch_size=8,
+        accumulation=1,
     ).fit(X, y, eval_set=(X[:6], y[:6]))
     assert forecaster.score(X, y) == 1.0
     assert forecaster.finetuning_.best_log_loss < 0.3

@@ -139,15 +139,33 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert make_config(file, NEEDED) == make_config(None, NEEDED)
 
 
+@pytest.mark.parametrize(
+    ("former", "today", "value"),
+    [("gradient_accumulation", "accumulation", 8), ("class_weight", "class_weights", "balanced")],
+)
+def test_former_names_of_settings_still_open(
+    tmp_path: Path, former: str, today: str, value: object
+) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text(yaml.safe_dump({**NEEDED, former: value}))
+    assert make_config(file) == make_config(None, {**NEEDED, today: value})
+    assert getattr(make_config(None, {**NEEDED, former: value}), today) == value
+    with pytest.raises(ConfigError, match=f"{former}: no such setting"):
+        make_config(None, {**NEEDED, former: value, today: value})
+
+
 def test_class_weights_follow_the_labels_of_the_task() -> None:
     config = make_config(None, {**NEEDED, "class_weights": {"success": 2, "failure": 1}})
-    assert config.finetune_settings(("failure", "success")).class_weights == (1.0, 2.0)
+    assert config.for_labels(("failure", "success")).class_weights == (1.0, 2.0)
     with pytest.raises(ConfigError, match="names failure, success; the labels are no, yes"):
-        config.finetune_settings(("no", "yes"))
+        config.for_labels(("no", "yes"))
+    config = make_config(None, {**NEEDED, "class_weights": [1, 2, 3]})
+    with pytest.raises(ConfigError, match="3 numbers; the task has 2 labels"):
+        config.for_labels(("no", "yes"))
 
 
 def test_every_setting_of_fine_tuning_is_handed_on() -> None:
     config = make_config(None, {**NEEDED, "lora_rank": 3, "max_steps": 7, "precision": "fp32"})
-    made = config.finetune_settings(("failure", "success"))
+    made = config.for_labels(("failure", "success"))
     assert (made.lora_rank, made.max_steps, made.precision, made.seed) == (3, 7, "fp32", 0)
     assert (made.patience, made.evals_per_epoch, made.gradient_checkpointing) == (3, 2, True)

@@ -16,7 +16,7 @@ from llm4top.forecasters._model_files import BaseIdentity, identify
 from llm4top.forecasters._verify import read_manifest
 from llm4top.prompts import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, PromptSpec
 from llm4top.tasks import Task
-from llm4top.training import PRESETS
+from llm4top.training._config import preset_value
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _short(name: str) -> str:
 
 def prompt_spec(settings: BenchmarkSettings, limit: int | None) -> PromptSpec:
     """The prompts of a model that is asked untrained: budget, and what a record can carry."""
-    preset = settings.training.get("max_tokens", PRESETS[settings.preset]["max_tokens"])
+    preset = settings.training.get("max_tokens", preset_value(settings.preset, "max_tokens"))
     budget = settings.max_tokens or int(preset)
     sections = tuple(name for name in SECTION_NAMES if name not in SECTIONS_BEYOND_RECORDS)
     return PromptSpec(min(budget, limit) if limit else budget, sections)

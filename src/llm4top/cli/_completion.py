@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PRESETS = ("quick", "standard", "thorough")
-
 
 def model_names(incomplete: str) -> list[str]:
     """Bundles and base models of this machine."""
@@ -26,6 +24,8 @@ def bundle_names(incomplete: str) -> list[str]:
 
 def presets(incomplete: str) -> list[str]:
     """Presets of a training."""
+    from llm4top.training._presets import PRESETS
+
     return [name for name in PRESETS if name.startswith(incomplete)]
 
 

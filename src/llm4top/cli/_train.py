@@ -12,11 +12,18 @@ from llm4top.cli._completion import dataset_names, presets
 from llm4top.cli._console import clock, is_main_process, note, standard_error, thousands
 from llm4top.cli._exit import NOTHING_DONE
 from llm4top.cli._settings_list import ListSettingsOption
+from llm4top.forecasters._finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from llm4top.training import PreflightReport, TrainingConfig, TrainingProgress, TrainingResult
+
+
+def setting_help(name: str) -> str:
+    """What a setting of fine-tuning does, in the words of ``FinetuneSettings``."""
+    text = str(FinetuneSettings.model_fields[name].description)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 DataOption = Annotated[
@@ -42,16 +49,16 @@ PresetOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option(help="A YAML file with settings; options override it.")
 ]
-TuningOption = Annotated[str | None, typer.Option(help="lora (an adapter) or full (every weight).")]
-EpochsOption = Annotated[float | None, typer.Option(help="Maximum passes over the data.")]
-LearningRateOption = Annotated[float | None, typer.Option(help="Peak learning rate.")]
-BatchSizeOption = Annotated[int | None, typer.Option(help="Rows held in memory at once.")]
+TuningOption = Annotated[str | None, typer.Option(help=setting_help("tuning"))]
+EpochsOption = Annotated[float | None, typer.Option(help=setting_help("epochs"))]
+LearningRateOption = Annotated[float | None, typer.Option(help=setting_help("learning_rate"))]
+BatchSizeOption = Annotated[int | None, typer.Option(help=setting_help("batch_size"))]
 MaxTokensOption = Annotated[int | None, typer.Option(help="Maximum tokens of a prompt.")]
 QuantizeOption = Annotated[
     str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of weights and order.")]
+SeedOption = Annotated[int | None, typer.Option(help=setting_help("seed"))]
 SettingsOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),

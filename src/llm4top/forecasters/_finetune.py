@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FinetuneResult", "FinetuneSettings", "finetune"]
 
+KEEP_CHECKPOINTS = 2
+"""How many of the newest checkpoints stay on disk during a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class FinetuneResult:
@@ -267,7 +270,6 @@ class _Run:
             processes=args.world_size,
             process=args.process_index,
             seed=settings.seed,
-            by_length=settings.by_length,
         )
         return AnswerTrainer(
             self.scorer,
@@ -279,7 +281,7 @@ class _Run:
             patience=settings.patience,
             evals_per_epoch=settings.evals_per_epoch,
             checkpoint_steps=settings.checkpoint_steps,
-            keep=settings.keep_checkpoints,
+            keep=KEEP_CHECKPOINTS,
             should_stop=self.should_stop,
             callbacks=self.callbacks,
         )
@@ -296,7 +298,7 @@ class _Run:
         args = TrainingArguments(
             output_dir=str(self.folder),
             per_device_train_batch_size=batch_size,
-            per_device_eval_batch_size=settings.eval_batch_size or 2 * batch_size,
+            per_device_eval_batch_size=2 * batch_size,
             gradient_accumulation_steps=accumulation,
             max_steps=steps,
             learning_rate=settings.learning_rate,

@@ -74,8 +74,8 @@ class EpochBatches(Sampler[list[int]]):
     """This process's batches of an epoch, as lists of row indices.
 
     ``effective`` rows make one optimiser step; ``batch_size`` of them are on a device at a time.
-    With ``by_length`` rows of like length stand together, and the longest rows of the data come
-    first in each epoch, so that a run short of memory fails at its first step.
+    Rows of similar length form a batch, and the longest rows of the data come first in each epoch,
+    so that a run short of memory fails at its first step.
     """
 
     def __init__(
@@ -87,7 +87,6 @@ class EpochBatches(Sampler[list[int]]):
         processes: int = 1,
         process: int = 0,
         seed: int = 0,
-        by_length: bool = True,
     ):
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
@@ -95,7 +94,6 @@ class EpochBatches(Sampler[list[int]]):
         self.processes = processes
         self.process = process
         self.seed = seed
-        self.by_length = by_length
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -114,8 +112,6 @@ class EpochBatches(Sampler[list[int]]):
         """Every row once, in the order of this epoch."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.lengths))
-        if not self.by_length:
-            return [int(i) for i in order]
         # The incomplete batch is drawn before sorting: otherwise it would always hold the
         # shortest rows, whose part in a smaller batch is larger.
         whole = len(order) - len(order) % self.effective

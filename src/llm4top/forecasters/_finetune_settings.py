@@ -1,92 +1,160 @@
-"""The settings of fine-tuning. They need no torch, so reading a configuration is quick."""
+"""The settings of fine-tuning: the one home of their names, defaults, limits and descriptions.
 
-from __future__ import annotations
+``TrainingConfig`` (YAML files, ``--set``, the Studio's form, docs/cli.md), the presets,
+``LanguageForecaster`` and ``finetune`` all take them from ``FinetuneSettings``. Nothing here needs
+torch, so reading a configuration is quick.
+"""
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from llm4top._faults import setting_faults
 from llm4top.errors import ConfigError
 
+FORMER_NAMES = {"gradient_accumulation": "accumulation", "class_weight": "class_weights"}
+"""Former names of settings, which files and stored runs may still use, with today's."""
 
-@dataclass(frozen=True, slots=True)
-class FinetuneSettings:
-    """How to fine-tune. All of it is data; ``ConfigError`` names every field out of range.
 
-    tuning: "lora" trains low-rank adapters on all linear projections, "full" every weight
-        (in float32: 16 bytes a parameter with gradients and AdamW's moments).
-    lora_rank, lora_alpha, lora_dropout: the adapter's rank, its scale (alpha / rank) and the
-        dropout before it. Ignored with tuning "full".
-    learning_rate: the peak; warm-up over ``warmup_ratio`` of all steps, then ``schedule``.
-    epochs: passes over the data; a fraction is a partial pass. ``max_steps`` bounds the optimiser
-        steps as well, where set.
-    batch_size, accumulation: rows on one device at a time, and how many such batches make one
-        optimiser step. The loss is normalised over the rows of the whole step, over all devices:
-        8 x 1 and 2 x 4 give the same weights.
-    eval_batch_size: rows at a time in evaluation; None takes twice ``batch_size``.
-    class_weights: weight of each label in the loss, in label order; "balanced" takes
-        n / (labels x n of that label); None weighs all alike. The weighted losses of a step are
-        divided by the sum of its weights. Weights shift the probabilities; calibration undoes it.
-    patience: stop after so many evaluations without a better validation log-loss; None: never.
-        The best weights are restored in either case.
-    evals_per_epoch: evaluations spread over each epoch; the last step is always evaluated.
-    checkpoint_steps: optimiser steps between checkpoints; None: at each evaluation.
-    gradient_checkpointing: keep no activations inside layers; about a third slower, same result.
-    precision: "bf16" computes in bfloat16 under autocast (CUDA and CPU), "fp32" in the weights'
-        own type; "auto" is bf16 on CUDA devices that have it.
-    by_length: batches of rows of like length, in random order.
-    seed: of the adapter's start, the order of the rows and dropout.
+def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by today's names; a former name next to its successor stays, and is refused."""
+    names = {old: new for old, new in FORMER_NAMES.items() if new not in values}
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+class FinetuneSettings(BaseModel):
+    """How to fine-tune. The defaults are those of the preset "standard".
+
+    Make one with ``finetune_settings``, which raises ``ConfigError``; the constructor raises
+    pydantic's ``ValidationError``.
     """
 
-    tuning: Literal["lora", "full"] = "lora"
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.05
-    learning_rate: float = 2e-4
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
-    schedule: Literal["cosine", "linear"] = "cosine"
-    warmup_ratio: float = 0.05
-    epochs: float = 3.0
-    max_steps: int | None = None
-    batch_size: int = 8
-    accumulation: int = 1
-    eval_batch_size: int | None = None
-    class_weights: tuple[float, ...] | Literal["balanced"] | None = None
-    patience: int | None = 2
-    evals_per_epoch: int = 1
-    checkpoint_steps: int | None = None
-    keep_checkpoints: int = 2
-    log_steps: int = 10
-    gradient_checkpointing: bool = False
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    by_length: bool = True
-    seed: int = 0
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def __post_init__(self) -> None:
-        at_least_one = (
-            "lora_rank",
-            "lora_alpha",
-            "batch_size",
-            "accumulation",
-            "evals_per_epoch",
-            "keep_checkpoints",
-            "log_steps",
-        )
-        optional = ("max_steps", "eval_batch_size", "patience", "checkpoint_steps")
-        faults = [f"{name}: must be 1 or more" for name in at_least_one if getattr(self, name) < 1]
-        faults += [
-            f"{name}: must be 1 or more, or absent"
-            for name in optional
-            if getattr(self, name) is not None and getattr(self, name) < 1
-        ]
-        for name in ("learning_rate", "epochs", "max_grad_norm"):
-            if not (0 < getattr(self, name) < math.inf):
-                faults.append(f"{name}: must be above 0")
-        for name in ("lora_dropout", "warmup_ratio", "weight_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                faults.append(f"{name}: must be 0 or more and below 1")
-        if isinstance(self.class_weights, tuple) and min(self.class_weights, default=0.0) <= 0:
-            faults.append("class_weights: must all be above 0")
-        if faults:
-            raise ConfigError("the fine-tuning settings are wrong.", faults)
+    tuning: Literal["lora", "full"] = Field(
+        "lora",
+        description="what is trained: a low-rank adapter (lora) or every weight (full, which takes "
+        "16 bytes of memory a parameter)",
+    )
+    lora_rank: int = Field(16, ge=1, le=512, description="rank of the adapter: what it can hold")
+    lora_alpha: int = Field(
+        32,
+        ge=1,
+        le=4096,
+        description="scale of the adapter: its output is multiplied by alpha/rank",
+    )
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="dropout before the adapter")
+    learning_rate: float = Field(
+        2e-4,
+        gt=0,
+        le=1,
+        description="peak learning rate; a tenth of the preset's where every weight is trained",
+    )
+    weight_decay: float = Field(0.01, ge=0, lt=1, description="weight decay of AdamW")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
+    schedule: Literal["cosine", "linear"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up"
+    )
+    warmup_ratio: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises"
+    )
+    epochs: float = Field(
+        3.0, gt=0, le=1000, description="maximum passes over the training trials; may be a fraction"
+    )
+    max_steps: int | None = Field(
+        None, ge=1, description="maximum optimiser steps; the smaller of this and epochs holds"
+    )
+    batch_size: int = Field(
+        4, ge=1, le=4096, description="trials held in memory at once on each device"
+    )
+    accumulation: int = Field(
+        4,
+        ge=1,
+        le=4096,
+        description="batches that make one optimiser step; 8 x 1 and 2 x 4 give the same weights",
+    )
+    evals_per_epoch: int = Field(
+        2, ge=1, le=1000, description="evaluations in each epoch; there is one at the last step too"
+    )
+    patience: int | None = Field(
+        3,
+        ge=1,
+        description="stop after this many evaluations in a row without a better validation "
+        "log-loss; none never stops early. The best weights are kept in either case",
+    )
+    class_weights: Literal["balanced"] | dict[str, float] | tuple[float, ...] | None = Field(
+        None,
+        description="weight of each label in the loss; balanced weighs labels by their rarity. "
+        "It shifts the probabilities, which calibration undoes",
+        json_schema_extra={"takes": "balanced, none, or a number for each label"},
+    )
+    gradient_checkpointing: bool = Field(
+        True,
+        description="keep no activations inside layers: much less memory, about a third slower, "
+        "the same result",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="number type of the computation while training; auto is bf16 on GPUs that "
+        "have it, else fp32",
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, description="steps between checkpoints; none saves one at each evaluation"
+    )
+    log_steps: int = Field(10, ge=1, description="steps between two lines of the training loss")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="seed of the first weights, the order of trials and dropout"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: Any) -> Any:
+        return current_names(values) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _weights_are_positive(self) -> "FinetuneSettings":
+        weights = self.class_weights
+        if isinstance(weights, dict):
+            weights = tuple(weights.values())
+        if isinstance(weights, tuple) and min(weights, default=0.0) <= 0:
+            raise ValueError("class_weights: must all be above 0")
+        return self
+
+    def for_labels(self, labels: tuple[str, ...]) -> "FinetuneSettings":
+        """These settings for a task's labels: weights that name labels become numbers in order.
+
+        Raises ``ConfigError`` where ``class_weights`` does not fit the labels.
+        """
+        weights = self.class_weights
+        if isinstance(weights, dict):
+            if set(weights) != set(labels):
+                raise ConfigError(
+                    "the settings do not go with the task.",
+                    [
+                        f"class_weights: names {', '.join(sorted(weights))}; "
+                        f"the labels are {', '.join(labels)}"
+                    ],
+                )
+            weights = tuple(weights[label] for label in labels)
+        elif isinstance(weights, tuple) and len(weights) != len(labels):
+            raise ConfigError(
+                "the settings do not go with the task.",
+                [f"class_weights: {len(weights)} numbers; the task has {len(labels)} labels"],
+            )
+        values = {name: getattr(self, name) for name in FinetuneSettings.model_fields}
+        return FinetuneSettings(**{**values, "class_weights": weights})
+
+
+def finetune_settings(**values: Any) -> FinetuneSettings:
+    """Settings of fine-tuning, the defaults where none are given.
+
+    Raises ``ConfigError`` that names every setting that is unknown or out of range.
+    """
+    try:
+        return FinetuneSettings(**values)
+    except ValidationError as error:
+        raise ConfigError(
+            "the fine-tuning settings are wrong.",
+            setting_faults(error, FinetuneSettings.model_fields),
+        ) from None

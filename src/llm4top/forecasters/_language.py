@@ -16,7 +16,8 @@ from llm4top.errors import ConfigError
 from llm4top.forecasters._adapter import load_adapter
 from llm4top.forecasters._base_model import BaseModel, Quantize, load_base
 from llm4top.forecasters._batching import OnProgress
-from llm4top.forecasters._finetune import FinetuneSettings, finetune
+from llm4top.forecasters._finetune import finetune
+from llm4top.forecasters._finetune_settings import FinetuneSettings, finetune_settings
 from llm4top.forecasters._labels import as_trials, class_positions, weights_of
 from llm4top.forecasters._scoring import TrialScorer
 from llm4top.prompts import Prompt, PromptSpec, PromptWriter
@@ -29,6 +30,8 @@ _PRECISION: dict[str, Literal["fp32", "bf16"]] = {
     "bfloat16": "bf16",
     "bf16": "bf16",
 }
+
+_DEFAULTS = FinetuneSettings()
 
 Logits = NDArray[np.float64]
 
@@ -50,7 +53,8 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tuning: what ``fit`` trains: "lora" (low-rank adapters), "full" (every weight) or "none",
             which learns nothing and forecasts without ``fit`` too (zero-shot).
         max_tokens, sections: the prompt's token budget and sections, see ``PromptSpec``.
-        lora_rank ... evals_per_epoch: as in ``FinetuneSettings``.
+        lora_rank ... gradient_checkpointing, seed: as in ``FinetuneSettings``, with its defaults
+            (those of the preset "standard" of ``llm4top train``).
         class_weight: None, "balanced" or a mapping from class to weight. Weights shift the
             probabilities; calibration undoes it.
         device, dtype, quantize: as for ``load_base``.
@@ -67,23 +71,23 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         task: Task | str = "outcome",
         *,
         adapter: str | Path | None = None,
-        tuning: str = "lora",
+        tuning: str = _DEFAULTS.tuning,
         max_tokens: int = 2048,
         sections: Sequence[str] | None = None,
-        lora_rank: int = 16,
-        lora_alpha: int = 32,
-        lora_dropout: float = 0.05,
-        learning_rate: float = 2e-4,
-        weight_decay: float = 0.01,
-        warmup_ratio: float = 0.05,
-        epochs: float = 1.0,
-        batch_size: int = 8,
-        gradient_accumulation: int = 1,
+        lora_rank: int = _DEFAULTS.lora_rank,
+        lora_alpha: int = _DEFAULTS.lora_alpha,
+        lora_dropout: float = _DEFAULTS.lora_dropout,
+        learning_rate: float = _DEFAULTS.learning_rate,
+        weight_decay: float = _DEFAULTS.weight_decay,
+        warmup_ratio: float = _DEFAULTS.warmup_ratio,
+        epochs: float = _DEFAULTS.epochs,
+        batch_size: int = _DEFAULTS.batch_size,
+        accumulation: int = _DEFAULTS.accumulation,
         class_weight: Mapping[Any, float] | str | None = None,
-        patience: int | None = 2,
-        evals_per_epoch: int = 1,
-        gradient_checkpointing: bool = False,
-        seed: int = 0,
+        patience: int | None = _DEFAULTS.patience,
+        evals_per_epoch: int = _DEFAULTS.evals_per_epoch,
+        gradient_checkpointing: bool = _DEFAULTS.gradient_checkpointing,
+        seed: int = _DEFAULTS.seed,
         device: str = "auto",
         dtype: str = "auto",
         quantize: Quantize = None,
@@ -103,7 +107,7 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.warmup_ratio = warmup_ratio
         self.epochs = epochs
         self.batch_size = batch_size
-        self.gradient_accumulation = gradient_accumulation
+        self.accumulation = accumulation
         self.class_weight = class_weight
         self.patience = patience
         self.evals_per_epoch = evals_per_epoch
@@ -289,24 +293,18 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return scorer
 
     def _settings(self, classes: NDArray[Any], targets: NDArray[np.int64]) -> FinetuneSettings:
-        return FinetuneSettings(
-            tuning="full" if self.tuning == "full" else "lora",
-            lora_rank=self.lora_rank,
-            lora_alpha=self.lora_alpha,
-            lora_dropout=self.lora_dropout,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup_ratio=self.warmup_ratio,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            accumulation=self.gradient_accumulation,
+        params = self.get_params(deep=False)
+        shared = FinetuneSettings.model_fields.keys() & params.keys()
+        # A search over parameters may set NumPy's numbers, which pydantic does not take.
+        given = {
+            name: value.item() if isinstance(value := params[name], np.generic) else value
+            for name in shared
+        }
+        return finetune_settings(
+            **given,
             class_weights=weights_of(self.class_weight, classes, targets),
-            patience=self.patience,
-            evals_per_epoch=self.evals_per_epoch,
-            gradient_checkpointing=self.gradient_checkpointing,
-            # A number type that was asked for is the one to train in.
+            # A number type that was chosen is the one to train in.
             precision=_PRECISION.get(self.dtype, "auto"),
-            seed=self.seed,
         )
 
 

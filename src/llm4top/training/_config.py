@@ -7,26 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from llm4top._faults import FAULT_MARK, did_you_mean, setting_faults
 from llm4top.errors import ConfigError
-from llm4top.forecasters._finetune_settings import FinetuneSettings
+from llm4top.forecasters._finetune_settings import FinetuneSettings, current_names
 from llm4top.prompts import SECTION_NAMES
 from llm4top.training._presets import PRESETS, PresetName
 
-Tuning = Literal["lora", "full"]
 Calibration = Literal["venn-abers", "platt", "none"]
 
 
-class TrainingConfig(BaseModel):
-    """Everything that decides a training run. Make one with ``make_config``.
-
-    Each field's description says what it does; ``describe_settings`` lists them with what they
-    take and their values in each preset.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class _DataSettings(BaseModel):
+    """What a training run reads and where it writes: the first fields of ``TrainingConfig``."""
 
     data: Path = Field(description="folder of a data set that `llm4top ingest` made")
     base: str = Field(
@@ -57,51 +50,15 @@ class TrainingConfig(BaseModel):
         "standard", description="a set of values for the settings below; each can be overridden"
     )
 
-    tuning: Tuning = Field(
-        "lora",
-        description="what is trained: a low-rank adapter (lora) or every weight (full, which takes "
-        "16 bytes of memory a parameter)",
-    )
-    lora_rank: int = Field(16, ge=1, le=512, description="rank of the adapter: what it can hold")
-    lora_alpha: int = Field(
-        32,
-        ge=1,
-        le=4096,
-        description="scale of the adapter: its output is multiplied by alpha/rank",
-    )
-    lora_dropout: float = Field(0.05, ge=0, lt=1, description="dropout before the adapter")
-    learning_rate: float = Field(
-        2e-4,
-        gt=0,
-        le=1,
-        description="peak learning rate; a tenth of the preset's where every weight is trained",
-    )
-    weight_decay: float = Field(0.01, ge=0, lt=1, description="weight decay of AdamW")
-    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to this norm")
-    schedule: Literal["cosine", "linear"] = Field(
-        "cosine", description="how the learning rate falls after the warm-up"
-    )
-    warmup_ratio: float = Field(
-        0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises"
-    )
-    epochs: float = Field(
-        3.0, gt=0, le=1000, description="maximum passes over the training trials; may be a fraction"
-    )
-    max_steps: int | None = Field(
-        None, ge=1, description="maximum optimiser steps; the smaller of this and epochs holds"
-    )
-    batch_size: int = Field(
-        4, ge=1, le=4096, description="trials held in memory at once on each device"
-    )
-    accumulation: int = Field(
-        4,
-        ge=1,
-        le=4096,
-        description="batches that make one optimiser step; 8 x 1 and 2 x 4 give the same weights",
-    )
-    evals_per_epoch: int = Field(
-        2, ge=1, le=1000, description="evaluations in each epoch; there is one at the last step too"
-    )
+
+class TrainingConfig(FinetuneSettings, _DataSettings):
+    """Everything that decides a training run. Make one with ``make_config``.
+
+    Each field's description says what it does; ``describe_settings`` lists them with what they
+    take and their values in each preset. The settings of fine-tuning, with their defaults, are
+    those of ``FinetuneSettings``.
+    """
+
     eval_trials: Literal["auto", "all"] | Annotated[int, Field(ge=1)] = Field(
         "auto",
         description="validation trials in each evaluation, the same ones every time, with the "
@@ -109,36 +66,6 @@ class TrainingConfig(BaseModel):
         "Calibration and the card's figures use all of them in any case",
         json_schema_extra={"takes": "auto, all, or a whole number of 1 or more"},
     )
-    patience: int | None = Field(
-        3,
-        ge=1,
-        description="stop after this many evaluations in a row without a better validation "
-        "log-loss; none never stops early. The best weights are kept in either case",
-    )
-    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
-        None,
-        description="weight of each label in the loss; balanced weighs labels by their rarity. "
-        "It shifts the probabilities, which calibration undoes",
-        json_schema_extra={"takes": "balanced, none, or a number for each label"},
-    )
-    gradient_checkpointing: bool = Field(
-        True,
-        description="keep no activations inside layers: much less memory, about a third slower, "
-        "the same result",
-    )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto",
-        description="number type of the computation while training; auto is bf16 on GPUs that "
-        "have it, else fp32",
-    )
-    checkpoint_steps: int | None = Field(
-        None, ge=1, description="steps between checkpoints; none saves one at each evaluation"
-    )
-    log_steps: int = Field(10, ge=1, description="steps between two lines of the training loss")
-    seed: int = Field(
-        0, ge=0, lt=2**32, description="seed of the first weights, the order of trials and dropout"
-    )
-
     max_tokens: int = Field(
         2048,
         ge=64,
@@ -194,11 +121,6 @@ class TrainingConfig(BaseModel):
             faults.append("quantize: a model in 4 bits cannot be trained in full; use tuning lora")
         if self.tuning != "full" and self.storage:
             faults.append("storage: goes with tuning full; an adapter is small as it is")
-        if (
-            isinstance(self.class_weights, dict)
-            and min(self.class_weights.values(), default=0) <= 0
-        ):
-            faults.append("class_weights: must all be above 0")
         if not isinstance(self.sections, str):
             faults += [
                 f"sections: no section {name!r}{did_you_mean(name, SECTION_NAMES)}"
@@ -211,34 +133,17 @@ class TrainingConfig(BaseModel):
             raise ValueError(FAULT_MARK.join(faults))
         return self
 
-    def finetune_settings(self, labels: tuple[str, ...]) -> FinetuneSettings:
-        """The part that ``finetune`` takes, for a task with these labels.
-
-        Raises ``ConfigError`` where ``class_weights`` names other labels.
-        """
-        weights: tuple[float, ...] | Literal["balanced"] | None = None
-        if isinstance(self.class_weights, dict):
-            if set(self.class_weights) != set(labels):
-                raise ConfigError(
-                    "the settings do not go with the task.",
-                    [
-                        f"class_weights: names {', '.join(sorted(self.class_weights))}; "
-                        f"the labels are {', '.join(labels)}"
-                    ],
-                )
-            weights = tuple(self.class_weights[label] for label in labels)
-        else:
-            weights = self.class_weights
-        shared = FinetuneSettings.__dataclass_fields__.keys() & set(type(self).model_fields)
-        values = {name: getattr(self, name) for name in shared}
-        return FinetuneSettings(**{**values, "class_weights": weights})
-
     def to_yaml(self) -> str:
         """Every setting with its value, as ``config.yaml`` in the run's folder holds it."""
         text: str = yaml.safe_dump(
             self.model_dump(mode="json"), sort_keys=False, allow_unicode=True
         )
         return text
+
+
+def preset_value(preset: str, name: str) -> Any:
+    """A setting's value where only the preset was chosen; "standard" stands in for unknown ones."""
+    return PRESETS.get(preset, {}).get(name, TrainingConfig.model_fields[name].default)
 
 
 SETTINGS_HINT = "List all settings with: llm4top train --list-settings"
@@ -253,11 +158,11 @@ def make_config(
     so leave out what was not given. Where every weight is trained and no learning
     rate is given, the preset's is divided by ten. Raises ``ConfigError`` with every fault at once.
     """
-    given = {**_read(file), **(overrides or {})}
+    given = {**current_names(_read(file)), **current_names(overrides or {})}
     preset = given.get("preset", "standard")
-    values = {**PRESETS.get(str(preset), PRESETS["standard"]), **given}
+    values = {**PRESETS.get(str(preset), {}), **given}
     if given.get("tuning") == "full" and "learning_rate" not in given:
-        values["learning_rate"] /= 10
+        values["learning_rate"] = preset_value(str(preset), "learning_rate") / 10
     try:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from llm4top.training._config import TrainingConfig
+from llm4top.training._config import TrainingConfig, preset_value
 from llm4top.training._presets import PRESETS
 
 _WORDS = {
@@ -48,7 +48,7 @@ def describe_settings() -> tuple[SettingInfo, ...]:
     for name, field in TrainingConfig.model_fields.items():
         extra = field.json_schema_extra
         takes = extra["takes"] if isinstance(extra, Mapping) else None
-        values = {preset: settings.get(name, field.default) for preset, settings in PRESETS.items()}
+        values = {preset: preset_value(preset, name) for preset in PRESETS}
         found.append(
             SettingInfo(
                 name=name,

@@ -169,7 +169,7 @@ class _Preflight:
                 False,
                 "Leave the task out, or make a data set for it.",
             )
-        self.config.finetune_settings(task.labels)
+        self.config.for_labels(task.labels)
         return _Finding(f"{task.question}")
 
     def _calibration(self) -> _Finding:

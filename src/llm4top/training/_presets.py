@@ -7,28 +7,8 @@ from typing import Any, Literal
 PresetName = Literal["quick", "standard", "thorough"]
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {
-        "max_tokens": 1024,
-        "lora_rank": 8,
-        "lora_alpha": 16,
-        "learning_rate": 2e-4,
-        "epochs": 1.0,
-        "batch_size": 4,
-        "accumulation": 4,
-        "evals_per_epoch": 2,
-        "patience": 2,
-    },
-    "standard": {
-        "max_tokens": 2048,
-        "lora_rank": 16,
-        "lora_alpha": 32,
-        "learning_rate": 2e-4,
-        "epochs": 3.0,
-        "batch_size": 4,
-        "accumulation": 4,
-        "evals_per_epoch": 2,
-        "patience": 3,
-    },
+    "quick": {"max_tokens": 1024, "lora_rank": 8, "lora_alpha": 16, "epochs": 1.0, "patience": 2},
+    "standard": {},
     "thorough": {
         "max_tokens": 4096,
         "lora_rank": 32,
@@ -41,7 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "patience": 6,
     },
 }
-"""What each preset sets. For Qwen3-8B with LoRA:
+"""What each preset changes of the settings' defaults, which are *standard*. For Qwen3-8B with LoRA:
 
 ============  ==========  ============  ============  ==========================================
 setting       quick       standard      thorough      what it moves

@@ -234,7 +234,7 @@ class _Training:
             prompts,
             learn.label_indices,
             untuned.scorer.answer_ids,
-            self.config.finetune_settings(self.dataset.task.labels),
+            self.config.for_labels(self.dataset.task.labels),
             eval_prompts=eval_prompts,
             eval_targets=picked.label_indices,
             output_dir=self.run.checkpoints,

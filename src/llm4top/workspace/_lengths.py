@@ -56,9 +56,10 @@ class TextLengths:
 
 def budgets() -> dict[str, int]:
     """The token budget of each preset of a training, the smallest first."""
+    from llm4top.training._config import preset_value
     from llm4top.training._presets import PRESETS
 
-    return {name: int(preset["max_tokens"]) for name, preset in PRESETS.items()}
+    return {name: int(preset_value(name, "max_tokens")) for name in PRESETS}
 
 
 def tokenizers(workspace: Workspace) -> dict[str, tuple[str, Path]]:

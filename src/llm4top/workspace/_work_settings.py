@@ -247,7 +247,9 @@ def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     dataset = given.get("dataset")
     if dataset is not None and not isinstance(dataset, str):
         faults.append("dataset: must be an id")
-    inner = {k: v for k, v in given.items() if k not in ("dataset", "out")}
+    from llm4top.forecasters._finetune_settings import current_names
+
+    inner = current_names({k: v for k, v in given.items() if k not in ("dataset", "out")})
     inner.setdefault("data", "data")
     try:
         made = configured(kind, inner, _ELSEWHERE)

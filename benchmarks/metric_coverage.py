@@ -17,9 +17,7 @@ import numpy as np
 from scipy.special import expit
 
 from llm4top.evaluation import METRICS
-from llm4top.evaluation._binary import BinaryStatistic
-from llm4top.evaluation._bootstrap import whole
-from llm4top.evaluation._metrics import figure_of, measure_probabilities
+from llm4top.evaluation._metrics import measure_probabilities
 
 POPULATION = 2_000_000
 SIZES = (100, 300, 1000, 2000)
@@ -41,8 +39,8 @@ def drawn(rng, n, forecaster):
 
 def truth(forecaster):
     p, y, base = drawn(np.random.default_rng(1), POPULATION, forecaster)
-    statistic = BinaryStatistic(p, y, reference=base)
-    return whole(statistic.ordinary, len(y)) | whole(statistic.stratified, len(y))
+    figures, _ = measure_probabilities(p, y, reference=base, draws=1)
+    return {name: figure.value for name, figure in figures.items()}
 
 
 def coverage(forecaster, n, repeats, draws, expected):
@@ -50,9 +48,8 @@ def coverage(forecaster, n, repeats, draws, expected):
     for repeat in range(repeats):
         rng = np.random.default_rng([2, n, repeat])
         p, y, base = drawn(rng, n, forecaster)
-        values, samples = measure_probabilities(p, y, reference=base, draws=draws, seed=repeat)
-        for name, value in values.items():
-            one = figure_of(name, value, samples, len(y))
+        figures, _ = measure_probabilities(p, y, reference=base, draws=draws, seed=repeat)
+        for name, one in figures.items():
             if one.lower is not None and one.upper is not None:
                 held[name] += one.lower <= expected[name] <= one.upper
     return {name: count / repeats for name, count in held.items()}

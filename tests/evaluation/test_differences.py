@@ -199,7 +199,7 @@ def test_what_neither_has_is_not_compared(three: list[Scores]) -> None:
         measured(pair),
         pair,
         against="good",
-        metrics=["calibration_slope"],
+        metrics=["brier_skill"],
         phase="I",
         check="valid",
     )

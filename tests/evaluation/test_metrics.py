@@ -15,7 +15,6 @@ from llm4top.errors import ScoreError
 from llm4top.evaluation import METRICS, Measured, Scores, measure
 from llm4top.evaluation._bootstrap import draw_counts, grouped
 from llm4top.evaluation._metrics import measure_probabilities
-from llm4top.evaluation._recalibration import MOST_POINTS
 from tests.evaluation.kit import binary_scores, invented
 
 
@@ -144,7 +143,7 @@ def test_calibration_of_two_scores_by_hand() -> None:
     assert expected == pytest.approx(15)
 
 
-@pytest.mark.parametrize("n", [200, 3 * MOST_POINTS])
+@pytest.mark.parametrize("n", [200, 12_000])
 def test_calibration_slope_is_logistic_regressions(n: int) -> None:
     p, y = invented(n, seed=1)
     z = np.log(p / (1 - p))
@@ -153,15 +152,34 @@ def test_calibration_slope_is_logistic_regressions(n: int) -> None:
     assert found["calibration_slope"] == pytest.approx(fitted.coef_[0, 0], abs=1e-6)
 
 
-def test_draws_fitted_in_bins_are_as_good_as_exact(monkeypatch: pytest.MonkeyPatch) -> None:
-    n = 2 * MOST_POINTS
-    p, y = invented(n, seed=4)
-    p[:3] = 1e-9, 1 - 1e-9, 1e-4  # tails far from all others
-    binned = measure(binary_scores(p, y), draws=40).draws
-    monkeypatch.setattr("llm4top.evaluation._recalibration.MOST_POINTS", n)
-    exact = measure(binary_scores(p, y), draws=40).draws
-    for name in ("calibration_slope", "calibration_intercept"):
-        assert np.abs(binned[name] - exact[name]).max() < 0.01 * exact[name].std()
+def test_calibration_has_the_walds_interval_of_its_fit() -> None:
+    """By the normal equations, written out with the two-column design of the textbook."""
+    p, y = invented(400, seed=2)
+    found = measure(binary_scores(p, y), draws=5).figures
+    z = np.log(p / (1 - p))
+    fitted = LogisticRegression(C=np.inf, tol=1e-10, solver="newton-cholesky").fit(z[:, None], y)
+    design = np.column_stack([np.ones(400), z])
+    for name, columns, chance in (
+        ("calibration_slope", design, fitted.predict_proba(z[:, None])[:, 1]),
+        (
+            "calibration_intercept",
+            design[:, :1],
+            1 / (1 + np.exp(-z - found["calibration_intercept"].value)),
+        ),
+    ):
+        information = columns.T @ (columns * (chance * (1 - chance))[:, None])
+        half = 1.96 * np.sqrt(np.linalg.inv(information)[-1, -1])
+        one = found[name]
+        assert (one.lower, one.upper) == pytest.approx(
+            (one.value - half, one.value + half), abs=1e-4
+        )
+
+
+def test_calibration_of_extreme_scores_is_found_from_afar() -> None:
+    y = np.tile([0, 1], 20)
+    p = np.where(np.arange(40) < 20, 1e-150, 1e-140)
+    found = measure(binary_scores(p, y), draws=5).figures["calibration_intercept"]
+    assert found.value == pytest.approx(-np.log(1e-145), rel=0.05)
 
 
 def test_skill_against_the_base_rate() -> None:
@@ -236,8 +254,8 @@ def test_one_score_of_exactly_one_has_infinite_log_odds() -> None:
 def test_a_label_without_a_row_is_not_measured_against() -> None:
     p = np.array([[0.4, 0.6], [0.3, 0.7]])
     found, _ = measure_probabilities(p, np.array([1, 1]), draws=5)
-    assert np.isnan(found["roc_auc"])
-    assert found["log_loss"] == pytest.approx(-np.log([0.6, 0.7]).mean())
+    assert found["roc_auc"].value is None
+    assert found["log_loss"].value == pytest.approx(-np.log([0.6, 0.7]).mean())
 
 
 def test_measured_says_on_what() -> None:
@@ -323,7 +341,7 @@ def test_the_order_of_rows_is_no_matter(rows: list[tuple[int, int]], random: Any
 def test_metrics_stay_within_their_bounds(rows: list[tuple[int, int]]) -> None:
     p, y = _split(rows)
     measured = measure(binary_scores(p, y), draws=20)
-    signed = {"mcc", "mcc_at_half", "calibration_slope", "calibration_intercept"}
+    signed = {"mcc", "mcc_at_half"}
     unbounded = {"log_loss", "lift", "brier_skill", "brier_skill_own"}
     without_an_event = {"average_precision"}  # has no value in a draw without one
     for name, drawn in measured.draws.items():

@@ -7,7 +7,6 @@ import numpy as np
 from llm4top.evaluation._bootstrap import CountArray, grouped
 from llm4top.evaluation._confusion import ap_of_decisions, binary_decisions
 from llm4top.evaluation._ranking import Ranking, running
-from llm4top.evaluation._recalibration import Recalibration
 from llm4top.evaluation._scores import FloatArray, IntArray
 from llm4top.evaluation._terms import (
     ECE_NOISE,
@@ -57,7 +56,6 @@ class BinaryStatistic:
         self._errors = squared_errors(probabilities, y)[rows]
         self._base_errors = None if reference is None else squared_errors(reference, y)[rows]
         self._decided = None if decisions is None else (decisions[rows] == 1).astype(np.float64)
-        self._recalibration = _recalibration(probabilities[rows], none)
 
     def stratified(self, counts: CountArray) -> dict[str, FloatArray]:
         """What does not depend on the prevalence: the ROC-AUC."""
@@ -76,7 +74,6 @@ class BinaryStatistic:
                 **self._ranked(event_counts, event, without),
                 **self._decisions(without_counts, event_counts, without, event),
                 **self._forecasts(without_counts, event_counts, event[:, -1] / self._n),
-                **self._recalibrated(event_counts, event, without),
             }
 
     def _ranked(
@@ -133,27 +130,3 @@ class BinaryStatistic:
             "ece": np.abs(gaps).sum(axis=1) / self._n,
             ECE_NOISE: np.abs(gaps - self._own_gaps).sum(axis=1) / self._n,
         }
-
-    def _recalibrated(
-        self, counts: FloatArray, event: CountArray, without: CountArray
-    ) -> dict[str, FloatArray]:
-        none = np.full(len(counts), np.nan)
-        slope, intercept = none, none
-        if self._recalibration is not None:
-            slope, intercept = self._recalibration.fit(counts, event, without)
-            # No shift of the log-odds makes as many events expected as none, or all.
-            one_sided = (event[:, -1] == 0) | (without[:, -1] == 0)
-            slope, intercept = (np.where(one_sided, np.nan, one) for one in (slope, intercept))
-        return {"calibration_slope": slope, "calibration_intercept": intercept}
-
-
-def _recalibration(probabilities: FloatArray, none: int) -> Recalibration | None:
-    """For rows as ``BinaryStatistic`` keeps them; None where log-odds do not exist."""
-    if not 0 < none < len(probabilities):
-        return None
-    with np.errstate(divide="ignore"):
-        z = np.log(probabilities[:, 1]) - np.log(probabilities[:, 0])
-    if not np.isfinite(z).all():
-        return None
-    # Rows are in the order of the event's probability; what is left of 1 may round otherwise.
-    return Recalibration(np.maximum.accumulate(z[:none]), np.maximum.accumulate(z[none:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +11,7 @@ from llm4top.errors import ScoreError
 from llm4top.evaluation._binary import BinaryStatistic
 from llm4top.evaluation._bootstrap import DRAWS, bootstrap, interval, whole
 from llm4top.evaluation._many import ManyStatistic
+from llm4top.evaluation._recalibration import calibration_fit
 from llm4top.evaluation._report import Figure
 from llm4top.evaluation._scores import FloatArray, IntArray, Scores
 from llm4top.evaluation._terms import ECE_NOISE
@@ -139,8 +139,9 @@ def measure(
 
     Draws are of all rows, so that intervals hold the prevalence's own uncertainty; those of the
     ROC-AUC, which does not depend on it, keep each label's count. An interval is that of the draws
-    in which the metric exists, if most do. Chance only adds to an ECE: see ``figure_of`` for its
-    interval.
+    in which the metric exists, if most do. Two metrics have other intervals: chance only adds to
+    an ECE, so that its interval begins lower, and calibration slope and intercept have the Wald
+    interval of their logistic fit (and no draws).
 
     A figure is None where it does not exist: the slope of constant scores, or of perfectly
     separated ones; slope and intercept where a score is exactly 0 or 1, whose log-odds are
@@ -152,7 +153,7 @@ def measure(
     ``ScoreError`` where decisions or reference do not fit the rows.
     """
     _check(scores, decisions, reference)
-    values, drawn = measure_probabilities(
+    figures, drawn = measure_probabilities(
         scores.probabilities,
         scores.y,
         decisions=decisions,
@@ -166,7 +167,7 @@ def measure(
         scores.split,
         len(scores),
         dict(zip(scores.labels, counts, strict=True)),
-        {name: figure_of(name, value, drawn, len(scores)) for name, value in values.items()},
+        figures,
         drawn if keep_draws else {},
     )
 
@@ -179,48 +180,52 @@ def measure_probabilities(
     reference: FloatArray | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-) -> tuple[dict[str, float], dict[str, FloatArray]]:
-    """Values, and values of every draw, without the checks of ``Scores``.
+) -> tuple[dict[str, Figure], dict[str, FloatArray]]:
+    """As ``measure``, without the checks of ``Scores``: figures, and ``[draws]`` by metric.
 
-    A label without a row makes what is measured against it NaN.
+    A metric that needs a label without a row has the value None.
     """
-    kind = BinaryStatistic if probabilities.shape[1] == 2 else ManyStatistic
+    binary = probabilities.shape[1] == 2
+    kind = BinaryStatistic if binary else ManyStatistic
     statistic = kind(probabilities, y, decisions=decisions, reference=reference)
     drawn = bootstrap(statistic.ordinary, y, draws=draws, seed=seed)
     drawn |= bootstrap(statistic.stratified, y, draws=draws, seed=seed, stratified=True)
-    found = whole(statistic.ordinary, len(y)) | whole(statistic.stratified, len(y))
-    order = [name for name in METRICS if name in found]
-    return {name: found[name] for name in order}, {
-        name: drawn[name] for name in (*order, ECE_NOISE)
-    }
+    values = whole(statistic.ordinary, len(y)) | whole(statistic.stratified, len(y))
+    noise = drawn.pop(ECE_NOISE)
+    figures = {name: figure(values[name], draw, len(y)) for name, draw in drawn.items()}
+    figures["ece"] = _ece_figure(figures["ece"], noise)
+    if binary:
+        figures |= {
+            name: _figure_or_none(*estimate, n=len(y))
+            for name, estimate in calibration_fit(probabilities, y).items()
+        }
+    return {name: figures[name] for name in METRICS if name in figures}, drawn
 
 
-def figure_of(name: str, value: float, drawn: Mapping[str, FloatArray], n: int) -> Figure:
-    """A metric with the interval of its draws, as ``measure_probabilities`` gives both.
+def _ece_figure(ece: Figure, noise: FloatArray) -> Figure:
+    """The ECE with an interval that begins where the sample's gaps, less chance's share, would.
 
-    That of the ECE begins where the sample's gaps, less what chance makes of them, would. An ECE
-    sums absolute gaps, so that chance only adds to it: percentiles of its draws would lie above
-    the truth of every well calibrated forecaster. (By the triangle inequality the true ECE is at
-    least the sample's less the summed errors of its gaps, whose 97.5 % quantile the draws tell.)
+    An ECE sums absolute gaps, so that chance only adds to it: percentiles of its draws would lie
+    above the truth of every well calibrated forecaster. By the triangle inequality the true ECE is
+    at least the sample's less the summed errors of its gaps, whose 97.5 % quantile ``noise``
+    ``[draws]`` estimates.
     """
-    one = figure(value, drawn[name], n)
-    if name != "ece" or one.value is None or one.upper is None:
-        return one
-    noise = float(np.quantile(drawn[ECE_NOISE], 0.975))
-    return Figure(
-        value=one.value,
-        lower=max(0.0, one.value - noise),
-        upper=max(one.value, one.upper),
-        n=n,
-    )
+    if ece.value is None or ece.upper is None:
+        return ece
+    lower = max(0.0, ece.value - float(np.quantile(noise, 0.975)))
+    return Figure(value=ece.value, lower=lower, upper=max(ece.value, ece.upper), n=ece.n)
 
 
 def figure(value: float, drawn: FloatArray, n: int) -> Figure:
     """A value with the percentile interval of its draws; None for what is not finite."""
+    return _figure_or_none(value, *interval(drawn), n=n)
+
+
+def _figure_or_none(value: float, lower: float, upper: float, n: int) -> Figure:
     if not np.isfinite(value):
         return Figure(value=None, lower=None, upper=None, n=n)
-    lower, upper = (None if np.isnan(bound) else bound for bound in interval(drawn))
-    return Figure(value=value, lower=lower, upper=upper, n=n)
+    ends = (None if np.isnan(end) else end for end in (lower, upper))
+    return Figure(value=value, lower=next(ends), upper=next(ends), n=n)
 
 
 def _check(scores: Scores, decisions: IntArray | None, reference: FloatArray | None) -> None:

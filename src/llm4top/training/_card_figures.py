@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from llm4top.evaluation._bootstrap import DRAWS
-from llm4top.evaluation._metrics import figure, measure_probabilities
+from llm4top.evaluation._metrics import measure_probabilities
 from llm4top.evaluation._report import Figure
 from llm4top.evaluation._scores import FloatArray, IntArray
 
@@ -61,23 +61,17 @@ def _by_phase(
         own = y[rows]
         if len(own) < LEAST_ROWS or min(np.bincount(own, minlength=2)) < LEAST_ROWS_OF_A_LABEL:
             continue
-        values, drawn = measure_probabilities(p[rows], own, draws=DRAWS, seed=seed)
-        figures = {
-            name: _rounded(figure(values[name], drawn[name], len(own))) for name in SHOWN_BY_PHASE
-        }
+        measured, _ = measure_probabilities(p[rows], own, draws=DRAWS, seed=seed)
+        figures = {name: _rounded(measured[name]) for name in SHOWN_BY_PHASE}
         share = {"value": round(float(own.mean()), 6), "lower": None, "upper": None}
         found[phase] = {"n": len(own), "figures": {**figures, "prevalence": share}}
     return found
 
 
 def _figures(p: FloatArray, y: IntArray, seed: int) -> dict[str, dict[str, float | None]]:
-    values, drawn = measure_probabilities(p, y, draws=DRAWS, seed=seed)
-    unknown = np.full(DRAWS, np.nan)
-    shown = {
-        name: figure(values.get(metric, np.nan), drawn.get(metric, unknown), len(y))
-        for name, metric in SHOWN.items()
-    }
-    return {name: _rounded(one) for name, one in shown.items()}
+    measured, _ = measure_probabilities(p, y, draws=DRAWS, seed=seed)
+    unknown = Figure(value=None, lower=None, upper=None, n=len(y))
+    return {name: _rounded(measured.get(metric, unknown)) for name, metric in SHOWN.items()}
 
 
 def _rounded(one: Figure) -> dict[str, float | None]:

@@ -152,7 +152,7 @@ def test_calibration_slope_is_logistic_regressions(n: int) -> None:
     assert found["calibration_slope"] == pytest.approx(fitted.coef_[0, 0], abs=1e-6)
 
 
-def test_calibration_has_the_walds_interval_of_its_fit() -> None:
+def test_calibration_has_the_robust_wald_interval_of_its_fit() -> None:
     """By the normal equations, written out with the two-column design of the textbook."""
     p, y = invented(400, seed=2)
     found = measure(binary_scores(p, y), draws=5).figures
@@ -167,8 +167,9 @@ def test_calibration_has_the_walds_interval_of_its_fit() -> None:
             1 / (1 + np.exp(-z - found["calibration_intercept"].value)),
         ),
     ):
-        information = columns.T @ (columns * (chance * (1 - chance))[:, None])
-        half = 1.96 * np.sqrt(np.linalg.inv(information)[-1, -1])
+        bread = np.linalg.inv(columns.T @ (columns * (chance * (1 - chance))[:, None]))
+        meat = columns.T @ (columns * ((y - chance) ** 2)[:, None])
+        half = 1.96 * np.sqrt((bread @ meat @ bread)[-1, -1])
         one = found[name]
         assert (one.lower, one.upper) == pytest.approx(
             (one.value - half, one.value + half), abs=1e-4

@@ -17,7 +17,7 @@ from llm4top.evaluation._figure_titles import (
     roc_title,
     spread_title,
 )
-from llm4top.evaluation._figures import Series
+from llm4top.evaluation.reports.drawing import Series
 from tests.evaluation.kit import binary_scores, invented
 
 SURE, Y = invented(400, skill=2.0)

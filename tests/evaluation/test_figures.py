@@ -12,8 +12,8 @@ from lxml import etree
 
 from llm4top.evaluation import _figures as figures
 from llm4top.evaluation import _multiples as multiples
-from llm4top.evaluation._figures import Drawing, choose_series
 from llm4top.evaluation._svg import COLOURS
+from llm4top.evaluation.reports.drawing import Drawing, choose_series
 from tests.evaluation.report_kit import made_part, made_report
 
 LABELS = ("failure", "success")

@@ -5,20 +5,15 @@ trivial one does as well; whether a lead is more than chance is for the paired d
 The leak oracle is never named.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
 
 from llm4top.evaluation._curves import HISTOGRAM_BINS, treat_all
 from llm4top.evaluation._report import Curves, CurveSet
 from llm4top.evaluation._wording import percent, plain
+from llm4top.evaluation.reports.drawing import Series
 
-if TYPE_CHECKING:
-    from llm4top.evaluation._figures import Series
-
-Drawn = Sequence[tuple["Series", Curves]]
+Drawn = Sequence[tuple[Series, Curves]]
 
 NONE_DRAWN = "No forecaster was measured that learns and does not cheat"
 _NONE_ABOVE = "No forecaster drawn here"

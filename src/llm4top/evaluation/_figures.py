@@ -1,20 +1,15 @@
 """The figures of a report: one function a figure, each with its title, its text and its data."""
 
-from __future__ import annotations
-
-import base64
-import csv
-import io
 import textwrap
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 
 from llm4top.evaluation._curves import treat_all
 from llm4top.evaluation._figure_titles import decision_title, precision_recall_title, roc_title
-from llm4top.evaluation._report import Curves, CurveSet, ForecasterRow, Kind, Table
+from llm4top.evaluation._report import CurveSet, ForecasterRow, Table
 from llm4top.evaluation._svg import COLOURS, FONT_SIZE, canvas, label, style, to_svg
 from llm4top.evaluation._wording import (
     count,
@@ -25,94 +20,20 @@ from llm4top.evaluation._wording import (
     plain,
     with_interval,
 )
+from llm4top.evaluation.reports.drawing import (
+    Drawing,
+    Series,
+    curve_drawing,
+    drawing,
+    drawn_curves,
+)
 
-MOST_SERIES = 6
 _CHANCE = 0.5
 FEW_OF_A_LABEL = 20
 """With fewer trials of a label a single one moves a curve by more than a twentieth."""
 _NAME_WIDTH = 27
-_ORACLE = "oracle"
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """A figure on the page: ``title`` says its reading, ``note`` how to look at it.
-
-    ``csv`` is its data, the content of a file called ``file``.
-    """
-
-    svg: str
-    title: str
-    note: str
-    csv: str
-    file: str
-
-    @property
-    def data(self) -> str:
-        """The CSV as a ``data:`` address."""
-        return f"data:text/csv;base64,{base64.b64encode(self.csv.encode()).decode()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """How one forecaster is drawn in every figure: a name of ``COLOURS``, and dashes."""
-
-    forecaster: str
-    kind: Kind
-    colour: str
-
-    @property
-    def drawn(self) -> str:
-        """The colour as matplotlib takes it."""
-        return COLOURS[self.colour]
-
-    @property
-    def variable(self) -> str:
-        """The colour as a page takes it, which may have its own for dark ones."""
-        return f"var(--{self.colour}, {self.drawn})"
-
-    @property
-    def dashed(self) -> bool:
-        """The leak oracle is dashed, and nothing else."""
-        return self.kind == "cheating"
-
-
-def choose_series(tables: Iterable[Table]) -> tuple[Series, ...]:
-    """At most six forecasters, the same in all figures of a report, in the order of its tables.
-
-    Always the leak oracle and TF-IDF where they are there, and the best language model; then those
-    with the highest mean ROC-AUC, one that stands in more tables before one that stands in fewer.
-    The trivial ones are drawn as reference lines, not as series.
-    """
-    rows = [row for table in tables for row in table.rows if row.kind != "trivial"]
-    kinds = {row.forecaster: row.kind for row in rows}
-    tally = Counter(row.forecaster for row in rows)
-    by_value = sorted(kinds, key=lambda name: (-tally[name], -_mean_auc(name, rows)))
-    oracle = [name for name in by_value if kinds[name] == "cheating"][:1]
-    honest = [name for name in by_value if kinds[name] != "cheating"]
-    tfidf = [
-        name
-        for name in honest
-        if kinds[name] == "baseline" and "tfidf" in name.casefold().replace("-", "")
-    ][:1]
-    language = [name for name in honest if kinds[name] == "language"][:1]
-    chosen = list(dict.fromkeys([*tfidf, *language, *honest]))[: MOST_SERIES - 1]
-    honest_series = [
-        Series(name, kinds[name], f"series-{i}")
-        for i, name in enumerate((n for n in kinds if n in chosen), start=1)
-    ]
-    return (*honest_series, *(Series(name, "cheating", _ORACLE) for name in oracle))
-
-
-def _mean_auc(name: str, rows: Sequence[ForecasterRow]) -> float:
-    values = [
-        figure.value
-        for row in rows
-        if row.forecaster == name
-        and (figure := row.figures.get("roc_auc"))
-        and figure.value is not None
-    ]
-    return sum(values) / len(values) if values else 0.0
+_REFERENCE: dict[str, Any] = {"color": COLOURS["muted"], "linewidth": 1, "linestyle": (0, (2, 2))}
+"""How a reference line is drawn: dotted."""
 
 
 def forest(table: Table, series: Sequence[Series], *, name: str, where: str = "") -> Drawing | None:
@@ -134,7 +55,7 @@ def forest(table: Table, series: Sequence[Series], *, name: str, where: str = ""
     colours = {one.forecaster: one.drawn for one in series}
     for row in (*honest, *cheating):
         _forest_row(axes, row, places[row.forecaster], colours.get(row.forecaster))
-    axes.axvline(_CHANCE, color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
+    axes.axvline(_CHANCE, **_REFERENCE)
     axes.set_ylim(min(places.values()) - 0.7, 0.7)
     axes.set_yticks(list(places.values()), [_two_lines(n) for n in places], color=COLOURS["ink"])
     axes.set_xlim(min(0.4, *(_ends(row)[0] or 1 for row in rows)) - 0.01, 1.01)
@@ -217,49 +138,55 @@ def _forest_words(where: str, honest: Sequence[ForecasterRow], cheating: bool) -
 
 def roc(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing:
     """ROC curves of the chosen forecasters, with the diagonal of those that cannot rank."""
-    figure = canvas(380)
-    axes = figure.add_axes((0.125, 0.13, 0.85, 0.84))
-    style(axes)
-    axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
+    figure, axes = _unit_square()
+    axes.plot([0, 1], [0, 1], **_REFERENCE)
     drawn = drawn_curves(curves, series)
     for one, own in drawn:
         _line(axes, own.roc, one)
-    _unit_axes(axes)
     label(
         axes,
         x=f"1 − specificity, of {_events(curves, False)}",  # noqa: RUF001
         y=f"sensitivity, of {_events(curves, True)}",
     )
-    title = roc_title(curves, drawn)
     note = (
         "ROC curves: the nearer to the upper left, the better the ranking. The dotted diagonal is "
-        f"any constant forecast, such as always the event.{few(curves)}"
+        f"any constant forecast, such as always the event.{_few(curves)}"
     )
-    svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
-    data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.roc]
-    header = ("forecaster", "one_minus_specificity", "sensitivity")
-    return drawing(svg, title, note, name, header, data)
+    return curve_drawing(
+        figure,
+        curves,
+        drawn,
+        name=name,
+        title=roc_title(curves, drawn),
+        note=note,
+        header=("forecaster", "one_minus_specificity", "sensitivity"),
+        rows=[(one.forecaster, x, y) for one, own in drawn for x, y in own.roc],
+    )
 
 
 def precision_recall(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing:
     """Precision-recall curves as the steps that average precision sums."""
-    figure = canvas(380)
-    axes = figure.add_axes((0.125, 0.13, 0.85, 0.84))
-    style(axes)
-    axes.axhline(curves.prevalence, color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
+    figure, axes = _unit_square()
+    axes.axhline(curves.prevalence, **_REFERENCE)
     drawn = drawn_curves(curves, series)
     for one, own in drawn:
         _line(axes, own.pr, one, steps=True)
-    _unit_axes(axes)
     label(axes, x=f"recall, of {_events(curves, True)}", y=f"precision (n = {count(curves.n)})")
-    title = precision_recall_title(curves, drawn)
     note = (
-        f"Precision and recall, as steps without smoothing. The dotted line is always the "
-        f"event: its precision is the share of events, {percent(curves.prevalence)}.{few(curves)}"
+        "Precision and recall, as steps without smoothing. The dotted line forecasts the event for "
+        f"every trial: its precision is the share of events, {percent(curves.prevalence)}."
+        f"{_few(curves)}"
     )
-    svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
-    data = [(one.forecaster, x, y) for one, own in drawn for x, y in own.pr]
-    return drawing(svg, title, note, name, ("forecaster", "recall", "precision"), data)
+    return curve_drawing(
+        figure,
+        curves,
+        drawn,
+        name=name,
+        title=precision_recall_title(curves, drawn),
+        note=note,
+        header=("forecaster", "recall", "precision"),
+        rows=[(one.forecaster, x, y) for one, own in drawn for x, y in own.pr],
+    )
 
 
 def decision(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing:
@@ -268,31 +195,34 @@ def decision(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawin
     axes = figure.add_axes((0.14, 0.13, 0.81, 0.84))
     style(axes)
     drawn = drawn_curves(curves, series)
-    thresholds = [x / 100 for x in range(1, 100)]
-    everything = [(t, treat_all(curves.prevalence, t)) for t in thresholds]
-    axes.plot(
-        [t for t, _ in everything], [b for _, b in everything], color=COLOURS["ink"], linewidth=1
-    )
-    axes.axhline(0, color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
+    act_on_all = [(x / 100, treat_all(curves.prevalence, x / 100)) for x in range(1, 100)]
+    axes.plot(*zip(*act_on_all, strict=True), color=COLOURS["ink"], linewidth=1)
+    axes.axhline(0, **_REFERENCE)
     for one, own in drawn:
         _line(axes, own.decision, one)
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [f"{x} %" for x in (0, 25, 50, 75, 100)])
     axes.set_ylim(-0.12, max(curves.prevalence, 0.1) * 1.08)
     label(axes, x="least chance at which one acts", y=f"net benefit (n = {count(curves.n)})")
-    title = decision_title(curves, drawn)
     note = (
-        "Decision curves: of use where they are above both acting on all and on none. "
-        "The thin dark line acts on every trial, as always the event does; "
-        f"the dotted line at 0 acts on none.{few(curves)}"
+        "Decision curves: a forecast is of use where its curve is above acting on all and on none. "
+        "The thin dark line acts on every trial; "
+        f"the dotted line at 0 acts on none.{_few(curves)}"
     )
-    svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
     rows = [(one.forecaster, x, y) for one, own in drawn for x, y in own.decision]
-    rows += [("act on all", t, benefit) for t, benefit in everything]
-    return drawing(svg, title, note, name, ("forecaster", "threshold", "net_benefit"), rows)
+    return curve_drawing(
+        figure,
+        curves,
+        drawn,
+        name=name,
+        title=decision_title(curves, drawn),
+        note=note,
+        header=("forecaster", "threshold", "net_benefit"),
+        rows=[*rows, *(("act on all", t, benefit) for t, benefit in act_on_all)],
+    )
 
 
-def few(curves: CurveSet) -> str:
+def _few(curves: CurveSet) -> str:
     """A caution where so few trials are with, or without, the event that a few make the curve."""
     events = round(curves.prevalence * curves.n)
     least = min(events, curves.n - events)
@@ -303,12 +233,6 @@ def few(curves: CurveSet) -> str:
         f" Caution: only {count(least)} of {count(curves.n)} trials are {kind} the event; "
         "one trial more or less changes the curve."
     )
-
-
-def drawn_curves(curves: CurveSet, series: Sequence[Series]) -> list[tuple[Series, Curves]]:
-    """The series that these curves have, each with its curves."""
-    own = {one.forecaster: one for one in curves.curves}
-    return [(one, own[one.forecaster]) for one in series if one.forecaster in own]
 
 
 def _line(
@@ -325,49 +249,18 @@ def _line(
     )
 
 
-def _unit_axes(axes: Axes) -> None:
-    ticks = [0, 0.25, 0.5, 0.75, 1]
-    names = ["0", ".25", ".5", ".75", "1"]
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
+def _unit_square() -> tuple[Canvas, Axes]:
+    """A figure with axes from 0 to 1."""
+    figure = canvas(380)
+    axes = figure.add_axes((0.125, 0.13, 0.85, 0.84))
+    style(axes)
+    ticks, names = [0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"]
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.set_xticks(ticks, names)
     axes.set_yticks(ticks, names)
+    return figure, axes
 
 
 def _events(curves: CurveSet, event: bool) -> str:
     share = curves.prevalence if event else 1 - curves.prevalence
     return f"{count(round(share * curves.n))} trials {'with' if event else 'without'} the event"
-
-
-def spoken(curves: CurveSet, title: str) -> str:
-    """The title as a screen reader says it, where no heading stands beside it."""
-    return f"{heading(curves)}: {title}"
-
-
-def told(note: str, drawn: Sequence[tuple[Series, Curves]]) -> str:
-    """The note, and the names of what is drawn."""
-    names = ", ".join(plain(one.forecaster) for one, _ in drawn)
-    return f"{note} Drawn: {names}." if names else note
-
-
-def drawing(
-    svg: str,
-    title: str,
-    note: str,
-    name: str,
-    header: Sequence[str],
-    rows: Iterable[Sequence[object]],
-) -> Drawing:
-    """A finished figure with its data as CSV; ``name`` is its file's name."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
-    return Drawing(svg, title, note, text.getvalue(), f"{name}.csv")
-
-
-def _cell(cell: object) -> object:
-    """A spreadsheet takes a text that begins like a formula for one; an apostrophe stops it."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell

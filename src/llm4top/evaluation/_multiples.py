@@ -1,7 +1,5 @@
 """Small multiples of a report, one panel a forecaster: reliability, and the forecasts' spread."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from llm4top.evaluation._figure_titles import reliability_title, spread_title
-from llm4top.evaluation._figures import Drawing, Series, drawing, drawn_curves, spoken, told
 from llm4top.evaluation._report import Curves, CurveSet
-from llm4top.evaluation._svg import COLOURS, FONT_SIZE, canvas, label, style, to_svg
+from llm4top.evaluation._svg import COLOURS, FONT_SIZE, canvas, label, style
 from llm4top.evaluation._wording import count, percent, plain
+from llm4top.evaluation.reports.drawing import Drawing, Series, curve_drawing, drawn_curves
 
 _PANEL_HEIGHT = 172
 _LONGEST_NAME = 30
@@ -25,7 +23,6 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
     if not drawn:
         return None
     figure = _panels(drawn, _reliability_panel)
-    title = reliability_title(drawn)
     note = (
         "Reliability in bins of equal count with 95 % Wilson intervals. On the dotted line, "
         "forecast and observed frequency agree. Below the line the "
@@ -45,14 +42,20 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
             zorder=1.5,
         )
     _axis_titles(figure, f"observed (n = {count(curves.n)})")
-    svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
-    header = ("forecaster", "low", "high", "n", "forecast", "observed", "lower", "upper")
-    rows = [
-        (one.forecaster, b.low, b.high, b.n, b.forecast, b.observed, b.lower, b.upper)
-        for one, own in drawn
-        for b in own.reliability
-    ]
-    return drawing(svg, title, note, name, header, rows)
+    return curve_drawing(
+        figure,
+        curves,
+        drawn,
+        name=name,
+        title=reliability_title(drawn),
+        note=note,
+        header=("forecaster", "low", "high", "n", "forecast", "observed", "lower", "upper"),
+        rows=[
+            (one.forecaster, b.low, b.high, b.n, b.forecast, b.observed, b.lower, b.upper)
+            for one, own in drawn
+            for b in own.reliability
+        ],
+    )
 
 
 def spread(
@@ -63,21 +66,26 @@ def spread(
     if not drawn:
         return None
     figure = _panels(drawn, _spread_panel)
-    title = spread_title(drawn)
     note = (
         "The less the two halves mirror each other, the better the forecast separates them. "
         f"Forecasts of the trials by outcome: {plain(labels[1])} upward, "
         f"{plain(labels[0])} downward and paler. A trivial forecaster is a single bar both ways."
     )
     _axis_titles(figure, f"trials in each twentieth (n = {count(curves.n)})")
-    svg = to_svg(figure, name=name, title=spoken(curves, title), description=told(note, drawn))
-    rows = [
-        (one.forecaster, i / 20, (i + 1) / 20, without, with_event)
-        for one, own in drawn
-        for i, (without, with_event) in enumerate(zip(*own.histogram, strict=True))
-    ]
-    header = ("forecaster", "from", "to", f"n {labels[0]}", f"n {labels[1]}")
-    return drawing(svg, title, note, name, header, rows)
+    return curve_drawing(
+        figure,
+        curves,
+        drawn,
+        name=name,
+        title=spread_title(drawn),
+        note=note,
+        header=("forecaster", "from", "to", f"n {labels[0]}", f"n {labels[1]}"),
+        rows=[
+            (one.forecaster, i / 20, (i + 1) / 20, without, with_event)
+            for one, own in drawn
+            for i, (without, with_event) in enumerate(zip(*own.histogram, strict=True))
+        ],
+    )
 
 
 def _panels(

@@ -12,19 +12,12 @@ from markupsafe import Markup
 
 from llm4top.evaluation import _view as view
 from llm4top.evaluation import _wording as wording
-from llm4top.evaluation._figures import (
-    Drawing,
-    Series,
-    choose_series,
-    decision,
-    forest,
-    precision_recall,
-    roc,
-)
+from llm4top.evaluation._figures import decision, forest, precision_recall, roc
 from llm4top.evaluation._metrics import METRICS
 from llm4top.evaluation._multiples import reliability, spread
 from llm4top.evaluation._report import Report
 from llm4top.evaluation._svg import COLOURS
+from llm4top.evaluation.reports.drawing import Drawing, Series, choose_series
 
 
 def page(report: Report) -> str:

@@ -7,11 +7,11 @@ Medicine 17:230):
 - intercept ``a`` of ``logit P(event) = a + z`` ("calibration in the large"): 0 is right, below 0
   forecasts are too high.
 
-The interval is Wald's: the estimate plus and minus 1.96 standard errors. These are the square roots
-of the diagonal of ``I^-1 J I^-1``, with ``I = sum w x x'``, ``w = p (1 - p)`` (Fisher's information)
-and ``J = sum (y - p)^2 x x'``, the robust form (White 1982, Econometrica 50:1). The plain form,
-``I^-1``, assumes that the regression holds, and with the slope held at 1 it does not hold for
-forecasts that are too extreme: its intervals then covered .90 instead of .95
+The interval is Wald's, the estimate plus and minus 1.96 robust standard errors (White 1982,
+Econometrica 50:1): the square roots of the diagonal of ``I^-1 J I^-1``, where ``I`` is the sum of
+``p (1 - p) x x'`` (Fisher's information) and ``J`` that of ``(y - p)^2 x x'``. The plain form,
+``I^-1``, assumes that the regression holds. With the slope held at 1 it does not hold for forecasts
+that are too extreme: plain intervals then covered .90 instead of .95
 (``benchmarks/metric_coverage.py``).
 """
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from llm4top.evaluation._figures import MOST_SERIES, Series
 from llm4top.evaluation._metrics import METRICS
 from llm4top.evaluation._report import (
     CurveSet,
@@ -31,6 +30,7 @@ from llm4top.evaluation._wording import (
     phase_name,
     with_interval,
 )
+from llm4top.evaluation.reports.drawing import MOST_SERIES, Series
 
 _T = TypeVar("_T")
 

@@ -12,9 +12,9 @@ from llm4top.workspace._words import metric, metric_interval
 
 if TYPE_CHECKING:
     from llm4top.evaluation import Report
-    from llm4top.evaluation._figures import Drawing, Series
     from llm4top.evaluation._report import Difference, Figure, ForecasterRow
     from llm4top.evaluation._view import Section
+    from llm4top.evaluation.reports.drawing import Drawing, Series
 
 
 FEW = 20
@@ -96,9 +96,9 @@ def sheet_names(report: Report) -> dict[str, str]:
 
 def sheet(report: Report, key: str) -> Sheet:
     """The table that ``sheet_names`` has under ``key``; drawing its figures takes a second."""
-    from llm4top.evaluation._figures import choose_series, drawn_curves
     from llm4top.evaluation._view import sections
     from llm4top.evaluation._wording import CHECK_NOTES, KINDS, count, counts_text
+    from llm4top.evaluation.reports.drawing import choose_series, drawn_curves
 
     part = next(one for one in sections(report) if one.anchor == key)
     table = part.table

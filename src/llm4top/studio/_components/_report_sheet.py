@@ -13,7 +13,7 @@ from llm4top.workspace._report_sheet import sheet, sheet_names
 
 if TYPE_CHECKING:
     from llm4top.evaluation import Report
-    from llm4top.evaluation._figures import Drawing, Series
+    from llm4top.evaluation.reports.drawing import Drawing, Series
     from llm4top.workspace._report_sheet import Line, Pair, Sheet
 
 

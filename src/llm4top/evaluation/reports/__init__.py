@@ -1,0 +1,1 @@
+"""Reports as data, HTML, Markdown and JSON."""

@@ -25,7 +25,7 @@ def page(report: Report) -> str:
     series = choose_series(report.tables)
     parts = view.sections(report)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             report=report,
@@ -72,7 +72,8 @@ def curve_drawings(report: Report, part: view.Section, series: Sequence[Series])
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates with the report's filters; every text in them is escaped."""
     environment = Environment(
         loader=PackageLoader("llm4top.evaluation", "templates"),
         autoescape=True,

@@ -98,6 +98,13 @@ def with_interval(figure: Figure | None) -> str:
     return f"{number(figure.value)} {interval(figure)}".rstrip()
 
 
+def signed_with_interval(figure: Figure | None) -> str:
+    """``+.021 [-.004, .046]``, or a dash."""
+    if figure is None or figure.value is None:
+        return NOTHING
+    return f"{signed(figure.value)} {interval(figure)}".rstrip()
+
+
 def p_value(p: float | None) -> str:
     """Three decimals, and ``< .001`` below."""
     if p is None:

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from llm4top.evaluation._checklist import OPEN, checklist
-from llm4top.evaluation._checklist_items import TRIPOD_AI_ITEMS, TRIPOD_LLM_ITEMS
+from llm4top.evaluation._checklist import OPEN, checklist, guideline_items
 from tests.evaluation.report_kit import made_report
 
 
@@ -21,17 +20,14 @@ def answers(report):
     return {(item.guideline, item.item): item for item in checklist(report)}
 
 
-def main_items(items) -> list[int]:
-    return sorted({int(re.match(r"\d+", item.number).group()) for item in items})
+def main_items(guideline: str) -> list[int]:
+    return sorted({int(re.match(r"\d+", number).group()) for number in guideline_items(guideline)})
 
 
 def test_all_main_items_of_both_statements():
-    assert main_items(TRIPOD_AI_ITEMS) == list(range(1, 28))
-    assert main_items(TRIPOD_LLM_ITEMS) == list(range(1, 20))
-    assert len(TRIPOD_AI_ITEMS) == 52
-    for items in (TRIPOD_AI_ITEMS, TRIPOD_LLM_ITEMS):
-        numbers = [item.number for item in items]
-        assert len(numbers) == len(set(numbers))
+    assert main_items("TRIPOD+AI") == list(range(1, 28))
+    assert main_items("TRIPOD-LLM") == list(range(1, 20))
+    assert len(guideline_items("TRIPOD+AI")) == 52
 
 
 @pytest.mark.parametrize(

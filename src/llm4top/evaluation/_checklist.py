@@ -1,55 +1,58 @@
 """TRIPOD+AI and TRIPOD-LLM, filled from what a run knows of itself; the rest stays open."""
 
-from __future__ import annotations
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
-from collections.abc import Callable, Sequence
+import yaml
 
-from llm4top.evaluation._checklist_items import (
-    TRIPOD_AI,
-    TRIPOD_AI_ITEMS,
-    TRIPOD_LLM,
-    TRIPOD_LLM_ITEMS,
-    Item,
-)
 from llm4top.evaluation._report import ChecklistItem, Report
 from llm4top.evaluation._wording import check_name, count, counts_text, heading
 
+TRIPOD_AI, TRIPOD_LLM = "TRIPOD+AI", "TRIPOD-LLM"
 OPEN = "For the authors to fill in."
 
-Answer = Callable[[Report], str]
+
+@cache
+def _content() -> dict[str, Any]:
+    file = files("llm4top.evaluation.reports") / "data/checklist.yaml"
+    found: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return found
+
+
+def guideline_items(guideline: str) -> dict[str, tuple[str, str]]:
+    """A guideline's items by number: topic, and what answers it (empty: the authors)."""
+    items = _content()["guidelines"][guideline].items()
+    return {number: (topic, answer[0] if answer else "") for number, (topic, *answer) in items}
 
 
 def checklist(report: Report) -> tuple[ChecklistItem, ...]:
     """Every item of both guidelines; TRIPOD-LLM only where a language model was measured.
 
-    An answer says nothing that the report does not hold or that is not true of every run. An item
-    without one, or with an empty one, is ``open``.
+    An answer states nothing that the report does not hold or that is not true of every run. An
+    item without an answer is ``open``.
     """
-    items = _filled(TRIPOD_AI, TRIPOD_AI_ITEMS, report)
     kinds = {row.kind for table in report.tables for row in table.rows}
-    if kinds & {"language", "stack"} or not report.tables:
-        items += _filled(TRIPOD_LLM, TRIPOD_LLM_ITEMS, report)
-    return items
-
-
-def _filled(guideline: str, items: Sequence[Item], report: Report) -> tuple[ChecklistItem, ...]:
-    filled = []
-    for item in items:
-        answer = _ANSWERS[item.answer](report) if item.answer else ""
-        filled.append(
-            ChecklistItem(
-                guideline=guideline,
-                item=item.number,
-                topic=item.topic,
-                answer=answer or OPEN,
-                open=not answer,
-            )
+    language = bool(kinds & {"language", "stack"}) or not report.tables
+    return tuple(
+        ChecklistItem(
+            guideline=guideline,
+            item=number,
+            topic=topic,
+            answer=(answer := _answer(name, report)) or OPEN,
+            open=not answer,
         )
-    return tuple(filled)
+        for guideline in (TRIPOD_AI, *((TRIPOD_LLM,) if language else ()))
+        for number, (topic, name) in guideline_items(guideline).items()
+    )
 
 
-def _always(text: str) -> Answer:
-    return lambda _report: text
+def _answer(name: str, report: Report) -> str:
+    if name in _ANSWERS:
+        return _ANSWERS[name](report)
+    text: str = _content()["answers"][name] if name else ""
+    return text.replace("{open}", _open())
 
 
 def _data_sources(report: Report) -> str:
@@ -236,20 +239,7 @@ def _open() -> str:
     return OPEN[0].lower() + OPEN[1:]
 
 
-_ANSWERS: dict[str, Answer] = {
-    "annotation": _always("No text was annotated for this report; labels come with the data set."),
-    "blinding": _always(
-        "Labels are the data set's. Forecasters see no field that holds status, results or actual "
-        "dates; the leak oracle alone does, on purpose."
-    ),
-    "calculation": _always(
-        "By this program, from the saved forecaster whose identity stands in the table."
-    ),
-    "challenges": _always(
-        "Registry records are edited after the start; labels of stopped trials may rest on the "
-        "stop reason; a base model may have read results. See the leak audit and the contamination "
-        "probes where they were made."
-    ),
+_ANSWERS: dict[str, Callable[[Report], str]] = {
     "characteristics": _characteristics,
     "clusters": _clusters,
     "code_sharing": _code_sharing,
@@ -259,76 +249,17 @@ _ANSWERS: dict[str, Answer] = {
     "data_sharing": _data_sharing,
     "data_sources": _data_sources,
     "differing": _differing,
-    "eligibility": _always(
-        "The unit is a trial's registry record, not a patient: every record of the data set "
-        f"with a label. The data set's own criteria: {_open()}"
-    ),
-    "ethics": _always(
-        f"Registry records of trials, no patient's data. Approval or waiver: {_open()}"
-    ),
     "flow": _flow,
-    "handling": _always(
-        "Language models read the record as text within a token budget; baselines read counted "
-        "and coded fields and text, fitted on learning rows only."
-    ),
     "imbalance": _imbalance,
-    "inference": _always(
-        "No text is generated: probabilities are read from the answer tokens in one pass, without "
-        "sampling or temperature. Seed: see How it was made."
-    ),
-    "intended_use": _always(
-        "An aid to planning trials and portfolios, for people who know trials; a person decides. "
-        "Not for any decision about a single patient."
-    ),
-    "limitations": _always(
-        "Figures hold for these rows. Fields may have been edited after the start, a base model "
-        "may know outcomes, and figures on the validation split are optimistic. The study's own "
-        "limitations: "
-        f"{_open()}"
-    ),
     "measures": _measures,
-    "missing": _always(
-        "A prompt leaves a missing field out. Baselines over features take the average of the "
-        "learning rows (kNN + random forest: of the nearest ones). Class weights, where set, stand "
-        f"in the settings. Records omitted: {_open()}"
-    ),
     "model_identity": _model_identity,
     "models": _models,
-    "no_alignment": _always("Not applicable: no alignment; tuning is on labelled answers only."),
-    "no_summary": _always("Not applicable: nothing is summarised."),
-    "no_text": _always("Not applicable: no text is generated."),
     "objectives": _objectives,
     "outcome": _outcome,
-    "output": _always(
-        "Probabilities of the labels. Classes are decided at a threshold chosen on validation "
-        "data for F1, and at .5 beside it."
-    ),
     "partition": _partition,
     "performance": _performance,
-    "poor_input": _always(
-        "A record that cannot be read is refused with its reason; what is cut or withheld from a "
-        "record is shown with each forecast."
-    ),
-    "predictor_time": _always(
-        "Fields that are known at registration or before the outcome, by an allow-list. The "
-        "version of the record that was read may be later than the start."
-    ),
-    "predictors": _always(
-        "All fields of the allow-list; none was chosen by its relation to labels."
-    ),
     "preparation": _preparation,
     "prompts": _prompts,
     "sample_size": _sample_size,
-    "specification": _always(
-        "Forecasters are saved as bundles of hashed files without code; the base model's terms "
-        "hold for its use."
-    ),
-    "treatments": _always("Interventions of a trial are predictors, not treatments of patients."),
-    "updating": _always(
-        "Probabilities may be calibrated on validation rows, which the table's notes then say; "
-        "nothing is updated on test rows."
-    ),
-    "users": _always(
-        "Users give records and read the forecast with its interval; knowing trials suffices."
-    ),
 }
+"""What fills an item from the report; the other answers are in ``data/checklist.yaml``."""

@@ -18,7 +18,8 @@ from typer.testing import CliRunner, Result
 
 from llm4top.cli import app
 from llm4top.cli._register import registered
-from llm4top.training import RunFolder, TrainingProgress
+from llm4top.progress import Progress
+from llm4top.training import RunFolder
 from llm4top.workspace import Process, Run, RunState, Workspace
 from tests.workspace.tiny import (
     in_training,
@@ -168,7 +169,7 @@ def test_a_stop_that_is_asked_for_elsewhere_arrives_as_a_signal(
     folder = begin(tmp_path / "run")
     try:
         with folder.locked(), registered(folder.path, speaks=True) as tell:
-            tell(TrainingProgress("training", 2, 9))
+            tell(Progress("training", 2, 9))
             run = seen(workspace)
             run = wait_for(workspace, run, in_training, 20)
             assert run.state is RunState.RUNNING
@@ -200,7 +201,7 @@ def test_a_workspace_that_cannot_be_opened_stops_no_training(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LLM4TOP_HOME", str(tmp_path / "file"))
     with registered(begin(tmp_path / "run").path, speaks=True) as tell:
-        tell(TrainingProgress("training", 1, 2))
+        tell(Progress("training", 1, 2))
     said = capsys.readouterr().err
     assert said.startswith("This training is not shown in the Studio: ")
     assert said.count("\n") == 1

@@ -15,8 +15,8 @@ from llm4top.cli import app
 from llm4top.cli._console import clock
 from llm4top.cli._watch import Lines, figures
 from llm4top.data import make_dataset
+from llm4top.progress import Progress
 from llm4top.registry import Intervention, Trial
-from llm4top.training import TrainingProgress
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
@@ -154,19 +154,29 @@ def test_times_are_words(seconds: float, words: str) -> None:
 
 
 def test_figures_leave_out_what_is_unknown() -> None:
-    assert figures(TrainingProgress("training")) == ""
-    known = TrainingProgress("training", 1, 9, 0.6931, 0.65, 1234.5, 90.0)
+    assert figures(Progress("training")) == ""
+    known = Progress(
+        "training",
+        1,
+        9,
+        figures={
+            "loss": 0.6931,
+            "log_loss": 0.65,
+            "tokens_per_second": 1234.5,
+            "eta_seconds": 90.0,
+        },
+    )
     assert figures(known) == "loss 0.693, validation log-loss 0.650, 1234 tokens/s, 2 min left"
 
 
 def test_a_log_gets_a_line_for_each_phase_and_figure(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
-    lines(TrainingProgress("preflight"))
-    lines(TrainingProgress("training", 0, 10))
-    lines(TrainingProgress("training", 1, 10))
-    lines(TrainingProgress("training", 2, 10, log_loss=0.7))
-    lines(TrainingProgress("training", 3, 10, log_loss=0.7))
-    lines(TrainingProgress("done", message="runs/x"))
+    lines(Progress("preflight"))
+    lines(Progress("training", 0, 10))
+    lines(Progress("training", 1, 10))
+    lines(Progress("training", 2, 10, figures={"log_loss": 0.7}))
+    lines(Progress("training", 3, 10, figures={"log_loss": 0.7}))
+    lines(Progress("done", detail="runs/x"))
     assert capsys.readouterr().err.splitlines() == [
         "Checking",
         "Training 0/10",

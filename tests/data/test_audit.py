@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from llm4top.data import AuditProgress, audit, ingest, load_dataset
+from llm4top.data import audit, ingest, load_dataset
 from llm4top.errors import EmptyClassError, SplitError, TooFewRowsError
+from llm4top.progress import Progress
 from llm4top.registry import TRIAL_FIELDS, Trial
 from llm4top.tasks import Task
 
@@ -263,7 +264,7 @@ def test_a_trial_in_several_rows_of_one_split_warns():
 def test_progress_goes_to_its_end():
     seen = []
     audit(HONEST, on_progress=seen.append)
-    assert seen[-1] == AuditProgress("done", seen[-1].total, seen[-1].total)
+    assert seen[-1] == Progress("done", seen[-1].total, seen[-1].total)
     done = [step.done for step in seen]
     assert done == list(range(len(done)))
 

@@ -344,7 +344,7 @@ def test_progress_and_limit(tmp_path):
         on_progress=seen.append,
     )
     assert len(made) == 5
-    assert (seen[-1].stage, seen[-1].read, seen[-1].kept) == ("reading", 5, 5)
+    assert (seen[-1].stage, seen[-1].done, seen[-1].figures["kept"]) == ("reading", 5, 5)
 
 
 def test_a_label_that_the_task_does_not_know_is_left_out(tmp_path):

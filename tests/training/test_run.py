@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 from llm4top.errors import BundleError, ConfigError, PreflightError, ResumeError, TrainingError
+from llm4top.progress import Progress
 from llm4top.training import _publish, _run
 from llm4top.training._config import TrainingConfig
-from llm4top.training._progress import TrainingProgress
 from llm4top.training._publish import BASE_RATE, MODEL, TFIDF, UNCALIBRATED
 from llm4top.training._run import TrainingResult, train
 from llm4top.training._run_folder import RunFolder
@@ -35,7 +35,7 @@ def furthest(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> fl
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-class Seen(list[TrainingProgress]):
+class Seen(list[Progress]):
     """Keeps what it is told, and may send this process a signal at a step of the training."""
 
     def __init__(self, signal_at: int | None = None, number: int = signal.SIGINT):
@@ -43,9 +43,9 @@ class Seen(list[TrainingProgress]):
         self.signal_at = signal_at
         self.number = number
 
-    def __call__(self, progress: TrainingProgress) -> None:
+    def __call__(self, progress: Progress) -> None:
         self.append(progress)
-        if progress.phase == "training" and progress.step == self.signal_at:
+        if progress.stage == "training" and progress.done == self.signal_at:
             self.signal_at = None
             os.kill(os.getpid(), self.number)
 
@@ -117,14 +117,18 @@ def test_figures_stand_beside_the_baselines(finished: tuple[TrainingResult, Seen
 
 def test_a_watcher_hears_of_every_phase_and_step(finished: tuple[TrainingResult, Seen]) -> None:
     result, seen = finished
-    phases = list(dict.fromkeys(progress.phase for progress in seen))
+    phases = list(dict.fromkeys(progress.stage for progress in seen))
     assert phases == ["preflight", "prompts", "training", "calibration", "bundle", "check", "done"]
-    training = [progress for progress in seen if progress.phase == "training"]
-    assert {p.step for p in training} == set(range(result.steps + 1))
+    training = [progress for progress in seen if progress.stage == "training"]
+    assert {p.done for p in training} == set(range(result.steps + 1))
     assert {p.total for p in training} == {result.steps}
     last = training[-1]
-    assert last.eta_seconds == 0.0
-    assert None not in (last.loss, last.log_loss, last.tokens_per_second)
+    assert last.figures["eta_seconds"] == 0.0
+    assert None not in (
+        last.figures["loss"],
+        last.figures["log_loss"],
+        last.figures["tokens_per_second"],
+    )
 
 
 def test_the_settings_as_used_lie_with_the_run(finished: tuple[TrainingResult, Seen]) -> None:

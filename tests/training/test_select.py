@@ -164,11 +164,12 @@ def test_baselines_are_checked_in_time(done):
 
 def test_progress_is_told(done):
     _, _, told = done
-    begun = [p for p in told if p.training is None]
+    begun = [p for p in told if p.stage == "selection"]
     assert [p.done for p in begun] == list(range(1, len(begun) + 1))
     assert begun[-1].done <= begun[-1].total
-    assert begun[0].what == "baseline: Base rate by phase"
-    assert any(p.what.startswith("rung 2: ") and p.training for p in told)
+    assert begun[0].detail == "baseline: Base rate by phase"
+    after = [p.stage for p in told[told.index(begun[-3]) :]]
+    assert "training" in after
 
 
 def test_nothing_is_done_twice(done, make_settings, monkeypatch):
@@ -189,8 +190,7 @@ def test_a_crash_in_the_middle_of_a_run_is_made_good(done, make_settings, tmp_pa
     settings = make_settings(tmp_path / "crashed", grid={"learning_rate": [rate]})
 
     def crash(progress):
-        run = progress.training
-        if run is not None and run.phase == "training" and run.step == 5:
+        if progress.stage == "training" and progress.done == 5:
             raise RuntimeError("the plug was pulled")
 
     with pytest.raises(RuntimeError, match="the plug was pulled"):
@@ -210,7 +210,7 @@ def test_a_crash_in_the_middle_of_a_run_is_made_good(done, make_settings, tmp_pa
 
 def test_ctrl_c_leaves_a_selection_that_goes_on(make_settings, tmp_path):
     def stop(progress):
-        if progress.what.startswith("rung 1: "):
+        if progress.detail.startswith("rung 1: "):
             raise KeyboardInterrupt
 
     out = tmp_path / "stopped"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from llm4top import __version__
 from llm4top.benchmark._pieces import hash_of
 from llm4top.benchmark._settings import BenchmarkSettings
-from llm4top.data import Dataset, IngestProgress, ingest, load_dataset
+from llm4top.data import Dataset, ingest, load_dataset
 from llm4top.data._sources import dates_files, find_sources, path_sha256
 from llm4top.errors import SplitError
+from llm4top.progress import OnProgress, ignore
 
 _DATASET_FILES = ("card.json", "trials.parquet")
 
 
-def settle_data(
-    settings: BenchmarkSettings, on_progress: Callable[[IngestProgress], None] | None = None
-) -> Dataset:
+def settle_data(settings: BenchmarkSettings, on_progress: OnProgress = ignore) -> Dataset:
     """The data set that ``settings.data`` is or that is made from it, with train and valid rows.
 
     What has been made lies in the benchmark's folder under the hash of the files it came from.

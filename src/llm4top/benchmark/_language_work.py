@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from llm4top.data import Dataset
 from llm4top.errors import CalibrationError
 from llm4top.forecasters import LanguageForecaster, OnProgress, cross_calibrate, make_calibrator
 from llm4top.forecasters._few_shot import few_shot
+from llm4top.progress import OnProgress as OnTraining
 from llm4top.training import RunFolder, TrainingConfig, make_config, train
-from llm4top.training import TrainingProgress as Step
 
 STEER = "steer"
 Logits = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Desk:
     loader: Loader
     pieces: Pieces
     on_prompts: OnProgress | None = None
-    on_training: Callable[[Step], None] | None = None
+    on_training: OnTraining | None = None
 
 
 @dataclass(frozen=True, slots=True)

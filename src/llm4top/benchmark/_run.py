@@ -21,7 +21,7 @@ from llm4top.benchmark._stacked import stacked
 from llm4top.benchmark._summary import summarise
 from llm4top.benchmark._tables import Measured, table_work
 from llm4top.benchmark._watch import BenchmarkProgress, OnBenchmark
-from llm4top.data import Dataset, IngestProgress, audit, is_top
+from llm4top.data import Dataset, audit, is_top
 from llm4top.errors import LLM4TOPError
 from llm4top.evaluation import (
     Report,
@@ -36,7 +36,8 @@ from llm4top.evaluation import (
 )
 from llm4top.evaluation._report import AuditLine, VariantTable
 from llm4top.forecasters import Progress
-from llm4top.training import RunFolder, TrainingProgress
+from llm4top.progress import Progress as Step
+from llm4top.training import RunFolder
 
 _T = TypeVar("_T")
 
@@ -233,15 +234,16 @@ class _Benchmark:
         if self.progress is not None:
             self.progress(replace(self._now, detail=words))
 
-    def _reading(self, p: IngestProgress) -> None:
-        self._detail(f"{p.read} records read")
+    def _reading(self, p: Step) -> None:
+        self._detail(f"{p.done} records read")
 
     def _prompts(self, p: Progress) -> None:
         self._detail(f"{p.prompts} of {p.total_prompts} trials")
 
-    def _training(self, p: TrainingProgress) -> None:
-        loss = f", validation log-loss {p.log_loss:.3f}" if p.log_loss is not None else ""
-        self._detail(f"{p.phase} {p.step} of {p.total}{loss}" if p.total else p.phase)
+    def _training(self, p: Step) -> None:
+        log_loss = p.figures.get("log_loss")
+        loss = f", validation log-loss {log_loss:.3f}" if log_loss is not None else ""
+        self._detail(f"{p.stage} {p.done} of {p.total}{loss}" if p.total else p.stage)
 
 
 _UNLOOKED = "No test row was looked at."

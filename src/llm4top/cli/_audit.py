@@ -13,7 +13,8 @@ from llm4top.cli._console import counted, progress_bar, safe, thousands
 from llm4top.cli._exit import IN_PART
 
 if TYPE_CHECKING:
-    from llm4top.data import AuditProgress, AuditReport
+    from llm4top.data import AuditReport
+    from llm4top.progress import Progress
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -60,7 +61,7 @@ def audit(
     loaded = load_dataset(dataset)
     with progress_bar("Auditing", None) as bar:
 
-        def show(progress: AuditProgress) -> None:
+        def show(progress: Progress) -> None:
             bar.update(
                 bar.task_ids[0],
                 description=f"Auditing: {progress.stage}",

@@ -129,7 +129,7 @@ def ingest(
             overwrite=overwrite,
             on_refusal=refusals,
             on_note=lambda remark: note(f"Note: {printable(str(remark))}"),
-            on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.read),
+            on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.done),
         )
     _print_card(dataset.card, out)
     if labels is None and dataset.task == OUTCOME and NO_LABEL in dataset.card.dropped:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm4top.cli._console import note
+from llm4top.progress import OnProgress, Progress, ignore
 
 if TYPE_CHECKING:
-    from llm4top.training import TrainingProgress
     from llm4top.workspace import Run, Workspace
     from llm4top.workspace._work_progress import Reporter
 
@@ -22,7 +22,7 @@ _PATIENCE_S = 10.0
 
 
 @contextmanager
-def registered(out: Path, speaks: bool) -> Iterator[Callable[[TrainingProgress], None]]:
+def registered(out: Path, speaks: bool) -> Iterator[OnProgress]:
     """Keep a run of the workspace in step with the training in ``out``; gives its ``progress``.
 
     Done beside the training, as well as can be: a workspace that cannot be opened, or a database
@@ -30,7 +30,7 @@ def registered(out: Path, speaks: bool) -> Iterator[Callable[[TrainingProgress],
     for elsewhere arrives here as SIGTERM, after which the training writes a checkpoint.
     """
     if not speaks:
-        yield lambda _: None
+        yield ignore
         return
     registration = _Registration(out)
     thread = threading.Thread(target=registration.keep, name="registration", daemon=True)
@@ -46,11 +46,11 @@ class _Registration:
     def __init__(self, out: Path):
         self.over = threading.Event()
         self._out = out
-        self._latest: TrainingProgress | None = None
+        self._latest: Progress | None = None
         self._report: Reporter | None = None
         self._asked = False
 
-    def hear(self, progress: TrainingProgress) -> None:
+    def hear(self, progress: Progress) -> None:
         """Remember the newest progress; it is written down by and by."""
         self._latest = progress
 

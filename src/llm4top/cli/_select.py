@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,8 @@ from llm4top.cli._console import counted, note, safe, standard_error, thousands
 from llm4top.cli._exit import NOTHING_DONE
 
 if TYPE_CHECKING:
-    from llm4top.training import Selection, SelectionPlan, SelectionProgress, SelectSettings
+    from llm4top.progress import OnProgress, Progress
+    from llm4top.training import Selection, SelectionPlan, SelectSettings
 
 
 class SelectFormat(StrEnum):
@@ -261,19 +262,19 @@ def _run(settings: SelectSettings, output: SelectFormat) -> None:
 
 
 @contextmanager
-def _watching() -> Iterator[Callable[[SelectionProgress], None]]:
+def _watching() -> Iterator[OnProgress]:
     """A line for each piece of work; the run that is going on is shown as ``train`` shows it."""
     from llm4top.cli._watch import watching
 
     with watching(True) as shown:
 
-        def tell(progress: SelectionProgress) -> None:
-            if progress.training is None:
-                note(f"[{progress.done}/{progress.total}] {progress.what}")
+        def show(progress: Progress) -> None:
+            if progress.stage == "selection":
+                note(f"[{progress.done}/{progress.total}] {progress.detail}")
             else:
-                shown(progress.training)
+                shown(progress)
 
-        yield tell
+        yield show
 
 
 def _print_result(selection: Selection, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +13,12 @@ from llm4top.cli._console import clock, is_main_process, note, standard_error, t
 from llm4top.cli._exit import NOTHING_DONE
 from llm4top.cli._settings_list import ListSettingsOption
 from llm4top.forecasters._finetune_settings import FinetuneSettings
+from llm4top.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from llm4top.training import PreflightReport, TrainingConfig, TrainingProgress, TrainingResult
+    from llm4top.training import PreflightReport, TrainingConfig, TrainingResult
 
 
 def setting_help(name: str) -> str:
@@ -182,14 +183,12 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
         _print_result(result)
 
 
-def _both(
-    tell: Callable[[TrainingProgress], None], show: Callable[[TrainingProgress], None]
-) -> Callable[[TrainingProgress], None]:
-    def hear(progress: TrainingProgress) -> None:
-        tell(progress)
-        show(progress)
+def _both(first: OnProgress, second: OnProgress) -> OnProgress:
+    def report(progress: Progress) -> None:
+        first(progress)
+        second(progress)
 
-    return hear
+    return report
 
 
 def _print_preflight(report: PreflightReport) -> None:

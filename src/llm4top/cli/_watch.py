@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from llm4top.cli._console import clock, note, standard_error
+from llm4top.progress import OnProgress, Progress, ignore
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-
-    from llm4top.training import TrainingProgress
 
 LINE_EVERY = 30.0
 """Seconds between two lines where no terminal shows a bar."""
@@ -28,31 +27,33 @@ PHASES = {
 }
 
 
-def figures(progress: TrainingProgress) -> str:
+def figures(progress: Progress) -> str:
     """The figures that are known, in words: loss, validation log-loss, tokens/s, time left."""
+    known = progress.figures
     parts = []
-    if progress.loss is not None:
-        parts.append(f"loss {progress.loss:.3f}")
-    if progress.log_loss is not None:
-        parts.append(f"validation log-loss {progress.log_loss:.3f}")
-    if progress.tokens_per_second is not None:
-        parts.append(f"{progress.tokens_per_second:.0f} tokens/s")
-    if progress.eta_seconds is not None:
-        parts.append(f"{clock(progress.eta_seconds)} left")
+    if "loss" in known:
+        parts.append(f"loss {known['loss']:.3f}")
+    if "log_loss" in known:
+        parts.append(f"validation log-loss {known['log_loss']:.3f}")
+    if "tokens_per_second" in known:
+        parts.append(f"{known['tokens_per_second']:.0f} tokens/s")
+    if "eta_seconds" in known:
+        parts.append(f"{clock(known['eta_seconds'])} left")
     return ", ".join(parts)
 
 
 @contextmanager
-def watching(speaks: bool) -> Iterator[Callable[[TrainingProgress], None]]:
+def watching(speaks: bool) -> Iterator[OnProgress]:
     """What to hand to ``train`` as ``progress``; silent where this process does not speak."""
     console = standard_error()
     if not speaks:
-        yield lambda _: None
+        yield ignore
         return
     if not console.is_terminal:
         yield Lines()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bar
 
     columns = (
         SpinnerColumn(),
@@ -61,7 +62,7 @@ def watching(speaks: bool) -> Iterator[Callable[[TrainingProgress], None]]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True) as bar:
         yield _Bars(bar)
 
 
@@ -73,17 +74,18 @@ class Lines:
         self._log_loss: float | None = None
         self._last = 0.0
 
-    def __call__(self, progress: TrainingProgress) -> None:
+    def __call__(self, progress: Progress) -> None:
         """Print a line where there is something new to say."""
         now = time.monotonic()
-        new_phase = progress.phase != self._phase
-        new_figure = progress.log_loss is not None and progress.log_loss != self._log_loss
+        new_phase = progress.stage != self._phase
+        log_loss = progress.figures.get("log_loss")
+        new_figure = log_loss is not None and log_loss != self._log_loss
         if not (new_phase or new_figure or now - self._last >= LINE_EVERY):
             return
-        self._phase, self._log_loss, self._last = progress.phase, progress.log_loss, now
-        count = f" {progress.step}/{progress.total}" if progress.total else ""
-        tail = ": ".join(part for part in (progress.message, figures(progress)) if part)
-        note(f"{PHASES[progress.phase]}{count}{': ' if tail else ''}{tail}")
+        self._phase, self._log_loss, self._last = progress.stage, log_loss, now
+        count = f" {progress.done}/{progress.total}" if progress.total else ""
+        tail = ": ".join(part for part in (progress.detail, figures(progress)) if part)
+        note(f"{PHASES[progress.stage]}{count}{': ' if tail else ''}{tail}")
 
 
 class _Bars:
@@ -93,15 +95,15 @@ class _Bars:
         self._bar = bar
         self._phase = ""
 
-    def __call__(self, progress: TrainingProgress) -> None:
-        if progress.phase != self._phase:
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._phase:
             for task in list(self._bar.task_ids):
                 self._bar.remove_task(task)
-            self._phase = progress.phase
-            self._bar.add_task(PHASES[progress.phase], figures="")
+            self._phase = progress.stage
+            self._bar.add_task(PHASES[progress.stage], figures="")
         self._bar.update(
             self._bar.task_ids[0],
-            completed=progress.step,
+            completed=progress.done,
             total=progress.total or None,
-            figures=figures(progress) or progress.message,
+            figures=figures(progress) or progress.detail,
         )

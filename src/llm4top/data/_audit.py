@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from llm4top.data._audit_fields import check_fields, check_presence
-from llm4top.data._audit_report import AuditFinding, AuditProgress, AuditReport
+from llm4top.data._audit_report import AuditFinding, AuditReport
 from llm4top.data._audit_rows import AuditRows, close_rows
 from llm4top.data._audit_splits import check_countable, check_ids, check_labels, check_time
 from llm4top.data._audit_status import check_status
@@ -13,6 +11,7 @@ from llm4top.data._audit_telling import check_telling
 from llm4top.data._audit_terms import check_terms, field_terms
 from llm4top.data._audit_twins import check_twins
 from llm4top.data._dataset import Dataset
+from llm4top.progress import OnProgress, Progress, ignore
 
 _GRAVITY = {"fail": 0, "warn": 1, "pass": 2}
 _ROWS_PER_STEP = 5000
@@ -22,7 +21,7 @@ def audit(
     dataset: Dataset,
     *,
     seed: int = 0,
-    on_progress: Callable[[AuditProgress], None] | None = None,
+    on_progress: OnProgress = ignore,
 ) -> AuditReport:
     """Look for what gives the label away, and name the field that does.
 
@@ -69,23 +68,19 @@ def _gravest_first(findings: list[AuditFinding]) -> list[AuditFinding]:
 
 
 class _Steps:
-    """Counts the steps of an audit and hands them on."""
+    """Counts the steps of an audit and reports them."""
 
-    def __init__(
-        self, dataset: Dataset, rows: AuditRows, listen: Callable[[AuditProgress], None] | None
-    ):
+    def __init__(self, dataset: Dataset, rows: AuditRows, report: OnProgress):
         batches = -(-len(dataset) // _ROWS_PER_STEP)
         checks = len(set(dataset.splits) - {"train"})
         self._total = 2 * batches + checks + 3 * len(rows.fields) + 1
         self._done = 0
-        self._listen = listen
+        self._report = report
 
     def __call__(self, stage: str) -> None:
-        if self._listen is not None:
-            self._listen(AuditProgress(stage, self._done, self._total))
+        self._report(Progress(stage, self._done, self._total))
         self._done += 1
 
     def finish(self) -> None:
-        """Say that all is done."""
-        if self._listen is not None:
-            self._listen(AuditProgress("done", self._total, self._total))
+        """Report that all is done."""
+        self._report(Progress("done", self._total, self._total))

@@ -85,15 +85,6 @@ class AuditReport:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class AuditProgress:
-    """How far ``audit`` is: what it does now, and ``done`` of ``total`` steps."""
-
-    stage: str
-    done: int
-    total: int
-
-
 OnStep = Callable[[str], None]
 """Is told the name of each step as it begins."""
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm4top.data._spool import IngestProgress
+from llm4top.data._spool import reading_progress
 from llm4top.data._store import Row, decode_trial, encode_trial
 from llm4top.errors import RegistryError
+from llm4top.progress import OnProgress
 from llm4top.registry import Limits, ReadNote, read_records
 
 _REPORT_EVERY = 500
@@ -50,14 +51,14 @@ class Enrichment:
         limits: Limits | None,
         on_refusal: Callable[[RegistryError], None] | None,
         on_note: Callable[[ReadNote], None] | None,
-        on_progress: Callable[[IngestProgress], None] | None,
+        on_progress: OnProgress,
     ) -> None:
         """Look for the wanted trials in a file, folder or zip of registry records."""
         for number, record in enumerate(
             read_records(path, limits=limits, on_refusal=on_refusal, on_note=on_note), start=1
         ):
-            if on_progress is not None and number % _REPORT_EVERY == 0:
-                on_progress(IngestProgress("enriching", str(path), number, len(self)))
+            if number % _REPORT_EVERY == 0:
+                on_progress(reading_progress("enriching", path, number, len(self)))
             nct_id = record.nct_id
             if nct_id is None or nct_id not in wanted or record.source.format == "top-csv":
                 continue

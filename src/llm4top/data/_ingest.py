@@ -18,10 +18,11 @@ from llm4top.data._sources import (
     top_dates,
 )
 from llm4top.data._splits import OwnSplit, SplitRule, TimeSplit
-from llm4top.data._spool import IngestProgress, Reading, Spool
+from llm4top.data._spool import Reading, Spool
 from llm4top.data._top_zip import unpacked_top
 from llm4top.data._write import check_target, write_dataset, writing
 from llm4top.errors import DatasetError, RegistryError
+from llm4top.progress import OnProgress, ignore
 from llm4top.registry import Limits, ReadNote
 from llm4top.tasks import LABEL_RULES, LabelRule, Task, get_task
 
@@ -44,7 +45,7 @@ def ingest(
     overwrite: bool = False,
     on_refusal: Callable[[RegistryError], None] | None = None,
     on_note: Callable[[ReadNote], None] | None = None,
-    on_progress: Callable[[IngestProgress], None] | None = None,
+    on_progress: OnProgress = ignore,
 ) -> Dataset:
     """Make a data set of labelled trials in the folder ``out`` and read it back.
 

@@ -16,6 +16,7 @@ from llm4top.data._pool import Candidate
 from llm4top.data._sources import SourcePath, phases_of
 from llm4top.data._store import SCHEMA, Row, batch_rows, encode_trial, row_batch
 from llm4top.errors import RegistryError
+from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.registry import Limits, ReadNote, Record, read_records
 from llm4top.tasks import LabelRule, Task
 
@@ -23,16 +24,6 @@ DROPPED_NAMED = 100
 NO_LABEL = "without a label for this task"
 NOT_LISTED = "not in the label file"
 _ROWS_PER_GROUP = 500
-
-
-@dataclass(frozen=True, slots=True)
-class IngestProgress:
-    """How far ``ingest`` is: what it does, with which file, records read and rows kept so far."""
-
-    stage: str
-    file: str
-    read: int
-    kept: int
 
 
 @dataclass(slots=True)
@@ -66,7 +57,7 @@ class Reading:
     limit: int | None = None
     on_refusal: Callable[[RegistryError], None] | None = None
     on_note: Callable[[ReadNote], None] | None = None
-    on_progress: Callable[[IngestProgress], None] | None = None
+    on_progress: OnProgress = ignore
 
     def label(self, record: Record) -> tuple[str | None, str]:
         """The record's label, or None and the reason why it has none."""
@@ -198,7 +189,11 @@ class Spool:
             self._pending.clear()
 
     def _report(self, source: SourcePath) -> None:
-        if self._reading.on_progress is not None:
-            self._reading.on_progress(
-                IngestProgress("reading", str(source.path), self.read, len(self.candidates))
-            )
+        self._reading.on_progress(
+            reading_progress("reading", source.path, self.read, len(self.candidates))
+        )
+
+
+def reading_progress(stage: str, path: Path, read: int, kept: int) -> Progress:
+    """How many records were read so far, of the file in ``detail``; ``figures`` holds "kept"."""
+    return Progress(stage, read, detail=str(path), figures={"kept": kept})

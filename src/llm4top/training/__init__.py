@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from llm4top.training._preflight import Check, PreflightReport, preflight
     from llm4top.training._presets import PRESETS
     from llm4top.training._pretrain import PretrainSettings, pretrain
-    from llm4top.training._progress import Progress, TrainingProgress
     from llm4top.training._recalibrate import recalibrate
     from llm4top.training._run import TrainingResult, train
     from llm4top.training._run_folder import RunFolder
-    from llm4top.training._select import SelectionProgress, select
+    from llm4top.training._select import select
     from llm4top.training._select_plan import SelectionPlan, plan_selection
     from llm4top.training._selection import Selection, read_selection
     from llm4top.training._tokenizer import train_tokenizer
@@ -28,15 +27,12 @@ _HOMES = {
     "Check": "_preflight",
     "PreflightReport": "_preflight",
     "PretrainSettings": "_pretrain",
-    "Progress": "_progress",
     "RunFolder": "_run_folder",
     "SelectSettings": "_candidates",
     "Selection": "_selection",
     "SelectionPlan": "_select_plan",
-    "SelectionProgress": "_select",
     "SettingInfo": "_describe_settings",
     "TrainingConfig": "_config",
-    "TrainingProgress": "_progress",
     "TrainingResult": "_run",
     "describe_settings": "_describe_settings",
     "make_config": "_config",
@@ -57,15 +53,12 @@ __all__ = [
     "Check",
     "PreflightReport",
     "PretrainSettings",
-    "Progress",
     "RunFolder",
     "SelectSettings",
     "Selection",
     "SelectionPlan",
-    "SelectionProgress",
     "SettingInfo",
     "TrainingConfig",
-    "TrainingProgress",
     "TrainingResult",
     "describe_settings",
     "make_config",

@@ -35,13 +35,13 @@ from llm4top.forecasters._manifest import (
     measure_base_rates,
     plain_settings,
 )
+from llm4top.progress import OnProgress, Progress
 from llm4top.training._card_figures import card_figures
 from llm4top.training._config import TrainingConfig
 from llm4top.training._earlier_training import through_its_base
 from llm4top.training._evaluation_rows import evaluation_size
 from llm4top.training._logits import keep_logits
 from llm4top.training._preflight import sample_rows
-from llm4top.training._progress import Progress, TrainingProgress
 from llm4top.training._run_folder import RunFolder
 
 RELOAD_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 5e-3}
@@ -87,7 +87,7 @@ class Publisher:
     config: TrainingConfig
     dataset: Dataset
     forecaster: LanguageForecaster | None  # None once it has been published
-    tell: Progress
+    tell: OnProgress
     earlier: Manifest | None = None  # of the bundle that the base model came from
 
     def publish(self) -> Published:
@@ -112,7 +112,7 @@ class Publisher:
         splits = (self.config.train_split, self.config.valid_split)
         metrics = measured(self.dataset, logits, calibrator, splits=splits, seed=self.config.seed)
         self.run.add_event("figures", **metrics)
-        self.tell(TrainingProgress("bundle"))
+        self.tell(Progress("bundle"))
         manifest = save_bundle(
             self.run.bundle,
             name=bundle_name(self.config.name or self.run.path.resolve().name),
@@ -132,7 +132,7 @@ class Publisher:
         del forecaster, base
         _let_go()
         rows = sample_rows(len(choose), _MOST_RELOADED, self.config.seed)
-        self.tell(TrainingProgress("check", 0, len(rows)))
+        self.tell(Progress("check", 0, len(rows)))
         loaded = confirm_reload(
             self.run.bundle,
             choose.take(rows).trials,
@@ -191,7 +191,7 @@ class Publisher:
         return FIGURES_NOTE.format(rows=rows)
 
     def _shown(self, done: Batches) -> None:
-        self.tell(TrainingProgress("calibration", done.prompts, done.total_prompts))
+        self.tell(Progress("calibration", done.prompts, done.total_prompts))
 
 
 def measured(

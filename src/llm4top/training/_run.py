@@ -18,12 +18,13 @@ from llm4top.errors import LLM4TOPError, ResumeError, TrainingError
 from llm4top.forecasters._base_model import BaseModel, load_base, prepare_process
 from llm4top.forecasters._finetune import FinetuneResult, finetune
 from llm4top.forecasters._language import LanguageForecaster
+from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.prompts import PromptSpec
 from llm4top.training._config import TrainingConfig
 from llm4top.training._evaluation_rows import evaluation_rows, evaluation_size
 from llm4top.training._logits import keep_logits
 from llm4top.training._preflight import preflight
-from llm4top.training._progress import Progress, TrainingProgress, stop_on_signals
+from llm4top.training._progress import stop_on_signals
 from llm4top.training._publish import Published, Publisher
 from llm4top.training._run_folder import RunFolder
 from llm4top.training._shown_sections import chosen_sections
@@ -69,7 +70,7 @@ class TrainingResult:
 def train(
     config: TrainingConfig,
     *,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     resume: bool = False,
     publish: bool = True,
 ) -> TrainingResult:
@@ -92,10 +93,10 @@ def train(
     """
     prepare_process()
     main = int(os.environ.get("RANK", "0")) == 0
-    tell: Progress = progress if progress is not None and main else lambda _: None
+    tell: OnProgress = progress if progress is not None and main else ignore
     dataset = of_phases(load_dataset(config.data), config.phases)
     if main:
-        tell(TrainingProgress("preflight"))
+        tell(Progress("preflight"))
         preflight(config, dataset=dataset, resume=resume).raise_for_faults()
     run = RunFolder(config.out)
     with ExitStack() as stack:
@@ -129,7 +130,7 @@ class _Training:
     config: TrainingConfig
     dataset: Dataset
     run: RunFolder
-    tell: Progress
+    tell: OnProgress
     should_stop: Callable[[], bool]
     main: bool
     resume: bool
@@ -168,7 +169,7 @@ class _Training:
                 self._score(forecaster)
             shutil.rmtree(self.run.checkpoints, ignore_errors=True)
             where = self.run.bundle if self.publish else self.run.path
-            self.tell(TrainingProgress("done", message=str(where)))
+            self.tell(Progress("done", detail=str(where)))
         return self._result(tuned, published, time.perf_counter() - started)
 
     def _score(self, forecaster: LanguageForecaster) -> None:
@@ -176,7 +177,7 @@ class _Training:
         logits = forecaster.answer_logits(
             rows.trials,
             on_progress=lambda done: self.tell(
-                TrainingProgress("calibration", done.prompts, done.total_prompts)
+                Progress("calibration", done.prompts, done.total_prompts)
             ),
         )
         keep_logits(self.run, logits)
@@ -252,7 +253,7 @@ class _Training:
             prompts.append(prompt.token_ids)
             cut += prompt.tokens_cut > 0
             if len(prompts) % 50 == 0 or len(prompts) == len(rows):
-                self.tell(TrainingProgress("prompts", len(prompts), len(rows)))
+                self.tell(Progress("prompts", len(prompts), len(rows)))
             if self.should_stop():
                 raise KeyboardInterrupt
         if self.main:

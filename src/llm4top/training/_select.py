@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from llm4top.data import Dataset, load_dataset
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
 from llm4top.forecasters._base_model import prepare_process
+from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training._candidates import Candidate, SelectSettings, make_candidates
 from llm4top.training._halving import make_rungs
 from llm4top.training._losses import Judge
 from llm4top.training._preflight import PreflightReport, preflight
-from llm4top.training._progress import Progress, TrainingProgress
 from llm4top.training._rivals import BASE_RATE, UNSTACKABLE, Rivals, chosen_baselines
 from llm4top.training._run_folder import RunFolder, State, write_json
 from llm4top.training._select_report import write_selection_report
@@ -24,24 +24,8 @@ from llm4top.training._selection import SELECTION_FILE, Selection, StackOutcome
 from llm4top.training._verdict import Finalists, decide, judge_stack
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionProgress:
-    """Where a selection is: the piece of work that began, the ``done``-th of about ``total``.
-
-    ``training`` is the progress of the run that is going on, None between runs.
-    """
-
-    done: int
-    total: int
-    what: str
-    training: TrainingProgress | None = None
-
-
-OnSelection = Callable[[SelectionProgress], None]
-
-
 def select(
-    settings: SelectSettings, *, reproduce: str = "", progress: OnSelection | None = None
+    settings: SelectSettings, *, reproduce: str = "", progress: OnProgress = ignore
 ) -> Selection:
     """Choose a forecaster on the validation split, and say why; see ``Selection``.
 
@@ -53,7 +37,8 @@ def select(
     Everything lies in ``settings.out``: ``selection.json``, ``report.*``, ``runs/``, ``baseline/``
     (the best one) and, unless a baseline alone is chosen, ``bundle/``. A selection that was
     stopped or killed goes on where it was when it is called again; runs are found by what they
-    are, so candidates can be added. ``reproduce`` is the command as the user typed it.
+    are, so candidates can be added. ``reproduce`` is the command as the user typed it. ``progress``
+    gets the pieces of work as stage "selection" and, between them, the progress of each training.
 
     Raises ``ConfigError`` and ``PreflightError`` with every fault before anything begins,
     ``TooFewRowsError`` where the validation split is too small to choose by, ``TrainingError``
@@ -126,15 +111,16 @@ class _Selecting:
     judge: Judge
     folder: RunFolder
     reproduce: str
-    progress: OnSelection | None
-    _at: SelectionProgress = field(default_factory=lambda: SelectionProgress(0, 1, ""))
+    progress: OnProgress
+    _done: int = 0
+    _total: int = 1
 
     def guarded(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
         """Select, and leave the truth in ``state.json`` whatever happens short of a kill."""
         rungs = make_rungs(len(candidates), self.settings.eta)
         runs = sum(rung.candidates for rung in rungs) * len(self.settings.seeds)
         # Each baseline, one check in time, the runs, the stack, the result.
-        self._at = SelectionProgress(0, len(names) + 1 + runs + 2, "")
+        self._total = len(names) + 1 + runs + 2
         self._state("running", "")
         try:
             selection = self._go(candidates, names)
@@ -194,21 +180,14 @@ class _Selecting:
         write_selection_report(findings, selection, self.reproduce)
         return selection
 
-    def _on_run(self, what: str) -> Progress:
+    def _on_run(self, what: str) -> OnProgress:
         self._begin(what)
-
-        def tell(training: TrainingProgress) -> None:
-            if self.progress is not None:
-                at = self._at
-                self.progress(SelectionProgress(at.done, at.total, at.what, training))
-
-        return tell
+        return self.progress
 
     def _begin(self, what: str) -> None:
-        self._at = SelectionProgress(self._at.done + 1, self._at.total, what)
+        self._done += 1
         self.folder.add_event("begin", what=what)
-        if self.progress is not None:
-            self.progress(self._at)
+        self.progress(Progress("selection", self._done, self._total, what))
 
     def _state(self, state: State, message: str) -> None:
         self.folder.set_state(state, message=message)

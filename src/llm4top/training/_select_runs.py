@@ -25,12 +25,12 @@ from llm4top.evaluation._scores import FloatArray
 from llm4top.forecasters import bundle_name, is_bundle
 from llm4top.forecasters._model_files import identify, resolve_base
 from llm4top.forecasters._stack import LANGUAGE
+from llm4top.progress import OnProgress
 from llm4top.training._candidates import Candidate, SelectSettings
 from llm4top.training._config import TrainingConfig
 from llm4top.training._halving import Rung, best_of, make_rungs, rung_steps, whole_steps
 from llm4top.training._logits import kept_logits
 from llm4top.training._losses import Judge
-from llm4top.training._progress import Progress
 from llm4top.training._run import FREE_TO_DIFFER, train
 from llm4top.training._run_folder import RunFolder
 from llm4top.training._selection import CandidateOutcome, Dropped, RungOutcome, RunOutcome
@@ -39,8 +39,8 @@ _A_RUN_FAILED = (TrainingError, ModelError, CalibrationError)
 """What costs a candidate its place; anything else stops the selection."""
 _NOT_ITS_FAULT = (ResumeError, ModelNotFoundError)
 
-OnRun = Callable[[str], Progress]
-"""Hears what run begins, and gives what to tell of it."""
+OnRun = Callable[[str], OnProgress]
+"""Called with the description of a run that begins; gives what receives the run's progress."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from llm4top.time_left import TimeLeft
-from llm4top.training._progress import Progress, TrainingProgress
+from llm4top.progress import OnProgress, Progress, TimeLeft
 from llm4top.training._run_folder import RunFolder
 
 _LOGGED = ("loss", "grad_norm", "learning_rate", "tokens_per_second")
@@ -17,12 +16,10 @@ _EVALUATED = ("eval_log_loss", "eval_roc_auc", "eval_seconds")
 class Watch(TrainerCallback):  # type: ignore[misc]
     """Reports every optimiser step to ``progress`` and every log and evaluation to ``run``."""
 
-    def __init__(self, run: RunFolder, progress: Progress):
+    def __init__(self, run: RunFolder, progress: OnProgress):
         self.run = run
         self.progress = progress
-        self.loss: float | None = None
-        self.log_loss: float | None = None
-        self.tokens_per_second: float | None = None
+        self._figures: dict[str, float] = {}
         self._left = TimeLeft()
 
     def on_train_begin(
@@ -50,20 +47,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             if names[0] in logs:
                 found = {name: logs[name] for name in names if name in logs}
                 self.run.add_event(kind, step=state.global_step, epoch=state.epoch, **found)
-        self.loss = logs.get("loss", self.loss)
-        self.log_loss = logs.get("eval_log_loss", self.log_loss)
-        self.tokens_per_second = logs.get("tokens_per_second", self.tokens_per_second)
+        for name in ("loss", "log_loss", "tokens_per_second"):
+            logged = "eval_log_loss" if name == "log_loss" else name
+            if logged in logs:
+                self._figures[name] = logs[logged]
         self._report(state)
 
     def _report(self, state: TrainerState) -> None:
-        self.progress(
-            TrainingProgress(
-                "training",
-                state.global_step,
-                state.max_steps,
-                loss=self.loss,
-                log_loss=self.log_loss,
-                tokens_per_second=self.tokens_per_second,
-                eta_seconds=self._left(state.global_step, state.max_steps, "training"),
-            )
-        )
+        step, steps = state.global_step, state.max_steps
+        left = self._left(step, steps, "training")
+        known = self._figures if left is None else {**self._figures, "eta_seconds": left}
+        self.progress(Progress("training", step, steps, figures=dict(known)))

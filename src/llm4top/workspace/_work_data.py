@@ -16,8 +16,8 @@ from llm4top.workspace._work_progress import Step
 from llm4top.workspace._work_settings import IngestWork, work_of
 
 if TYPE_CHECKING:
-    from llm4top.data import IngestProgress
     from llm4top.errors import RegistryError
+    from llm4top.progress import Progress
     from llm4top.tasks import Task
 
 _NAMED_REFUSALS = 20
@@ -106,6 +106,5 @@ class _Refused:
             self.first.append(self._staging.plain(str(error)))
 
 
-def _step(progress: IngestProgress) -> Step:
-    detail = f"{progress.kept} kept"
-    return Step(progress.stage, progress.read, 0, detail)
+def _step(progress: Progress) -> Step:
+    return Step(progress.stage, progress.done, 0, f"{progress.figures['kept']:.0f} kept")

@@ -14,7 +14,8 @@ from llm4top.workspace._work_settings import configured
 from llm4top.workspace._worker import LOG_FILE
 
 if TYPE_CHECKING:
-    from llm4top.training import RunFolder, TrainingConfig, TrainingProgress
+    from llm4top.progress import Progress
+    from llm4top.training import RunFolder, TrainingConfig
 
 
 def train_run(job: Job) -> dict[str, Any]:
@@ -40,19 +41,11 @@ def train_run(job: Job) -> dict[str, Any]:
     return {"bundle_id": kept.id, "name": kept.name, **figures}
 
 
-def step_of(progress: TrainingProgress) -> Step:
+def step_of(progress: Progress) -> Step:
     """A training's progress as a step of a run."""
-    return Step(
-        progress.phase,
-        progress.step,
-        progress.total,
-        # The last message is a path on this machine, which is nothing to show.
-        "" if progress.phase == "done" else progress.message,
-        progress.eta_seconds,
-        progress.loss,
-        progress.log_loss,
-        progress.tokens_per_second,
-    )
+    # The last detail is a path on this machine, which is not shown.
+    detail = "" if progress.stage == "done" else progress.detail
+    return Step(progress.stage, progress.done, progress.total, detail, **progress.figures)
 
 
 def _is_done(folder: RunFolder) -> bool:

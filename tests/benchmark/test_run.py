@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from llm4top.benchmark import benchmark, plan
+from llm4top.benchmark._run import FINISHED
 from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
 from llm4top.evaluation import read_report
 from llm4top.evaluation._oracle import ORACLE, ORACLE_ADDED
@@ -84,7 +85,9 @@ def test_a_stopped_benchmark_goes_on_behind_its_last_piece(settings, tmp_path):
     done = {what for what, finished in plan(chosen) if finished}
     assert len(done) == 3
     cached = []
-    resumed = benchmark(chosen, progress=lambda p: cached.append(p.what) if p.cached else None)
+    resumed = benchmark(
+        chosen, progress=lambda p: cached.append(p.stage) if p.detail == FINISHED else None
+    )
     assert set(cached) == done
     whole = benchmark(settings(newest=False, out=tmp_path / "whole"))
     assert tables_of(resumed) == tables_of(whole)
@@ -120,7 +123,9 @@ def test_language_models(settings, tiny_model):
     assert len(runs) == 2
     assert all(RunFolder(run).state()["state"] == "done" for run in runs)
     cached = []
-    again = benchmark(chosen, progress=lambda p: cached.append(p.cached) if p.what else None)
+    again = benchmark(
+        chosen, progress=lambda p: cached.append(p.detail == FINISHED) if p.stage else None
+    )
     assert tables_of(again) == tables_of(result)
 
 

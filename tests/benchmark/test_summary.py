@@ -53,12 +53,12 @@ def test_the_cheating_row_never_wins():
         [table("pooled", "valid", *ROWS)], [difference("tiny", -0.05, 0.01)]
     )
     assert first == (
-        "pooled, valid (200 trials): the highest ROC-AUC is that of TF-IDF, 0.750 [0.700, 0.800]; "
-        "always has 0.500 [0.450, 0.550]."
+        "pooled, valid (200 trials): the highest ROC-AUC is that of TF-IDF, .750 [.700, .800]; "
+        "always has .500 [.450, .550]."
     )
     assert second == (
-        "The best language model there is tiny, 0.700 [0.650, 0.750], 0.050 below TF-IDF "
-        "(corrected p 0.010)."
+        "The best language model there is tiny, .700 [.650, .750], .050 below TF-IDF "
+        "(corrected p .010)."
     )
 
 
@@ -86,16 +86,16 @@ def test_a_trivial_row_that_ranks_as_well_is_the_headline():
         row("forest", "baseline", 0.45),
     )
     assert summarise([table("pooled", "valid", *rows)], []) == (
-        "pooled, valid (200 trials): no forecaster that learns ranks better than Base rate by "
-        "phase, which has ROC-AUC 0.561 [0.511, 0.611]; the best of them is TF-IDF, 0.462 "
-        "[0.412, 0.512], worse than chance.",
+        "pooled, valid (200 trials): no trained forecaster ranks better than Base rate by "
+        "phase, which has ROC-AUC .561 [.511, .611]; the best of them is TF-IDF, .462 "
+        "[.412, .512], worse than chance.",
     )
 
 
 def test_a_best_row_below_chance_is_told():
     rows = (row("always", "trivial", 0.411), row("TF-IDF", "baseline", 0.448))
     (line,) = summarise([table("pooled", "valid", *rows)], [])
-    assert "that of TF-IDF, 0.448 [0.398, 0.498], worse than chance; always has" in line
+    assert "that of TF-IDF, .448 [.398, .498], worse than chance; always has" in line
 
 
 def test_two_names_for_one_forecaster_are_told():

@@ -183,12 +183,12 @@ class TestOnValidation:
         learnt = LearntFrom.of(valid[:7], valid[7:10], data_sha256="b" * 64)
         report = run(who=source(data_sha256="b" * 64, learnt=learnt))
         assert (
-            "mine has learnt from 7 of the 60 rows measured here and was tuned on 3: its figures "
+            "mine was trained on 7 of the 60 rows measured here and tuned on 3: its figures "
             "are optimistic."
         ) in report.notes
         other = LearntFrom.of(["NCT1"], ["NCT2"], data_sha256="b" * 64)
         report = run(who=source(data_sha256="b" * 64, learnt=other))
-        assert "mine has learnt from none of the 60 rows measured here." in report.notes
+        assert "mine was trained on none of the 60 rows measured here." in report.notes
 
     def test_the_trials_that_it_was_tuned_on_count_as_these_rows_whatever_the_hash(self):
         from llm4top.evaluation._judge import Judge

@@ -10,10 +10,8 @@ from llm4top._lazy import lazy_names
 if TYPE_CHECKING:
     from llm4top.benchmark._run import BenchmarkResult, benchmark, plan
     from llm4top.benchmark._settings import BenchmarkSettings, make_settings
-    from llm4top.benchmark._watch import BenchmarkProgress
 
 _HOMES = {
-    "BenchmarkProgress": "_watch",
     "BenchmarkResult": "_run",
     "BenchmarkSettings": "_settings",
     "benchmark": "_run",
@@ -23,7 +21,6 @@ _HOMES = {
 """The file that each name comes from."""
 
 __all__ = [
-    "BenchmarkProgress",
     "BenchmarkResult",
     "BenchmarkSettings",
     "benchmark",

@@ -20,7 +20,6 @@ from llm4top.benchmark._settings import BenchmarkSettings
 from llm4top.benchmark._stacked import stacked
 from llm4top.benchmark._summary import summarise
 from llm4top.benchmark._tables import Measured, table_work
-from llm4top.benchmark._watch import BenchmarkProgress, OnBenchmark
 from llm4top.data import Dataset, audit, is_top
 from llm4top.errors import LLM4TOPError
 from llm4top.evaluation import (
@@ -35,11 +34,14 @@ from llm4top.evaluation import (
     write_report,
 )
 from llm4top.evaluation._report import AuditLine, VariantTable
-from llm4top.forecasters import Progress
-from llm4top.progress import Progress as Step
+from llm4top.forecasters import Progress as PromptProgress
+from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training import RunFolder
 
 _T = TypeVar("_T")
+
+FINISHED = "finished earlier"
+"""The detail of a piece of work that a former call has finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def benchmark(
     *,
     ledger: TestLedger | None = None,
     reproduce: str = "",
-    progress: OnBenchmark | None = None,
+    progress: OnProgress = ignore,
 ) -> BenchmarkResult:
     """Run everything that ``settings`` asks for and write ``report.html``, ``.json`` and ``.md``.
 
@@ -88,14 +90,14 @@ class _Benchmark:
     settings: BenchmarkSettings
     ledger: TestLedger
     reproduce: str
-    progress: OnBenchmark | None
+    progress: OnProgress
     failures: list[str] = field(default_factory=list)
-    _now: BenchmarkProgress = field(default_factory=lambda: BenchmarkProgress(0, 1, ""))
+    _now: Progress = field(default_factory=lambda: Progress(""))
 
     def go(self) -> BenchmarkResult:
         settings = self.settings
         chosen_baselines(settings)  # a wrong name should fail before the data are read
-        self._tell(BenchmarkProgress(0, 1, "Data set"))
+        self._tell("Data set")
         dataset = settle_data(settings, self._reading)
         models = find_models(settings, dataset.task)
         rows = Rows(dataset, test=settings.test, newest=settings.newest)
@@ -118,11 +120,11 @@ class _Benchmark:
         said += self._guarded("Stacks", partial(stacked, said, rows, settings.seed))
         variants = self._variants(probes, total)
         desk.loader.drop()
-        self._tell(BenchmarkProgress(total - 1, total, "Measuring"))
+        self._tell("Measuring", total - 1, total)
         measured = list(self._measured(rows, said, pieces))
         report = self._report(dataset, audited, measured, variants, looks_at)
         files = write_report(report, settings.out)
-        self._tell(BenchmarkProgress(total, total, "Done"))
+        self._tell("Done", total, total)
         return BenchmarkResult(report, files, tuple(self.failures))
 
     def _look(self, rows: Rows, forecasters: int) -> str | None:
@@ -139,7 +141,7 @@ class _Benchmark:
         return test
 
     def _audit(self, dataset: Dataset, pieces: Pieces, total: int) -> tuple[AuditLine, ...]:
-        self._tell(BenchmarkProgress(0, total, "Leak audit"))
+        self._tell("Leak audit", 0, total)
         came_from = {"data": dataset.sha256, "seed": self.settings.seed}
 
         def made() -> list[dict[str, Any]]:
@@ -158,11 +160,11 @@ class _Benchmark:
     ) -> Iterator[Said]:
         done = 1
         for work in baselines:
-            self._tell(BenchmarkProgress(done, total, work.title, work.done(pieces)))
+            self._tell(work.title, done, total, FINISHED if work.done(pieces) else "")
             yield from self._guarded(work.title, partial(work.run, pieces))
             done += 1
         for asked in language:
-            self._tell(BenchmarkProgress(done, total, asked.title, asked.done()))
+            self._tell(asked.title, done, total, FINISHED if asked.done() else "")
             yield from self._guarded(asked.title, asked.run)
             done += 1
 
@@ -170,7 +172,7 @@ class _Benchmark:
         found: list[VariantTable] = []
         for position, work in enumerate(probes):
             done = total - 1 - len(probes) + position
-            self._tell(BenchmarkProgress(done, total, work.title, work.done()))
+            self._tell(work.title, done, total, FINISHED if work.done() else "")
             found += self._guarded(work.title, work.run)
         return found
 
@@ -225,22 +227,20 @@ class _Benchmark:
             self.failures.append(f"{what}: {error}")
             return []
 
-    def _tell(self, progress: BenchmarkProgress) -> None:
-        self._now = progress
-        if self.progress is not None:
-            self.progress(progress)
+    def _tell(self, stage: str, done: int = 0, total: int = 1, detail: str = "") -> None:
+        self._now = Progress(stage, done, total, detail)
+        self.progress(self._now)
 
     def _detail(self, words: str) -> None:
-        if self.progress is not None:
-            self.progress(replace(self._now, detail=words))
+        self.progress(replace(self._now, detail=words))
 
-    def _reading(self, p: Step) -> None:
+    def _reading(self, p: Progress) -> None:
         self._detail(f"{p.done} records read")
 
-    def _prompts(self, p: Progress) -> None:
+    def _prompts(self, p: PromptProgress) -> None:
         self._detail(f"{p.prompts} of {p.total_prompts} trials")
 
-    def _training(self, p: Step) -> None:
+    def _training(self, p: Progress) -> None:
         log_loss = p.figures.get("log_loss")
         loss = f", validation log-loss {log_loss:.3f}" if log_loss is not None else ""
         self._detail(f"{p.stage} {p.done} of {p.total}{loss}" if p.total else p.stage)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llm4top.evaluation._report import Difference, Figure, ForecasterRow, Table
+from llm4top.evaluation._report import Difference, ForecasterRow, Table
 from llm4top.evaluation._summary import same_figures
-from llm4top.evaluation._wording import count
+from llm4top.evaluation._wording import number, p_value, with_interval
+from llm4top.text import thousands
 
 _HONEST = ("baseline", "language", "stack")
 _ORDER = ("test", "newest", "valid")
@@ -35,8 +36,9 @@ def _about(table: Table, differences: Sequence[Difference]) -> Iterator[str]:
     language = [row for row in honest if row.kind == "language" and row is not best]
     if language and not beaten:
         first = max(language, key=_auc)
-        told = f"The best language model there is {first.forecaster}, "
-        yield told + _told(first.figures["roc_auc"]) + _beside(table, first, differences) + "."
+        value = with_interval(first.figures["roc_auc"])
+        compared = _compared(table, first, differences)
+        yield f"The best language model there is {first.forecaster}, {value}{compared}."
     yield from same_figures(table)
 
 
@@ -48,40 +50,35 @@ def _headline(
     *,
     beaten: bool,
 ) -> str:
-    """Who is best of all rows but the oracle, trivial ones included."""
-    where = f"{table.title} ({count(table.n)} trials): "
-    own = f"{best.forecaster}, {_told(best.figures['roc_auc'])}"
+    """Who ranks best of all rows but the oracle, trivial ones included."""
+    where = f"{table.title} ({thousands(table.n)} trials): "
+    own = f"{best.forecaster}, {with_interval(best.figures['roc_auc'])}"
     own += ", worse than chance" if _auc(best) < _CHANCE else ""
     if trivial is not None and beaten:
         return (
-            f"{where}no forecaster that learns ranks better than {trivial.forecaster}, which has "
-            f"ROC-AUC {_told(trivial.figures['roc_auc'])}; the best of them is {own}."
+            f"{where}no trained forecaster ranks better than {trivial.forecaster}, which has "
+            f"ROC-AUC {with_interval(trivial.figures['roc_auc'])}; the best of them is {own}."
         )
-    text = f"{where}the highest ROC-AUC is that of {own}{_beside(table, best, differences)}"
+    text = f"{where}the highest ROC-AUC is that of {own}{_compared(table, best, differences)}"
     if trivial is not None:
-        text += f"; {trivial.forecaster} has {_told(trivial.figures['roc_auc'])}"
+        text += f"; {trivial.forecaster} has {with_interval(trivial.figures['roc_auc'])}"
     return f"{text}."
 
 
-def _beside(table: Table, row: ForecasterRow, differences: Sequence[Difference]) -> str:
+def _compared(table: Table, row: ForecasterRow, differences: Sequence[Difference]) -> str:
+    """The paired difference of the row to the one that all are compared with, in words."""
     for d in differences:
         here = (d.phase, d.check, d.metric) == (table.phase, table.check, "roc_auc")
         if here and d.first == row.forecaster and d.p_adjusted is not None:
-            if d.p_adjusted < 0.05:
-                sign = "above" if (d.figure.value or 0) > 0 else "below"
-                return f", {abs(d.figure.value or 0):.3f} {sign} {d.second} (corrected p " + (
-                    f"{d.p_adjusted:.3f})" if d.p_adjusted >= 0.001 else "< .001)"
-                )
-            return f", no detectable difference from {d.second} (n = {table.n})"
+            if d.p_adjusted >= 0.05:
+                return f", no detectable difference from {d.second} (n = {thousands(table.n)})"
+            value = d.figure.value or 0.0
+            side = "above" if value > 0 else "below"
+            p = p_value(d.p_adjusted)
+            return f", {number(abs(value))} {side} {d.second} (corrected p {p})"
     return ""
 
 
 def _auc(row: ForecasterRow) -> float:
     figure = row.figures.get("roc_auc")
     return figure.value or 0.0 if figure else 0.0
-
-
-def _told(figure: Figure) -> str:
-    if figure.lower is None or figure.upper is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"

@@ -17,8 +17,9 @@ from llm4top.cli._report import print_report
 from llm4top.cli._train import SettingsOption, read_settings
 
 if TYPE_CHECKING:
-    from llm4top.benchmark import BenchmarkProgress, BenchmarkSettings
+    from llm4top.benchmark import BenchmarkSettings
     from llm4top.evaluation import Report
+    from llm4top.progress import Progress
 
 LINE_EVERY = 30.0
 
@@ -177,27 +178,26 @@ def _print_plan(settings: BenchmarkSettings) -> None:
 
 
 @contextmanager
-def _watching() -> Iterator[Callable[[BenchmarkProgress], None]]:
+def _watching() -> Iterator[Callable[[Progress], None]]:
     """What to hand to ``benchmark`` as ``progress``: a bar on a terminal, lines in a log."""
     console = standard_error()
     if not console.is_terminal:
         yield _Lines()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich import progress as rich_progress
 
     columns = (
-        SpinnerColumn(),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        Elapsed(),
-        TextColumn("{task.description}"),
+        rich_progress.SpinnerColumn(),
+        rich_progress.BarColumn(bar_width=24),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("")
 
-        def show(p: BenchmarkProgress) -> None:
-            words = f"{p.what}: {p.detail}" if p.detail else p.what
+        def show(p: Progress) -> None:
+            words = f"{p.stage}: {p.detail}" if p.detail else p.stage
             bar.update(task, completed=p.done, total=p.total, description=words)
 
         yield show
@@ -207,17 +207,19 @@ class _Lines:
     """One line for each piece that is not found finished, and one every half minute."""
 
     def __init__(self) -> None:
-        self._what = ""
+        self._stage = ""
         self._last = 0.0
 
-    def __call__(self, p: BenchmarkProgress) -> None:
+    def __call__(self, p: Progress) -> None:
         """Print a line where there is something new to say."""
+        from llm4top.benchmark._run import FINISHED
+
         now = time.monotonic()
-        new = p.what != self._what and not p.cached
+        new = p.stage != self._stage and p.detail != FINISHED
         if not new and (not p.detail or now - self._last < LINE_EVERY):
             return
-        self._what, self._last = p.what, now
-        note(f"{p.done}/{p.total} {p.what}{': ' if p.detail else ''}{p.detail}")
+        self._stage, self._last = p.stage, now
+        note(f"{p.done}/{p.total} {p.stage}{': ' if p.detail else ''}{p.detail}")
 
 
 def _print_report(report: Report) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from llm4top.evaluation import Report
-    from llm4top.evaluation._evaluate import EvaluationProgress
     from llm4top.evaluation._report import Figure, ForecasterRow, Table
+    from llm4top.progress import Progress
 
 CSV_COLUMNS = (
     "phase",
@@ -81,12 +81,12 @@ BatchTokensOption = Annotated[
 
 
 @contextmanager
-def watching() -> Iterator[Callable[[EvaluationProgress], None]]:
+def watching() -> Iterator[Callable[[Progress], None]]:
     """A bar that follows an evaluation from stage to stage."""
     with progress_bar("Reading", None) as bar:
         task = bar.task_ids[0]
 
-        def hear(progress: EvaluationProgress) -> None:
+        def hear(progress: Progress) -> None:
             stage = safe(progress.stage)
             bar.update(task, description=stage, completed=progress.done, total=progress.total)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal, get_args
@@ -22,24 +22,14 @@ from llm4top.evaluation._slices import slice_table, too_small
 from llm4top.evaluation._source import Done, Source, distinct
 from llm4top.evaluation._summary import summary
 from llm4top.evaluation._table import Entry, Measurements, measure_table
-from llm4top.evaluation._wording import CHECKS, count, percent, phase_name
+from llm4top.evaluation._wording import CHECKS, phase_name
+from llm4top.progress import OnProgress, Progress
+from llm4top.text import percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters._learnt_from import LearntFrom
 
 POOLED = "pooled"
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationProgress:
-    """How far an evaluation is: ``done`` of ``total`` trials, or pieces, of one stage."""
-
-    stage: str
-    done: int
-    total: int
-
-
-OnProgress = Callable[[EvaluationProgress], None]
 
 
 def evaluate(
@@ -288,7 +278,7 @@ class _Work:
 
     def _tell(self, stage: str, done: int = 0, total: int = 1) -> None:
         if self.on_progress is not None:
-            self.on_progress(EvaluationProgress(stage, done, total))
+            self.on_progress(Progress(stage, done, total))
 
     def _hearing(self, name: str) -> Done:
         return lambda done, total: self._tell(name, done, total)
@@ -297,12 +287,12 @@ class _Work:
 def _seen(name: str, learnt: LearntFrom, nct_ids: Sequence[str]) -> str:
     """How many of the rows a forecaster has learnt from, or was tuned on."""
     parts = Counter(map(learnt.part_of, nct_ids))
-    n, taught, tuned = count(len(nct_ids)), parts["train"], parts["valid"]
+    n, taught, tuned = thousands(len(nct_ids)), parts["train"], parts["valid"]
     if not taught and not tuned:
-        return f"{name} has learnt from none of the {n} rows measured here."
+        return f"{name} was trained on none of the {n} rows measured here."
     return (
-        f"{name} has learnt from {count(taught)} of the {n} rows measured here and was tuned on "
-        f"{count(tuned)}: its figures are optimistic."
+        f"{name} was trained on {thousands(taught)} of the {n} rows measured here and tuned on "
+        f"{thousands(tuned)}: its figures are optimistic."
     )
 
 

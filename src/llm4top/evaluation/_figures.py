@@ -123,7 +123,7 @@ def _forest_words(where: str, honest: Sequence[ForecasterRow], cheating: bool) -
         tied = next((r for r in honest if r.kind == "trivial" and _auc(r) == _auc(able[0])), None)
         if (beaten := first if first.kind == "trivial" else tied) is not None:
             title = (
-                f"{where}: no forecaster that learns ranks above {plain(beaten.forecaster)}, "
+                f"{where}: no trained forecaster ranks above {plain(beaten.forecaster)}, "
                 f"at {number(_auc(beaten))}; the best is {plain(able[0].forecaster)}, at "
                 f"{number(_auc(able[0]))}"
             )

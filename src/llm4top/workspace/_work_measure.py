@@ -14,9 +14,8 @@ from llm4top.workspace._work_progress import Step
 from llm4top.workspace._work_settings import configured, work_of
 
 if TYPE_CHECKING:
-    from llm4top.benchmark import BenchmarkProgress
     from llm4top.evaluation import Report, Source
-    from llm4top.evaluation._evaluate import EvaluationProgress
+    from llm4top.progress import Progress
 
 REPORT_FOLDER = "report"
 AUDIT_FILE = "audit.json"
@@ -103,12 +102,12 @@ def _named(job: Job, name: str, source: Source) -> Source:
     return replace(source, name=job.workspace.bundles.get(name).name)
 
 
-def _evaluation_step(progress: EvaluationProgress) -> Step:
+def _evaluation_step(progress: Progress) -> Step:
     return Step(progress.stage, progress.done, progress.total)
 
 
-def _benchmark_step(progress: BenchmarkProgress) -> Step:
-    detail = f"{progress.what}: {progress.detail}" if progress.detail else progress.what
+def _benchmark_step(progress: Progress) -> Step:
+    detail = f"{progress.stage}: {progress.detail}" if progress.detail else progress.stage
     return Step("benchmark", progress.done, progress.total, detail)
 
 

@@ -46,13 +46,13 @@ def test_success_is_spoken_of_plainly_and_other_events_by_their_label():
     assert (event_verb("success"), event_count("success")) == ("succeed", "Number of successes")
     assert event_verb("completed") == "be “completed”"
     assert event_count("completed") == "Number of trials that are “completed”"
-    assert answer_named(item().forecast) == ""
-    assert answer_named(completed(0.7).forecast) == "“completed”:"
-    assert answer_named(of_three(0.2, 0.5, 0.3).forecast) == "Most likely “1 to 2 years”:"
+    assert answer_named(item()) == ""
+    assert answer_named(completed(0.7)) == "“completed”:"
+    assert answer_named(of_three(0.2, 0.5, 0.3)) == "Most likely “1 to 2 years”:"
 
 
 def test_every_answer_has_a_bar_and_the_likeliest_is_in_full_colour():
-    drawn = etree.fromstring(answer_bars(of_three(0.2, 0.5, 0.3).forecast))
+    drawn = etree.fromstring(answer_bars(of_three(0.2, 0.5, 0.3)))
     assert drawn.get("aria-label") == (
         "under a year: 20\u00a0%; 1 to 2 years: 50\u00a0%; over 2 years: 30\u00a0%"
     )
@@ -64,7 +64,7 @@ def test_every_answer_has_a_bar_and_the_likeliest_is_in_full_colour():
 def test_of_many_answers_the_likeliest_are_drawn_in_their_order_and_the_rest_together():
     labels = tuple(f"answer {k}" for k in range(8))
     chances = (0.05, 0.3, 0.01, 0.01, 0.4, 0.03, 0.1, 0.1)
-    many = item(0.4, labels=labels, probabilities=chances, label="answer 4").forecast
+    many = item(0.4, labels=labels, probabilities=chances, label="answer 4")
     said = etree.fromstring(answer_bars(many, 2)).get("aria-label")
     assert said == "answer 1: 30\u00a0%; answer 4: 40\u00a0%; 6 other answers: 30\u00a0%"
     assert "other answers" not in answer_bars(many)
@@ -73,7 +73,7 @@ def test_of_many_answers_the_likeliest_are_drawn_in_their_order_and_the_rest_tog
 def test_labels_are_text_and_long_ones_are_cut():
     hostile = "<script>alert(1)</script>" + 40 * "x"
     one = item(0.6, labels=(hostile, "b", "c"), probabilities=(0.6, 0.3, 0.1), label=hostile)
-    drawn = answer_bars(one.forecast)
+    drawn = answer_bars(one)
     assert "<script" not in drawn
     shown = [t.text for t in etree.fromstring(drawn).iterfind(".//{*}text")]
     assert len(shown[0]) == 40

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from llm4top.errors import NotFoundError
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.registry import Withheld
-from llm4top.workspace import Batch, ForecastItem
+from llm4top.workspace import Batch
 from llm4top.workspace._parsing import Refusal
 from tests.workspace.test_portfolio import item
 
@@ -67,7 +68,7 @@ def test_lines_are_the_newest_first_and_light(workspace):
     lines = workspace.batches.lines(batch)
     assert [line.title for line in lines] == ["2", "0", "1"]
     for line in lines:
-        whole = ForecastItem.from_dict(workspace.forecasts.get(line.id).values, row_id=line.id)
+        whole = Forecast.from_dict(workspace.forecasts.get(line.id).values, id=line.id)
         assert len(whole.withheld) == 1
         assert line == replace(whole, withheld=line.withheld)
         assert len(line.withheld) == 0

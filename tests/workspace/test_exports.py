@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 import pytest
 from openpyxl import load_workbook
 
+from llm4top.forecasters.forecast_format import COLUMNS, Forecast
 from llm4top.registry import Withheld
 from llm4top.workspace._cells import LONGEST_CELL, harmless_cell
 from llm4top.workspace._exports import (
-    COLUMNS,
     EXPORTS,
-    title_of_column,
     to_csv,
     to_html,
     to_xlsx,
 )
-from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._parsing import Refusal
 from tests.workspace.test_portfolio import item
 
@@ -35,7 +33,7 @@ def rows_of(content):
 )
 def test_what_could_begin_a_formula_becomes_text(start):
     row = rows_of(to_csv([item(title=start, record=start, nct_id=start, warnings=(start,))]))[0]
-    for column in ("title", "record", "nctid", "warnings"):
+    for column in ("title", "record", "nct_id", "warnings"):
         assert row[column].startswith("'")
     sheet = load_workbook(io.BytesIO(to_xlsx([item(title=start, record=start)])))["Forecasts"]
     for cell in (sheet["A2"], sheet["C2"]):
@@ -51,11 +49,11 @@ def test_other_text_stays_as_it_is():
 
 def test_csv_holds_every_column_and_numbers_stay_numbers():
     row = rows_of(to_csv([item(0.25, base=None, lower=None, upper=None, warnings=("a", "b"))]))[0]
-    assert list(row) == [name for name, _ in COLUMNS]
+    assert list(row) == list(COLUMNS)
     assert row["probability"] == "0.250000"
     assert row["base_rate"] == row["lower"] == ""
     assert row["warnings"] == "a; b"
-    assert row["record_sha256"] == "1" * 64
+    assert row["source_sha256"] == "1" * 64
 
 
 def test_what_got_no_forecast_is_in_every_export():
@@ -79,7 +77,7 @@ def test_what_got_no_forecast_is_in_every_export():
 
 
 def test_csv_without_trials_is_its_header():
-    assert to_csv([]).decode() == ",".join(name for name, _ in COLUMNS) + "\n"
+    assert to_csv([]).decode() == ",".join(COLUMNS) + "\n"
 
 
 def test_the_spreadsheet_reads_back():
@@ -87,8 +85,8 @@ def test_the_spreadsheet_reads_back():
         io.BytesIO(to_xlsx([item(0.25), item(0.75, nct_id=None, title="\x0bodd\x01 title")]))
     )
     rows = list(book["Forecasts"].iter_rows(values_only=True))
-    names = [name for name, _ in COLUMNS if name not in ("status", "reason")]
-    assert rows[0] == tuple(title_of_column(name) for name in names)
+    names = [name for name in COLUMNS if name not in ("status", "reason")]
+    assert rows[0] == tuple(COLUMNS[name] for name in names)
     assert book["Forecasts"].auto_filter.ref.startswith("A1:")
     assert rows[1][names.index("probability")] == 0.25
     assert rows[2][names.index("title")] == " odd  title"
@@ -127,7 +125,7 @@ def test_a_report_of_none_is_still_a_page():
 @pytest.mark.parametrize("kind", EXPORTS)
 def test_every_export_writes_bytes(kind):
     write, media_type = EXPORTS[kind]
-    assert write([item(), item(phase=None, sponsor=None, title="")])
+    assert write([item(), item(phase=None, sponsor_class=None, title="")])
     assert "/" in media_type
 
 
@@ -143,7 +141,7 @@ def test_a_stored_forecast_comes_back_with_what_was_withheld():
         Withheld("results", "it does"),
     )
     kept = replace(item(), withheld=withheld)
-    back = ForecastItem.from_dict(kept.to_dict())
+    back = Forecast.from_dict(kept.to_dict())
     assert back == kept
     assert hash(back.withheld) == hash(withheld)
     assert list(back.withheld[1:]) == [withheld[1]]

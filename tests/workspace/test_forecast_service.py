@@ -14,9 +14,9 @@ import pytest
 import llm4top
 from llm4top.errors import BundleError, BusyError, LargeUploadError, ServiceError
 from llm4top.forecasters import embedded_folder, forecast_records, load_forecaster
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.registry import read_records
 from llm4top.workspace._forecast_request import UploadedFile
-from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._forecast_service import ForecastService
 from llm4top.workspace._scorer import Scorer
 from llm4top.workspace._service_limits import ServiceLimits
@@ -58,9 +58,9 @@ def test_a_forecast_is_the_one_that_is_made_here(service):
     loaded = load_forecaster("embedded", device="cpu")
     (record,) = read_records(ONE.path)
     (here,) = forecast_records(loaded, [record])
-    assert item.forecast.prompt_sha256 == here.prompt_sha256
-    assert item.forecast.probabilities == pytest.approx(here.probabilities, abs=1e-4)
-    assert item.forecast.bundle == result.bundle == here.bundle
+    assert item.prompt_sha256 == here.prompt_sha256
+    assert item.probabilities == pytest.approx(here.probabilities, abs=1e-4)
+    assert item.bundle == result.bundle == here.bundle
     assert item.withheld == record.withheld
     assert [(s.name, s.tokens, s.cut, s.text) for s in item.sections] == [
         (s.name, s.tokens, s.cut, s.text) for s in loaded.writer.write(record.trial).sections
@@ -72,14 +72,14 @@ def test_a_forecast_is_the_one_that_is_made_here(service):
 
 def test_an_item_survives_json(service):
     (item,) = service.forecast_sync([ONE], client="a").items
-    assert ForecastItem.from_dict(json.loads(json.dumps(item.to_dict()))) == item
+    assert Forecast.from_dict(json.loads(json.dumps(item.to_dict()))) == item
 
 
 def test_what_cannot_be_read_is_refused_beside_the_forecasts(service, tmp_path):
     path = tmp_path / "0f"
     path.write_text("<rss/>")
     result = service.forecast_sync([ONE, UploadedFile(path, "notes.xml"), TWO], client="a")
-    assert [item.forecast.record for item in result.items] == ["one.xml", "two.json!#1"]
+    assert [item.record for item in result.items] == ["one.xml", "two.json!#1"]
     (refusal,) = result.refusals
     assert (refusal.record, refusal.code) == ("notes.xml", "UnknownFormatError")
 
@@ -100,7 +100,7 @@ def test_a_study_that_the_question_is_not_about_stands_beside_the_forecasts(serv
     text = ONE.path.read_text("utf-8")
     path.write_text(text.replace("<study_type>Interventional", "<study_type>Observational"))
     result = service.forecast_sync([ONE, UploadedFile(path, "cohort.xml"), TWO], client="a")
-    assert [item.forecast.record for item in result.items] == ["one.xml", "two.json!#1"]
+    assert [item.record for item in result.items] == ["one.xml", "two.json!#1"]
     (apart,) = result.refusals
     assert (apart.record, apart.code) == ("cohort.xml", "NotApplicable")
     assert apart.reason.startswith("an observational study: 'outcome' is a question about")
@@ -115,9 +115,7 @@ def test_nothing_readable_is_no_error(service, tmp_path):
 def test_progress_and_order(service, many):
     told = []
     result = service.forecast_sync([many(6)], client="a", on_progress=told.append)
-    assert [item.forecast.record for item in result.items] == [
-        f"many.zip!{n:03}.xml" for n in range(6)
-    ]
+    assert [item.record for item in result.items] == [f"many.zip!{n:03}.xml" for n in range(6)]
     assert [told[0].stage, told[1].stage, told[-1].stage] == ["waiting", "reading", "forecasting"]
     assert (told[-1].done, told[-1].total) == (6, 6)
     done = [progress.done for progress in told]

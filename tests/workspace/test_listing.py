@@ -27,11 +27,11 @@ def test_models_are_told_apart_and_the_newest_is_shown(workspace):
     listing = Listing.read(workspace, batch)
     assert listing.models == ["new-0123456789ab", "tiny-0123456789ab"]
     (shown,) = listing.items()
-    assert shown.forecast.probability == 0.6
+    assert shown.probability == 0.6
     (other,) = listing.others(shown)
-    assert other.forecast.probability == 0.2
+    assert other.probability == 0.2
     old = listing.items("tiny-0123456789ab")
-    assert [i.forecast.probability for i in old] == [0.2, 0.3]
+    assert [i.probability for i in old] == [0.2, 0.3]
     assert listing.others(old[1]) == []
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from lxml import etree
 
-from llm4top.forecasters import Forecast
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace._charts import DOTS, chances_chart, distribution_chart
-from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._portfolio import (
     DIRECT,
     NOT_STATED,
@@ -46,17 +45,8 @@ def item(chance=0.5, *, title="Exemplamab in adults", phase="Phase 2", base=0.3,
         "tokens": 100,
         "tokens_cut": 0,
     }
-    area, sponsor = more.pop("area", "unknown"), more.pop("sponsor", "Industry")
-    return ForecastItem(
-        forecast=Forecast(**{**known, **more}),
-        title=title,
-        area=area,
-        sponsor=sponsor,
-        source_format="legacy-xml",
-        source_sha256="1" * 64,
-        withheld=(),
-        sections=(),
-    )
+    known |= {"title": title, "sponsor_class": "Industry", "source_format": "legacy-xml"}
+    return Forecast(**{**known, "source_sha256": "1" * 64, **more})
 
 
 def by_enumeration(chances):
@@ -147,7 +137,7 @@ def test_a_portfolio_counts_each_trial_once_and_leaves_out_what_the_model_does_n
         item(nct_id=None),
     ]
     parts = counted(trials)
-    assert [t.forecast.record for t in parts.copies] == ["again.xml", "a.xml"]
+    assert [t.record for t in parts.copies] == ["again.xml", "a.xml"]
     assert list(parts.trials) == [trials[0], trials[4]]
     assert (list(parts.learnt), list(parts.out_of_scope)) == ([trials[2]], [trials[3]])
     assert len(counted(trials, ["learnt", "scope"]).trials) == 4
@@ -172,8 +162,8 @@ def test_base_rates_add_up_only_where_all_are_known():
 def test_filters_and_facets():
     trials = [
         item(phase="Phase 2", area="eye (H00-H59)"),
-        item(phase="Phase 3", area="eye (H00-H59)", sponsor="NIH"),
-        item(phase=None, sponsor=None),
+        item(phase="Phase 3", area="eye (H00-H59)", sponsor_class="NIH"),
+        item(phase=None, sponsor_class=None),
     ]
     assert facets(trials) == {
         "phases": {"Phase 2": 1, "Phase 3": 1, NOT_STATED: 1},
@@ -188,12 +178,12 @@ def test_filters_and_facets():
 
 @pytest.mark.parametrize("by", SORTS)
 def test_every_sort_sorts_both_ways(by):
-    trials = [item(0.2, base=None), item(0.9, title="b", phase=None, sponsor=None), item(0.5)]
+    trials = [item(0.2, base=None), item(0.9, title="b", phase=None, sponsor_class=None), item(0.5)]
     assert len(sort_trials(trials, by)) == 3
     if by == "chance":
-        assert [t.forecast.probability for t in sort_trials(trials, by)] == [0.2, 0.5, 0.9]
+        assert [t.probability for t in sort_trials(trials, by)] == [0.2, 0.5, 0.9]
         descending = sort_trials(trials, by, descending=True)
-        assert [t.forecast.probability for t in descending] == [0.9, 0.5, 0.2]
+        assert [t.probability for t in descending] == [0.9, 0.5, 0.2]
 
 
 def test_no_other_sort():
@@ -338,4 +328,4 @@ def test_the_score_decides_between_equal_chances(by):
     trials = [item(0.3, score=s, record=f"{s}.xml") for s in (0.1, 0.3, None, 0.2)]
     for descending, order in ((False, [None, 0.1, 0.2, 0.3]), (True, [0.3, 0.2, 0.1, None])):
         found = sort_trials(trials, by, descending=descending)
-        assert [t.forecast.score for t in found] == order
+        assert [t.score for t in found] == order

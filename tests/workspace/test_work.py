@@ -185,7 +185,7 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
     assert unreadable["record"] == "notes.xml"
     assert (folder / "forecasts.jsonl").read_bytes().startswith(first)
     items = list(items_of(folder / "forecasts.jsonl"))
-    assert [item.forecast.record for item in items] == [f"=r{n}.xml" for n in range(5)]
+    assert [item.record for item in items] == [f"=r{n}.xml" for n in range(5)]
     rows = list(csv.DictReader((folder / "forecasts.csv").read_text("utf-8").splitlines()))
     assert [row["title"] for row in rows] == [f"'=Study {n}" for n in range(5)]
     stored = local.forecasts.list(run_id=run.id, order="position")

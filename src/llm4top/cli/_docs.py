@@ -24,8 +24,8 @@ from llm4top.cli._docs_names import (
     with_part,
 )
 from llm4top.cli._exit import EXIT_CODES
-from llm4top.cli._output import CSV_COLUMNS
 from llm4top.cli._settings_list import plain_value
+from llm4top.forecasters.forecast_format import COLUMNS
 
 EXAMPLE_MARK = "<!-- example output: make docs -->"
 
@@ -130,7 +130,7 @@ def with_example(readme: str) -> str:
 def with_columns(readme: str) -> str:
     """``readme`` with the columns of the CSV as they are."""
     mark = r"(\*\*CSV columns\*\*[^`]*`)[^`]*`"
-    return re.sub(mark, rf"\g<1>{','.join(CSV_COLUMNS)}`", readme)
+    return re.sub(mark, rf"\g<1>{','.join(COLUMNS)}`", readme)
 
 
 def generated_parts() -> dict[str, tuple[str, str]]:

@@ -104,13 +104,13 @@ def forecast(
 
     One line a trial on standard output, as soon as it is done; refused records by name on
     standard error. Records that the question does not apply to (an observational study) get no
-    number and are listed apart: in JSON as "not_applicable", in CSV by "status" and "reason".
+    number: "status" says "not applicable" and "reason" why; --format json lists them apart.
     Copies of a trial, by NCT id, are named, and counted once in the number of successes to expect.
 
     CSV has one row a trial: probability, lower, upper, base_rate and score are about "label"; a
     question with several answers has each of them in "probabilities" and "base_rates". score is
-    the log-odds before calibration and orders trials with equal chances. JSON says "event" where
-    a question has two answers and "most_probable" where it has more.
+    the log-odds before calibration and orders trials with equal chances. JSON and CSV are the
+    same as the Studio's and the API's: docs/forecast-format.md describes every key and column.
 
     With --out, Ctrl-C or a full disk leaves what is done in FILE.partial; --resume continues it.
     Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to forecast.
@@ -173,7 +173,7 @@ def _explain_base_rates(forecaster: LoadedForecaster) -> None:
 
 def _conclude(tally: Tally, records: Records, bundle: str) -> None:
     """Say how many there were and by which model; leave with the exit code that follows."""
-    from llm4top.cli._output import DISCLAIMER
+    from llm4top.forecasters.forecast_format import DISCLAIMER
 
     for line in tally.lines():
         note(printable(line))

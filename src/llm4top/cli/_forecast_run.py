@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
@@ -58,6 +58,8 @@ def forecast_all(
     ``sort`` keeps all forecasts until the last one is made. Ctrl-C ends the document before it is
     raised on. Raises ``WorkspaceError`` for a part that other records or another model made.
     """
+    from llm4top.forecasters import forecast_records
+
     tally, size = Tally(forecaster.task), 0
     records = islice(records, limit)
     if resume and target.part is not None:
@@ -72,12 +74,15 @@ def forecast_all(
         writer,
         advance,
     ):
-        pairs = _applicable(_forecasts(forecaster, records, advance), tally, writer)
+        made = forecast_records(
+            forecaster, records, chunk=CHUNK, progress=lambda p: advance(p.prompts)
+        )
+        forecasts = _applicable(made, tally, writer)
         try:
-            for record, forecast in pairs if sort is None else _sorted(pairs, sort):
+            for forecast in forecasts if sort is None else _sorted(forecasts, sort):
                 chance, base = forecast.probability, forecast.base_rate
                 earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
-                writer.write(record, forecast, earlier)
+                writer.write(replace(forecast, same_trial_as=earlier))
                 target.done = tally.done
         except KeyboardInterrupt:
             writer.close()
@@ -99,11 +104,11 @@ def _behind(
     Only whole chunks are passed over, so that the rest is forecast in the batches, and so to the
     bit, as it would have been.
     """
-    from llm4top.cli._output import CSV_COLUMNS
     from llm4top.forecasters import NotApplicable
+    from llm4top.forecasters.forecast_format import COLUMNS
     from llm4top.tasks import why_not_applicable
 
-    rows = kept_rows(part, output.value, CSV_COLUMNS)
+    rows = kept_rows(part, output.value, tuple(COLUMNS))
     size = 0
     while taken := list(islice(records, CHUNK)):
         held = list(islice(rows, len(taken)))
@@ -145,60 +150,38 @@ def _other_records(part: Path) -> WorkspaceError:
 
 
 def _applicable(
-    said: Iterable[tuple[Record, Forecast | NotApplicable]], tally: Tally, writer: ForecastWriter
-) -> Iterator[tuple[Record, Forecast]]:
+    made: Iterable[Forecast | NotApplicable], tally: Tally, writer: ForecastWriter
+) -> Iterator[Forecast]:
     """The forecasts; a record that the question does not apply to is noted."""
     from llm4top.forecasters import NotApplicable
 
-    for record, forecast in said:
+    for forecast in made:
         if isinstance(forecast, NotApplicable):
             writer.leave_out(forecast)
             tally.leave_out(forecast)
         else:
-            yield record, forecast
+            yield forecast
 
 
-def _sorted(
-    pairs: Iterable[tuple[Record, Forecast]], sort: Sort
-) -> Iterator[tuple[Record, Forecast]]:
+def _sorted(forecasts: Iterable[Forecast], sort: Sort) -> Iterator[Forecast]:
     """All of them in that order; after Ctrl-C those that there are, and then the interruption."""
     from llm4top.workspace._portfolio import above_base, by_chance
 
-    held: list[tuple[Record, Forecast]] = []
+    held: list[Forecast] = []
     stopped: KeyboardInterrupt | None = None
     try:
-        for pair in pairs:
-            held.append(pair)
+        for forecast in forecasts:
+            held.append(forecast)
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
     if sort is Sort.record:
-        held.sort(key=lambda pair: pair[1].record)
+        held.sort(key=lambda forecast: forecast.record)
     else:
         key = by_chance if sort is Sort.chance else above_base
-        held.sort(key=lambda pair: key(pair[1]), reverse=True)
+        held.sort(key=key, reverse=True)
     yield from held
     if stopped is not None:
         raise stopped
-
-
-def _forecasts(
-    forecaster: LoadedForecaster, records: Iterator[Record], advance: Callable[[int], None]
-) -> Iterator[tuple[Record, Forecast | NotApplicable]]:
-    """Each record with its forecast; holds the records of one chunk."""
-    from llm4top.forecasters import forecast_records
-
-    waiting: deque[Record] = deque()
-
-    def remembered() -> Iterator[Record]:
-        for record in records:
-            waiting.append(record)
-            yield record
-
-    forecasts = forecast_records(
-        forecaster, remembered(), chunk=CHUNK, progress=lambda p: advance(p.prompts)
-    )
-    for forecast in forecasts:
-        yield waiting.popleft(), forecast
 
 
 @contextmanager

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 from llm4top.cli._console import names_apart, percent, safe, short_name
 from llm4top.cli._output import ForecastWriter
-from llm4top.workspace._forecast_result import title_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from llm4top.forecasters import Forecast
-    from llm4top.registry import Record
 
 _WIDTHS = {"Trial": 11, "Phase": 7, "Chance": 6, "Interval": 11, "Base rate": 9}
 _GAP = 2
@@ -37,23 +35,23 @@ class TableWriter(ForecastWriter):
         self._in_one_line = console.width >= fixed + _LEAST_TITLE
         self._title_width = max(console.width - fixed, _LEAST_TITLE)
 
-    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
+    def write(self, forecast: Forecast) -> None:
         """Print the trial's line, and the heading before the first."""
         if not self._started:
             self._started = True
             self._heading()
-        name = safe(record.nct_id or self._folded(short_name(record.source.name)))
-        phase = safe((record.trial.phase or "").replace("Phase ", ""))
+        name = safe(forecast.nct_id or self._folded(short_name(forecast.record)))
+        phase = safe((forecast.phase or "").replace("Phase ", ""))
         base = "" if forecast.base_rate is None else percent(forecast.base_rate)
         chance = f"[bold]{percent(forecast.probability)}[/]"
-        title = safe(title_of(record.trial))
+        title = safe(forecast.title)
         if self._in_one_line:
             self._row(name, phase, chance, _interval(forecast), base, title)
         else:
             self._row(name, chance, _interval(forecast))
             about = [f"base rate {base}" if base else "", f"phase {phase}" if phase else "", title]
             self._cut("  " + ", ".join(part for part in about if part))
-        for mark, line in self._below(forecast, same_as):
+        for mark, line in self._below(forecast):
             self._line(mark, line)
 
     @staticmethod
@@ -67,13 +65,13 @@ class TableWriter(ForecastWriter):
         if not self._in_one_line:
             self._cut("  base rate, phase, title")
 
-    def _below(self, forecast: Forecast, same_as: str | None) -> list[tuple[str, str]]:
+    def _below(self, forecast: Forecast) -> list[tuple[str, str]]:
         lines = []
         if self._several:
             most = f"[bold]{safe(forecast.label)}[/]"
             lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
-        if same_as:
-            _, earlier = names_apart(forecast.record, same_as)
+        if forecast.same_trial_as:
+            _, earlier = names_apart(forecast.record, forecast.same_trial_as)
             lines.append(("=", f"the same trial as {safe(earlier)}"))
         return lines + [("[yellow]![/]", safe(warning)) for warning in forecast.warnings]
 

@@ -147,7 +147,7 @@ def _csv_rows(lines: _Lines, columns: tuple[str, ...]) -> Iterator[KeptRow]:
         row = dict(zip(columns, cells, strict=True))
         yield KeptRow(
             row["record"],
-            row["nctid"] or None,
+            row["nct_id"] or None,
             row["bundle"] or None,
             float(row["probability"] or 0),
             float(row["base_rate"]) if row["base_rate"] else None,
@@ -158,10 +158,10 @@ def _csv_rows(lines: _Lines, columns: tuple[str, ...]) -> Iterator[KeptRow]:
 def _json_rows(lines: _Lines) -> Iterator[KeptRow]:
     for line in lines:
         row = json.loads(line)
-        apart = "not_applicable" in row
+        apart = row["status"] != "forecast"
         yield KeptRow(
             row["record"],
-            row["nctid"],
+            row["nct_id"],
             None if apart else row["bundle"],
             0.0 if apart else float(row["probability"]),
             None if apart else row["base_rate"],

@@ -13,72 +13,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from llm4top.cli._streams import is_unicode
-from llm4top.workspace._exports import COLUMNS, csv_cell
-from llm4top.workspace._forecast_result import item_of
+from llm4top.forecasters.forecast_format import COLUMNS
+from llm4top.workspace._exports import csv_cells
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Forecast, NotApplicable
-    from llm4top.registry import Record
-
-CSV_COLUMNS = tuple(name for name, _ in COLUMNS)
-"""The columns of the Studio's export too: one table, whichever way it is made."""
-
-NOT_APPLICABLE = "not applicable"
-"""Status of a record without a number; that of the others is "forecast"."""
-
-DISCLAIMER = "A research estimate: not medical or investment advice."
-
-
-def forecast_dict(record: Record, forecast: Forecast, same_as: str | None = None) -> dict[str, Any]:
-    """One forecast as JSON-able values: the CSV's columns and everything that stands behind.
-
-    What ``probability`` and its neighbours are about is the ``event`` of a binary task, else the
-    ``most_probable`` label. ``label`` holds the same for readers of version 0.1, and goes with
-    0.2. ``same_trial_as`` is an earlier record with the same NCT id.
-    """
-    values = forecast.to_dict()
-    labels, rates = values.pop("labels"), values.pop("base_rates")
-    about = "event" if len(labels) == 2 else "most_probable"
-    item = item_of(record, forecast)
-    return {
-        "record": values.pop("record"),
-        "nctid": values.pop("nct_id"),
-        "title": item.title,
-        "phase": values.pop("phase"),
-        "area": item.area,
-        "sponsor_class": item.sponsor,
-        "task": values.pop("task"),
-        about: forecast.label,
-        **values,
-        "probabilities": dict(zip(labels, forecast.probabilities, strict=True)),
-        "base_rates": dict(zip(labels, rates, strict=True)) if rates else None,
-        "withheld": len(record.withheld),
-        "same_trial_as": same_as,
-        "source": {
-            "format": record.source.format,
-            "processed": record.source.processed,
-            "sha256": record.source.sha256,
-        },
-        "disclaimer": DISCLAIMER,
-    }
-
-
-def not_applicable_dict(record: NotApplicable) -> dict[str, Any]:
-    """A record that the question does not apply to, as JSON-able values."""
-    return {
-        "record": record.record,
-        "nctid": record.nct_id,
-        "task": record.task,
-        "not_applicable": record.reason,
-    }
 
 
 class ForecastWriter(ABC):
     """Writes forecasts one at a time; ``close`` ends the document, not the stream."""
 
     @abstractmethod
-    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
-        """Write one forecast; ``same_as`` names an earlier record of the same trial."""
+    def write(self, forecast: Forecast) -> None:
+        """Write one forecast."""
 
     def leave_out(self, record: NotApplicable) -> None:  # noqa: B027 - most formats have no place
         """Note a record that the question does not apply to."""
@@ -88,7 +35,7 @@ class ForecastWriter(ABC):
 
 
 class CsvWriter(ForecastWriter):
-    """``CSV_COLUMNS``, one row a record; probabilities with six decimals, absent values empty.
+    """``COLUMNS``, one row a record; probabilities with six decimals, absent values empty.
 
     A record that the question does not apply to has "not applicable" as "status", and the reason.
     ``resumed`` says that the stream holds the heading already.
@@ -98,35 +45,32 @@ class CsvWriter(ForecastWriter):
         self._stream = stream
         self._rows = csv.writer(stream, lineterminator="\n")
         if not resumed:
-            self._rows.writerow(CSV_COLUMNS)
+            self._rows.writerow(COLUMNS)
 
-    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:  # noqa: ARG002
+    def write(self, forecast: Forecast) -> None:
         """Write one row and flush it."""
-        item = item_of(record, forecast)
-        self._rows.writerow([csv_cell(get(item)) for _, get in COLUMNS])
+        self._rows.writerow(csv_cells(forecast.row()))
         self._stream.flush()
 
     def leave_out(self, record: NotApplicable) -> None:
         """Write one row that has no number."""
-        told = {"record": record.record, "nctid": record.nct_id, "task": record.task}
-        told |= {"status": NOT_APPLICABLE, "reason": record.reason}
-        self._rows.writerow([csv_cell(told.get(name)) for name in CSV_COLUMNS])
+        self._rows.writerow(csv_cells(record.row()))
         self._stream.flush()
 
 
 class JsonLinesWriter(ForecastWriter):
-    """One JSON object a line; a record without a number has "not_applicable": the reason."""
+    """One JSON object a line; a record without a forecast has the status "not applicable"."""
 
     def __init__(self, stream: TextIO, *, resumed: bool = False):  # noqa: ARG002
         self._stream = stream
 
-    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
+    def write(self, forecast: Forecast) -> None:
         """Write one line and flush it."""
-        self._line(forecast_dict(record, forecast, same_as))
+        self._line(forecast.to_dict(sections=False))
 
     def leave_out(self, record: NotApplicable) -> None:
         """Write one line that has no number."""
-        self._line(not_applicable_dict(record))
+        self._line(record.to_dict())
 
     def _line(self, values: dict[str, Any]) -> None:
         self._stream.write(_json(values, self._stream) + "\n")
@@ -144,9 +88,9 @@ class JsonWriter(ForecastWriter):
         self._left_out: list[NotApplicable] = []
         self._separator = '{"forecasts": [\n'
 
-    def write(self, record: Record, forecast: Forecast, same_as: str | None = None) -> None:
+    def write(self, forecast: Forecast) -> None:
         """Write one element of the array."""
-        values = _json(forecast_dict(record, forecast, same_as), self._stream)
+        values = _json(forecast.to_dict(sections=False), self._stream)
         # In one piece, so that Ctrl-C between two of them leaves a document that can be closed.
         self._stream.write(self._separator + values)
         self._separator = ",\n"
@@ -159,7 +103,7 @@ class JsonWriter(ForecastWriter):
     def close(self) -> None:
         """Close the array and write the second one."""
         self._stream.write("\n]" if self._separator == ",\n" else '{"forecasts": []')
-        others = [_json(not_applicable_dict(record), self._stream) for record in self._left_out]
+        others = [_json(record.to_dict(), self._stream) for record in self._left_out]
         listed = "\n" + ",\n".join(others) + "\n" if others else ""
         self._stream.write(f', "not_applicable": [{listed}]}}\n')
         self._stream.flush()

@@ -60,12 +60,7 @@ if TYPE_CHECKING:
     )
     from llm4top.forecasters._encoder import TextEncoder, load_encoder
     from llm4top.forecasters._few_shot import few_shot
-    from llm4top.forecasters._forecast import (
-        Forecast,
-        ForecastSource,
-        NotApplicable,
-        forecast_records,
-    )
+    from llm4top.forecasters._forecast import ForecastSource, forecast_records
     from llm4top.forecasters._language import LanguageForecaster
     from llm4top.forecasters._loading import load_forecaster
     from llm4top.forecasters._manifest import (
@@ -112,7 +107,7 @@ _HOMES = {
     "Device": "_device",
     "Evaluation": "_manifest",
     "FileCheck": "_verify",
-    "Forecast": "_forecast",
+    "Forecast": "forecast_format",
     "ForecastSource": "_forecast",
     "LanguageForecaster": "_language",
     "LoadedBaseline": "_baseline_store",
@@ -121,7 +116,7 @@ _HOMES = {
     "LogPool": "_pool",
     "Manifest": "_manifest",
     "NoCalibration": "_calibration",
-    "NotApplicable": "_forecast",
+    "NotApplicable": "forecast_format",
     "NumberType": "_device",
     "OnProgress": "_batching",
     "PlattCalibrator": "_platt",

@@ -1,11 +1,10 @@
-"""Forecasts: what a person gets about each record."""
+"""Forecasting records: from a loaded bundle and records to ``Forecast`` values."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Protocol
 
@@ -18,70 +17,15 @@ from llm4top.forecasters._calibrated import Calibrated, Phases
 from llm4top.forecasters._inputs import as_record
 from llm4top.forecasters._learnt_from import Part
 from llm4top.forecasters._warnings import Case, warnings_about
-from llm4top.prompts import Prompt, PromptWriter
+from llm4top.forecasters.forecast_format import Forecast as Forecast
+from llm4top.forecasters.forecast_format import NotApplicable as NotApplicable
+from llm4top.forecasters.forecast_format import title_of
+from llm4top.prompts import SECTION_NAMES, Prompt, PromptWriter, trial_sections
 from llm4top.registry import Record, Trial
+from llm4top.registry.areas import therapeutic_area
 from llm4top.tasks import Task, why_not_applicable
 
 ALL_PHASES = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a bundle says about one record.
-
-    ``probabilities`` are calibrated, one for each of ``labels``. ``probability`` is that of
-    ``label``: a binary task's event, else the most probable label. ``lower`` and ``upper`` bound
-    it, and are None where the calibration gives no interval. ``base_rate`` is the share of
-    ``label`` among the training trials of the same phase (of all phases where the phase is unknown
-    to the bundle); None where the bundle has none. ``prompt_sha256`` is of the prompt's text.
-    ``score`` is the log-odds of ``label`` before calibration: the calibrated probabilities have
-    few distinct values, and the score orders trials that share one. None in forecasts that were
-    stored before there were scores. ``base_rates`` are the shares of all ``labels`` where
-    ``base_rate`` is that of one; empty where the bundle has none. ``base_rate_of`` is the phase
-    whose training trials they are of, or "all".
-    """
-
-    record: str
-    nct_id: str | None
-    phase: str | None
-    task: str
-    labels: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    label: str
-    probability: float
-    lower: float | None
-    upper: float | None
-    base_rate: float | None
-    warnings: tuple[str, ...]
-    bundle: str
-    prompt_sha256: str
-    tokens: int
-    tokens_cut: int
-    score: float | None = None
-    base_rates: tuple[float, ...] = ()
-    base_rate_of: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values, every field by its name."""
-        values = asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class NotApplicable:
-    """A record that the bundle's question does not apply to: it gets no number.
-
-    ``reason`` is one sentence that also says which question would apply.
-    """
-
-    record: str
-    nct_id: str | None
-    task: str
-    reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values, every field by its name."""
-        return asdict(self)
 
 
 class PromptForecaster(Protocol):
@@ -150,35 +94,57 @@ def forecast_records(
     chunk: int = 256,
     progress: OnProgress | None = None,
 ) -> Iterator[Forecast | NotApplicable]:
-    """What the bundle says about each record or trial, one value each, in their order.
+    """Forecast records or trials, one value each, in their order.
 
-    A ``Trial`` stands for a record without an id; its forecast is named by its position ("#1").
     A record that the bundle's question does not apply to (an observational study, where the
     question is about interventional ones) gets ``NotApplicable`` in place of a ``Forecast``.
 
-    Records are taken and forecast ``chunk`` at a time, so memory does not grow with their number.
-    ``progress`` hears of prompts and tokens done since the start; its totals are those of the
-    records taken so far. Raises ``TypeError`` for an item that is neither record nor trial, and
-    what the forecaster and the calibration raise.
+    Args:
+        loaded: A loaded bundle.
+        records: Records, or trials, which are named by their position ("#1") and have no id.
+        chunk: Records to read and forecast at a time; memory does not grow with their number.
+        progress: Called with the prompts and tokens done since the start. Its totals are those
+            of the records read so far.
+
+    Returns:
+        An iterator that forecasts as it is read.
+
+    Raises:
+        TypeError: An item is neither a record nor a trial.
+        LLM4TOPError: What the forecaster and the calibration raise.
     """
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; it must be 1 or more.")
     source = (as_record(item, position) for position, item in enumerate(records, 1))
     prompts_before = tokens_before = 0
     while taken := list(islice(source, chunk)):
-        reasons = [why_not_applicable(loaded.task, record.trial) for record in taken]
-        asked = [r for r, reason in zip(taken, reasons, strict=True) if reason is None]
+        others = [not_applicable(loaded, record) for record in taken]
+        asked = [r for r, other in zip(taken, others, strict=True) if other is None]
         prompts = [loaded.writer.write(record.trial) for record in asked]
-        hears = _shifted(progress, prompts_before, tokens_before)
-        forecasts = _forecasts(loaded, asked, prompts, hears) if asked else iter(())
-        for record, reason in zip(taken, reasons, strict=True):
-            if reason is None:
-                yield next(forecasts)
-            else:
-                name = record.source.name
-                yield NotApplicable(name, record.nct_id, loaded.task.name, reason)
+        shifted = _shifted(progress, prompts_before, tokens_before)
+        forecasts = _forecasts(loaded, asked, prompts, shifted) if asked else iter(())
+        for other in others:
+            yield next(forecasts) if other is None else other
         prompts_before += len(prompts)
         tokens_before += sum(len(prompt.token_ids) for prompt in prompts)
+
+
+def not_applicable(loaded: ForecastSource, record: Record) -> NotApplicable | None:
+    """Why the bundle's question does not apply to the record; None where it does."""
+    reason = why_not_applicable(loaded.task, record.trial)
+    if reason is None:
+        return None
+    sections = trial_sections(record.trial, only=loaded.writer.spec.sections)
+    return NotApplicable(
+        record=record.source.name,
+        nct_id=record.nct_id,
+        task=loaded.task.name,
+        reason=reason,
+        title=title_of(record.trial),
+        study_type=record.trial.study_type,
+        sections=tuple((s.heading, s.text) for s in sections),
+        withheld=record.withheld,
+    )
 
 
 def _forecasts(
@@ -264,7 +230,24 @@ def _forecast(
         score=score,
         base_rates=rates,
         base_rate_of=rates_of,
+        title=title_of(trial),
+        area=therapeutic_area(trial),
+        sponsor_class=trial.sponsor_class,
+        withheld=record.withheld,
+        sections=prompt.sections,
+        unread=_unread(trial, loaded.writer.spec.sections),
+        source_format=record.source.format,
+        source_processed=record.source.processed,
+        source_sha256=record.source.sha256,
     )
+
+
+def _unread(trial: Trial, read: Sequence[str] | None) -> tuple[str, ...]:
+    """Headings of sections that the trial has and the model's prompts (None: all) do not show."""
+    if read is None:
+        return ()
+    others = [name for name in SECTION_NAMES if name not in read]
+    return tuple(section.heading for section in trial_sections(trial, only=others))
 
 
 def _bound(value: float) -> float | None:

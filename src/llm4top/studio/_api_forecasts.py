@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from llm4top.errors import LargeUploadError
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio._api_errors import ApiError, responses
 from llm4top.studio._api_pages import ClientHeader, Limit, Offset, client_of, next_offset
 from llm4top.studio._api_runs import run_out
@@ -32,7 +33,6 @@ from llm4top.studio._api_uploads import (
 )
 from llm4top.studio._components._parts import things
 from llm4top.workspace import (
-    ForecastItem,
     ForecastResult,
     ForecastService,
     StoredForecast,
@@ -160,7 +160,7 @@ def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService
         chosen = {"upload_id": upload, "run_id": run, "nct_id": nct_id}
         found = workspace.forecasts.list(**chosen, limit=limit, offset=offset)  # type: ignore[arg-type]
         if format == "csv":
-            table = to_csv([ForecastItem.from_dict(item.values) for item in found])
+            table = to_csv([Forecast.from_dict(item.values) for item in found])
             name = {"Content-Disposition": 'attachment; filename="forecasts.csv"'}
             return Response(table, media_type="text/csv; charset=utf-8", headers=name)
         total = workspace.forecasts.count(**chosen)
@@ -237,4 +237,4 @@ def _out(refusal: Refusal) -> RefusalOut:
 
 
 def _stored(item: StoredForecast) -> ForecastOut:
-    return ForecastOut(**{**item.values, "id": item.id})
+    return ForecastOut(**Forecast.from_dict(item.values, id=item.id).to_dict())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from llm4top.forecasters.forecast_format import DISCLAIMER
 
 Item = TypeVar("Item")
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -15,21 +17,27 @@ LARGEST_OFFSET = 2**31 - 1
 LARGEST_PAGE = 1000
 
 _FORECAST: dict[str, Any] = {
+    "format": 2,
     "id": "0123456789abcdef0123456789abcdef",
+    "status": "forecast",
+    "reason": None,
     "record": "example.xml",
     "nct_id": "NCT99999901",
     "title": "Exemplamab in Adults With Moderate to Severe Plaque Psoriasis",
     "phase": "Phase 2",
     "area": "skin (L)",
-    "sponsor": "Industry",
+    "sponsor_class": "Industry",
     "task": "outcome",
     "labels": ["failure", "success"],
-    "probabilities": [0.41, 0.59],
     "label": "success",
     "probability": 0.59,
     "lower": 0.48,
     "upper": 0.69,
     "base_rate": 0.47,
+    "base_rate_of": "Phase 2",
+    "score": 0.36,
+    "probabilities": {"failure": 0.41, "success": 0.59},
+    "base_rates": {"failure": 0.53, "success": 0.47},
     "warnings": [],
     "withheld": [
         {"field": "overall_status", "reason": "tells how the trial went", "excerpt": "Recruiting"}
@@ -44,12 +52,16 @@ _FORECAST: dict[str, Any] = {
             "cut": 0,
         }
     ],
+    "unread": [],
     "tokens": 372,
     "tokens_cut": 0,
     "bundle": "llm4top-mini-0123456789ab",
     "prompt_sha256": "0" * 64,
     "source_format": "legacy-xml",
+    "source_processed": "2026-01-31",
     "source_sha256": "0" * 64,
+    "same_trial_as": None,
+    "disclaimer": DISCLAIMER,
 }
 
 
@@ -81,41 +93,52 @@ class SectionOut(BaseModel):
 
 
 class ForecastOut(BaseModel):
-    """The chance of one trial, with everything that stands behind it."""
+    """The estimate for one trial, in the form that docs/forecast-format.md describes."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_FORECAST]})
 
-    id: str
+    format: int = Field(description="Version of this form.")
+    id: str = Field(description="The id under which it is stored.")
+    status: Literal["forecast"]
+    reason: None
     record: str = Field(description="The file, and the member or position in it.")
-    nct_id: str | None = Field(description="The registry's number; never shown to the model.")
+    nct_id: str | None = Field(description="The registry's id; never shown to the model.")
     title: str
     phase: str | None
     area: str = Field(description="The therapeutic area, by ICD-10 chapter.")
-    sponsor: str | None = Field(description="The class of the lead sponsor.")
-    task: str = Field(description="The question that was asked.")
+    sponsor_class: str | None = Field(description="The class of the lead sponsor.")
+    task: str = Field(description="The name of the question.")
     labels: list[str] = Field(description="The possible answers.")
-    probabilities: list[Probability] = Field(description="Calibrated, one for each label.")
-    label: str = Field(description="The label that the chance is about.")
-    probability: Probability = Field(description="The calibrated chance of that label.")
-    lower: Probability | None = Field(description="Lower end of its 95 % interval.")
-    upper: Probability | None = Field(description="Upper end of its 95 % interval.")
+    label: str = Field(description="The label that the probability is about.")
+    probability: Probability = Field(description="The calibrated probability of that label.")
+    lower: Probability | None = Field(description="Lower bound of its 95 % interval.")
+    upper: Probability | None = Field(description="Upper bound of its 95 % interval.")
     base_rate: Probability | None = Field(
-        description="Share of that label among the trials of this phase the model has learnt from."
+        description="Share of that label among the model's training trials of the same phase."
     )
-    warnings: list[str] = Field(description="What to know before trusting it.")
+    base_rate_of: str | None = Field(description='The phase the base rates are of, or "all".')
+    score: float | None = Field(description="Log-odds of the label before calibration.")
+    probabilities: dict[str, Probability] = Field(description="Calibrated, one for each label.")
+    base_rates: dict[str, Probability] | None = Field(description="One for each label.")
+    warnings: list[str] = Field(description="What to know before trusting the number.")
     withheld: list[WithheldOut] = Field(description="What was kept from the model, and why.")
     sections: list[SectionOut] = Field(
         description="What the model read; empty for forecasts of a run."
     )
     unread: list[str] = Field(
-        [], description="Sections that the record has and this model does not look at."
+        description="Sections that the record has and this model does not read."
     )
     tokens: int = Field(description="Tokens of the prompt.")
-    tokens_cut: int = Field(description="Tokens of the record that the budget left out.")
+    tokens_cut: int = Field(description="Tokens of the record that did not fit the budget.")
     bundle: str = Field(description="The identity of the bundle that made it.")
-    prompt_sha256: str = Field(description="Hash of the prompt's text.")
+    prompt_sha256: str | None = Field(description="Hash of the prompt's text.")
     source_format: str = Field(description="legacy-xml, api-v2 or top-csv.")
+    source_processed: str | None = Field(description="The registry's processing date, if stated.")
     source_sha256: str = Field(description="Hash of the record's bytes as read.")
+    same_trial_as: str | None = Field(
+        description="An earlier record of the same request with the same NCT id."
+    )
+    disclaimer: str
 
 
 class RefusalOut(BaseModel):

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from llm4top.workspace._bundles import Bundles, WorkspaceBundle
     from llm4top.workspace._datasets import Datasets, StoredDataset
     from llm4top.workspace._engine import URL_VARIABLE
-    from llm4top.workspace._forecast_request import UploadedFile
-    from llm4top.workspace._forecast_result import ForecastItem, ForecastProgress, ForecastResult
+    from llm4top.workspace._forecast_request import ForecastProgress, ForecastResult, UploadedFile
     from llm4top.workspace._forecast_service import ForecastService
     from llm4top.workspace._forecasts import Forecasts, StoredForecast
     from llm4top.workspace._parsing import ParsingLimits, Refusal, UploadReader
@@ -33,9 +32,8 @@ _HOMES = {
     "Batches": "_batches",
     "Bundles": "_bundles",
     "Datasets": "_datasets",
-    "ForecastItem": "_forecast_result",
-    "ForecastProgress": "_forecast_result",
-    "ForecastResult": "_forecast_result",
+    "ForecastProgress": "_forecast_request",
+    "ForecastResult": "_forecast_request",
     "ForecastService": "_forecast_service",
     "Forecasts": "_forecasts",
     "ParsingLimits": "_parsing",
@@ -67,7 +65,6 @@ __all__ = [
     "Batches",
     "Bundles",
     "Datasets",
-    "ForecastItem",
     "ForecastProgress",
     "ForecastResult",
     "ForecastService",

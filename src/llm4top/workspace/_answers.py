@@ -10,8 +10,7 @@ from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, ScaleValues, scal
 from llm4top.workspace._words import beside_base, frequency, percent, thousands
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Forecast
-    from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.forecasters.forecast_format import Forecast
 
 SUCCESS = "success"
 """The event that plain words speak of as success; other labels are quoted as they are."""
@@ -114,19 +113,19 @@ def bar_chart(bars: Sequence[Bar]) -> str:
     )
 
 
-def expected_by_answer(trials: Sequence[ForecastItem]) -> list[tuple[str, float]]:
+def expected_by_answer(trials: Sequence[Forecast]) -> list[tuple[str, float]]:
     """For each answer, how many of the trials are expected to have it.
 
     Empty for fewer than two trials, for yes-or-no questions, and for trials of several models.
     """
-    asked = {(trial.forecast.task, trial.forecast.bundle) for trial in trials}
-    if len(trials) < 2 or len(asked) != 1 or is_yes_or_no(trials[0].forecast):
+    asked = {(trial.task, trial.bundle) for trial in trials}
+    if len(trials) < 2 or len(asked) != 1 or is_yes_or_no(trials[0]):
         return []
-    sums = [sum(column) for column in zip(*(t.forecast.probabilities for t in trials), strict=True)]
-    return list(zip(trials[0].forecast.labels, sums, strict=True))
+    sums = [sum(column) for column in zip(*(t.probabilities for t in trials), strict=True)]
+    return list(zip(trials[0].labels, sums, strict=True))
 
 
-def answers_chart(trials: Sequence[ForecastItem]) -> str:
+def answers_chart(trials: Sequence[Forecast]) -> str:
     """``expected_by_answer`` as bars; empty where that is."""
     expectations = expected_by_answer(trials)
     n = len(trials)

@@ -6,19 +6,17 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Text, cast, delete, exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace._engine import storable
 from llm4top.workspace._erase import Eraser
 from llm4top.workspace._parsing import NOTE, Refusal
 from llm4top.workspace._store import CHUNK, Transactions, changed_rows, find, missing
 from llm4top.workspace._tables import BatchRow, ForecastRow, LeftOutRow, clean_text, new_id
-
-if TYPE_CHECKING:
-    from llm4top.workspace._forecast_result import ForecastItem
 
 _LONGEST_NAME = 200
 
@@ -131,19 +129,17 @@ class Batches:
             row = find(session, LeftOutRow, row_id, "record")
             return row.batch, Refusal(**{**row.values, "id": row.id})
 
-    def lines(self, batch: str) -> Sequence[ForecastItem]:
+    def lines(self, batch: str) -> Sequence[Forecast]:
         """The batch's forecasts as lists show them, the newest first, without withheld and read.
 
         Each has its ``id``; the whole of one is ``Forecasts.get``.
         """
-        from llm4top.workspace._forecast_result import ForecastItem
-
         with self._session(write=False) as session:
             light = _light(session, ForecastRow.values, ["withheld", "sections"])
             query = select(ForecastRow.id, light).where(ForecastRow.batch == batch)
             newest = (ForecastRow.created.desc(), ForecastRow.position)
             rows = session.execute(query.order_by(*newest)).yield_per(CHUNK)
-            return [ForecastItem.line(row_id, json.loads(values)) for row_id, values in rows]
+            return [Forecast.from_dict(json.loads(values), id=row_id) for row_id, values in rows]
 
     def withheld_counts(self, ids: Sequence[str]) -> dict[str, int]:
         """For the ids of forecasts: how many things were kept from the model."""

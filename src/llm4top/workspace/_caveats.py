@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.forecasters.forecast_format import Forecast
 
 Caveat = Literal["learnt", "scope", "limit", "note"]
 """The model has learnt from the trial; it is unlike what the model knows; text is missing; news."""
@@ -46,11 +46,11 @@ def sentence(warning: str) -> str:
     return warning[:1].upper() + warning[1:].rstrip(".") + "."
 
 
-def is_learnt(item: ForecastItem) -> bool:
+def is_learnt(item: Forecast) -> bool:
     """Whether the model has learnt from, or was tuned on, this very trial."""
-    return any(caveat_of(w) == "learnt" for w in item.forecast.warnings)
+    return any(caveat_of(w) == "learnt" for w in item.warnings)
 
 
-def is_out_of_scope(item: ForecastItem) -> bool:
+def is_out_of_scope(item: Forecast) -> bool:
     """Whether the trial is of a kind that the model has not learnt from."""
-    return any(caveat_of(w) == "scope" for w in item.forecast.warnings)
+    return any(caveat_of(w) == "scope" for w in item.warnings)

@@ -14,7 +14,7 @@ from llm4top.workspace._scale import ACCENT, INK, LINE, MUTED, PAPER, text
 from llm4top.workspace._words import expected, interval, percent, thousands
 
 if TYPE_CHECKING:
-    from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.forecasters.forecast_format import Forecast
 
 HEIGHT = 180
 """Pixels of the drawing area; the axis and its words lie below it."""
@@ -75,7 +75,7 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
 
 
 def chances_chart(
-    trials: Sequence[ForecastItem], address: Callable[[ForecastItem], str] | None = None
+    trials: Sequence[Forecast], address: Callable[[Forecast], str] | None = None
 ) -> str:
     """Every trial's chance with its interval, the lowest first; 0 to 100 % from bottom to top.
 
@@ -88,7 +88,7 @@ def chances_chart(
         for k in (0, 25, 50, 75, 100)
     ]
     drawn = _dots(sorted_trials, address) if len(trials) <= DOTS else [_band(sorted_trials)]
-    low, high = sorted_trials[0].forecast.probability, sorted_trials[-1].forecast.probability
+    low, high = sorted_trials[0].probability, sorted_trials[-1].probability
     words = f"Chances of {len(trials)} trials, from {percent(low)} to {percent(high)}."
     title = _centred(54, HEIGHT + 40, "Trials, the lowest chance first")
     # What holds links is no picture to those who do not see it.
@@ -150,13 +150,11 @@ def _base_rates(from_base: float, n: int, x: float, end: float) -> list[str]:
     return [line, text(x, -6, said, INK)]
 
 
-def _dots(
-    trials: Sequence[ForecastItem], address: Callable[[ForecastItem], str] | None
-) -> list[str]:
+def _dots(trials: Sequence[Forecast], address: Callable[[Forecast], str] | None) -> list[str]:
     slot = 92 / len(trials)
     marks = []
     for position, trial in enumerate(trials):
-        forecast, x = trial.forecast, 8 + (position + 0.5) * slot
+        forecast, x = trial, 8 + (position + 0.5) * slot
         who = f"{forecast.nct_id or forecast.record}, {name_of(trial)}"
         bounds = interval(forecast.lower, forecast.upper)
         said = f"{who}: {percent(forecast.probability)}" + (f" ({bounds})" if bounds else "")
@@ -181,13 +179,13 @@ def _dots(
     return marks
 
 
-def _band(trials: Sequence[ForecastItem]) -> str:
+def _band(trials: Sequence[Forecast]) -> str:
     """Many trials: a line of the chances over the band of their intervals."""
     picked = [trials[i] for i in np.linspace(0, len(trials) - 1, DOTS).round().astype(int)]
     xs = np.linspace(0, 1000, len(picked))
-    middle = [_y(t.forecast.probability) for t in picked]
-    lower = [_y(_or(t.forecast.lower, t.forecast.probability)) for t in picked]
-    upper = [_y(_or(t.forecast.upper, t.forecast.probability)) for t in picked]
+    middle = [_y(t.probability) for t in picked]
+    lower = [_y(_or(t.lower, t.probability)) for t in picked]
+    upper = [_y(_or(t.upper, t.probability)) for t in picked]
     outline = _points(xs, upper) + " " + _points(xs[::-1], lower[::-1])
     return (
         f'<svg x="8%" width="92%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" '

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace._exports import EXPORTS
-from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._listing import Listing, ListQuery, copies_of
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class BatchExport:
         lines = listing.shown(query)
         every = listing.items(query.model)
         stored = workspace.forecasts.whole([line.id for line in lines])
-        trials = [ForecastItem.from_dict(values, row_id=row_id) for row_id, values in stored]
+        trials = [Forecast.from_dict(values, id=row_id) for row_id, values in stored]
         about = [f"Batch: {listing.batch.name}"]
         if lines:
-            bundle = lines[0].forecast.bundle
+            bundle = lines[0].bundle
             about.append(f"Model: {names.get(bundle, bundle)} ({bundle})")
         if len(lines) < len(every):
             about.append(f"Filtered: {len(lines)} of {len(every)} trials")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from llm4top.forecasters.forecast_format import COLUMNS, Cell, Forecast, left_out_row
 from llm4top.workspace._answers import (
     answer_named,
     answers_chart,
@@ -47,62 +47,6 @@ from llm4top.workspace._words import (
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from llm4top.workspace._forecast_result import ForecastItem
-
-Cell = str | float | int | None
-
-COLUMNS: tuple[tuple[str, Callable[[ForecastItem], Cell]], ...] = (
-    ("record", lambda t: t.forecast.record),
-    ("nctid", lambda t: t.forecast.nct_id),
-    ("title", lambda t: t.title),
-    ("phase", lambda t: t.forecast.phase),
-    ("area", lambda t: t.area),
-    ("sponsor_class", lambda t: t.sponsor),
-    ("task", lambda t: t.forecast.task),
-    ("label", lambda t: t.forecast.label),
-    ("probability", lambda t: t.forecast.probability),
-    ("lower", lambda t: t.forecast.lower),
-    ("upper", lambda t: t.forecast.upper),
-    ("base_rate", lambda t: t.forecast.base_rate),
-    ("score", lambda t: t.forecast.score),
-    ("probabilities", lambda t: _by_label(t, t.forecast.probabilities)),
-    ("base_rates", lambda t: _by_label(t, t.forecast.base_rates)),
-    ("warnings", lambda t: "; ".join(t.forecast.warnings)),
-    ("withheld", lambda t: len(t.withheld)),
-    ("tokens", lambda t: t.forecast.tokens),
-    ("tokens_cut", lambda t: t.forecast.tokens_cut),
-    ("bundle", lambda t: t.forecast.bundle),
-    ("prompt_sha256", lambda t: t.forecast.prompt_sha256),
-    ("record_sha256", lambda t: t.source_sha256),
-    ("status", lambda _: "forecast"),
-    ("reason", lambda _: None),
-)
-"""Columns of a table of forecasts, and what each holds; probabilities are from 0 to 1.
-
-"probability", "lower", "upper", "base_rate" and "score" are about "label". "probabilities" and
-"base_rates" are JSON objects: every label of the question with its own. "score" is the log-odds
-before calibration, which orders trials of equal probability. Records that got no forecast have
-only "record", "status" ("refused" or "not applicable") and "reason".
-"""
-
-_TITLES = {
-    "nctid": "NCT id",
-    "sponsor_class": "Sponsor class",
-    "lower": "95 % interval, lower",
-    "upper": "95 % interval, upper",
-    "tokens": "Tokens read",
-    "tokens_cut": "Tokens cut",
-    "withheld": "Fields hidden from the model",
-    "prompt_sha256": "Prompt SHA-256",
-    "record_sha256": "Record SHA-256",
-}
-"""Columns of the spreadsheet whose heading is not just their name."""
-
-
-def title_of_column(name: str) -> str:
-    """A column's heading for people."""
-    return _TITLES.get(name, name.replace("_", " ").capitalize())
-
 
 def status_of(refusal: Refusal) -> str:
     """What became of a record without a forecast, as tables call it."""
@@ -120,8 +64,13 @@ def _told(refusal: Refusal) -> dict[str, Cell]:
     }
 
 
+def csv_cells(row: Mapping[str, Cell]) -> list[str]:
+    """A row of a CSV file: the values of ``COLUMNS``, each as text."""
+    return [csv_cell(row[name]) for name in COLUMNS]
+
+
 def to_csv(
-    trials: Sequence[ForecastItem],
+    trials: Sequence[Forecast],
     left_out: Sequence[Refusal] = (),
     about: Sequence[str] = (),  # noqa: ARG001 - a table of values has no place for it
 ) -> bytes:
@@ -131,12 +80,11 @@ def to_csv(
     """
     stream = io.StringIO(newline="")
     rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow([name for name, _ in COLUMNS])
+    rows.writerow(COLUMNS)
     for trial in trials:
-        rows.writerow([csv_cell(get(trial)) for _, get in COLUMNS])
+        rows.writerow(csv_cells(trial.row()))
     for refusal in left_out:
-        told = _told(refusal)
-        rows.writerow([csv_cell(told.get(name)) for name, _ in COLUMNS])
+        rows.writerow(csv_cells(left_out_row(**_told(refusal))))
     return stream.getvalue().encode()
 
 
@@ -148,7 +96,7 @@ def distribution_csv(distribution: Distribution) -> bytes:
 
 
 def to_xlsx(
-    trials: Sequence[ForecastItem],
+    trials: Sequence[Forecast],
     left_out: Sequence[Refusal] = (),
     about: Sequence[str] = (),
 ) -> bytes:
@@ -161,13 +109,14 @@ def to_xlsx(
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Forecasts")
     sheet.freeze_panes = "A2"
-    columns = [(name, get) for name, get in COLUMNS if name not in ("status", "reason")]
-    for position, (name, _) in enumerate(columns):
+    columns = [name for name in COLUMNS if name not in ("status", "reason")]
+    for position, name in enumerate(columns):
         sheet.column_dimensions[_letter(position)].width = 60 if name == "title" else 16
     sheet.auto_filter.ref = f"A1:{_letter(len(columns) - 1)}{len(trials) + 1}"
-    sheet.append([title_of_column(name) for name, _ in columns])
+    sheet.append([COLUMNS[name] for name in columns])
     for trial in trials:
-        sheet.append([_sheet_cell(sheet, name, get(trial)) for name, get in columns])
+        row = trial.row()
+        sheet.append([_sheet_cell(sheet, name, row[name]) for name in columns])
     if left_out:
         _left_out_sheet(book, left_out)
     last = book.create_sheet("About")
@@ -189,7 +138,7 @@ def _left_out_sheet(book: Any, left_out: Sequence[Refusal]) -> None:
 
 
 def to_html(
-    trials: Sequence[ForecastItem],
+    trials: Sequence[Forecast],
     left_out: Sequence[Refusal] = (),
     about: Sequence[str] = (),
     *,
@@ -203,13 +152,13 @@ def to_html(
     parts = counted(trials)
     distribution = successes(parts.trials)
     from_base = expected_from_base(parts.trials)
-    label = trials[0].forecast.label if trials else ""
+    label = trials[0].label if trials else ""
     page = _environment().get_template("forecasts.html")
     return page.render(
         trials=[_shown(trial) for trial in trials],
         n=thousands(len(trials)),
         made=(made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC"),
-        bundles=sorted({trial.forecast.bundle for trial in trials}),
+        bundles=sorted({trial.bundle for trial in trials}),
         about=about,
         left_out=[_told(refusal) for refusal in left_out],
         counted=thousands(len(parts.trials)),
@@ -232,14 +181,6 @@ EXPORTS: dict[str, tuple[Callable[..., bytes], str]] = {
     "html": (to_html, "text/html; charset=utf-8"),
 }
 """For each format: what writes it (trials, left out, about), and its media type."""
-
-
-def _by_label(trial: ForecastItem, values: Sequence[float]) -> str | None:
-    """A JSON object with a value for each label; None where there are none."""
-    if not values:
-        return None
-    rounded = (round(value, 6) for value in values)
-    return json.dumps(dict(zip(trial.forecast.labels, rounded, strict=True)), ensure_ascii=False)
 
 
 def csv_cell(value: Cell) -> str:
@@ -277,13 +218,13 @@ def _letter(position: int) -> str:
     return get_column_letter(position + 1)
 
 
-def _about(trials: Sequence[ForecastItem], more: Sequence[str]) -> list[str]:
-    bundles = ", ".join(sorted({trial.forecast.bundle for trial in trials}))
+def _about(trials: Sequence[Forecast], more: Sequence[str]) -> list[str]:
+    bundles = ", ".join(sorted({trial.bundle for trial in trials}))
     lines = [f"{len(trials)} forecasts by {bundles}" if trials else "No forecasts", DISCLAIMER]
     parts = counted(trials)
     found = successes(parts.trials)
     if found is not None:
-        verb = event_verb(trials[0].forecast.label)
+        verb = event_verb(trials[0].label)
         lines.append(
             f"Expected to {verb}, if the trials are independent: {found.expected:.1f} of {found.n} "
             f"({found.lower} to {found.upper} with 95 % probability, the calibration's "
@@ -303,22 +244,21 @@ def not_counted(parts: Counted) -> list[str]:
     return [f"{thousands(len(trials))} {words}" for trials, words in said if trials]
 
 
-def _shown(trial: ForecastItem) -> dict[str, Any]:
+def _shown(trial: Forecast) -> dict[str, Any]:
     """A trial as the report's template takes it."""
-    forecast = trial.forecast
     return {
         "title": name_of(trial),
-        "about": (forecast.nct_id, phase_of(trial), trial.area, sponsor_of(trial), forecast.record),
+        "about": (trial.nct_id, phase_of(trial), trial.area, sponsor_of(trial), trial.record),
         "withheld": len(trial.withheld),
-        "grave": sorted_warnings(forecast.warnings)[0],
-        "routine": sorted_warnings(forecast.warnings)[1],
+        "grave": sorted_warnings(trial.warnings)[0],
+        "routine": sorted_warnings(trial.warnings)[1],
         "record_sha256": trial.source_sha256,
-        "forecast": forecast,
-        "drawing": scale_of(forecast),
-        "named": answer_named(forecast),
-        "chance": percent(forecast.probability),
-        "interval": interval(forecast.lower, forecast.upper),
-        "reading": " ".join(reading_of(forecast)),
+        "forecast": trial,
+        "drawing": scale_of(trial),
+        "named": answer_named(trial),
+        "chance": percent(trial.probability),
+        "interval": interval(trial.lower, trial.upper),
+        "reading": " ".join(reading_of(trial)),
     }
 
 

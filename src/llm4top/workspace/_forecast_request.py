@@ -10,15 +10,46 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from llm4top.workspace._forecast_result import (
-    ForecastItem,
-    ForecastProgress,
-    ForecastResult,
-    Stage,
-)
+from llm4top.forecasters.forecast_format import Forecast, mark_same_trials
 from llm4top.workspace._parsing import Refusal
 from llm4top.workspace._wire import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastResult:
+    """All of an upload: ``items`` in the order of its records, ``refusals`` as they came.
+
+    ``bundle`` is the bundle's identity, None where nothing was forecast; ``seconds`` passed from
+    the request to the result. ``files`` says for each item which of the request's files it is
+    from, by position. ``notes`` say what else should be known of the files: pages of a search
+    that are missing, files that were passed over.
+    """
+
+    items: tuple[Forecast, ...]
+    refusals: tuple[Refusal, ...]
+    bundle: str | None
+    seconds: float
+    files: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Stage = Literal["waiting", "reading", "forecasting"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastProgress:
+    """How far a request is: what is being done, records done and in all (0: not known yet).
+
+    ``ahead`` requests were waiting before this one when it said so.
+    """
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    ahead: int = 0
+
 
 OnForecastProgress = Callable[[ForecastProgress], None]
 _LOG = logging.getLogger(__name__)
@@ -57,7 +88,7 @@ class ForecastRequest:
     records: int = 0
     answered: int = 0
     identity: str | None = None
-    items: dict[int, tuple[ForecastItem, int]] = field(default_factory=dict)
+    items: dict[int, tuple[Forecast, int]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -90,7 +121,7 @@ class ForecastRequest:
         """What it has come to."""
         found = [self.items[n] for n in sorted(self.items)]
         return ForecastResult(
-            items=tuple(item for item, _ in found),
+            items=tuple(mark_same_trials(item for item, _ in found)),
             refusals=tuple(self.refusals),
             notes=tuple(self.notes),
             bundle=self.identity,

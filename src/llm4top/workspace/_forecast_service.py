@@ -19,16 +19,17 @@ from typing import Self
 
 from llm4top._numbers import thousands
 from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.registry import ReadNote
 from llm4top.workspace._fair_queue import FairQueue
 from llm4top.workspace._forecast_request import (
     ForecastRequest,
+    ForecastResult,
     OnForecastProgress,
     UploadedFile,
     WaitingRecord,
     on_this_loop,
 )
-from llm4top.workspace._forecast_result import ForecastItem, ForecastResult
 from llm4top.workspace._parsing import RawRecord, Refusal, UploadReader
 from llm4top.workspace._scorer import Scored, Scorer
 from llm4top.workspace._service_limits import ServiceLimits, ServiceState
@@ -358,8 +359,8 @@ class ForecastService:
 
     def _keep(self, batch: Sequence[WaitingRecord], scored: Scored) -> None:
         for n, values in scored.items:
-            item = ForecastItem.from_dict(values)
-            batch[n].request.items[batch[n].position] = (item, batch[n].file)
+            forecast = Forecast.from_dict(values)
+            batch[n].request.items[batch[n].position] = (forecast, batch[n].file)
         for n, values in scored.refusals:
             source = batch[n].record["source"]
             name = "!".join(part for part in (source["file"], source["member"]) if part)

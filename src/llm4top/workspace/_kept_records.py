@@ -19,7 +19,8 @@ from llm4top.workspace._places import uploads_of
 from llm4top.workspace._tables import ForecastRow, now
 
 if TYPE_CHECKING:
-    from llm4top.workspace import ForecastItem, ForecastResult, StoredForecast, Upload, Workspace
+    from llm4top.forecasters.forecast_format import Forecast
+    from llm4top.workspace import ForecastResult, StoredForecast, Upload, Workspace
 
 _MARK = "!"
 """Between an archive and its member in the name of a record."""
@@ -60,9 +61,9 @@ def keep_result(
     return batch
 
 
-def _named(item: ForecastItem) -> tuple[str, str, str]:
+def _named(item: Forecast) -> tuple[str, str, str]:
     """What makes a forecast the same as another: record, content and model."""
-    return item.forecast.record, item.source_sha256, item.forecast.bundle
+    return item.record, item.source_sha256, item.bundle
 
 
 def batch_name(result: ForecastResult, files: Sequence[UploadedFile]) -> str:

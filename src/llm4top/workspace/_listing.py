@@ -11,9 +11,9 @@ from llm4top.workspace._parsing import NOT_APPLICABLE, NOTE, Refusal
 from llm4top.workspace._portfolio import Filter, name_of, sort_trials
 
 if TYPE_CHECKING:
+    from llm4top.forecasters.forecast_format import Forecast
     from llm4top.workspace import Workspace
     from llm4top.workspace._batches import Batch
-    from llm4top.workspace._forecast_result import ForecastItem
 
 FILE_ORDER = "file"
 """The sort that keeps the order in which the records were read."""
@@ -37,15 +37,15 @@ class ListQuery:
 class Listing:
     """Forecasts of a batch without what was withheld and read, one for each record and model."""
 
-    def __init__(self, batch: Batch, lines: Sequence[ForecastItem], left_out: Sequence[Refusal]):
+    def __init__(self, batch: Batch, lines: Sequence[Forecast], left_out: Sequence[Refusal]):
         self.batch = batch
         self.refusals = [r for r in left_out if r.code not in (NOT_APPLICABLE, NOTE)]
         self.notes = [r.reason for r in left_out if r.code == NOTE]
         self.not_asked = [r for r in left_out if r.code == NOT_APPLICABLE]
-        self.by_model: dict[str, dict[tuple[str, str], ForecastItem]] = {}
+        self.by_model: dict[str, dict[tuple[str, str], Forecast]] = {}
         for line in lines:
             # The newest come first: the last said of a record counts.
-            said = self.by_model.setdefault(line.forecast.bundle, {})
+            said = self.by_model.setdefault(line.bundle, {})
             said.setdefault(_key(line), line)
 
     @classmethod
@@ -59,20 +59,20 @@ class Listing:
         """The identities of the bundles that forecast, the newest first."""
         return list(self.by_model)
 
-    def items(self, model: str = "") -> list[ForecastItem]:
+    def items(self, model: str = "") -> list[Forecast]:
         """The forecasts of one bundle, in order; of the newest where it has none."""
         chosen = model if model in self.by_model else next(iter(self.by_model), "")
         return list(self.by_model.get(chosen, {}).values())
 
-    def others(self, item: ForecastItem) -> list[ForecastItem]:
+    def others(self, item: Forecast) -> list[Forecast]:
         """What the other bundles said about the same record."""
         return [
             said[_key(item)]
             for model, said in self.by_model.items()
-            if model != item.forecast.bundle and _key(item) in said
+            if model != item.bundle and _key(item) in said
         ]
 
-    def shown(self, query: ListQuery) -> list[ForecastItem]:
+    def shown(self, query: ListQuery) -> list[Forecast]:
         """The forecasts that the query asks for, in its order."""
         kept = Filter(**query.chosen).apply(self.items(query.model))
         for word in query.words.casefold().split():
@@ -83,16 +83,16 @@ class Listing:
         return sort_trials(kept, by, descending=query.sort.endswith(" down"))
 
 
-def _key(item: ForecastItem) -> tuple[str, str]:
-    return item.forecast.record, item.source_sha256
+def _key(item: Forecast) -> tuple[str, str]:
+    return item.record, item.source_sha256
 
 
-def copies_of(items: Sequence[ForecastItem]) -> dict[str, ForecastItem]:
+def copies_of(items: Sequence[Forecast]) -> dict[str, Forecast]:
     """For the ids of further records of a trial: its first one, by NCT id or equal content."""
-    first: dict[str, ForecastItem] = {}
+    first: dict[str, Forecast] = {}
     copies = {}
     for item in items:
-        number = item.forecast.nct_id or item.source_sha256
+        number = item.nct_id or item.source_sha256
         if number in first:
             copies[item.id] = first[number]
         else:
@@ -100,13 +100,13 @@ def copies_of(items: Sequence[ForecastItem]) -> dict[str, ForecastItem]:
     return copies
 
 
-def ties_of(items: Sequence[ForecastItem]) -> tuple[int, int]:
+def ties_of(items: Sequence[Forecast]) -> tuple[int, int]:
     """How many trials share their chance with another one, and how many chances those are."""
-    counts = Counter(item.forecast.probability for item in items)
+    counts = Counter(item.probability for item in items)
     shared = [count for count in counts.values() if count > 1]
     return sum(shared), len(shared)
 
 
-def _words_of(item: ForecastItem) -> str:
-    forecast = item.forecast
+def _words_of(item: Forecast) -> str:
+    forecast = item
     return " ".join([name_of(item), forecast.nct_id or "", forecast.record, item.area]).casefold()

@@ -14,8 +14,8 @@ from llm4top.workspace._work_settings import model_names
 from llm4top.workspace._workspace import Workspace
 
 if TYPE_CHECKING:
+    from llm4top.forecasters.forecast_format import Forecast
     from llm4top.workspace._bundles import WorkspaceBundle
-    from llm4top.workspace._forecast_result import ForecastItem
     from llm4top.workspace._parsing import Refusal
 
 EMBEDDED = "embedded"
@@ -135,7 +135,7 @@ def keep_bundle(workspace: Workspace, folder: Path) -> WorkspaceBundle:
 
 
 def keep_forecasts(
-    workspace: Workspace, run: Run, items: Iterable[ForecastItem], left_out: Iterable[Refusal]
+    workspace: Workspace, run: Run, items: Iterable[Forecast], left_out: Iterable[Refusal]
 ) -> None:
     """A row for each forecast of a run, in a batch that bears the run's id; earlier ones go."""
     workspace.batches.clear(run.id)

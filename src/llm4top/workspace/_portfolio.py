@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from llm4top.workspace._caveats import is_learnt, is_out_of_scope
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Forecast
-    from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.forecasters.forecast_format import Forecast
 
 NOT_STATED = "not stated"
 """The value of a trial that does not say its phase, area or sponsor's class."""
@@ -26,19 +25,19 @@ DIRECT = 512
 """Up to so many chances are convolved one by one; more in halves, by the FFT."""
 
 
-def name_of(item: ForecastItem) -> str:
+def name_of(item: Forecast) -> str:
     """What a list calls the trial: its title, else its registry number, else its file."""
-    return item.title or item.forecast.nct_id or item.forecast.record
+    return item.title or item.nct_id or item.record
 
 
-def phase_of(item: ForecastItem) -> str:
+def phase_of(item: Forecast) -> str:
     """The trial's phase, or ``NOT_STATED``."""
-    return item.forecast.phase or NOT_STATED
+    return item.phase or NOT_STATED
 
 
-def sponsor_of(item: ForecastItem) -> str:
+def sponsor_of(item: Forecast) -> str:
     """The class of the trial's sponsor, or ``NOT_STATED``."""
-    return item.sponsor or NOT_STATED
+    return item.sponsor_class or NOT_STATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Filter:
     areas: frozenset[str] = frozenset()
     sponsors: frozenset[str] = frozenset()
 
-    def keeps(self, trial: ForecastItem) -> bool:
+    def keeps(self, trial: Forecast) -> bool:
         """Whether the trial passes every part of the filter."""
         return (
             (not self.phases or phase_of(trial) in self.phases)
@@ -57,12 +56,12 @@ class Filter:
             and (not self.sponsors or sponsor_of(trial) in self.sponsors)
         )
 
-    def apply(self, trials: Iterable[ForecastItem]) -> list[ForecastItem]:
+    def apply(self, trials: Iterable[Forecast]) -> list[Forecast]:
         """The trials it keeps, in their order."""
         return [trial for trial in trials if self.keeps(trial)]
 
 
-def facets(trials: Sequence[ForecastItem]) -> dict[str, dict[str, int]]:
+def facets(trials: Sequence[Forecast]) -> dict[str, dict[str, int]]:
     """For "phases", "areas" and "sponsors": each value met, sorted, and how many trials have it."""
     return {
         "phases": dict(sorted(Counter(phase_of(trial) for trial in trials).items())),
@@ -87,24 +86,22 @@ def above_base(forecast: Forecast) -> tuple[float, float]:
     return difference, _score(forecast)
 
 
-_KEYS: dict[str, Callable[[ForecastItem], Any]] = {
-    "chance": lambda trial: by_chance(trial.forecast),
-    "above base": lambda trial: above_base(trial.forecast),
+_KEYS: dict[str, Callable[[Forecast], Any]] = {
+    "chance": lambda trial: by_chance(trial),
+    "above base": lambda trial: above_base(trial),
     "title": lambda trial: name_of(trial).casefold(),
-    "trial": lambda trial: trial.forecast.nct_id or trial.forecast.record,
+    "trial": lambda trial: trial.nct_id or trial.record,
     "phase": lambda trial: phase_of(trial),
     "area": lambda trial: trial.area,
     "sponsor": lambda trial: sponsor_of(trial),
-    "warnings": lambda trial: len(trial.forecast.warnings),
+    "warnings": lambda trial: len(trial.warnings),
 }
 
 SORTS = tuple(_KEYS)
 """What trials can be sorted by."""
 
 
-def sort_trials(
-    trials: Iterable[ForecastItem], by: str, *, descending: bool = False
-) -> list[ForecastItem]:
+def sort_trials(trials: Iterable[Forecast], by: str, *, descending: bool = False) -> list[Forecast]:
     """The trials sorted by one of ``SORTS``; equals keep their order.
 
     Raises ``ValueError`` for any other name.
@@ -232,18 +229,17 @@ def _convolved(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return mass
 
 
-def successes(trials: Sequence[ForecastItem]) -> Distribution | None:
+def successes(trials: Sequence[Forecast]) -> Distribution | None:
     """The distribution of the trials' events; None for fewer than two, or where a task has none.
 
     Only binary tasks have an event; trials of several tasks or models do not add up.
     """
-    asked = {(trial.forecast.task, trial.forecast.bundle) for trial in trials}
-    if len(trials) < 2 or len(asked) != 1 or len(trials[0].forecast.labels) != 2:
+    asked = {(trial.task, trial.bundle) for trial in trials}
+    if len(trials) < 2 or len(asked) != 1 or len(trials[0].labels) != 2:
         return None
-    forecasts = [trial.forecast for trial in trials]
     return expected_successes(
-        (forecast.probability for forecast in forecasts),
-        [(forecast.lower, forecast.upper) for forecast in forecasts],
+        (trial.probability for trial in trials),
+        [(trial.lower, trial.upper) for trial in trials],
     )
 
 
@@ -251,24 +247,24 @@ def successes(trials: Sequence[ForecastItem]) -> Distribution | None:
 class Counted:
     """The trials that a portfolio adds up, and those of a list that it leaves out, by reason."""
 
-    trials: Sequence[ForecastItem]
-    copies: Sequence[ForecastItem]
-    learnt: Sequence[ForecastItem]
-    out_of_scope: Sequence[ForecastItem]
+    trials: Sequence[Forecast]
+    copies: Sequence[Forecast]
+    learnt: Sequence[Forecast]
+    out_of_scope: Sequence[Forecast]
 
 
-def counted(trials: Iterable[ForecastItem], included: Collection[str] = ()) -> Counted:
+def counted(trials: Iterable[Forecast], included: Collection[str] = ()) -> Counted:
     """Each trial once; without those the model has learnt from, or that are unlike what it knows.
 
     ``included`` may name "learnt" and "scope": trials of those kinds are added up all the same.
     """
-    kept: list[ForecastItem] = []
-    copies: list[ForecastItem] = []
-    learnt: list[ForecastItem] = []
-    outside: list[ForecastItem] = []
+    kept: list[Forecast] = []
+    copies: list[Forecast] = []
+    learnt: list[Forecast] = []
+    outside: list[Forecast] = []
     seen: set[str] = set()
     for trial in trials:
-        number = trial.forecast.nct_id or trial.source_sha256
+        number = trial.nct_id or trial.source_sha256
         if number in seen:
             copies.append(trial)
             continue
@@ -282,8 +278,8 @@ def counted(trials: Iterable[ForecastItem], included: Collection[str] = ()) -> C
     return Counted(kept, copies, learnt, outside)
 
 
-def expected_from_base(trials: Sequence[ForecastItem]) -> float | None:
+def expected_from_base(trials: Sequence[Forecast]) -> float | None:
     """The successes to expect from the phases' base rates alone; None where one is missing."""
-    rates = [trial.forecast.base_rate for trial in trials]
+    rates = [trial.base_rate for trial in trials]
     known = [rate for rate in rates if rate is not None]
     return float(sum(known)) if known and len(known) == len(rates) else None

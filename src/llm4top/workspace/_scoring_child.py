@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from llm4top.errors import LLM4TOPError, TaskError
 from llm4top.registry import Record
-from llm4top.workspace._forecast_result import ForecastItem, ReadSection, item_of, unread_of
-from llm4top.workspace._not_asked import not_asked
 from llm4top.workspace._parsing import NOT_APPLICABLE
 from llm4top.workspace._wire import (
     Message,
@@ -26,7 +24,7 @@ from llm4top.workspace._wire import (
 )
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Forecast, LoadedForecaster
+    from llm4top.forecasters import LoadedForecaster
 
 
 def main(arguments: list[str]) -> None:
@@ -131,23 +129,14 @@ def _items(
 
     items: list[tuple[int, Message]] = []
     others: list[tuple[int, Message]] = []
-    for n, (record, said) in enumerate(
-        zip(records, forecast_records(loaded, records), strict=True)
-    ):
-        if isinstance(said, NotApplicable):
-            reason = error_to_wire(TaskError(said.reason, where=said.record))
-            subject = not_asked(record, loaded.writer.spec.sections)
+    for n, forecast in enumerate(forecast_records(loaded, records)):
+        if isinstance(forecast, NotApplicable):
+            reason = error_to_wire(TaskError(forecast.reason, where=forecast.record))
+            subject = forecast.subject()
             others.append((n, {**reason, "code": NOT_APPLICABLE, "subject": subject}))
         else:
-            items.append((n, _with_sections(loaded, record, said).to_dict()))
+            items.append((n, forecast.to_dict()))
     return items, others
-
-
-def _with_sections(loaded: LoadedForecaster, record: Record, forecast: Forecast) -> ForecastItem:
-    # Written once more rather than handed through every forecaster: a few milliseconds.
-    sections = loaded.writer.write(record.trial).sections
-    read = tuple(ReadSection(s.name, s.heading, s.text, s.tokens, s.kept) for s in sections)
-    return item_of(record, forecast, read, unread_of(record.trial, loaded.writer.spec.sections))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -14,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llm4top.errors import NotFoundError
-from llm4top.workspace._exports import COLUMNS, csv_cell
-from llm4top.workspace._forecast_result import ForecastItem, item_of, unread_of
-from llm4top.workspace._not_asked import not_asked
+from llm4top.forecasters.forecast_format import COLUMNS, Forecast, mark_same_trials
+from llm4top.workspace._exports import csv_cells
 from llm4top.workspace._parsing import NOT_APPLICABLE, ParsingLimits, Refusal, UploadReader
 from llm4top.workspace._places import keep_forecasts
 from llm4top.workspace._work import Job
@@ -24,7 +22,7 @@ from llm4top.workspace._work_progress import Step
 from llm4top.workspace._work_settings import ForecastWork, work_of
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Forecast, LoadedForecaster
+    from llm4top.forecasters import LoadedForecaster
     from llm4top.registry import Record
 
 JSONL_FILE = "forecasts.jsonl"
@@ -88,10 +86,14 @@ def _forecast_all(
     refusals: _Refusals,
     total: int,
 ) -> None:
-    read = forecaster.writer.spec.sections
-    for record, forecast in _forecasts(forecaster, records):
-        # What the model read would be a hundred times the rest; a trial's page reads it again.
-        journal.add(item_of(record, forecast, unread=unread_of(record.trial, read)).to_dict())
+    from llm4top.forecasters import forecast_records
+
+    made = forecast_records(forecaster, records, chunk=_CHUNK)
+    # ``_applicable`` has left out the records that get no forecast.
+    forecasts = (forecast for forecast in made if isinstance(forecast, Forecast))
+    for forecast in mark_same_trials(forecasts, journal.first_of):
+        # The text that the model read is most of the size; a trial's page reads it again.
+        journal.add(forecast.to_dict(sections=False))
         left_out = f"{refusals.count} left out" if refusals.count else ""
         left = max(total - refusals.count, journal.lines) if total else 0
         job.tell(Step("Forecasting", journal.lines, left, left_out))
@@ -104,11 +106,11 @@ def _forget_refused(job: Job, refusals: _Refusals) -> None:
             job.workspace.uploads.delete(upload_id)
 
 
-def items_of(file: Path) -> Iterator[ForecastItem]:
+def items_of(file: Path) -> Iterator[Forecast]:
     """The forecasts in a run's ``forecasts.jsonl``, one at a time, without their sections."""
     with file.open(encoding="utf-8") as stream:
         for line in stream:
-            yield ForecastItem.from_dict(json.loads(line))
+            yield Forecast.from_dict(json.loads(line))
 
 
 class _Journal:
@@ -117,6 +119,7 @@ class _Journal:
     def __init__(self, path: Path, bundle: str, *, fresh: bool):
         self.path = path
         self.lines = 0
+        self.first_of: dict[str, str] = {}
         self._bundle = bundle
         self._fresh = fresh
         self._file: BinaryIO | None = None
@@ -126,8 +129,11 @@ class _Journal:
         self._file = os.fdopen(descriptor, "r+b")
         end = 0
         for line in () if self._fresh else self._file:
-            if not line.endswith(b"\n") or not self._is_ours(line):
+            values = self._checked(line)
+            if values is None:
                 break
+            if values["nct_id"]:
+                self.first_of.setdefault(values["nct_id"], values["record"])
             end += len(line)
             self.lines += 1
         self._file.truncate(end)
@@ -145,11 +151,13 @@ class _Journal:
         self._file.flush()
         self.lines += 1
 
-    def _is_ours(self, line: bytes) -> bool:
+    def _checked(self, line: bytes) -> dict[str, Any] | None:
+        """The values of a whole line of this bundle's; None for any other."""
         try:
-            return bool(json.loads(line)["bundle"] == self._bundle)
+            values: dict[str, Any] = json.loads(line)
+            return values if line.endswith(b"\n") and values["bundle"] == self._bundle else None
         except (ValueError, KeyError, TypeError):
-            return False
+            return None
 
 
 def _load(job: Job, work: ForecastWork) -> LoadedForecaster:
@@ -226,47 +234,28 @@ def _applicable(
     forecaster: LoadedForecaster, records: Iterator[Record], refusals: _Refusals
 ) -> Iterator[Record]:
     """The records that the bundle's question applies to; the others are listed with the reason."""
-    from llm4top.tasks import why_not_applicable
+    from llm4top.forecasters._forecast import not_applicable
 
     for record in records:
-        reason = why_not_applicable(forecaster.task, record.trial)
-        if reason is None:
+        other = not_applicable(forecaster, record)
+        if other is None:
             yield record
         else:
-            subject = not_asked(record, forecaster.writer.spec.sections)
-            refusals.add(Refusal(record.source.name, NOT_APPLICABLE, reason, subject=subject))
+            subject = other.subject()
+            refusals.add(Refusal(other.record, NOT_APPLICABLE, other.reason, subject=subject))
 
 
 def _told(error: Any) -> Refusal:
     return Refusal(error.file, type(error).__name__, error.message, error.hint, error.line)
 
 
-def _forecasts(
-    forecaster: LoadedForecaster, records: Iterator[Record]
-) -> Iterator[tuple[Record, Forecast]]:
-    """Each record with its forecast; holds the records of one chunk."""
-    from llm4top.forecasters import Forecast, forecast_records
-
-    waiting: deque[Record] = deque()
-
-    def remembered() -> Iterator[Record]:
-        for record in records:
-            waiting.append(record)
-            yield record
-
-    for forecast in forecast_records(forecaster, remembered(), chunk=_CHUNK):
-        record = waiting.popleft()
-        if isinstance(forecast, Forecast):
-            yield record, forecast
-
-
 def _write_csv(journal: Path, file: Path) -> None:
     scratch = file.with_name(f".{file.name}")
     with scratch.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream, lineterminator="\n")
-        rows.writerow([name for name, _ in COLUMNS])
+        rows.writerow(COLUMNS)
         for item in items_of(journal):
-            rows.writerow([csv_cell(get(item)) for _, get in COLUMNS])
+            rows.writerow(csv_cells(item.row()))
     scratch.replace(file)
 
 

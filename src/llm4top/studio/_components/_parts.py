@@ -14,8 +14,7 @@ from llm4top.workspace._caveats import sentence
 from llm4top.workspace._words import interval, percent, thousands
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Forecast
-    from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.forecasters.forecast_format import Forecast
     from llm4top.workspace._parsing import Refusal
 
 
@@ -47,11 +46,11 @@ def chance_line(forecast: Forecast, *, large: bool = False) -> None:
         Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
 
 
-def trial_facts(item: ForecastItem) -> str:
+def trial_facts(item: Forecast) -> str:
     """The line under a title: number, phase, area, sponsor's class and file, as far as known."""
     area = "" if item.area == UNKNOWN_AREA else item.area
-    phase = item.forecast.phase or "phase not stated"
-    known = (item.forecast.nct_id, phase, area, item.sponsor, item.forecast.record)
+    phase = item.phase or "phase not stated"
+    known = (item.nct_id, phase, area, item.sponsor_class, item.record)
     return " · ".join(part for part in known if part)
 
 

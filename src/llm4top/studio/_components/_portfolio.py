@@ -32,12 +32,12 @@ from llm4top.workspace._portfolio import (
 from llm4top.workspace._words import expected, thousands
 
 if TYPE_CHECKING:
+    from llm4top.forecasters.forecast_format import Forecast
     from llm4top.studio._components._list_state import ListState
-    from llm4top.workspace._forecast_result import ForecastItem
 
 
 async def portfolio(
-    items: Sequence[ForecastItem], state: ListState, *, redraw: Callable[[], Awaitable[None]]
+    items: Sequence[Forecast], state: ListState, *, redraw: Callable[[], Awaitable[None]]
 ) -> None:
     """The figures for the trials at hand, each with its reading as title and its data.
 
@@ -57,7 +57,7 @@ async def portfolio(
         return
     with place:
         if found is not None:
-            _successes(found, expected_from_base(trials), trials[0].forecast.label)
+            _successes(found, expected_from_base(trials), trials[0].label)
             _chances(trials, state)
         elif expectations := expected_by_answer(trials):
             _answers(trials, *max(expectations, key=lambda pair: pair[1]))
@@ -67,7 +67,7 @@ async def portfolio(
 
 def _left_out(
     parts: Counted,
-    items: Sequence[ForecastItem],
+    items: Sequence[Forecast],
     state: ListState,
     redraw: Callable[[], Awaitable[None]],
 ) -> None:
@@ -136,7 +136,7 @@ def _beside_base(found: Distribution, from_base: float) -> None:
     Words("p", said).classes("l4-small")
 
 
-def _chances(items: Sequence[ForecastItem], state: ListState) -> None:
+def _chances(items: Sequence[Forecast], state: ListState) -> None:
     with ui.element("figure"):
         heading(f"Chances of {things(len(items), 'trial')}, the lowest first", level=3)
         Words("figcaption", "Each trial's chance in percent, with its 95\u00a0% interval.")
@@ -145,13 +145,13 @@ def _chances(items: Sequence[ForecastItem], state: ListState) -> None:
             with ui.element("ol").classes("l4-numbered"):
                 for item in sort_trials(items, "chance"):
                     with ui.element("li"):
-                        who = item.forecast.nct_id or item.forecast.record
+                        who = item.nct_id or item.record
                         ui.link(f"{who}: {name_of(item)}", state.trial(item.id))
                         Words("span", chance_of(item)).classes("l4-muted l4-small")
         _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 
-def _answers(items: Sequence[ForecastItem], likeliest: str, number: float) -> None:
+def _answers(items: Sequence[Forecast], likeliest: str, number: float) -> None:
     with ui.element("figure"):
         n = len(items)
         many = f"about {expected(number, n)} of {things(n, 'trial')}"

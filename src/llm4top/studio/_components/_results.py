@@ -25,8 +25,8 @@ from llm4top.workspace._words import thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Manifest
+    from llm4top.forecasters.forecast_format import Forecast
     from llm4top.studio._context import StudioContext
-    from llm4top.workspace._forecast_result import ForecastItem
     from llm4top.workspace._parsing import Refusal
 
 PER_PAGE = {"Cards": 20, "Table": 50}
@@ -151,7 +151,7 @@ class ResultsView:
         if not self._items:
             Words("p", made).classes("l4-small l4-muted")
             return
-        now = self._items[0].forecast.bundle
+        now = self._items[0].bundle
         if len(models) > 1:
             Words("p", made).classes("l4-small l4-muted")
             names = {model: self._names.get(model, model) for model in models}
@@ -244,7 +244,7 @@ class ResultsView:
         ui.navigate.history.replace(self._state.address)
         await self.draw()
 
-    async def _page_of(self, items: list[ForecastItem]) -> None:
+    async def _page_of(self, items: list[Forecast]) -> None:
         per_page = PER_PAGE[self._view]
         pages = max(-(-len(items) // per_page), 1)
         self._state.page = min(max(self._state.page, 1), pages)
@@ -264,9 +264,9 @@ class ResultsView:
             if pages > 1:
                 self._pager(first, len(now), len(items), pages)
 
-    def _listed(self, item: ForecastItem) -> Listed:
+    def _listed(self, item: Forecast) -> Listed:
         others = [
-            (self._names.get(other.forecast.bundle, other.forecast.bundle), other)
+            (self._names.get(other.bundle, other.bundle), other)
             for other in self._listing.others(item)
         ]
         return Listed(item, self._state.trial(item.id), self._copies.get(item.id), others)

@@ -23,7 +23,7 @@ from llm4top.workspace._portfolio import name_of, phase_of, sponsor_of
 from llm4top.workspace._words import interval, percent
 
 if TYPE_CHECKING:
-    from llm4top.workspace._forecast_result import ForecastItem
+    from llm4top.forecasters.forecast_format import Forecast
 
 OnSort = Callable[[str], Awaitable[None]]
 
@@ -45,10 +45,10 @@ COLUMNS: tuple[tuple[str, str | None, str], ...] = (
 class Listed:
     """A trial in a list: its page, the record it is a copy of, what other models said."""
 
-    item: ForecastItem
+    item: Forecast
     address: str
-    copy_of: ForecastItem | None = None
-    others: Sequence[tuple[str, ForecastItem]] = ()
+    copy_of: Forecast | None = None
+    others: Sequence[tuple[str, Forecast]] = ()
 
     @property
     def place(self) -> str:
@@ -65,10 +65,10 @@ def trial_card(listed: Listed, withheld: int) -> None:
             title_link(listed)
         Words("p", trial_facts(item)).classes("l4-muted l4-small")
         copy_note(listed)
-        grave, routine = sorted_warnings(item.forecast.warnings)
+        grave, routine = sorted_warnings(item.warnings)
         with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if grave else "")):
-            chance_drawing(item.forecast)
-            chance_line(item.forecast)
+            chance_drawing(item)
+            chance_line(item)
         warning_lines(grave[:1])
         for name, other in listed.others:
             Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
@@ -78,18 +78,18 @@ def trial_card(listed: Listed, withheld: int) -> None:
             Words("span", " ".join([*said, f"{hidden}."]))
 
 
-def chance_of(item: ForecastItem) -> str:
+def chance_of(item: Forecast) -> str:
     """A chance with its interval in one line."""
-    bounds = interval(item.forecast.lower, item.forecast.upper)
-    named = "" if is_yes_or_no(item.forecast) else f"“{item.forecast.label}” "
-    return named + percent(item.forecast.probability) + (f" ({bounds})" if bounds else "")
+    bounds = interval(item.lower, item.upper)
+    named = "" if is_yes_or_no(item) else f"“{item.label}” "
+    return named + percent(item.probability) + (f" ({bounds})" if bounds else "")
 
 
 def copy_note(listed: Listed) -> None:
     """That a record is another one of a trial that is in the list already."""
     if listed.copy_of is None:
         return
-    first = listed.copy_of.forecast.record
+    first = listed.copy_of.record
     Words("p", f"Another record of this trial is in the list ({first}). It counts once.").classes(
         "l4-small l4-copy"
     )
@@ -143,7 +143,7 @@ def _heading(
 
 def trial_row(listed: Listed, _withheld: int) -> None:
     """One trial as a row of the table."""
-    item, forecast = listed.item, listed.item.forecast
+    item, forecast = listed.item, listed.item
     base = "" if forecast.base_rate is None else percent(forecast.base_rate)
     named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
     cells = (

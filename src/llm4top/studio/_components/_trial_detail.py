@@ -26,7 +26,8 @@ from llm4top.workspace._words import percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import Manifest
-    from llm4top.workspace._forecast_result import ForecastItem, ReadSection
+    from llm4top.forecasters.forecast_format import Forecast
+    from llm4top.prompts import SectionAccount
 
 INTERVAL_NOTE = (
     "The 95\u00a0% interval covers only how well the model's score could be turned into a chance "
@@ -34,9 +35,9 @@ INTERVAL_NOTE = (
 )
 
 
-def trial_number(item: ForecastItem, manifest: Manifest | None) -> None:
+def trial_number(item: Forecast, manifest: Manifest | None) -> None:
     """Title and number, with what undermines it above it and what it does not say below it."""
-    forecast = item.forecast
+    forecast = item
     heading(name_of(item)).props('tabindex="-1" id="trial-title"')
     Words("p", trial_facts(item)).classes("l4-muted")
     grave, routine = sorted_warnings(forecast.warnings)
@@ -52,7 +53,7 @@ def trial_number(item: ForecastItem, manifest: Manifest | None) -> None:
         Words("p", " ".join(map(sentence, routine))).classes("l4-small l4-muted")
 
 
-def other_models(others: Sequence[tuple[str, ForecastItem, str]]) -> None:
+def other_models(others: Sequence[tuple[str, Forecast, str]]) -> None:
     """What other models said about the same record: name, forecast and page of each."""
     if not others:
         return
@@ -63,9 +64,9 @@ def other_models(others: Sequence[tuple[str, ForecastItem, str]]) -> None:
                 Words("span", chance_of(item)).classes("l4-muted")
 
 
-def what_was_read(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
+def what_was_read(item: Forecast, sections: Sequence[SectionAccount]) -> None:
     """The sections of the prompt with their tokens, which add up to those of the prompt."""
-    forecast = item.forecast
+    forecast = item
     kept = sum(part.kept for part in sections)
     with section("What the model read"):
         said = f"{things(forecast.tokens, 'token')} in all"
@@ -83,7 +84,7 @@ def what_was_read(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
     _reasons(item, sections)
 
 
-def _section(part: ReadSection, kept: int) -> None:
+def _section(part: SectionAccount, kept: int) -> None:
     with ui.element("details").classes("l4-read"):
         with ui.element("summary"):
             Words("span", part.heading)
@@ -95,7 +96,7 @@ def _section(part: ReadSection, kept: int) -> None:
         Words("pre", part.text or "Nothing of it fits the budget.")
 
 
-def _reasons(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
+def _reasons(item: Forecast, sections: Sequence[SectionAccount]) -> None:
     """What can be said of why the number is what it is."""
     read = {part.name: part for part in sections}
     if not read:
@@ -103,7 +104,7 @@ def _reasons(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
     kept = sum(part.kept for part in sections)
     longest = max(sections, key=lambda part: part.kept)
     with section("Why this number"):
-        if "criteria" not in read and any("criteria" in w for w in item.forecast.warnings):
+        if "criteria" not in read and any("criteria" in w for w in item.warnings):
             Words(
                 "p",
                 "This record has no eligibility criteria. They are most of what this model reads "
@@ -118,7 +119,7 @@ def _reasons(item: ForecastItem, sections: Sequence[ReadSection]) -> None:
             )
 
 
-def not_read(item: ForecastItem) -> None:
+def not_read(item: Forecast) -> None:
     """Sections of the record that a model may read, and this one does not."""
     if not item.unread:
         return
@@ -130,7 +131,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([names[0], *(name[:1].lower() + name[1:] for name in names[1:])])
 
 
-def what_was_withheld(item: ForecastItem) -> None:
+def what_was_withheld(item: Forecast) -> None:
     """The fields that were hidden from the model, folded: they are the same on most records."""
     with section("What was hidden from the model"):
         if not item.withheld:
@@ -158,15 +159,12 @@ def rests_on(manifest: Manifest | None, phase: str | None) -> None:
             basis(manifest, phase)
 
 
-def identity(item: ForecastItem) -> None:
+def identity(item: Forecast) -> None:
     """What names the forecast exactly."""
-    forecast = item.forecast
-    line = f"bundle {forecast.bundle}, prompt {forecast.prompt_sha256}, record {item.source_sha256}"
+    prompt = item.prompt_sha256 or "none"
+    line = f"bundle {item.bundle}, prompt {prompt}, record {item.source_sha256}"
     with section("Identity"):
-        short = (
-            f"Model {forecast.bundle}, prompt {forecast.prompt_sha256[:12]}, "
-            f"record {item.source_sha256[:12]}"
-        )
+        short = f"Model {item.bundle}, prompt {prompt[:12]}, record {item.source_sha256[:12]}"
         Words("p", "These three identify the forecast exactly.").classes("l4-small l4-muted")
         with ui.element("div").classes("l4-identity"):
             Words("code", short).props["title"] = line

@@ -34,7 +34,7 @@ from llm4top.workspace._words import DISCLAIMER, thousands
 if TYPE_CHECKING:
     from llm4top.studio._context import StudioContext
     from llm4top.workspace import Upload
-    from llm4top.workspace._forecast_result import ForecastProgress, ForecastResult
+    from llm4top.workspace._forecast_request import ForecastProgress, ForecastResult
     from llm4top.workspace._listing import Listing
     from llm4top.workspace._parsing import Refusal
 
@@ -224,7 +224,7 @@ class ForecastPage:
     async def _show(self, listing: Listing, returned: bool) -> None:
         self._place.clear()
         items = listing.items(self._state.model)
-        made_by = items[0].forecast.bundle if items else ""
+        made_by = items[0].bundle if items else ""
         manifest = await work.io_bound(self._models.manifest_of, made_by) if made_by else None
         if self._place.is_deleted:
             return

@@ -9,6 +9,7 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio._components._list_state import ListState
 from llm4top.studio._components._models import Models
 from llm4top.studio._components._parts import things
@@ -25,7 +26,6 @@ from llm4top.studio._components._trial_detail import (
 )
 from llm4top.studio._frame import page
 from llm4top.studio._pieces import Words
-from llm4top.workspace._forecast_result import ForecastItem
 from llm4top.workspace._kept_records import record_again
 from llm4top.workspace._listing import Listing
 
@@ -64,7 +64,7 @@ class _Trial:
     def __init__(self, context: StudioContext, stored: StoredForecast, state: ListState):
         self._context = context
         self._stored = stored
-        self._item = ForecastItem.from_dict(stored.values, row_id=stored.id)
+        self._item = Forecast.from_dict(stored.values, id=stored.id)
         self._models = Models.of(context.workspace)
         # A bare address knows its batch all the same.
         run = stored.run_id or ""
@@ -72,7 +72,7 @@ class _Trial:
 
     async def show(self) -> None:
         item = self._item
-        manifest = await work.io_bound(self._models.manifest_of, item.forecast.bundle)
+        manifest = await work.io_bound(self._models.manifest_of, item.bundle)
         self._way = ui.element("div").classes("l4-actions l4-noprint")
         with self._way:
             ui.link("← All forecasts", self._state.address + f"#t-{item.id}").classes("l4-back")
@@ -87,7 +87,7 @@ class _Trial:
                 else:
                     Words("p", "Reading the record again …").props('role="status"')
             what_was_withheld(item)
-            rests_on(manifest, item.forecast.phase)
+            rests_on(manifest, item.phase)
             identity(item)
         ui.run_javascript("document.getElementById('trial-title')?.focus()")
         await self._neighbours(others)
@@ -98,9 +98,9 @@ class _Trial:
         """The trials before and behind this one in its list, and what other models said of it."""
         names = self._models.names_by_identity
 
-        def look() -> tuple[list[ForecastItem], list[ForecastItem]]:
+        def look() -> tuple[list[Forecast], list[Forecast]]:
             listing = Listing.read(self._context.workspace, self._stored.batch)
-            bundle = self._item.forecast.bundle
+            bundle = self._item.bundle
             shown = listing.shown(replace(list_query(self._state), model=bundle))
             return shown, listing.others(self._item)
 
@@ -124,7 +124,7 @@ class _Trial:
             ui.button("Print", icon="print").props("flat no-caps").on(
                 "click", js_handler="() => window.print()"
             )
-        alike = sum(item.forecast.probability == self._item.forecast.probability for item in shown)
+        alike = sum(item.probability == self._item.probability for item in shown)
         with place:
             if alike > 1:
                 said = f"{things(alike - 1, 'other trial')} in this list have the same chance."
@@ -134,7 +134,7 @@ class _Trial:
             other_models(
                 [
                     (
-                        names.get(other.forecast.bundle, other.forecast.bundle),
+                        names.get(other.bundle, other.bundle),
                         other,
                         self._state.trial(other.id),
                     )
@@ -149,7 +149,7 @@ class _Trial:
             return
         self._read_place.clear()
         with self._read_place:
-            if again is not None and again.forecast.prompt_sha256 == self._stored.values.get(
+            if again is not None and again.prompt_sha256 == self._stored.values.get(
                 "prompt_sha256"
             ):
                 what_was_read(self._item, again.sections)
@@ -158,9 +158,9 @@ class _Trial:
                 what_was_read(self._item, self._item.sections)
                 Words("p", NOT_KEPT).classes("l4-small l4-muted")
 
-    async def _forecast_again(self) -> ForecastItem | None:
+    async def _forecast_again(self) -> Forecast | None:
         workspace, item = self._context.workspace, self._item
-        place = self._models.place_of(item.forecast.bundle)
+        place = self._models.place_of(item.bundle)
         if place is None:
             return None
         try:

@@ -84,7 +84,7 @@ def test_faults_are_found_before_the_start(data: Path, tmp_path: Path) -> None:
     result = train(*arguments(data, tmp_path / "nothing", tmp_path / "run"))
     assert result.exit_code == 2
     assert "✗  base model" in result.stderr
-    assert result.stderr.endswith("The run would fail, and was not begun: see ✗ above.\n")
+    assert result.stderr.endswith("The run would fail and was not started: see ✗ above.\n")
     assert not (tmp_path / "run").exists()
 
 

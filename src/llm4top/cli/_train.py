@@ -164,17 +164,18 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
     from llm4top.training import train as run
 
     speaks = is_main_process()
+    report = None
     if speaks:
         report = preflight(config, resume=resume)
         _print_preflight(report)
         if not report.ok:
-            note("The run would fail, and was not begun: see ✗ above.")
+            note("The run would fail and was not started: see ✗ above.")
             raise typer.Exit(NOTHING_DONE)
     if dry_run:
         return
     try:
         with registered(config.out, speaks) as tell, watching(speaks) as show:
-            result = run(config, progress=_both(tell, show), resume=resume)
+            result = run(config, progress=_both(tell, show), resume=resume, checked=report)
     except KeyboardInterrupt:
         if speaks:
             note(f"Stopped. Resume with: llm4top train --config {config.out}/config.yaml --resume")

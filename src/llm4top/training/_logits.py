@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from llm4top.files import replacing
 from llm4top.training._run_folder import RunFolder
 
 LOGITS_FILE = "valid_logits.safetensors"
@@ -16,10 +15,8 @@ LOGITS_FILE = "valid_logits.safetensors"
 
 def keep_logits(run: RunFolder, logits: NDArray[np.float64]) -> None:
     """Write the logits ``[n, K]`` into the run's folder, in one step."""
-    file = run.path / LOGITS_FILE
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    save_file({"logits": np.ascontiguousarray(logits, dtype=np.float64)}, scratch)
-    scratch.replace(file)
+    with replacing(run.path / LOGITS_FILE) as scratch:
+        save_file({"logits": np.ascontiguousarray(logits, dtype=np.float64)}, scratch)
 
 
 def kept_logits(run: RunFolder) -> NDArray[np.float64] | None:

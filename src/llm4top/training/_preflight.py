@@ -57,10 +57,15 @@ class Check:
 
 @dataclass(slots=True)
 class PreflightReport:
-    """All checks in the order in which they were made, and the memory that was estimated."""
+    """All checks in the order in which they were made.
+
+    ``memory`` is the estimate, ``dataset`` the data set as the run will read it; each is None
+    where a check failed before it.
+    """
 
     checks: list[Check] = field(default_factory=list)
     memory: MemoryEstimate | None = None
+    dataset: Dataset | None = None
 
     @property
     def ok(self) -> bool:
@@ -123,6 +128,7 @@ class _Preflight:
         if self.report.memory is not None:
             self._check("disk", self._disk)
         self._check("output folder", self._output)
+        self.report.dataset = self.dataset
         return self.report
 
     def _check(self, name: str, check: Callable[[], _Finding]) -> None:

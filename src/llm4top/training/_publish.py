@@ -87,7 +87,7 @@ class Publisher:
     config: TrainingConfig
     dataset: Dataset
     forecaster: LanguageForecaster | None  # None once it has been published
-    tell: OnProgress
+    report: OnProgress
     earlier: Manifest | None = None  # of the bundle that the base model came from
 
     def publish(self) -> Published:
@@ -112,7 +112,7 @@ class Publisher:
         splits = (self.config.train_split, self.config.valid_split)
         metrics = measured(self.dataset, logits, calibrator, splits=splits, seed=self.config.seed)
         self.run.add_event("figures", **metrics)
-        self.tell(Progress("bundle"))
+        self.report(Progress("bundle"))
         manifest = save_bundle(
             self.run.bundle,
             name=bundle_name(self.config.name or self.run.path.resolve().name),
@@ -132,7 +132,7 @@ class Publisher:
         del forecaster, base
         _let_go()
         rows = sample_rows(len(choose), _MOST_RELOADED, self.config.seed)
-        self.tell(Progress("check", 0, len(rows)))
+        self.report(Progress("check", 0, len(rows)))
         loaded = confirm_reload(
             self.run.bundle,
             choose.take(rows).trials,
@@ -191,7 +191,7 @@ class Publisher:
         return FIGURES_NOTE.format(rows=rows)
 
     def _shown(self, done: Batches) -> None:
-        self.tell(Progress("calibration", done.prompts, done.total_prompts))
+        self.report(Progress("calibration", done.prompts, done.total_prompts))
 
 
 def measured(

@@ -14,7 +14,7 @@ from typing import Any
 from llm4top import __version__
 from llm4top.data import Dataset, load_dataset
 from llm4top.data._scope import of_phases
-from llm4top.errors import LLM4TOPError, ResumeError, TrainingError
+from llm4top.errors import ResumeError, TrainingError
 from llm4top.forecasters._base_model import BaseModel, load_base, prepare_process
 from llm4top.forecasters._finetune import FinetuneResult, finetune
 from llm4top.forecasters._language import LanguageForecaster
@@ -23,7 +23,7 @@ from llm4top.prompts import PromptSpec
 from llm4top.training._config import TrainingConfig
 from llm4top.training._evaluation_rows import evaluation_rows, evaluation_size
 from llm4top.training._logits import keep_logits
-from llm4top.training._preflight import preflight
+from llm4top.training._preflight import PreflightReport, preflight
 from llm4top.training._progress import stop_on_signals
 from llm4top.training._publish import Published, Publisher
 from llm4top.training._run_folder import RunFolder
@@ -70,41 +70,58 @@ class TrainingResult:
 def train(
     config: TrainingConfig,
     *,
-    progress: OnProgress | None = None,
+    progress: OnProgress = ignore,
     resume: bool = False,
     publish: bool = True,
+    checked: PreflightReport | None = None,
 ) -> TrainingResult:
-    """Fine-tune, calibrate, write the bundle, reload it and compare; see ``RunFolder``.
+    """Fine-tune a base model, calibrate it, write its bundle, and check the reloaded bundle.
 
-    Without ``publish`` the run ends with the logits of the validation split (see
-    ``kept_logits``), which a published one keeps as well: enough to compare it with others.
+    Only validation data decide which weights are kept, when to stop and how to calibrate. The
+    test split is never read. Under ``torchrun`` every process calls this; process 0 writes.
+    Ctrl-C or SIGTERM stops after the current optimiser step with a checkpoint, and the state
+    becomes "interrupted".
 
-    Validation data alone decide: which weights are kept, when to stop, how to calibrate. The test
-    split is never read. Under ``torchrun`` every process calls this; process 0 writes.
+    Args:
+        config: The settings, from ``make_config``.
+        progress: Called with each ``Progress``. Stages are "preflight", "prompts", "training"
+            (in optimiser steps, with ``loss``, ``log_loss``, ``tokens_per_second`` and
+            ``eta_seconds`` in its figures), "calibration", "bundle", "check" (all in trials) and
+            "done".
+        resume: Continue from the newest complete checkpoint, or from the start where a run died
+            before its first. The weights are those of an uninterrupted run.
+        publish: Whether to write a bundle. Without one the run ends with the logits of the
+            validation split (``kept_logits``), by which a selection compares candidates.
+        checked: The report of ``preflight`` for these settings, where it was made just now; it
+            spares a second check and loading the data set again.
 
-    ``resume`` goes on from the newest complete checkpoint (or from the start, where a run died
-    before its first) and ends at the weights an uninterrupted run would have had. Ctrl-C or
-    SIGTERM stops after the current optimiser step with a checkpoint, leaves the state
-    "interrupted" and raises ``KeyboardInterrupt``.
+    Returns:
+        The finished run; ``out`` holds what ``RunFolder`` describes.
 
-    Raises ``PreflightError`` with every reason why the run would fail, ``ResumeError`` naming
-    what differs from the run that was begun, ``TrainingError`` where another process writes the
-    folder or the run fails, and what loading data and models raises.
+    Raises:
+        PreflightError: With every reason why the run would fail.
+        ResumeError: Names what differs from the run that was started.
+        TrainingError: Another process writes to the folder, or the run fails.
+        KeyboardInterrupt: The run was stopped and can be resumed.
+        LLM4TOPError: What loading data and models raises.
     """
     prepare_process()
     main = int(os.environ.get("RANK", "0")) == 0
-    tell: OnProgress = progress if progress is not None and main else ignore
-    dataset = of_phases(load_dataset(config.data), config.phases)
+    report = progress if main else ignore
+    dataset = checked.dataset if checked is not None else None
+    if dataset is None:
+        dataset = of_phases(load_dataset(config.data), config.phases)
     if main:
-        tell(Progress("preflight"))
-        preflight(config, dataset=dataset, resume=resume).raise_for_faults()
+        report(Progress("preflight"))
+        (checked or preflight(config, dataset=dataset, resume=resume)).raise_for_faults()
     run = RunFolder(config.out)
     with ExitStack() as stack:
         if main:
             stack.enter_context(run.locked())
             _check_free(run, resume=resume)
         should_stop = stack.enter_context(stop_on_signals())
-        return _Training(config, dataset, run, tell, should_stop, main, resume, publish).guarded()
+        training = _Training(config, dataset, run, report, should_stop, main, resume, publish)
+        return training.run_recorded()
 
 
 def _check_free(run: RunFolder, *, resume: bool) -> None:
@@ -130,28 +147,19 @@ class _Training:
     config: TrainingConfig
     dataset: Dataset
     run: RunFolder
-    tell: OnProgress
+    report: OnProgress
     should_stop: Callable[[], bool]
     main: bool
     resume: bool
     publish: bool
 
-    def guarded(self) -> TrainingResult:
-        """Run, and leave the truth in ``state.json`` whatever happens short of a kill."""
-        try:
+    def run_recorded(self) -> TrainingResult:
+        """Run, and record in ``state.json`` how it ended."""
+        if not self.main:
+            return self.go()
+        with self.run.recorded(stopped="stopped on request; it can be resumed"):
             result = self.go()
-        except ResumeError:
-            raise  # the run that was begun here stays as it was
-        except KeyboardInterrupt:
-            self._state("interrupted", "stopped on request; it can be resumed")
-            raise
-        except LLM4TOPError as error:
-            self._state("failed", str(error))
-            raise
-        except BaseException as error:
-            self._state("failed", f"{type(error).__name__}: {error}")
-            raise
-        self._state("done", "", reload_difference=result.reload_difference)
+        self.run.record("done", reload_difference=result.reload_difference)
         return result
 
     def go(self) -> TrainingResult:
@@ -161,7 +169,7 @@ class _Training:
         published = None
         if self.main:
             if self.publish:
-                publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.tell)
+                publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.report)
                 # The publisher alone holds the weights now, and lets go of them in time.
                 del forecaster
                 published = publisher.publish()
@@ -169,14 +177,14 @@ class _Training:
                 self._score(forecaster)
             shutil.rmtree(self.run.checkpoints, ignore_errors=True)
             where = self.run.bundle if self.publish else self.run.path
-            self.tell(Progress("done", detail=str(where)))
+            self.report(Progress("done", detail=str(where)))
         return self._result(tuned, published, time.perf_counter() - started)
 
     def _score(self, forecaster: LanguageForecaster) -> None:
         rows = self.dataset.select(self.config.valid_split)
         logits = forecaster.answer_logits(
             rows.trials,
-            on_progress=lambda done: self.tell(
+            on_progress=lambda done: self.report(
                 Progress("calibration", done.prompts, done.total_prompts)
             ),
         )
@@ -216,7 +224,7 @@ class _Training:
         self.run.settle_identity(identity, resume=self.resume)
         header = f"# The settings of this run as used by llm4top {__version__}.\n"
         self.run.config_file.write_text(header + self.config.to_yaml(), "utf-8")
-        self._state("running", "")
+        self.run.record("running")
         self.run.add_event(
             "begin", resume=self.resume, device=base.device.reason, dtype=base.dtype.reason
         )
@@ -239,7 +247,7 @@ class _Training:
             eval_prompts=eval_prompts,
             eval_targets=picked.label_indices,
             output_dir=self.run.checkpoints,
-            callbacks=[Watch(self.run, self.tell)] if self.main else [],
+            callbacks=[Watch(self.run, self.report)] if self.main else [],
             should_stop=self.should_stop,
             resume=self.resume,
         )
@@ -253,18 +261,13 @@ class _Training:
             prompts.append(prompt.token_ids)
             cut += prompt.tokens_cut > 0
             if len(prompts) % 50 == 0 or len(prompts) == len(rows):
-                self.tell(Progress("prompts", len(prompts), len(rows)))
+                self.report(Progress("prompts", len(prompts), len(rows)))
             if self.should_stop():
                 raise KeyboardInterrupt
         if self.main:
             tokens = sum(len(ids) for ids in prompts)
             self.run.add_event("prompts", trials=len(prompts), tokens=tokens, shortened=cut)
         return prompts
-
-    def _state(self, state: Any, message: str, **details: Any) -> None:
-        if self.main:
-            self.run.set_state(state, message=message, version=__version__, **details)
-            self.run.add_event("state", state=state, message=message)
 
     def _result(
         self, tuned: FinetuneResult, published: Published | None, seconds: float

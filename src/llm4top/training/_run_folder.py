@@ -12,16 +12,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from llm4top.errors import ResumeError, TrainingError
+from llm4top import __version__
+from llm4top.errors import LLM4TOPError, ResumeError, TrainingError
+from llm4top.files import LockedError, is_locked, locked, write_json
+
+LOCK_FILE = ".lock"
 
 State = Literal["queued", "running", "done", "failed", "interrupted"]
 
@@ -40,25 +43,47 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process alone; the system lets go of it if the process dies.
+        """Hold the folder for this process alone, until the block or the process ends.
 
         Raises ``TrainingError`` where another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
+                stack.enter_context(locked(self.path / LOCK_FILE, wait=False))
+            except LockedError as error:
                 raise TrainingError(
-                    f"another run (process {file.read().strip() or 'unknown'}) is writing here.",
+                    f"another run (process {error.holder or 'unknown'}) is writing here.",
                     where=str(self.path),
                     hint="Wait for it, stop it, or choose another folder.",
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
             yield
+
+    @contextmanager
+    def recorded(self, *, stopped: str) -> Iterator[None]:
+        """Write into ``state.json`` how the block ended, whatever happens short of a kill.
+
+        ``stopped`` is the message of a run that was interrupted. A ``ResumeError`` leaves the
+        earlier run's state as it was. After success the caller records "done".
+        """
+        try:
+            yield
+        except ResumeError:
+            raise
+        except KeyboardInterrupt:
+            self.record("interrupted", stopped)
+            raise
+        except LLM4TOPError as error:
+            self.record("failed", str(error))
+            raise
+        except BaseException as error:
+            self.record("failed", f"{type(error).__name__}: {error}")
+            raise
+
+    def record(self, state: State, message: str = "", **details: Any) -> None:
+        """Set the state and add an event that says so."""
+        self.set_state(state, message=message, version=__version__, **details)
+        self.add_event("state", state=state, message=message)
 
     def set_state(self, state: State, **details: Any) -> None:
         """Replace ``state.json``; a reader sees the old or the new one, never half of one."""
@@ -78,14 +103,7 @@ class RunFolder:
 
     def is_alive(self) -> bool:
         """Whether a process holds the folder at this moment."""
-        try:
-            with (self.path / ".lock").open("r", encoding="utf-8") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+        return is_locked(self.path / LOCK_FILE)
 
     def add_event(self, kind: str, **details: Any) -> None:
         """Append one event. A line broken off by a kill is ended first, and skipped by readers."""
@@ -121,21 +139,14 @@ class RunFolder:
         now = json.loads(json.dumps(identity))
         differing = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
         if differing:
-            told = ", ".join(
+            changes = ", ".join(
                 f"{k} ({_brief(before.get(k))} then, {_brief(now.get(k))} now)" for k in differing
             )
             raise ResumeError(
-                f"this is not the run that was begun here: {told}.",
+                f"this is not the run that was started here: {changes}.",
                 where=str(self.path),
                 hint="Resume with the same settings and data, or train into a new folder.",
             )
-
-
-def write_json(file: Path, values: Any) -> None:
-    """Replace a JSON file in one step."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(file)
 
 
 def _brief(value: Any) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm4top.data import Dataset, load_dataset
-from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
+from llm4top.errors import ConfigError, PreflightError
+from llm4top.files import write_json
 from llm4top.forecasters._base_model import prepare_process
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training._candidates import Candidate, SelectSettings, make_candidates
@@ -16,7 +17,7 @@ from llm4top.training._halving import make_rungs
 from llm4top.training._losses import Judge
 from llm4top.training._preflight import PreflightReport, preflight
 from llm4top.training._rivals import BASE_RATE, UNSTACKABLE, Rivals, chosen_baselines
-from llm4top.training._run_folder import RunFolder, State, write_json
+from llm4top.training._run_folder import RunFolder
 from llm4top.training._select_report import write_selection_report
 from llm4top.training._select_result import Findings, leave, to_selection
 from llm4top.training._select_runs import FinishedRun, Runs, middle_run
@@ -59,7 +60,7 @@ def select(
     folder = RunFolder(settings.out)
     with folder.locked():
         work = _Selecting(settings, dataset, judge, folder, reproduce, progress)
-        return work.guarded(candidates, names)
+        return work.run(candidates, names)
 
 
 def learning_part(data: Path) -> Dataset:
@@ -115,25 +116,16 @@ class _Selecting:
     _done: int = 0
     _total: int = 1
 
-    def guarded(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
-        """Select, and leave the truth in ``state.json`` whatever happens short of a kill."""
+    def run(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
+        """Select, and record in ``state.json`` how it ended."""
         rungs = make_rungs(len(candidates), self.settings.eta)
         runs = sum(rung.candidates for rung in rungs) * len(self.settings.seeds)
         # Each baseline, one check in time, the runs, the stack, the result.
         self._total = len(names) + 1 + runs + 2
-        self._state("running", "")
-        try:
+        self.folder.record("running")
+        with self.folder.recorded(stopped="stopped on request; the same command resumes it"):
             selection = self._go(candidates, names)
-        except KeyboardInterrupt:
-            self._state("interrupted", "stopped on request; the same command continues it")
-            raise
-        except LLM4TOPError as error:
-            self._state("failed", str(error))
-            raise
-        except BaseException as error:
-            self._state("failed", f"{type(error).__name__}: {error}")
-            raise
-        self._state("done", selection.why[0])
+        self.folder.record("done", selection.why[0])
         return selection
 
     def _go(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
@@ -188,10 +180,6 @@ class _Selecting:
         self._done += 1
         self.folder.add_event("begin", what=what)
         self.progress(Progress("selection", self._done, self._total, what))
-
-    def _state(self, state: State, message: str) -> None:
-        self.folder.set_state(state, message=message)
-        self.folder.add_event("state", state=state, message=message)
 
 
 _NOT_TRIED = "No stack was tried, as asked."

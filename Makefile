@@ -41,7 +41,7 @@ format: $(DEV_STAMP)
 
 # The generated parts, then the site in build/site. Nothing is loaded from elsewhere.
 docs: $(DEV_STAMP)
-	$(BIN)/python -m llm4top.cli._docs docs/cli.md README.md
+	$(BIN)/python -m llm4top.cli.docs docs/cli.md README.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean --site-dir build/site
 
 # What is installed in .venv, with versions and licences, as CycloneDX: build/sbom.json.

@@ -21,10 +21,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.registry import test_json, test_top, test_xmlsafe, test_zip
+from tests.registry import (
+    test_json_cutter as test_json,
+)
+from tests.registry import (
+    test_top_csv as test_top,
+)
+from tests.registry import (
+    test_xml_safe as test_xmlsafe,
+)
+from tests.registry import (
+    test_zip_reader as test_zip,
+)
 from tests.registry.builders import TOP_HEADER, xml
 
-from llm4top.registry import Limits, read_records
+from llm4top.registry.limits import Limits
+from llm4top.registry.reader import read_records
 
 
 def hostile(folder: Path) -> Iterator[tuple[str, Path]]:

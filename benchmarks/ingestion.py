@@ -58,8 +58,9 @@ def throughput(path: Path, repeats: int) -> tuple[int, int, list[float]]:
     """
     from lxml import etree
 
-    from llm4top.registry import Limits, read_records
-    from llm4top.registry._xml import read_xml
+    from llm4top.registry.limits import Limits
+    from llm4top.registry.reader import read_records
+    from llm4top.registry.xml_record import read_xml
 
     limits = Limits()
 
@@ -100,7 +101,7 @@ def many_times(path: Path, target: Path, times: int) -> None:
 
 def peak(path: str) -> None:
     """Read all of ``path`` in this process and print its records and peak memory."""
-    from llm4top.registry import read_records
+    from llm4top.registry.reader import read_records
 
     reader = read_records(path)
     for _ in reader:

@@ -17,7 +17,8 @@ import argparse
 import numpy as np
 from scipy.special import expit
 
-from llm4top.forecasters import VennAbersCalibrator, make_calibrator
+from llm4top.forecasters.calibration.methods import make_calibrator
+from llm4top.forecasters.calibration.venn_abers import VennAbersCalibrator
 
 PHASES = {"Phase 1": 0.0, "Phase 2": -0.5, "Phase 3": 0.5}
 TRUTHS = {

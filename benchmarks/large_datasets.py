@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from llm4top.data import Dataset, load_dataset, make_dataset
-from llm4top.registry import Trial
+from llm4top.data.dataset import Dataset, load_dataset, make_dataset
+from llm4top.registry.trial import Trial
 
 
 def built(rows: int) -> Dataset:

@@ -13,9 +13,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm4top.registry._guard import guard
-from llm4top.registry._marks import MARKS
-from llm4top.registry._trial import Withheld
+from llm4top.registry.leak_guard import guard
+from llm4top.registry.leak_identifiers import MARKS
+from llm4top.registry.trial import Withheld
 
 _Z = 1.959964
 _MARKED = frozenset(mark.reason for mark in MARKS)

@@ -16,8 +16,7 @@ import warnings
 import numpy as np
 from scipy.special import expit
 
-from llm4top.evaluation import METRICS
-from llm4top.evaluation._metrics import measure_probabilities
+from llm4top.evaluation.metrics.metrics import METRICS, measure_probabilities
 
 POPULATION = 2_000_000
 SIZES = (100, 300, 1000, 2000)

@@ -23,7 +23,8 @@ import psutil
 import sklearn
 from sklearn import metrics as reference
 
-from llm4top.evaluation import Measured, Scores, measure
+from llm4top.evaluation.metrics.metrics import Measured, measure
+from llm4top.evaluation.predictions import Scores
 
 MOST_SECONDS, MOST_MEGABYTES, LEAST_RATIO = 60, 1000, 20
 

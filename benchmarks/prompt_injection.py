@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from llm4top import load_forecaster, read_records
-from llm4top.registry import Trial
+from llm4top.registry.trial import Trial
 
 NEUTRAL = "Participants are asked to arrive fifteen minutes before each visit."
 ORDERS = {

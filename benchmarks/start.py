@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 IMPORTS = "import torch, sklearn.base; from transformers import AutoModelForCausalLM"
-QUICK = "from llm4top._lazy import quick_imports\nwith quick_imports():\n    {}"
+QUICK = "from llm4top.lazy import quick_imports\nwith quick_imports():\n    {}"
 COMMANDS = {
     "python alone": ["-c", "pass"],
     "llm4top --help": ["-m", "llm4top", "--help"],

@@ -97,9 +97,9 @@ def serve(port: int) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from llm4top.studio._api import api_router
-    from llm4top.workspace import Workspace
-    from llm4top.workspace._forecast_service import ForecastService
+    from llm4top.studio.api.router import api_router
+    from llm4top.workspace.serving.service import ForecastService
+    from llm4top.workspace.workspace import Workspace
 
     with Workspace.open() as workspace, ForecastService() as service:
         service.warm("embedded").result()

@@ -20,7 +20,9 @@ from typing import Any
 
 from lxml import etree
 
-from llm4top.registry import ALLOWED_FIELDS, Record, read_records
+from llm4top.registry.fields import ALLOWED_FIELDS
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Record
 
 ABSENT = frozenset({"", "n/a"})  # an age limit of N/A is none
 PLANNED = {"start_date": "planned_start", "enrollment": "planned_enrolment"}

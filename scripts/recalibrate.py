@@ -13,9 +13,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from llm4top.data import Dataset, ingest, load_dataset
-from llm4top.forecasters import resolve_bundle
-from llm4top.training import recalibrate
+from llm4top.data.dataset import Dataset, load_dataset
+from llm4top.data.ingest import ingest
+from llm4top.forecasters.bundles.paths import resolve_bundle
+from llm4top.training.recalibrate import recalibrate
 
 
 def main() -> None:

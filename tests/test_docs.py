@@ -14,10 +14,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import llm4top
-from llm4top.cli import app
-from llm4top.cli._docs import generated_parts
-from llm4top.cli._docs_names import with_part
-from llm4top.tasks import load_task
+from llm4top.cli.app import app
+from llm4top.cli.docs import generated_parts, with_part
+from llm4top.tasks.task_file import load_task
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -83,7 +82,7 @@ def test_questions_of_the_page_can_be_loaded(code: str, tmp_path: Path) -> None:
 
 
 def test_every_kind_of_question_and_every_key_is_on_the_page() -> None:
-    from llm4top.tasks._file import _TaskFile
+    from llm4top.tasks.task_file import _TaskFile
 
     page = (ROOT / "docs/own-questions.md").read_text(encoding="utf-8")
     kinds = [load_kind for load_kind in ("binary", "multiclass", "ordinal") if load_kind in page]

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from llm4top._lazy import lazy_names, quick_imports
+from llm4top.lazy import lazy_names, quick_imports
 
 
 def test_a_name_is_found_in_its_module_and_kept():

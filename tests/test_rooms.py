@@ -25,7 +25,7 @@ ROOMS = (
 )
 # Below every room: they may be imported by all and import none.
 GROUND = {"errors", "paths", "progress", "text", "files", "schema"}
-GROUND |= {"time_left", "_faults", "_lazy", "_numbers"}
+GROUND |= {"time_left", "faults", "lazy", "numbers"}
 # On top of every room: they may import all and are imported by none.
 ROOF = {"cli", "studio", "__main__", "testing", "embedded"}
 HEAVY = ("torch", "transformers", "sklearn", "peft", "accelerate", "tokenizers", "bitsandbytes")
@@ -121,7 +121,7 @@ def test_importing_a_light_room_loads_nothing_heavy(module):
 def test_help_imports_no_torch():
     code = (
         "import sys\n"
-        "from llm4top.cli import main\n"
+        "from llm4top.cli.app import main\n"
         "sys.argv = ['llm4top', '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print(*[m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)\n"

@@ -17,60 +17,62 @@ when first used, so importing the package costs nothing.
 
 from typing import TYPE_CHECKING
 
-from llm4top._lazy import lazy_names
+from llm4top.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from llm4top.data import Dataset, ingest, load_dataset, make_dataset
+    from llm4top.data.dataset import Dataset, load_dataset, make_dataset
+    from llm4top.data.ingest import ingest
     from llm4top.errors import LLM4TOPError
-    from llm4top.forecasters import (
-        Forecast,
-        LanguageForecaster,
-        NotApplicable,
-        TfidfForecaster,
-        export_bundle,
-        forecast_records,
-        import_bundle,
-        list_bundles,
-        load_forecaster,
-        verify_bundle,
-    )
-    from llm4top.prompts import PromptSpec, PromptWriter
-    from llm4top.registry import Record, Trial, read_records, trials_from_frame
-    from llm4top.tasks import Task, get_task, load_task, task_from_labels
-    from llm4top.training import TrainingConfig, make_config, preflight, train
+    from llm4top.forecasters import Forecast, NotApplicable
+    from llm4top.forecasters.baselines.simple import TfidfForecaster
+    from llm4top.forecasters.bundles.store import export_bundle, import_bundle, list_bundles
+    from llm4top.forecasters.bundles.verify import verify_bundle
+    from llm4top.forecasters.forecast import forecast_records
+    from llm4top.forecasters.language import LanguageForecaster
+    from llm4top.forecasters.load import load_forecaster
+    from llm4top.prompts.prompt import PromptSpec, PromptWriter
+    from llm4top.registry.data_frames import trials_from_frame
+    from llm4top.registry.reader import read_records
+    from llm4top.registry.trial import Record, Trial
+    from llm4top.tasks.builtin import get_task
+    from llm4top.tasks.task import Task
+    from llm4top.tasks.task_file import load_task, task_from_labels
+    from llm4top.training.config import TrainingConfig, make_config
+    from llm4top.training.preflight import preflight
+    from llm4top.training.run import train
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Dataset": "data",
+    "Dataset": "data.dataset",
     "Forecast": "forecasters",
     "LLM4TOPError": "errors",
-    "LanguageForecaster": "forecasters",
+    "LanguageForecaster": "forecasters.language",
     "NotApplicable": "forecasters",
-    "PromptSpec": "prompts",
-    "PromptWriter": "prompts",
-    "Record": "registry",
-    "Task": "tasks",
-    "TfidfForecaster": "forecasters",
-    "TrainingConfig": "training",
-    "Trial": "registry",
-    "export_bundle": "forecasters",
-    "forecast_records": "forecasters",
-    "get_task": "tasks",
-    "import_bundle": "forecasters",
-    "ingest": "data",
-    "list_bundles": "forecasters",
-    "load_dataset": "data",
-    "load_forecaster": "forecasters",
-    "load_task": "tasks",
-    "make_config": "training",
-    "make_dataset": "data",
-    "preflight": "training",
-    "read_records": "registry",
-    "task_from_labels": "tasks",
-    "train": "training",
-    "trials_from_frame": "registry",
-    "verify_bundle": "forecasters",
+    "PromptSpec": "prompts.prompt",
+    "PromptWriter": "prompts.prompt",
+    "Record": "registry.trial",
+    "Task": "tasks.task",
+    "TfidfForecaster": "forecasters.baselines.simple",
+    "TrainingConfig": "training.config",
+    "Trial": "registry.trial",
+    "export_bundle": "forecasters.bundles.store",
+    "forecast_records": "forecasters.forecast",
+    "get_task": "tasks.builtin",
+    "import_bundle": "forecasters.bundles.store",
+    "ingest": "data.ingest",
+    "list_bundles": "forecasters.bundles.store",
+    "load_dataset": "data.dataset",
+    "load_forecaster": "forecasters.load",
+    "load_task": "tasks.task_file",
+    "make_config": "training.config",
+    "make_dataset": "data.dataset",
+    "preflight": "training.preflight",
+    "read_records": "registry.reader",
+    "task_from_labels": "tasks.task_file",
+    "train": "training.run",
+    "trials_from_frame": "registry.data_frames",
+    "verify_bundle": "forecasters.bundles.verify",
 }
 """The room that each public name comes from."""
 

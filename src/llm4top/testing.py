@@ -112,7 +112,7 @@ def make_tiny_model(
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from llm4top.forecasters._base_model import quietly
+    from llm4top.forecasters.model.base_model import quietly
 
     folder = Path(folder)
     tokens = make_tiny_tokenizer(folder, vocab=vocab, words=words)

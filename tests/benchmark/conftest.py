@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from llm4top.benchmark import BenchmarkSettings, make_settings
+from llm4top.benchmark.settings import BenchmarkSettings, make_settings
 from llm4top.testing import make_tiny_model
 
 COLUMNS = (

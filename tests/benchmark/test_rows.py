@@ -2,11 +2,9 @@
 
 import pytest
 
-from llm4top.benchmark._data import settle_data
-from llm4top.benchmark._rows import POOLED, Rows
+from llm4top.benchmark.rows import POOLED, Rows, settle_data
 from llm4top.errors import SplitError
-
-from .conftest import write_top
+from tests.benchmark.conftest import write_top
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from llm4top.benchmark import benchmark, plan
-from llm4top.benchmark._run import FINISHED
+from llm4top.benchmark.run import FINISHED, benchmark, plan
 from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
-from llm4top.evaluation import read_report
-from llm4top.evaluation._oracle import ORACLE, ORACLE_ADDED
-from llm4top.training import RunFolder
+from llm4top.evaluation.probes.leak_oracle import ORACLE, ORACLE_ADDED
+from llm4top.evaluation.reports.render import read_report
+from llm4top.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -139,16 +138,16 @@ def test_weights_that_learnt_from_labels_are_not_asked_about_the_newest(settings
 
 
 def test_one_failure_does_not_stop_the_others(settings, monkeypatch):
-    from llm4top.benchmark import _baseline_work
+    from llm4top.benchmark import baselines
 
-    made = _baseline_work.make_baseline
+    made = baselines.make_baseline
 
     def break_one(name, *rest, **more):
         if name == "base-rate":
             raise TaskError("the coin fell on its edge.")
         return made(name, *rest, **more)
 
-    monkeypatch.setattr(_baseline_work, "make_baseline", break_one)
+    monkeypatch.setattr(baselines, "make_baseline", break_one)
     result = benchmark(settings(newest=False, phases=("pooled",), test=False))
     assert result.failures == ("Base rate by phase on all phases: the coin fell on its edge.",)
     assert "TF-IDF + logistic regression" in rows_of(result.report, "pooled", "valid")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm4top.benchmark import make_settings
+from llm4top.benchmark.settings import make_settings
 from llm4top.errors import ConfigError
 
 

@@ -1,7 +1,7 @@
 """What a benchmark says in words."""
 
-from llm4top.benchmark._summary import summarise
-from llm4top.evaluation._report import Difference, Figure, ForecasterRow, Table
+from llm4top.benchmark.summary import summarise
+from llm4top.evaluation.reports.report import Difference, Figure, ForecasterRow, Table
 
 
 def figure(value):

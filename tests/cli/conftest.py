@@ -31,10 +31,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A whole bundle around the random model: calibrated, with base rates, carrying its base."""
-    from llm4top.forecasters import LanguageForecaster, load_base, save_bundle
-    from llm4top.forecasters._calibration import make_calibrator
-    from llm4top.forecasters._manifest import BaseRate, BundleFacts, TuningEntry
-    from llm4top.prompts import PromptSpec
+    from llm4top.forecasters.bundles.manifest import BaseRate, BundleFacts, TuningEntry
+    from llm4top.forecasters.bundles.write import save_bundle
+    from llm4top.forecasters.calibration.methods import make_calibrator
+    from llm4top.forecasters.language import LanguageForecaster
+    from llm4top.forecasters.model.base_model import load_base
+    from llm4top.prompts.prompt import PromptSpec
 
     base = load_base(tiny_model, device="cpu")
     forecaster = LanguageForecaster.from_model(base, "outcome", spec=PromptSpec(512))

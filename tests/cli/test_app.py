@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 import llm4top
 from llm4top import errors
-from llm4top.cli import _download as download_command
-from llm4top.cli import app
-from llm4top.cli._exit import EXIT_CODES, exit_code_of
+from llm4top.cli import download as download_command
+from llm4top.cli.app import app
+from llm4top.cli.exit_codes import EXIT_CODES, exit_code_of
 
 COMMANDS = ("forecast", "inspect", "ingest", "audit", "train", "select", "evaluate", "compare")
 COMMANDS += ("benchmark", "pretrain", "download", "doctor")
@@ -81,7 +81,7 @@ def test_help_imports_nothing_heavy(args: list[str]) -> None:
         "import sys, atexit\n"
         "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
         f"sys.argv = ['llm4top', *{args!r}]\n"
-        "from llm4top.cli import main\n"
+        "from llm4top.cli.app import main\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -147,12 +147,12 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     code = (
         # A shell starts background jobs, perhaps these tests, with Ctrl-C ignored.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import time, llm4top.cli._doctor, llm4top.forecasters._health as health\n"
+        "import time, llm4top.cli.doctor, llm4top.forecasters.doctor as health\n"
         # Short naps: a signal that comes just before a nap is seen only at its end.
         "naps = lambda: [time.sleep(0.1) for _ in range(600)]\n"
         "health.all_checks = lambda: (print('ready', flush=True), naps())\n"
         "import sys; sys.argv = ['llm4top', 'doctor']\n"
-        "from llm4top.cli import main; main()\n"
+        "from llm4top.cli.app import main; main()\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

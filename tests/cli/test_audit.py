@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llm4top.cli import app
+from llm4top.cli.app import app
 from tests.data.audits import honest, planted
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llm4top.cli import app
-
-from ..benchmark.conftest import write_top
+from llm4top.cli.app import app
+from tests.benchmark.conftest import write_top
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llm4top.cli import app
+from llm4top.cli.app import app
 
 
 def bundle(*args: object) -> Result:

@@ -13,7 +13,7 @@ from tests.cli.test_evaluate import EMBEDDED, evaluate, write_top
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made-up files, ingested."""
-    from llm4top.data import ingest
+    from llm4top.data.ingest import ingest
 
     folder = tmp_path_factory.mktemp("top")
     ingest([write_top(folder / "files")], folder / "data", task="outcome")

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from llm4top.cli import app
-from llm4top.forecasters import _bundle_paths, _health
-from llm4top.forecasters._health import Check
+from llm4top.cli.app import app
+from llm4top.forecasters import doctor as _health
+from llm4top.forecasters.bundles import paths
+from llm4top.forecasters.doctor import Check
 
 
 @pytest.fixture
 def whole(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation whose embedded model is the tiny one."""
-    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tiny_bundle)
+    monkeypatch.setattr(paths, "_EMBEDDED_FOLDER", tiny_bundle)
 
 
 def doctor() -> tuple[int, dict[str, dict[str, Any]]]:
@@ -70,7 +71,7 @@ def test_an_old_version_is_broken_and_says_what_mends_it(monkeypatch: pytest.Mon
 def test_a_missing_embedded_model_is_broken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr(paths, "_EMBEDDED_FOLDER", tmp_path / "nothing")
     code, checks = doctor()
     assert code == 1
     assert checks["embedded"]["state"] == "broken"
@@ -104,7 +105,7 @@ def test_a_doctor_does_not_fall_ill(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_fault_has_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(paths, "_EMBEDDED_FOLDER", tmp_path)
     monkeypatch.setattr(_health, "_version", lambda _: None)
 
     def broken() -> Iterator[Check]:

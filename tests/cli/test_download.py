@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from llm4top.cli import app
+from llm4top.cli.app import app
 from llm4top.errors import DownloadError, ModelNotFoundError
-from llm4top.forecasters import _download
-from llm4top.forecasters._download import (
+from llm4top.forecasters.model import download
+from llm4top.forecasters.model.download import (
     SOURCE_FILE,
     ModelSource,
+    RemoteFile,
+    RemoteModel,
     download_model,
     model_folder,
 )
-from llm4top.forecasters._hub import RemoteFile, RemoteModel
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
@@ -77,7 +78,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> FolderHub:
     hub = FolderHub()
-    monkeypatch.setattr(_download, "HuggingFaceHub", lambda: hub)
+    monkeypatch.setattr(download, "HuggingFaceHub", lambda: hub)
     return hub
 
 

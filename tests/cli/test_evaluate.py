@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llm4top.cli import app
-from llm4top.cli._evaluate import command_line
+from llm4top.cli.app import app
+from llm4top.cli.evaluate import command_line
 
 EMBEDDED = "llm4top-mini (embedded)"
 WIDE = {"COLUMNS": "160"}
@@ -109,7 +109,7 @@ def test_what_a_person_sees(top_data: Path, home: Path) -> None:
 
 
 def test_json_is_the_report_and_nothing_else(top_data: Path) -> None:
-    from llm4top.evaluation import Report
+    from llm4top.evaluation.reports.report import Report
 
     result = evaluate("embedded", "--data", top_data, "--format", "json", "--seed", "3")
     assert result.exit_code == 0, result.output

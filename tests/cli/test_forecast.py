@@ -17,9 +17,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import llm4top
-from llm4top.cli import app
-from llm4top.forecasters import make_baseline, save_baseline
-from llm4top.registry import Trial
+from llm4top.cli.app import app
+from llm4top.forecasters.baselines.catalog import make_baseline
+from llm4top.forecasters.baselines.store import save_baseline
+from llm4top.registry.trial import Trial
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
@@ -323,7 +324,7 @@ def test_a_failure_leaves_the_old_file(
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("llm4top.forecasters.forecast_records", fail)
+    monkeypatch.setattr("llm4top.forecasters.forecast.forecast_records", fail)
     result = forecast(
         EXAMPLES / "example.xml", "--model", tiny_bundle, "--format", "csv", "--out", out
     )

@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import llm4top
-from llm4top.cli import _forecast_run, app
-from llm4top.cli._output import CsvWriter, ForecastWriter, JsonLinesWriter, JsonWriter
+from llm4top.cli import forecast_run
+from llm4top.cli.app import app
+from llm4top.cli.output import CsvWriter, ForecastWriter, JsonLinesWriter, JsonWriter
 
 EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.xml"
 RECORDS = 11
@@ -29,7 +30,7 @@ def forecast(*args: object) -> Result:
 @pytest.fixture
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Eleven records, of which the third is an observational study, forecast four at a time."""
-    monkeypatch.setattr(_forecast_run, "CHUNK", 4)
+    monkeypatch.setattr(forecast_run, "CHUNK", 4)
     folder = tmp_path / "records"
     folder.mkdir()
     text = EXAMPLE.read_text("utf-8")
@@ -197,7 +198,7 @@ def test_interrupted_json_is_still_json(
 def test_an_interrupted_order_holds_what_there_is(
     tiny_bundle: Path, records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = _forecast_run._forecasts
+    real = forecast_run._forecasts
 
     def stopped(*args: object) -> object:
         for n, pair in enumerate(real(*args)):  # type: ignore[arg-type]
@@ -205,7 +206,7 @@ def test_an_interrupted_order_holds_what_there_is(
                 raise KeyboardInterrupt
             yield pair
 
-    monkeypatch.setattr(_forecast_run, "_forecasts", stopped)
+    monkeypatch.setattr(forecast_run, "_forecasts", stopped)
     result = forecast(records, "--model", tiny_bundle, "--format", "json", "--sort", "chance")
     assert result.exit_code == 130
     found = json.loads(result.stdout)["forecasts"]

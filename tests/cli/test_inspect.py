@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import llm4top
-from llm4top.cli import app
+from llm4top.cli.app import app
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 

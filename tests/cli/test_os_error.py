@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import llm4top
-from llm4top.cli import _doctor, app
-from llm4top.cli._os_error import report_of
-from llm4top.cli._streams import adapt_streams, is_unicode
+from llm4top.cli.app import app
+from llm4top.cli.exit_codes import report_of
+from llm4top.cli.streams import adapt_streams, is_unicode
 
 EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.xml"
 
@@ -105,11 +105,11 @@ def test_a_reader_that_goes_away_is_141_in_every_command(args: list[str], home: 
 def test_the_doctor_speaks_to_an_old_terminal(
     encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm4top.forecasters import _health
+    from llm4top.forecasters import doctor
 
-    checks = [_health.Check("Models", "m", "missing", "none", "llm4top download Qwen/Qwen3-8B")]
-    monkeypatch.setattr(_health, "all_checks", lambda: checks)
-    assert _doctor.doctor is not None
+    checks = [doctor.Check("Models", "m", "missing", "none", "llm4top download Qwen/Qwen3-8B")]
+    monkeypatch.setattr(doctor, "all_checks", lambda: checks)
+    assert doctor.doctor is not None
     result = CliRunner(charset=encoding).invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
     assert "-> llm4top download Qwen/Qwen3-8B" in result.stdout

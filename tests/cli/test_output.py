@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from llm4top.cli._output import CsvWriter, JsonLinesWriter, JsonWriter
+from llm4top.cli.output import CsvWriter, JsonLinesWriter, JsonWriter
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast, NotApplicable
-from llm4top.registry import Withheld
-from llm4top.workspace._cells import harmless_cell
+from llm4top.registry.trial import Withheld
+from llm4top.workspace.views.spreadsheet_cells import harmless_cell
 
 TITLE = "An invented trial of exemplamab"
 FORECAST = Forecast(

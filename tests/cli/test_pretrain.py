@@ -5,8 +5,8 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 import llm4top
-from llm4top.cli._app import app
-from llm4top.forecasters._base_model import load_base
+from llm4top.cli.app import app
+from llm4top.forecasters.model.base_model import load_base
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 SMALL = ["--vocab-size", "400", "--hidden", "32", "--layers", "1", "--context", "64",

@@ -14,12 +14,12 @@ from packaging.version import Version
 from typer.main import get_command
 
 import llm4top
-from llm4top.cli import app
-from llm4top.cli._docs import EXAMPLE_MARK, reference, with_example
-from llm4top.cli._exit import EXIT_CODES
-from llm4top.cli._output import CSV_COLUMNS
-from llm4top.forecasters import _bundle_paths
-from llm4top.forecasters._health import FLOORS
+from llm4top.cli.app import app
+from llm4top.cli.docs import EXAMPLE_MARK, reference, with_example
+from llm4top.cli.exit_codes import EXIT_CODES
+from llm4top.cli.output import CSV_COLUMNS
+from llm4top.forecasters.bundles import paths
+from llm4top.forecasters.doctor import FLOORS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def test_the_readmes_example_is_of_the_examples() -> None:
 def test_the_example_can_be_written_anew(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tiny_bundle)
+    monkeypatch.setattr(paths, "_EMBEDDED_FOLDER", tiny_bundle)
     readme = f"before\n\n{EXAMPLE_MARK}\n```text\nold\n```\n\nafter\n"
     new = with_example(readme)
     assert new.startswith(f"before\n\n{EXAMPLE_MARK}\n```text\nTrial")

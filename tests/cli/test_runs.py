@@ -16,18 +16,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from llm4top.cli import app
-from llm4top.cli._register import registered
+from llm4top.cli.app import app
+from llm4top.cli.register_run import registered
 from llm4top.progress import Progress
-from llm4top.training import RunFolder
-from llm4top.workspace import Process, Run, RunState, Workspace
-from tests.workspace.tiny import (
-    in_training,
-    over,
-    quick_training,
-    save_tiny_dataset,
-    wait_for,
-)
+from llm4top.training.run_folder import RunFolder
+from llm4top.workspace.run_states import Process, Run, RunState
+from llm4top.workspace.workspace import Workspace
+from tests.workspace.tiny import in_training, over, quick_training, save_tiny_dataset, wait_for
 
 
 def runs(*args: str) -> Result:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llm4top.cli import app
-from llm4top.data import make_dataset
-from llm4top.registry import Intervention, Trial
+from llm4top.cli.app import app
+from llm4top.data.dataset import make_dataset
+from llm4top.registry.trial import Intervention, Trial
 
 
 @pytest.fixture(scope="session")

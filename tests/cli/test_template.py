@@ -9,9 +9,11 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-from llm4top.cli import app
-from llm4top.registry import ALLOWED_FIELDS, TRIAL_FIELDS, Record, read_records
-from llm4top.registry._choices import CHOICES
+from llm4top.cli.app import app
+from llm4top.registry.codes import CHOICES
+from llm4top.registry.fields import ALLOWED_FIELDS
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import TRIAL_FIELDS, Record
 
 BEYOND = {"icd_codes", "smiles"}
 

@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import llm4top
-from llm4top.cli import app
-from llm4top.cli._console import clock
-from llm4top.cli._watch import Lines, figures
-from llm4top.data import make_dataset
+from llm4top.cli.app import app
+from llm4top.cli.console import clock
+from llm4top.cli.watch import Lines, figures
+from llm4top.data.dataset import make_dataset
 from llm4top.progress import Progress
-from llm4top.registry import Intervention, Trial
+from llm4top.registry.trial import Intervention, Trial
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from llm4top.data import make_dataset
-from llm4top.registry import Arm, Collaborator, Intervention, Outcome, Trial
+from llm4top.data.dataset import make_dataset
+from llm4top.registry.trial import Arm, Collaborator, Intervention, Outcome, Trial
 
 WORDS = (
     "adult asthma baseline blood cardiac chronic clinic control daily diabetes dose early function "

@@ -9,12 +9,12 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import cross_val_predict
 
 import llm4top
-from llm4top.data import load_dataset, make_dataset
-from llm4top.data._store import ContentHash, batch_rows
+from llm4top.data.dataset import load_dataset, make_dataset
+from llm4top.data.parquet import ContentHash, batch_rows
 from llm4top.errors import DatasetError, SplitError
-from llm4top.prompts import trial_sections
-from llm4top.registry import TRIAL_FIELDS, Arm, Intervention, Outcome, Trial
-from llm4top.tasks import OUTCOME
+from llm4top.prompts.sections import trial_sections
+from llm4top.registry.trial import TRIAL_FIELDS, Arm, Intervention, Outcome, Trial
+from llm4top.tasks.builtin import OUTCOME
 
 FULL = Trial(
     phase="Phase 2",
@@ -185,7 +185,7 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("llm4top.data._write.described", fail)
+    monkeypatch.setattr("llm4top.data.write.described", fail)
     with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
         small().save(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
@@ -197,7 +197,7 @@ def test_a_failed_overwrite_leaves_the_old_one(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("llm4top.data._write.described", fail)
+    monkeypatch.setattr("llm4top.data.write.described", fail)
     with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
         small().select("train").save(tmp_path / "set", overwrite=True)
     assert len(load_dataset(tmp_path / "set")) == 3

@@ -1,5 +1,5 @@
-from llm4top.data import make_dataset
-from llm4top.registry import Trial
+from llm4top.data.dataset import make_dataset
+from llm4top.registry.trial import Trial
 
 
 def dataset(trials, labels, splits, task="outcome"):

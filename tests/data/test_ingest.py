@@ -3,9 +3,11 @@ import zipfile
 
 import pytest
 
-from llm4top.data import OwnSplit, RandomSplit, TimeSplit, ingest, load_dataset
+from llm4top.data.dataset import load_dataset
+from llm4top.data.ingest import ingest
+from llm4top.data.splits import OwnSplit, RandomSplit, TimeSplit
 from llm4top.errors import DatasetError, LimitError, SplitError, UnsafeRecordError
-from llm4top.tasks import task_from_labels
+from llm4top.tasks.task_file import task_from_labels
 
 COLUMNS = [
     "nctid",
@@ -458,7 +460,7 @@ def test_a_bomb_under_a_name_of_top_is_refused(tmp_path, monkeypatch):
         archive.writestr("phase_I_train.csv", "nctid\n" + "0" * 20_000_000)
     with pytest.raises(LimitError, match="grows"):
         ingest(tmp_path / "top.zip", tmp_path / "out")
-    monkeypatch.setattr("llm4top.data._top_zip.MOST_BYTES", 1000)
+    monkeypatch.setattr("llm4top.data.sources.MOST_BYTES", 1000)
     with pytest.raises(LimitError, match="unpack to more than 1\u202f000 bytes"):
         ingest(tmp_path / "top.zip", tmp_path / "out")
 

@@ -2,9 +2,10 @@ import zipfile
 
 import pytest
 
-from llm4top.data import read_label_file
+from llm4top.data.labels import read_label_file
 from llm4top.errors import DatasetError
-from llm4top.tasks import OUTCOME, task_from_labels
+from llm4top.tasks.builtin import OUTCOME
+from llm4top.tasks.task_file import task_from_labels
 
 DAYS = task_from_labels("days", "How long?", ["1"], "ordinal", edges=(100.0,), unit="days")
 WHY = task_from_labels("why", "Why?", ["safety", "efficacy"], "multiclass")

@@ -2,8 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4top.data import OwnSplit, RandomSplit, TimeSplit, check_disjoint
-from llm4top.data._splits import RowFacts, real_shares
+from llm4top.data.splits import (
+    OwnSplit,
+    RandomSplit,
+    RowFacts,
+    TimeSplit,
+    check_disjoint,
+    real_shares,
+)
 from llm4top.errors import SplitError
 
 DATES = st.none() | st.dates().map(lambda d: d.isoformat())

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from llm4top.data import Dataset, make_dataset
-from llm4top.evaluation._source import Scorer, Source
-from llm4top.forecasters._learnt_from import LearntFrom
-from llm4top.registry import Trial
+from llm4top.data.dataset import Dataset, make_dataset
+from llm4top.evaluation.source import Scorer, Source
+from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.registry.trial import Trial
 
 PHASES = ("Phase 1", "Phase 1/Phase 2", "Phase 2")
 CONDITIONS = {"success": "hypertension", "failure": "depression"}
@@ -73,7 +73,7 @@ def source(
     learnt: LearntFrom | None = None,
 ) -> Source:
     """A forecaster that is a function."""
-    from llm4top.tasks import get_task
+    from llm4top.tasks.builtin import get_task
 
     return Source(
         name=name,

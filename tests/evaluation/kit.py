@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llm4top.evaluation import Scores
+from llm4top.evaluation.predictions import Scores
 
 LABELS = ("failure", "success")
 

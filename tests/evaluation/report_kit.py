@@ -16,9 +16,10 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from llm4top.evaluation._curves import curve_set
-from llm4top.evaluation._published import published_results
-from llm4top.evaluation._report import (
+from llm4top.evaluation.metrics.curves import curve_set
+from llm4top.evaluation.predictions import Scores
+from llm4top.evaluation.reports.published import published_results
+from llm4top.evaluation.reports.report import (
     Asked,
     AuditLine,
     DataFacts,
@@ -33,7 +34,6 @@ from llm4top.evaluation._report import (
     VariantRow,
     VariantTable,
 )
-from llm4top.evaluation._scores import Scores
 
 LABELS = ("failure", "success")
 FORECASTERS = (

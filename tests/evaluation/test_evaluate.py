@@ -7,29 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llm4top.data import make_dataset
-from llm4top.errors import (
-    EmptyClassError,
-    EvaluationError,
-    ScoreError,
-    SplitError,
-    TooFewRowsError,
-)
-from llm4top.evaluation import (
-    Report,
-    Scores,
-    TestLedger,
-    compare,
-    cross_fitted_decisions,
-    evaluate,
-    measure,
-)
-from llm4top.evaluation._judge import CROSS_FITTED, IN_SAMPLE
-from llm4top.evaluation._report import DataFacts
-from llm4top.forecasters import cross_calibrate, make_calibrator
-from llm4top.forecasters._learnt_from import LearntFrom
-from llm4top.registry import Trial
-from llm4top.tasks import Task
+from llm4top.data.dataset import make_dataset
+from llm4top.errors import EmptyClassError, EvaluationError, ScoreError, SplitError, TooFewRowsError
+from llm4top.evaluation.evaluate import compare, evaluate
+from llm4top.evaluation.ledger import TestLedger
+from llm4top.evaluation.metrics.metrics import measure
+from llm4top.evaluation.predictions import Scores
+from llm4top.evaluation.reports.report import DataFacts, Report
+from llm4top.evaluation.score_split import CROSS_FITTED, IN_SAMPLE
+from llm4top.evaluation.threshold import cross_fitted_decisions
+from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
+from llm4top.registry.trial import Trial
+from llm4top.tasks.task import Task
 from tests.evaluation.evaluate_kit import by_condition, invented, source
 
 ALWAYS, BASE, TFIDF = "Always success", "Base rate by phase", "TF-IDF + logistic regression"
@@ -142,8 +132,8 @@ class TestOnValidation:
         assert "mine was made from this very data set." in report.notes
 
     def test_the_learning_part_and_its_phases_count_as_these_rows(self):
-        from llm4top.data import scope
-        from llm4top.evaluation._judge import Judge
+        from llm4top.data.scopes import scope
+        from llm4top.evaluation.score_split import Judge
 
         judge = Judge(DATA, "valid", lambda: None)
         learning = DATA.take([i for i, split in enumerate(DATA.splits) if split != "test"])
@@ -153,7 +143,7 @@ class TestOnValidation:
         assert not judge.taught(source())
 
     def test_as_many_rows_in_each_split_count_as_these_rows_too(self):
-        from llm4top.evaluation._judge import Judge
+        from llm4top.evaluation.score_split import Judge
 
         judge = Judge(DATA, "valid", lambda: None)
         other = source(data_sha256="f" * 64)
@@ -191,7 +181,7 @@ class TestOnValidation:
         assert "mine was trained on none of the 60 rows measured here." in report.notes
 
     def test_the_trials_that_it_was_tuned_on_count_as_these_rows_whatever_the_hash(self):
-        from llm4top.evaluation._judge import Judge
+        from llm4top.evaluation.score_split import Judge
 
         judge = Judge(DATA, "valid", lambda: None)
         valid = DATA.select("valid").nct_ids

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from llm4top.data import make_dataset
+from llm4top.data.dataset import make_dataset
 from llm4top.errors import SealedTestError, TooFewRowsError
-from llm4top.evaluation._ledger import TestLedger, sealed_rows_sha256
-from llm4top.registry import Trial
+from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
+from llm4top.registry.trial import Trial
 
 KEY = "a" * 64
 OTHER = "b" * 64
@@ -110,7 +110,7 @@ def test_a_damaged_ledger_is_written_on_and_never_repaired(ledger):
 
 def test_a_line_of_a_later_version_with_more_in_it_is_read(ledger):
     entry = look(ledger)
-    from llm4top.evaluation._ledger import _own_hash
+    from llm4top.evaluation.ledger import _own_hash
 
     values = json.loads(ledger.path.read_bytes())
     del values["sha256"]
@@ -155,7 +155,7 @@ def test_no_test_split_no_key():
 def test_two_processes_write_at_once(ledger):
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from llm4top.evaluation._ledger import TestLedger\n"
+        "from llm4top.evaluation.ledger import TestLedger\n"
         "ledger = TestLedger(Path(sys.argv[1]))\n"
         "sys.stdin.readline()\n"
         "for i in range(40):\n"

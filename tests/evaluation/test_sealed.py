@@ -10,32 +10,28 @@ import numpy as np
 import pytest
 
 import llm4top
-from llm4top.data import newest_check
+from llm4top.data.scopes import newest_check
 from llm4top.errors import ConfigError, SealedTestError
-from llm4top.evaluation import (
-    Scores,
-    TestLedger,
-    choose_threshold,
-    compare,
-    cross_fitted_decisions,
-    evaluate,
-)
-from llm4top.registry import Trial
+from llm4top.evaluation.evaluate import compare, evaluate
+from llm4top.evaluation.ledger import TestLedger
+from llm4top.evaluation.predictions import Scores
+from llm4top.evaluation.threshold import choose_threshold, cross_fitted_decisions
+from llm4top.registry.trial import Trial
 from tests.evaluation.evaluate_kit import by_condition, invented, source
 
 PACKAGE = Path(llm4top.__file__).parent
 DATA = invented()
 
 MAY_SPEAK_OF_TEST = {
-    "evaluation/_judge.py",
-    "evaluation/_evaluate.py",
-    "evaluation/_ledger.py",
-    "evaluation/_table.py",
-    "evaluation/_threshold.py",
-    "evaluation/_report.py",
-    "evaluation/_checklist.py",
-    "evaluation/_wording.py",
-    "evaluation/_published.py",
+    "evaluation/score_split.py",
+    "evaluation/evaluate.py",
+    "evaluation/ledger.py",
+    "evaluation/reports/table.py",
+    "evaluation/threshold.py",
+    "evaluation/reports/report.py",
+    "evaluation/reports/checklist.py",
+    "evaluation/reports/formatting.py",
+    "evaluation/reports/published.py",
 }
 """The modules of the room that may name the split "test": to measure on it, or to refuse it."""
 
@@ -97,10 +93,10 @@ class TestByReading:
                         and node.func.attr == "score"
                     ]
         # Source.predict_proba is for whoever holds a forecaster; no evaluation calls it.
-        assert found == [("_judge.py", "_raw"), ("_source.py", "predict_proba")]
+        assert found == [("score_split.py", "_raw"), ("source.py", "predict_proba")]
         raw = next(
             node
-            for node in ast.walk(ast.parse((PACKAGE / "evaluation/_judge.py").read_text()))
+            for node in ast.walk(ast.parse((PACKAGE / "evaluation/score_split.py").read_text()))
             if isinstance(node, ast.FunctionDef) and node.name == "_raw"
         )
         calls = [
@@ -147,7 +143,7 @@ class TestByTrying:
 
     @pytest.mark.parametrize("field", ["train_split", "valid_split"])
     def test_a_run_cannot_be_told_to_look(self, field, tmp_path):
-        from llm4top.training import make_config
+        from llm4top.training.config import make_config
 
         with pytest.raises(ConfigError, match=field):
             make_config(None, {"data": tmp_path, "base": "b", "out": tmp_path, field: "test"})
@@ -209,9 +205,10 @@ class TestValidationTouchesNoTestRow:
 @pytest.mark.slow
 def test_training_decodes_no_test_trial(tmp_path, monkeypatch):
     """A whole run on a stored data set whose test trials cannot be decoded."""
-    from llm4top.data import _store
+    from llm4top.data import parquet
     from llm4top.testing import make_tiny_model
-    from llm4top.training import make_config, train
+    from llm4top.training.config import make_config
+    from llm4top.training.run import train
 
     data = invented(train=24, valid=30, test=10)
     trials = [
@@ -219,14 +216,14 @@ def test_training_decodes_no_test_trial(tmp_path, monkeypatch):
         for t, split in zip(data.trials, data.splits, strict=True)
     ]
     replace(data, trials=tuple(trials)).save(tmp_path / "data")
-    decode = _store.decode_trial
+    decode = parquet.decode_trial
 
     def guarded(text):
         if "SEALED" in text:
             raise TouchedError("a test trial was decoded")
         return decode(text)
 
-    monkeypatch.setattr(_store, "decode_trial", guarded)
+    monkeypatch.setattr(parquet, "decode_trial", guarded)
     config = make_config(
         None,
         {

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llm4top.data import make_dataset
+from llm4top.data.dataset import make_dataset
 from llm4top.errors import ScoreError
-from llm4top.evaluation import Scores
-from llm4top.evaluation._areas import therapeutic_area
-from llm4top.evaluation._slices import slice_table, slices_of, too_small
-from llm4top.registry import Trial
-from llm4top.tasks import Task
+from llm4top.evaluation.predictions import Scores
+from llm4top.evaluation.slices import slice_table, slices_of, too_small
+from llm4top.registry.areas import therapeutic_area
+from llm4top.registry.trial import Trial
+from llm4top.tasks.task import Task
 from tests.evaluation.evaluate_kit import by_condition, invented
 
 
@@ -162,7 +162,7 @@ def test_every_figure_has_an_interval_and_small_slices_say_so(valid):
 
 
 def test_a_slice_is_measured_as_its_rows_alone(valid):
-    from llm4top.evaluation import measure
+    from llm4top.evaluation.metrics.metrics import measure
 
     scores = scores_of(valid)
     table = slice_table(valid, [scores], phase="pooled", check="valid", draws=100, seed=3)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from llm4top.errors import BundleError, EvaluationError, TamperedBundleError
-from llm4top.evaluation import language_source, load_source
-from llm4top.evaluation._source import distinct
-from llm4top.forecasters import load_forecaster, make_baseline, save_baseline
-from llm4top.tasks import get_task
+from llm4top.evaluation.source import distinct, language_source, load_source
+from llm4top.forecasters.baselines.catalog import make_baseline
+from llm4top.forecasters.baselines.store import save_baseline
+from llm4top.forecasters.load import load_forecaster
+from llm4top.tasks.builtin import get_task
 from llm4top.testing import make_tiny_model
 from tests.evaluation.evaluate_kit import invented, source
 
@@ -93,7 +94,7 @@ def test_a_folder_that_is_neither(tmp_path):
 def test_a_changed_bundle_is_refused(tmp_path):
     import shutil
 
-    from llm4top.forecasters import embedded_folder
+    from llm4top.forecasters.bundles.paths import embedded_folder
 
     copy = tmp_path / "copy"
     shutil.copytree(embedded_folder(), copy)
@@ -103,7 +104,7 @@ def test_a_changed_bundle_is_refused(tmp_path):
 
 
 def test_nothing_is_loaded_before_it_is_asked(model, monkeypatch):
-    import llm4top.forecasters._loading as loading
+    import llm4top.forecasters.load as loading
 
     def refuse(*args, **kwargs):
         raise AssertionError("loaded")

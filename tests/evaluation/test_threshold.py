@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from llm4top.errors import EvaluationError, ScoreError, SealedTestError, TooFewRowsError
-from llm4top.evaluation import Scores, choose_threshold, cross_fitted_decisions, decide
-from llm4top.evaluation._threshold import CHOICES, _deal
+from llm4top.evaluation.predictions import Scores
+from llm4top.evaluation.threshold import (
+    CHOICES,
+    _deal,
+    choose_threshold,
+    cross_fitted_decisions,
+    decide,
+)
 from tests.evaluation.kit import binary_scores, invented
 
 METRIC: dict[str, Callable[[Any, Any], float]] = {

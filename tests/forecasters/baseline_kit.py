@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from llm4top.registry import Intervention, Outcome, Trial
-from llm4top.tasks import Task
+from llm4top.registry.trial import Intervention, Outcome, Trial
+from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_tokenizer
 
 THREE = Task("t", "multiclass", "?", ("high", "low", "none"), ("A", "B", "C"))

@@ -13,13 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from llm4top.forecasters._base_model import load_base
-from llm4top.forecasters._bundle_write import save_bundle
-from llm4top.forecasters._calibrated import Calibrator
-from llm4top.forecasters._calibration import make_calibrator
-from llm4top.forecasters._finetune_model import add_lora
-from llm4top.forecasters._language import LanguageForecaster
-from llm4top.forecasters._manifest import (
+from llm4top.forecasters.bundles.manifest import (
     BundleFacts,
     DataEntry,
     Evaluation,
@@ -27,9 +21,16 @@ from llm4top.forecasters._manifest import (
     TuningEntry,
     measure_base_rates,
 )
-from llm4top.prompts import PromptSpec
-from llm4top.registry import Intervention, Trial
-from llm4top.tasks import OUTCOME, Task
+from llm4top.forecasters.bundles.write import save_bundle
+from llm4top.forecasters.calibration.calibrated import Calibrator
+from llm4top.forecasters.calibration.methods import make_calibrator
+from llm4top.forecasters.finetuning.lora import add_lora
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.registry.trial import Intervention, Trial
+from llm4top.tasks.builtin import OUTCOME
+from llm4top.tasks.task import Task
 
 GRADES = Task(
     name="grades",

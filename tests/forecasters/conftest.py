@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4top.registry import Intervention, Trial
+from llm4top.registry.trial import Intervention, Trial
 from llm4top.testing import make_tiny_model
 
 PHASES = ("Phase 1", "Phase 2", "Phase 3")

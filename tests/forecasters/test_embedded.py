@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from llm4top.errors import BundleError
-from llm4top.forecasters import _bundle_paths
-from llm4top.forecasters._bundle_paths import EMBEDDED_NAME, embedded_folder, is_bundle
-from llm4top.forecasters._loading import load_forecaster
-from llm4top.forecasters._store import list_bundles
-from llm4top.forecasters._verify import verify_bundle
+from llm4top.forecasters.bundles import paths
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, embedded_folder, is_bundle
+from llm4top.forecasters.bundles.store import list_bundles
+from llm4top.forecasters.bundles.verify import verify_bundle
+from llm4top.forecasters.load import load_forecaster
 from tests.forecasters.bundle_kit import TRIALS
 
 needs_it = pytest.mark.skipif(
@@ -92,7 +92,7 @@ def test_it_is_listed_and_named(embedded):
 
 
 def test_where_it_is_absent_the_error_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(_bundle_paths, "_EMBEDDED_FOLDER", tmp_path)
+    monkeypatch.setattr(paths, "_EMBEDDED_FOLDER", tmp_path)
     with pytest.raises(BundleError, match="this installation holds no embedded model") as refusal:
         load_forecaster()
     assert "Install LLM4TOP again, or name a bundle of your own." in str(refusal.value)

@@ -10,18 +10,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from llm4top.forecasters._base_model import load_base
-from llm4top.forecasters._calibrated import Calibrated, softmax
-from llm4top.forecasters._forecast import (
-    Forecast,
-    ForecastSource,
-    NotApplicable,
-    forecast_records,
-)
-from llm4top.forecasters._language import LanguageForecaster
-from llm4top.prompts import PromptSpec
-from llm4top.registry import Record, RegistryOutcome, Source, Trial
-from llm4top.tasks import OUTCOME, Task
+from llm4top.forecasters.calibration.calibrated import Calibrated, softmax
+from llm4top.forecasters.forecast import ForecastSource, forecast_records
+from llm4top.forecasters.forecast_format import Forecast, NotApplicable
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
+from llm4top.tasks.builtin import OUTCOME
+from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_model
 
 

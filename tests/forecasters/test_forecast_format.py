@@ -15,8 +15,8 @@ from llm4top.forecasters.forecast_format import (
     NotApplicable,
     mark_same_trials,
 )
-from llm4top.prompts import SectionAccount
-from llm4top.registry import Withheld
+from llm4top.prompts.prompt import SectionAccount
+from llm4top.registry.trial import Withheld
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "forecast-format.md"
 

@@ -14,13 +14,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
-from llm4top.forecasters import LanguageForecaster
-from llm4top.forecasters._answer_head import answer_token_ids
-from llm4top.forecasters._base_model import load_base
-from llm4top.forecasters._forecast import PromptForecaster
-from llm4top.prompts import PromptSpec
-from llm4top.registry import Trial
-from llm4top.tasks import COMPLETION, OUTCOME, Task
+from llm4top.forecasters.forecast import PromptForecaster
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.answer_head import answer_token_ids
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.registry.trial import Trial
+from llm4top.tasks.builtin import COMPLETION, OUTCOME
+from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_model
 
 Y = ["success", "failure"] * 6

@@ -7,7 +7,8 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 import llm4top
-from llm4top.registry import Trial, read_records
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Trial
 from llm4top.testing import make_tiny_tokenizer
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"

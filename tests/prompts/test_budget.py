@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4top.prompts import fair_share
+from llm4top.prompts.prompt import fair_share
 
 NEEDS = st.lists(st.integers(0, 500), max_size=30)
 

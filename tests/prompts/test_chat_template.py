@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from llm4top.prompts import PromptSpec, PromptWriter, chat_message, trial_sections
-from llm4top.registry import Trial
-from llm4top.tasks import COMPLETION, OUTCOME
+from llm4top.prompts.prompt import PromptSpec, PromptWriter, chat_message
+from llm4top.prompts.sections import trial_sections
+from llm4top.registry.trial import Trial
+from llm4top.tasks.builtin import COMPLETION, OUTCOME
 
 # Qwen3's published format for one user turn with add_generation_prompt=True and
 # enable_thinking=False.

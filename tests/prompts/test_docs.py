@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from llm4top.prompts._docs import allowed_inputs_page
-from llm4top.registry import ALLOWED_FIELDS
+from llm4top.prompts.docs import allowed_inputs_page
+from llm4top.registry.fields import ALLOWED_FIELDS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "allowed-inputs.md"
 
 
 def test_the_page_of_allowed_inputs_is_up_to_date():
-    command = "python -m llm4top.prompts._docs docs/allowed-inputs.md"
+    command = "python -m llm4top.prompts.docs docs/allowed-inputs.md"
     assert PAGE.read_text(encoding="utf-8") == allowed_inputs_page(), f"run: {command}"
 
 

@@ -9,18 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm4top.errors import PromptError, TaskError
-from llm4top.prompts import (
-    Example,
-    Examples,
-    FewShotWriter,
-    PromptSpec,
-    PromptWriter,
-    chat_message,
-    choose_examples,
-    trial_sections,
-)
-from llm4top.registry import Intervention, Trial
-from llm4top.tasks import COMPLETION, OUTCOME, Task
+from llm4top.prompts.examples import Example, Examples, FewShotWriter, choose_examples
+from llm4top.prompts.prompt import PromptSpec, PromptWriter, chat_message
+from llm4top.prompts.sections import trial_sections
+from llm4top.registry.trial import Intervention, Trial
+from llm4top.tasks.builtin import COMPLETION, OUTCOME
+from llm4top.tasks.task import Task
 
 THREE = Task("reason", "multiclass", "Why?", ("enrolment", "efficacy", "safety"), ("A", "B", "C"))
 unhurried = settings(

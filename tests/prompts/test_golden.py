@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from llm4top.prompts import PromptSpec, PromptWriter
-from llm4top.registry import read_records
-from llm4top.tasks import COMPLETION, OUTCOME, task_from_labels
-
-from .conftest import EXAMPLES
+from llm4top.prompts.prompt import PromptSpec, PromptWriter
+from llm4top.registry.reader import read_records
+from llm4top.tasks.builtin import COMPLETION, OUTCOME
+from llm4top.tasks.task_file import task_from_labels
+from tests.prompts.conftest import EXAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 DURATION = task_from_labels(

@@ -7,9 +7,10 @@ import zipfile
 import pytest
 from lxml import etree
 
-from llm4top.prompts import PromptSpec, PromptWriter
-from llm4top.registry import ALLOWED_FIELDS, read_records
-from llm4top.tasks import Task
+from llm4top.prompts.prompt import PromptSpec, PromptWriter
+from llm4top.registry.fields import ALLOWED_FIELDS
+from llm4top.registry.reader import read_records
+from llm4top.tasks.task import Task
 
 # Shows every field there is.
 OPEN = Task("open", "binary", "Will it succeed?", ("no", "yes"), ("No", "Yes"))

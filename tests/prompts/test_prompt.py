@@ -6,16 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm4top.errors import PromptError
-from llm4top.prompts import (
-    SECTION_NAMES,
-    PromptSpec,
-    PromptWriter,
-    chat_message,
-    question_text,
-    trial_sections,
-)
-from llm4top.registry import Arm, Intervention, Outcome, Trial
-from llm4top.tasks import COMPLETION, OUTCOME, Task, task_from_labels
+from llm4top.prompts.prompt import PromptSpec, PromptWriter, chat_message, question_text
+from llm4top.prompts.sections import SECTION_NAMES, trial_sections
+from llm4top.registry.trial import Arm, Intervention, Outcome, Trial
+from llm4top.tasks.builtin import COMPLETION, OUTCOME
+from llm4top.tasks.task import Task
+from llm4top.tasks.task_file import task_from_labels
 
 HEAD = "<|im_start|>user\nThis is a clinical trial's registry record as it stood"
 TAIL = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
@@ -232,7 +228,7 @@ def test_the_fingerprint_tells_wordings_apart(tiny):
 
 def test_the_fingerprint_follows_a_heading(tiny, monkeypatch):
     before = PromptWriter(tiny, OUTCOME).fingerprint
-    monkeypatch.setattr("llm4top.prompts._prompt.CUT_MARK", " (cut)")
+    monkeypatch.setattr("llm4top.prompts.prompt.CUT_MARK", " (cut)")
     assert PromptWriter(tiny, OUTCOME).fingerprint != before
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from llm4top.prompts import SECTION_HEADINGS, SECTION_NAMES, defuse, trial_sections
-from llm4top.prompts._probe import PROBE
-from llm4top.registry import TRIAL_FIELDS, Arm, Collaborator, Intervention, Outcome, Trial
+from llm4top.prompts.prompt import PROBE
+from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, defuse, trial_sections
+from llm4top.registry.trial import TRIAL_FIELDS, Arm, Collaborator, Intervention, Outcome, Trial
 
 
 def text_of(name, **fields):

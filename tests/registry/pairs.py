@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from llm4top.registry import _codes
+from llm4top.registry import codes
 
 _WORD = st.text(
     alphabet=st.sampled_from("abcdeghoprtuwxyzABC012349é≥µ<>&[]*~^_%()/,'\""),
@@ -35,9 +35,9 @@ TRIAL = st.fixed_dictionaries(
         "brief_title": LINE,
         "official_title": maybe(LINE),
         "acronym": maybe(LINE),
-        "status": st.sampled_from(sorted(_codes.STATUSES)),
+        "status": st.sampled_from(sorted(codes.STATUSES)),
         "why_stopped": maybe(LINE),
-        "study_type": st.sampled_from(sorted(_codes.STUDY_TYPES)),
+        "study_type": st.sampled_from(sorted(codes.STUDY_TYPES)),
         "registry": st.booleans(),
         "phases": st.sampled_from([[], ["NA"], ["PHASE1"], ["PHASE1", "PHASE2"], ["EARLY_PHASE1"]]),
         "conditions": st.lists(LINE, max_size=3),
@@ -45,29 +45,29 @@ TRIAL = st.fixed_dictionaries(
         "condition_mesh": st.lists(LINE, max_size=3),
         "intervention_mesh": st.lists(LINE, max_size=3),
         "arms": st.lists(
-            st.tuples(LINE, _code(_codes.ARM_ROLES), maybe(PARAGRAPHS)),
+            st.tuples(LINE, _code(codes.ARM_ROLES), maybe(PARAGRAPHS)),
             max_size=3,
             unique_by=lambda arm: arm[0],
         ),
         "interventions": st.lists(
             st.tuples(
                 LINE,
-                st.sampled_from(sorted(_codes.INTERVENTION_TYPES)),
+                st.sampled_from(sorted(codes.INTERVENTION_TYPES)),
                 maybe(PARAGRAPHS),
                 st.sets(st.integers(0, 2)),
                 maybe(LINE),
             ),
             max_size=3,
         ),
-        "allocation": _code(_codes.ALLOCATIONS),
-        "model": _code(_codes.MODELS),
-        "masking": _code(_codes.MASKINGS),
-        "who": st.sets(st.sampled_from(sorted(_codes.WHO_MASKED))),
-        "purpose": _code(_codes.PURPOSES),
+        "allocation": _code(codes.ALLOCATIONS),
+        "model": _code(codes.MODELS),
+        "masking": _code(codes.MASKINGS),
+        "who": st.sets(st.sampled_from(sorted(codes.WHO_MASKED))),
+        "purpose": _code(codes.PURPOSES),
         "primary": st.lists(st.tuples(LINE, maybe(LINE), maybe(PARAGRAPHS)), max_size=2),
         "secondary": st.lists(st.tuples(LINE, maybe(LINE), maybe(PARAGRAPHS)), max_size=2),
         "criteria": maybe(PARAGRAPHS),
-        "sex": _code(_codes.SEXES),
+        "sex": _code(codes.SEXES),
         "minimum_age": maybe(st.sampled_from(["18 Years", "6 Months", "1 Day"])),
         "maximum_age": maybe(st.sampled_from(["65 Years", "1 Year"])),
         "healthy": maybe(st.booleans()),

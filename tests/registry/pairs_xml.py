@@ -6,7 +6,7 @@ import textwrap
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from llm4top.registry import _codes
+from llm4top.registry import codes
 
 _MONTHS = "January February March April May June July August September October November December"
 _PLACE = """  <location>
@@ -69,7 +69,7 @@ def _long_date(date: Any) -> str | None:
 
 
 def _kind(kind: str | None) -> str:
-    return f" type={quoteattr(_codes.DATE_TYPES[kind])}" if kind else ""
+    return f" type={quoteattr(codes.DATE_TYPES[kind])}" if kind else ""
 
 
 def _legacy(table: dict[str, str], code: str | None) -> str | None:
@@ -85,8 +85,8 @@ def _agency(tag: str, organisation: tuple[str, str]) -> str:
 
 
 def to_xml(t: dict[str, Any]) -> bytes:
-    study_type = _codes.STUDY_TYPES[t["study_type"]]
-    masking = _codes.masking(t["masking"] or "", sorted(t["who"]))
+    study_type = codes.STUDY_TYPES[t["study_type"]]
+    masking = codes.masking(t["masking"] or "", sorted(t["who"]))
     start, enrolment = t["start"], t["enrolment"]
     yes = {True: "Yes", False: "No", None: None}
     parts = [
@@ -107,18 +107,18 @@ def to_xml(t: dict[str, Any]) -> bytes:
         _group("oversight_info", _tag("has_dmc", yes[t["dmc"]])),
         _block("brief_summary", t["summary"]),
         _block("detailed_description", t["detailed"]),
-        _tag("overall_status", _codes.STATUSES[t["status"]]),
+        _tag("overall_status", codes.STATUSES[t["status"]]),
         _tag("why_stopped", t["why_stopped"]),
         _tag("start_date", _long_date(start[0]), _kind(start[1])) if start else "",
         _tag("completion_date", _long_date(t["completion"])),
         _tag("primary_completion_date", _long_date(t["primary_completion"])),
-        _tag("phase", "/".join(_codes.PHASES[p] for p in t["phases"]) or None),
-        _tag("study_type", study_type + _codes.PATIENT_REGISTRY * t["registry"]),
+        _tag("phase", "/".join(codes.PHASES[p] for p in t["phases"]) or None),
+        _tag("study_type", study_type + codes.PATIENT_REGISTRY * t["registry"]),
         _group(
             "study_design_info",
-            _tag("allocation", _legacy(_codes.ALLOCATIONS, t["allocation"])),
-            _tag("intervention_model", _legacy(_codes.MODELS, t["model"])),
-            _tag("primary_purpose", _legacy(_codes.PURPOSES, t["purpose"])),
+            _tag("allocation", _legacy(codes.ALLOCATIONS, t["allocation"])),
+            _tag("intervention_model", _legacy(codes.MODELS, t["model"])),
+            _tag("primary_purpose", _legacy(codes.PURPOSES, t["purpose"])),
             _tag("masking", masking),
         ),
     ]
@@ -141,7 +141,7 @@ def to_xml(t: dict[str, Any]) -> bytes:
             _group(
                 "arm_group",
                 _tag("arm_group_label", label),
-                _tag("arm_group_type", _legacy(_codes.ARM_ROLES, role)),
+                _tag("arm_group_type", _legacy(codes.ARM_ROLES, role)),
                 _tag("description", _plain(description)),
             )
         )
@@ -152,7 +152,7 @@ def to_xml(t: dict[str, Any]) -> bytes:
         parts.append(
             _group(
                 "intervention",
-                _tag("intervention_type", _codes.INTERVENTION_TYPES[kind]),
+                _tag("intervention_type", codes.INTERVENTION_TYPES[kind]),
                 _tag("intervention_name", name),
                 _tag("description", _plain(description)),
                 *labels,
@@ -163,7 +163,7 @@ def to_xml(t: dict[str, Any]) -> bytes:
         _group(
             "eligibility",
             _block("criteria", t["criteria"]),
-            _tag("gender", _legacy(_codes.SEXES, t["sex"])),
+            _tag("gender", _legacy(codes.SEXES, t["sex"])),
             _tag("minimum_age", t["minimum_age"] or "N/A"),
             _tag("maximum_age", t["maximum_age"] or "N/A"),
             _tag(

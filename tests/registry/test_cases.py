@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from llm4top.registry import Record, read_records
-from llm4top.tasks import LABEL_RULES
-
-from .builders import study
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Record
+from llm4top.tasks.builtin import LABEL_RULES
+from tests.registry.builders import study
 
 CASES = Path(__file__).parent.parent / "cases"
 ONE = ("NCT09000001",)

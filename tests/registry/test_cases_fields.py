@@ -2,10 +2,11 @@
 
 import pytest
 
-from llm4top.registry import UNKNOWN_ELEMENT, Trial, read_records
-
-from .builders import dump, study, xml
-from .test_cases import CASES
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Trial
+from llm4top.registry.unknown_fields import UNKNOWN as UNKNOWN_ELEMENT
+from tests.registry.builders import dump, study, xml
+from tests.registry.test_cases import CASES
 
 NCT = "NCT09000001"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from llm4top.registry import _codes
+from llm4top.registry import codes
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from llm4top.registry import _codes
     ],
 )
 def test_dates(text, iso):
-    assert _codes.iso_date(text) == iso
+    assert codes.iso_date(text) == iso
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_dates(text, iso):
     ],
 )
 def test_phases(text, phase):
-    assert _codes.phase(text) == phase
+    assert codes.phase(text) == phase
 
 
 def test_v2_phases():
-    assert _codes.phases(["PHASE2", "PHASE3"]) == "Phase 2/Phase 3"
-    assert _codes.phases(["NA"]) == "N/A"
-    assert _codes.phases([]) is None
+    assert codes.phases(["PHASE2", "PHASE3"]) == "Phase 2/Phase 3"
+    assert codes.phases(["NA"]) == "N/A"
+    assert codes.phases([]) is None
 
 
 def test_masking_names_who_is_masked_in_the_registrys_order():
-    assert _codes.masking("NONE", []) == "None (Open Label)"
+    assert codes.masking("NONE", []) == "None (Open Label)"
     who = ["INVESTIGATOR", "PARTICIPANT"]
-    assert _codes.masking("DOUBLE", who) == "Double (Participant, Investigator)"
+    assert codes.masking("DOUBLE", who) == "Double (Participant, Investigator)"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_masking_names_who_is_masked_in_the_registrys_order():
     ],
 )
 def test_organisation_classes(code, name):
-    assert _codes.organisation_class(code) == name
+    assert codes.organisation_class(code) == name
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_organisation_classes(code, name):
     ],
 )
 def test_statuses(text, status):
-    assert _codes.status(text) == status
+    assert codes.status(text) == status
 
 
 def test_an_unknown_code_reads_as_words():
-    assert _codes.spelled(_codes.MODELS, "BRAND_NEW") == "Brand new"
+    assert codes.spelled(codes.MODELS, "BRAND_NEW") == "Brand new"

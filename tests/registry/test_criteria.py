@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from llm4top.registry import Limits, Trial
-from llm4top.registry._api import read_study
-from llm4top.registry._criteria import normal_criteria
-from llm4top.registry._top import read_rows
-from llm4top.registry._xml import read_xml
-
-from .builders import TOP_HEADER, criteria_words, dump, study, top_row, xml
+from llm4top.registry.api import read_study
+from llm4top.registry.criteria import normal_criteria
+from llm4top.registry.limits import Limits
+from llm4top.registry.top_csv import read_rows
+from llm4top.registry.trial import Trial
+from llm4top.registry.xml_record import read_xml
+from tests.registry.builders import TOP_HEADER, criteria_words, dump, study, top_row, xml
 
 NORMAL = """\
 Inclusion Criteria:

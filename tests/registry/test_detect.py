@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import UnknownFormatError, UnsafeRecordError
-from llm4top.registry import read_records
-from llm4top.registry._detect import Foreign, file_kind, look
-
-from .builders import TOP_HEADER, dump, study, xml
+from llm4top.registry.detect import Foreign, file_kind, look
+from llm4top.registry.reader import read_records
+from tests.registry.builders import TOP_HEADER, dump, study, xml
 
 
 def tar(data: bytes) -> bytes:

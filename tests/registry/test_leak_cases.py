@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llm4top.registry import read_records
+from llm4top.registry.reader import read_records
 
 CASES = Path(__file__).parents[1] / "cases"
 TITLES = ("title-status-suffix",)

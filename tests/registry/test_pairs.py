@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from llm4top.registry import ALLOWED_FIELDS, TRIAL_FIELDS, Limits, read_records
-from llm4top.registry._api import read_study
-from llm4top.registry._xml import read_xml
-
-from .pairs import TRIAL
-from .pairs_json import to_json
-from .pairs_xml import to_xml
+from llm4top.registry.api import read_study
+from llm4top.registry.fields import ALLOWED_FIELDS
+from llm4top.registry.limits import Limits
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import TRIAL_FIELDS
+from llm4top.registry.xml_record import read_xml
+from tests.registry.pairs import TRIAL
+from tests.registry.pairs_json import to_json
+from tests.registry.pairs_xml import to_xml
 
 
 def both(trial):

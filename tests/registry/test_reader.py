@@ -8,16 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm4top.errors import MalformedRecordError, RegistryError, UnknownFormatError
-from llm4top.registry import (
-    ALLOWED_FIELDS,
-    UNKNOWN_ELEMENT,
-    Limits,
-    Record,
-    RegistryOutcome,
-    read_records,
-)
-
-from .builders import TOP_HEADER, dump, study, top_row, xml
+from llm4top.registry.fields import ALLOWED_FIELDS
+from llm4top.registry.limits import Limits
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Record, RegistryOutcome
+from llm4top.registry.unknown_fields import UNKNOWN as UNKNOWN_ELEMENT
+from tests.registry.builders import TOP_HEADER, dump, study, top_row, xml
 
 
 def test_one_xml_record(tmp_path):

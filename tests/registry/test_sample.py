@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from llm4top.registry import ALLOWED_FIELDS, TRIAL_FIELDS, read_records
-
-from .builders import criteria_words
+from llm4top.registry.fields import ALLOWED_FIELDS
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import TRIAL_FIELDS
+from tests.registry.builders import criteria_words
 
 PLANNED_XML = ("Anticipated", "Estimated")
 

@@ -4,10 +4,9 @@ import pickle
 
 import pytest
 
-from llm4top.registry import Limits
-from llm4top.registry._xml import read_xml
-
-from .builders import xml
+from llm4top.registry.limits import Limits
+from llm4top.registry.xml_record import read_xml
+from tests.registry.builders import xml
 
 
 def record():

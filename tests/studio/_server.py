@@ -26,7 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import pytest_socket
 pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 sys.argv = ["llm4top", *sys.argv[1:]]
-from llm4top.cli import main
+from llm4top.cli.app import main
 main()
 """
 

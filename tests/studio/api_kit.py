@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 import llm4top
-from llm4top.studio._api import api_router
+from llm4top.studio.api.router import api_router
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 XML = (EXAMPLES / "example.xml").read_bytes()

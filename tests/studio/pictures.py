@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm4top.workspace import Run, Workspace
-from llm4top.workspace._jobs import submit
+from llm4top.workspace.jobs.jobs import submit
+from llm4top.workspace.run_states import Run
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import start_server, stop_server
 from tests.studio.conftest import CHROMIUM_ARGS
 from tests.studio.invented import invented_records

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm4top.workspace import Process, Workspace
+from llm4top.workspace.run_states import Process
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server, start_server, stop_server
 from tests.workspace.tiny import save_tiny_dataset
 

@@ -5,8 +5,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 
-from llm4top.workspace import Workspace
-from llm4top.workspace._forecast_service import ForecastService
+from llm4top.workspace.serving.service import ForecastService
+from llm4top.workspace.workspace import Workspace
 from tests.studio.api_kit import app_over
 
 BOUNDED = settings(

@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import llm4top.studio
-from llm4top.cli import app
+from llm4top.cli.app import app
 from llm4top.errors import StudioError
-from llm4top.studio._app import page_modules
-from llm4top.studio._serve import check_address, listen, names_of
+from llm4top.studio.app import page_modules
+from llm4top.studio.serve import check_address, listen, names_of
 from tests.studio._server import Answer, Server, start_server
 
 SOURCES = sorted(Path(llm4top.studio.__file__).parent.rglob("*.py"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm4top.errors import StudioError
-from llm4top.studio._serve import check_address
+from llm4top.studio.serve import check_address
 from tests.studio._server import Server, start_server, stop_server
 
 if TYPE_CHECKING:

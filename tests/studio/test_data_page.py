@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm4top.data import make_dataset
+from llm4top.data.dataset import make_dataset
 from llm4top.errors import LLM4TOPError, TaskError, UploadError
-from llm4top.registry import Trial
-from llm4top.studio._components._data_counts import cell
-from llm4top.studio._components._data_intake import delete_dataset, queue_ingest
-from llm4top.studio._components._data_lengths import cut, title
-from llm4top.studio._components._data_split import split_settings
-from llm4top.studio._components._data_trials import rows_html
-from llm4top.workspace import Run, UploadedFile, Workspace
-from llm4top.workspace._browse import ListedTrial
-from llm4top.workspace._lengths import TextLengths
-from llm4top.workspace._work_settings import checked_settings
+from llm4top.registry.trial import Trial
+from llm4top.studio.components.data_card import cell
+from llm4top.studio.components.data_import import delete_dataset, queue_ingest, split_settings
+from llm4top.studio.components.data_lengths import cut, title
+from llm4top.studio.components.data_trials import rows_html
+from llm4top.workspace.jobs.job_settings import checked_settings
+from llm4top.workspace.run_states import Run
+from llm4top.workspace.serving.request import UploadedFile
+from llm4top.workspace.views.browse import ListedTrial
+from llm4top.workspace.views.lengths import TextLengths
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server
 from tests.workspace.tiny import RECORD, over, save_tiny_dataset, wait_for
 
@@ -384,7 +385,7 @@ def test_what_cannot_be_queued_leaves_no_upload(own: Workspace, tmp_path: Path) 
 
 
 def test_deleting_a_data_set_deletes_what_it_was_made_from(own: Workspace, tmp_path: Path) -> None:
-    from llm4top.workspace import Process
+    from llm4top.workspace.run_states import Process
 
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
     files = _given(tmp_path, a__xml="<a/>", labels__csv="nctid,label\n")

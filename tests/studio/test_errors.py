@@ -21,7 +21,7 @@ import sys, types
 def register(context):
     from nicegui import ui
     from llm4top.errors import NotFoundError
-    from llm4top.studio._frame import page
+    from llm4top.studio.frame import page
 
     @page(context, "/breaks", "Breaks", where="nowhere")
     def breaks():
@@ -46,7 +46,7 @@ def register(context):
 
 module = sys.modules["failing_pages"] = types.ModuleType("failing_pages")
 module.register = register
-from llm4top.studio import _app
+from llm4top.studio import app as _app
 there = _app.page_modules()
 _app.page_modules = lambda: [*there, "failing_pages"]
 '''

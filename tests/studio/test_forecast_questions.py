@@ -20,11 +20,13 @@ WAIT = 200_000
 
 def save_bundle_of_three(folder, model):
     """A whole bundle around a random model that tells one of three answers."""
-    from llm4top.forecasters import LanguageForecaster, load_base, save_bundle
-    from llm4top.forecasters._calibration import make_calibrator
-    from llm4top.forecasters._manifest import BundleFacts, TuningEntry
-    from llm4top.prompts import PromptSpec
-    from llm4top.tasks import Task
+    from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
+    from llm4top.forecasters.bundles.write import save_bundle
+    from llm4top.forecasters.calibration.methods import make_calibrator
+    from llm4top.forecasters.language import LanguageForecaster
+    from llm4top.forecasters.model.base_model import load_base
+    from llm4top.prompts.prompt import PromptSpec
+    from llm4top.tasks.task import Task
 
     task = Task("duration", "multiclass", QUESTION, LABELS, ("A", "B", "C"))
     forecaster = LanguageForecaster.from_model(

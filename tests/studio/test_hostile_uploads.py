@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from llm4top.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server
 
 if TYPE_CHECKING:

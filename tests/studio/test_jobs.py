@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from llm4top.studio import _jobs
-from llm4top.studio._jobs import JobWatch, share_of, standing_of, title_of
-from llm4top.workspace import Process, Workspace
-from llm4top.workspace._words import about, clock
+from llm4top.studio import jobs as _jobs
+from llm4top.studio.jobs import JobWatch, share_of, standing_of, title_of
+from llm4top.workspace.run_states import Process
+from llm4top.workspace.views.wording import about, clock
+from llm4top.workspace.workspace import Workspace
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_run_is_told_in_words(workspace: Workspace) -> None:
 def test_progress_is_told_with_its_share_and_the_time_left(workspace: Workspace) -> None:
     from dataclasses import replace
 
-    from llm4top.workspace import RunState
+    from llm4top.workspace.run_states import RunState
 
     queued = workspace.runs.submit("train", {}, title="Mine")
     progress = {"stage": "Learning", "done": 25, "total": 100, "eta_seconds": 4000}

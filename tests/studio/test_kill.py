@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from llm4top.testing import make_tiny_model
-from llm4top.workspace import Process, Workspace
+from llm4top.workspace.run_states import Process
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server, start_server, stop_server
 from tests.workspace.tiny import quick_training, save_tiny_dataset
 

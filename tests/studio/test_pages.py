@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm4top.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm4top.evaluation import read_report
+from llm4top.evaluation.reports.render import read_report
 from llm4top.testing import make_tiny_model
-from llm4top.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 from tests.forecasters.bundle_kit import make
 from tests.studio._server import Server
 from tests.workspace.tiny import save_tiny_dataset

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from llm4top.testing import make_tiny_model
-from llm4top.workspace import Process, RunEvent, RunState, Workspace
-from llm4top.workspace._states import Run
+from llm4top.workspace.run_states import Process, Run, RunEvent, RunState
+from llm4top.workspace.workspace import Workspace
 from tests.studio._server import start_server, stop_server
 from tests.workspace.tiny import save_tiny_dataset, wait_for
 
@@ -136,7 +136,7 @@ def test_a_training_that_is_not_there_is_told_in_words(page):
 def test_a_resumed_training_draws_its_steps_once():
     from datetime import UTC, datetime
 
-    from llm4top.studio._components._train_curves import Curves
+    from llm4top.studio.components.train_curves import Curves
 
     def told(**details):
         return RunEvent(1, "r", datetime.now(UTC), "folder", details)
@@ -154,7 +154,7 @@ def test_a_resumed_training_draws_its_steps_once():
 
 
 def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
-    from llm4top.studio._components._run_view import figures_of
+    from llm4top.studio.components.run_view import figures_of
 
     with Workspace.open(tmp_path / "home") as workspace:
         settings = {"base": "invented/tiny", "preset": "quick"}
@@ -183,7 +183,7 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
     ],
 )
 def test_the_axis_of_a_curve_bears_round_numbers(low, high, ticks):
-    from llm4top.studio._components._train_curves import _ticks
+    from llm4top.studio.components.train_curves import _ticks
 
     assert _ticks(low, high) == ticks
 
@@ -191,7 +191,7 @@ def test_the_axis_of_a_curve_bears_round_numbers(low, high, ticks):
 def test_the_step_that_is_kept_is_marked_and_told():
     from datetime import UTC, datetime
 
-    from llm4top.studio._components._train_curves import Curves
+    from llm4top.studio.components.train_curves import Curves
 
     def told(step, loss, auc):
         details = {"event": "evaluation", "step": step, "eval_log_loss": loss, "eval_roc_auc": auc}
@@ -212,7 +212,7 @@ def test_the_step_that_is_kept_is_marked_and_told():
 def test_which_step_the_model_is_of_is_told_in_words(tmp_path):
     from dataclasses import replace
 
-    from llm4top.studio._components._run_view import kept_step
+    from llm4top.studio.components.run_view import kept_step
 
     with Workspace.open(tmp_path / "home") as workspace:
         run = workspace.runs.submit("train", {"base": "invented/tiny"})

@@ -1,8 +1,8 @@
 import pytest
 
 from llm4top.errors import TaskError
-from llm4top.registry import Record, RegistryOutcome, Source, Trial
-from llm4top.tasks import COMPLETION, LABEL_RULES, OUTCOME, TASKS, get_task
+from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
+from llm4top.tasks.builtin import COMPLETION, LABEL_RULES, OUTCOME, TASKS, get_task
 
 SOURCE = Source("f.xml", None, "legacy-xml", None, "0" * 64)
 

@@ -1,7 +1,8 @@
 import pytest
 
 from llm4top.errors import TaskError
-from llm4top.tasks import COMPLETION, OUTCOME, label_of_text, labels_of, task_from_labels
+from llm4top.tasks.builtin import COMPLETION, OUTCOME, label_of_text, labels_of
+from llm4top.tasks.task_file import task_from_labels
 
 STAGES = task_from_labels("stage", "Which?", ["1", "2", "3"], "multiclass")
 CASES = task_from_labels("case", "Which?", ["a", "A", "b"], "multiclass")

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import TaskError
-from llm4top.tasks import task_from_labels
+from llm4top.tasks.task_file import task_from_labels
 
 
 def test_multiclass_answers_are_letters():

@@ -1,7 +1,7 @@
 import pytest
 
 from llm4top.errors import TaskError
-from llm4top.tasks import Task
+from llm4top.tasks.task import Task
 
 DAYS = Task("days", "ordinal", "How long?", ("short", "long"), ("A", "B"), (10.0,), "days")
 

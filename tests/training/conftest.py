@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from llm4top.data import Dataset, make_dataset
-from llm4top.registry import Intervention, Trial
+from llm4top.data.dataset import Dataset, make_dataset
+from llm4top.registry.trial import Intervention, Trial
 from llm4top.testing import make_tiny_model
-from llm4top.training._config import TrainingConfig, make_config
+from llm4top.training.config import TrainingConfig, make_config
 
 PHASES = ("Phase 1", "Phase 2", "Phase 3")
 

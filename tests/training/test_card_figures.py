@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from llm4top.forecasters._manifest import Evaluation
-from llm4top.training._card_figures import card_figures
+from llm4top.forecasters.bundles.manifest import Evaluation
+from llm4top.training.card_figures import card_figures
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from llm4top.errors import ConfigError
-from llm4top.training._config import TrainingConfig, make_config
-from llm4top.training._presets import PRESETS
+from llm4top.training.config import PRESETS, TrainingConfig, make_config
 
 NEEDED = {"data": "d", "base": "b", "out": "o"}
 

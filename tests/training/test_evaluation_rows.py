@@ -12,13 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4top.training import _run
-from llm4top.training._config import TrainingConfig, make_config
-from llm4top.training._evaluation_rows import (
-    evaluation_count,
-    evaluation_rows,
-    evaluation_size,
-)
+from llm4top.training import run
+from llm4top.training.config import TrainingConfig, make_config
+from llm4top.training.evaluation_rows import evaluation_count, evaluation_rows, evaluation_size
 
 NEEDED = {"data": "d", "base": "b", "out": "o"}
 
@@ -89,8 +85,8 @@ def test_a_run_evaluates_on_those_rows_alone(
         seen.update(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_run, "finetune", stop)
+    monkeypatch.setattr(run, "finetune", stop)
     with pytest.raises(KeyboardInterrupt):
-        _run.train(settings(eval_trials=34, out=tmp_path / "a"))
+        run.train(settings(eval_trials=34, out=tmp_path / "a"))
     assert len(seen["eval_prompts"]) == len(seen["eval_targets"]) == 34
     assert set(seen["eval_targets"]) == {0, 1}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm4top.forecasters._base_model import load_base
-from llm4top.forecasters._finetune_model import AnswerScorer, add_lora
+from llm4top.forecasters.finetuning.lora import AnswerScorer, add_lora
+from llm4top.forecasters.model.base_model import load_base
 from llm4top.testing import make_tiny_model
-from llm4top.training._memory import ModelShape, estimate_memory, in_gb, model_shape
+from llm4top.training.memory import ModelShape, estimate_memory, in_gb, model_shape
 
 QWEN3_8B = ModelShape(
     parameters=8_190_735_360,

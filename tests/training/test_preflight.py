@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from llm4top.data import Dataset, make_dataset
+from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.errors import PreflightError
-from llm4top.forecasters import embedded_folder, read_manifest
-from llm4top.forecasters._learnt_from import LearntFrom
+from llm4top.forecasters.bundles.paths import embedded_folder
+from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.testing import make_tiny_model
-from llm4top.training import _preflight
-from llm4top.training._config import TrainingConfig
-from llm4top.training._earlier_training import learnt_before
-from llm4top.training._preflight import Check, PreflightReport, preflight
-from llm4top.training._run_folder import RunFolder
-from llm4top.training._shown_sections import chosen_sections
+from llm4top.training import preflight as _preflight
+from llm4top.training.config import TrainingConfig
+from llm4top.training.earlier_training import learnt_before
+from llm4top.training.preflight import Check, PreflightReport, preflight
+from llm4top.training.run_folder import RunFolder
+from llm4top.training.shown_sections import chosen_sections
 
 Settings = Callable[..., TrainingConfig]
 Data = Callable[..., Dataset]

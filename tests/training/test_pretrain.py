@@ -8,10 +8,15 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from llm4top.errors import ConfigError, TrainingError
-from llm4top.forecasters._base_model import load_base
-from llm4top.registry import Intervention, Trial
-from llm4top.training._pretrain import PretrainSettings, pack, pretrain, trial_document
-from llm4top.training._tokenizer import train_tokenizer
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.registry.trial import Intervention, Trial
+from llm4top.training.pretrain import (
+    PretrainSettings,
+    pack,
+    pretrain,
+    train_tokenizer,
+    trial_document,
+)
 
 SETTINGS = PretrainSettings(
     vocab_size=400, hidden=32, layers=1, heads=2, context=32, batch_size=4, epochs=12,

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm4top.data import Dataset
+from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError, CalibrationError
-from llm4top.forecasters import LanguageForecaster, load_bundle, save_bundle, verify_bundle
-from llm4top.forecasters._base_model import load_base
-from llm4top.forecasters._calibration import make_calibrator
-from llm4top.forecasters._manifest import BundleFacts, DataEntry, TuningEntry
-from llm4top.prompts import PromptSpec
-from llm4top.training import recalibrate
+from llm4top.forecasters.bundles.manifest import BundleFacts, DataEntry, TuningEntry
+from llm4top.forecasters.bundles.read import load_bundle
+from llm4top.forecasters.bundles.verify import verify_bundle
+from llm4top.forecasters.bundles.write import save_bundle
+from llm4top.forecasters.calibration.methods import make_calibrator
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.training.recalibrate import recalibrate
 from tests.training.conftest import invented_dataset
 
 NEW = {"calibration.json", "learnt_from.json", "MODEL_CARD.md"}
@@ -108,7 +111,7 @@ def test_a_second_calibration_on_other_trials_keeps_those_it_knew(
 def test_another_question_is_refused(bundle: Path, dataset: Dataset) -> None:
     from dataclasses import replace
 
-    from llm4top.tasks import get_task
+    from llm4top.tasks.builtin import get_task
 
     task = get_task("completion")
     names = dict(zip(dataset.task.labels, task.labels, strict=True))

@@ -17,11 +17,12 @@ from safetensors.torch import load_file
 
 from llm4top.errors import BundleError, ConfigError, PreflightError, ResumeError, TrainingError
 from llm4top.progress import Progress
-from llm4top.training import _publish, _run
-from llm4top.training._config import TrainingConfig
-from llm4top.training._publish import BASE_RATE, MODEL, TFIDF, UNCALIBRATED
-from llm4top.training._run import TrainingResult, train
-from llm4top.training._run_folder import RunFolder
+from llm4top.training import finalize
+from llm4top.training import run as _run
+from llm4top.training.config import TrainingConfig
+from llm4top.training.finalize import BASE_RATE, MODEL, TFIDF, UNCALIBRATED
+from llm4top.training.run import TrainingResult, train
+from llm4top.training.run_folder import RunFolder
 
 Settings = Callable[..., TrainingConfig]
 
@@ -55,7 +56,7 @@ def finished(
     tiny_model_folder: Path, dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[TrainingResult, Seen]:
     """One uninterrupted run, which several tests look at."""
-    from llm4top.training._config import make_config
+    from llm4top.training.config import make_config
 
     config = make_config(None, {**shared(tiny_model_folder, dataset_folder), **LEARNS})
     seen = Seen()
@@ -132,7 +133,7 @@ def test_a_watcher_hears_of_every_phase_and_step(finished: tuple[TrainingResult,
 
 
 def test_the_settings_as_used_lie_with_the_run(finished: tuple[TrainingResult, Seen]) -> None:
-    from llm4top.training._config import make_config
+    from llm4top.training.config import make_config
 
     text = (finished[0].out / "config.yaml").read_text()
     assert text.startswith("# The settings of this run as used by llm4top")
@@ -162,9 +163,9 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(
 WORKER = """
 import json, os, signal, sys
 import torch
-from llm4top.forecasters import _finetune_checkpoint as checkpoints
-from llm4top.training._config import make_config
-from llm4top.training._run import train
+from llm4top.forecasters.finetuning import checkpoint as checkpoints
+from llm4top.training.config import make_config
+from llm4top.training.run import train
 
 torch.set_num_threads(1)
 config = make_config(sys.argv[1])
@@ -272,7 +273,7 @@ def test_a_failure_is_written_down(
 def test_a_bundle_that_forecasts_otherwise_is_refused(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_publish.RELOAD_TOLERANCE, "float32", -1.0)
+    monkeypatch.setitem(finalize.RELOAD_TOLERANCE, "float32", -1.0)
     with pytest.raises(BundleError, match="other probabilities"):
         train(settings(epochs=1))
 
@@ -300,8 +301,8 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from llm4top.cli import main
-from llm4top.training import _run
+from llm4top.cli.app import main
+from llm4top.training import run as _run
 
 torch.set_num_threads(1)
 folder = Path(sys.argv.pop(1))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm4top.errors import ResumeError, TrainingError
-from llm4top.training._run_folder import RunFolder
+from llm4top.training.run_folder import RunFolder
 
 
 def test_two_runs_cannot_write_one_folder(tmp_path: Path) -> None:

@@ -9,14 +9,13 @@ import typer
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
-from llm4top.cli._settings_list import plain_value
-from llm4top.cli._train import train
-from llm4top.forecasters._finetune_settings import FORMER_NAMES, FinetuneSettings
-from llm4top.forecasters._language import LanguageForecaster
-from llm4top.training._config import TrainingConfig
-from llm4top.training._describe_settings import describe_settings
-from llm4top.training._presets import PRESETS
-from llm4top.workspace._setting_fields import ELSEWHERE, setting_fields
+from llm4top.cli.settings_list import plain_value
+from llm4top.cli.train import train
+from llm4top.forecasters.finetuning.settings import FORMER_NAMES, FinetuneSettings
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.training.config import PRESETS, TrainingConfig
+from llm4top.training.settings_text import describe_settings
+from llm4top.workspace.views.setting_fields import ELSEWHERE, setting_fields
 
 FIELDS = FinetuneSettings.model_fields
 # What ``LanguageForecaster`` takes besides: model, prompt and machine.

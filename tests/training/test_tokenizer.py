@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from llm4top.forecasters._answer_head import answer_token_ids
-from llm4top.tasks import OUTCOME
-from llm4top.training._tokenizer import CHAT_TOKENS, train_tokenizer
+from llm4top.forecasters.model.answer_head import answer_token_ids
+from llm4top.tasks.builtin import OUTCOME
+from llm4top.training.pretrain import CHAT_TOKENS, train_tokenizer
 
 TEXTS = ["Phase: Phase 2\nConditions: asthma; no known allergy\n- Age ≥ 18 years, 250 mg"] * 40
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, text
 
-from llm4top.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 SERVER_FOLDERS = "/usr/lib/postgresql/*/bin"
 

@@ -1,6 +1,6 @@
 """The activity log: newest first, never changed but for the names of deleted things."""
 
-from llm4top.workspace._tables import new_id
+from llm4top.workspace.tables import new_id
 
 
 def test_entries_come_newest_first_and_in_pages(workspace):

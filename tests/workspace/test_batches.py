@@ -7,10 +7,10 @@ import pytest
 
 from llm4top.errors import NotFoundError
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.registry import Withheld
-from llm4top.workspace import Batch
-from llm4top.workspace._parsing import Refusal
-from tests.workspace.test_portfolio import item
+from llm4top.registry.trial import Withheld
+from llm4top.workspace.batches import Batch
+from llm4top.workspace.serving.parsing import Refusal
+from tests.workspace.views.test_portfolio import item
 
 
 def kept(workspace, *names, **more):

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from llm4top.errors import BundleError, NotFoundError, TamperedBundleError
-from llm4top.forecasters import embedded_folder, import_bundle
+from llm4top.forecasters.bundles.paths import embedded_folder
+from llm4top.forecasters.bundles.store import import_bundle
 
 
 def taken_in(workspace, name="mine"):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from llm4top.data import make_dataset
+from llm4top.data.dataset import make_dataset
 from llm4top.errors import DatasetError, NotFoundError
-from llm4top.registry import Trial
+from llm4top.registry.trial import Trial
 
 
 @pytest.fixture

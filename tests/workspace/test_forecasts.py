@@ -5,7 +5,7 @@ import io
 import pytest
 
 from llm4top.errors import NotFoundError
-from llm4top.workspace import StoredForecast
+from llm4top.workspace.forecasts import StoredForecast
 
 
 def forecast(n=0, **values):

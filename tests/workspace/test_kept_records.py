@@ -6,9 +6,7 @@ from contextlib import suppress
 import pytest
 
 from llm4top.errors import NotFoundError
-from llm4top.workspace import ForecastResult
-from llm4top.workspace._forecast_request import UploadedFile
-from llm4top.workspace._kept_records import (
+from llm4top.workspace.kept_records import (
     batch_name,
     delete_batch,
     files_name,
@@ -16,8 +14,9 @@ from llm4top.workspace._kept_records import (
     record_again,
     uploads_behind,
 )
-from llm4top.workspace._parsing import Refusal
-from tests.workspace.test_portfolio import item
+from llm4top.workspace.serving.parsing import Refusal
+from llm4top.workspace.serving.request import ForecastResult, UploadedFile
+from tests.workspace.views.test_portfolio import item
 
 
 @pytest.fixture

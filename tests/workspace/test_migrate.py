@@ -14,11 +14,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from llm4top.errors import WorkspaceError
-from llm4top.workspace import Workspace, _migrate
-from llm4top.workspace._tables import Base
-from tests.workspace.test_portfolio import item
+from llm4top.workspace import migrate
+from llm4top.workspace.tables import Base
+from llm4top.workspace.workspace import Workspace
+from tests.workspace.views.test_portfolio import item
 
-STEPS = _migrate.STEPS
+STEPS = migrate.STEPS
 
 
 def set_revision(workspace, step):
@@ -27,7 +28,7 @@ def set_revision(workspace, step):
 
 
 def test_head_is_the_newest_step():
-    assert ScriptDirectory(str(STEPS)).get_heads() == [_migrate.HEAD]
+    assert ScriptDirectory(str(STEPS)).get_heads() == [migrate.HEAD]
 
 
 def test_the_steps_make_the_tables_that_the_program_uses(workspace):
@@ -110,8 +111,8 @@ def next_version(tmp_path, monkeypatch):
     def install(breaks=False):
         end = "raise OSError('the disk broke')" if breaks else "pass"
         file.write_text(textwrap.dedent(step).replace("BREAK", end))
-        monkeypatch.setattr(_migrate, "STEPS", steps)
-        monkeypatch.setattr(_migrate, "HEAD", "0003")
+        monkeypatch.setattr(migrate, "STEPS", steps)
+        monkeypatch.setattr(migrate, "HEAD", "0003")
 
     return install
 
@@ -173,7 +174,7 @@ def test_processes_that_open_a_new_workspace_at_once_migrate_once(tmp_path, data
     code = """
         import sys
         from pathlib import Path
-        from llm4top.workspace import Workspace
+        from llm4top.workspace.workspace import Workspace
         sys.stdin.read(1)
         with Workspace.open(Path(sys.argv[1]), sys.argv[2] or None) as workspace:
             workspace.runs.submit("audit", {})

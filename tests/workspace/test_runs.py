@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import update
 
 from llm4top.errors import JobError, NotFoundError
-from llm4top.workspace import Process, RunState, Workspace
-from llm4top.workspace._states import TRANSITIONS
-from llm4top.workspace._tables import RunRow
+from llm4top.workspace.run_states import TRANSITIONS, Process, RunState
+from llm4top.workspace.tables import RunRow
+from llm4top.workspace.workspace import Workspace
 
 ME = Process.current()
 DEAD = Process(ME.pid, ME.started - 1000, ME.host)
@@ -271,7 +271,7 @@ def test_a_killed_worker_loses_nothing_it_had_told(tmp_path, database):
     code = """
         import sys, time
         from pathlib import Path
-        from llm4top.workspace import Process, Workspace
+        from llm4top.workspace.run_states import Process; from llm4top.workspace.workspace import Workspace
         ws = Workspace.open(Path(sys.argv[1]), sys.argv[2] or None)
         ws.runs.claim(Process.current())
         run = ws.runs.claim(Process.current())
@@ -345,7 +345,7 @@ def test_deleting_a_run(workspace):
 @pytest.fixture
 def terminal(tmp_path):
     """A run folder as a training in a terminal leaves it."""
-    from llm4top.training import RunFolder
+    from llm4top.training.run_folder import RunFolder
 
     folder = RunFolder(tmp_path / "my-run")
     folder.path.mkdir()
@@ -402,7 +402,7 @@ def test_a_training_that_ended_unseen_is_done_when_the_workspace_is_opened(
 
 
 def test_the_queue_has_an_end(workspace, monkeypatch):
-    monkeypatch.setattr("llm4top.workspace._runs.MOST_WAITING", 2)
+    monkeypatch.setattr("llm4top.workspace.runs.MOST_WAITING", 2)
     first = workspace.runs.submit("audit", {})
     workspace.runs.submit("audit", {})
     with pytest.raises(JobError, match=r"2 runs are waiting already\. Let some of them finish"):

@@ -8,8 +8,8 @@ from collections import namedtuple
 import pytest
 
 from llm4top.errors import NotFoundError, UploadError
-from llm4top.workspace import UploadLimits, Workspace
-from llm4top.workspace._uploads import shown_name
+from llm4top.workspace.uploads import UploadLimits, shown_name
+from llm4top.workspace.workspace import Workspace
 
 TRAVERSALS = [
     "../llm4top.db",

@@ -14,8 +14,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from llm4top.errors import MissingExtraError, WorkspaceError
-from llm4top.workspace import URL_VARIABLE, Workspace, _engine
-from llm4top.workspace._tables import ForecastRow, RunEventRow, RunRow
+from llm4top.workspace import database as _engine
+from llm4top.workspace.database import URL_VARIABLE
+from llm4top.workspace.tables import ForecastRow, RunEventRow, RunRow
+from llm4top.workspace.workspace import Workspace
 
 HEAVY = ("torch", "transformers", "sklearn", "peft", "pyarrow", "nicegui")
 
@@ -134,7 +136,7 @@ def test_a_process_killed_while_it_writes_leaves_an_intact_database(tmp_path, da
     code = """
         import sys
         from pathlib import Path
-        from llm4top.workspace import Workspace
+        from llm4top.workspace.workspace import Workspace
         workspace = Workspace.open(Path(sys.argv[1]), sys.argv[2] or None)
         said = {"record": "r", "task": "t", "label": "l", "bundle": "b", "probability": 0.5}
         print("go", flush=True)
@@ -206,7 +208,7 @@ def test_many_ids_in_one_question(workspace):
         assert session.query(ForecastRow).count() == 3000
 
 
-@pytest.mark.parametrize("module", ["llm4top.workspace", "llm4top.workspace._workspace"])
+@pytest.mark.parametrize("module", ["llm4top.workspace", "llm4top.workspace.workspace"])
 def test_importing_it_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*[m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -215,7 +217,7 @@ def test_importing_it_loads_nothing_heavy(module):
 
 def test_opening_and_listing_loads_nothing_heavy(tmp_path):
     code = (
-        "import sys\nfrom llm4top.workspace import Workspace\n"
+        "import sys\nfrom llm4top.workspace.workspace import Workspace\n"
         "with Workspace.open() as w:\n"
         "    w.runs.list(); w.uploads.list(); w.datasets.list(); w.forecasts.list()\n"
         "    w.bundles.list()\n"

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llm4top.data import make_dataset
-from llm4top.registry import Intervention, Trial
-from llm4top.workspace import Run, Workspace
+from llm4top.data.dataset import make_dataset
+from llm4top.registry.trial import Intervention, Trial
+from llm4top.workspace.run_states import Run
+from llm4top.workspace.workspace import Workspace
 
 RECORD = """<clinical_study>
   <id_info><nct_id>NCT9000000{n}</nct_id></id_info>

@@ -13,8 +13,8 @@ from sys import intern
 from typing import Any
 
 from llm4top.errors import WorkspaceError
-from llm4top.prompts import SectionAccount
-from llm4top.registry import Trial, Withheld
+from llm4top.prompts.prompt import SectionAccount
+from llm4top.registry.trial import Trial, Withheld
 
 FORMAT = 2
 """Version of the JSON form. What version 0.1.0 stored has no version and is read as 1."""

@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 
-from llm4top.registry._trial import Trial
+from llm4top.registry.trial import Trial
 
 UNKNOWN_AREA = "unknown"
 

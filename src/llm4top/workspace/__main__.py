@@ -10,11 +10,11 @@ import threading
 from pathlib import Path
 
 from llm4top.errors import LLM4TOPError
-from llm4top.workspace._process import give_way
-from llm4top.workspace._states import KINDS
-from llm4top.workspace._supervisor import Supervisor
-from llm4top.workspace._worker import GRACE_S, work_once
-from llm4top.workspace._workspace import Workspace
+from llm4top.workspace.jobs.process import give_way
+from llm4top.workspace.jobs.supervisor import Supervisor
+from llm4top.workspace.jobs.worker import GRACE_S, work_once
+from llm4top.workspace.run_states import KINDS
+from llm4top.workspace.workspace import Workspace
 
 
 def main(arguments: list[str] | None = None) -> int:

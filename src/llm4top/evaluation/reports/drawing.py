@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
 
-from llm4top.evaluation._report import Curves, CurveSet, ForecasterRow, Kind, Table
-from llm4top.evaluation._svg import COLOURS, to_svg
-from llm4top.evaluation._wording import heading, plain
+from llm4top.evaluation.reports.formatting import heading, plain
+from llm4top.evaluation.reports.report import Curves, CurveSet, ForecasterRow, Kind, Table
+from llm4top.evaluation.reports.svg import COLOURS, to_svg
 
 MOST_SERIES = 6
 _ORACLE = "oracle"

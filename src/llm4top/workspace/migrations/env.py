@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from llm4top.workspace._tables import Base
+from llm4top.workspace.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,152 @@
+"""The application: its commands, its global options and the one place that reports errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from llm4top import __version__
+from llm4top.cli.audit import audit
+from llm4top.cli.benchmark import benchmark
+from llm4top.cli.bundle import bundle_app
+from llm4top.cli.compare import compare
+from llm4top.cli.doctor import doctor
+from llm4top.cli.download import download
+from llm4top.cli.evaluate import evaluate
+from llm4top.cli.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of, report_of
+from llm4top.cli.forecast import forecast
+from llm4top.cli.help import PlainCommand, PlainGroup, help_text
+from llm4top.cli.ingest import ingest
+from llm4top.cli.inspect import inspect
+from llm4top.cli.pretrain import pretrain
+from llm4top.cli.runs import runs_app
+from llm4top.cli.select import select
+from llm4top.cli.streams import adapt_streams, broke, flush, silence
+from llm4top.cli.studio import studio
+from llm4top.cli.template import template
+from llm4top.cli.train import train
+from llm4top.errors import LLM4TOPError
+
+
+class ReportingGroup(PlainGroup):
+    """Turns what a command raises into one sentence on standard error and an exit code.
+
+    ``--debug`` is accepted anywhere on the line and shows the trace instead.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; what is written last is written out, or its failure reported."""
+        adapt_streams()
+        try:
+            return super().main(*args, **kwargs)
+        finally:
+            failed = flush()
+            if failed is not None:
+                raise SystemExit(failed)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As ever; the help of the application itself is written here, perhaps into a pipe."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except (BrokenPipeError, SystemExit) as end:
+            raise _end(end) from end
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move ``--debug`` to the front, where the application's own options stand."""
+        end = args.index("--") if "--" in args else len(args)
+        own, rest = args[:end], args[end:]
+        if "--debug" in own:
+            own = ["--debug", *(arg for arg in own if arg != "--debug")]
+        return super().parse_args(ctx, own + rest)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; raise ``typer.Exit`` with the code that its end deserves."""
+        try:
+            return super().invoke(ctx)
+        except LLM4TOPError as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(exit_code_of(error)) from error
+        except KeyboardInterrupt as interrupt:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
+        except (BrokenPipeError, SystemExit) as end:
+            raise _end(end) from end
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            text, code = report_of(error)
+            typer.echo(f"Error: {text}", err=True)
+            raise typer.Exit(code) from error
+
+
+def _end(end: BrokenPipeError | SystemExit) -> BaseException:
+    """The exit of a pipe whose reader is gone; any other end as it is."""
+    if not broke(end):
+        return end
+    silence()
+    return typer.Exit(BROKEN_PIPE)
+
+
+app = typer.Typer(
+    name="llm4top",
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: " + "; ".join(f"{code} {words}" for code, words in EXIT_CODES) + ".",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llm4top {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _application(
+    ctx: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+    debug: Annotated[  # noqa: ARG001 - read from the context
+        bool, typer.Option("--debug", help="Show the trace of an error instead of a sentence.")
+    ] = False,
+) -> None:
+    """The chance of success of a clinical trial, from its registry record, on this machine.
+
+    Only [bold]llm4top download[/bold] uses the network, and only when it is called.
+    """
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if ctx.invoked_subcommand != "download":
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    # Before torch is there: threads that spin at barriers lose most of their time on a machine
+    # with other work to do: a small network on two busy cores took sixty times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, template, ingest, audit)
+_WORK += (train, select, evaluate, compare, benchmark)
+_UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
+
+for _command in _WORK:
+    app.command(cls=PlainCommand, help=help_text(_command))(_command)
+app.add_typer(bundle_app)
+app.add_typer(runs_app)
+for _command in _UPKEEP:
+    app.command(cls=PlainCommand, help=help_text(_command))(_command)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and leave with its exit code."""
+    app(prog_name="llm4top")
+    raise SystemExit(0)

@@ -1,0 +1,232 @@
+"""``llm4top benchmark``: everything that can forecast, on the same trials, in one report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm4top.cli.console import counted, note, standard_error
+from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.report import print_report
+from llm4top.cli.train import SettingsOption, read_settings
+
+if TYPE_CHECKING:
+    from llm4top.benchmark.settings import BenchmarkSettings
+    from llm4top.evaluation.reports.report import Report
+    from llm4top.progress import Progress
+
+LINE_EVERY = 30.0
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        help="TOP's folder, registry records (file, folder, zip), or a data set that `ingest` made."
+    ),
+]
+OutOption = Annotated[
+    Path, typer.Option(help="Folder of the benchmark: its pieces, runs and report.")
+]
+PhasesOption = Annotated[
+    str, typer.Option(help="Tables to make, of I, II, III, IV and pooled; separated by commas.")
+]
+BaseOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A base model or a bundle to measure; may be repeated.", metavar="MODEL"),
+]
+BaselinesOption = Annotated[
+    str | None, typer.Option(help="Baselines by name, separated by commas.", show_default="all")
+]
+
+
+def benchmark(
+    data: DataOption,
+    out: OutOption = Path("benchmark"),
+    base: BaseOption = None,
+    phases: PhasesOption = "I,II,III,pooled",
+    task: Annotated[
+        str, typer.Option(help="The question, where the data are records.")
+    ] = "outcome",
+    preset: Annotated[
+        str, typer.Option(help="How to fine-tune: quick, standard or thorough.")
+    ] = "standard",
+    settings: SettingsOption = None,
+    baselines: BaselinesOption = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="A sentence encoder's folder, for one more baseline.")
+    ] = None,
+    shots: Annotated[int, typer.Option(help="Examples in few-shot prompts; 0: none.")] = 4,
+    each_phase: Annotated[
+        bool, typer.Option("--each-phase", help="Fine-tune on each phase alone, too.")
+    ] = False,
+    newest: Annotated[
+        bool, typer.Option(help="Check on the newest of the learning part, too.")
+    ] = True,
+    test: Annotated[
+        bool, typer.Option(help="Look at test rows, where there are any; the ledger notes it.")
+    ] = True,
+    probe_trials: Annotated[
+        int, typer.Option(help="Trials for prompt ablation and contamination probes; 0: none.")
+    ] = 300,
+    cutoff: Annotated[
+        str | None, typer.Option(help="Last date of the base models' training data (ISO).")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of a prompt.", show_default="the preset's")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Maximum number of labelled records of each source.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0,
+    draws: Annotated[int, typer.Option(help="Bootstrap draws behind each interval.")] = 1000,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the work ahead and stop.")
+    ] = False,
+) -> None:
+    """Measure every forecaster on the same trials, phase by phase, and write one report.
+
+    Baselines from always-success to XGBoost and TF-IDF; each base model as it is, with examples,
+    and fine-tuned with LoRA; calibrated and not; with 95 % intervals, paired differences, slices,
+    a leak audit and the leak oracle (which cheats, to show what a leak looks like). Without
+    [bold]--base[/bold] only the baselines are measured.
+
+    A benchmark that was stopped or killed resumes after its last finished piece when the same
+    command is given again. Test rows decide nothing, and each look at them is written down.
+
+    [bold]Examples[/bold]
+
+        llm4top benchmark --data data/top --out runs/top --base embedded
+
+        llm4top benchmark --data data/top --out runs/top --base Qwen/Qwen3-8B --set quantize=4bit
+
+        llm4top benchmark --data AllPublicXML.zip --task completion --phases II,III --out runs/done
+
+        llm4top benchmark --data data/top --base embedded --dry-run
+    """
+    from llm4top.benchmark.settings import make_settings
+
+    made = make_settings(
+        data=data,
+        out=out,
+        bases=tuple(base or ()),
+        phases=_listed(phases),
+        task=task,
+        preset=preset,
+        training=read_settings(settings or []),
+        baselines=None if baselines is None else _listed(baselines),
+        encoder=encoder,
+        shots=shots,
+        each_phase=each_phase,
+        newest=newest,
+        test=test,
+        probe_trials=probe_trials,
+        cutoff=cutoff,
+        max_tokens=max_tokens,
+        limit=limit,
+        device=device,
+        seed=seed,
+        draws=draws,
+    )
+    if dry_run:
+        _print_plan(made)
+        return
+    _run(made)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _run(settings: BenchmarkSettings) -> None:
+    from llm4top.benchmark.run import benchmark as run
+
+    try:
+        with _watching() as progress:
+            result = run(settings, reproduce=_command(), progress=progress)
+    except KeyboardInterrupt:
+        note("Stopped. The same command continues after the last finished piece.")
+        raise
+    _print_report(result.report)
+    if not settings.bases:
+        note("No language model was named: add --base embedded, or a model that you downloaded.")
+    note(f"Read it in a browser: {result.files['html']}")
+    typer.echo(str(result.files["json"]))
+    if result.failures:
+        raise typer.Exit(IN_PART)
+
+
+def _command() -> str:
+    """The command as it was typed."""
+    import shlex
+
+    return shlex.join(["llm4top", *sys.argv[1:]])
+
+
+def _print_plan(settings: BenchmarkSettings) -> None:
+    from llm4top.benchmark.run import plan
+
+    work = plan(settings)
+    for title, done in work:
+        typer.echo(f"{'done ' if done else 'to do'}  {title}")
+    note(f"{sum(not done for _, done in work)} of {len(work)} pieces are to be done.")
+
+
+@contextmanager
+def _watching() -> Iterator[Callable[[Progress], None]]:
+    """What to hand to ``benchmark`` as ``progress``: a bar on a terminal, lines in a log."""
+    console = standard_error()
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    from rich import progress as rich_progress
+
+    columns = (
+        rich_progress.SpinnerColumn(),
+        rich_progress.BarColumn(bar_width=24),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeElapsedColumn(),
+        rich_progress.TextColumn("{task.description}"),
+    )
+    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("")
+
+        def show(p: Progress) -> None:
+            words = f"{p.stage}: {p.detail}" if p.detail else p.stage
+            bar.update(task, completed=p.done, total=p.total, description=words)
+
+        yield show
+
+
+class _Lines:
+    """One line for each piece that is not found finished, and one every half minute."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._last = 0.0
+
+    def __call__(self, p: Progress) -> None:
+        """Print a line where there is something new to say."""
+        from llm4top.benchmark.run import FINISHED
+
+        now = time.monotonic()
+        new = p.stage != self._stage and p.detail != FINISHED
+        if not new and (not p.detail or now - self._last < LINE_EVERY):
+            return
+        self._stage, self._last = p.stage, now
+        note(f"{p.done}/{p.total} {p.stage}{': ' if p.detail else ''}{p.detail}")
+
+
+def _print_report(report: Report) -> None:
+    """The tables of all phases together (of each phase, where there is none), and the findings."""
+    pooled = [table for table in report.tables if table.phase == "pooled"]
+    print_report(report, pooled or report.tables, standard_error())
+    left = len(report.tables) - len(pooled or report.tables)
+    if left:
+        note(f"{counted(left, 'table')} of single phases: in the report.")
+    note(report.looks_note)

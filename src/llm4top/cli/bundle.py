@@ -1,0 +1,262 @@
+"""``llm4top bundle``: the trained forecasters on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm4top.cli.completion import bundle_names, model_names
+from llm4top.cli.console import counted, note, printable, safe
+from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.help import PlainCommand, PlainGroup, help_text
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.bundles.verify import VerifyReport
+
+bundle_app = typer.Typer(
+    cls=PlainGroup,
+    name="bundle",
+    help="List, show, verify, export, import and remove trained forecasters.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+Bundle = Annotated[
+    str,
+    typer.Argument(help="A bundle's name or folder.", metavar="BUNDLE", autocompletion=model_names),
+]
+StoredBundle = Annotated[
+    str,
+    typer.Argument(
+        help="A bundle's name, as listed.", metavar="BUNDLE", autocompletion=bundle_names
+    ),
+]
+
+
+class ListFormat(StrEnum):
+    """Formats of a list."""
+
+    table = "table"
+    json = "json"
+
+
+class CardFormat(StrEnum):
+    """Formats of a bundle's description."""
+
+    card = "card"
+    json = "json"
+
+
+def list_command(
+    output: Annotated[
+        ListFormat, typer.Option("--format", help="A table for people, or JSON.")
+    ] = ListFormat.table,
+) -> None:
+    """List the bundles on this machine: name, question, base model, folder.
+
+    A bundle whose manifest cannot be read is named on standard error; the exit code is then 1.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle list
+
+        llm4top bundle list --format json
+    """
+    import json
+
+    from llm4top.forecasters.bundles.store import list_bundles
+
+    broken: list[Exception] = []
+    bundles = list_bundles(on_problem=lambda _, error: broken.append(error))
+    rows = [
+        {
+            "name": bundle.name,
+            "identity": bundle.identity,
+            "task": bundle.manifest.task.name,
+            "base": bundle.manifest.base.id,
+            "created": bundle.manifest.created,
+            "folder": str(bundle.folder),
+        }
+        for bundle in bundles
+    ]
+    if output is ListFormat.json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _print_rows(rows)
+    for error in broken:
+        note(f"Broken: {error}")
+    if broken:
+        raise typer.Exit(IN_PART)
+
+
+def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        note("No bundles here yet. Make one with: llm4top train")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Name", "Question", "Base model", "Made"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        cells = (row[key] for key in ("name", "task", "base", "created"))
+        table.add_row(*(safe(cell) for cell in cells))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print()
+    for row in rows:
+        # Left to the terminal to wrap, so that a path can be copied whole.
+        console.print(f"{safe(row['name'])}: {safe(row['folder'])}", soft_wrap=True)
+
+
+def show(
+    bundle: Bundle,
+    output: Annotated[
+        CardFormat, typer.Option("--format", help="The model card, or the manifest as JSON.")
+    ] = CardFormat.card,
+) -> None:
+    """Show a bundle's model card: what it forecasts, how well, what it has learnt from.
+
+    The bundle is verified first.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle show embedded
+
+        llm4top bundle show runs/qwen3-8b-top --format json
+    """
+    report = _verified(bundle)
+    if output is CardFormat.json:
+        typer.echo(report.manifest.to_json(), nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    card = (report.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    console = Console(highlight=False)
+    # On a terminal for reading; in a pipe as the Markdown it is.
+    if console.is_terminal:
+        console.print(Markdown(printable(card)))
+    else:
+        typer.echo(card, nl=False)
+
+
+def verify(bundle: Bundle) -> None:
+    """Check every file of a bundle against its hash, and that none of them can hold code.
+
+    Exits with 1 if one does not match or may hold code.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle verify embedded
+
+        llm4top bundle verify runs/qwen3-8b-top
+    """
+    from llm4top.cli.model_options import bundle_place
+    from llm4top.forecasters.bundles.verify import verify_bundle
+
+    report = verify_bundle(bundle_place(bundle))
+    for check in report.files:
+        typer.echo(f"{check.state:<8} {check.name}{': ' if check.problem else ''}{check.problem}")
+    if not report.ok:
+        note(f"{report.manifest.identity}: {counted(len(report.problems), 'file')} not as listed.")
+        raise typer.Exit(IN_PART)
+    note(f"{report.manifest.identity}: every file is as listed.")
+
+
+def export(
+    bundle: Bundle,
+    file: Annotated[Path, typer.Argument(help="The file to write, a zip.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file if it exists.")
+    ] = False,
+) -> None:
+    """Pack a bundle into one file for another machine.
+
+    It is verified first; the same bundle gives the same bytes.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle export runs/qwen3-8b-top qwen3-8b-top.zip
+    """
+    from llm4top.cli.model_options import bundle_place
+    from llm4top.forecasters.bundles.store import export_bundle
+
+    typer.echo(str(export_bundle(bundle_place(bundle), file, overwrite=overwrite)))
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A file that `bundle export` wrote.")],
+    name: Annotated[
+        str | None, typer.Option("--as", help="The name to keep it under.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Unpack a bundle from one file into this machine's store.
+
+    It appears there only when every file of it has been verified.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle import qwen3-8b-top.zip
+
+        llm4top bundle import qwen3-8b-top.zip --as top
+    """
+    from llm4top.forecasters.bundles.store import import_bundle
+
+    stored = import_bundle(file, name=name)
+    typer.echo(str(stored.folder))
+    note(f"Next: llm4top forecast PATHS --model {stored.name}")
+
+
+def remove(
+    bundle: StoredBundle,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a bundle from this machine's store, for good.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle remove qwen3-8b-top
+
+        llm4top bundle remove qwen3-8b-top --yes
+    """
+    from llm4top.errors import BundleError
+    from llm4top.workspace.workspace import Workspace
+
+    with Workspace.open() as workspace:
+        named = {stored.name: stored for stored in workspace.bundles.list()}
+        if bundle not in named:
+            raise BundleError(
+                f"there is no bundle {bundle!r:.100} in the store.",
+                hint=f"There are: {', '.join(named)}. A folder elsewhere is yours to delete.",
+            )
+        found = named[bundle]
+        if not yes:
+            typer.confirm(f"Delete {found.identity} for good?", abort=True, err=True)
+        workspace.bundles.delete(found.id)
+    note(f"{found.identity} is deleted.")
+
+
+def _verified(bundle: str) -> VerifyReport:
+    from llm4top.cli.model_options import bundle_place
+    from llm4top.forecasters.bundles.verify import verify_bundle
+
+    report = verify_bundle(bundle_place(bundle))
+    report.raise_for_problems()
+    return report
+
+
+for _name, _command in (
+    ("list", list_command),
+    ("show", show),
+    ("verify", verify),
+    ("export", export),
+    ("import", import_command),
+    ("remove", remove),
+):
+    bundle_app.command(_name, cls=PlainCommand, help=help_text(_command))(_command)

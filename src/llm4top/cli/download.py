@@ -1,0 +1,48 @@
+"""``llm4top download``: fetch a base model once. The only command that uses the network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llm4top.cli.console import note
+
+
+def download(
+    model: Annotated[
+        str, typer.Argument(help="A model on the hub (owner/name), or a folder to copy.")
+    ],
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit. Default: the newest, pinned to its commit."),
+    ] = None,
+    save_as: Annotated[
+        str | None, typer.Option("--as", help="The name to keep it under.", metavar="NAME")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the model that has this name.")
+    ] = False,
+) -> None:
+    """Fetch a base model, once, to learn on. [bold]The only command that uses the network.[/bold]
+
+    Takes safetensors, JSON and tokenizer files only, never code or pickles. The commit and the
+    sha256 of every file are written beside them (llm4top-source.json). Continues where it stopped.
+
+    [bold]Examples[/bold]
+
+        llm4top download Qwen/Qwen3-8B
+
+        llm4top download Qwen/Qwen3-0.6B --revision main
+
+        llm4top download ./qwen3-from-a-stick --as Qwen/Qwen3-8B
+    """
+    from llm4top.forecasters.model.download import download_model
+
+    folder, source = download_model(
+        model, revision=revision, save_as=save_as, replace=replace, notify=note
+    )
+    at = f" at {source.commit}" if source.commit else ""
+    note(f"{source.name}{at}: {len(source.files)} files with matching sha256, in")
+    typer.echo(str(folder))
+    note(f"Next: llm4top train --base {source.name} --data DIR --out DIR")

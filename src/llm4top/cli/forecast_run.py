@@ -1,0 +1,222 @@
+"""Forecasting record after record into one of the formats, from the start or behind a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from llm4top.cli.console import counted, note, progress_bar
+from llm4top.cli.output_file import KeptRow, Target, kept_rows
+from llm4top.cli.tally import Tally
+from llm4top.errors import WorkspaceError
+from llm4top.workspace.views.spreadsheet_cells import harmless_cell
+
+if TYPE_CHECKING:
+    from llm4top.cli.output import ForecastWriter
+    from llm4top.forecasters import Forecast, NotApplicable
+    from llm4top.forecasters.bundles.read import LoadedForecaster
+    from llm4top.registry.trial import Record
+
+CHUNK = 64
+"""Trials that are forecast together: enough to batch by length, few enough to see rows soon."""
+
+
+class ForecastFormat(StrEnum):
+    """Formats of the forecasts."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Sort(StrEnum):
+    """Orders of the forecasts, beside that of the records as they are read."""
+
+    chance = "chance"
+    record = "record"
+    base_diff = "base-diff"
+
+
+def forecast_all(
+    forecaster: LoadedForecaster,
+    records: Iterator[Record],
+    output: ForecastFormat,
+    target: Target,
+    *,
+    limit: int | None = None,
+    resume: bool = False,
+    sort: Sort | None = None,
+) -> Tally:
+    """Forecast and write record after record; returns what is to be said of them together.
+
+    With ``resume`` the records that the target's part holds are read and not forecast again.
+    ``sort`` keeps all forecasts until the last one is made. Ctrl-C ends the document before it is
+    raised on. Raises ``WorkspaceError`` for a part that other records or another model made.
+    """
+    from llm4top.forecasters.forecast import forecast_records
+
+    tally, size = Tally(forecaster.task), 0
+    records = islice(records, limit)
+    if resume and target.part is not None:
+        if target.part.stat().st_size:
+            records, size = _behind(records, forecaster, output, target.part, tally)
+            target.cut_to(size)
+            target.done = tally.done
+            note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
+        else:
+            note("Nothing to resume: beginning with the first record.")
+    with _writing(forecaster, output, target.stream, limit, tally.done, resumed=size > 0) as (
+        writer,
+        advance,
+    ):
+        made = forecast_records(
+            forecaster, records, chunk=CHUNK, progress=lambda p: advance(p.prompts)
+        )
+        forecasts = _applicable(made, tally, writer)
+        try:
+            for forecast in forecasts if sort is None else _sorted(forecasts, sort):
+                chance, base = forecast.probability, forecast.base_rate
+                earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
+                writer.write(replace(forecast, same_trial_as=earlier))
+                target.done = tally.done
+        except KeyboardInterrupt:
+            writer.close()
+            raise
+        if tally.done or output is not ForecastFormat.table:
+            writer.close()
+    return tally
+
+
+def _behind(
+    records: Iterator[Record],
+    forecaster: LoadedForecaster,
+    output: ForecastFormat,
+    part: Path,
+    tally: Tally,
+) -> tuple[Iterator[Record], int]:
+    """The records that are still to be forecast, and how many bytes of the part hold the others.
+
+    Only whole chunks are passed over, so that the rest is forecast in the batches, and so to the
+    bit, as it would have been.
+    """
+    from llm4top.forecasters import NotApplicable
+    from llm4top.forecasters.forecast_format import COLUMNS
+    from llm4top.tasks.applicability import why_not_applicable
+
+    rows = kept_rows(part, output.value, tuple(COLUMNS))
+    size = 0
+    while taken := list(islice(records, CHUNK)):
+        held = list(islice(rows, len(taken)))
+        _check_rows(held, taken, forecaster.identity, part)
+        if len(held) < len(taken):
+            return chain(taken, records), size
+        for record, row in zip(taken, held, strict=True):
+            name, size = record.source.name, row.end
+            reason = why_not_applicable(forecaster.task, record.trial)
+            if reason is None:
+                tally.add(name, record.nct_id, row.probability, row.base_rate)
+            else:
+                tally.leave_out(NotApplicable(name, record.nct_id, forecaster.task.name, reason))
+    if next(rows, None) is not None:
+        raise _other_records(part)
+    return iter(()), size
+
+
+def _check_rows(
+    rows: Sequence[KeptRow], records: Sequence[Record], identity: str, part: Path
+) -> None:
+    for row, record in zip(rows, records, strict=False):
+        if row.record not in (record.source.name, harmless_cell(record.source.name)):
+            raise _other_records(part)
+        if row.bundle is not None and row.bundle != identity:
+            raise WorkspaceError(
+                f"holds forecasts of {row.bundle}, and the model is {identity}.",
+                where=str(part),
+                hint="Name the same model, or remove the file to begin again.",
+            )
+
+
+def _other_records(part: Path) -> WorkspaceError:
+    return WorkspaceError(
+        "holds forecasts of other records than these.",
+        where=str(part),
+        hint="Give the same paths in the same order, or remove the file to begin again.",
+    )
+
+
+def _applicable(
+    made: Iterable[Forecast | NotApplicable], tally: Tally, writer: ForecastWriter
+) -> Iterator[Forecast]:
+    """The forecasts; a record that the question does not apply to is noted."""
+    from llm4top.forecasters import NotApplicable
+
+    for forecast in made:
+        if isinstance(forecast, NotApplicable):
+            writer.leave_out(forecast)
+            tally.leave_out(forecast)
+        else:
+            yield forecast
+
+
+def _sorted(forecasts: Iterable[Forecast], sort: Sort) -> Iterator[Forecast]:
+    """All of them in that order; after Ctrl-C those that there are, and then the interruption."""
+    from llm4top.workspace.views.portfolio import above_base, by_chance
+
+    held: list[Forecast] = []
+    stopped: KeyboardInterrupt | None = None
+    try:
+        for forecast in forecasts:
+            held.append(forecast)
+    except KeyboardInterrupt as interrupt:
+        stopped = interrupt
+    if sort is Sort.record:
+        held.sort(key=lambda forecast: forecast.record)
+    else:
+        key = by_chance if sort is Sort.chance else above_base
+        held.sort(key=key, reverse=True)
+    yield from held
+    if stopped is not None:
+        raise stopped
+
+
+@contextmanager
+def _writing(
+    forecaster: LoadedForecaster,
+    output: ForecastFormat,
+    stream: TextIO,
+    limit: int | None,
+    before: int,
+    *,
+    resumed: bool,
+) -> Iterator[tuple[ForecastWriter, Callable[[int], None]]]:
+    """A writer for the stream and a bar that does not run into what is written.
+
+    Where the rows themselves appear on a terminal as CSV or JSON, they are the progress.
+    """
+    from llm4top.cli.output import RESUMABLE, WRITERS
+
+    on_terminal = stream.isatty()
+    if output is ForecastFormat.table:
+        from rich.console import Console
+
+        from llm4top.cli.forecast_table import TableWriter
+
+        console = Console(file=stream, highlight=False)
+        with progress_bar("Forecasting", limit, console if on_terminal else None) as bar:
+            several = len(forecaster.task.labels) > 2
+            writer: ForecastWriter = TableWriter(console, several=several)
+            yield writer, lambda n: bar.update(bar.task_ids[0], completed=n)
+        return
+    made = WRITERS[output.value]
+    writer = RESUMABLE[output.value](stream, resumed=True) if resumed else made(stream)
+    if on_terminal:
+        yield writer, lambda _: None
+        return
+    with progress_bar("Forecasting", limit) as bar:
+        yield writer, lambda n: bar.update(bar.task_ids[0], completed=before + n)

@@ -1,0 +1,188 @@
+"""A report on the terminal: its tables and sentences for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from llm4top.cli.console import note, percent, progress_bar, safe, thousands
+from llm4top.workspace.views.spreadsheet_cells import harmless_cell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    from llm4top.evaluation.reports.report import Figure, ForecasterRow, Report, Table
+    from llm4top.progress import Progress
+
+CSV_COLUMNS = (
+    "phase",
+    "check",
+    "forecaster",
+    "kind",
+    "identity",
+    "metric",
+    "value",
+    "lower",
+    "upper",
+    "n",
+)
+
+_BINARY = {"roc_auc": "ROC-AUC", "average_precision": "AP", "brier": "Brier", "f1": "F1"}
+_SEVERAL = {"roc_auc": "ROC-AUC", "balanced_accuracy": "Bal. acc."}
+_SEVERAL |= {"macro_f1": "Macro F1", "brier": "Brier"}
+# A file has all metrics; a terminal of 80 columns holds four beside a name.
+
+
+class ReportFormat(StrEnum):
+    """Formats of a report on standard output."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+class SplitChoice(StrEnum):
+    """Splits that can be measured on."""
+
+    valid = "valid"
+    test = "test"
+
+
+DataOption = Annotated[Path, typer.Option(help="Folder of a data set that `ingest` made.")]
+SplitOption = Annotated[
+    SplitChoice,
+    typer.Option(help="valid, or test: each look at a test split is recorded permanently."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder for report.html, report.json and report.md.", file_okay=False),
+]
+FormatOption = Annotated[
+    ReportFormat, typer.Option("--format", help="Tables for people, or a format for programs.")
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of the bootstrap and of what is cross-fitted.")]
+DrawsOption = Annotated[int, typer.Option(min=100, help="Bootstrap draws behind each interval.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
+QuantizeOption = Annotated[
+    str | None, typer.Option(help="4bit loads the base model in 4 bits, for less memory.")
+]
+BatchTokensOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Tokens in one batch. Default: by the device's free memory."),
+]
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[Progress], None]]:
+    """A bar that follows an evaluation from stage to stage."""
+    with progress_bar("Reading", None) as bar:
+        task = bar.task_ids[0]
+
+        def hear(progress: Progress) -> None:
+            stage = safe(progress.stage)
+            bar.update(task, description=stage, completed=progress.done, total=progress.total)
+
+        yield hear
+
+
+def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -> None:
+    """Print the report to ``stream`` and write its files into ``out``, where one is given."""
+    if form is ReportFormat.json:
+        stream.write(report.model_dump_json(indent=1) + "\n")
+    elif form is ReportFormat.csv:
+        _write_csv(report, stream)
+    else:
+        from rich.console import Console
+
+        print_report(report, report.tables, Console(file=stream, highlight=False))
+    if out is not None:
+        from llm4top.evaluation.reports.render import write_report
+
+        note(f"Report: {write_report(report, out)['html']}")
+
+
+def _write_csv(report: Report, stream: TextIO) -> None:
+    """One row for each figure of each forecaster in each table."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for table in report.tables:
+        for row in table.rows:
+            who = (harmless_cell(row.forecaster), row.kind, harmless_cell(row.identity))
+            for metric, figure in row.figures.items():
+                figures = (figure.value, figure.lower, figure.upper, figure.n)
+                writer.writerow((table.phase, table.check, *who, metric, *figures))
+
+
+def print_report(report: Report, tables: Sequence[Table], console: Console) -> None:
+    """The report's findings with those of its ``tables`` that a terminal has room for."""
+    console.print(f"[bold]{safe(report.title)}[/]")
+    console.print(safe(report.asked.question), style="dim")
+    for table in tables:
+        console.print()
+        console.print(_heading(table))
+        console.print(_table(table))
+    console.print()
+    for line in report.summary:
+        console.print(f"- {safe(line)}")
+    _print_notes(report, console)
+
+
+def _heading(table: Table) -> str:
+    counts = ", ".join(
+        f"{thousands(count)} {safe(label)} ({percent(count / table.n)})"
+        for label, count in table.counts.items()
+    )
+    return f"[bold]{safe(table.title)}[/]: {thousands(table.n)} trials, {counts}"
+
+
+def _table(table: Table) -> RichTable:
+    from rich.table import Table as RichTable
+
+    shown = _BINARY if "f1" in table.rows[0].figures else _SEVERAL
+    made = RichTable(box=None, pad_edge=False)
+    made.add_column("Forecaster", min_width=14, overflow="fold")
+    for heading in shown.values():
+        made.add_column(heading, justify="right", no_wrap=True)
+    for row in table.rows:
+        style = {"cheating": "red", "trivial": "dim"}.get(row.kind)
+        made.add_row(_name(row), *(_figure(row.figures[key]) for key in shown), style=style)
+    return made
+
+
+def _name(row: ForecasterRow) -> str:
+    mark = {"cheating": " (CHEATING)", "trivial": " (trivial)"}
+    return safe(row.forecaster) + mark.get(row.kind, "")
+
+
+def _figure(figure: Figure) -> str:
+    """A figure with its 95 % interval below it, so that four of them fit a narrow terminal."""
+    from llm4top.evaluation.reports.formatting import interval, number
+
+    return f"{number(figure.value)}\n{interval(figure)}".rstrip()
+
+
+def _print_notes(report: Report, console: Console) -> None:
+    """What a reader of the figures should know; the same note once."""
+    from llm4top.evaluation.reports.formatting import CHECK_NOTES, CHECKS
+
+    several = len({table.check for table in report.tables}) > 1
+
+    def of(check: str, text: str) -> str:
+        return f"{CHECKS[check].capitalize()}: {text}" if several else text
+
+    rows = [row for table in report.tables[:1] for row in table.rows]
+    for row in rows:
+        if row.note:
+            console.print(f"[dim]{safe(row.forecaster)}: {safe(row.note)}[/]")
+    checks = dict.fromkeys(of(t.check, CHECK_NOTES[t.check]) for t in report.tables)
+    tables = dict.fromkeys(of(t.check, t.note) for t in report.tables if t.note)
+    for text in (*checks, *tables, *report.notes):
+        console.print(f"[dim]{safe(text)}[/]")
+    console.print("[dim]Intervals: 95 %, bootstrap; that of ROC-AUC stratified by label.[/]")

@@ -1,0 +1,364 @@
+"""``llm4top runs``: what is running, waiting and done, here and in the Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llm4top.cli.completion import run_ids
+from llm4top.cli.console import clock, note, printable, safe
+from llm4top.cli.help import PlainCommand, PlainGroup, help_text
+
+if TYPE_CHECKING:
+    from llm4top.workspace.run_states import Run
+    from llm4top.workspace.workspace import Workspace
+
+_LONGEST = 60
+"""Characters of one value in a line of the log."""
+
+
+def print_run(run: Run, folder: Path, progress: str, log: Sequence[str]) -> None:
+    """Print everything that is known of it, the figures and the log where there are some."""
+    import yaml
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "Run": run.id,
+        "Kind": run.kind,
+        "State": run.state.value,
+        "Title": run.title,
+        "Device": run.device or "",
+        "Times": _times(run),
+        "Progress": progress if not run.error else "",
+        "Error": run.error or "",
+        "Folder": str(folder),
+        "Settings": yaml.safe_dump(run.settings, allow_unicode=True).rstrip(),
+        "Result": yaml.safe_dump(run.result, allow_unicode=True).rstrip() if run.result else "",
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, safe(value))
+    console = Console(highlight=False)
+    console.print(table)
+    figures = figures_of(folder)
+    if figures:
+        from llm4top.cli.train import metrics_table
+
+        console.print(f"\nOn {figures['n']} trials of the split {figures['split']}:")
+        console.print(metrics_table(figures["forecasters"]))
+    if log:
+        note("\nThe end of its log:")
+        for line in log:
+            typer.echo(printable(line))
+
+
+def _times(run: Run) -> str:
+    """When it was created, began and ended, and how long it took."""
+    parts = [f"created {_moment(run.created)}"]
+    if run.started:
+        parts.append(f"started {_moment(run.started)}")
+    if run.finished:
+        parts.append(f"finished {_moment(run.finished)}")
+    if run.started and run.finished:
+        parts.append(f"took {clock((run.finished - run.started).total_seconds())}")
+    return ", ".join(parts)
+
+
+def _moment(when: datetime) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def figures_of(folder: Path) -> dict[str, Any]:
+    """The figures that a training measured last, as its folder holds them; empty without any."""
+    for event in reversed(_events(folder)):
+        if event.get("event") == "figures" and "forecasters" in event:
+            return dict(event)
+    return {}
+
+
+def folder_log(folder: Path, lines: int) -> list[str]:
+    """The last events of a training's folder, a line each; for one without a worker's log."""
+    return [_line(event) for event in _events(folder)[-lines:]] if lines else []
+
+
+def _events(folder: Path) -> list[dict[str, Any]]:
+    from llm4top.training.run_folder import RunFolder
+
+    return RunFolder(folder).events()
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    told = " ".join(
+        f"{name}={_short(value)}"
+        for name, value in event.items()
+        if name not in ("time", "event") and isinstance(value, str | int | float)
+    )
+    return f"{event.get('time', '')} {event.get('event', '')} {told}".strip()
+
+
+def _short(value: str | int | float) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+runs_app = typer.Typer(
+    cls=PlainGroup,
+    name="runs",
+    help="List and manage runs: trainings begun in a terminal, and whatever the Studio does. "
+    "(evaluate, compare, select, benchmark and forecast in a terminal are not listed.)",
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+)
+
+_SHORT = 8
+"""Digits of an id that a list shows; any beginning that only one run has names it."""
+
+
+class RunsFormat(StrEnum):
+    """Formats of runs."""
+
+    text = "text"
+    json = "json"
+
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The run's id, or the beginning of it.", metavar="RUN", autocompletion=run_ids
+    ),
+]
+FormatOption = Annotated[RunsFormat, typer.Option("--format", help="Text for people, or JSON.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="Maximum number of runs.")]
+
+
+@runs_app.callback()
+def _runs(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        list_runs()
+
+
+def list_runs(limit: LimitOption = 20, output: FormatOption = RunsFormat.text) -> None:
+    """List the newest runs: how they stand, and how far they are.
+
+    [bold]Examples[/bold]
+
+        llm4top runs
+
+        llm4top runs list --limit 100 --format json
+    """
+    with _workspace() as workspace:
+        found = workspace.runs.list(limit=limit)
+    if output is RunsFormat.json:
+        _print_json([_values(run) for run in found])
+    elif found:
+        _print_table(found)
+    else:
+        note("There are no runs yet. Begin one with llm4top train, or in: llm4top studio")
+
+
+def show_run(
+    run: RunArgument,
+    lines: Annotated[int, typer.Option(min=0, help="Lines of its log.")] = 10,
+    output: FormatOption = RunsFormat.text,
+) -> None:
+    """Show one run: its times, settings, progress, figures, and the end of its log.
+
+    [bold]Examples[/bold]
+
+        llm4top runs show 3f2a
+
+        llm4top runs show 3f2a --lines 100
+    """
+    from llm4top.workspace.jobs.jobs import log_tail
+
+    with _workspace() as workspace:
+        found = _find(workspace, run)
+        folder = workspace.runs.folder(found.id)
+        tail = log_tail(workspace, found.id, lines) or folder_log(folder, lines)
+    if output is RunsFormat.json:
+        shown = {"folder": str(folder), "figures": figures_of(folder), "log": tail}
+        _print_json(_values(found) | shown)
+        return
+    print_run(found, folder, _far(found), tail)
+
+
+def stop_run(run: RunArgument) -> None:
+    """Stop a run, wherever it was begun. A training writes a checkpoint first.
+
+    [bold]Examples[/bold]
+
+        llm4top runs stop 3f2a
+    """
+    from llm4top.workspace.jobs.jobs import stop
+
+    with _workspace() as workspace:
+        stopped = stop(workspace, _find(workspace, run).id)
+    short = stopped.id[:_SHORT]
+    if stopped.state.is_over:
+        note(f"Run {short} is {stopped.state}.")
+    else:
+        note(f"Run {short} is asked to stop. Resume it later: llm4top runs resume {short}")
+
+
+def delete_run(
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a run that has ended, with its log, its forecasts and its files.
+
+    The folder of a training that was begun in a terminal stays, and so do bundles.
+
+    [bold]Examples[/bold]
+
+        llm4top runs delete 3f2a
+
+        llm4top runs delete 3f2a --yes
+    """
+    with _workspace() as workspace:
+        found = _find(workspace, run)
+        if not yes:
+            title = printable(found.title) or found.kind
+            typer.confirm(f"Delete run {found.id[:_SHORT]} ({title})?", abort=True, err=True)
+        workspace.runs.delete(found.id)
+    note(f"Run {found.id[:_SHORT]} is deleted.")
+
+
+def resume_run(
+    run: RunArgument,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Run it here, now, and wait until it ends.")
+    ] = False,
+) -> None:
+    """Resume a run that was interrupted or failed, from its last checkpoint.
+
+    It is queued: the Studio does it, or python -m llm4top.workspace where no Studio runs.
+    With [bold]--wait[/bold] this command sees to the queue itself.
+
+    [bold]Examples[/bold]
+
+        llm4top runs resume 3f2a
+
+        llm4top runs resume 3f2a --wait
+    """
+    from llm4top.workspace.jobs.jobs import resume
+
+    with _workspace() as workspace:
+        queued = resume(workspace, _find(workspace, run).id)
+        note(f"Run {queued.id[:_SHORT]} waits for {queued.device or 'a device'}.")
+        if wait:
+            _wait(workspace, queued)
+        else:
+            note("It continues in: llm4top studio")
+
+
+def _wait(workspace: Workspace, run: Run) -> None:
+    """See to the queue until the run is over; leave with 1 where it is not done."""
+    import time
+
+    from llm4top.cli.exit_codes import IN_PART
+    from llm4top.workspace.jobs.supervisor import Supervisor
+
+    supervisor = Supervisor(workspace)
+    supervisor.start()
+    try:
+        said = ""
+        while not (now := workspace.runs.get(run.id)).state.is_over:
+            if (words := _far(now)) != said:
+                said = words
+                note(printable(f"{now.state}: {words}" if words else str(now.state)))
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        note("Stopping: a training writes a checkpoint first.")
+        raise
+    finally:
+        supervisor.stop()
+    note(printable(f"Run {run.id[:_SHORT]} is {now.state}. {now.error or ''}".rstrip()))
+    if now.state != "done":
+        raise typer.Exit(IN_PART)
+
+
+def _workspace() -> Workspace:
+    from llm4top.workspace.workspace import Workspace
+
+    return Workspace.open()
+
+
+def _find(workspace: Workspace, beginning: str) -> Run:
+    """The run whose id begins so. Raises ``NotFoundError`` for none, ``JobError`` for several."""
+    from llm4top.errors import JobError
+
+    if len(beginning) == 32:
+        return workspace.runs.get(beginning)
+    found = [r for r in workspace.runs.list(limit=None) if r.id.startswith(beginning.lower())]
+    if len(found) > 1:
+        raise JobError(
+            f"{len(found)} runs have an id that begins with {beginning!r:.80}.",
+            hint="Give more of it.",
+        )
+    return found[0] if found and beginning else workspace.runs.get(beginning)
+
+
+def _values(run: Run) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(run)
+
+
+def _print_json(values: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_table(runs: list[Run]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Run", "Kind", "State", "Begun", "Progress", "Title"):
+        table.add_column(heading, overflow="fold")
+    for run in runs:
+        begun = run.started or run.created
+        table.add_row(
+            run.id[:_SHORT],
+            run.kind,
+            run.state.value,
+            f"{begun.astimezone():%Y-%m-%d %H:%M}",
+            safe(_far(run)),
+            safe(run.title),
+        )
+    Console(highlight=False).print(table)
+
+
+def _far(run: Run) -> str:
+    """How far it is, in a few words; what went wrong where something did."""
+    if run.error:
+        return run.error.splitlines()[0]
+    progress = run.progress
+    if run.state == "done" or not progress.get("stage"):
+        return ""
+    words = str(progress["stage"])
+    if progress.get("total"):
+        words += f" {progress['done']} of {progress['total']}"
+    if progress.get("eta_seconds") is not None:
+        words += f", {clock(progress['eta_seconds'])} left"
+    return words
+
+
+for _name, _command in (
+    ("list", list_runs),
+    ("show", show_run),
+    ("stop", stop_run),
+    ("resume", resume_run),
+    ("delete", delete_run),
+):
+    runs_app.command(_name, cls=PlainCommand, help=help_text(_command))(_command)

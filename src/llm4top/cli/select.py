@@ -1,0 +1,317 @@
+"""``llm4top select``: try base models and settings, keep the best, and say why."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llm4top.cli.completion import presets
+from llm4top.cli.console import counted, note, safe, standard_error, thousands
+from llm4top.cli.exit_codes import NOTHING_DONE
+
+if TYPE_CHECKING:
+    from llm4top.progress import OnProgress, Progress
+    from llm4top.training.selection.candidates import SelectSettings
+    from llm4top.training.selection.plan import SelectionPlan
+    from llm4top.training.selection.selection_file import Selection
+
+
+class SelectFormat(StrEnum):
+    """Formats of the result."""
+
+    table = "table"
+    json = "json"
+
+
+DataOption = Annotated[Path | None, typer.Option(help="Folder of a data set that `ingest` made.")]
+BaseOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A base model: a downloaded one, or a folder. May be repeated."),
+]
+OutOption = Annotated[Path | None, typer.Option(help="Folder of the selection.")]
+SeedsOption = Annotated[
+    str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="quick, standard or thorough.",
+        show_default="standard",
+        metavar="PRESET",
+        autocompletion=presets,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(help="A YAML file with a list of candidates; options override it."),
+]
+GridOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A training setting; several values are tried in turn. May be repeated.",
+        metavar="KEY=V1,V2",
+    ),
+]
+EtaOption = Annotated[
+    int | None, typer.Option(help="Each rung keeps one candidate in this many.", show_default="3")
+]
+LeastOption = Annotated[int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")]
+BaselinesOption = Annotated[
+    str | None, typer.Option(help="Baselines, separated by commas.", show_default="all")
+]
+EncoderOption = Annotated[
+    Path | None, typer.Option(help="Folder of a text encoder, for the baseline 'sentence'.")
+]
+NoStackOption = Annotated[
+    bool, typer.Option("--no-stack", help="Do not try model and baseline together.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")
+]
+FormatOption = Annotated[
+    SelectFormat, typer.Option("--format", help="A table for people, or JSON.")
+]
+
+
+def select(
+    data: DataOption = None,
+    base: BaseOption = None,
+    out: OutOption = None,
+    seeds: SeedsOption = None,
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    grid: GridOption = None,
+    eta: EtaOption = None,
+    least_steps: LeastOption = None,
+    baselines: BaselinesOption = None,
+    encoder: EncoderOption = None,
+    no_stack: NoStackOption = False,
+    dry_run: DryRunOption = False,
+    output: FormatOption = SelectFormat.table,
+) -> None:
+    """Try base models and settings on a data set, choose one, and say why.
+
+    Candidates are trained for a few steps, the best of them for more, the last one in full
+    (successive halving on validation log-loss). It is then judged beside the baselines, alone and
+    together with the best of them. The test split is never read. Run the same command again to go
+    on after Ctrl-C or a crash: finished runs are not repeated.
+
+    [bold]Examples[/bold]
+
+        llm4top select --data data/top --base Qwen/Qwen3-1.7B --base Qwen/Qwen3-8B --out sel
+
+        llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --seeds 0,1,2 --preset quick
+
+        llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --set lora_rank=8,16,32
+
+        llm4top select --data data/top --config candidates.yaml --out sel --dry-run
+
+        llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --format json > chosen.json
+    """
+    given: dict[str, Any] = {"data": data, "out": out, "eta": eta, "least_steps": least_steps}
+    given |= {"bases": tuple(base) if base else None, "encoder": encoder}
+    given |= {"seeds": _numbers(seeds), "baselines": _names(baselines)}
+    given |= {"stack": False if no_stack else None}
+    shared, varied = _grid(grid or [])
+    shared |= {"preset": preset} if preset is not None else {}
+    given |= {"settings": shared or None, "grid": varied or None}
+    from llm4top.training.selection.candidates import make_select_settings
+
+    settings = make_select_settings(config, {k: v for k, v in given.items() if v is not None})
+    if dry_run:
+        _plan(settings, output)
+        return
+    _run(settings, output)
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a list of whole numbers such as 0,1,2.", param_hint="--seeds"
+        ) from None
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _grid(pairs: list[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Settings with one value, which all candidates share, and those with several."""
+    import yaml
+
+    shared: dict[str, Any] = {}
+    varied: dict[str, list[Any]] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="--set")
+        try:
+            values = yaml.safe_load(f"[{text}]")
+        except yaml.YAMLError:
+            raise typer.BadParameter(
+                f"{text!r} is not a list of YAML values.", param_hint="--set"
+            ) from None
+        name = key.strip().replace("-", "_")
+        if len(values) == 1:
+            shared[name] = values[0]
+        else:
+            varied[name] = values
+    return shared, varied
+
+
+def _plan(settings: SelectSettings, output: SelectFormat) -> None:
+    from llm4top.training.selection.plan import plan_selection
+
+    plan = plan_selection(settings)
+    if output is SelectFormat.json:
+        _print_json(_plan_values(plan))
+    else:
+        _print_plan(plan, len(settings.seeds))
+    for name, report in plan.checks.items():
+        for check in report.checks:
+            if not check.ok:
+                note(f"{name}: {check.name}: {check.detail} {check.hint}".rstrip())
+    if not plan.ok:
+        note("The selection would fail: see above.")
+        raise typer.Exit(NOTHING_DONE)
+
+
+def _plan_values(plan: SelectionPlan) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "candidates": {
+            c.name: {k: _plain(v) for k, v in c.settings.items()} for c in plan.candidates
+        },
+        "baselines": list(plan.baselines),
+        "runs": plan.runs,
+        "rungs": [asdict(rung) for rung in plan.rungs],
+        "faults": {
+            name: [f"{c.name}: {c.detail} {c.hint}".rstrip() for c in report.checks if not c.ok]
+            for name, report in plan.checks.items()
+            if not report.ok
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _print_json(values: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def _print_plan(plan: SelectionPlan, seeds: int) -> None:
+    from rich.table import Table
+
+    console = standard_error()
+    console.print(f"{counted(len(plan.candidates), 'candidate')}, {counted(seeds, 'seed')}:")
+    for candidate in plan.candidates:
+        console.print(f"  {safe(candidate.name)}")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("rung", "candidates", "keeps", "runs", "steps", "tokens", "PFLOP"):
+        table.add_column(heading, justify="right")
+    for rung in plan.rungs:
+        steps = thousands(rung.most_steps)
+        if rung.least_steps != rung.most_steps:
+            steps = f"{thousands(rung.least_steps)}-{steps}"
+        tokens = _millions(rung.tokens_learnt + rung.tokens_read)
+        cells = (rung.number, rung.candidates, rung.keep, rung.runs, steps, tokens)
+        table.add_row(*map(str, cells), f"{rung.petaflop:.3g}")
+    console.print(table)
+    total = sum(rung.petaflop for rung in plan.rungs)
+    memory = [r.memory.total for r in plan.checks.values() if r.memory is not None]
+    most = f"; at most {max(memory) / 1e9:.1f} GB of memory" if memory else ""
+    console.print(
+        f"{counted(plan.runs, 'run')}, {total:.3g} PFLOP at most{most}; "
+        f"{counted(len(plan.baselines), 'baseline')} beside them."
+    )
+
+
+def _millions(tokens: int) -> str:
+    return f"{tokens / 1e6:.1f} M" if tokens >= 1e5 else thousands(tokens)
+
+
+def _run(settings: SelectSettings, output: SelectFormat) -> None:
+    from llm4top.training.selection.select import select as run
+
+    command = shlex.join(["llm4top", *sys.argv[1:]])
+    try:
+        with _watching() as progress:
+            selection = run(settings, reproduce=command, progress=progress)
+    except KeyboardInterrupt:
+        note("Stopped. The same command continues from here.")
+        raise
+    if output is SelectFormat.json:
+        _print_json(selection.model_dump(mode="json"))
+    else:
+        _print_result(selection, settings.out)
+
+
+@contextmanager
+def _watching() -> Iterator[OnProgress]:
+    """A line for each piece of work; the run that is going on is shown as ``train`` shows it."""
+    from llm4top.cli.watch import watching
+
+    with watching(True) as shown:
+
+        def show(progress: Progress) -> None:
+            if progress.stage == "selection":
+                note(f"[{progress.done}/{progress.total}] {progress.detail}")
+            else:
+                shown(progress)
+
+        yield show
+
+
+def _print_result(selection: Selection, out: Path) -> None:
+    """Every rung and baseline, why the choice was made, and where the chosen one lies."""
+    from rich.table import Table
+
+    console = standard_error()
+    table = Table(box=None, pad_edge=False, title="Validation log-loss", title_justify="left")
+    for heading in ("", "log-loss", ""):
+        table.add_column(heading, overflow="fold")
+    for rung in selection.rungs:
+        fates = {drop.candidate: f"dropped: {drop.reason}" for drop in rung.dropped}
+        for one in rung.candidates:
+            name = f"rung {rung.number}: {one.candidate}"
+            table.add_row(safe(name), _figure(one.log_loss), safe(fates.get(one.candidate, "kept")))
+    for baseline in selection.baselines:
+        checked = {True: "holds in time", False: "does not hold in time", None: baseline.note}
+        words = checked[baseline.confirmed]
+        table.add_row(safe(baseline.label), _figure(baseline.log_loss), safe(words))
+    if selection.stack.log_loss is not None:
+        taken = "taken" if selection.stack.taken else "not taken"
+        table.add_row("stack", _figure(selection.stack.log_loss), taken)
+    console.print(table)
+    for sentence in selection.why:
+        console.print(safe(sentence))
+    typer.echo(str(out / selection.winner.folder))
+    if selection.winner.kind == "baseline":
+        note(f"The best language model: {out / selection.language_bundle}")
+    else:
+        note(f"Next: llm4top forecast PATHS --model {out}")
+
+
+def _figure(figure: Any) -> str:
+    if figure is None or figure.value is None:
+        return "-"
+    if figure.lower is None:
+        return f"{figure.value:.4f}"
+    return f"{figure.value:.4f} \\[{figure.lower:.4f}, {figure.upper:.4f}]"

@@ -1,0 +1,75 @@
+"""``llm4top studio``: the Studio in the browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def studio(
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on. Any other needs --token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")
+    ] = 8642,
+    token: Annotated[
+        bool,
+        typer.Option("--token", help="Ask every visitor for a token, which is printed once."),
+    ] = False,
+    behind: Annotated[
+        str | None,
+        typer.Option(
+            "--behind",
+            metavar="ADDRESS",
+            help="Address by which a reverse proxy serves it. Needs --token.",
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, open no browser.")
+    ] = False,
+) -> None:
+    """Open the Studio in the browser: forecasts, data, training and reports on this machine.
+
+    It listens on this machine only, and its pages load nothing from elsewhere. Ctrl-C closes it.
+    From another machine: a tunnel (ssh -L 8642:127.0.0.1:8642 HOST), or a reverse proxy that gives
+    it a host name of its own, keeps the Host header and passes websockets on. Under a path of
+    another site (https://example.org/llm4top) it cannot be served.
+
+    [bold]Examples[/bold]
+
+        llm4top studio
+
+        llm4top studio --port 9000 --no-browser
+
+        llm4top studio --host 0.0.0.0 --token
+
+        llm4top studio --token --behind https://trials.example.org
+    """
+    from llm4top.studio.serve import check_address, serve
+    from llm4top.workspace.workspace import Workspace
+
+    check_address(host, with_token=token, behind=behind)
+    with Workspace.open() as workspace:
+        serve(
+            workspace,
+            host=host,
+            port=port,
+            with_token=token,
+            behind=behind,
+            say=typer.echo,
+            on_started=_ignore if no_browser else _open_browser,
+        )
+
+
+def _ignore(address: str) -> None:
+    """Nothing to do with an address that was printed already."""
+
+
+def _open_browser(address: str) -> None:
+    import threading
+    import webbrowser
+
+    # Some browsers keep their caller waiting until they are closed.
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -1,0 +1,1 @@
+"""The leak audit: does a data set give its labels away?"""

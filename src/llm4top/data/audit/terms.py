@@ -1,0 +1,186 @@
+"""Is there a word or word pair whose presence gives the label away?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm4top.data.audit.findings import LIMITS, AuditFinding, Verdict
+from llm4top.data.audit.rows import WORDS, AuditRows
+from llm4top.numbers import percent, thousands
+
+CHECK = "label from one word"
+_MOST_TERMS = 40_000
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTerms:
+    """Which words and word pairs stand in each row's field: 0/1 of shape [rows, terms], sparse."""
+
+    names: tuple[str, ...]
+    present: Any
+
+    def tfidf(self) -> Any:
+        """The same weighted by rarity and length, with a column for a field that is empty."""
+        from scipy.sparse import csr_matrix, hstack
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        empty = np.asarray(self.present.sum(axis=1) == 0, dtype=float).reshape(-1, 1)
+        weighed = TfidfTransformer().fit_transform(self.present) if self.names else None
+        parts = [csr_matrix(empty)] if weighed is None else [weighed, csr_matrix(empty)]
+        return hstack(parts, format="csr")
+
+
+def field_terms(texts: list[str]) -> FieldTerms:
+    """The terms of one field: words and pairs of neighbours in one line, in two rows or more."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counter = CountVectorizer(
+        analyzer=_terms, binary=True, min_df=2, max_features=_MOST_TERMS, dtype=np.float64
+    )
+    try:
+        present = counter.fit_transform(texts)
+    except ValueError:  # no term stands in two rows
+        from scipy.sparse import csr_matrix
+
+        return FieldTerms((), csr_matrix((len(texts), 0)))
+    return FieldTerms(tuple(counter.get_feature_names_out()), present)
+
+
+def _terms(text: str) -> list[str]:
+    terms: list[str] = []
+    for line in text.lower().split("\n"):
+        words = WORDS.findall(line)
+        terms += words
+        terms += map(" ".join, pairwise(words))
+    return terms
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A term that points at a label, with counts over all rows and over the label's."""
+
+    field: str
+    name: str
+    label: int
+    rows: int
+    own: int
+    excess: float
+    spread: float
+
+    @property
+    def verdict(self) -> Verdict:
+        pure, wide = self.excess >= LIMITS.term_excess, self.spread >= LIMITS.term_spread
+        if pure and wide:
+            return "fail"
+        return "warn" if pure or self.spread >= LIMITS.term_spread_warn else "pass"
+
+
+def check_terms(rows: AuditRows, terms: dict[str, FieldTerms]) -> list[AuditFinding]:
+    """Words whose presence says the label, by lower bounds that mind how many were looked at."""
+    looked_at = sum(int((_counts(own.present) >= LIMITS.term_rows).sum()) for own in terms.values())
+    labels = range(len(rows.labels))
+    found = [
+        term
+        for field, own in terms.items()
+        for label in labels
+        for term in _telling(field, own, rows.y == label, label, max(looked_at, 1) * len(labels))
+    ]
+    findings = []
+    for field in terms:
+        for verdict in ("fail", "warn"):
+            mine = [term for term in found if term.field == field and term.verdict == verdict]
+            mine.sort(key=lambda term: (-term.excess - term.spread, len(term.name), term.name))
+            if mine:
+                findings.append(_finding(mine, rows))
+                break
+    if not findings:
+        findings.append(
+            AuditFinding(
+                CHECK,
+                "pass",
+                "",
+                f"None of {thousands(looked_at)} words and word pairs gives it away.",
+            )
+        )
+    return findings
+
+
+def _finding(terms: list[_Term], rows: AuditRows) -> AuditFinding:
+    first = terms[0]
+    base = (rows.y == first.label).mean()
+    text = (
+        f"“{first.name}” is in {first.field} of {thousands(first.rows)} rows, "
+        f"{thousands(first.own)} of them "
+        f"{rows.labels[first.label]} ({percent(first.own / first.rows)}; {percent(base)} of all "
+        "rows are)."
+    )
+    more = [f"“{term.name}”" for term in terms[1 : 1 + _NAMED_AT_MOST]]
+    if more:
+        others = " and more" if len(terms) > _NAMED_AT_MOST + 1 else ""
+        text += f" The same holds for {', '.join(more)}{others}."
+    if first.verdict == "warn":
+        text += " That may be honest: a drug or a disease of its own."
+    figures = {"rows": first.rows, "own": first.own, "share": first.own / first.rows}
+    return AuditFinding(
+        CHECK,
+        first.verdict,
+        first.field,
+        text,
+        {**figures, "base": base, "excess": first.excess, "spread": first.spread},
+    )
+
+
+def _telling(
+    field: str, terms: FieldTerms, own: NDArray[np.bool_], label: int, looked_at: int
+) -> list[_Term]:
+    """The terms of a field that point at the rows that are ``own``."""
+    if not terms.names or not own.any() or own.all():
+        return []
+    rows = _counts(terms.present)
+    inside = _counts(terms.present[own])
+    excess, spread = strength(inside, rows, int(own.sum()), len(own), LIMITS.term_level / looked_at)
+    excess[rows < LIMITS.term_rows] = -1
+    spread[rows < LIMITS.term_rows] = -1
+    wanted = np.flatnonzero((excess >= LIMITS.term_excess) | (spread >= LIMITS.term_spread_warn))
+    return [
+        _Term(
+            field,
+            terms.names[i],
+            label,
+            int(rows[i]),
+            int(inside[i]),
+            float(excess[i]),
+            float(spread[i]),
+        )
+        for i in wanted
+    ]
+
+
+def strength(
+    inside: NDArray[np.int64], rows: NDArray[np.int64], own: int, total: int, level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower bounds of excess and spread of terms that stand in ``rows`` of ``total`` rows.
+
+    ``inside`` of these are among the label's ``own`` rows. Excess: how far the label's share among
+    the rows with the term goes from its share in all rows (0) to certainty (1), by Clopper and
+    Pearson. Spread: share of the label's rows with the term minus that of the others, by the
+    normal approximation. Both hold at ``level``, one-sided.
+    """
+    from scipy.stats import beta, norm
+
+    share = np.where(inside > 0, beta.ppf(level, np.maximum(inside, 1), rows - inside + 1), 0.0)
+    base = own / total
+    p, q = (inside + 1) / (own + 2), (rows - inside + 1) / (total - own + 2)
+    error = np.sqrt(p * (1 - p) / own + q * (1 - q) / (total - own))
+    gap = inside / own - (rows - inside) / (total - own)
+    return (share - base) / (1 - base), gap - norm.isf(level) * error
+
+
+def _counts(present: Any) -> NDArray[np.int64]:
+    return np.asarray(present.sum(axis=0)).ravel().astype(np.int64)

@@ -1,0 +1,295 @@
+"""A data set: trials, their labels and their split, with the card that tells its story."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llm4top.data.card import CARD_SCHEMA, DatasetCard
+from llm4top.data.describe import Describer
+from llm4top.data.parquet import (
+    SCHEMA,
+    SPLITS,
+    ContentHash,
+    Row,
+    StoredTrials,
+    encode_trial,
+    trial_texts,
+)
+from llm4top.data.splits import check_disjoint
+from llm4top.data.write import CARD_FILE, TRIALS_FILE, described, new_card, write_dataset
+from llm4top.errors import DatasetError, TaskError
+from llm4top.registry.trial import Trial
+from llm4top.tasks.builtin import get_task
+from llm4top.tasks.task import Task
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled trials with a split. Immutable; entry i of every sequence is the same trial.
+
+    ``trials`` is any sequence of ``Trial`` (one loaded from disk decodes them when asked for);
+    ``labels`` are labels of ``task``; ``splits`` hold "train", "valid" or "test".
+    ``start_dates`` and ``first_submitted`` (ISO, or None) serve splitting and slices only, never
+    a prompt. ``statuses`` ("Completed", "Terminated", ...) and ``why_stopped`` are the label side
+    of the records, None where unknown: they serve slices, audits and the leak oracle only, and
+    no ``Trial`` and no prompt can hold them. ``files`` are the names of the files each row stood
+    in, ``sources`` the sha256 of each record as read. After ``select`` or ``take`` the card still
+    describes the whole.
+
+    Raises ``DatasetError`` where the sequences do not fit together.
+    """
+
+    trials: Sequence[Trial]
+    labels: tuple[str, ...]
+    nct_ids: tuple[str, ...]
+    splits: tuple[str, ...]
+    start_dates: tuple[str | None, ...]
+    first_submitted: tuple[str | None, ...]
+    statuses: tuple[str | None, ...]
+    why_stopped: tuple[str | None, ...]
+    files: tuple[tuple[str, ...], ...]
+    sources: tuple[str, ...]
+    task: Task
+    card: DatasetCard
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.labels), len(self.nct_ids), len(self.splits), len(self.start_dates)}
+        lengths |= {len(self.first_submitted), len(self.files), len(self.sources)}
+        lengths |= {len(self.statuses), len(self.why_stopped)}
+        if lengths != {len(self.trials)}:
+            raise DatasetError("the columns of the data set differ in length.")
+        unknown = sorted(set(self.labels) - set(self.task.labels))
+        if unknown:
+            raise DatasetError(
+                f"{', '.join(map(repr, unknown))}: no label of task {self.task.name!r}.",
+                hint=f"Its labels are: {', '.join(self.task.labels)}.",
+            )
+        strange = sorted(set(self.splits) - set(SPLITS))
+        if strange:
+            raise DatasetError(
+                f"{', '.join(map(repr, strange))}: no split.",
+                hint=f"Splits are: {', '.join(SPLITS)}.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identity of these rows under this task, whatever their order.
+
+        Trial, label, split, NCT id and dates count, status and why stopped too, since what is
+        reported by slice follows from them; the files they were read from do not.
+        """
+        content = ContentHash(self.task.to_dict())
+        for row in self._rows():
+            content.add(row)
+        return content.hexdigest()
+
+    @property
+    def label_indices(self) -> tuple[int, ...]:
+        """Each row's label as its position in ``task.labels``."""
+        return tuple(self.task.label_index(label) for label in self.labels)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Rows by split and label; splits without rows are left out."""
+        table = {s: dict.fromkeys(self.task.labels, 0) for s in SPLITS if s in self.splits}
+        for split, label in zip(self.splits, self.labels, strict=True):
+            table[split][label] += 1
+        return table
+
+    def __repr__(self) -> str:
+        """One line: name, question and rows by split; the rows themselves may be many."""
+        counts = {split: sum(rows.values()) for split, rows in self.counts().items()}
+        rows = ", ".join(f"{split} {n}" for split, n in counts.items()) or "no trials"
+        return f"<Dataset {self.card.name!r}, task {self.task.name!r}: {rows}>"
+
+    def select(self, split: str) -> Dataset:
+        """The rows of one split, possibly none.
+
+        Raises ``DatasetError`` for a name that is not a split.
+        """
+        if split not in SPLITS:
+            raise DatasetError(
+                f"{split!r} is not a split.", hint=f"Splits are: {', '.join(SPLITS)}."
+            )
+        return self.take([i for i, s in enumerate(self.splits) if s == split])
+
+    def take(self, indices: Sequence[int]) -> Dataset:
+        """Those rows, in that order."""
+        trials = self.trials
+        return Dataset(
+            trials.take(indices) if isinstance(trials, StoredTrials) else _pick(trials, indices),
+            _pick(self.labels, indices),
+            _pick(self.nct_ids, indices),
+            _pick(self.splits, indices),
+            _pick(self.start_dates, indices),
+            _pick(self.first_submitted, indices),
+            _pick(self.statuses, indices),
+            _pick(self.why_stopped, indices),
+            _pick(self.files, indices),
+            _pick(self.sources, indices),
+            self.task,
+            self.card,
+        )
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> DatasetCard:
+        """Write ``trials.parquet`` and ``card.json``; all of it is there afterwards, or nothing.
+
+        The card's counts and hash are measured from the rows; its history is kept.
+        Raises ``DatasetError`` where the folder exists (with ``overwrite``: and is no data set).
+        """
+        return write_dataset(
+            Path(folder), self._rows(), task=self.task, history=self.card, overwrite=overwrite
+        )
+
+    def _rows(self) -> Iterator[Row]:
+        columns = zip(
+            self.nct_ids,
+            self.splits,
+            self.labels,
+            self.start_dates,
+            self.first_submitted,
+            self.statuses,
+            self.why_stopped,
+            self.files,
+            self.sources,
+            trial_texts(self.trials),
+            strict=True,
+        )
+        return (Row(*values) for values in columns)
+
+
+def _pick(column: Sequence[_T], indices: Sequence[int]) -> tuple[_T, ...]:
+    return tuple(column[i] for i in indices)
+
+
+def make_dataset(
+    trials: Sequence[Trial],
+    labels: Sequence[str],
+    nct_ids: Sequence[str],
+    splits: Sequence[str],
+    *,
+    task: Task | str,
+    start_dates: Sequence[str | None] | None = None,
+    statuses: Sequence[str | None] | None = None,
+    why_stopped: Sequence[str | None] | None = None,
+    name: str = "dataset",
+) -> Dataset:
+    """A data set from trials in memory, with its card.
+
+    ``statuses`` and ``why_stopped`` serve slices, audits and the leak oracle only: they stand
+    beside the trials and can never reach one.
+
+    Raises ``DatasetError`` where the sequences do not fit together or a label is no label of
+    ``task``, and ``SplitError`` where one NCT id is in two splits.
+    """
+    asked = get_task(task)
+    check_disjoint(nct_ids, splits)
+    describer = Describer(asked)
+    sources = [hashlib.sha256(encode_trial(trial).encode()).hexdigest() for trial in trials]
+    made = Dataset(
+        tuple(trials),
+        tuple(labels),
+        tuple(nct_ids),
+        tuple(splits),
+        _column(start_dates, len(trials)),
+        (None,) * len(trials),
+        _column(statuses, len(trials)),
+        _column(why_stopped, len(trials)),
+        ((),) * len(trials),
+        tuple(sources),
+        asked,
+        new_card(name, asked),
+    )
+    for row in made._rows():
+        describer.add(row)
+    return replace(made, card=described(made.card, describer))
+
+
+def _column(values: Sequence[str | None] | None, rows: int) -> tuple[str | None, ...]:
+    return tuple(values) if values is not None else (None,) * rows
+
+
+def load_dataset(folder: str | os.PathLike[str]) -> Dataset:
+    """Read a data set that ``ingest`` or ``Dataset.save`` wrote.
+
+    Raises ``DatasetError`` where the folder is none, its files are damaged or from another
+    version, or its rows do not match the hash on its card.
+    """
+    path = Path(folder)
+    card = _load_card(path)
+    try:
+        table = pq.read_table(path / TRIALS_FILE, schema=SCHEMA)
+        task = Task.from_dict(dict(card.task))
+    except (OSError, pa.ArrowException, TypeError, TaskError) as error:
+        raise DatasetError(f"cannot be read: {error}.", where=str(path), hint=_AGAIN) from error
+    loaded = _from_table(table, task, card)
+    if loaded.sha256 != card.sha256:
+        raise DatasetError(
+            "its rows do not match the hash on its card: one of the two files was changed.",
+            where=str(path),
+            hint=_AGAIN,
+        )
+    check_disjoint(loaded.nct_ids, loaded.splits)
+    return loaded
+
+
+def _from_table(table: Any, task: Task, card: DatasetCard) -> Dataset:
+    def column(name: str) -> tuple[Any, ...]:
+        return tuple(table.column(name).to_pylist())
+
+    return Dataset(
+        trials=StoredTrials(table.column("trial"), table.column("phase")),
+        labels=column("label"),
+        nct_ids=column("nct_id"),
+        splits=column("split"),
+        start_dates=column("start_date"),
+        first_submitted=column("first_submitted"),
+        statuses=column("status"),
+        why_stopped=column("why_stopped"),
+        files=tuple(map(tuple, column("files"))),
+        sources=column("source_sha256"),
+        task=task,
+        card=card,
+    )
+
+
+_AGAIN = "Make the data set again with `llm4top ingest`."
+
+
+def _load_card(path: Path) -> DatasetCard:
+    missing = [name for name in (CARD_FILE, TRIALS_FILE) if not (path / name).is_file()]
+    if missing:
+        raise DatasetError(
+            f"is not a data set: it has no {' and no '.join(missing)}.",
+            where=str(path),
+            hint=_AGAIN,
+        )
+    text = (path / CARD_FILE).read_text(encoding="utf-8", errors="replace")
+    try:
+        values = json.loads(text)
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if version != CARD_SCHEMA:
+            raise DatasetError(
+                f"has schema version {version}; this program reads version {CARD_SCHEMA}.",
+                where=str(path / CARD_FILE),
+                hint=_AGAIN,
+            )
+        return DatasetCard.model_validate(values)
+    except ValueError as error:
+        raise DatasetError(
+            f"is not the card of a data set: {error}.", where=str(path / CARD_FILE), hint=_AGAIN
+        ) from error

@@ -1,0 +1,201 @@
+"""Reading labelled records: their text goes to a file on disk, the facts about them stay here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow.parquet as pq
+
+from llm4top.data.labels import LabelFile
+from llm4top.data.one_row_per_trial import Candidate
+from llm4top.data.parquet import SCHEMA, Row, batch_rows, encode_trial, row_batch
+from llm4top.data.sources import SourcePath, phases_of
+from llm4top.errors import RegistryError
+from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.registry.limits import Limits
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import ReadNote, Record
+from llm4top.tasks.task import LabelRule, Task
+
+DROPPED_NAMED = 100
+NO_LABEL = "without a label for this task"
+NOT_LISTED = "not in the label file"
+_ROWS_PER_GROUP = 500
+
+
+@dataclass(slots=True)
+class Losses:
+    """What was left out and why: every reason counted, the first hundred records named."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    first: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, nct_id: str, reason: str) -> None:
+        """Count one record."""
+        self.reasons[reason] += 1
+        if len(self.first) < DROPPED_NAMED:
+            self.first.append((nct_id, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How records are read and labelled.
+
+    ``labels`` is a label file, which goes before ``rule``; ``phases`` empty stands for all.
+    ``dates`` are start and first-submission dates by NCT id for records that bring none.
+    """
+
+    task: Task
+    rule: LabelRule | None
+    labels: LabelFile | None = None
+    phases: frozenset[str] = frozenset()
+    dates: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    limits: Limits | None = None
+    limit: int | None = None
+    on_refusal: Callable[[RegistryError], None] | None = None
+    on_note: Callable[[ReadNote], None] | None = None
+    on_progress: OnProgress = ignore
+
+    def label(self, record: Record) -> tuple[str | None, str]:
+        """The record's label, or None and the reason why it has none."""
+        if self.labels is not None:
+            if record.nct_id in self.labels.conflicts:
+                return None, "two different labels in the label file"
+            return self.labels.labels.get(record.nct_id or ""), NOT_LISTED
+        label = self.rule(record) if self.rule is not None else None
+        if label is not None and label not in self.task.labels:
+            return None, f"with the label {label!r}, which is not one of the task's"
+        return label, NO_LABEL
+
+    def in_question(self, record: Record, source: SourcePath) -> bool:
+        """Whether the record is of a phase asked for: TOP's by its file, others by their own."""
+        if not self.phases:
+            return True
+        phases = {source.top_phase} if source.top_phase else phases_of(record.trial.phase)
+        return bool(self.phases & phases)
+
+
+class Spool:
+    """Labelled records on disk in reading order, with their facts in ``candidates``."""
+
+    def __init__(self, path: Path, reading: Reading):
+        self.candidates: list[Candidate] = []
+        self.losses = Losses()
+        self.refusals: list[RegistryError] = []
+        self.read = 0
+        self._path = path
+        self._reading = reading
+        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self._pending: list[Row] = []
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._flush()
+        self._writer.close()
+
+    def add_all(self, source: SourcePath) -> None:
+        """Read one source to its end, or to the limit of rows."""
+        reading = self._reading
+        reader = read_records(
+            source.path,
+            limits=reading.limits,
+            on_refusal=reading.on_refusal,
+            on_note=reading.on_note,
+        )
+        kept = self._labelled(reader, source)
+        for _ in islice(kept, reading.limit):
+            pass
+        for name, count in reader.summary.reasons.items():
+            self.losses.reasons[f"cannot be read: {name}"] += count
+        self.refusals += reader.summary.refusals[: DROPPED_NAMED - len(self.refusals)]
+        self._report(source)
+
+    def rows(self) -> Iterator[Row]:
+        """All rows again, in the order of ``candidates``; their split is still empty."""
+        with pq.ParquetFile(self._path) as file:
+            for batch in file.iter_batches(batch_size=_ROWS_PER_GROUP):
+                yield from batch_rows(batch)
+
+    def _labelled(self, records: Iterator[Record], source: SourcePath) -> Iterator[Candidate]:
+        for record in records:
+            self.read += 1
+            if self.read % _ROWS_PER_GROUP == 0:
+                self._report(source)
+            candidate = self._candidate(record, source)
+            if candidate is not None:
+                self._add(candidate, record)
+                if candidate.in_question:
+                    yield candidate
+
+    def _candidate(self, record: Record, source: SourcePath) -> Candidate | None:
+        if record.nct_id is None:
+            self.losses.add(record.source.name, "without an NCT id")
+            return None
+        label, reason = self._reading.label(record)
+        if not self._reading.in_question(record, source):
+            label, reason = None, "of a phase that was not asked for"
+        if label is None:
+            self.losses.add(record.nct_id, reason)
+            if source.own_split is None:
+                return None
+        outcome = record.registry_outcome
+        start, submitted = self._reading.dates.get(record.nct_id, (None, None))
+        return Candidate(
+            nct_id=record.nct_id,
+            label=label or "",
+            phase=record.trial.phase,
+            file=source.path.name,
+            own_split=source.own_split,
+            start_date=outcome.start_date or start,
+            first_submitted=outcome.first_submitted or submitted,
+            processed=record.source.processed,
+            format=record.source.format,
+            source_sha256=record.source.sha256,
+            in_question=label is not None,
+        )
+
+    def _add(self, candidate: Candidate, record: Record) -> None:
+        self.candidates.append(candidate)
+        self._pending.append(
+            Row(
+                nct_id=candidate.nct_id,
+                split="",
+                label=candidate.label,
+                start_date=candidate.start_date,
+                first_submitted=candidate.first_submitted,
+                status=record.registry_outcome.status or None,
+                why_stopped=record.registry_outcome.why_stopped or None,
+                files=(candidate.file,),
+                source_sha256=candidate.source_sha256,
+                trial=encode_trial(record.trial),
+            )
+        )
+        if len(self._pending) >= _ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_batch(row_batch(self._pending))
+            self._pending.clear()
+
+    def _report(self, source: SourcePath) -> None:
+        self._reading.on_progress(
+            reading_progress("reading", source.path, self.read, len(self.candidates))
+        )
+
+
+def reading_progress(stage: str, path: Path, read: int, kept: int) -> Progress:
+    """How many records were read so far, of the file in ``detail``; ``figures`` holds "kept"."""
+    return Progress(stage, read, detail=str(path), figures={"kept": kept})

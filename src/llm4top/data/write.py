@@ -1,0 +1,135 @@
+"""Writing a data set folder: streamed, hashed, described, and moved into place when whole."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from llm4top import __version__
+from llm4top.data.card import DatasetCard
+from llm4top.data.describe import Describer
+from llm4top.data.parquet import SCHEMA, Row, row_batch
+from llm4top.errors import DatasetError
+from llm4top.tasks.task import Task
+
+TRIALS_FILE = "trials.parquet"
+CARD_FILE = "card.json"
+_ROWS_PER_GROUP = 1000
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to write over what is there.
+
+    Raises ``DatasetError`` where ``folder`` exists, unless it is a data set and ``overwrite``.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / CARD_FILE).is_file():
+        raise DatasetError(
+            "exists and is not a data set.",
+            where=str(folder),
+            hint="Choose a folder that does not exist yet.",
+        )
+    if not overwrite:
+        raise DatasetError(
+            "already holds a data set.",
+            where=str(folder),
+            hint="Choose another folder, or replace it (--overwrite).",
+        )
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses (space, permissions) into a ``DatasetError``."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"cannot be written: {error.strerror or error}.",
+            where=str(folder),
+            hint="Check the disk's free space and the folder's permissions.",
+        ) from error
+
+
+def write_dataset(
+    folder: Path, rows: Iterable[Row], *, task: Task, history: DatasetCard, overwrite: bool
+) -> DatasetCard:
+    """Write ``rows`` and their card to ``folder``; either all of it is there afterwards or none.
+
+    ``history`` brings what rows cannot tell (name, provenance, what was dropped, terms); the
+    counts, the hash and the warnings of the card that is returned are measured here.
+    Holds one batch of rows at a time. Raises ``DatasetError`` (see ``check_target``), also where
+    the disk refuses.
+    """
+    check_target(folder, overwrite=overwrite)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return _write(folder, rows, task, history)
+
+
+def _write(folder: Path, rows: Iterable[Row], task: Task, history: DatasetCard) -> DatasetCard:
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        describer = Describer(task)
+        write_rows(scratch / TRIALS_FILE, _observed(rows, describer))
+        card = described(history, describer)
+        (scratch / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        scratch.chmod(0o755)
+        _move_into_place(scratch, folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return card
+
+
+def described(history: DatasetCard, describer: Describer) -> DatasetCard:
+    """The card of the rows that ``describer`` has counted, with the history of another."""
+    return DatasetCard(
+        **{**history.model_dump(), **describer.measured(), "warnings": describer.warnings()}
+    )
+
+
+def new_card(name: str, task: Task, **history: Any) -> DatasetCard:
+    """A card that has a history but no counts yet."""
+    return DatasetCard(
+        name=name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        llm4top_version=__version__,
+        task=task.to_dict(),
+        sha256="",
+        rows=0,
+        **history,
+    )
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Stream rows into one Parquet file."""
+    rows = iter(rows)
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        while group := list(islice(rows, _ROWS_PER_GROUP)):
+            writer.write_batch(row_batch(group))
+
+
+def _observed(rows: Iterable[Row], describer: Describer) -> Iterator[Row]:
+    for row in rows:
+        describer.add(row)
+        yield row
+
+
+def _move_into_place(scratch: Path, folder: Path) -> None:
+    if not folder.exists():
+        scratch.rename(folder)
+        return
+    # A folder with files cannot be replaced in one step: the old one steps aside first.
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    folder.rename(old / folder.name)
+    scratch.rename(folder)
+    shutil.rmtree(old)

@@ -1,0 +1,1 @@
+"""Therapeutic areas: they have moved to the registry."""

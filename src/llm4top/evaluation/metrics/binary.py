@@ -1,0 +1,134 @@
+"""All metrics of a binary task from counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llm4top.evaluation.metrics.bootstrap import CountArray, grouped
+from llm4top.evaluation.metrics.counts import (
+    ECE_NOISE,
+    BinnedGaps,
+    Ranking,
+    ap_of_decisions,
+    binary_decisions,
+    log_losses,
+    running,
+    skill,
+    squared_errors,
+    total,
+)
+from llm4top.evaluation.predictions import FloatArray, IntArray
+
+
+class BinaryStatistic:
+    """The metrics of draws of the same rows; the rows are sorted once.
+
+    Rows without the event and rows with it are kept apart, each in ascending order of scores.
+    """
+
+    def __init__(
+        self,
+        probabilities: FloatArray,
+        y: IntArray,
+        *,
+        decisions: IntArray | None = None,
+        reference: FloatArray | None = None,
+    ):
+        """As ``measure`` takes them."""
+        order = grouped(y)
+        none = int((y == 0).sum())
+        event = probabilities[order, 1]
+        self._without_order = np.argsort(event[:none], kind="stable")
+        self._event_order = none + np.argsort(event[none:], kind="stable")
+        rows = order[np.concatenate([self._without_order, self._event_order])]
+        self._n = len(y)
+        self._none = none
+        without, events = probabilities[rows[:none], 1], probabilities[rows[none:], 1]
+        self._ranking = Ranking.of(without, events)
+        self._half = (int(np.searchsorted(without, 0.5)), int(np.searchsorted(events, 0.5)))
+        self._gaps = (
+            BinnedGaps(without, np.zeros(none)),
+            BinnedGaps(events, np.ones(self._n - none)),
+        )
+        self._own_gaps = sum(
+            gaps.sums(np.ones((1, n)))
+            for gaps, n in zip(self._gaps, (none, self._n - none), strict=True)
+        )
+        self._losses = log_losses(probabilities, y)[rows]
+        self._errors = squared_errors(probabilities, y)[rows]
+        self._base_errors = None if reference is None else squared_errors(reference, y)[rows]
+        self._decided = None if decisions is None else (decisions[rows] == 1).astype(np.float64)
+
+    def stratified(self, counts: CountArray) -> dict[str, FloatArray]:
+        """What does not depend on the prevalence: the ROC-AUC."""
+        without = running(counts.take(self._without_order, axis=1))
+        event = counts.take(self._event_order, axis=1).astype(np.float64)
+        one_sided = (event.sum(axis=1) == 0) | (without[:, -1] == 0)
+        return {"roc_auc": np.where(one_sided, np.nan, self._ranking.roc_auc(event, without))}
+
+    def ordinary(self, counts: CountArray) -> dict[str, FloatArray]:
+        """All other metrics; a draw may have rows of one label alone."""
+        drawn = [counts.take(rows, axis=1) for rows in (self._without_order, self._event_order)]
+        without, event = map(running, drawn)
+        without_counts, event_counts = (one.astype(np.float64) for one in drawn)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return {
+                **self._ranked(event_counts, event, without),
+                **self._decisions(without_counts, event_counts, without, event),
+                **self._forecasts(without_counts, event_counts, event[:, -1] / self._n),
+            }
+
+    def _ranked(
+        self, counts: FloatArray, event: CountArray, without: CountArray
+    ) -> dict[str, FloatArray]:
+        precision = self._ranking.average_precision(counts, event, without)
+        return {
+            "average_precision": precision,
+            "lift": precision * self._n / event[:, -1],
+        }
+
+    def _decisions(
+        self,
+        without_counts: FloatArray,
+        event_counts: FloatArray,
+        without: CountArray,
+        event: CountArray,
+    ) -> dict[str, FloatArray]:
+        events, others = (one[:, -1].astype(np.float64) for one in (event, without))
+        hits = events - event[:, self._half[1]]
+        alarms = others - without[:, self._half[0]]
+        half = binary_decisions(hits, alarms, events, others)
+        chosen = half
+        if self._decided is not None:
+            chosen = binary_decisions(
+                total(event_counts, self._decided[self._none :]),
+                total(without_counts, self._decided[: self._none]),
+                events,
+                others,
+            )
+        return {
+            **chosen,
+            **{f"{name}_at_half": value for name, value in half.items()},
+            "ap_decisions": ap_of_decisions(hits, alarms, events, others),
+        }
+
+    def _forecasts(
+        self, without_counts: FloatArray, event_counts: FloatArray, prevalence: FloatArray
+    ) -> dict[str, FloatArray]:
+        def both(terms: FloatArray) -> FloatArray:
+            first = total(without_counts, terms[: self._none])
+            return first + total(event_counts, terms[self._none :])
+
+        errors = both(self._errors)
+        gaps = self._gaps[0].sums(without_counts) + self._gaps[1].sums(event_counts)
+        none = np.full(len(errors), np.nan)
+        return {
+            "log_loss": both(self._losses) / self._n,
+            "brier": errors / self._n,
+            "brier_skill": (
+                none if self._base_errors is None else skill(errors, both(self._base_errors))
+            ),
+            "brier_skill_own": skill(errors, self._n * prevalence * (1 - prevalence)),
+            "ece": np.abs(gaps).sum(axis=1) / self._n,
+            ECE_NOISE: np.abs(gaps - self._own_gaps).sum(axis=1) / self._n,
+        }

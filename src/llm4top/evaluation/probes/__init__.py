@@ -1,0 +1,1 @@
+"""What a forecaster's predictions depend on: ablation, masking, contamination, leaks."""

@@ -1,0 +1,265 @@
+"""TRIPOD+AI and TRIPOD-LLM, filled from what a run knows of itself; the rest stays open."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from llm4top.evaluation.reports.formatting import check_name, count, counts_text, heading
+from llm4top.evaluation.reports.report import ChecklistItem, Report
+
+TRIPOD_AI, TRIPOD_LLM = "TRIPOD+AI", "TRIPOD-LLM"
+OPEN = "For the authors to fill in."
+
+
+@cache
+def _content() -> dict[str, Any]:
+    file = files("llm4top.evaluation.reports") / "data/checklist.yaml"
+    found: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return found
+
+
+def guideline_items(guideline: str) -> dict[str, tuple[str, str]]:
+    """A guideline's items by number: topic, and what answers it (empty: the authors)."""
+    items = _content()["guidelines"][guideline].items()
+    return {number: (topic, answer[0] if answer else "") for number, (topic, *answer) in items}
+
+
+def checklist(report: Report) -> tuple[ChecklistItem, ...]:
+    """Every item of both guidelines; TRIPOD-LLM only where a language model was measured.
+
+    An answer states nothing that the report does not hold or that is not true of every run. An
+    item without an answer is ``open``.
+    """
+    kinds = {row.kind for table in report.tables for row in table.rows}
+    language = bool(kinds & {"language", "stack"}) or not report.tables
+    return tuple(
+        ChecklistItem(
+            guideline=guideline,
+            item=number,
+            topic=topic,
+            answer=(answer := _answer(name, report)) or OPEN,
+            open=not answer,
+        )
+        for guideline in (TRIPOD_AI, *((TRIPOD_LLM,) if language else ()))
+        for number, (topic, name) in guideline_items(guideline).items()
+    )
+
+
+def _answer(name: str, report: Report) -> str:
+    if name in _ANSWERS:
+        return _ANSWERS[name](report)
+    text: str = _content()["answers"][name] if name else ""
+    return text.replace("{open}", _open())
+
+
+def _data_sources(report: Report) -> str:
+    told = [
+        f"{data.name} (SHA-256 {data.sha256[:12]}…"
+        + (f", {len(data.files)} source files" if data.files else "")
+        + ")"
+        for data in report.data
+    ]
+    return f"{'; '.join(told)}. Why these, and how representative: {_open()}" if told else ""
+
+
+def _data_dates(report: Report) -> str:
+    told = [
+        f"{split} started {span}" for data in report.data for split, span in data.time_span.items()
+    ]
+    return f"{'; '.join(told)}. Last date of the registry snapshot: {_open()}" if told else ""
+
+
+def _preparation(report: Report) -> str:
+    told = "Fields are read by an allow-list; what is known only afterwards is withheld."
+    if report.audit:
+        verdicts = [line.verdict for line in report.audit]
+        parts = [f"{verdicts.count(v)} {v}" for v in ("pass", "warn", "fail") if v in verdicts]
+        told += f" Leak audit: {', '.join(parts)} of {len(verdicts)} checks."
+    return told
+
+
+def _outcome(report: Report) -> str:
+    asked = report.asked
+    event = f" The event is “{asked.event}”." if asked.event else ""
+    return (
+        f"{asked.question} Labels: {', '.join(asked.labels)}.{event} "
+        f"Time horizon and how the source assessed it: {_open()}"
+    )
+
+
+def _objectives(report: Report) -> str:
+    what = {
+        "evaluation": "evaluation of one forecaster beside baselines",
+        "comparison": "comparison of forecasters on the same rows",
+        "benchmark": "development and evaluation of all forecasters by one protocol",
+        "selection": "development: choice among candidates on validation data",
+    }
+    return f"This report: {what[report.kind]}. The study's own objectives: {_open()}"
+
+
+def _sample_size(report: Report) -> str:
+    told = [f"{heading(t)}: {count(t.n)} ({counts_text(t.counts)})" for t in report.tables]
+    if not told:
+        return ""
+    return f"All that the data set has. {'; '.join(told)}. Intervals show what that can tell."
+
+
+def _partition(report: Report) -> str:
+    rules = "; ".join(data.split_rule for data in report.data)
+    checks = ", ".join(dict.fromkeys(check_name(t.check) for t in report.tables))
+    if not rules and not checks:
+        return ""
+    measured = f" Measured on: {checks}." if checks else ""
+    return (
+        f"{rules}.{measured} No trial is in two splits; nothing is chosen on test rows (looks at "
+        f"them in the ledger: {len(report.looks)})."
+    )
+
+
+def _models(report: Report) -> str:
+    found = {row.forecaster: row for table in report.tables for row in table.rows}
+    told = "; ".join(f"{name} ({row.kind}, from {row.learnt_from})" for name, row in found.items())
+    return f"{told}. Settings of the run: see How it was made." if told else ""
+
+
+def _model_identity(report: Report) -> str:
+    found = {
+        row.forecaster: row.identity
+        for table in report.tables
+        for row in table.rows
+        if row.kind in ("language", "stack")
+    }
+    told = [f"{name} ({identity[:16] or 'no identity stated'})" for name, identity in found.items()]
+    if not told:
+        return ""
+    return (
+        f"{'; '.join(told)}, asked {report.created[:10]}. Training cut-off of the base: {_open()}"
+    )
+
+
+def _measures(report: Report) -> str:
+    metrics = {key for table in report.tables for row in table.rows for key in row.figures}
+    if not metrics:
+        return ""
+    draws = count(report.draws)
+    told = (
+        f"{len(metrics)} metrics, defined under Metrics, with 95 % intervals from {draws} "
+        "bootstrap draws"
+    )
+    told += "; ROC, PR, reliability and decision curves" if report.curves else ""
+    methods = sorted({difference.method for difference in report.differences})
+    return told + (f"; differences by {' and '.join(methods)}, Holm-adjusted." if methods else ".")
+
+
+def _imbalance(report: Report) -> str:
+    told = [
+        f"{heading(one)}: {one.prevalence:.0%} events".replace("%", "\u202f%")
+        for one in report.curves
+    ]
+    if not told:
+        return ""
+    return (
+        f"{'; '.join(told)}. Trivial forecasters stand in every table; average precision is shown "
+        "with its lift over the share of events."
+    )
+
+
+def _flow(report: Report) -> str:
+    told = [
+        f"{data.name}, {split}: {count(sum(counts.values()))} ({counts_text(counts)})"
+        for data in report.data
+        for split, counts in data.counts.items()
+    ]
+    return f"{'; '.join(told)}." if told else ""
+
+
+def _characteristics(report: Report) -> str:
+    flow = _flow(report)
+    kinds = sorted({row.by for table in report.slices for row in table.rows})
+    return f"{flow} By {', '.join(kinds)}: see Slices." if flow and kinds else flow
+
+
+def _differing(report: Report) -> str:
+    told = _data_dates(report)
+    return f"Start dates: {told} Labels by split: see Data." if told else ""
+
+
+def _data_sharing(report: Report) -> str:
+    terms = "; ".join(term for data in report.data for term in data.terms)
+    hashes = ", ".join(f"{data.name} {data.sha256}" for data in report.data)
+    if not hashes:
+        return ""
+    return f"SHA-256: {hashes}." + (f" Terms: {terms}" if terms else f" Terms: {_open()}")
+
+
+def _code_sharing(report: Report) -> str:
+    version = report.versions.get("llm4top", "")
+    made = f"LLM4TOP {version}, open source." if version else "LLM4TOP, open source."
+    return f"{made} Reproduce with: {report.reproduce}" if report.reproduce else made
+
+
+def _clusters(report: Report) -> str:
+    kinds = sorted({row.by for table in report.slices for row in table.rows})
+    return f"Performance by {', '.join(kinds)}: see Slices." if kinds else ""
+
+
+def _performance(report: Report) -> str:
+    told = ", ".join(heading(table) for table in report.tables)
+    if not told:
+        return ""
+    slices = "; subgroups under Slices" if report.slices else ""
+    return f"Tables with intervals: {told}{slices}."
+
+
+def _comparison(report: Report) -> str:
+    if not report.tables:
+        return ""
+    published = " Published results stand apart, unranked." if report.published else ""
+    return (
+        "On the same rows: trivial forecasters, traditional machine learning and a leak oracle "
+        f"that is marked as cheating.{published} People were not compared with."
+    )
+
+
+def _prompts(report: Report) -> str:
+    ablations = "; ".join(table.title for table in report.variants)
+    told = "One rendering function makes every prompt; no prompt was chosen on test rows."
+    return f"{told} Measured: {ablations}." if ablations else told
+
+
+def _compute(report: Report) -> str:
+    machine = ", ".join(f"{key} {text}" for key, text in report.machine.items())
+    return f"{machine}. Time and energy: {_open()}" if machine else ""
+
+
+def _open() -> str:
+    return OPEN[0].lower() + OPEN[1:]
+
+
+_ANSWERS: dict[str, Callable[[Report], str]] = {
+    "characteristics": _characteristics,
+    "clusters": _clusters,
+    "code_sharing": _code_sharing,
+    "comparison": _comparison,
+    "compute": _compute,
+    "data_dates": _data_dates,
+    "data_sharing": _data_sharing,
+    "data_sources": _data_sources,
+    "differing": _differing,
+    "flow": _flow,
+    "imbalance": _imbalance,
+    "measures": _measures,
+    "model_identity": _model_identity,
+    "models": _models,
+    "objectives": _objectives,
+    "outcome": _outcome,
+    "partition": _partition,
+    "performance": _performance,
+    "preparation": _preparation,
+    "prompts": _prompts,
+    "sample_size": _sample_size,
+}
+"""What fills an item from the report; the other answers are in ``data/checklist.yaml``."""

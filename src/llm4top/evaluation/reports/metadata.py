@@ -1,0 +1,162 @@
+"""What a report says of its circumstances: the question, the data, the versions, the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Literal
+
+import psutil
+
+from llm4top import __version__
+from llm4top.data.dataset import Dataset
+from llm4top.data.parquet import SPLITS
+from llm4top.evaluation.reports.report import Asked, AuditLine, DataFacts, Report
+from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.data.audit.findings import AuditReport
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "scikit-learn",
+    "xgboost-cpu",
+    "numpy",
+    "scipy",
+    "pyarrow",
+)
+
+_NEWER = 0.95
+"""The share of rows later than every training row from which a split is called newer."""
+
+
+def new_report(
+    kind: Literal["evaluation", "comparison", "benchmark", "selection"],
+    title: str,
+    task: Task,
+    *,
+    reproduce: str,
+    seed: int,
+    draws: int,
+    settings: Mapping[str, Any] | None = None,
+) -> Report:
+    """A report with nothing measured yet; ``model_copy(update=...)`` fills it.
+
+    ``reproduce`` is the command as the user typed it. Versions, machine and time are filled in:
+    no host name, no user name and no path is among them.
+    """
+    return Report(
+        kind=kind,
+        title=title,
+        summary=(),
+        asked=Asked(
+            task=task.name,
+            question=task.question,
+            labels=task.labels,
+            event=task.labels[1] if task.kind == "binary" else None,
+        ),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        reproduce=reproduce,
+        seed=seed,
+        draws=draws,
+        versions=versions(),
+        machine=machine(),
+        settings=dict(settings or {}),
+    )
+
+
+def versions() -> dict[str, str]:
+    """This program's version, Python's, and those of the packages that figures depend on."""
+    found = {"llm4top": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str]:
+    """Cores, memory, device and platform of this machine, each in words."""
+    from llm4top.forecasters.model.device import choose_device
+
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return {
+        "cores": str(cores),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "device": choose_device().reason.partition(":")[0],
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def data_facts(dataset: Dataset) -> DataFacts:
+    """A data set as it is measured on: its rows are counted, its card tells where they came from.
+
+    Files are told by their names, without the folders they lay in.
+    """
+    return DataFacts(
+        name=dataset.card.name,
+        sha256=dataset.sha256,
+        split_rule=dataset.card.split_rule,
+        counts=dataset.counts(),
+        time_span={split: _span(dataset, split) for split in SPLITS if split in dataset.splits},
+        files=tuple(os.path.basename(file.name) for file in dataset.card.provenance),  # noqa: PTH119
+        terms=dataset.card.terms,
+        warnings=dataset.card.warnings,
+    )
+
+
+def _span(dataset: Dataset, split: str) -> str:
+    dates = [
+        date for date, own in zip(dataset.start_dates, dataset.splits, strict=True) if own == split
+    ]
+    known = [date for date in dates if date]
+    if not known:
+        return "no start dates"
+    told = f"{min(known)} to {max(known)}"
+    unknown = len(dates) - len(known)
+    return told if not unknown else f"{told}, {unknown} without a start date"
+
+
+def audit_lines(report: AuditReport) -> tuple[AuditLine, ...]:
+    """The leak audit as a report shows it."""
+    return tuple(
+        AuditLine(check=line.check, verdict=line.verdict, field=line.field, finding=line.finding)
+        for line in report.lines
+    )
+
+
+def age_note(dataset: Dataset, split: str) -> str:
+    """Whether the rows of a split are newer than the training rows, or of the same years.
+
+    By start date, the first submission where unknown. Nothing is said where neither is so, or
+    where most rows of either have no date.
+    """
+    learnt, measured = _dates(dataset, "train"), _dates(dataset, split)
+    if not learnt or not measured:
+        return ""
+    later = sum(date > learnt[-1] for date in measured)
+    if later >= _NEWER * len(measured):
+        return "These rows are newer than the rows learnt from."
+    low, middle, high = (
+        learnt[len(learnt) // 4],
+        measured[len(measured) // 2],
+        learnt[3 * len(learnt) // 4],
+    )
+    if low <= middle <= high:
+        return "These rows are from the same years as the rows learnt from, not later ones."
+    return ""
+
+
+def _dates(dataset: Dataset, split: str) -> list[str]:
+    """The dates of a split, ascending; none where most rows have none."""
+    rows = dataset.select(split)
+    pairs = zip(rows.start_dates, rows.first_submitted, strict=True)
+    known = sorted(filter(None, (start or submitted for start, submitted in pairs)))
+    return known if 2 * len(known) > len(rows) else []

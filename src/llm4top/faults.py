@@ -1,0 +1,1 @@
+"""Old home of what is in ``llm4top.schema``."""

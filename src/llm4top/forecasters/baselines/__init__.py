@@ -1,0 +1,1 @@
+"""Baselines: classical learners over trials."""

@@ -1,0 +1,114 @@
+"""The baselines by name. Importing this imports no learner: a list of names costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from llm4top.errors import ModelError
+from llm4top.tasks.builtin import get_task
+from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.baselines.base import BaselineForecaster
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline as tables show it. A "trivial" one reads the phase at most."""
+
+    label: str
+    kind: Literal["trivial", "baseline"]
+    summary: str
+
+    def named(self, task: Task) -> str:
+        """Its name beside other forecasters of ``task``: "Always success" names the event."""
+        if self.label != ALWAYS_LABEL:
+            return self.label
+        return f"Always {task.labels[1]}" if task.kind == "binary" else "Always the commonest label"
+
+
+ALWAYS_LABEL = "Always the event"
+_TABLE = "over the trial's numbers and the topics of its text"
+
+BASELINES: dict[str, Baseline] = {
+    "always": Baseline(
+        ALWAYS_LABEL,
+        "trivial",
+        "The task's event for certain ('always success'); the commonest label of other tasks.",
+    ),
+    "base-rate": Baseline(
+        "Base rate by phase",
+        "trivial",
+        "The training trials' label frequencies by phase, drawn towards the pooled ones.",
+    ),
+    "logistic": Baseline("Logistic regression", "baseline", f"Logistic regression {_TABLE}."),
+    "forest": Baseline("Random forest", "baseline", f"A random forest {_TABLE}."),
+    "adaboost": Baseline("AdaBoost", "baseline", f"Boosted decision stumps {_TABLE}."),
+    "xgboost": Baseline("XGBoost", "baseline", f"Gradient-boosted trees {_TABLE}."),
+    "knn-forest": Baseline(
+        "kNN + random forest",
+        "baseline",
+        f"A random forest {_TABLE}, missing values taken from the nearest training trials.",
+    ),
+    "feed-forward": Baseline(
+        "Feed-forward network", "baseline", f"A network with one hidden layer {_TABLE}."
+    ),
+    "tfidf": Baseline(
+        "TF-IDF + logistic regression",
+        "baseline",
+        "Logistic regression over words and word pairs of phase, conditions, interventions, "
+        "ICD codes and criteria.",
+    ),
+    "sentence": Baseline(
+        "Sentence embedding + logistic regression",
+        "baseline",
+        "Logistic regression over a local encoder's embedding of the text.",
+    ),
+}
+"""Every baseline by name, in the order of tables. "sentence" needs an encoder."""
+
+
+def make_baseline(
+    name: str,
+    task: Task | str = "outcome",
+    *,
+    seed: int = 0,
+    encoder: str | Path | None = None,
+) -> BaselineForecaster:
+    """An unfitted baseline: a scikit-learn classifier over a sequence of ``Trial``.
+
+    ``seed`` is for those that draw numbers; ``encoder`` is the folder of "sentence".
+
+    Raises ``ModelError`` for a name that is none, and for "sentence" without an encoder.
+    """
+    get_task(task)
+    if name not in BASELINES:
+        raise ModelError(f"no baseline {name!r:.100}.", hint=f"Known: {', '.join(BASELINES)}.")
+    if name == "sentence":
+        if encoder is None:
+            raise ModelError(
+                "the baseline 'sentence' needs a text encoder.",
+                hint="Name a folder with config.json, tokenizer.json and model.safetensors.",
+            )
+        from llm4top.forecasters.baselines.sentence import SentenceForecaster
+
+        return SentenceForecaster(task, encoder=encoder)
+    from llm4top.forecasters.baselines.simple import (
+        AlwaysForecaster,
+        BaseRateForecaster,
+        TfidfForecaster,
+    )
+
+    simple: dict[str, Any] = {
+        "always": AlwaysForecaster,
+        "base-rate": BaseRateForecaster,
+        "tfidf": TfidfForecaster,
+    }
+    if name in simple:
+        made: BaselineForecaster = simple[name](task)
+        return made
+    from llm4top.forecasters.baselines.classical import ClassicalForecaster
+
+    return ClassicalForecaster(task, learner=name, seed=seed)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Forecasters on disk: written, verified, read, stored."""

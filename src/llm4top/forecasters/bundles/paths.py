@@ -1,0 +1,86 @@
+"""Where bundles lie: in the package, in the user's store, or in a folder of their own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from llm4top.errors import BundleError
+from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, NAME_PATTERN
+from llm4top.paths import home_folder
+
+EMBEDDED_NAME = "embedded"
+"""The name of the bundle that ships inside the package."""
+
+_EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "embedded"
+_NAME = re.compile(NAME_PATTERN)
+
+
+def embedded_folder() -> Path:
+    """The folder of the bundle that ships with the package."""
+    return _EMBEDDED_FOLDER
+
+
+def bundles_folder() -> Path:
+    """The store: ``bundles`` in the home folder. It need not exist yet."""
+    return home_folder() / "bundles"
+
+
+def checked_name(name: str) -> str:
+    """``name``, if it can name a bundle on every system; ``BundleError`` suggests one if not."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or name == EMBEDDED_NAME:
+        raise BundleError(
+            f"{name!r:.100} cannot name a bundle.",
+            hint="Use small letters, digits, '-', '_' and '.', at most 64, beginning with a "
+            f"letter or digit; for example {bundle_name(name)!r}.",
+        )
+    return name
+
+
+def bundle_name(text: str) -> str:
+    """A bundle's name made from any text: "Qwen3 8B, TOP" gives "qwen3-8b-top"."""
+    slug = re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:64].rstrip("-._")
+    return slug if slug and slug != EMBEDDED_NAME else "bundle"
+
+
+def is_bundle_name(name: str) -> bool:
+    """Whether ``name`` could be that of a bundle in the store."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether the folder looks like a bundle: it has a manifest."""
+    return (folder / MANIFEST_FILE).is_file()
+
+
+def resolve_bundle(bundle: str | Path) -> Path:
+    """The folder of ``bundle``: "embedded", a folder, or the name of a bundle in the store.
+
+    The folder of a training run stands for the bundle in it.
+
+    Raises ``BundleError`` where there is none.
+    """
+    if str(bundle) == EMBEDDED_NAME:
+        if not is_bundle(_EMBEDDED_FOLDER):
+            raise BundleError(
+                "this installation holds no embedded model.",
+                hint="Install LLM4TOP again, or name a bundle of your own.",
+            )
+        return _EMBEDDED_FOLDER
+    folder = Path(bundle).expanduser()
+    for candidate in (folder, folder / "bundle"):
+        if is_bundle(candidate):
+            return candidate
+    stored = bundles_folder() / str(bundle)
+    if _NAME.fullmatch(str(bundle)) and is_bundle(stored):
+        return stored
+    if folder.is_dir():
+        raise BundleError(
+            f"there is no {MANIFEST_FILE} here: this folder is not a bundle.",
+            where=str(bundle),
+            hint="Give the folder that holds the manifest.",
+        )
+    raise BundleError(
+        f"no bundle {str(bundle)!r:.200}.",
+        hint="List the bundles of this machine with: llm4top bundle list",
+    )

@@ -1,0 +1,303 @@
+"""The bundles on this machine, and bundles as one file to carry to another."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
+from llm4top.forecasters.bundles.manifest import (
+    BASELINE_FOLDER,
+    BUNDLE_FILES,
+    MANIFEST_FILE,
+    Manifest,
+    is_baseline_file,
+    is_plain_name,
+)
+from llm4top.forecasters.bundles.paths import (
+    EMBEDDED_NAME,
+    bundles_folder,
+    checked_name,
+    embedded_folder,
+    is_bundle,
+)
+from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
+from llm4top.forecasters.folders import publish_folder
+
+MAX_RATIO = 200
+"""Unpacked to packed bytes of one member: weights hardly shrink, text shrinks a few times."""
+
+DISK_RESERVE = 1 << 30
+"""Bytes that stay free on the disk after an import."""
+
+_MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+_CHUNK = 1 << 20
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBundle:
+    """A bundle on this machine: the name it goes by, its folder and its manifest."""
+
+    name: str
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def identity(self) -> str:
+        """Names the bundle for good, whatever it is called here."""
+        return self.manifest.identity
+
+
+def list_bundles(
+    store: Path | None = None,
+    *,
+    on_problem: Callable[[Path, BundleError], None] | None = None,
+) -> list[StoredBundle]:
+    """The embedded bundle and those in the store, by name. Their files are not verified.
+
+    ``store`` is ``bundles_folder()`` if None. ``on_problem`` hears of each folder whose manifest
+    cannot be read, and the others go on; without it the first such ``BundleError`` is raised.
+    """
+    store = bundles_folder() if store is None else store
+    folders = [(EMBEDDED_NAME, embedded_folder())]
+    if store.is_dir():
+        folders += [(path.name, path) for path in sorted(store.iterdir())]
+    found = []
+    for name, folder in folders:
+        if name.startswith(".") or not is_bundle(folder):
+            continue
+        try:
+            found.append(StoredBundle(name, folder, read_manifest(folder)))
+        except BundleError as error:
+            if on_problem is None:
+                raise
+            on_problem(folder, error)
+    return found
+
+
+def export_bundle(bundle: str | Path, file: str | Path, *, overwrite: bool = False) -> Path:
+    """Verify a bundle and pack it into one zip; the same bundle gives the same bytes.
+
+    Raises what ``verify_bundle`` and its report raise, and ``BundleError`` where ``file`` exists
+    and ``overwrite`` is not asked for.
+    """
+    report = verify_bundle(bundle)
+    report.raise_for_problems()
+    file = Path(file)
+    if file.is_dir() or (file.exists() and not overwrite):
+        raise BundleError(
+            f"there is a {'folder' if file.is_dir() else 'file'} here already.",
+            where=str(file),
+            hint="Choose another name."
+            if file.is_dir()
+            else "Choose another name, or --overwrite.",
+        )
+    scratch = file.with_name(f".{file.name}.unfinished")
+    try:
+        # Weights do not shrink: stored as they are, they unpack at the disk's speed.
+        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+            for name in (MANIFEST_FILE, *sorted(report.manifest.files)):
+                member = zipfile.ZipInfo(name, _EPOCH)
+                member.external_attr = 0o644 << 16
+                path = report.folder / name
+                with (
+                    path.open("rb") as source,
+                    archive.open(member, "w", force_zip64=path.stat().st_size >= 1 << 31) as target,
+                ):
+                    shutil.copyfileobj(source, target, _CHUNK)
+        scratch.replace(file)
+    except OSError as error:
+        # A full disk does not say by itself which file it was.
+        error.filename = error.filename or str(file)
+        raise
+    finally:
+        scratch.unlink(missing_ok=True)
+    return file
+
+
+def import_bundle(
+    file: str | Path, *, name: str | None = None, store: Path | None = None
+) -> StoredBundle:
+    """Take a bundle into the store: from a zip that ``export_bundle`` wrote, or from a folder.
+
+    It appears there only when every file of it has been verified. ``name`` is what to call it
+    here, its own name if None. A bundle that is there already is left as it is.
+
+    Raises ``UnsafeBundleError`` for an archive with any other file, a link, encryption or a
+    suspicious size, ``TamperedBundleError`` for a file that does not match the manifest, and
+    ``BundleError`` where it is no archive, the name is taken or the disk too full.
+    """
+    file = Path(file)
+    store = bundles_folder() if store is None else store
+    if file.is_dir():
+        return _import_folder(file, name, store)
+    if not file.exists():
+        raise BundleError("there is no such file.", where=str(file))
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, file.name)
+            manifest = _manifest(archive, members, file.name)
+            chosen = checked_name(name or manifest.name)
+            folder = store / chosen
+            if is_bundle(folder):
+                return _already_there(folder, chosen, manifest)
+            if folder.exists():
+                raise BundleError("there is something else here.", where=str(folder))
+            _check_disk(store, sum(m.file_size for m in members.values()))
+
+            def unpack(staging: Path) -> None:
+                for member_name, member in members.items():
+                    _extract(archive, member, staging / member_name, file.name)
+                verify_bundle(staging).raise_for_problems()
+
+            publish_folder(folder, unpack)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and _is_about_store(error, file):
+            raise _unusable(store, error) from error
+        raise BundleError(
+            f"cannot be unpacked ({error}).",
+            where=str(file),
+            hint="Give a file that `llm4top bundle export` wrote.",
+        ) from error
+    return StoredBundle(chosen, folder, read_manifest(folder))
+
+
+def _already_there(folder: Path, name: str, manifest: Manifest) -> StoredBundle:
+    there = read_manifest(folder)
+    if there.identity != manifest.identity:
+        raise BundleError(
+            f"the name {name!r} is taken by {there.identity}.", hint="Use --as NAME to keep both."
+        )
+    verify_bundle(folder).raise_for_problems()
+    return StoredBundle(name, folder, there)
+
+
+def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:
+    """The archive's members by name, once each has shown to be one that a bundle may have."""
+    found: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename
+        if name in ("base/", f"{BASELINE_FOLDER}/"):
+            continue
+        problem = _member_problem(name, member)
+        if problem is None and name in found:
+            problem = "is there twice"
+        if problem is not None:
+            raise UnsafeBundleError(
+                f"the member {name!r:.100} {problem}.",
+                where=where,
+                hint="Nothing was unpacked. Ask for a file that `llm4top bundle export` wrote.",
+            )
+        found[name] = member
+    return found
+
+
+def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
+    if not is_plain_name(name):
+        return "points outside the bundle"
+    if name != MANIFEST_FILE and name not in BUNDLE_FILES and not is_baseline_file(name):
+        return "is none of a bundle's files"
+    if member.flag_bits & 0x1:
+        return "is encrypted"
+    if (member.external_attr >> 16) & 0o170000 not in (0, 0o100000):
+        return "is not an ordinary file"
+    if member.file_size > MAX_RATIO * max(member.compress_size, 1) + _CHUNK:
+        return "would unpack to far more than it holds"
+    return None
+
+
+def _manifest(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], where: str
+) -> Manifest:
+    member = members.get(MANIFEST_FILE)
+    if member is None:
+        raise BundleError(
+            "there is no manifest in it: this is not a bundle.",
+            where=where,
+            hint="Give a file that `llm4top bundle export` wrote.",
+        )
+    if member.file_size > _MAX_MANIFEST_BYTES:
+        raise UnsafeBundleError("its manifest is far larger than a manifest is.", where=where)
+    with archive.open(member) as source:
+        text = source.read(_MAX_MANIFEST_BYTES)
+    try:
+        manifest = Manifest.from_json(text.decode("utf-8"), where=f"{where}!{MANIFEST_FILE}")
+    except UnicodeDecodeError:
+        raise UnsafeBundleError("its manifest is not text.", where=where) from None
+    for name, entry in manifest.files.items():
+        if name in members and members[name].file_size != entry.size:
+            raise TamperedBundleError(
+                f"has {members[name].file_size} bytes where the manifest says {entry.size}.",
+                where=f"{where}!{name}",
+            )
+    return manifest
+
+
+def _is_about_store(error: OSError, file: Path) -> bool:
+    """Whether it was writing that failed, and not reading ``file``."""
+    named = error.filename2 or error.filename
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return full or (named is not None and Path(named) != file)
+
+
+def _unusable(store: Path, error: OSError) -> BundleError:
+    return BundleError(
+        f"cannot be written to ({error.strerror or error}).",
+        where=str(store),
+        hint="Set LLM4TOP_HOME to a folder that you may write to.",
+    )
+
+
+def _check_disk(store: Path, needed: int) -> None:
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(store, error) from error
+    free = shutil.disk_usage(store).free
+    if free < needed + DISK_RESERVE:
+        raise BundleError(
+            f"the bundle takes {needed >> 20} MiB and {free >> 20} MiB are free.",
+            where=str(store),
+            hint="Free some space, or set LLM4TOP_HOME to a folder on a larger disk.",
+        )
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, where: str) -> None:
+    """Unpack one member, never more of it than it said it holds."""
+    path.parent.mkdir(exist_ok=True)
+    left = member.file_size
+    with archive.open(member) as source, path.open("xb") as target:
+        while chunk := _read(source, left):
+            target.write(chunk)
+            left -= len(chunk)
+    if left < 0:
+        raise UnsafeBundleError("unpacks to more than it said.", where=f"{where}!{member.filename}")
+
+
+def _read(source: IO[bytes], left: int) -> bytes:
+    return source.read(min(_CHUNK, left + 1)) if left >= 0 else b""
+
+
+def _import_folder(bundle: Path, name: str | None, store: Path) -> StoredBundle:
+    report = verify_bundle(bundle)
+    report.raise_for_problems()
+    chosen = checked_name(name or report.manifest.name)
+    folder = store / chosen
+    if is_bundle(folder):
+        return _already_there(folder, chosen, report.manifest)
+    _check_disk(store, sum(entry.size for entry in report.manifest.files.values()))
+
+    def copy(staging: Path) -> None:
+        for file_name in (MANIFEST_FILE, *report.manifest.files):
+            (staging / file_name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(report.folder / file_name, staging / file_name)
+        verify_bundle(staging).raise_for_problems()
+
+    publish_folder(folder, copy)
+    return StoredBundle(chosen, folder, read_manifest(folder))

@@ -1,0 +1,114 @@
+"""Whether a bundle is what its manifest says, file by file, before anything of it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
+from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, Manifest
+from llm4top.forecasters.bundles.paths import is_bundle, resolve_bundle
+from llm4top.forecasters.bundles.safe_files import entries, sha256_of, unsafe_content, unsafe_kind
+
+State = Literal["ok", "missing", "changed", "unlisted", "unsafe"]
+_MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """One file: its name, what was found, and in words what is wrong."""
+
+    name: str
+    state: State
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was found in a bundle's folder. ``files`` names each file listed or there."""
+
+    folder: Path
+    manifest: Manifest
+    files: tuple[FileCheck, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every listed file is there, unchanged, and there is no other."""
+        return all(check.state == "ok" for check in self.files)
+
+    @property
+    def problems(self) -> tuple[FileCheck, ...]:
+        """The files that are not as they should be, the gravest first."""
+        bad = [check for check in self.files if check.state != "ok"]
+        return tuple(sorted(bad, key=lambda check: (check.state != "unsafe", check.name)))
+
+    def raise_for_problems(self) -> None:
+        """``UnsafeBundleError`` or ``TamperedBundleError`` naming the gravest; nothing if ok."""
+        for check in self.problems:
+            kind = UnsafeBundleError if check.state == "unsafe" else TamperedBundleError
+            hint = "Nothing of it was loaded. Get the bundle again from where it came."
+            raise kind(f"{check.problem}.", where=f"{self.folder.name}/{check.name}", hint=hint)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the bundle in ``folder``; ``BundleError`` where it is none."""
+    path = folder / MANIFEST_FILE
+    where = f"{folder.name}/{MANIFEST_FILE}"
+    if not is_bundle(folder):
+        raise BundleError("there is no manifest here.", where=where)
+    if path.is_symlink():
+        raise UnsafeBundleError("is a link.", where=where)
+    if path.stat().st_size > _MAX_MANIFEST_BYTES:
+        raise UnsafeBundleError("is far larger than a manifest is.", where=where)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnsafeBundleError("is not text.", where=where) from None
+    return Manifest.from_json(text, where=where)
+
+
+def verify_bundle(bundle: str | Path) -> VerifyReport:
+    """Compare every file with the manifest; nothing is loaded and no link followed.
+
+    ``bundle`` is "embedded", a folder, or a name in the store. Problems with files are in the
+    report: see ``VerifyReport.ok`` and ``raise_for_problems``.
+
+    Raises ``BundleError`` where there is no bundle or its manifest is wrong, ``UnsafeBundleError``
+    where the manifest itself points outside its folder.
+    """
+    folder = resolve_bundle(bundle)
+    manifest = read_manifest(folder)
+    checks: dict[str, FileCheck] = {}
+    for name, entry in entries(folder):
+        if name == MANIFEST_FILE:
+            continue
+        path = Path(entry.path)
+        if problem := unsafe_kind(name, entry):
+            checks[name] = FileCheck(name, "unsafe", problem)
+        elif name not in manifest.files:
+            content = unsafe_content(name, path)
+            state: State = "unsafe" if content else "unlisted"
+            checks[name] = FileCheck(name, state, content or "is not in the manifest")
+        else:
+            checks[name] = _check(name, path, manifest)
+    for name in manifest.files:
+        checks.setdefault(name, FileCheck(name, "missing", "is missing"))
+    return VerifyReport(folder, manifest, tuple(checks[name] for name in sorted(checks)))
+
+
+def _check(name: str, path: Path, manifest: Manifest) -> FileCheck:
+    expected = manifest.files[name]
+    size = path.stat().st_size
+    if size != expected.size:
+        words = f"has {size} bytes where the manifest says {expected.size}"
+        changed = FileCheck(name, "changed", words)
+    elif sha256_of(path) != expected.sha256:
+        changed = FileCheck(name, "changed", "does not match its hash in the manifest")
+    else:
+        changed = FileCheck(name, "ok")
+    # A file that could run code is told as such, whether or not the manifest vouches for it.
+    if problem := unsafe_content(name, path):
+        hostile = changed.state == "ok" or "run code" in problem
+        return FileCheck(name, "unsafe", problem) if hostile else changed
+    return changed

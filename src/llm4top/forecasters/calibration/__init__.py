@@ -1,0 +1,1 @@
+"""From answer logits to calibrated probabilities with intervals."""

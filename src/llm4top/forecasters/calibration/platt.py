@@ -1,0 +1,245 @@
+"""Platt scaling, and vector scaling for more than two labels.
+
+Binary: logistic regression on the difference of the two logits, towards Platt's smoothed targets
+(Platt, Probabilistic outputs for support vector machines, 1999), solved by Newton's method with a
+line search (Lin, Lin & Weng, A note on Platt's probabilistic outputs, 2007). More labels: one
+slope and one offset a label on the log-probabilities (vector scaling, Guo et al. 2017,
+arXiv:1706.04599), drawn towards slope 1 and offset 0, where nothing changes (off-diagonal and
+intercept regularisation without the off-diagonal: Kull et al. 2019, arXiv:1910.12656).
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, ValidationError
+from scipy.special import expit, log_softmax
+
+from llm4top.forecasters.calibration.calibrated import (
+    INTERVAL_LEVEL,
+    Calibrated,
+    FloatArray,
+    IntArray,
+    Phases,
+    bad_state,
+    checked_data,
+    checked_logits,
+    not_fitted,
+    reported_labels,
+    softmax,
+)
+from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
+from llm4top.forecasters.calibration.softmax_fit import fit_softmax
+
+_PRIOR_PRECISION = 1.0
+
+
+class _State(BaseModel):
+    """``theta [P]``, its ``covariance [P, P]``, and the centring of a binary task's score."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    method: Literal["platt"] = "platt"
+    n: int
+    n_labels: int
+    phases: PhaseOffsets | None = None
+    theta: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    centre: float = 0.0
+    scale: float = 1.0
+
+    def fault(self) -> str | None:
+        """Why this is not a scaling, or None."""
+        if self.phases and self.phases.n_labels != self.n_labels:
+            return "its phases are about another number of labels"
+        size = 2 if self.n_labels == 2 else 2 * self.n_labels
+        covariance = np.array([row for row in self.covariance if len(row) == size])
+        if self.n_labels < 2 or len(self.theta) != size or covariance.shape != (size, size):
+            return "its parameters do not fit its number of labels"
+        if self.scale <= 0 or (self.n_labels == 2 and self.theta[0] < 0):
+            return "its slope or scale is negative"
+        tolerance = 1e-9 * max(1.0, float(np.abs(covariance).max()))
+        if not np.allclose(covariance, covariance.T, rtol=0, atol=tolerance):
+            return "its covariance is not symmetric"
+        return (
+            None
+            if np.linalg.eigvalsh(covariance).min() >= -tolerance
+            else ("its covariance has negative variances")
+        )
+
+
+class PlattCalibrator:
+    """Platt scaling: smooth, two parameters, at home with few calibration rows.
+
+    ``lower`` and ``upper`` are a 95 % interval of the calibrated probability by the delta method:
+    the parameters' covariance carried to the log-odds, the bounds turned back into probabilities.
+    It holds if the log-odds are linear in the score, and does not cover that they may not be. The
+    error of a correction for the phase is added to that of the parameters.
+
+    The slope of a binary task cannot be negative: where the scores rank worse than chance every
+    trial gets the base rate, since calibration must not turn a ranking over.
+    """
+
+    method: str = "platt"
+    has_interval: bool = True
+
+    def __init__(self) -> None:
+        self._state: _State | None = None
+
+    @property
+    def by_phase(self) -> bool:
+        """See ``Calibrator.by_phase``."""
+        return self._state is not None and self._state.phases is not None
+
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
+        """See ``Calibrator.fit``: validation data only."""
+        array, labels = checked_data(logits, y, phases)
+        offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
+        fit = _fit_binary if array.shape[1] == 2 else _fit_vector
+        state = fit(correct(offsets, array, phases), labels)
+        self._state = state.model_copy(update={"phases": offsets})
+        return self
+
+    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
+        """See ``Calibrator.predict``."""
+        state = self._state
+        if state is None:
+            raise not_fitted(self.method)
+        array = correct(state.phases, checked_logits(logits, state.n_labels), phases)
+        if state.n_labels == 2:
+            design = _binary_design(array[:, 1] - array[:, 0], state.centre, state.scale)
+        else:
+            design = _vector_design(array)
+        scaled = design @ np.array(state.theta)
+        probabilities = softmax(scaled)
+        reported = reported_labels(probabilities)
+        covariance = np.array(state.covariance)
+        lower, upper = _delta_interval(
+            design, scaled, reported, covariance, more=_of_phases(state, phases, reported)
+        )
+        point = probabilities[np.arange(len(array)), reported]
+        # Rounding must not push the point out of its own interval.
+        return Calibrated(probabilities, np.minimum(lower, point), np.maximum(upper, point))
+
+    def to_dict(self) -> dict[str, Any]:
+        """See ``Calibrator.to_dict``."""
+        if self._state is None:
+            raise not_fitted(self.method)
+        return self._state.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """See ``Calibrator.from_dict``."""
+        try:
+            parsed = _State.model_validate(state)
+        except ValidationError as error:
+            raise bad_state("Platt", f"{error.error_count()} of its fields are wrong") from None
+        if fault := parsed.fault():
+            raise bad_state("Platt", fault)
+        calibrator = cls()
+        calibrator._state = parsed
+        return calibrator
+
+
+def _binary_design(scores: FloatArray, centre: float, scale: float) -> FloatArray:
+    """``[n, 2, 2]``: the second label's logit is slope times score plus offset, the first's 0."""
+    design = np.zeros((len(scores), 2, 2))
+    design[:, 1, 0] = (scores - centre) / scale
+    design[:, 1, 1] = 1.0
+    return design
+
+
+def _vector_design(logits: FloatArray) -> FloatArray:
+    """``[n, K, 2K]``: each label's slope on its log-probability, then each label's offset."""
+    n, k = logits.shape
+    design = np.zeros((n, k, 2 * k))
+    columns = np.arange(k)
+    # Log-probabilities, since a shift common to all of a trial's logits means nothing.
+    design[:, columns, columns] = log_softmax(logits, axis=1)
+    design[:, columns, k + columns] = 1.0
+    return design
+
+
+def _fit_binary(logits: FloatArray, labels: IntArray) -> _State:
+    scores = logits[:, 1] - logits[:, 0]
+    centre, spread = float(scores.mean()), float(scores.std())
+    scale = spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0
+    events = int(labels.sum())
+    misses = len(labels) - events
+    target = np.where(labels == 1, (events + 1) / (events + 2), 1 / (misses + 2))
+    targets = np.stack([1 - target, target], axis=1)
+
+    design = _binary_design(scores, centre, scale)
+    flat = design[:, :, 1:]
+    constant = spread <= 1e-12 * max(1.0, abs(centre))
+    if not constant:
+        theta, covariance = fit_softmax(design, targets, np.zeros(2), precision=0.0)
+    if constant or theta[0] < 0:
+        offset, variance = fit_softmax(flat, targets, np.zeros(1), precision=0.0)
+        theta = np.array([0.0, offset[0]])
+        covariance = np.array([[0.0, 0.0], [0.0, variance[0, 0]]])
+    return _stored(labels, 2, theta, covariance, centre, scale)
+
+
+def _fit_vector(logits: FloatArray, labels: IntArray) -> _State:
+    k = logits.shape[1]
+    start = np.repeat([1.0, 0.0], k)
+    theta, covariance = fit_softmax(
+        _vector_design(logits), np.eye(k)[labels], start, precision=_PRIOR_PRECISION
+    )
+    return _stored(labels, k, theta, covariance)
+
+
+def _stored(
+    labels: IntArray,
+    n_labels: int,
+    theta: FloatArray,
+    covariance: FloatArray,
+    centre: float = 0.0,
+    scale: float = 1.0,
+) -> _State:
+    rows = tuple(tuple(row) for row in ((covariance + covariance.T) / 2).tolist())
+    return _State(
+        n=len(labels),
+        n_labels=n_labels,
+        theta=tuple(theta.tolist()),
+        covariance=rows,
+        centre=centre,
+        scale=scale,
+    )
+
+
+def _of_phases(state: _State, phases: Phases | None, reported: IntArray) -> FloatArray:
+    """The variance ``[n]`` of the reported label's log-odds that is the phases' correction's."""
+    if state.phases is None:
+        return np.zeros(len(reported))
+    theta = np.array(state.theta)
+    slopes = np.full(2, theta[0] / state.scale) if state.n_labels == 2 else theta[: state.n_labels]
+    return np.asarray(slopes[reported] ** 2 * state.phases.variances(phases, reported))
+
+
+def _delta_interval(
+    design: FloatArray,
+    scaled: FloatArray,
+    reported: IntArray,
+    covariance: FloatArray,
+    *,
+    more: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds ``[n]`` of the reported label's probability, from those of its log-odds.
+
+    ``more`` is variance of the log-odds that is not the parameters'.
+    """
+    rows = np.arange(len(design))
+    rest = scaled.copy()
+    rest[rows, reported] = -np.inf
+    # Gradient of the log-odds: the label's own row less the mean row of the other labels.
+    others = np.einsum("nkp,nk->np", design, softmax(rest))
+    gradient = design[rows, reported] - others
+    log_odds = scaled[rows, reported] - np.logaddexp.reduce(rest, axis=1)
+    variance = np.einsum("np,pq,nq->n", gradient, covariance, gradient) + more
+    half = NormalDist().inv_cdf((1 + INTERVAL_LEVEL) / 2) * np.sqrt(np.maximum(variance, 0.0))
+    return expit(log_odds - half), expit(log_odds + half)

@@ -1,0 +1,1 @@
+"""LoRA fine-tuning through the answer head."""

@@ -1,0 +1,119 @@
+"""What is trained: the answer head's scorer around a base model, with LoRA or in full."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from llm4top.errors import TrainingError
+from llm4top.forecasters.model.answer_head import answer_logits
+from llm4top.lazy import quick_imports
+
+
+class AnswerScorer(nn.Module):
+    """A causal LM whose forward pass is ``answer_logits``.
+
+    Distributed training hooks into a module's own forward pass, so the scoring function has to be
+    one. With ``autocast`` the pass runs in bfloat16 over weights of whatever type.
+    """
+
+    def __init__(self, model: nn.Module, answer_ids: Sequence[int], *, autocast: bool = False):
+        super().__init__()
+        self.model = model
+        self.answer_ids = tuple(answer_ids)
+        self.autocast = autocast
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Logits ``[batch, labels]`` in float32 for ids ``[batch, longest]``, padded right."""
+        context = (
+            torch.autocast(input_ids.device.type, dtype=torch.bfloat16)
+            if self.autocast
+            else nullcontext()
+        )
+        with context:
+            return answer_logits(self.model, input_ids, lengths, self.answer_ids)
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that are trained, by name."""
+        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+
+def add_lora(model: nn.Module, *, rank: int, alpha: int, dropout: float) -> Any:
+    """A PEFT model with LoRA on every linear projection; the output head stays as it is.
+
+    The adapter's weights are float32 whatever the base model's type (PEFT's default).
+    """
+    with quick_imports():
+        from peft import LoraConfig, TaskType, get_peft_model
+
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        bias="none",
+        task_type=TaskType.CAUSAL_LM,
+    )
+    with warnings.catch_warnings():
+        # PEFT still asks for a property under the name that transformers 5.10 retired.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        return get_peft_model(model, config)
+
+
+def make_fully_trainable(model: nn.Module) -> None:
+    """Every weight trainable and in float32, in place: bfloat16 would round small steps away."""
+    if getattr(model, "is_quantized", False):
+        raise TrainingError(
+            "a quantised base model cannot be trained in full.",
+            hint="Use LoRA, or load the base model without quantisation.",
+        )
+    model.float()
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+
+
+def set_activation_checkpointing(model: Any, on: bool) -> None:
+    """Keep no activations inside the layers and compute them again backwards, or stop doing so.
+
+    The variant without re-entry needs no input that requires a gradient, so frozen embeddings
+    under LoRA are no special case.
+    """
+    causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    # transformers names it after activations from 5.10 on, and after gradients before.
+    name = (
+        "activation_checkpointing"
+        if hasattr(causal_lm, "activation_checkpointing_enable")
+        else "gradient_checkpointing"
+    )
+    if on:
+        getattr(causal_lm, f"{name}_enable")(**{f"{name}_kwargs": {"use_reentrant": False}})
+    else:
+        getattr(causal_lm, f"{name}_disable")()
+
+
+def save_weights(scorer: AnswerScorer, file: Path) -> None:
+    """Write the trained parameters to one safetensors file."""
+    tensors = {name: p.detach().cpu().contiguous() for name, p in scorer.trainable().items()}
+    save_file(tensors, file)
+
+
+def load_weights(scorer: AnswerScorer, file: Path) -> None:
+    """Copy the parameters in ``file`` into the model; ``TrainingError`` where names differ."""
+    tensors = load_file(file)
+    parameters = scorer.trainable()
+    if tensors.keys() != parameters.keys():
+        raise TrainingError(
+            "the checkpoint holds other weights than the model trains.",
+            where=str(file),
+            hint="Train into a new folder.",
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])

@@ -1,0 +1,329 @@
+"""The language model as a scikit-learn classifier over trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from llm4top.errors import ConfigError
+from llm4top.forecasters.finetuning.finetune import finetune
+from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
+from llm4top.forecasters.model.adapter import load_adapter
+from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base
+from llm4top.forecasters.model.batching import OnProgress
+from llm4top.forecasters.model.scoring import TrialScorer
+from llm4top.forecasters.validation import as_trials, class_positions, weights_of
+from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
+from llm4top.registry.trial import Trial
+from llm4top.tasks.builtin import get_task
+from llm4top.tasks.task import Task
+
+_PRECISION: dict[str, Literal["fp32", "bf16"]] = {
+    "float32": "fp32",
+    "fp32": "fp32",
+    "bfloat16": "bf16",
+    "bf16": "bf16",
+}
+
+_DEFAULTS = FinetuneSettings()
+
+Logits = NDArray[np.float64]
+
+
+class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A language model that answers a task's question about trials.
+
+    A scikit-learn classifier whose ``X`` is a sequence of ``Trial``. ``y`` holds the task's
+    labels, their positions 0..K-1, or booleans for a binary task; ``classes_`` is of the same
+    kind, in the order of the task's labels, so column 1 of a binary task is the event
+    ("success"). scikit-learn's scorers and ``cross_val_predict`` sort strings alphabetically:
+    with a task whose labels are in another order ("stopped", "completed"), give positions.
+
+    Parameters:
+        base: a folder, or the name of a downloaded model. It is loaded anew by each ``fit``,
+            because training changes it; clones and pickles carry no weights.
+        task: a ``Task`` or the name of a built-in one.
+        adapter: a folder with a LoRA adapter to forecast with; only with tuning "none".
+        tuning: what ``fit`` trains: "lora" (low-rank adapters), "full" (every weight) or "none",
+            which learns nothing and forecasts without ``fit`` too (zero-shot).
+        max_tokens, sections: the prompt's token budget and sections, see ``PromptSpec``.
+        lora_rank ... gradient_checkpointing, seed: as in ``FinetuneSettings``, with its defaults
+            (those of the preset "standard" of ``llm4top train``).
+        class_weight: None, "balanced" or a mapping from class to weight. Weights shift the
+            probabilities; calibration undoes it.
+        device, dtype, quantize: as for ``load_base``.
+        batch_tokens: padded tokens of a scoring batch; None fits it to the free memory. It
+            changes the speed, not the result.
+
+    Attributes after ``fit``: ``classes_``; ``finetuning_``, the ``FinetuneResult`` (None with
+    tuning "none").
+    """
+
+    def __init__(
+        self,
+        base: str | Path,
+        task: Task | str = "outcome",
+        *,
+        adapter: str | Path | None = None,
+        tuning: str = _DEFAULTS.tuning,
+        max_tokens: int = 2048,
+        sections: Sequence[str] | None = None,
+        lora_rank: int = _DEFAULTS.lora_rank,
+        lora_alpha: int = _DEFAULTS.lora_alpha,
+        lora_dropout: float = _DEFAULTS.lora_dropout,
+        learning_rate: float = _DEFAULTS.learning_rate,
+        weight_decay: float = _DEFAULTS.weight_decay,
+        warmup_ratio: float = _DEFAULTS.warmup_ratio,
+        epochs: float = _DEFAULTS.epochs,
+        batch_size: int = _DEFAULTS.batch_size,
+        accumulation: int = _DEFAULTS.accumulation,
+        class_weight: Mapping[Any, float] | str | None = None,
+        patience: int | None = _DEFAULTS.patience,
+        evals_per_epoch: int = _DEFAULTS.evals_per_epoch,
+        gradient_checkpointing: bool = _DEFAULTS.gradient_checkpointing,
+        seed: int = _DEFAULTS.seed,
+        device: str = "auto",
+        dtype: str = "auto",
+        quantize: Quantize = None,
+        batch_tokens: int | None = None,
+    ):
+        self.base = base
+        self.task = task
+        self.adapter = adapter
+        self.tuning = tuning
+        self.max_tokens = max_tokens
+        self.sections = sections
+        self.lora_rank = lora_rank
+        self.lora_alpha = lora_alpha
+        self.lora_dropout = lora_dropout
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.accumulation = accumulation
+        self.class_weight = class_weight
+        self.patience = patience
+        self.evals_per_epoch = evals_per_epoch
+        self.gradient_checkpointing = gradient_checkpointing
+        self.seed = seed
+        self.device = device
+        self.dtype = dtype
+        self.quantize = quantize
+        self.batch_tokens = batch_tokens
+
+    @classmethod
+    def from_model(
+        cls,
+        base: BaseModel,
+        task: Task | str = "outcome",
+        *,
+        model: Any = None,
+        spec: PromptSpec | None = None,
+        writer: PromptWriter | None = None,
+        batch_tokens: int | None = None,
+    ) -> Self:
+        """A forecaster over a model that is loaded already, ready to forecast.
+
+        ``model`` is what to ask in place of ``base.model``: an adapted or a tuned one.
+        ``writer`` writes the prompts, with its own spec, where that is not the plain one. The
+        classes are the task's labels. Its parameters describe the untuned base, so a clone of
+        it is the zero-shot forecaster.
+        """
+        spec = writer.spec if writer else spec or PromptSpec()
+        forecaster = cls(
+            base.folder,
+            task,
+            tuning="none",
+            max_tokens=spec.max_tokens,
+            sections=spec.sections,
+            device=base.device.torch,
+            dtype=base.dtype.name,
+            quantize=base.quantize,
+            batch_tokens=batch_tokens,
+        )
+        forecaster._scorer = TrialScorer(
+            base, get_task(task), spec, batch_tokens=batch_tokens, writer=writer
+        )
+        if model is not None:
+            forecaster._scorer.model = model
+        return forecaster
+
+    def fit(
+        self,
+        X: Iterable[Trial],
+        y: Iterable[Any],
+        *,
+        eval_set: tuple[Iterable[Trial], Iterable[Any]] | None = None,
+        output_dir: Path | str | None = None,
+        callbacks: Sequence[Any] = (),
+        should_stop: Callable[[], bool] | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Fine-tune the base model on trials and their labels; returns itself.
+
+        ``eval_set`` is validation data: with it the weights of the best validation log-loss are
+        kept and training stops early (``patience``). The other arguments go to ``finetune``.
+
+        Raises ``TaskError`` for labels that are none of the task's, ``ConfigError`` for settings
+        that contradict each other, and what ``load_base`` and ``finetune`` raise.
+        """
+        self._check()
+        task = get_task(self.task)
+        trials = as_trials(X)
+        classes, positions = class_positions(task, y)
+        if len(trials) != len(positions):
+            raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
+        self._scorer = None
+        self.finetuning_ = None
+        self._columns = np.unique(positions)
+        if self.tuning != "none":
+            scorer = self._load()
+            targets = np.searchsorted(self._columns, positions)
+            evaluation = _evaluation(scorer, eval_set, classes, self._columns) if eval_set else {}
+            self.finetuning_ = finetune(
+                scorer.base,
+                [prompt.token_ids for prompt in scorer.prompts(trials)],
+                targets.tolist(),
+                [scorer.answer_ids[column] for column in self._columns],
+                self._settings(classes, targets),
+                **evaluation,
+                output_dir=output_dir,
+                callbacks=callbacks,
+                should_stop=should_stop,
+                resume=resume,
+            )
+            scorer.model = self.finetuning_.model
+            self._scorer = scorer
+        self._classes = classes
+        return self
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The classes, in the order of the columns of ``predict_proba``."""
+        if "_classes" in self.__dict__:
+            return np.asarray(self._classes)
+        if self.__sklearn_is_fitted__():
+            return np.array(get_task(self.task).labels)
+        raise AttributeError("classes_: this forecaster has not been fitted.")
+
+    def prompts(self, X: Iterable[Trial]) -> list[Prompt]:
+        """The prompts that the model reads about the trials, one a trial."""
+        return self.scorer.prompts(as_trials(X))
+
+    def answer_logits(self, X: Iterable[Trial], *, on_progress: OnProgress | None = None) -> Logits:
+        """The model's logits of the classes' answers: ``[n, K]``, columns as ``classes_``."""
+        return self.logits_of(self.prompts(X), on_progress=on_progress)
+
+    def logits_of(
+        self, prompts: Sequence[Prompt], *, on_progress: OnProgress | None = None
+    ) -> Logits:
+        """``answer_logits`` for prompts that are written already."""
+        logits = self.scorer.logits(prompts, on_progress=on_progress)
+        columns = self.__dict__.get("_columns")
+        return logits if columns is None else logits[:, columns]
+
+    def decision_function(self, X: Iterable[Trial]) -> Logits:
+        """Scores of the classes ``[n, K]``; of two classes, the second's log-odds ``[n]``."""
+        logits = self.answer_logits(X)
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+    def predict_proba(self, X: Iterable[Trial], *, on_progress: OnProgress | None = None) -> Logits:
+        """Probabilities ``[n, K]`` as the model gives them, not calibrated."""
+        logits = self.answer_logits(X, on_progress=on_progress)
+        return np.asarray(softmax(logits, axis=1), dtype=np.float64)
+
+    def predict(self, X: Iterable[Trial]) -> NDArray[Any]:
+        """The most probable class of each trial: ``[n]``."""
+        best = self.answer_logits(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    @property
+    def scorer(self) -> TrialScorer:
+        """The loaded model with its prompt writer; a zero-shot model is loaded at first use.
+
+        Raises scikit-learn's ``NotFittedError`` before ``fit``.
+        """
+        check_is_fitted(self)
+        scorer: TrialScorer | None = self.__dict__.get("_scorer")
+        if scorer is None:
+            self._check()
+            scorer = self._scorer = self._load()
+        return scorer
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self.tuning == "none" or self.__dict__.get("_scorer") is not None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Weights are saved in bundles, never in pickles or deep copies.
+        state = dict(super().__getstate__())
+        for name in ("_scorer", "finetuning_"):
+            state.pop(name, None)
+        return state
+
+    def _check(self) -> None:
+        faults = []
+        if self.tuning not in ("lora", "full", "none"):
+            faults.append(f"tuning: {self.tuning!r} is none of lora, full, none")
+        if self.adapter is not None and self.tuning != "none":
+            faults.append("adapter: goes with tuning 'none'; fit trains a new one")
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            faults.append("batch_tokens: must be 1 or more, or absent")
+        if faults:
+            raise ConfigError("the forecaster's settings are wrong.", faults)
+
+    def _load(self) -> TrialScorer:
+        sections = tuple(self.sections) if self.sections is not None else None
+        spec = PromptSpec(self.max_tokens, sections)
+        base = load_base(self.base, device=self.device, dtype=self.dtype, quantize=self.quantize)
+        scorer = TrialScorer(base, get_task(self.task), spec, batch_tokens=self.batch_tokens)
+        if self.adapter is not None:
+            scorer.model = load_adapter(base, self.adapter)
+        return scorer
+
+    def _settings(self, classes: NDArray[Any], targets: NDArray[np.int64]) -> FinetuneSettings:
+        params = self.get_params(deep=False)
+        shared = FinetuneSettings.model_fields.keys() & params.keys()
+        # A search over parameters may set NumPy's numbers, which pydantic does not take.
+        given = {
+            name: value.item() if isinstance(value := params[name], np.generic) else value
+            for name in shared
+        }
+        return finetune_settings(
+            **given,
+            class_weights=weights_of(self.class_weight, classes, targets),
+            # A number type that was chosen is the one to train in.
+            precision=_PRECISION.get(self.dtype, "auto"),
+        )
+
+
+def _evaluation(
+    scorer: TrialScorer,
+    eval_set: tuple[Iterable[Trial], Iterable[Any]],
+    classes: NDArray[Any],
+    columns: NDArray[np.int64],
+) -> dict[str, Any]:
+    """Prompts and targets of the validation data; its labels are among the training data's."""
+    found, positions = class_positions(scorer.task, eval_set[1])
+    if not set(found.tolist()) <= set(classes.tolist()):
+        raise ConfigError(
+            "the validation data do not go with the training data.",
+            [f"labels: {found.tolist()} in validation, {classes.tolist()} in training"],
+        )
+    prompts = scorer.prompts(as_trials(eval_set[0]))
+    return {
+        "eval_prompts": [prompt.token_ids for prompt in prompts],
+        "eval_targets": np.searchsorted(columns, positions).tolist(),
+    }

@@ -1,0 +1,293 @@
+"""Loading a base model from a folder on this machine, with nothing in it trusted."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from llm4top.errors import MissingExtraError, ModelError
+from llm4top.forecasters.model.answer_head import check_answer_head
+from llm4top.forecasters.model.device import Device, NumberType, choose_device, choose_dtype
+from llm4top.forecasters.model.model_files import (
+    BaseIdentity,
+    identify,
+    resolve_base,
+    safe_config,
+    weight_files,
+)
+from llm4top.lazy import quick_imports
+
+Quantize = Literal["4bit"] | None
+
+
+@dataclass(eq=False)
+class BaseModel:
+    """A causal language model in evaluation mode with its tokenizer, on its device.
+
+    ``model`` is a Hugging Face causal LM, ``tokenizer`` a fast tokenizer. Training changes
+    ``model`` in place: load a base model anew for each training.
+    """
+
+    model: Any = field(repr=False)
+    tokenizer: Any = field(repr=False)
+    device: Device
+    dtype: NumberType
+    folder: Path
+    quantize: Quantize = None
+
+    @cached_property
+    def identity(self) -> BaseIdentity:
+        """Which model this is; hashes the weights at the first look where nobody has yet."""
+        return identify(self.folder)
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens the model can take in one prompt; None where it does not say."""
+        length = getattr(self.model.config, "max_position_embeddings", None)
+        return int(length) if length else None
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up a batch. Any would do: see the answer head."""
+        return 0
+
+
+def load_base(
+    base: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    quantize: Quantize = None,
+) -> BaseModel:
+    """Load the base model in a folder, or of a name that has been downloaded.
+
+    ``device`` and ``dtype`` are as for ``choose_device`` and ``choose_dtype``; ``quantize`` "4bit"
+    keeps the linear layers in 4 bits (NF4, double quantisation; needs bitsandbytes) and computes
+    in ``dtype``.
+
+    Raises ``ModelNotFoundError`` where it is not on this machine, ``UnsafeModelError`` where it
+    would run code or has no safetensors, ``MissingExtraError`` without bitsandbytes, and
+    ``ModelError`` where it cannot be used: an unknown architecture, broken or missing weights, a
+    tokenizer that does not fit, an answer head that would give other logits than the model.
+    """
+    prepare_process()
+    folder = resolve_base(base)
+    place = choose_device(device)
+    number = choose_dtype(place, dtype)
+    if quantize not in (None, "4bit"):
+        raise ModelError(f"no quantisation {quantize!r}.", hint="Choose '4bit', or None.")
+    if quantize is not None:
+        _require_bitsandbytes()
+    with quick_imports():
+        config = load_config(folder)
+        weight_files(folder)
+        tokenizer = load_tokenizer(folder)
+        model = _load_model(folder, config, place, number, quantize)
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer has {len(tokenizer)} tokens, the model {rows}.",
+            where=str(folder),
+            hint="The tokenizer belongs to another model: download the model again.",
+        )
+    try:
+        with quietly():
+            check_answer_head(model, folder)
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"a first pass through the model failed: {_first_line(error)}",
+            where=str(folder),
+            hint="Choose another base model; Qwen3 is the tested family.",
+        ) from error
+    return BaseModel(model, tokenizer, place, number, folder, quantize)
+
+
+def prepare_process() -> None:
+    """Keep this process off the network, and one harmless message off the screen."""
+    for variable in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        os.environ[variable] = "1"
+    import huggingface_hub.constants
+
+    # It may have been imported, and have read the environment, before us.
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    if _not_about_optional_kernels not in logger.filters:
+        logger.addFilter(_not_about_optional_kernels)
+
+
+def _not_about_optional_kernels(record: logging.LogRecord) -> bool:
+    """Bitsandbytes looks for a faster kernel on the network at import, and says it found none."""
+    return "Failed to load CPU gemm_4bit_forward" not in record.getMessage()
+
+
+def load_config(folder: Path) -> Any:
+    """The model's configuration, of an architecture that transformers knows itself.
+
+    Raises ``ModelError`` for any other, and as ``safe_config`` does.
+    """
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    fields = safe_config(folder)
+    model_type = fields.get("model_type")
+    known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
+    if not known or CONFIG_MAPPING[model_type] not in AutoModelForCausalLM._model_mapping:
+        raise ModelError(
+            f"{model_type!r} is not a causal language model that transformers knows.",
+            where=str(folder / "config.json"),
+            hint="Choose a model of a known architecture, such as Qwen3.",
+        )
+    try:
+        return CONFIG_MAPPING[model_type].from_dict(fields)
+    except Exception as error:
+        # Whatever a stranger's numbers can provoke: type errors, divisions by zero, ...
+        raise ModelError(
+            f"the configuration makes no sense: {_first_line(error)}",
+            where=str(folder / "config.json"),
+        ) from error
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in ``tokenizer.json``, which alone says how text becomes tokens.
+
+    ``tokenizer_config.json`` is not read: its chat template would be a program of a stranger's,
+    and prompts are written without one. Raises ``ModelError`` where there is none.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError(
+            "tokenizer.json is missing: LLM4TOP needs the fast tokenizer.", where=str(folder)
+        )
+    try:
+        tokens = Tokenizer.from_file(str(path))
+    except Exception as error:
+        # The library raises bare exceptions.
+        raise ModelError(
+            f"is not a tokenizer: {_first_line(error)}",
+            where=str(path),
+            hint="Download the model again.",
+        ) from error
+    tokens.no_truncation()
+    tokens.no_padding()
+    # Tokens as they are: no warning about a length that the prompt's own budget looks after.
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokens,
+        unk_token=getattr(tokens.model, "unk_token", None),
+        model_max_length=int(1e30),
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _load_model(
+    folder: Path, config: Any, device: Device, dtype: NumberType, quantize: Quantize
+) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {"dtype": dtype.torch, "config": config}
+    if quantize == "4bit":
+        options["quantization_config"] = _four_bits(dtype)
+    if quantize or device.kind == "cuda":
+        # Straight to the device: a copy in main memory may not fit.
+        options["device_map"] = {"": device.torch}
+    architecture = AutoModelForCausalLM._model_mapping[type(config)]
+    try:
+        with quietly():
+            model, report = architecture.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
+            )
+            model = model if "device_map" in options else model.to(device.torch)
+    except torch.OutOfMemoryError:
+        raise ModelError(
+            f"the model does not fit on {device.torch}.",
+            where=str(folder),
+            hint="Load it in 4 bits (--quantize 4bit), or on the CPU (--device cpu).",
+        ) from None
+    except Exception as error:
+        # transformers, safetensors and torch raise many kinds for a damaged file.
+        raise ModelError(
+            f"the weights cannot be loaded: {_first_line(error)}",
+            where=str(folder),
+            hint="Download the model again.",
+        ) from error
+    _refuse_gaps(report, folder)
+    if quantize == "4bit" and device.kind == "cpu":
+        _keep_differentiable(model)
+    return model.eval()
+
+
+def _refuse_gaps(report: dict[str, Any], folder: Path) -> None:
+    """Weights that were missing are random now: nothing may be forecast from them."""
+    for what in ("missing_keys", "mismatched_keys"):
+        if names := sorted(str(name) for name in report.get(what) or ()):
+            raise ModelError(
+                f"{len(names)} weights are {what.split('_')[0]}, the first is {names[0]}.",
+                where=str(folder),
+                hint="The weights do not belong to this config.json: download the model again.",
+            )
+
+
+def _four_bits(dtype: NumberType) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype.torch,
+    )
+
+
+def _keep_differentiable(model: Any) -> None:
+    """Keep bitsandbytes from repacking weights at the first pass in evaluation mode.
+
+    On CPUs with AVX512-BF16 it does, for speed, and the repacked product has no gradient: LoRA
+    layers below it would learn nothing once the model had been evaluated.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _require_bitsandbytes() -> None:
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise MissingExtraError(
+            "loading a model in 4 bits needs bitsandbytes.",
+            hint="Install it with: pip install 'llm4top[four-bit]'",
+        )
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the libraries' own progress bar and loading report: faults become errors here."""
+    from transformers.utils import logging as hf_logging
+
+    bar, level = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
+    hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bar:
+            hf_logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

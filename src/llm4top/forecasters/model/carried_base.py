@@ -1,0 +1,54 @@
+"""A model that came in a bundle, trained already, as the base model of a further training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llm4top.errors import ModelError
+from llm4top.forecasters.bundles.manifest import Manifest
+from llm4top.forecasters.bundles.paths import (
+    EMBEDDED_NAME,
+    bundles_folder,
+    embedded_folder,
+    is_bundle,
+    is_bundle_name,
+)
+from llm4top.forecasters.bundles.verify import read_manifest
+
+_BASE = "base"
+
+
+def carried_base(name: str | Path) -> Path | None:
+    """The folder of the trained model in a bundle; None where ``name`` is not a bundle.
+
+    ``name`` is "embedded", the name of a bundle in the store, or the folder of a bundle or of the
+    run that made it. Raises
+    ``ModelError`` for a bundle whose training lies in an adapter: its base would be without it.
+    """
+    folder = embedded_folder() if str(name) == EMBEDDED_NAME else Path(name).expanduser()
+    places = [folder, folder / "bundle"]
+    if not folder.exists() and is_bundle_name(str(name)):
+        places.append(bundles_folder() / str(name))
+    bundle = next((place for place in places if is_bundle(place)), None)
+    if bundle is None:
+        return None
+    manifest = read_manifest(bundle)
+    if manifest.tuning.method == "full" and (bundle / _BASE).is_dir():
+        return bundle / _BASE
+    raise ModelError(
+        "this bundle is an adapter on a base model, and cannot itself be trained further.",
+        where=str(name),
+        hint=f"Train its base model: {manifest.base.id}.",
+    )
+
+
+def earlier_training(base: Path) -> Manifest | None:
+    """The manifest of the bundle whose trained model lies in ``base``; None for any other model.
+
+    What such a model has learnt from, a model that is trained from it has learnt from too.
+    """
+    bundle = base.resolve().parent
+    if base.name != _BASE or not is_bundle(bundle):
+        return None
+    manifest = read_manifest(bundle)
+    return manifest if manifest.tuning.method == "full" else None

@@ -1,0 +1,372 @@
+"""Fetching a base model once: the only code that may use the network.
+
+A model lands in ``models_folder()/<org>--<name>`` with ``llm4top-source.json`` beside its
+files: where it came from, the commit it is pinned to and the sha256 of every file. Only
+safetensors, JSON and tokenizer files are taken; a file that could hold code is never fetched.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from llm4top.errors import DownloadError, ModelNotFoundError
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME
+from llm4top.paths import models_folder
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of a model on the hub; ``sha256`` where the hub tells it (large files)."""
+
+    name: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """A model on the hub at one commit."""
+
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+
+class Hub(Protocol):
+    """What a download needs of a model hub; tests bring their own."""
+
+    def describe(self, name: str, revision: str | None) -> RemoteModel:
+        """The model's files at ``revision`` (default branch: None), and the commit behind it."""
+
+    def fetch(self, name: str, commit: str, patterns: Sequence[str], folder: Path) -> None:
+        """Bring the files that match ``patterns`` into ``folder``, resuming what is there."""
+
+
+class HuggingFaceHub:
+    """The Hugging Face hub through its own client, whose failures become sentences."""
+
+    def describe(self, name: str, revision: str | None) -> RemoteModel:
+        import huggingface_hub
+
+        with _in_sentences(name, revision):
+            info = huggingface_hub.HfApi().model_info(name, revision=revision, files_metadata=True)
+        files = tuple(
+            RemoteFile(s.rfilename, s.size or 0, s.lfs.sha256 if s.lfs else None)
+            for s in info.siblings or ()
+        )
+        return RemoteModel(str(info.sha), files)
+
+    def fetch(self, name: str, commit: str, patterns: Sequence[str], folder: Path) -> None:
+        import huggingface_hub
+
+        with _in_sentences(name, commit):
+            huggingface_hub.snapshot_download(
+                name,
+                revision=commit,
+                local_dir=folder,
+                allow_patterns=list(patterns),
+                # A pattern's star also matches a slash, and sub-folders are not wanted.
+                ignore_patterns=["*/*"],
+            )
+
+
+@contextmanager
+def _in_sentences(name: str, revision: str | None) -> Iterator[None]:
+    from huggingface_hub import errors
+
+    def failed(message: str, hint: str) -> DownloadError:
+        return DownloadError(message, where=name, hint=hint)
+
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise failed(
+            "its owner asks for a licence to be accepted first.",
+            "Accept it on the model's page, then log in with `hf auth login`.",
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise failed("the hub has no such model.", "Check the spelling: owner/name.") from error
+    except errors.RevisionNotFoundError as error:
+        raise failed(
+            f"the hub has no revision {revision!r} of it.", "Leave out --revision for the newest."
+        ) from error
+    except errors.OfflineModeIsEnabled as error:
+        raise failed(
+            "HF_HUB_OFFLINE is set, so nothing may be fetched.", "Unset it and run again."
+        ) from error
+    except (errors.HfHubHTTPError, OSError, *_transport_errors()) as error:
+        raise failed(
+            f"the hub could not be reached or broke off ({type(error).__name__}).",
+            "Check the connection or proxy and run the same command again: it continues where it "
+            "stopped. On a machine without a network, copy the folder over and give its path.",
+        ) from error
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """The network errors of whichever HTTP client this version of the hub's client is built on."""
+    found: list[type[Exception]] = []
+    for module, name in (("httpx2", "HTTPError"), ("httpx", "HTTPError")):
+        try:
+            error: Any = getattr(__import__(module), name)
+        except (ImportError, AttributeError):
+            continue
+        found.append(error)
+    return tuple(found)
+
+
+ALLOWED_PATTERNS: tuple[str, ...] = (
+    "*.safetensors",
+    "*.json",
+    "tokenizer.model",
+    "merges.txt",
+    "vocab.txt",
+    "LICENSE*",
+    "README.md",
+)
+"""Weights as safetensors, configuration, tokenizer, licence and card. No pickle, no code."""
+
+SOURCE_FILE = "llm4top-source.json"
+DISK_RESERVE = 1 << 30
+"""Bytes that stay free on the disk after a download."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_LOCAL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """What ``llm4top-source.json`` says about a model on this machine.
+
+    ``kind`` is "hub" or "folder"; ``origin`` the hub name or the folder's name; ``files`` maps
+    each file to its sha256.
+    """
+
+    name: str
+    kind: str
+    origin: str
+    revision: str | None
+    commit: str | None
+    fetched: str
+    files: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelSource | None:
+        """The note in ``folder``; None where there is none or it is not ours."""
+        try:
+            return cls(**json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def model_folder(name: str) -> Path:
+    """Where the model of that name lies, or would lie, on this machine."""
+    return models_folder() / name.replace("/", "--")
+
+
+def download_model(
+    name: str,
+    *,
+    revision: str | None = None,
+    save_as: str | None = None,
+    replace: bool = False,
+    hub: Hub | None = None,
+    notify: Callable[[str], None] = lambda _: None,
+) -> tuple[Path, ModelSource]:
+    """Fetch ``name`` from the hub, or copy it from a local folder; return where it now lies.
+
+    ``revision`` is a branch, tag or commit and is pinned to the commit behind it. ``save_as``
+    is the name to keep it under. A model that is already here at that commit is checked and
+    left alone. ``notify`` is told, in words, what is being done.
+
+    Raises ``ModelNotFoundError`` for what is neither a folder nor the name of a model, and
+    ``DownloadError`` where the model does not exist, has no safetensors, does not fit on
+    the disk, does not match its hashes, or another one of that name is here (see ``replace``).
+    """
+    local = Path(name).expanduser()
+    is_local = local.is_dir()
+    if is_local:
+        keep = save_as or local.resolve().name
+    elif _HUB_NAME.fullmatch(name):
+        keep = save_as or name
+    else:
+        hint = "Give a folder, or a name such as Qwen/Qwen3-8B."
+        if name == EMBEDDED_NAME:
+            hint = "It ships with LLM4TOP: llm4top train --base embedded"
+        raise ModelNotFoundError(f"{name!r} is neither a folder nor a model name.", hint=hint)
+    if not _LOCAL_NAME.fullmatch(keep):
+        raise DownloadError(f"{keep!r} is not a name to keep a model under.", hint="Use --as NAME.")
+    folder = model_folder(keep)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder, notify):
+        if is_local:
+            return _take_folder(local, keep, folder, replace, notify)
+        return _take_hub(name, revision, keep, folder, replace, hub or HuggingFaceHub(), notify)
+
+
+def _take_hub(
+    name: str,
+    revision: str | None,
+    keep: str,
+    folder: Path,
+    replace: bool,
+    hub: Hub,
+    notify: Callable[[str], None],
+) -> tuple[Path, ModelSource]:
+    remote = hub.describe(name, revision)
+    wanted = [file for file in remote.files if _allowed(file.name)]
+    _check_weights([file.name for file in wanted], name)
+    here = ModelSource.read(folder)
+    if here is not None and here.commit == remote.commit:
+        notify(f"{name} is already here at {remote.commit[:12]}; checking its files")
+        if _matches(folder, here):
+            return folder, here
+        notify("a file has changed since; fetching it again")
+    else:
+        _check_vacant(folder, here, replace)
+    partial = folder.with_name(folder.name + ".partial")
+    size = sum(file.size for file in wanted)
+    there = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
+    _check_disk(folder.parent, max(size - there, 0))
+    notify(f"fetching {name} at {remote.commit[:12]}: {len(wanted)} files, {_in_bytes(size)}")
+    hub.fetch(name, remote.commit, ALLOWED_PATTERNS, partial)
+    shutil.rmtree(partial / ".cache", ignore_errors=True)
+    notify("checking what arrived")
+    files = _hashes(partial, [file.name for file in wanted])
+    for file in wanted:
+        if file.sha256 is not None and files[file.name] != file.sha256:
+            (partial / file.name).unlink()
+            raise DownloadError(
+                "the file that arrived is not the one the hub describes.",
+                where=file.name,
+                hint="Run the same command again: what is intact is kept.",
+            )
+    source = ModelSource(keep, "hub", name, revision, remote.commit, _now(), files)
+    return _settle(partial, folder, source), source
+
+
+def _take_folder(
+    local: Path, keep: str, folder: Path, replace: bool, notify: Callable[[str], None]
+) -> tuple[Path, ModelSource]:
+    if local.resolve() == folder.resolve():
+        raise DownloadError("this is already the folder of that model.", where=str(local))
+    names = sorted(path.name for path in local.iterdir() if path.is_file() and _allowed(path.name))
+    names = [name for name in names if name != SOURCE_FILE]
+    _check_weights(names, str(local))
+    _check_vacant(folder, ModelSource.read(folder), replace)
+    size = sum((local / name).stat().st_size for name in names)
+    _check_disk(folder.parent, size)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    notify(f"copying {len(names)} files, {_in_bytes(size)}")
+    for name in names:
+        shutil.copyfile(local / name, partial / name)
+    files = _hashes(partial, names)
+    source = ModelSource(keep, "folder", local.resolve().name, None, None, _now(), files)
+    return _settle(partial, folder, source), source
+
+
+def _allowed(name: str) -> bool:
+    """Files of the top folder only: sub-folders hold other formats and other checkpoints."""
+    return "/" not in name and any(fnmatch.fnmatch(name, p) for p in ALLOWED_PATTERNS)
+
+
+def _check_weights(names: Sequence[str], model: str) -> None:
+    if "config.json" not in names:
+        raise DownloadError("there is no config.json: this is not a language model.", where=model)
+    if not any(name.endswith(".safetensors") for name in names):
+        raise DownloadError(
+            "there are no weights as safetensors, the only kind that LLM4TOP loads.",
+            where=model,
+            hint="Look for a conversion of the same model to safetensors.",
+        )
+
+
+def _check_vacant(folder: Path, here: ModelSource | None, replace: bool) -> None:
+    if not folder.exists() or replace:
+        return
+    held = f"{here.origin} at {here.commit or 'no commit'}" if here else "something else"
+    raise DownloadError(
+        f"the name is taken by {held}.",
+        where=str(folder),
+        hint="Use --as NAME to keep both, or --replace to exchange it (bundles trained on it "
+        "will then refuse it).",
+    )
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + DISK_RESERVE:
+        raise DownloadError(
+            f"the model takes {_in_bytes(needed)} and {_in_bytes(free)} are free.",
+            where=str(folder),
+            hint="Free some space, or set LLM4TOP_HOME to a folder on a larger disk.",
+        )
+
+
+def _hashes(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    hashes = {}
+    for name in sorted(names):
+        try:
+            with (folder / name).open("rb") as stream:
+                hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            raise DownloadError(
+                "did not arrive.", where=name, hint="Run the same command again."
+            ) from None
+    return hashes
+
+
+def _matches(folder: Path, source: ModelSource) -> bool:
+    try:
+        return _hashes(folder, list(source.files)) == source.files
+    except DownloadError:
+        return False
+
+
+def _settle(partial: Path, folder: Path, source: ModelSource) -> Path:
+    """Write the note and put the finished folder in its place in one step."""
+    note = json.dumps(asdict(source), indent=2) + "\n"
+    (partial / SOURCE_FILE).write_text(note, encoding="utf-8")
+    if folder.exists():
+        old = folder.with_name(folder.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old)
+    else:
+        partial.rename(folder)
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        notify("another process is fetching this model; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _in_bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

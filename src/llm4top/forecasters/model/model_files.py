@@ -1,0 +1,253 @@
+"""A base model's folder, looked through before anything in it is loaded.
+
+A model folder is a stranger's work. What may be read from it: tensors (safetensors), the
+tokenizer's tables (``tokenizer.json``) and the numbers of a known architecture (``config.json``).
+Its code, its chat template and any field that names code or a kernel to fetch are never used
+(CVE-2026-4372 was such a field, with remote code switched off).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, bundles_folder, is_bundle
+from llm4top.forecasters.model.carried_base import carried_base
+from llm4top.forecasters.model.download import ModelSource, model_folder
+from llm4top.paths import models_folder
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_LISTED = 8
+
+
+def known_models() -> list[str]:
+    """Names that a model goes by here: the embedded bundle, bundles in the store, base models."""
+    store, models = bundles_folder(), models_folder()
+    bundles = [p.name for p in _folders(store) if is_bundle(p)]
+    bases = [
+        p.name.replace("--", "/", 1) for p in _folders(models) if (p / "config.json").is_file()
+    ]
+    return [EMBEDDED_NAME, *bundles, *bases]
+
+
+def unknown_model(name: str) -> ModelNotFoundError:
+    """The error for a name of which there is neither a folder nor a model.
+
+    Only what has the form of a name on the hub, owner/name, is answered with a download: what
+    looks like a path is a path, and a single word a slip of the keyboard.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        return ModelNotFoundError(
+            "there is no model folder here.",
+            where=name,
+            hint="Give a folder with config.json, tokenizer.json and safetensors files, "
+            "or the name of a model.",
+        )
+    known = known_models()
+    if _HUB_NAME.fullmatch(name) and not path.parent.exists():
+        return ModelNotFoundError(
+            f"the base model {name} is not on this machine (looked in {model_folder(name)}), and "
+            "there is no folder of this name.",
+            hint=f"{_meant(name, known)}Download it once with: llm4top download {name}",
+        )
+    if "/" in name or "\\" in name or name.startswith((".", "~")):
+        beside = [str(path.parent / p.name) for p in _folders(path.parent)]
+        return ModelNotFoundError(
+            "there is no such folder.",
+            where=name,
+            hint=f"{_meant(str(path), beside)}Check the path.",
+        )
+    more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+    return ModelNotFoundError(
+        f"there is no model {name!r:.100} here.",
+        hint=f"{_meant(name, known)}Known here: {', '.join(known[:_LISTED])}{more}. Models on the "
+        "hub have names of the form owner/name.",
+    )
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        return sorted(p for p in place.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _meant(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"Did you mean {near[0]!r}? " if near else ""
+
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_NAMES_CODE = re.compile(
+    r"auto_?map|remote_?code|kernel|attn_implementation|experts_implementation|^custom_|^hub_", re.I
+)
+_NATIVE_ATTENTION = ("eager", "sdpa")
+_MAX_JSON_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BaseIdentity:
+    """Which base model this is.
+
+    ``id`` is its public name (or the folder's), ``revision`` the commit it was downloaded at,
+    ``sha256`` one hash over the hashes of config, tokenizer and weights.
+    """
+
+    id: str
+    revision: str | None
+    sha256: str
+
+
+def resolve_base(base: str | Path) -> Path:
+    """The folder of ``base``: a folder as it is, or the name of a downloaded model.
+
+    "embedded" and the folder of a bundle that holds a fully trained model stand for that model.
+
+    Raises ``ModelNotFoundError`` with what is known here, or the command that downloads it, and
+    ``ModelError`` for a bundle that holds an adapter only.
+    """
+    carried = carried_base(base)
+    if carried is not None:
+        return carried
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        return folder
+    name = str(base)
+    if _MODEL_NAME.fullmatch(name) and not folder.exists():
+        downloaded = model_folder(name)
+        if downloaded.is_dir():
+            return downloaded
+    raise unknown_model(name)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model's folder; ``ModelError`` where it is none."""
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ModelError("the file is far larger than a model's settings are.", where=str(path))
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"{path.name} is missing.", where=str(path.parent), hint="Is this a model's folder?"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot be read as JSON ({error}).", where=str(path)) from None
+    if not isinstance(values, dict):
+        raise ModelError("holds no JSON object.", where=str(path))
+    return values
+
+
+def safe_config(folder: Path) -> dict[str, Any]:
+    """The fields of ``config.json`` that are settings of an architecture, nothing private.
+
+    Raises ``UnsafeModelError`` for a field that names code or a kernel to fetch, ``ModelError``
+    for a folder that holds an adapter, and for weights quantised beforehand.
+    """
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(
+            "this folder holds an adapter, not a base model.",
+            where=str(folder),
+            hint="Give the base model's folder as the base and this one as the adapter.",
+        )
+    path = folder / "config.json"
+    config = read_json(path)
+    for name, value in _walk(config):
+        if _NAMES_CODE.search(name) and _says_something(value):
+            raise UnsafeModelError(
+                f"the field {name!r} would make the model bring code of its own: {value!r:.80}.",
+                where=str(path),
+                hint="LLM4TOP runs no model's code. Choose a model that transformers knows itself.",
+            )
+    if config.get("quantization_config"):
+        raise ModelError(
+            "these weights are quantised already.",
+            where=str(path),
+            hint="Take the model's original weights; they can be loaded in 4 bits.",
+        )
+    return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+def _walk(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key, inner
+            yield from _walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _walk(inner)
+
+
+def _says_something(value: Any) -> bool:
+    """Numbers and switches cannot name code; of texts, only the native attentions are harmless."""
+    return value not in _NATIVE_ATTENTION and isinstance(value, str | dict | list) and bool(value)
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The safetensors files that hold the model's weights.
+
+    Other weight files beside them are left alone, unread. Raises ``UnsafeModelError`` where there
+    are only such files, ``ModelError`` where there are none or one of several is missing.
+    """
+    single = folder / "model.safetensors"
+    if single.is_file():
+        return (single,)
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        _refuse_other_weights(folder)
+        raise ModelError("no model.safetensors in this folder.", where=str(folder))
+    names = read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelError("names no weights.", where=str(index))
+    files = []
+    for name in sorted({str(name) for name in names.values()}):
+        if PurePosixPath(name).name != name or "\\" in name or not name.endswith(".safetensors"):
+            raise UnsafeModelError(f"{name!r} is not a safetensors file of it.", where=str(index))
+        if not (folder / name).is_file():
+            raise ModelError(
+                f"{name} is missing.", where=str(folder), hint="Download the model again."
+            )
+        files.append(folder / name)
+    return tuple(files)
+
+
+def _refuse_other_weights(folder: Path) -> None:
+    kinds = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+    for path in sorted(folder.iterdir()):
+        if path.suffix in kinds:
+            raise UnsafeModelError(
+                "the weights are in a format that can run code when loaded; "
+                "LLM4TOP reads safetensors only.",
+                where=str(path),
+                hint="Take the model's safetensors version.",
+            )
+
+
+def identify(folder: Path) -> BaseIdentity:
+    """Which model lies in the folder. Takes the hashes of its download where there are some.
+
+    Otherwise it reads every weight once: seconds for each gigabyte.
+    """
+    source = ModelSource.read(folder)
+    known = source.files if source else {}
+    lines = []
+    for path in (folder / "config.json", folder / "tokenizer.json", *weight_files(folder)):
+        lines.append(f"{path.name} {known.get(path.name) or _sha256(path)}\n")
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    if source is None:
+        return BaseIdentity(folder.resolve().name, None, digest)
+    return BaseIdentity(
+        source.origin if source.kind == "hub" else source.name, source.commit, digest
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,296 @@
+"""Read registry records from files, folders and archives, one at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
+from llm4top.numbers import thousands
+from llm4top.registry.api import read_study
+from llm4top.registry.detect import HEAD, Foreign, file_kind, foreign_json, look
+from llm4top.registry.input_files import (
+    PassedOver,
+    check_file,
+    document_in,
+    files_below,
+    is_hidden,
+    unreadable,
+)
+from llm4top.registry.json_cutter import Piece, Readable, cut
+from llm4top.registry.json_value import load
+from llm4top.registry.limits import Limits, beyond
+from llm4top.registry.top_csv import read_rows
+from llm4top.registry.trial import NO_RECORD, ReadNote, Record
+from llm4top.registry.xml_record import read_xml
+from llm4top.registry.zip_reader import Archive, Member
+
+PathLike = str | os.PathLike[str]
+_Items = Iterator[Record | RegistryError | ReadNote]
+
+# How nearly every member begins.
+_ROOT = b"<clinical_study"
+_XML = (_ROOT, b"<?xml ")
+
+_NCT_ID = re.compile(r"NCT\d{8}", re.ASCII | re.IGNORECASE)
+RECORD_ADDRESS = "https://clinicaltrials.gov/api/v2/studies/{}?format=json"
+"""Where the registry itself gives the record of an NCT id. Nothing here ever opens it."""
+
+KEPT_REFUSALS = 100
+"""How many refusals, and how many notes, a summary keeps whole; the rest are only counted."""
+
+
+@dataclass(slots=True)
+class ReadSummary:
+    """What has been read so far.
+
+    ``reasons`` counts the skipped by the name of their error class; ``refusals`` holds the first
+    hundred errors themselves. ``noted`` counts the notes, of which ``notes`` holds the first
+    hundred: what a person should know of a file although nothing is refused for it.
+    """
+
+    read: int = 0
+    skipped: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    refusals: list[RegistryError] = field(default_factory=list)
+    noted: int = 0
+    notes: list[ReadNote] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{thousands(n)} {name}" for name, n in self.reasons.most_common())
+        return f"{thousands(self.read)} read, {thousands(self.skipped)} skipped" + (
+            f" ({reasons})" if reasons else ""
+        )
+
+
+class RecordReader(Iterator[Record]):
+    """An iterator of records; ``summary`` tells at any time what was read and what was skipped."""
+
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        limits: Limits,
+        on_refusal: Callable[[RegistryError], None] | None,
+        on_note: Callable[[ReadNote], None] | None,
+    ):
+        self.summary = ReadSummary()
+        self._items = _all_items(paths, limits)
+        self._on_refusal = on_refusal
+        self._on_note = on_note
+
+    def __iter__(self) -> RecordReader:
+        return self
+
+    def __next__(self) -> Record:
+        for item in self._items:
+            if isinstance(item, Record):
+                self.summary.read += 1
+                return item
+            if isinstance(item, ReadNote):
+                self._note(item)
+            else:
+                self._refuse(item)
+        raise StopIteration
+
+    def _refuse(self, error: RegistryError) -> None:
+        summary = self.summary
+        summary.skipped += 1
+        summary.reasons[type(error).__name__] += 1
+        if len(summary.refusals) < KEPT_REFUSALS:
+            summary.refusals.append(error)
+        if self._on_refusal is not None:
+            self._on_refusal(error)
+
+    def _note(self, note: ReadNote) -> None:
+        self.summary.noted += 1
+        if len(self.summary.notes) < KEPT_REFUSALS:
+            self.summary.notes.append(note)
+        if self._on_note is not None:
+            self._on_note(note)
+
+
+def read_records(
+    paths: PathLike | Iterable[PathLike],
+    *,
+    limits: Limits | None = None,
+    on_refusal: Callable[[RegistryError], None] | None = None,
+    on_note: Callable[[ReadNote], None] | None = None,
+) -> RecordReader:
+    """Read registry records from ``paths``: files, folders (recursively) and zips, or several.
+
+    Reads the legacy XML and the v2 JSON of ClinicalTrials.gov and TOP's CSV; the format is told
+    from the content. A record that cannot be read costs itself alone: its error is counted in the
+    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. Bytes that belong to
+    no record are an error too, so that no text is left unread in silence. What costs no record but
+    should be known is handed to ``on_note``: pages of a search that are missing, files that were
+    passed over. Memory stays flat whatever the size of an archive or export.
+
+    Raises ``UnknownFormatError`` at once when a path does not exist or cannot be looked at.
+    """
+    several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    found = [Path(path) for path in several]
+    for path in found:
+        if not _exists(path):
+            if _NCT_ID.fullmatch(str(path)):
+                raise UnknownFormatError(
+                    "this is the id of a trial; LLM4TOP reads files and looks nothing up.",
+                    file=str(path),
+                    hint=f"Save its record first, from {RECORD_ADDRESS.format(str(path).upper())}, "
+                    "and give that file.",
+                )
+            raise UnknownFormatError(
+                "there is no such file or folder.",
+                file=str(path),
+                hint="Check the path; give a record's file, a folder of them, or a zip.",
+            )
+    return RecordReader(found, limits or Limits(), on_refusal, on_note)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise unreadable(error, str(path)) from None
+
+
+def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
+    for path in paths:
+        yield from _said_if_nothing(
+            _folder_items(path, limits) if path.is_dir() else _file_items(path, limits), str(path)
+        )
+
+
+def _said_if_nothing(items: _Items, name: str) -> _Items:
+    """The items; where they hold neither a record nor a refusal, a note says so."""
+    found = False
+    for item in items:
+        found = found or not isinstance(item, ReadNote)
+        yield item
+    if not found:
+        yield ReadNote(name, NO_RECORD)
+
+
+def _folder_items(folder: Path, limits: Limits) -> _Items:
+    """The records of the files below ``folder``; one note names what is none of them."""
+    passed = PassedOver(str(folder))
+    for file in files_below(folder):
+        if isinstance(file, RegistryError):
+            yield file
+        else:
+            yield from _file_items(file, limits, passed)
+    yield from passed.note()
+
+
+def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) -> _Items:
+    """The records of one file; whatever is wrong with it is its own affair.
+
+    ``passed``: of the folder that the file is in, if any.
+    """
+    name = str(path)
+    try:
+        check_file(path)
+        with path.open("rb") as file:
+            found = file_kind(file)
+            if passed is not None and passed.takes(path.name, found):
+                return
+            if isinstance(found, Foreign):
+                raise found.refusal(name)
+            if found == "zip":
+                yield from _archive_items(file, name, limits)
+            else:
+                yield from _stream_items(found, file, name, None, limits)
+    except OSError as error:
+        yield unreadable(error, name)
+    except RegistryError as error:
+        yield error
+
+
+def _stream_items(
+    kind: str, stream: Readable, file: str, member: str | None, limits: Limits
+) -> _Items:
+    if kind == "xml":
+        data = _read_up_to(stream, limits.record_bytes + 1)
+        yield read_xml(data, file, member, limits)
+    elif kind == "csv":
+        yield from read_rows(stream, file, member, limits)
+    else:
+        name = f"{file}!{member}" if member else file
+        for piece in cut(stream, name, limits):
+            if not isinstance(piece, Piece):
+                yield piece
+                continue
+            position = f"{member}#{piece.number}" if member else f"#{piece.number}"
+            try:
+                study = load(piece, f"{file}!{position}", limits)
+                if foreign := foreign_json(study):
+                    raise foreign.refusal(f"{file}!{position}", piece.line)
+                yield read_study(study, piece.data, file, position, piece.line)
+            except RegistryError as error:
+                yield error
+
+
+def _read_up_to(stream: Readable, size: int) -> bytes:
+    parts, left = [], size
+    while left and (part := stream.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
+    archive = Archive(file, name, limits)
+    if document := document_in(archive):
+        raise document.refusal(name)
+    passed = PassedOver(name)
+    for member in archive.members():
+        if member.is_folder or is_hidden(member.name):
+            continue
+        try:
+            yield from _member_items(archive, member, name, limits, passed)
+        except RegistryError as error:
+            yield error
+    yield from passed.note()
+
+
+def _member_items(
+    archive: Archive, member: Member, file: str, limits: Limits, passed: PassedOver
+) -> _Items:
+    refusal = archive.refusal(member)
+    if refusal is not None:
+        raise refusal
+    if member.size <= limits.record_bytes:
+        data = archive.read(member)
+        if data.startswith(_XML) and data.find(_ROOT, 0, HEAD) >= 0:
+            yield read_xml(data, file, member.name, limits)
+            return
+        head = data[:HEAD]
+        stream: Readable = BytesIO(data)
+    else:
+        head = archive.open(member).read(HEAD)
+        stream = archive.open(member)
+    found = look(head)
+    name = f"{file}!{member.name}"
+    if passed.takes(member.name, found):
+        return
+    if isinstance(found, Foreign):
+        raise found.refusal(name)
+    if found == "zip":
+        raise UnsafeRecordError(
+            "there is an archive inside the archive.",
+            file=name,
+            hint="Unpack it and read it by itself.",
+        )
+    if found == "xml" and member.size > limits.record_bytes:
+        raise LimitError(
+            f"the record has {thousands(member.size)} bytes, the limit is "
+            f"{thousands(limits.record_bytes)}.",
+            file=name,
+            hint=beyond("record_bytes"),
+        )
+    yield from _stream_items(found, stream, file, member.name, limits)

@@ -1,0 +1,241 @@
+"""Records in, forecasts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from llm4top.errors import LargeUploadError
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.api.errors import ApiError, responses
+from llm4top.studio.api.runs import run_out
+from llm4top.studio.api.schemas import (
+    ID_PATTERN,
+    ClientHeader,
+    ForecastOut,
+    ForecastsOut,
+    Limit,
+    Offset,
+    Page,
+    RefusalOut,
+    StartedOut,
+    client_of,
+    next_offset,
+)
+from llm4top.studio.api.uploads import (
+    JSON_NAME,
+    MAX_FILES,
+    MAX_JSON_BYTES,
+    forget,
+    take_in,
+    upload_out,
+)
+from llm4top.studio.components.elements import things
+from llm4top.workspace.forecasts import StoredForecast
+from llm4top.workspace.jobs.jobs import submit
+from llm4top.workspace.kept_records import forget_unused, keep_result
+from llm4top.workspace.serving.parsing import NOT_APPLICABLE, Refusal
+from llm4top.workspace.serving.request import ForecastResult, UploadedFile
+from llm4top.workspace.serving.service import ForecastService
+from llm4top.workspace.uploads import Upload
+from llm4top.workspace.views.exports import to_csv
+from llm4top.workspace.views.wording import DISCLAIMER
+from llm4top.workspace.workspace import Workspace
+
+BundleQuery = Annotated[
+    str | None,
+    Query(
+        pattern=r"^(embedded|[0-9a-f]{32})$",
+        description="The id of a bundle; the default bundle where it is left out.",
+    ),
+]
+IdQuery = Annotated[str | None, Query(pattern=ID_PATTERN)]
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": f"Up to {MAX_FILES:,} files (XML, JSON, CSV, or zips of them), or up to "
+        f"{MAX_JSON_BYTES // 1_000_000} MB of ClinicalTrials.gov API v2 JSON: one study, a list "
+        "of studies, or an object with studies.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        {"type": "object", "minProperties": 1},
+                        {"type": "array", "minItems": 1, "items": {"type": "object"}},
+                    ]
+                },
+                "example": {
+                    "protocolSection": {
+                        "identificationModule": {
+                            "nctId": "NCT99999901",
+                            "briefTitle": "Exemplamab in Plaque Psoriasis",
+                        },
+                        "designModule": {"studyType": "INTERVENTIONAL", "phases": ["PHASE2"]},
+                        "conditionsModule": {"conditions": ["Plaque Psoriasis"]},
+                    }
+                },
+            },
+        },
+    }
+}
+
+
+def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService]) -> APIRouter:
+    """Operations on forecasts."""
+    router = APIRouter(tags=["Forecasts"])
+
+    @router.post(
+        "/forecasts",
+        openapi_extra=_BODY,
+        response_model=ForecastsOut,
+        responses={
+            202: {"model": StartedOut, "description": "Too large to wait for: a run was queued."},
+            **responses(400, 413, 415, 422, 429, 503),
+        },
+    )
+    async def make_forecasts(
+        request: Request, bundle: BundleQuery = None, x_client: ClientHeader = None
+    ) -> Any:
+        """Forecast records. Few are answered at once; many become a run, and its id is the answer.
+
+        What cannot be read is refused by name beside the forecasts of the rest.
+        """
+        place = await run_in_threadpool(_place, workspace, bundle)
+        uploads = await take_in(workspace, request)
+        client = client_of(request, x_client)
+        try:
+            files = await run_in_threadpool(_files, workspace, uploads)
+            result = await service().forecast(files, client=client, bundle=place)
+            _check_body(uploads, result)
+        except LargeUploadError:
+            run = await run_in_threadpool(_start, workspace, uploads, bundle)
+            started = StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
+            where = {"Location": f"/api/v1/runs/{run.id}"}
+            return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
+        except BaseException:
+            # Without a wait: where the server is closing, a wait would be cut short.
+            forget(workspace, uploads)
+            raise
+        return await run_in_threadpool(_kept, workspace, uploads, result)
+
+    @router.get(
+        "/forecasts",
+        response_model=Page[ForecastOut],
+        responses={
+            200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+            **responses(422, 503),
+        },
+    )
+    def list_forecasts(
+        upload: Annotated[IdQuery, Query(description="Only those of this upload.")] = None,
+        run: Annotated[IdQuery, Query(description="Only those of this run.")] = None,
+        nct_id: Annotated[
+            str | None, Query(max_length=20, pattern=r"^[\w.-]+$", description="Only this trial.")
+        ] = None,
+        format: Annotated[  # noqa: A002 - the name of the parameter in the address
+            Literal["json", "csv"], Query(description="csv gives the page as a table.")
+        ] = "json",
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> Any:
+        """The forecasts that were made, newest first."""
+        chosen = {"upload_id": upload, "run_id": run, "nct_id": nct_id}
+        found = workspace.forecasts.list(**chosen, limit=limit, offset=offset)  # type: ignore[arg-type]
+        if format == "csv":
+            table = to_csv([Forecast.from_dict(item.values) for item in found])
+            name = {"Content-Disposition": 'attachment; filename="forecasts.csv"'}
+            return Response(table, media_type="text/csv; charset=utf-8", headers=name)
+        total = workspace.forecasts.count(**chosen)
+        return Page(
+            items=[_stored(item) for item in found],
+            total=total,
+            next=next_offset(offset, len(found), total),
+        )
+
+    return router
+
+
+def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
+    """Raise ``ApiError`` for a body that as a whole is not what the API takes.
+
+    It was read at arm's length, as every upload is: its refusal tells. Refused studies of a body
+    that is in order are answered beside the forecasts of the others, as files are.
+    """
+    whole = [refusal for refusal in result.refusals if refusal.record == JSON_NAME]
+    if [upload.name for upload in uploads] != [JSON_NAME] or result.items or not whole:
+        return
+    line = f", line {whole[0].line}" if whole[0].line is not None else ""
+    raise ApiError(
+        400, "bad-request", whole[0].reason, where=f"body{line}", hint=whole[0].hint or ""
+    )
+
+
+def _place(workspace: Workspace, bundle: str | None) -> str:
+    """What the service calls a bundle: "embedded", or a folder that no caller ever sees."""
+    chosen = bundle or workspace.bundles.default().id
+    return chosen if chosen == "embedded" else str(workspace.bundles.folder(chosen))
+
+
+def _files(workspace: Workspace, uploads: list[Upload]) -> list[UploadedFile]:
+    return [UploadedFile(workspace.uploads.path(u.id), u.name, u.id) for u in uploads]
+
+
+def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> Any:
+    names = ", ".join(upload.name for upload in uploads[:3])
+    chosen = bundle or workspace.bundles.default().id
+    settings = {"uploads": [upload.id for upload in uploads], "model": chosen}
+    run = submit(workspace, "forecast", settings, title=f"Forecast {names}"[:200], ids_only=True)
+    workspace.activity.log("forecast", "API", f"queued a forecast of {names}", subject=run.id)
+    return run
+
+
+def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -> ForecastsOut:
+    """Keep the forecasts, each with its upload, and answer with them; refused files go."""
+    batch = keep_result(workspace, result, _files(workspace, uploads))
+    there = forget_unused(workspace, uploads, result)
+    kept = workspace.forecasts.list(batch=batch, order="position", limit=None)
+    refused = [r for r in result.refusals if r.code != NOT_APPLICABLE]
+    not_asked = [r for r in result.refusals if r.code == NOT_APPLICABLE]
+    said = [things(len(kept), "forecast")]
+    said += [f"{len(not_asked)} not applicable"] if not_asked else []
+    said += [f"{len(refused)} refused"] if refused else []
+    made = f"{', '.join(said)}, with {result.bundle}" if result.bundle else ", ".join(said)
+    workspace.activity.log("forecast", "API", made, subject=batch)
+    return ForecastsOut(
+        forecasts=[_stored(item) for item in kept],
+        not_applicable=[_out(refusal) for refusal in not_asked],
+        refusals=[_out(refusal) for refusal in refused],
+        notes=list(result.notes),
+        bundle=result.bundle,
+        uploads=[upload_out(upload) for upload in there],
+        seconds=result.seconds,
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _out(refusal: Refusal) -> RefusalOut:
+    values = asdict(refusal)
+    return RefusalOut(**{name: values[name] for name in RefusalOut.model_fields})
+
+
+def _stored(item: StoredForecast) -> ForecastOut:
+    return ForecastOut(**Forecast.from_dict(item.values, id=item.id).to_dict())

@@ -1,0 +1,164 @@
+"""Taking files in, capped while they arrive; listing and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
+from io import BytesIO
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from llm4top.studio.api.errors import ApiError, responses
+from llm4top.studio.api.schemas import Limit, Offset, Page, ThingId, UploadOut, next_offset
+from llm4top.workspace.uploads import Upload, UploadLimits
+from llm4top.workspace.workspace import Workspace
+
+MAX_FILES = 1000
+MAX_BYTES = 500_000_000
+"""Bytes of one request with files."""
+MAX_JSON_BYTES = 16_000_000
+"""Bytes of one request with records in its body."""
+JSON_NAME = "records.json"
+
+LIMITS = UploadLimits(file_bytes=MAX_BYTES)
+
+
+def uploads_router(workspace: Workspace) -> APIRouter:
+    """Operations on uploads."""
+    router = APIRouter(tags=["Uploads"])
+
+    @router.get("/uploads", responses=responses(422, 503))
+    def list_uploads(limit: Limit = 100, offset: Offset = 0) -> Page[UploadOut]:
+        """The files that were brought in, newest first."""
+        found = workspace.uploads.list(limit=limit, offset=offset)
+        total = workspace.uploads.count()
+        return Page(
+            items=[upload_out(item) for item in found],
+            total=total,
+            next=next_offset(offset, len(found), total),
+        )
+
+    @router.delete("/uploads/{upload_id}", status_code=204, responses=responses(404, 422, 503))
+    def delete_upload(upload_id: ThingId) -> Response:
+        """Delete a file for good, with the forecasts that were made from it."""
+        workspace.uploads.delete(upload_id)
+        workspace.activity.log("delete", "API", "an upload", subject=upload_id)
+        return Response(status_code=204)
+
+    return router
+
+
+def upload_out(upload: Upload) -> UploadOut:
+    """An upload as the API shows it."""
+    return UploadOut(**asdict(upload))
+
+
+async def take_in(workspace: Workspace, request: Request) -> list[Upload]:
+    """Keep the files of a multipart request, or the records in a JSON body.
+
+    Raises ``ApiError`` for another kind of content, none at all, or more than the caps allow, as
+    soon as it is seen; nothing of the request stays then.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _files(workspace, request)
+    if kind == "application/json":
+        return [await _body(workspace, request)]
+    raise ApiError(
+        415,
+        "unknown-media-type",
+        "records come as files (multipart/form-data) or as JSON (application/json).",
+        where="content-type",
+        hint="Send: curl -F files=@record.xml .../api/v1/forecasts",
+    )
+
+
+async def _files(workspace: Workspace, request: Request) -> list[Upload]:
+    stream = _capped(request, MAX_BYTES)
+    parser = MultiPartParser(request.headers, stream, max_files=MAX_FILES, max_fields=0)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        many = isinstance(error, _TooMuchError) or error.message.startswith("Too many files")
+        raise ApiError(
+            413 if many else 400,
+            "too-large" if many else "bad-request",
+            f"the form cannot be taken: {error.message.rstrip('.')}.",
+            hint=f"Send up to {MAX_FILES:,} files, each in a part called files.",
+        ) from None
+    except (KeyError, ValueError):
+        raise ApiError(
+            400,
+            "bad-request",
+            "the form cannot be read.",
+            where="content-type",
+            hint="Send multipart/form-data with its boundary.",
+        ) from None
+    try:
+        files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
+        if not files:
+            raise ApiError(
+                400,
+                "bad-request",
+                "there is no file in the form.",
+                where="files",
+                hint="Send: curl -F files=@record.xml .../api/v1/forecasts",
+            )
+        return await run_in_threadpool(_keep, workspace, files)
+    finally:
+        await form.close()
+
+
+def _keep(workspace: Workspace, files: list[UploadFile]) -> list[Upload]:
+    kept: list[Upload] = []
+    try:
+        for file in files:
+            kept.append(workspace.uploads.add(file.filename or "upload", file.file, limits=LIMITS))
+    except BaseException:
+        forget(workspace, kept)
+        raise
+    return kept
+
+
+def forget(workspace: Workspace, uploads: list[Upload]) -> None:
+    """Delete uploads whose request is refused."""
+    for upload in uploads:
+        workspace.uploads.delete(upload.id)
+
+
+async def _body(workspace: Workspace, request: Request) -> Upload:
+    try:
+        body = b"".join([part async for part in _capped(request, MAX_JSON_BYTES)])
+    except MultiPartException as error:
+        status, code = (413, "too-large") if isinstance(error, _TooMuchError) else (400, "cut-off")
+        raise ApiError(status, code, error.message, hint="Send the records as files.") from None
+    if not body.strip():
+        raise ApiError(
+            400,
+            "bad-request",
+            "the body is empty.",
+            where="body",
+            hint="Send one study, a list of studies, or an object with studies.",
+        )
+    return await run_in_threadpool(workspace.uploads.add, JSON_NAME, BytesIO(body), limits=LIMITS)
+
+
+class _TooMuchError(MultiPartException):
+    """More than the cap; of a class on which the form's parser lets go of what it holds."""
+
+
+async def _capped(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives; refused as soon as it is too much."""
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise _TooMuchError(f"the request is larger than {most:,} bytes.")
+            yield chunk
+    except ClientDisconnect:
+        raise MultiPartException("the connection ended half way.") from None

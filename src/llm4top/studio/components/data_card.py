@@ -1,0 +1,188 @@
+"""The card of a data set in pictures and tables: time line, what was left out, origin, audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from llm4top.studio.components.elements import (
+    Words,
+    drawing,
+    heading,
+    section,
+    things,
+    titled_table,
+)
+from llm4top.workspace.views.data_charts import SPLIT_COLOURS, timeline_chart, timeline_csv
+from llm4top.workspace.views.wording import percent, thousands
+
+if TYPE_CHECKING:
+    from llm4top.data.card import DatasetCard
+    from llm4top.workspace.datasets import StoredDataset
+    from llm4top.workspace.views.data_charts import Years
+
+Counts = Mapping[str, int]
+"""Trials by label."""
+
+
+def balance(card: DatasetCard) -> None:
+    """A line for each phase, a column for each split; where there are two labels, the share too.
+
+    More labels have a table of their own.
+    """
+    splits = list(card.balance)
+    event = event_of(card)
+    phases = {"All": card.balance, **card.balance_by_phase}
+    with section("Trials and labels"):
+        if event is not None:
+            Words("p", f"In brackets: the share of {event}.").classes("l4-small l4-muted")
+        rows = {
+            phase or "not given": [cell(found.get(split, {}), event) for split in splits]
+            for phase, found in phases.items()
+        }
+        _grid(("Phase", *splits), rows, "Trials by phase and split")
+        if event is None:
+            names = dict.fromkeys(name for counts in card.balance.values() for name in counts)
+            labels = {
+                name: [cell({name: card.balance[split].get(name, 0)}, None) for split in splits]
+                for name in names
+            }
+            _grid(("Label", *splits), labels, "Trials by label and split")
+
+
+def event_of(card: DatasetCard) -> str | None:
+    """The label whose share says all: the second of two."""
+    labels = card.task.get("labels")
+    if isinstance(labels, list | tuple) and len(labels) == 2:
+        return str(labels[1])
+    return None
+
+
+def cell(counts: Counts, event: str | None) -> tuple[str, str]:
+    """Trials, and the share of ``event`` in brackets; empty where it says nothing."""
+    total = sum(counts.values())
+    if not total:
+        return "0", ""
+    return thousands(total), f"({percent(counts.get(event, 0) / total)})" if event else ""
+
+
+def _grid(
+    columns: Sequence[str], rows: Mapping[str, Sequence[tuple[str, str]]], label: str
+) -> None:
+    with ui.element("table").classes("l4-counts") as shown:
+        shown.props["aria-label"] = label
+        with ui.element("thead"), ui.element("tr"):
+            for column in columns:
+                Words("th", column).props('scope="col"')
+        with ui.element("tbody"):
+            for name, cells in rows.items():
+                with ui.element("tr"):
+                    Words("th", name).props('scope="row"')
+                    for number, share in cells:
+                        with ui.element("td"):
+                            Words("span", number)
+                            if share:
+                                Words("span", f" {share}").classes("l4-muted")
+
+
+SOURCES = 20
+"""Files that are named at most: records may come in thousands of them."""
+
+
+def timeline(years: Years, undated: Mapping[str, int]) -> None:
+    """Trials by start year, the splits stacked, with the numbers to download.
+
+    ``undated`` are the trials that have no place on it, by split.
+    """
+    with section("When the trials started"):
+        dated = sum(sum(counts.values()) for counts in years.values())
+        if not dated:
+            Words("p", "No trial of this data set has a start date.")
+            return
+        with ui.element("div").classes("l4-figures"), ui.element("figure"):
+            heading(f"Trials by start year, {min(years)} to {max(years)}", level=3)
+            Words("figcaption", f"n = {thousands(dated)}.{_left_out_of_line(undated)}")
+            _legend([s for s in SPLIT_COLOURS if any(s in counts for counts in years.values())])
+            drawing(timeline_chart(years))
+            content = timeline_csv(years)
+            ui.button(
+                "Download the time line",
+                icon="download",
+                on_click=lambda: ui.download.content(content, "time_line.csv", "text/csv"),
+            ).props("flat dense no-caps")
+
+
+def _left_out_of_line(undated: Mapping[str, int]) -> str:
+    if not undated:
+        return ""
+    total = sum(undated.values())
+    verb = "has" if total == 1 else "have"
+    parts = ", ".join(f"{thousands(undated[s])} {s}" for s in SPLIT_COLOURS if s in undated)
+    return f" {things(total, 'trial')} {verb} no start date and are not drawn: {parts}."
+
+
+def _legend(splits: list[str]) -> None:
+    with ui.element("div").classes("l4-legend"):
+        for split in splits:
+            with ui.element("span"):
+                ui.element("i").style(f"background: {SPLIT_COLOURS[split]}")
+                Words("span", split)
+
+
+def left_out(card: DatasetCard) -> None:
+    """Records that were left out, by reason; the first of each are named."""
+    with section("Left out"):
+        if not card.dropped:
+            Words("p", "None: every record that was read is in the data set.")
+        for reason, count in sorted(card.dropped.items(), key=lambda pair: -pair[1]):
+            named = [record.nct_id for record in card.dropped_first if record.reason == reason]
+            with ui.element("details").classes("l4-read"):
+                with ui.element("summary"):
+                    Words("span", things(count, "record"))
+                    Words("span", reason)
+                said = ", ".join(named) or "None of them is among the first hundred that are named."
+                more = count - len(named)
+                Words("p", f"{said}, and {thousands(more)} more" if named and more else said)
+        notes = [(what, thousands(count)) for what, count in card.notes.items()]
+        if notes:
+            titled_table(("Changes to the remaining rows", "Rows"), notes, label="Notes")
+
+
+def origin(dataset: StoredDataset, card: DatasetCard) -> None:
+    """Where it came from, under which terms."""
+    with section("Where it came from"):
+        rows = [(source.name, thousands(source.rows)) for source in card.provenance]
+        if rows:
+            titled_table(("Source", "Rows"), rows[:SOURCES], label="Sources")
+        if len(rows) > SOURCES:
+            Words("p", f"and {things(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
+        for words in (*card.warnings, *card.terms):
+            Words("p", words)
+        Words("p", f"Content hash {dataset.sha256[:16]}.").classes("l4-small l4-muted")
+
+
+_VERDICTS = {"pass": "passed", "warn": "check this", "fail": "leak"}
+
+
+def audit_findings(report: Mapping[str, Any]) -> None:
+    """What a leak audit found, the gravest first."""
+    verdict = {
+        "pass": "No leak found.",
+        "warn": "No leak found, but something needs a look.",
+        "fail": "Leaks found: a model could read the answer instead of forecasting it.",
+    }[report["verdict"]]
+    box = ui.element("div").classes("l4-box")
+    if report["verdict"] != "pass":
+        box.classes("l4-warn")
+    with box:
+        Words("div", verdict).classes("l4-what")
+    order = ("fail", "warn", "pass")
+    found = sorted(report["findings"], key=lambda line: order.index(line["verdict"]))
+    rows = [
+        (_VERDICTS[line["verdict"]], line["check"], line["field"], line["finding"])
+        for line in found
+    ]
+    with ui.element("div").classes("l4-audit"):
+        titled_table(("Result", "Check", "Field", "Finding"), rows, label="Leak audit")

@@ -1,0 +1,158 @@
+"""How long the texts of a data set are, and what the budget of each preset would cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import run as work
+from nicegui import ui
+
+from llm4top.errors import LLM4TOPError
+from llm4top.studio.components.elements import (
+    Words,
+    choice,
+    drawing,
+    error_box,
+    heading,
+    section,
+    things,
+    titled_table,
+)
+from llm4top.workspace.views.lengths import (
+    TextLengths,
+    budgets,
+    highest_bar,
+    lengths_chart,
+    lengths_csv,
+    text_lengths,
+    tokenizers,
+)
+from llm4top.workspace.views.wording import interval, percent, thousands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llm4top.data.card import DatasetCard
+    from llm4top.workspace.datasets import StoredDataset
+    from llm4top.workspace.workspace import Workspace
+
+_TEXTS = {"trial": "All text of a trial", "criteria": "Eligibility criteria"}
+_ESTIMATE = ""
+_ESTIMATED = "An estimate: four characters a token"
+
+
+class LengthsView:
+    """The section of one page: the figure follows when it is measured, seconds later."""
+
+    def __init__(self, workspace: Workspace, stored: StoredDataset, card: DatasetCard):
+        self._workspace = workspace
+        self._stored = stored
+        self._counters: dict[str, tuple[str, Path]] = {}
+        self._chosen = _ESTIMATE
+        with section("How long the texts are"):
+            self._choice = ui.element("div").classes("l4-controls")
+            self._place = ui.element("div").props('role="status"')
+            _characters(card)
+        with self._place:
+            Words("p", "Measuring the texts …")
+        ui.timer(0, self._begin, once=True)
+
+    async def _begin(self) -> None:
+        self._counters = await work.io_bound(tokenizers, self._workspace) or {}
+        if self._place.is_deleted:
+            return
+        named = {name: called for name, (called, _) in self._counters.items()}
+        self._chosen = next(iter(named), _ESTIMATE)
+        with self._choice:
+            choice("Counted by", {**named, _ESTIMATE: _ESTIMATED}, self._chosen, self._choose)
+        await self._measure()
+
+    def _choose(self, name: str) -> None:
+        self._chosen = name
+        self._place.clear()
+        with self._place:
+            Words("p", "Measuring the texts …")
+            ui.timer(0, self._measure, once=True)
+
+    async def _measure(self) -> None:
+        chosen = self._chosen
+        try:
+            found = await work.io_bound(self._read, chosen)
+        except LLM4TOPError as error:
+            self._place.clear()
+            with self._place:
+                error_box(error)
+            return
+        if found is None or self._place.is_deleted or chosen != self._chosen:
+            return
+        self._place.clear()
+        with self._place:
+            _figure(found, estimated=chosen == _ESTIMATE)
+
+    def _read(self, name: str) -> TextLengths:
+        from llm4top.tasks.task import Task
+
+        stored = self._stored
+        file = self._counters[name][1] if name in self._counters else None
+        folder = self._workspace.datasets.folder(stored.id)
+        return text_lengths(folder, stored.sha256, Task.from_dict(stored.card["task"]), file)
+
+
+def _figure(found: TextLengths, *, estimated: bool) -> None:
+    limits = budgets()
+    count = len(found.tokens)
+    if not count:
+        return
+    with ui.element("div").classes("l4-figures"):
+        with ui.element("figure"):
+            heading(title(found, limits, estimated=estimated), level=3)
+            drawn = f", drawn at random of {thousands(found.rows)}" if found.is_sample else ""
+            Words(
+                "figcaption",
+                f"Length of the prompt of each trial, in tokens. n = {thousands(count)}{drawn}. "
+                f"The highest bar is {things(highest_bar(found, limits), 'trial')}.",
+            )
+            drawing(lengths_chart(found, limits)).classes("l4-lengths")
+            content = lengths_csv(found, limits)
+            ui.button(
+                "Download the lengths",
+                icon="download",
+                on_click=lambda: ui.download.content(content, "lengths.csv", "text/csv"),
+            ).props("flat dense no-caps")
+        with ui.element("div"):
+            rows = [(name.capitalize(), thousands(n), cut(found, n)) for name, n in limits.items()]
+            titled_table(
+                ("Effort", "Budget in tokens", "Trials that are shortened"),
+                rows,
+                label="Trials that a budget shortens",
+            )
+
+
+def title(found: TextLengths, limits: dict[str, int], *, estimated: bool) -> str:
+    """The reading of the figure: what the standard budget does to these trials."""
+    budget = limits["standard"]
+    if not found.longer(budget):
+        return f"The standard budget of {thousands(budget)} tokens holds every trial"
+    share = percent(found.longer(budget) / len(found.tokens))
+    about = "about " if (estimated or found.is_sample) and share[0].isdigit() else ""
+    said = f"{about}{share} of the trials are longer than the standard budget"
+    return said[0].upper() + said[1:]
+
+
+def cut(found: TextLengths, budget: int) -> str:
+    """The share that is longer than a budget, with its interval where it is a sample's."""
+    share = percent(found.longer(budget) / len(found.tokens))
+    bounds = found.interval(budget)
+    return f"{share} ({interval(*bounds)})" if bounds else share
+
+
+def _characters(card: DatasetCard) -> None:
+    """Quantiles of the texts' lengths in characters, of all trials."""
+    if not card.text_lengths:
+        return
+    names = list(next(iter(card.text_lengths.values())))
+    rows = [
+        (_TEXTS.get(text, text), *(thousands(found.get(name, 0)) for name in names))
+        for text, found in card.text_lengths.items()
+    ]
+    titled_table(("Characters", *names), rows, label="Lengths of the texts in characters")

@@ -1,0 +1,65 @@
+"""The privacy statement with its proof, as the badge and the About page show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import run, ui
+
+from llm4top.studio.components.elements import Words, heading
+
+if TYPE_CHECKING:
+    from llm4top.studio.context import StudioContext
+
+_PROMISE = (
+    "Everything stays on this machine. The Studio sends no record, no forecast and no "
+    "usage figures anywhere, and its pages load nothing from elsewhere. The only command that "
+    "uses the network is “llm4top download”, when you run it."
+)
+_HOW = (
+    "Counted in this server process by the interpreter itself, and looked up just now for its "
+    "workers in the operating system's list of connections."
+)
+
+
+async def privacy_statement(context: StudioContext) -> None:
+    """What stays here, who can reach this Studio, and what was counted since it started."""
+    heading("Privacy")
+    Words("p", _PROMISE)
+    Words("p", _reach(context))
+    box = ui.element("div").classes("l4-box")
+    # The system is asked about every process of the machine, which takes a moment.
+    sentences = await run.io_bound(proof, context)
+    with box:
+        for sentence in sentences or ():
+            Words("div", sentence).classes("l4-what")
+        Words("div", _HOW).classes("l4-muted l4-small")
+
+
+def _reach(context: StudioContext) -> str:
+    if context.shared:
+        reach = "other machines can reach it, and need its token."
+        if context.behind:
+            return f"This Studio is served by a proxy as {context.behind}: {reach}"
+        return (
+            f"This Studio listens on {context.host}: {reach} Traffic between them and this "
+            "machine is not encrypted."
+        )
+    return f"It listens on {context.host}, which other machines cannot reach."
+
+
+def proof(context: StudioContext) -> list[str]:
+    """One sentence on the time since the start, one on this moment, and what was seen, if any."""
+    watch = context.watch
+    since = f"since {watch.started:%Y-%m-%d %H:%M} UTC"
+    if watch.count == 0:
+        said = [f"No connection to another machine was attempted {since}."]
+    else:
+        tries = "1 attempt" if watch.count == 1 else f"{watch.count} attempts"
+        said = [f"{tries} to reach another machine {since}:"]
+        said += [f"{a.when:%H:%M:%S} {a.what} {a.target}" for a in list(watch.attempts)[-5:]]
+    live = watch.live(context.port)
+    said.append(
+        f"Connected now: {', '.join(live[:5])}." if live else "No such connection is open now."
+    )
+    return said

@@ -1,0 +1,341 @@
+"""A batch on the page: counts, what was left out, filters, and trials in three views."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nicegui import run as work
+from nicegui import ui
+
+from llm4top.studio.components.elements import Words, choice, not_asked_list, refused_list, things
+from llm4top.studio.components.list_state import VIEWS, ListState
+from llm4top.studio.components.model_choice import skill_line, skill_of
+from llm4top.studio.components.portfolio import portfolio
+from llm4top.studio.components.temp_files import download
+from llm4top.studio.components.trial_card import Listed, trial_card, trial_row, trial_table
+from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
+from llm4top.workspace.views.listing import FILE_ORDER, Listing, ListQuery, copies_of, ties_of
+from llm4top.workspace.views.portfolio import SORTS as KEYS
+from llm4top.workspace.views.portfolio import facets
+from llm4top.workspace.views.wording import thousands
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.bundles.manifest import Manifest
+    from llm4top.forecasters.forecast_format import Forecast
+    from llm4top.studio.context import StudioContext
+    from llm4top.workspace.serving.parsing import Refusal
+
+PER_PAGE = {"Cards": 20, "Table": 50}
+"""How many trials are drawn at once: more would keep the server from answering others."""
+
+SORTS = {
+    FILE_ORDER: "Order in file",
+    "chance": "Lowest chance",
+    "chance down": "Highest chance",
+    "above base down": "Furthest above phase average",
+    "above base": "Furthest below phase average",
+    "title": "Title",
+    "trial": "NCT id",
+    "warnings down": "Most warnings",
+}
+"""Ways to sort: one of ``SORTS`` of the portfolio, "down" for the largest first."""
+
+_TABLE_SORTS = {FILE_ORDER, *KEYS, *(f"{key} down" for key in KEYS)}
+_FACETS = {"phases": "Phase", "areas": "Area", "sponsors": "Sponsor"}
+
+
+def list_query(state: ListState) -> ListQuery:
+    """What a state asks of a batch; a sort that there is not is the order of the file."""
+    sort = state.sort if state.sort in _TABLE_SORTS else FILE_ORDER
+    return ListQuery(state.model, sort, state.words, state.chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchActions:
+    """What a person can do with the batch as a whole; ``again`` is None where it cannot be."""
+
+    new: Callable[[], None]
+    delete: Callable[[], Awaitable[None]]
+    again: Callable[[], Awaitable[None]] | None
+    again_with: str
+
+
+class ResultsView:
+    """Draws a batch where it is made, and again when a person sorts, filters or turns the view.
+
+    It holds the lines of the trials; the rest of those on the screen is read when they are drawn.
+    """
+
+    def __init__(
+        self,
+        context: StudioContext,
+        listing: Listing,
+        state: ListState,
+        *,
+        not_taken: Sequence[Refusal],
+        names: Mapping[str, str],
+        manifest: Manifest | None,
+        actions: BatchActions,
+    ):
+        self._context = context
+        self._listing = listing
+        self._state = state
+        self._names = names
+        self._manifest = manifest
+        self._items = listing.items(state.model)
+        self._refusals = [*not_taken, *listing.refusals]
+        self._copies = copies_of(self._items)
+        if listing.batch.count or self._refusals or listing.not_asked:
+            self._header(actions)
+        if listing.not_asked:
+            not_asked_list(listing.not_asked)
+        if self._refusals:
+            refused_list(self._refusals)
+        for note in listing.notes:
+            Words("p", note).classes("l4-small l4-muted")
+        if len(self._items) > 1:
+            self._controls()
+        self._body = ui.element("div").classes("l4-results")
+
+    async def draw(self, *, returned: bool = False) -> None:
+        """Draw the trials that the state asks for; ``returned``: from the page of one of them."""
+        self._body.clear()
+        if not self._items:
+            return
+        query = list_query(self._state)
+        items = await work.io_bound(self._listing.shown, query)
+        if items is None or self._body.is_deleted:
+            return
+        with self._body:
+            if len(items) < len(self._items):
+                said = f"{things(len(items), 'trial')} of {thousands(len(self._items))} shown"
+                Words("p", said).props('role="status"').classes("l4-muted")
+            if self._view == "Portfolio":
+                await portfolio(items, self._state, redraw=self._turned)
+            else:
+                await self._page_of(items)
+        if returned:
+            ui.run_javascript(_GO_BACK_TO)
+
+    def _header(self, actions: BatchActions) -> None:
+        listing = self._listing
+        said = [things(len(self._items), "trial")]
+        if self._copies:
+            said.append(f"{things(len(self._copies), 'copy', 'copies')} among them")
+        if listing.not_asked:
+            said.append(f"{thousands(len(listing.not_asked))} not forecast")
+        if self._refusals:
+            said.append(f"{thousands(len(self._refusals))} refused")
+        with ui.element("div").classes("l4-head"):
+            Words("h2", " · ".join(said)).props('id="results" tabindex="-1"')
+            self._exporting = ui.button("Export", icon="download").props("flat no-caps")
+            with self._exporting, ui.menu():
+                for kind, name in EXPORT_NAMES.items():
+                    ui.menu_item(name, partial(self._export, kind)).props('role="menuitem"')
+            if actions.again is not None:
+                words = f"Forecast again with {actions.again_with}"
+                ui.button(words, on_click=actions.again).props("flat no-caps")
+            ui.button("New forecast", on_click=actions.new).props("flat no-caps")
+            ui.button("Delete", on_click=partial(_ask_and, actions.delete)).props("flat no-caps")
+        made = f"{listing.batch.name} · {listing.batch.created:%Y-%m-%d %H:%M} UTC"
+        with ui.element("div").classes("l4-about"):
+            self._about(made)
+
+    def _about(self, made: str) -> None:
+        """What the batch is, its model with how well that tells trials apart, and ties."""
+        models = self._listing.models
+        if not self._items:
+            Words("p", made).classes("l4-small l4-muted")
+            return
+        now = self._items[0].bundle
+        if len(models) > 1:
+            Words("p", made).classes("l4-small l4-muted")
+            names = {model: self._names.get(model, model) for model in models}
+            choice("Forecasts of", names, now, self._choose_model)
+        else:
+            model = self._names.get(now, now)
+            Words("p", f"{made} · Model: {model}").classes("l4-small l4-muted")
+        if self._manifest is not None:
+            skill_line(self._manifest)
+        tied, values = ties_of(self._items)
+        if len(self._items) > 9 and 2 * tied > len(self._items):
+            said = (
+                f"{thousands(tied)} of {thousands(len(self._items))} trials share "
+                f"{things(values, 'chance')} with others; their order is that of the model's "
+                "score before calibration."
+            )
+            Words("p", said).classes("l4-small l4-muted")
+
+    async def _choose_model(self, model: str) -> None:
+        self._state.model, self._state.page = model, 1
+        # Head, filters and copies are the model's: the page is made anew.
+        ui.navigate.to(self._state.address)
+
+    def _controls(self) -> None:
+        with ui.element("div").classes("l4-controls"):
+            with ui.tabs() as tabs:
+                found = {name: ui.tab(name) for name in VIEWS}
+            tabs.set_value(found[self._state.view])
+            tabs.on_value_change(self._turn)
+            tabs.props('dense no-caps inline-label aria-label="View"')
+            self._search()
+            fold = ui.button("Filter", icon="tune").props("flat no-caps")
+            fold.classes("l4-fold").props('aria-expanded="false"')
+            with ui.element("div").classes("l4-filters") as filters:
+                self._filters()
+
+        def unfold() -> None:
+            is_open = "l4-shown" not in filters.classes
+            filters.classes(toggle="l4-shown")
+            fold.props["aria-expanded"] = str(is_open).lower()
+
+        fold.on_click(unfold)
+
+    def _search(self) -> None:
+        async def search(event: object) -> None:
+            self._state.words = str(getattr(event, "value", None) or "")
+            await self._turned()
+
+        box = ui.input("Search", value=self._state.words, on_change=search)
+        box.props('outlined dense clearable debounce="300"').classes("l4-search")
+        box.props["placeholder"] = "Title, NCT id or file"
+
+    def _filters(self) -> None:
+        sort = self._state.sort if self._state.sort in SORTS else FILE_ORDER
+        self._sorting = choice("Sort", SORTS, sort, self._sort_by)
+        for name, values in facets(self._items).items():
+            if len(values) > 1:
+                self._filter(name, values)
+
+    def _filter(self, name: str, values: dict[str, int]) -> None:
+        async def keep(event: object) -> None:
+            self._state.chosen[name] = frozenset(getattr(event, "value", None) or ())
+            await self._turned()
+
+        there = set(values)
+        made = ui.select(
+            {value: f"{value} ({thousands(n)})" for value, n in values.items()},
+            label=_FACETS[name],
+            multiple=True,
+            value=sorted(there & self._state.chosen.get(name, frozenset())),
+            on_change=keep,
+        )
+        made.props("outlined dense options-dense clearable").classes("l4-choice")
+
+    async def _sort_by(self, key: str) -> None:
+        if key != self._state.sort:
+            self._state.sort = key
+            await self._turned()
+
+    async def _sort_table(self, key: str) -> None:
+        await self._sort_by(f"{key} down" if self._state.sort == key else key)
+
+    async def _turn(self, event: object) -> None:
+        self._state.view = str(getattr(event, "value", VIEWS[0]))
+        await self._turned()
+
+    async def _turned(self, page: int = 1) -> None:
+        """Another look at the batch: from its first page, at an address of its own."""
+        self._state.page = page
+        ui.navigate.history.replace(self._state.address)
+        await self.draw()
+
+    async def _page_of(self, items: list[Forecast]) -> None:
+        per_page = PER_PAGE[self._view]
+        pages = max(-(-len(items) // per_page), 1)
+        self._state.page = min(max(self._state.page, 1), pages)
+        first = (self._state.page - 1) * per_page
+        now = items[first : first + per_page]
+        ids = [item.id for item in now]
+        withheld = await work.io_bound(self._context.workspace.batches.withheld_counts, ids)
+        if withheld is None or self._body.is_deleted:
+            return
+        draw = trial_row if self._view == "Table" else trial_card
+        with self._body:
+            with (
+                self._table() if self._view == "Table" else ui.element("div").classes("l4-results")
+            ):
+                for item in now:
+                    draw(self._listed(item), withheld.get(item.id, 0))
+            if pages > 1:
+                self._pager(first, len(now), len(items), pages)
+
+    def _listed(self, item: Forecast) -> Listed:
+        others = [
+            (self._names.get(other.bundle, other.bundle), other)
+            for other in self._listing.others(item)
+        ]
+        return Listed(item, self._state.trial(item.id), self._copies.get(item.id), others)
+
+    def _pager(self, first: int, now: int, total: int, pages: int) -> None:
+        async def turn(event: object) -> None:
+            await self._turned(int(getattr(event, "value", 1)))
+            ui.run_javascript("document.getElementById('results')?.focus()")
+
+        with ui.element("nav").classes("l4-pager").props('aria-label="Pages of trials"'):
+            said = f"{thousands(first + 1)} to {thousands(first + now)} of {thousands(total)}"
+            Words("span", said).classes("l4-muted")
+            made = ui.pagination(1, pages, value=self._state.page, on_change=turn)
+            made.props('direction-links boundary-numbers max-pages="7"')
+
+    @property
+    def _view(self) -> str:
+        return self._state.view if len(self._items) > 1 else VIEWS[0]
+
+    def _table(self) -> ui.element:
+        return trial_table(
+            sorted_by=self._state.sort.removesuffix(" down"),
+            descending=self._state.sort.endswith(" down"),
+            on_sort=self._sort_table,
+        )
+
+    async def _export(self, kind: str) -> None:
+        query = list_query(self._state)
+        made = export_batch(kind)
+        facts = []
+        if self._manifest is not None:
+            facts = [f"Question: {self._manifest.task.question}", skill_of(self._manifest)]
+        write = partial(
+            made.write,
+            self._context.workspace,
+            self._listing,
+            query,
+            self._names,
+            [fact for fact in facts if fact],
+        )
+        self._exporting.props("loading")
+        try:
+            await download(write, made.name, made.media_type)
+        finally:
+            self._exporting.props(remove="loading")
+
+
+_GO_BACK_TO = """
+const left = document.getElementById(location.hash.slice(1));
+if (left) { left.scrollIntoView({block: 'center'}); left.querySelector('a')?.focus(); }
+"""
+
+
+async def _ask_and(delete: Callable[[], Awaitable[None]]) -> None:
+    """Delete, if a person says yes."""
+    with ui.dialog() as dialog, ui.card():
+        Words("h2", "Delete these forecasts?")
+        Words(
+            "p",
+            "The forecasts and the records they were made from are removed from this machine for "
+            "good. Exports that you saved stay.",
+        )
+        with ui.row():
+            ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
+                "unelevated no-caps text-color=on-accent"
+            )
+            ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat no-caps")
+    dialog.props('aria-label="Delete these forecasts?"')
+    agreed = await dialog
+    # Deleting may clear the place that holds the dialog: it goes first.
+    dialog.delete()
+    if agreed:
+        await delete()

@@ -1,0 +1,167 @@
+"""The curves of a training as SVG: losses over the steps, and the validation ROC-AUC."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from llm4top.workspace.views.probability_bar import LINE, MUTED, text
+from llm4top.workspace.views.wording import thousands
+
+if TYPE_CHECKING:
+    from llm4top.workspace.run_states import RunEvent
+
+HEIGHT = 220
+MOST_POINTS = 600
+LOSS, VALIDATION = "var(--series-1, #0072b2)", "var(--series-5, #d55e00)"
+_LEFT = 8
+"""Percent of the width for the words of the upright axis."""
+
+
+class Curves:
+    """Loss, validation log-loss and ROC-AUC by step; what a resumed run repeats replaces the old.
+
+    The kept model is the one of the lowest validation log-loss, ``best``.
+    """
+
+    def __init__(self) -> None:
+        self.loss: dict[int, float] = {}
+        self.validation: dict[int, float] = {}
+        self.roc_auc: dict[int, float] = {}
+
+    @property
+    def best(self) -> int | None:
+        """The step of the lowest validation log-loss; None before the first look."""
+        return min(self.validation, key=lambda step: self.validation[step], default=None)
+
+    def take(self, events: Iterable[RunEvent]) -> bool:
+        """Read what the folder of a training tells; whether there was anything to draw in it."""
+        before = self._sizes()
+        for event in events:
+            told = event.details
+            if told.get("event") == "training":
+                self._forget_from(int(told.get("step", 0)))
+            elif told.get("event") == "log":
+                _keep(self.loss, told, "loss")
+            elif told.get("event") == "evaluation":
+                _keep(self.validation, told, "eval_log_loss")
+                _keep(self.roc_auc, told, "eval_roc_auc")
+        return before != self._sizes()
+
+    def _sizes(self) -> tuple[int, ...]:
+        return tuple(map(len, (self.loss, self.validation, self.roc_auc)))
+
+    def _forget_from(self, step: int) -> None:
+        for curve in (self.loss, self.validation, self.roc_auc):
+            for later in [known for known in curve if known > step]:
+                del curve[later]
+
+    def words(self) -> str:
+        """Where the losses stand, as a screen reader says it."""
+        said = []
+        for name, curve in (("Training loss", self.loss), ("Validation", self.validation)):
+            if curve:
+                last = max(curve)
+                said.append(f"{name} {curve[last]:.3f} at step {thousands(last)}.")
+        if (best := self.best) is not None and best != max(self.validation):
+            said.append(f"Best validation {self.validation[best]:.3f} at step {thousands(best)}.")
+        return " ".join(said)
+
+    def roc_words(self) -> str:
+        """Where the ROC-AUC stands, in words; empty before the first look at validation."""
+        if not self.roc_auc:
+            return ""
+        last = max(self.roc_auc)
+        return f"Validation ROC-AUC {self.roc_auc[last]:.3f} at step {thousands(last)}."
+
+    def drawing(self, total: int) -> str:
+        """Both losses over the steps from 0 to ``total``, which may be 0 where it is unknown."""
+        return _chart({LOSS: self.loss}, {VALIDATION: self.validation}, total, self)
+
+    def roc_drawing(self, total: int) -> str:
+        """The validation ROC-AUC over the same steps."""
+        return _chart({}, {VALIDATION: self.roc_auc}, total, self, said=self.roc_words())
+
+
+def _chart(
+    lines: Mapping[str, Mapping[int, float]],
+    dotted: Mapping[str, Mapping[int, float]],
+    total: int,
+    curves: Curves,
+    said: str | None = None,
+) -> str:
+    """Curves by colour; those that are ``dotted`` have a mark at each point, the best a ring."""
+    drawn = {**lines, **dotted}
+    values = [value for curve in drawn.values() for value in curve.values()]
+    last = max([total, 1, *curves.loss, *curves.validation])
+    ticks = _ticks(min(values, default=0.0), max(values, default=1.0))
+    low, high = ticks[0], ticks[-1]
+    marks = []
+    for value in ticks:
+        y = HEIGHT * (high - value) / (high - low)
+        marks.append(
+            f'<line x1="{_LEFT}%" x2="100%" y1="{y:g}" y2="{y:g}" '
+            f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, y + 4, f"{value:g}")
+        )
+    inner = [_line(curve, last, low, high, colour) for colour, curve in drawn.items()]
+    marks.append(
+        f'<svg x="{_LEFT}%" width="{100 - _LEFT}%" height="{HEIGHT}" '
+        f'viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">{"".join(inner)}</svg>'
+    )
+    for colour, curve in dotted.items():
+        for step, value in curve.items():
+            x = _LEFT + (100 - _LEFT) * step / last
+            y = HEIGHT * (high - value) / (high - low)
+            best = step == curves.best
+            ring = f"stroke: {MUTED}; stroke-width: 2; stroke-opacity: 1" if best else ""
+            marks.append(
+                f'<circle cx="{x:.2f}%" cy="{y:.1f}" r="{6 if best else 4}" '
+                f'style="fill: {colour}; {ring}">'
+                f"<title>Step {step}: {value:.4f}{', best' if best else ''}</title></circle>"
+            )
+    marks.append(text(_LEFT, HEIGHT + 20, "0"))
+    marks.append(text(100, HEIGHT + 20, f"step {thousands(last)}"))
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
+        f'aria-label="{escape(said or curves.words())}" width="100%" height="{HEIGHT + 28}" '
+        f'style="overflow: visible; display: block; height: {HEIGHT + 28}px">'
+        f"{''.join(marks)}</svg>"
+    )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers, at most eight, the first not above ``low`` and the last not below ``high``."""
+    least = max(high - low, 1e-3) / 5
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(k * power for k in (1, 2, 5, 10) if k * power >= least)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(k * step, 10) for k in range(first, max(last, first + 1) + 1)]
+
+
+def _keep(curve: dict[int, float], told: Mapping[str, Any], name: str) -> None:
+    step, value = told.get("step"), told.get(name)
+    if isinstance(step, int) and isinstance(value, int | float) and math.isfinite(value):
+        curve[step] = float(value)
+
+
+def _line(curve: Mapping[int, float], last: int, low: float, high: float, colour: str) -> str:
+    points = _thinned(sorted(curve.items()))
+    if len(points) < 2:
+        return ""
+    told = " ".join(
+        f"{1000 * step / last:.1f},{HEIGHT * (high - value) / (high - low):.1f}"
+        for step, value in points
+    )
+    return (
+        f'<polyline points="{told}" vector-effect="non-scaling-stroke" '
+        f'style="fill: none; stroke: {colour}; stroke-width: 2"/>'
+    )
+
+
+def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
+    if len(points) <= MOST_POINTS:
+        return points
+    every = math.ceil(len(points) / MOST_POINTS)
+    return [*points[::every], points[-1]]

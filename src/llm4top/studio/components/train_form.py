@@ -1,0 +1,291 @@
+"""Choose what to train: data, base model, settings; the checks and the command follow at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nicegui import run as work
+from nicegui import ui
+
+from llm4top.errors import ConfigError, JobError, LLM4TOPError
+from llm4top.studio.components.elements import (
+    Words,
+    choice,
+    copy_button,
+    error_box,
+    heading,
+    things,
+)
+from llm4top.studio.components.train_settings import SettingFields
+from llm4top.studio.jobs import title_of
+from llm4top.workspace.jobs.jobs import submit
+from llm4top.workspace.jobs.train_plan import PlanCheck, TrainPlan, time_check
+from llm4top.workspace.views.wording import thousands
+
+if TYPE_CHECKING:
+    from llm4top.studio.context import StudioContext
+    from llm4top.training.config import TrainingConfig
+    from llm4top.workspace.datasets import StoredDataset
+    from llm4top.workspace.run_states import Run
+
+_COMMAND = "from llm4top.workspace.jobs.train_plan import main; main()"
+
+
+class Checker:
+    """Makes the checks of one page, one at a time: a newer one ends the one before."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def check(self, config: TrainingConfig) -> Sequence[PlanCheck]:
+        """What ``check_plan`` gives. Raises ``JobError`` where it was ended or failed.
+
+        The process ends with its checks, so that it holds no memory and no GPU afterwards.
+        """
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+        )
+        self._process = process
+        told, _ = await process.communicate(config.model_dump_json().encode())
+        if process.returncode != 0:
+            raise JobError(
+                "the checks could not be made: their process ended.",
+                hint="Change a setting to try again; there may be too little memory.",
+            )
+        return [PlanCheck(**check) for check in json.loads(told)]
+
+
+PAUSE = 0.4
+"""Seconds without a change after which the settings are checked."""
+
+PRESETS = {
+    "quick": "Quick: a few minutes on a GPU, a trial run",
+    "standard": "Standard (recommended)",
+    "thorough": "Thorough: reads long records whole, takes several times longer",
+}
+
+
+class TrainForm:
+    """What one visitor chooses, and what the checks say of it.
+
+    ``earlier`` are trainings whose settings can be taken over.
+    """
+
+    def __init__(
+        self,
+        context: StudioContext,
+        checker: Checker,
+        datasets: Sequence[StoredDataset],
+        bases: dict[str, str],
+        earlier: Sequence[Run] = (),
+    ):
+        self._context = context
+        self._checker = checker
+        self._datasets = {dataset.id: dataset for dataset in datasets}
+        self._bases = bases
+        self._task = datasets[0].task
+        self._dataset = datasets[0].id
+        self._base = next(iter(bases))
+        self._preset = "standard"
+        self._turn = 0
+        self._earlier = {run.id: run for run in earlier}
+        self._choose()
+        with ui.element("section").classes("l4-before") as self._before:
+            heading("Before you start")
+            self._checks = ui.element("div").props('role="status" aria-live="polite"')
+        self._command = ui.element("div").classes("l4-command")
+        self._start = ui.button("Start training", on_click=self._begin)
+        self._start.props("unelevated no-caps text-color=on-accent").classes("l4-start")
+        ui.timer(0, self._changed, once=True)
+
+    def _choose(self) -> None:
+        tasks = {dataset.task: self._question(dataset) for dataset in self._datasets.values()}
+        with ui.element("div").classes("l4-controls"):
+            choice("Question", tasks, self._task, self._ask)
+            self._data = choice("Data", self._names(), self._dataset, self._set_data)
+            self._bases_field = choice("Base model", self._bases, self._base, self._set_base)
+        Words(
+            "p",
+            "More base models can be downloaded in a terminal, for example: "
+            "llm4top download Qwen/Qwen3-8B. They appear here when the page is opened again.",
+        ).classes("l4-small l4-muted")
+        with ui.element("fieldset").classes("l4-effort"):
+            Words("legend", "Effort")
+            self._presets = ui.radio(
+                PRESETS, value=self._preset, on_change=lambda e: self._set_preset(e.value)
+            )
+        with ui.element("details"):
+            Words("summary", "More settings")
+            with ui.element("div").classes("l4-stack"):
+                self._name = ui.input("Name of the model", on_change=self._soon)
+                self._name.props("outlined dense maxlength=120").classes("l4-field")
+                if self._earlier:
+                    names = {run.id: title_of(run) for run in self._earlier.values()}
+                    copied = ui.select(
+                        names,
+                        label="Copy the settings of",
+                        on_change=lambda e: self._copy(str(e.value)),
+                    )
+                    copied.props("outlined dense options-dense").classes("l4-field")
+                self._fields = SettingFields(self._preset, self._soon)
+
+    def _copy(self, run_id: str) -> None:
+        """Take over an earlier training's base model, preset and settings."""
+        settings = self._earlier[run_id].settings
+        if settings.get("base") in self._bases:
+            self._bases_field.set_value(settings["base"])
+        self._presets.set_value(settings.get("preset", "standard"))
+        self._fields.fill(settings)
+        self._soon()
+
+    def _question(self, dataset: StoredDataset) -> str:
+        return str(dataset.card.get("task", {}).get("question") or dataset.task)
+
+    def _names(self) -> dict[str, str]:
+        return {
+            dataset.id: f"{dataset.name} ({thousands(dataset.rows)} trials)"
+            for dataset in self._datasets.values()
+            if dataset.task == self._task
+        }
+
+    def _ask(self, task: str) -> None:
+        self._task = task
+        names = self._names()
+        self._data.set_options(names, value=next(iter(names)))
+
+    def _set_data(self, dataset: str) -> None:
+        self._dataset = dataset
+        self._soon()
+
+    def _set_base(self, base: str) -> None:
+        self._base = base
+        self._soon()
+
+    def _set_preset(self, preset: str) -> None:
+        self._preset = preset
+        self._fields.set_preset(preset)
+        self._soon()
+
+    def _soon(self, _: Any = None) -> None:
+        if self._turn:  # not while the form is being drawn
+            with self._before:
+                ui.timer(0, self._changed, once=True)
+
+    def _plan(self) -> TrainPlan:
+        more = self._fields.values()
+        name = str(self._name.value or "").strip()
+        return TrainPlan(self._dataset, self._base, self._preset, name, more)
+
+    async def _changed(self, _: Any = None) -> None:
+        """Check anew once nothing has changed for a moment; only the newest check is shown."""
+        self._turn += 1
+        turn = self._turn
+        self._start.disable()
+        await asyncio.sleep(PAUSE)
+        if turn != self._turn:
+            return
+        workspace = self._context.workspace
+        try:
+            plan = self._plan()
+            config = await work.io_bound(plan.config, workspace)
+            told = await work.io_bound(time_check, plan, workspace)
+            command = await work.io_bound(plan.command, workspace)
+        except LLM4TOPError as error:
+            if turn == self._turn:
+                self._show_fault(error)
+            return
+        if config is None or told is None or command is None or turn != self._turn:
+            return
+        self._show_command(command)
+        self._say("Checking data, model, memory and disk …")
+        try:
+            checks = await self._checker.check(config)
+        except LLM4TOPError as error:
+            if turn == self._turn:
+                self._show_fault(error)
+            return
+        if turn == self._turn and not self._before.is_deleted:
+            self._fields.show_faults(())
+            self._show([*checks, told])
+
+    def _say(self, words: str) -> None:
+        self._checks.clear()
+        with self._checks:
+            Words("p", words).classes("l4-muted")
+
+    def _show_fault(self, error: LLM4TOPError) -> None:
+        if self._before.is_deleted:
+            return
+        self._command.clear()
+        self._checks.clear()
+        with self._checks:
+            if not isinstance(error, ConfigError):
+                error_box(error)
+                return
+            faults = self._fields.show_faults(error.faults)
+            at_fields = len(error.faults) - len(faults)
+            if at_fields:
+                Words("p", f"{things(at_fields, 'setting')} above cannot be used.").classes(
+                    "l4-what"
+                )
+            with ui.element("ul").classes("l4-checks"):
+                for fault in faults:
+                    _line(False, "settings", fault)
+
+    def _show(self, checks: Sequence[PlanCheck]) -> None:
+        self._checks.clear()
+        with self._checks, ui.element("ul").classes("l4-checks"):
+            for check in checks:
+                _line(check.ok, check.name, check.detail, check.hint)
+        faults = sum(check.ok is False for check in checks)
+        if faults:
+            with self._checks:
+                Words("p", "This training would fail: see ✗ above.").classes("l4-what")
+        else:
+            self._start.enable()
+
+    def _show_command(self, command: str) -> None:
+        self._command.clear()
+        with self._command:
+            Words("code", command)
+            copy_button(command, "Copy the command")
+
+    async def _begin(self) -> None:
+        """Queue the training, and go to its page."""
+        self._start.disable()
+        who = self._context.who()
+        title = self._name.value or f"Training on {self._datasets[self._dataset].name}"
+
+        def queue(settings: dict[str, Any]) -> str:
+            workspace = self._context.workspace
+            made = submit(workspace, "train", settings, title=str(title).strip(), ids_only=True)
+            workspace.activity.log("queued", who, str(title), subject=made.id)
+            return made.id
+
+        try:
+            made = await work.io_bound(queue, self._plan().settings())
+        except LLM4TOPError as error:
+            self._show_fault(error)
+            return
+        if made is not None:
+            self._context.jobs.forget()
+            ui.navigate.to(f"/train/{made}")
+
+
+def _line(ok: bool | None, name: str, detail: str, hint: str = "") -> None:
+    sign, said = {True: ("✓", "passed"), False: ("✗", "problem"), None: ("·", "note")}[ok]
+    with ui.element("li").classes("l4-check" + (" l4-bad" if ok is False else "")):
+        Words("span", sign).props('aria-hidden="true"')
+        Words("span", f"{said}:").classes("l4-hidden")
+        Words("strong", name[:1].upper() + name[1:])
+        with ui.element("div"):
+            Words("div", detail)
+            if hint:
+                Words("div", hint).classes("l4-muted l4-small")

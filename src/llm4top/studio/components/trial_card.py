@@ -1,0 +1,190 @@
+"""Trials in a list: as cards, and as a table that sorts by its headings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from llm4top.studio.components.elements import (
+    Words,
+    chance_drawing,
+    chance_line,
+    things,
+    trial_facts,
+    warning_lines,
+)
+from llm4top.workspace.views.caveats import sentence, sorted_warnings
+from llm4top.workspace.views.label_bars import is_yes_or_no
+from llm4top.workspace.views.portfolio import name_of, phase_of, sponsor_of
+from llm4top.workspace.views.wording import interval, percent
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.forecast_format import Forecast
+
+OnSort = Callable[[str], Awaitable[None]]
+
+COLUMNS: tuple[tuple[str, str | None, str], ...] = (
+    ("NCT id", "trial", ""),
+    ("Trial", "title", ""),
+    ("Phase", "phase", ""),
+    ("Chance", "chance", "l4-number"),
+    ("95\u00a0% interval", None, "l4-number"),
+    ("Base rate", "above base", "l4-number"),
+    ("Area", "area", ""),
+    ("Sponsor", "sponsor", ""),
+    ("Warnings", "warnings", ""),
+)
+"""Headings of the table, what each sorts by (None: it does not sort), and the cells' class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A trial in a list: its page, the record it is a copy of, what other models said."""
+
+    item: Forecast
+    address: str
+    copy_of: Forecast | None = None
+    others: Sequence[tuple[str, Forecast]] = ()
+
+    @property
+    def place(self) -> str:
+        """Where the page scrolls to when a person comes back from the trial."""
+        return f"t-{self.item.id}"
+
+
+def trial_card(listed: Listed, withheld: int) -> None:
+    """One trial: title, scale, chance in figures and words, warnings, what was withheld."""
+    item = listed.item
+    with ui.element("article").classes("l4-trial") as card:
+        card.props["id"] = listed.place
+        with ui.element("h3").classes("l4-one-line"):
+            title_link(listed)
+        Words("p", trial_facts(item)).classes("l4-muted l4-small")
+        copy_note(listed)
+        grave, routine = sorted_warnings(item.warnings)
+        with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if grave else "")):
+            chance_drawing(item)
+            chance_line(item)
+        warning_lines(grave[:1])
+        for name, other in listed.others:
+            Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
+        hidden = f"{things(withheld, 'field')} hidden from the model"
+        with ui.element("div").classes("l4-foot l4-muted l4-small"):
+            said = [sentence(warning) for warning in [*grave[1:], *routine]]
+            Words("span", " ".join([*said, f"{hidden}."]))
+
+
+def chance_of(item: Forecast) -> str:
+    """A chance with its interval in one line."""
+    bounds = interval(item.lower, item.upper)
+    named = "" if is_yes_or_no(item) else f"“{item.label}” "
+    return named + percent(item.probability) + (f" ({bounds})" if bounds else "")
+
+
+def copy_note(listed: Listed) -> None:
+    """That a record is another one of a trial that is in the list already."""
+    if listed.copy_of is None:
+        return
+    first = listed.copy_of.record
+    Words("p", f"Another record of this trial is in the list ({first}). It counts once.").classes(
+        "l4-small l4-copy"
+    )
+
+
+def title_link(listed: Listed) -> None:
+    """The title, which leads to the trial."""
+    link = Words("a", name_of(listed.item)).classes("l4-title")
+    link.props["href"] = listed.address
+    link.props["title"] = name_of(listed.item)
+    # Coming back, the page is where it was: the address that is left names the trial.
+    link.on("click", js_handler=f"() => history.replaceState(null, '', '#{listed.place}')")
+
+
+def trial_table(*, sorted_by: str, descending: bool, on_sort: OnSort) -> ui.element:
+    """A table for trials, whose headings are buttons that sort; gives what holds its rows.
+
+    A list where it is narrow.
+    """
+    with ui.element("div").classes("l4-scroll"), ui.element("table").classes("l4-table l4-trials"):
+        Words("caption", "Forecasts").classes("l4-hidden")
+        with ui.element("thead"), ui.element("tr"):
+            for title, key, kind in COLUMNS:
+                _heading(title, key, sorted_by, descending, on_sort, kind)
+        return ui.element("tbody")
+
+
+def _heading(
+    title: str,
+    key: str | None,
+    sorted_by: str,
+    descending: bool,
+    on_sort: OnSort,
+    kind: str,
+) -> None:
+    cell = ui.element("th").props('scope="col"').classes(kind)
+    with cell:
+        if key is None:
+            Words("span", title)
+            return
+        now = key == sorted_by
+        order = ("descending" if descending else "ascending") if now else "none"
+        cell.props(f'aria-sort="{order}"')
+        button = ui.element("button").classes("l4-sort").props('type="button"')
+        with button:
+            Words("span", title)
+            arrow = ("↓" if descending else "↑") if now else "↕"
+            Words("span", arrow).classes("" if now else "l4-muted").props('aria-hidden="true"')
+        button.on("click", partial(on_sort, key))
+
+
+def trial_row(listed: Listed, _withheld: int) -> None:
+    """One trial as a row of the table."""
+    item, forecast = listed.item, listed.item
+    base = "" if forecast.base_rate is None else percent(forecast.base_rate)
+    named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
+    cells = (
+        phase_of(item),
+        named + percent(forecast.probability),
+        interval(forecast.lower, forecast.upper),
+        base,
+        item.area,
+        sponsor_of(item),
+    )
+    with ui.element("tr") as row:
+        row.props["id"] = listed.place
+        # A draft has no NCT id: its file tells it apart.
+        number = Words("td", forecast.nct_id or forecast.record).classes("l4-id")
+        number.props["data-title"] = COLUMNS[0][0]
+        with ui.element("th").props('scope="row"'):
+            title_link(listed)
+            copy_note(listed)
+            for name, other in listed.others:
+                Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
+        for (title, _, kind), text in zip(COLUMNS[2:-1], cells, strict=True):
+            # Where the table is a list, each value carries its heading.
+            cell = Words("td", text).classes(kind)
+            cell.props["data-title"] = title
+            if not text:
+                cell.classes("l4-none")
+        _warnings_cell(forecast.warnings)
+
+
+def _warnings_cell(warnings: Sequence[str]) -> None:
+    """How many there are; their words when it is opened, so that rows stay low."""
+    with ui.element("td") as cell:
+        if not warnings:
+            cell.classes("l4-none")
+            return
+        grave, routine = sorted_warnings(warnings)
+        with ui.element("details"):
+            said = [things(len(grave), "warning")] if grave else []
+            said += [things(len(routine), "note")] if routine else []
+            Words("summary", ", ".join(said)).classes("" if grave else "l4-muted")
+            if grave:
+                Words("p", " ".join(map(sentence, grave))).classes("l4-warnings")
+            if routine:
+                Words("p", " ".join(map(sentence, routine))).classes("l4-muted l4-small")

@@ -1,0 +1,1 @@
+"""Request checks, security headers, sign-in and error pages."""

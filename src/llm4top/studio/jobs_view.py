@@ -1,0 +1,145 @@
+"""The job drawer: what runs, how far it is, stop and resume; opened from every page."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from nicegui import run as background
+from nicegui import ui
+
+from llm4top.errors import NotFoundError
+from llm4top.studio.components.elements import Words, heading
+from llm4top.studio.components.run_actions import Act, run_button
+from llm4top.studio.jobs import Jobs, share_of, standing_of, title_of
+from llm4top.workspace.jobs.jobs import resume, retry, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from llm4top.studio.context import StudioContext
+    from llm4top.workspace.run_states import Run
+    from llm4top.workspace.workspace import Workspace
+
+_PAGES = {
+    "train": "/train/{id}",
+    "benchmark": "/reports/{id}",
+    "evaluate": "/reports/{id}",
+    "forecast": "/?run={id}",
+}
+
+
+def address_of_run(run: Run) -> str:
+    """The page that shows a run, while it works and afterwards; empty where none does."""
+    if run.kind == "ingest":
+        made = run.result.get("dataset_id")
+        return f"/data/{made}" if made else "/data"
+    if run.kind == "audit" and run.settings.get("dataset"):
+        return f"/data/{run.settings['dataset']}"
+    page = _PAGES.get(run.kind)
+    return page.format(id=run.id) if page else ""
+
+
+def addresses_of(workspace: Workspace, subjects: Iterable[str | None]) -> dict[str, str]:
+    """For the ids of what was done: its page, where it is still there and has one."""
+    found = {}
+    for subject in {subject for subject in subjects if subject}:
+        if address := _address(workspace, subject):
+            found[subject] = address
+    return found
+
+
+def _address(workspace: Workspace, subject: str) -> str:
+    """The first kind of thing that has this id tells the page."""
+    looks: tuple[Callable[[], str], ...] = (
+        lambda: address_of_run(workspace.runs.get(subject)),
+        lambda: f"/?batch={workspace.batches.get(subject).id}",
+        lambda: f"/data/{workspace.datasets.get(subject).id}",
+        lambda: f"/models/{workspace.bundles.get(subject).id}",
+    )
+    for look in looks:
+        with suppress(NotFoundError):
+            return look()
+    return ""
+
+
+POLL = 2.0
+
+
+class JobsView:
+    """The drawer of one visitor's page, and the buttons that open it."""
+
+    def __init__(self, context: StudioContext):
+        self._context = context
+        self._labels: list[Words] = []
+        self._shown: object = None
+        self._dialog = ui.dialog().props('position="right" aria-label="Jobs"')
+        with self._dialog, ui.card().classes("l4-drawer"):
+            with ui.element("div").classes("l4-drawer-head"):
+                heading("Jobs")
+                ui.button("Close", on_click=self._dialog.close).props("flat no-caps")
+            self._body = ui.element("div").classes("l4-drawer-body")
+        ui.timer(POLL, self._refresh)
+
+    def button(self, place: str) -> None:
+        """A button that says how many run; ``place`` is its class in the style sheet."""
+        made = ui.element("button").classes(f"l4-jobs {place}")
+        with made.props('type="button" aria-haspopup="dialog"').on("click", self._open):
+            self._labels.append(Words("span", "0 running"))
+            ui.icon("chevron_right").props('aria-hidden="true"')
+
+    async def _open(self) -> None:
+        self._context.jobs.forget()
+        self._shown = None
+        self._dialog.open()
+        await self._refresh()
+
+    async def _refresh(self) -> None:
+        jobs = await background.io_bound(self._context.jobs.look)
+        if jobs is None:  # the server is closing
+            return
+        for label in self._labels:
+            if label.text != jobs.summary:
+                label.set_text(jobs.summary)
+        if self._dialog.value and self._shown != jobs:
+            self._shown = jobs
+            self._draw(jobs)
+
+    def _draw(self, jobs: Jobs) -> None:
+        self._body.clear()
+        with self._body:
+            if not jobs.active and not jobs.recent:
+                Words(
+                    "p",
+                    "Nothing is running. Work that takes longer than a few seconds appears here.",
+                )
+            for run in jobs.active:
+                self._row(run, jobs)
+            if jobs.recent:
+                heading("Finished", level=3)
+            for run in jobs.recent:
+                self._row(run, jobs)
+
+    def _row(self, run: Run, jobs: Jobs) -> None:
+        with ui.element("div").classes("l4-job").props('role="group"') as row:
+            row.props["aria-label"] = title_of(run)
+            if address := address_of_run(run):
+                ui.link(title_of(run), address).classes("l4-what")
+            else:
+                Words("div", title_of(run)).classes("l4-what")
+            Words("div", standing_of(run, jobs.active)).classes("l4-muted l4-small")
+            share = share_of(run) if run.state == "running" else None
+            if share is not None:
+                bar = ui.linear_progress(share, show_value=False, size="6px")
+                bar.props["aria-label"] = "Progress"
+            if run.state in {"running", "queued"}:
+                self._action("Stop", "stopped", run, stop)
+            elif run.state == "interrupted":
+                self._action("Resume", "resumed", run, resume)
+            elif run.state == "failed":
+                self._action("Try again", "retried", run, retry)
+
+    def _action(self, verb: str, done: str, run: Run, act: Act) -> None:
+        made = run_button(self._context, run.id, verb, done, act, self._refresh)
+        made.props("flat dense", remove="outline")
+        made.props["aria-label"] = f"{verb}: {title_of(run)}"

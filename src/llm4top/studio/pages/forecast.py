@@ -1,0 +1,393 @@
+"""Forecast: records in, chances out; the first page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nicegui import run as work
+from nicegui import ui
+from nicegui.elements.upload_files import FileUpload
+
+from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
+from llm4top.studio.components.drop_zone import Limits, drop_zone
+from llm4top.studio.components.earlier_forecasts import list_earlier, queue, remove, restore
+from llm4top.studio.components.elements import Words, choice, error_box, refused_list, things
+from llm4top.studio.components.list_state import ListState
+from llm4top.studio.components.model_choice import Models
+from llm4top.studio.components.results import BatchActions, ResultsView
+from llm4top.studio.components.run_watch import watch_run
+from llm4top.studio.components.service import forecast_service
+from llm4top.studio.components.temp_files import kept
+from llm4top.studio.frame import page
+from llm4top.workspace.kept_records import keep_result, uploads_behind
+from llm4top.workspace.run_states import RunState
+from llm4top.workspace.serving.request import UploadedFile
+from llm4top.workspace.views.wording import DISCLAIMER, thousands
+
+if TYPE_CHECKING:
+    from llm4top.studio.context import StudioContext
+    from llm4top.workspace.serving.parsing import Refusal
+    from llm4top.workspace.serving.request import ForecastProgress, ForecastResult
+    from llm4top.workspace.uploads import Upload
+    from llm4top.workspace.views.listing import Listing
+
+MAX_FILES = 1000
+MAX_BYTES = 1_000_000_000
+"""Of one drop; what is too large to be waited for becomes a run."""
+
+ACCEPT = ".xml,.json,.zip"
+EXAMPLE = "example.xml"
+RUN_NOTE = (
+    "You can close this page; the work continues. The records stay on this machine until you "
+    "delete the forecasts."
+)
+
+
+def register(context: StudioContext) -> None:
+    """Join the frame as the page that opens first."""
+    style = (files("llm4top.studio") / "assets" / "forecast.css").read_text("utf-8")
+    ui.add_head_html(f"<style>{style}</style>", shared=True)
+
+    @page(context, "/", "Forecast", icon="insights", order=10)
+    async def forecast() -> None:
+        request = ui.context.client.request
+        made = ForecastPage(context, ListState.from_query(request.query_params))
+        await ui.context.client.connected()
+        await made.open()
+
+
+class ForecastPage:
+    """The page of one visitor: what was dropped, and the batch that is looked at."""
+
+    def __init__(self, context: StudioContext, state: ListState):
+        self._context = context
+        self._who = context.who()
+        self._service = forecast_service(context.workspace)
+        self._models = Models.of(context.workspace)
+        self._state = state
+        self._not_taken: Sequence[Refusal] = ()
+        self._behind: Sequence[Upload] = ()
+        self._task: asyncio.Task[ForecastResult] | None = None
+        self._service.warm(self._models.place)
+        with ui.element("div").classes("l4-forecast"):
+            self._ask()
+            self._status = ui.element("div").props('role="status" aria-live="polite"')
+            self._place = ui.element("div").classes("l4-stack")
+        if not state.id:
+            self._empty()
+
+    async def open(self) -> None:
+        """Show what the address names: a batch, or a run while it works."""
+        if self._state.run:
+            await self._follow(self._state.run)
+        elif self._state.batch:
+            await self._bring_back(returned=True)
+
+    def _ask(self) -> None:
+        """What to forecast, with which model, about which question."""
+        with ui.element("div").classes("l4-intake") as self._intake:
+            drop_zone(
+                "Drop ClinicalTrials.gov records here (XML, JSON, zip)",
+                label="Choose records: XML, JSON or zip files",
+                max_bytes=MAX_BYTES,
+                max_files=MAX_FILES,
+                on_files=self._take,
+                on_refused=self._refuse,
+                accept=ACCEPT,
+            )
+            with ui.element("p").classes("l4-or"):
+                Words("span", "or")
+                ui.button("Try an example", on_click=self._example).props(
+                    "unelevated no-caps text-color=on-accent"
+                )
+        with ui.element("div").classes("l4-controls"):
+            self._model = choice("Model", self._models.names, self._models.chosen, self._choose)
+            questions = self._models.questions
+            if len(questions) > 1:
+                asked = {question: question for question in questions}
+                choice("Question", asked, self._models.question, self._choose_question).classes(
+                    "l4-wide"
+                )
+            else:
+                Words("p", self._models.question).classes("l4-question")
+
+    async def _choose(self, name: str) -> None:
+        self._models.chosen = name
+        self._service.warm(self._models.place)
+        if self._state.batch and self._task is None:
+            # The batch may be forecast again with it.
+            await self._bring_back()
+
+    async def _choose_question(self, question: str) -> None:
+        """Only models that answer it are left to choose from."""
+        self._models.ask(question)
+        self._model.set_options(self._models.names, value=self._models.chosen)
+
+    async def _example(self) -> None:
+        file = Path(str(files("llm4top") / "examples" / EXAMPLE))
+        await self._forecast([UploadedFile(file, EXAMPLE)])
+
+    async def _take(self, uploads: Sequence[FileUpload]) -> None:
+        # The browser has asked this already, but anybody can speak to the server without it.
+        why = "max-files" if len(uploads) > MAX_FILES else ""
+        if sum(upload.size() for upload in uploads) > MAX_BYTES:
+            why = "max-total-size"
+        if why:
+            limits = Limits(ACCEPT, MAX_BYTES, MAX_FILES)
+            await self._refuse([limits.refusal(upload.name, why) for upload in uploads])
+            return
+        async with kept(uploads) as stored:
+            try:
+                await self._forecast(stored)
+            except LargeUploadError:
+                await self._as_run(stored)
+
+    async def _refuse(self, refused: Sequence[Refusal]) -> None:
+        """Name the files that are not taken, beside what is forecast of the others."""
+        self._not_taken = refused
+        if self._state.batch:
+            await self._bring_back()
+        else:
+            self._place.clear()
+            with self._place:
+                Words("h2", f"{things(len(refused), 'file')} refused").props('id="results"')
+                refused_list(refused)
+
+    async def _as_run(self, given: Sequence[UploadedFile]) -> None:
+        """Too many to wait for: a run does it, and continues when the page is closed."""
+        self._say("Keeping the records for a run …")
+        try:
+            made = await work.io_bound(
+                queue, self._context.workspace, given, self._models.chosen, self._who
+            )
+        except LLM4TOPError as error:
+            self._failed(error)
+            return
+        if made is not None:
+            self._state = ListState(run=made)
+            self._show_address()
+            await self._follow(made)
+
+    async def _follow(self, run_id: str) -> None:
+        """Watch a run, and show its forecasts when it is done, or what it has when it stopped."""
+        workspace = self._context.workspace
+        run = await work.io_bound(workspace.runs.get, run_id)
+        if run is None:
+            return
+        self._status.clear()
+        self._place.clear()
+        self._compact(True)
+        if run.state is RunState.DONE:
+            await self._bring_back(returned=True)
+            return
+        if self._not_taken:
+            with self._place:
+                refused_list(self._not_taken)
+        with self._status:
+            watch_run(
+                self._context,
+                run_id,
+                lambda _: self._bring_back(),
+                home="/",
+                note=RUN_NOTE,
+            )
+        if not run.state.is_over:
+            return
+        finished = await work.io_bound(lambda: workspace.forecasts.count(run_id=run_id))
+        if finished:
+            await self._bring_back(quiet=True)
+
+    async def _bring_back(self, *, returned: bool = False, quiet: bool = False) -> None:
+        """Show the batch that the state names; ``quiet``: below what is said of its run."""
+        workspace = self._context.workspace
+        try:
+            listing = await work.io_bound(restore, workspace, self._state)
+            self._behind = await work.io_bound(uploads_behind, workspace, self._state.id) or ()
+        except LLM4TOPError as error:
+            self._place.clear()
+            self._failed(error)
+            return
+        if listing is None or self._place.is_deleted:
+            return
+        if not quiet:
+            self._status.clear()
+        self._compact(True)
+        await self._show(listing, returned)
+
+    async def _show(self, listing: Listing, returned: bool) -> None:
+        self._place.clear()
+        items = listing.items(self._state.model)
+        made_by = items[0].bundle if items else ""
+        manifest = await work.io_bound(self._models.manifest_of, made_by) if made_by else None
+        if self._place.is_deleted:
+            return
+        chosen = self._models.bundles[self._models.chosen]
+        other = chosen.identity not in listing.models and bool(self._behind)
+        actions = BatchActions(
+            new=self._afresh,
+            delete=self._delete,
+            again=self._again if other else None,
+            again_with=self._models.names[self._models.chosen],
+        )
+        with self._place:
+            view = ResultsView(
+                self._context,
+                listing,
+                self._state,
+                not_taken=self._not_taken,
+                names=self._models.names_by_identity,
+                manifest=manifest,
+                actions=actions,
+            )
+            Words("p", DISCLAIMER).classes("l4-small l4-muted")
+        await view.draw(returned=returned)
+
+    def _show_address(self) -> None:
+        """What to open to come back here."""
+        ui.navigate.history.replace(self._state.address)
+
+    def _compact(self, on: bool) -> None:
+        """Results come first: the place to drop records takes one line above them."""
+        self._intake.classes(add="l4-compact" if on else "", remove="" if on else "l4-compact")
+
+    def _say(self, words: str) -> None:
+        self._status.clear()
+        with self._status:
+            Words("p", words)
+
+    async def _forecast(self, given: Sequence[UploadedFile]) -> None:
+        """Forecast the files, saying how far it is; a second request waits for the first."""
+        if self._task is not None:
+            ui.notify("A forecast is being made. Wait for it, or cancel it.", type="warning")
+            return
+        self._task = asyncio.ensure_future(
+            self._service.forecast(
+                given,
+                client=ui.context.client.id,
+                bundle=self._models.place,
+                on_progress=self._told,
+            )
+        )
+        self._waiting()
+        try:
+            result = await self._task
+        except asyncio.CancelledError:
+            self._status.clear()
+        except LargeUploadError:
+            self._status.clear()
+            raise
+        except LLM4TOPError as error:
+            self._failed(error)
+        else:
+            self._status.clear()
+            await self._add(result, given)
+        finally:
+            self._task = None
+
+    def _waiting(self) -> None:
+        task = self._task
+        assert task is not None
+        self._status.clear()
+        with self._status, ui.element("div").classes("l4-box l4-waiting"):
+            self._said = Words("p", "Reading the records …")
+            self._bar = ui.linear_progress(0, show_value=False).props("instant-feedback")
+            self._bar.props["aria-label"] = "Progress"
+            ui.button("Cancel", on_click=task.cancel).props("flat dense no-caps")
+
+    def _told(self, progress: ForecastProgress) -> None:
+        if self._task is None or self._task.done():
+            return
+        if progress.stage == "waiting":
+            said = f"Waiting: {things(progress.ahead, 'request')} ahead …"
+        elif progress.stage == "reading":
+            said = "Reading the records …"
+        elif not progress.done and self._models.place not in self._service.state.loaded:
+            said = f"Loading the model, then forecasting {things(progress.total, 'trial')} …"
+        else:
+            said = f"Forecasting: {thousands(progress.done)} of {thousands(progress.total)} done …"
+        self._said.set_text(said)
+        self._bar.set_value(progress.done / progress.total if progress.total else 0)
+
+    def _failed(self, error: LLM4TOPError) -> None:
+        self._status.clear()
+        with self._status:
+            error_box(error)
+
+    async def _add(self, result: ForecastResult, given: Sequence[UploadedFile]) -> None:
+        """Keep the forecasts, then show them: what was made outlives a page that is closed."""
+        workspace, who = self._context.workspace, self._who
+        before = self._state.batch or None
+
+        def keep() -> str:
+            batch = keep_result(workspace, result, given, batch=before)
+            workspace.batches.leave_out(batch, self._not_taken)
+            said = f"{things(len(result.items), 'trial')} with {result.bundle or 'no model'}"
+            workspace.activity.log("forecast", who, said, subject=batch)
+            return batch
+
+        try:
+            batch = await work.io_bound(keep)
+        except NotFoundError:
+            # Deleted in another tab meanwhile: these begin a batch of their own.
+            self._state = ListState()
+            await self._add(result, given)
+            return
+        except LLM4TOPError as error:
+            self._failed(error)
+            return
+        if batch is None:
+            return
+        self._not_taken = ()
+        view, self._state = self._state.view, ListState(batch=batch)
+        self._state.view = view
+        self._show_address()
+        await self._bring_back()
+
+    async def _again(self) -> None:
+        """Forecast the records of the batch with the model that is chosen now."""
+        workspace = self._context.workspace
+
+        def found() -> list[UploadedFile]:
+            path = workspace.uploads.path
+            return [UploadedFile(path(u.id), u.name, u.id) for u in self._behind]
+
+        try:
+            given = await work.io_bound(found)
+        except LLM4TOPError as error:
+            self._failed(error)
+            return
+        if given is None:
+            return
+        if self._state.run:
+            await self._as_run(given)
+            return
+        try:
+            await self._forecast(given)
+        except LargeUploadError:
+            await self._as_run(given)
+
+    def _afresh(self) -> None:
+        ui.navigate.to("/")
+
+    async def _delete(self) -> None:
+        await work.io_bound(remove, self._context.workspace, self._state, self._who)
+        ui.navigate.to("/")
+
+    def _empty(self) -> None:
+        with self._place, ui.element("div").classes("l4-empty"):
+            Words(
+                "p",
+                "Drop the record of a planned or running trial and read its chance of success, "
+                "with its interval and beside the base rate of its phase. The records and their "
+                "forecasts stay on this machine until you delete them; files that are refused "
+                "are not kept.",
+            )
+            ui.link("See and delete kept files", "/kept")
+            Words("p", DISCLAIMER).classes("l4-muted")
+        with self._place:
+            before = ui.element("div").classes("l4-stack")
+        ui.timer(0, lambda: list_earlier(self._context, before), once=True)

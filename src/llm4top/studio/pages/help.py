@@ -1,0 +1,161 @@
+"""Help: how to begin, and every figure and term of the pages in two sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from llm4top.studio.components.elements import Words, section
+from llm4top.studio.frame import page
+
+if TYPE_CHECKING:
+    from llm4top.studio.context import StudioContext
+
+STEPS = (
+    ("Forecast", "Drop records of planned or running trials, or try an example.", "/"),
+    ("Data", "Import trials with known outcomes, to learn from and to measure with.", "/data"),
+    ("Train", "Train a base model on a data set; the checks come before any cost.", "/train"),
+    ("Models", "See the figures of each model, compare models, choose the default.", "/models"),
+    ("Benchmark", "Measure models and simple baselines on the same trials.", "/benchmark"),
+)
+
+TERMS: dict[str, tuple[tuple[str, str], ...]] = {
+    "A forecast": (
+        (
+            "Chance",
+            "The calibrated probability that the answer to the question is yes. "
+            "Of all trials with a chance near 60\u00a0%, about 60 in 100 should turn out so.",
+        ),
+        (
+            "Interval of a chance",
+            "How uncertain the calibration leaves the chance, given the validation trials it was "
+            "fitted on. It does not cover other sources of error, such as a trial unlike any that "
+            "the model has learnt from.",
+        ),
+        (
+            "Base rate",
+            "The share of trials of the same phase that succeeded in the data that the model has "
+            "learnt from. A forecast is informative only as far as it improves on the base rate.",
+        ),
+        (
+            "Hidden fields",
+            "What a record says of its outcome: status, results, actual dates and enrolment, and "
+            "sentences that reveal them. They are kept from the model, since a forecast must rest "
+            "on what was known before the outcome.",
+        ),
+    ),
+    "Figures of a model": (
+        (
+            "ROC-AUC",
+            "The chance that the model ranks a random success above a random failure: 0.5 is no "
+            "better than chance, 1 is perfect. It says nothing about whether the probabilities "
+            "are right.",
+        ),
+        (
+            "Average precision",
+            "The precision averaged over all thresholds, the area under the precision-recall "
+            "curve. Its value for a model without skill is the share of successes, so it cannot "
+            "be compared between data sets.",
+        ),
+        (
+            "Brier score",
+            "The mean squared difference between the chance and the outcome (0 or 1); lower is "
+            "better. It rewards both ranking and honest probabilities.",
+        ),
+        (
+            "Brier skill",
+            "The share by which the Brier score is lower than that of the base rates: 0 is no "
+            "better than the base rates, 1 is perfect. Below 0, the base rates are the better "
+            "forecast.",
+        ),
+        (
+            "Log-loss",
+            "The mean of minus the logarithm of the probability given to what happened; lower is "
+            "better. A confident wrong forecast costs much more than in the Brier score.",
+        ),
+        (
+            "ECE",
+            "Expected calibration error: the mean distance between the chances and the observed "
+            "shares, in groups of similar chances. 0 is perfect calibration; small data sets give "
+            "values above 0 by chance alone.",
+        ),
+        (
+            "Calibration slope and intercept",
+            "The line that maps the model's log-odds to those observed: slope 1 and intercept 0 "
+            "are right. A slope below 1 means chances that are too extreme; an intercept below 0 "
+            "means chances that are too high.",
+        ),
+        (
+            "95\u00a0% interval of a figure",
+            "Where the figure would probably lie on other trials of the same kind, from resampling "
+            "the trials (bootstrap). Two models whose intervals overlap may still differ: look at "
+            "the paired difference.",
+        ),
+        (
+            "F1",
+            "The harmonic mean of precision and recall at a threshold of one half. It ignores "
+            "how sure the model is, so read it beside the other figures.",
+        ),
+    ),
+    "Training and data": (
+        (
+            "Base model",
+            "The language model that a training starts from. More can be downloaded in a "
+            "terminal with: llm4top download NAME.",
+        ),
+        (
+            "LoRA",
+            "Training that adds a small adapter to a base model whose own weights stay as they "
+            "are. It needs far less memory than training every weight.",
+        ),
+        (
+            "Training, validation, test",
+            "Training trials teach the model; validation trials choose its best step and calibrate "
+            "it. Test trials are kept out of every choice, so only they give an unbiased figure.",
+        ),
+        (
+            "Venn-Abers",
+            "A calibration method that fits two monotone curves to the validation trials, one as "
+            "if the new trial had succeeded and one as if it had failed. The two give the interval "
+            "of the chance.",
+        ),
+        (
+            "Leak",
+            "Text from which the outcome can be read instead of forecast. The leak audit of a data "
+            "set looks for it, field by field.",
+        ),
+        (
+            "Token",
+            "A piece of a word, as the model reads it; a page of text has about 500. Each model "
+            "reads a limited number, and longer records are shortened section by section.",
+        ),
+        (
+            "ICD-10 chapter",
+            "The area of a disease in the International Classification of Diseases, such as "
+            "“skin (L)”. The letters are the first letters of the codes in that chapter.",
+        ),
+    ),
+}
+
+
+def register(context: StudioContext) -> None:
+    """Join the frame, below the pages."""
+
+    @page(context, "/help", "Help", icon="help_outline", order=85, where="menu")
+    def help_page() -> None:
+        with section("How to begin"), ui.element("ul").classes("l4-steps"):
+            for name, told, path in STEPS:
+                with ui.element("li"):
+                    ui.link(name, path)
+                    Words("span", f": {told}")
+        for title, terms in TERMS.items():
+            with section(title), ui.element("dl").classes("l4-terms"):
+                for term, meaning in terms:
+                    Words("dt", term).props["id"] = anchor(term)
+                    Words("dd", meaning)
+
+
+def anchor(term: str) -> str:
+    """The part of the address behind "#" that leads to a term."""
+    return "-".join("".join(c if c.isalnum() else " " for c in term.lower()).split())

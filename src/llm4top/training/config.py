@@ -1,0 +1,236 @@
+"""The settings of a training run: one model, filled from a preset, a YAML file and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from llm4top.errors import ConfigError
+from llm4top.forecasters.finetuning.settings import FinetuneSettings, current_names
+from llm4top.prompts.sections import SECTION_NAMES
+from llm4top.schema import FAULT_MARK, did_you_mean, setting_faults
+
+PresetName = Literal["quick", "standard", "thorough"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"max_tokens": 1024, "lora_rank": 8, "lora_alpha": 16, "epochs": 1.0, "patience": 2},
+    "standard": {},
+    "thorough": {
+        "max_tokens": 4096,
+        "lora_rank": 32,
+        "lora_alpha": 64,
+        "learning_rate": 1e-4,
+        "epochs": 5.0,
+        "batch_size": 2,
+        "accumulation": 8,
+        "evals_per_epoch": 4,
+        "patience": 6,
+    },
+}
+"""What each preset changes of the settings' defaults, which are *standard*. For Qwen3-8B with LoRA:
+
+============  ==========  ============  ============  ==========================================
+setting       quick       standard      thorough      what it moves
+============  ==========  ============  ============  ==========================================
+max_tokens    1024        2048          4096          how much of a record is read; time and memory
+lora_rank     8           16            32            what the adapter can hold
+learning_rate 2e-4        2e-4          1e-4          a tenth of it where every weight is trained
+epochs        1           3             5             passes at most; early stopping may end sooner
+batch x acc.  4 x 4       4 x 4         2 x 8         16 rows a step; memory goes with the batch
+evaluations   2           2             4             looks at validation in each epoch
+patience      2           3             6             looks without a gain before stopping
+============  ==========  ============  ============  ==========================================
+
+*quick* shows within minutes whether data and machine work. *standard* is the one to use: it fits
+one GPU of 24 GB with ``quantize: 4bit`` and one of 40 GB or more without. *thorough* reads long
+records whole and is worth its several times longer run once *standard* has shown a gain.
+Gradient checkpointing is on in all three.
+"""
+
+
+Calibration = Literal["venn-abers", "platt", "none"]
+
+
+class _DataSettings(BaseModel):
+    """What a training run reads and where it writes: the first fields of ``TrainingConfig``."""
+
+    data: Path = Field(description="folder of a data set that `llm4top ingest` made")
+    base: str = Field(
+        min_length=1,
+        description="the base model: a folder, the name of a downloaded one, or `embedded`, the "
+        "model that ships with LLM4TOP",
+    )
+    out: Path = Field(
+        description="folder of the run; it gets the settings, events, checkpoints and the bundle"
+    )
+    task: str | None = Field(
+        None, description="name of the data set's task, as a check; none takes the data set's own"
+    )
+    train_split: Literal["train", "valid"] = Field(
+        "train", description="the rows to learn from; never test, which is sealed from every choice"
+    )
+    valid_split: Literal["train", "valid"] = Field(
+        "valid", description="the rows that select the weights, stop the training and calibrate"
+    )
+    phases: tuple[Literal["I", "II", "III", "IV"], ...] | None = Field(
+        None,
+        min_length=1,
+        description="train and validate on the trials of these phases alone; I/II counts as both. "
+        "None takes all",
+        json_schema_extra={"takes": "none, or a list of I, II, III and IV"},
+    )
+    preset: PresetName = Field(
+        "standard", description="a set of values for the settings below; each can be overridden"
+    )
+
+
+class TrainingConfig(FinetuneSettings, _DataSettings):
+    """Everything that decides a training run. Make one with ``make_config``.
+
+    Each field's description says what it does; ``describe_settings`` lists them with what they
+    take and their values in each preset. The settings of fine-tuning, with their defaults, are
+    those of ``FinetuneSettings``.
+    """
+
+    eval_trials: Literal["auto", "all"] | Annotated[int, Field(ge=1)] = Field(
+        "auto",
+        description="validation trials in each evaluation, the same ones every time, with the "
+        "labels' shares; auto keeps all evaluations together to a tenth of the training's time. "
+        "Calibration and the card's figures use all of them in any case",
+        json_schema_extra={"takes": "auto, all, or a whole number of 1 or more"},
+    )
+    max_tokens: int = Field(
+        2048,
+        ge=64,
+        le=1_000_000,
+        description="maximum tokens of a prompt; a longer record is shortened, section by section",
+    )
+    sections: Literal["auto", "all"] | tuple[str, ...] = Field(
+        "auto",
+        description="what the prompt shows: names of sections; all; or auto, the sections that a "
+        "registry record can carry and at least 1 % of the training trials have",
+        json_schema_extra={"takes": "auto, all, or a list of names of sections"},
+    )
+
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="where to train; auto takes a GPU where there is one",
+        json_schema_extra={"takes": "auto, cpu, mps, cuda or cuda:N"},
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="number type in which the base model's weights are held; auto is bfloat16 on "
+        "GPUs that have it, else float32",
+    )
+    quantize: Literal["4bit"] | None = Field(
+        None, description="4bit keeps the frozen base model in 4 bits (lora on a GPU only)"
+    )
+    calibration: Calibration = Field(
+        "venn-abers",
+        description="how probabilities are calibrated on the validation trials; none leaves the "
+        "model's own, without intervals",
+    )
+    storage: Literal["bfloat16", "float16"] | None = Field(
+        None,
+        description="number type of a fully trained model's file; weights are rounded to it before "
+        "they are calibrated and measured. None keeps the type they were trained in",
+    )
+
+    name: str | None = Field(
+        None, min_length=1, max_length=120, description="name of the bundle; none is the folder's"
+    )
+    context_of_use: str | None = Field(
+        None, description="what the forecasts are meant for, in the bundle's card"
+    )
+    licence: str | None = Field(None, description="licence of the bundle, in its card")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        faults = []
+        if self.train_split == self.valid_split:
+            faults.append("valid_split: must differ from train_split")
+        if self.tuning == "full" and self.quantize:
+            faults.append("quantize: a model in 4 bits cannot be trained in full; use tuning lora")
+        if self.tuning != "full" and self.storage:
+            faults.append("storage: goes with tuning full; an adapter is small as it is")
+        if not isinstance(self.sections, str):
+            faults += [
+                f"sections: no section {name!r}{did_you_mean(name, SECTION_NAMES)}"
+                for name in self.sections
+                if name not in SECTION_NAMES
+            ]
+            if not self.sections:
+                faults.append("sections: name one or more, or use auto or all")
+        if faults:
+            raise ValueError(FAULT_MARK.join(faults))
+        return self
+
+    def to_yaml(self) -> str:
+        """Every setting with its value, as ``config.yaml`` in the run's folder holds it."""
+        text: str = yaml.safe_dump(
+            self.model_dump(mode="json"), sort_keys=False, allow_unicode=True
+        )
+        return text
+
+
+def preset_value(preset: str, name: str) -> Any:
+    """A setting's value where only the preset was chosen; "standard" stands in for unknown ones."""
+    return PRESETS.get(preset, {}).get(name, TrainingConfig.model_fields[name].default)
+
+
+SETTINGS_HINT = "List all settings with: llm4top train --list-settings"
+
+
+def make_config(
+    file: Path | str | None = None, overrides: Mapping[str, Any] | None = None
+) -> TrainingConfig:
+    """Settings from a preset, overridden by a YAML file, overridden by ``overrides``.
+
+    ``overrides`` are flags; None is a value like any other (``patience=None``: never stop early),
+    so leave out what was not given. Where every weight is trained and no learning
+    rate is given, the preset's is divided by ten. Raises ``ConfigError`` with every fault at once.
+    """
+    given = {**current_names(_read(file)), **current_names(overrides or {})}
+    preset = given.get("preset", "standard")
+    values = {**PRESETS.get(str(preset), {}), **given}
+    if given.get("tuning") == "full" and "learning_rate" not in given:
+        values["learning_rate"] = preset_value(str(preset), "learning_rate") / 10
+    try:
+        return TrainingConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(
+            "the training settings are wrong.",
+            setting_faults(error, TrainingConfig.model_fields),
+            hint=SETTINGS_HINT,
+        ) from None
+
+
+def read_settings_file(file: Path | str) -> Any:
+    """What a YAML file of settings holds; ``ConfigError`` names the line where it is broken."""
+    try:
+        return yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the settings file cannot be read.", [f"{file}: {error}"]) from None
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        problem = getattr(error, "problem", None) or "broken"
+        raise ConfigError(
+            "the settings file is not valid YAML.", [f"{file}{line}: {problem}"]
+        ) from None
+
+
+def _read(file: Path | str | None) -> dict[str, Any]:
+    values = None if file is None else read_settings_file(file)
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            "the settings file holds no settings.", [f"{file}: must hold lines of 'name: value'"]
+        )
+    return {str(key): value for key, value in values.items()}

@@ -1,0 +1,148 @@
+"""How much memory and disk a fine-tuning run takes, estimated before any weight is loaded.
+
+The model is built without memory (torch's meta device) from its ``config.json``, which gives the
+exact number of parameters of any architecture. With N parameters, L layers, hidden size h, query
+width q, key-value width v, intermediate size i, T = batch x max_tokens tokens at a time and b
+bytes a number (2 in bfloat16 on a GPU, else 4):
+
+    base weights     N b; with 4 bits 0.52 bytes for each parameter of a linear layer
+    what is trained  16 bytes a parameter: float32 weight, gradient and AdamW's two moments
+    activations      with checkpointing T h b for each layer, and one layer in full;
+                     without, every layer in full
+    a layer in full  T times (2 h + 3 q + 4 i) b for its projections, (4 h + 2 q + 2 v) 4 for its
+                     norms and rotations, which are in float32, and with LoRA (5 h + q + i) (b + 2)
+                     for the inputs of its adapters and their dropout masks
+    headroom        a tenth of all that, and 0.8 GB for the CUDA context
+
+Attention is estimated without its score matrix, as torch's fused kernels compute it. There are no
+full-vocabulary logits. Double quantisation of NF4: 4 bits + 8/64 + 32/(64 x 256) bits a number
+(Dettmers et al. 2023, QLoRA, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
+_TRAINED_BYTES = 16
+_HEAD_ROOM = 1.1
+_CUDA_CONTEXT = 800_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """Sizes of a base model: parameters in all and in its linear layers, and its widths."""
+
+    parameters: int
+    linear_parameters: int
+    linear_widths: int
+    """Inputs plus outputs of all linear layers but the head: LoRA has rank times as many."""
+    layers: int
+    hidden: int
+    query: int
+    key_value: int
+    intermediate: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """Bytes of a run's parts on its device, and of what it writes to disk."""
+
+    weights: int
+    trained: int
+    activations: int
+    head_room: int
+    disk: int
+    trained_parameters: int
+
+    @property
+    def total(self) -> int:
+        """All that has to fit on the device at once."""
+        return self.weights + self.trained + self.activations + self.head_room
+
+
+def model_shape(folder: Path) -> ModelShape:
+    """Measure the model described by ``config.json`` without loading any of it.
+
+    Raises ``ModelError`` where transformers cannot build it.
+    """
+    from transformers import AutoModelForCausalLM
+
+    from llm4top.forecasters.model.base_model import load_config
+
+    config = load_config(folder)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM._model_mapping[type(config)](config)
+    model.tie_weights()
+    head = model.get_output_embeddings()
+    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return ModelShape(
+        parameters=sum(p.numel() for p in model.parameters()),
+        linear_parameters=sum(m.weight.numel() for m in linear),
+        linear_widths=sum(m.in_features + m.out_features for m in linear),
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        query=heads * width,
+        key_value=(getattr(config, "num_key_value_heads", None) or heads) * width,
+        intermediate=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+    )
+
+
+def estimate_memory(
+    shape: ModelShape,
+    *,
+    tuning: str,
+    lora_rank: int,
+    lora_dropout: float,
+    batch_size: int,
+    max_tokens: int,
+    gradient_checkpointing: bool,
+    weight_bytes: int,
+    compute_bytes: int,
+    quantize: bool,
+    cuda: bool,
+    checkpoints_kept: int = 2,
+) -> MemoryEstimate:
+    """The estimate of this module's docstring.
+
+    ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` (b) of an activation.
+    """
+    full = tuning == "full"
+    trained = shape.parameters if full else lora_rank * shape.linear_widths
+    weights = 0 if full else shape.parameters * weight_bytes
+    if quantize:
+        saved = weight_bytes - _NF4_BYTES
+        weights -= round(shape.linear_parameters * saved)
+    tokens = batch_size * max_tokens
+    layer = _layer_bytes(shape, compute_bytes, lora=not full, dropout=lora_dropout > 0)
+    entry = shape.hidden * compute_bytes
+    if gradient_checkpointing:
+        activations = tokens * (shape.layers * entry + layer)
+    else:
+        activations = tokens * shape.layers * layer
+    exact = weights + trained * _TRAINED_BYTES + activations
+    head_room = round(exact * (_HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
+    # A checkpoint holds the weights and two moments in float32; one more is being written, and
+    # the best weights and the bundle lie beside them.
+    disk = trained * 4 * (3 * (checkpoints_kept + 1) + 2)
+    return MemoryEstimate(weights, trained * _TRAINED_BYTES, activations, head_room, disk, trained)
+
+
+def _layer_bytes(shape: ModelShape, compute_bytes: int, *, lora: bool, dropout: bool) -> int:
+    h, q, v, i = shape.hidden, shape.query, shape.key_value, shape.intermediate
+    total = (2 * h + 3 * q + 4 * i) * compute_bytes + (4 * h + 2 * q + 2 * v) * 4
+    if lora and dropout:
+        # Each of the seven projections drops its input anew and keeps what is left.
+        total += (5 * h + q + i) * (compute_bytes + 2)
+    return total
+
+
+def in_gb(size: float) -> str:
+    """Bytes for people: "17.3 GB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

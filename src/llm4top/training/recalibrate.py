@@ -1,0 +1,151 @@
+"""A bundle calibrated again on validation trials: its weights stay as they are, bit for bit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm4top.data.dataset import Dataset
+from llm4top.errors import BundleError, CalibrationError
+from llm4top.forecasters.bundles.blend import link_or_copy
+from llm4top.forecasters.bundles.manifest import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    LEARNT_FILE,
+    Evaluation,
+    FileEntry,
+    Manifest,
+)
+from llm4top.forecasters.bundles.read import LoadedForecaster, confirm_reload, load_bundle
+from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.bundles.write import (
+    file_entries,
+    write_calibration,
+    write_json,
+    write_manifest,
+)
+from llm4top.forecasters.calibration.calibrated import Calibrator
+from llm4top.forecasters.calibration.methods import make_calibrator
+from llm4top.forecasters.folders import publish_folder
+from llm4top.forecasters.model.batching import OnProgress
+from llm4top.training.finalize import FIGURES_NOTE, RELOAD_TOLERANCE, measured
+from llm4top.training.preflight import sample_rows
+
+SPLITS = ("train", "valid")
+_MOST_RELOADED = 500
+
+
+def recalibrate(
+    bundle: str | Path,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    method: str | None = None,
+    seed: int = 0,
+    on_progress: OnProgress | None = None,
+    **loading: Any,
+) -> LoadedForecaster:
+    """Calibrate a bundle again on the validation split of ``dataset``, and write it to ``out``.
+
+    ``out`` may be the bundle's own folder, which is then exchanged. New are ``calibration.json``,
+    the figures of the validation split in manifest and card, and ``learnt_from.json``; every other
+    file is the same, byte for byte. ``method`` names the calibration (None: as it is);
+    ``loading`` goes to ``load_bundle``. Returns the bundle, reloaded and compared.
+
+    Raises ``BundleError`` for a stack (its pool would have to be fitted again too) or a data set of
+    another question, ``CalibrationError`` where a validation trial taught the model or the data
+    cannot support a calibration, and what loading the bundle raises.
+    """
+    loaded = load_bundle(bundle, **loading)
+    if loaded.manifest is None or loaded.folder is None:
+        raise TypeError("only bundles are calibrated again")
+    _check(loaded.manifest, loaded, dataset)
+    choose = dataset.select(SPLITS[1])
+    logits = loaded.forecaster.answer_logits(choose.trials, on_progress=on_progress)
+    calibrator = make_calibrator(method or loaded.manifest.calibration).fit(
+        logits,
+        np.asarray(choose.label_indices, dtype=np.int64),
+        [trial.phase for trial in choose.trials],
+    )
+    figures = measured(dataset, logits, calibrator, splits=SPLITS, seed=seed)
+    _write(loaded, dataset, Path(out), calibrator, figures)
+    rows = sample_rows(len(choose), _MOST_RELOADED, seed)
+    return confirm_reload(
+        out,
+        choose.take(rows).trials,
+        logits[rows],
+        calibrator,
+        tolerance=RELOAD_TOLERANCE[loaded.forecaster.scorer.base.dtype.name],
+        **loading,
+    )
+
+
+def _check(manifest: Manifest, loaded: LoadedForecaster, dataset: Dataset) -> None:
+    if manifest.stack is not None:
+        raise BundleError(
+            "a stack cannot be calibrated again: its pool was fitted on the same trials.",
+            where=manifest.identity,
+            hint="Select it again with llm4top select.",
+        )
+    own, asked = manifest.task, dataset.task
+    if (own.name, own.labels) != (asked.name, asked.labels):
+        raise BundleError(
+            f"it answers {own.name!r}, and the data set asks {asked.name!r}.",
+            where=manifest.identity,
+            hint="Give a data set of the same question.",
+        )
+    seen = [i for i in dataset.select(SPLITS[1]).nct_ids if loaded.learnt_from(i) == "train"]
+    if seen:
+        raise CalibrationError(
+            f"{len(seen)} of the validation trials taught the model, {seen[0]} among them.",
+            where=manifest.identity,
+            hint="Give validation trials that it has not learnt from.",
+        )
+
+
+def _write(
+    loaded: LoadedForecaster,
+    dataset: Dataset,
+    out: Path,
+    calibrator: Calibrator,
+    figures: dict[str, Any],
+) -> None:
+    source, folder = loaded.manifest, loaded.folder
+    if source is None or folder is None:
+        raise TypeError("only bundles are calibrated again")
+    note = FIGURES_NOTE.format(rows="these rows")
+    note += f" Calibrated again on {datetime.now(UTC).date().isoformat()}."
+
+    def write(staging: Path) -> None:
+        for file in sorted(source.files.keys() - {CARD_FILE, CALIBRATION_FILE, LEARNT_FILE}):
+            link_or_copy(folder / file, staging / file)
+        write_calibration(staging, source.task, calibrator)
+        write_json(staging / LEARNT_FILE, _learnt_from(loaded, dataset).model_dump(mode="json"))
+        values = dict(source)
+        values.update(
+            calibration=calibrator.method,
+            evaluations=(Evaluation.model_validate({**figures, "note": note}),),
+            reload_check=None,
+            files={**file_entries(staging), CARD_FILE: FileEntry(sha256="0" * 64, size=0)},
+        )
+        write_manifest(staging, Manifest(**values))
+
+    publish_folder(out, write)
+
+
+def _learnt_from(loaded: LoadedForecaster, dataset: Dataset) -> LearntFrom:
+    """The trials of this data set beside those that the bundle has known before.
+
+    Its training trials count only where it is the data set that the bundle has learnt from, told
+    by the numbers of its rows: another version of this program may hash the same rows differently.
+    """
+    data = loaded.manifest.data if loaded.manifest else None
+    train, valid = (dataset.select(split).nct_ids for split in SPLITS)
+    counts = {SPLITS[0]: len(train), SPLITS[1]: len(valid)}
+    taught = data is not None and dict(data.counts) == counts
+    fresh = LearntFrom.of(train if taught else (), valid, data_sha256=dataset.sha256)
+    before = loaded.learnt.sets if loaded.learnt is not None and not taught else ()
+    return LearntFrom(sets=(*fresh.sets, *before))

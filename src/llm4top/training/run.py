@@ -1,0 +1,346 @@
+"""A training run from the data set to a bundle that has been reloaded and gives the same."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from llm4top import __version__
+from llm4top.data.dataset import Dataset, load_dataset
+from llm4top.data.scopes import of_phases
+from llm4top.errors import ResumeError, TrainingError
+from llm4top.forecasters.finetuning.finetune import FinetuneResult, finetune
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.base_model import BaseModel, load_base, prepare_process
+from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.training.config import TrainingConfig
+from llm4top.training.evaluation_rows import evaluation_rows, evaluation_size
+from llm4top.training.finalize import Published, Publisher
+from llm4top.training.preflight import PreflightReport, preflight
+from llm4top.training.progress import stop_on_signals
+from llm4top.training.run_folder import RunFolder, keep_logits
+from llm4top.training.shown_sections import chosen_sections
+
+_LOGGED = ("loss", "grad_norm", "learning_rate", "tokens_per_second")
+_EVALUATED = ("eval_log_loss", "eval_roc_auc", "eval_seconds")
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Reports every optimiser step to ``progress`` and every log and evaluation to ``run``."""
+
+    def __init__(self, run: RunFolder, progress: OnProgress):
+        self.run = run
+        self.progress = progress
+        self._figures: dict[str, float] = {}
+        self._left = TimeLeft()
+
+    def on_train_begin(
+        self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any
+    ) -> None:
+        """Write down where it begins; a resumed run's earlier steps do not count for the pace."""
+        self.run.add_event("training", step=state.global_step, steps=state.max_steps)
+        self._report(state)
+
+    def on_step_end(self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any) -> None:
+        """Report the step."""
+        self._report(state)
+
+    def on_log(
+        self,
+        _: TrainingArguments,
+        state: TrainerState,
+        __: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **___: Any,
+    ) -> None:
+        """Keep the figures and write them down."""
+        logs = logs or {}
+        for kind, names in (("log", _LOGGED), ("evaluation", _EVALUATED)):
+            if names[0] in logs:
+                found = {name: logs[name] for name in names if name in logs}
+                self.run.add_event(kind, step=state.global_step, epoch=state.epoch, **found)
+        for name in ("loss", "log_loss", "tokens_per_second"):
+            logged = "eval_log_loss" if name == "log_loss" else name
+            if logged in logs:
+                self._figures[name] = logs[logged]
+        self._report(state)
+
+    def _report(self, state: TrainerState) -> None:
+        step, steps = state.global_step, state.max_steps
+        left = self._left(step, steps, "training")
+        known = self._figures if left is None else {**self._figures, "eta_seconds": left}
+        self.progress(Progress("training", step, steps, figures=dict(known)))
+
+
+# What may differ when a run is resumed: where things lie and how they are called. The data, the
+# base model and the device are compared by what they are, not by their names.
+FREE_TO_DIFFER = {
+    "data",
+    "base",
+    "out",
+    "preset",
+    "device",
+    "dtype",
+    "log_steps",
+    "name",
+    "context_of_use",
+    "licence",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """A finished run.
+
+    ``bundle`` is the folder of the bundle, reloaded and found to give the same probabilities
+    within ``reload_difference``; ``metrics`` as ``measure`` gives them, on the validation split.
+    Under ``torchrun`` all but process 0 get None and nothing for these three, and so does every
+    process where nothing was to be published.
+    """
+
+    out: Path
+    bundle: Path | None
+    metrics: dict[str, Any]
+    reload_difference: float | None
+    steps: int
+    best_step: int | None
+    best_log_loss: float | None
+    stopped_early: bool
+    tokens: int
+    seconds: float
+
+
+def train(
+    config: TrainingConfig,
+    *,
+    progress: OnProgress = ignore,
+    resume: bool = False,
+    publish: bool = True,
+    checked: PreflightReport | None = None,
+) -> TrainingResult:
+    """Fine-tune a base model, calibrate it, write its bundle, and check the reloaded bundle.
+
+    Only validation data decide which weights are kept, when to stop and how to calibrate. The
+    test split is never read. Under ``torchrun`` every process calls this; process 0 writes.
+    Ctrl-C or SIGTERM stops after the current optimiser step with a checkpoint, and the state
+    becomes "interrupted".
+
+    Args:
+        config: The settings, from ``make_config``.
+        progress: Called with each ``Progress``. Stages are "preflight", "prompts", "training"
+            (in optimiser steps, with ``loss``, ``log_loss``, ``tokens_per_second`` and
+            ``eta_seconds`` in its figures), "calibration", "bundle", "check" (all in trials) and
+            "done".
+        resume: Continue from the newest complete checkpoint, or from the start where a run died
+            before its first. The weights are those of an uninterrupted run.
+        publish: Whether to write a bundle. Without one the run ends with the logits of the
+            validation split (``kept_logits``), by which a selection compares candidates.
+        checked: The report of ``preflight`` for these settings, where it was made just now; it
+            spares a second check and loading the data set again.
+
+    Returns:
+        The finished run; ``out`` holds what ``RunFolder`` describes.
+
+    Raises:
+        PreflightError: With every reason why the run would fail.
+        ResumeError: Names what differs from the run that was started.
+        TrainingError: Another process writes to the folder, or the run fails.
+        KeyboardInterrupt: The run was stopped and can be resumed.
+        LLM4TOPError: What loading data and models raises.
+    """
+    prepare_process()
+    main = int(os.environ.get("RANK", "0")) == 0
+    report = progress if main else ignore
+    dataset = checked.dataset if checked is not None else None
+    if dataset is None:
+        dataset = of_phases(load_dataset(config.data), config.phases)
+    if main:
+        report(Progress("preflight"))
+        (checked or preflight(config, dataset=dataset, resume=resume)).raise_for_faults()
+    run = RunFolder(config.out)
+    with ExitStack() as stack:
+        if main:
+            stack.enter_context(run.locked())
+            _check_free(run, resume=resume)
+        should_stop = stack.enter_context(stop_on_signals())
+        training = _Training(config, dataset, run, report, should_stop, main, resume, publish)
+        return training.run_recorded()
+
+
+def _check_free(run: RunFolder, *, resume: bool) -> None:
+    """The last word on the folder, now that it is locked."""
+    if run.identity_file.is_file() and not resume:
+        raise TrainingError(
+            "the folder holds a run already.",
+            where=str(run.path),
+            hint="Resume it, or choose another.",
+        )
+    if resume and run.state().get("state") == "done":
+        raise ResumeError(
+            f"the run is finished; its bundle is {run.bundle}."
+            if run.bundle.exists()
+            else "the run is finished.",
+            where=str(run.path),
+            hint="To train anew, choose another folder.",
+        )
+
+
+@dataclass(slots=True)
+class _Training:
+    config: TrainingConfig
+    dataset: Dataset
+    run: RunFolder
+    report: OnProgress
+    should_stop: Callable[[], bool]
+    main: bool
+    resume: bool
+    publish: bool
+
+    def run_recorded(self) -> TrainingResult:
+        """Run, and record in ``state.json`` how it ended."""
+        if not self.main:
+            return self.go()
+        with self.run.recorded(stopped="stopped on request; it can be resumed"):
+            result = self.go()
+        self.run.record("done", reload_difference=result.reload_difference)
+        return result
+
+    def go(self) -> TrainingResult:
+        started = time.perf_counter()
+        forecaster, tuned = self._tune()
+        _leave_process_group()
+        published = None
+        if self.main:
+            if self.publish:
+                publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.report)
+                # The publisher alone holds the weights now, and lets go of them in time.
+                del forecaster
+                published = publisher.publish()
+            else:
+                self._score(forecaster)
+            shutil.rmtree(self.run.checkpoints, ignore_errors=True)
+            where = self.run.bundle if self.publish else self.run.path
+            self.report(Progress("done", detail=str(where)))
+        return self._result(tuned, published, time.perf_counter() - started)
+
+    def _score(self, forecaster: LanguageForecaster) -> None:
+        rows = self.dataset.select(self.config.valid_split)
+        logits = forecaster.answer_logits(
+            rows.trials,
+            on_progress=lambda done: self.report(
+                Progress("calibration", done.prompts, done.total_prompts)
+            ),
+        )
+        keep_logits(self.run, logits)
+
+    def _tune(self) -> tuple[LanguageForecaster, FinetuneResult]:
+        """The tuned forecaster, and how it came about (without the model)."""
+        base = load_base(
+            self.config.base,
+            device=self.config.device,
+            dtype=self.config.dtype,
+            quantize=self.config.quantize,
+        )
+        task = self.dataset.task
+        learn = self.dataset.select(self.config.train_split)
+        choose = self.dataset.select(self.config.valid_split)
+        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, learn.trials, task))
+        untuned = LanguageForecaster.from_model(base, task, spec=spec)
+        self._begin(base, untuned)
+        tuned = self._finetune(base, untuned, learn, choose)
+        forecaster = LanguageForecaster.from_model(base, task, model=tuned.model, spec=spec)
+        return forecaster, replace(tuned, model=None)
+
+    def _begin(self, base: BaseModel, untuned: LanguageForecaster) -> None:
+        if not self.main:
+            return
+        fields = self.config.model_dump(mode="json", exclude=FREE_TO_DIFFER)
+        identity = {
+            "data": self.dataset.sha256,
+            "base": base.identity.sha256,
+            "device": base.device.kind,
+            "dtype": base.dtype.name,
+            "prompts": untuned.scorer.writer.fingerprint,
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            **fields,
+        }
+        self.run.settle_identity(identity, resume=self.resume)
+        header = f"# The settings of this run as used by llm4top {__version__}.\n"
+        self.run.config_file.write_text(header + self.config.to_yaml(), "utf-8")
+        self.run.record("running")
+        self.run.add_event(
+            "begin", resume=self.resume, device=base.device.reason, dtype=base.dtype.reason
+        )
+
+    def _finetune(
+        self, base: BaseModel, untuned: LanguageForecaster, learn: Dataset, choose: Dataset
+    ) -> FinetuneResult:
+
+        prompts = self._prompts(untuned, learn)
+        size = evaluation_size(self.config, len(learn), len(choose))
+        picked = choose.take(evaluation_rows(choose.label_indices, size, self.config.seed))
+        eval_prompts = self._prompts(untuned, picked)
+        return finetune(
+            base,
+            prompts,
+            learn.label_indices,
+            untuned.scorer.answer_ids,
+            self.config.for_labels(self.dataset.task.labels),
+            eval_prompts=eval_prompts,
+            eval_targets=picked.label_indices,
+            output_dir=self.run.checkpoints,
+            callbacks=[Watch(self.run, self.report)] if self.main else [],
+            should_stop=self.should_stop,
+            resume=self.resume,
+        )
+
+    def _prompts(self, untuned: LanguageForecaster, rows: Dataset) -> list[Sequence[int]]:
+        """Token ids of every trial, written once; the texts are not kept."""
+        prompts: list[Sequence[int]] = []
+        cut = 0
+        for trial in rows.trials:
+            prompt = untuned.scorer.writer.write(trial)
+            prompts.append(prompt.token_ids)
+            cut += prompt.tokens_cut > 0
+            if len(prompts) % 50 == 0 or len(prompts) == len(rows):
+                self.report(Progress("prompts", len(prompts), len(rows)))
+            if self.should_stop():
+                raise KeyboardInterrupt
+        if self.main:
+            tokens = sum(len(ids) for ids in prompts)
+            self.run.add_event("prompts", trials=len(prompts), tokens=tokens, shortened=cut)
+        return prompts
+
+    def _result(
+        self, tuned: FinetuneResult, published: Published | None, seconds: float
+    ) -> TrainingResult:
+        return TrainingResult(
+            out=self.run.path,
+            bundle=published.folder if published else None,
+            metrics=published.metrics if published else {},
+            reload_difference=published.reload_difference if published else None,
+            steps=tuned.steps,
+            best_step=tuned.best_step,
+            best_log_loss=tuned.best_log_loss,
+            stopped_early=tuned.stopped_early,
+            tokens=tuned.tokens,
+            seconds=seconds,
+        )
+
+
+def _leave_process_group() -> None:
+    """Under torchrun: let the other processes go; what is left is one process's work."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()

@@ -1,0 +1,1 @@
+"""Model selection: candidates, baselines, and the choice between them."""

@@ -1,0 +1,209 @@
+"""Whether the stack is worth having, which forecaster is chosen, and why, in plain sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llm4top.data.dataset import Dataset
+from llm4top.data.scopes import newest_check
+from llm4top.errors import LLM4TOPError
+from llm4top.evaluation.predictions import FloatArray, IntArray
+from llm4top.evaluation.reports.report import Figure
+from llm4top.forecasters.bundles.blend import BASELINE, LANGUAGE
+from llm4top.forecasters.calibration.calibrated import softmax
+from llm4top.forecasters.calibration.pool import LogPool, fit_pool
+from llm4top.training.selection.baselines import Rival, told
+from llm4top.training.selection.losses import Judge, is_gain, row_losses
+from llm4top.training.selection.selection_file import Chosen, StackOutcome
+
+_NEWEST_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finalists:
+    """The best language model and the best baseline on the validation split.
+
+    ``logits`` ``[n, K]`` and ``losses`` ``[n]`` are the language model's, named ``name``.
+    """
+
+    name: str
+    logits: FloatArray
+    losses: FloatArray
+    rival: Rival
+    base_rate: Rival
+    judge: Judge
+
+    @property
+    def sources(self) -> dict[str, FloatArray]:
+        """Both, as a stack pools them."""
+        return {LANGUAGE: self.logits, BASELINE: self.rival.logits}
+
+    @property
+    def better(self) -> tuple[str, FloatArray]:
+        """Name and losses of the better of the two alone."""
+        if self.losses.mean() <= self.rival.losses.mean():
+            return self.name, self.losses
+        return self.rival.label, self.rival.losses
+
+
+def judge_stack(finalists: Finalists, valid: Dataset) -> tuple[StackOutcome, LogPool, FloatArray]:
+    """The verdict on the stack, its pool fitted on all of ``valid``, and its losses ``[n]``.
+
+    It is taken where the paired bootstrap of its cross-fitted log-loss against the better of the
+    two alone excludes 0, and where a pool fitted on the older validation trials is no worse on
+    the newest ones. Where the trials cannot be ordered in time, the first has to do.
+    """
+    judge = finalists.judge
+    losses = judge.losses(finalists.sources)
+    against, alone = finalists.better
+    gain = judge.mean(losses - alone)
+    pool = fit_pool(finalists.sources, judge.y)
+    newest, no_check = _newest_gain(finalists, valid)
+    taken = is_gain(gain) and (newest is None or (newest.value or 0.0) <= 0)
+    return (
+        StackOutcome(
+            taken=taken,
+            reason=_reason(taken, gain, newest, against, no_check),
+            baseline=finalists.rival.name,
+            against=against,
+            weights=dict(zip(pool.sources, pool.weights, strict=True)),
+            log_loss=judge.mean(losses),
+            gain=gain,
+            newest=newest,
+        ),
+        pool,
+        losses,
+    )
+
+
+def _reason(taken: bool, gain: Figure, newest: Figure | None, against: str, no_check: str) -> str:
+    if not is_gain(gain):
+        direction = "lower" if (gain.value or 0.0) < 0 else "higher"
+        sign = -1 if direction == "lower" else 1
+        return (
+            f"The stack is not taken: its log-loss is {direction} than that of {against} by "
+            f"{told(gain, sign=sign)}, which is within chance."
+            if direction == "lower"
+            else f"The stack is not taken: its log-loss is higher than that of {against} by "
+            f"{told(gain)}."
+        )
+    said = f"its log-loss is lower than that of {against}, the better of the two alone, by "
+    said += told(gain, sign=-1)
+    if newest is None:
+        return f"The stack is taken: {said}. It was not checked in time ({no_check})."
+    if not taken:
+        return (
+            f"The stack is not taken: {said}, but fitted on the older validation trials it is "
+            f"worse on the newest {newest.n} by {told(newest)}."
+        )
+    return (
+        f"The stack is taken: {said}; fitted on the older validation trials, it is lower on the "
+        f"newest {newest.n} by {told(newest, sign=-1)}."
+    )
+
+
+def _newest_gain(finalists: Finalists, valid: Dataset) -> tuple[Figure | None, str]:
+    """The stack's log-loss minus the better one's on the newest validation trials.
+
+    All three are fitted on the older ones. The language model and the baseline have learnt from
+    training trials of all years, so this checks the pool alone. None with the reason where the
+    trials cannot be parted.
+    """
+    y = finalists.judge.y
+    try:
+        parted = newest_check(valid, share=_NEWEST_SHARE).splits
+        old = np.array([split == "train" for split in parted])
+        judge = Judge.of(
+            valid.take(np.flatnonzero(~old).tolist()),
+            draws=finalists.judge.draws,
+            split="newest validation",
+        )
+        stack = _later_losses(finalists.sources, y, old)
+        alone = [
+            _later_losses({name: logits}, y, old) for name, logits in finalists.sources.items()
+        ]
+    except LLM4TOPError as error:
+        return None, error.message.rstrip(".")
+    better = min(alone, key=lambda losses: float(losses.mean()))
+    return judge.mean(stack - better), ""
+
+
+def _later_losses(
+    sources: dict[str, FloatArray], y: IntArray, old: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> FloatArray:
+    pool = fit_pool({name: logits[old] for name, logits in sources.items()}, y[old])
+    pooled = pool.logits([logits[~old] for logits in sources.values()])
+    return row_losses(softmax(pooled), y[~old])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What is chosen: its losses, its gain over the base rate, and the sentences that say why."""
+
+    kind: Chosen
+    name: str
+    losses: FloatArray
+    log_loss: Figure
+    gain: Figure
+    why: tuple[str, ...]
+
+
+def decide(
+    finalists: Finalists, stack: StackOutcome, stack_losses: FloatArray | None, in_time: str
+) -> Verdict:
+    """The verdict: the stack where it is taken, else whichever of the two has the lower log-loss.
+
+    ``in_time`` is the sentence on the baselines' check in time.
+    """
+    judge, rival = finalists.judge, finalists.rival
+    language_first = finalists.better[0] == finalists.name
+    kind: Chosen = "language" if language_first else "baseline"
+    name, losses = finalists.better
+    if stack.taken and stack_losses is not None:
+        kind, losses = "stack", stack_losses
+        name = f"{finalists.name} + {rival.label}"
+    apart = judge.mean(finalists.losses - rival.losses)
+    gain = judge.mean(losses - finalists.base_rate.losses)
+    why = (
+        _headline(kind, name, judge.mean(losses)),
+        _pair(finalists, apart),
+        in_time,
+        stack.reason,
+        _over_base_rate(name, gain, is_base_rate=losses is finalists.base_rate.losses),
+    )
+    return Verdict(kind, name, losses, judge.mean(losses), gain, why)
+
+
+_KINDS = {
+    "language": "the language model alone",
+    "stack": "the language model and a baseline together",
+    "baseline": "a baseline alone",
+}
+
+
+def _headline(kind: Chosen, name: str, log_loss: Figure) -> str:
+    return f"Chosen: {name} ({_KINDS[kind]}), validation log-loss {told(log_loss)}."
+
+
+def _pair(finalists: Finalists, apart: Figure) -> str:
+    name, label = finalists.name, finalists.rival.label
+    lower = (apart.value or 0.0) < 0
+    first, second, sign = (name, label, -1) if lower else (label, name, 1)
+    text = f"{first} has a lower log-loss than {second} by {told(apart, sign=sign)}"
+    sure = apart.upper is not None and apart.lower is not None
+    if sure and (apart.upper or 0.0) >= 0 >= (apart.lower or 0.0):
+        text += ": within chance. Take whichever costs less to run"
+    return f"{text}."
+
+
+def _over_base_rate(name: str, gain: Figure, *, is_base_rate: bool) -> str:
+    if is_base_rate:
+        return "Nothing here beats the base rate by phase: the records tell no more than the phase."
+    if is_gain(gain):
+        return f"{name} beats the base rate by phase by {told(gain, sign=-1)}."
+    return (
+        f"{name} does not beat the base rate by phase beyond chance "
+        f"(log-loss minus base rate's: {told(gain)}). Do not rely on it."
+    )

@@ -1,0 +1,197 @@
+"""Model selection: candidates by successive halving, baselines, a stack, and one choice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm4top.data.dataset import Dataset, load_dataset
+from llm4top.errors import ConfigError, PreflightError
+from llm4top.files import write_json
+from llm4top.forecasters.model.base_model import prepare_process
+from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.training.preflight import PreflightReport, preflight
+from llm4top.training.run_folder import RunFolder
+from llm4top.training.selection.baselines import BASE_RATE, UNSTACKABLE, Rivals, chosen_baselines
+from llm4top.training.selection.candidates import (
+    Candidate,
+    SelectSettings,
+    make_candidates,
+    make_rungs,
+)
+from llm4top.training.selection.decision import Finalists, decide, judge_stack
+from llm4top.training.selection.finalize import Findings, leave, to_selection
+from llm4top.training.selection.losses import Judge
+from llm4top.training.selection.report import write_selection_report
+from llm4top.training.selection.runs import FinishedRun, Runs, middle_run
+from llm4top.training.selection.selection_file import SELECTION_FILE, Selection, StackOutcome
+
+
+def select(
+    settings: SelectSettings, *, reproduce: str = "", progress: OnProgress = ignore
+) -> Selection:
+    """Choose a forecaster on the validation split, and say why; see ``Selection``.
+
+    Candidates climb the rungs of ``make_rungs``; the survivor is trained in full, as ``train``
+    does it. Baselines are judged beside it and checked on newer trials than they have learnt from;
+    the language model and the best baseline are tried together. No test row is ever used: they
+    are dropped before anything else happens.
+
+    Everything lies in ``settings.out``: ``selection.json``, ``report.*``, ``runs/``, ``baseline/``
+    (the best one) and, unless a baseline alone is chosen, ``bundle/``. A selection that was
+    stopped or killed goes on where it was when it is called again; runs are found by what they
+    are, so candidates can be added. ``reproduce`` is the command as the user typed it. ``progress``
+    gets the pieces of work as stage "selection" and, between them, the progress of each training.
+
+    Raises ``ConfigError`` and ``PreflightError`` with every fault before anything begins,
+    ``TooFewRowsError`` where the validation split is too small to choose by, ``TrainingError``
+    where another process writes the folder or every candidate fails.
+    """
+    prepare_process()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "a selection runs in one process.",
+            ["torchrun: train the chosen candidate with it afterwards, with llm4top train"],
+        )
+    candidates = make_candidates(settings)
+    names = chosen_baselines(settings.baselines, settings.encoder)
+    dataset = learning_part(settings.data)
+    judge = Judge.of(dataset.select("valid"), draws=settings.draws, split="valid")
+    check_folder(settings.out)
+    raise_for_faults(check_candidates(settings, candidates, dataset))
+    folder = RunFolder(settings.out)
+    with folder.locked():
+        work = _Selecting(settings, dataset, judge, folder, reproduce, progress)
+        return work.run(candidates, names)
+
+
+def learning_part(data: Path) -> Dataset:
+    """The data set without its test rows: a selection has nothing to do with them."""
+    whole = load_dataset(data)
+    return whole.take([i for i, split in enumerate(whole.splits) if split != "test"])
+
+
+def check_folder(out: Path) -> None:
+    """``ConfigError`` where ``out`` holds something that no selection wrote."""
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    ours = found & {SELECTION_FILE, "events.jsonl"} or found <= {".lock", "state.json"}
+    if "run.json" in found or not ours:
+        raise ConfigError(
+            "the settings of the selection are wrong.",
+            [f"out: {out} holds something else; choose another folder"],
+        )
+
+
+def check_candidates(
+    settings: SelectSettings, candidates: tuple[Candidate, ...], dataset: Dataset
+) -> dict[str, PreflightReport]:
+    """The preflight of each candidate, by name; loads no weights."""
+    nowhere = settings.out / "runs" / "preflight"
+    return {
+        candidate.name: preflight(
+            candidate.config(settings, seed=settings.seeds[0], out=nowhere), dataset=dataset
+        )
+        for candidate in candidates
+    }
+
+
+def raise_for_faults(reports: Mapping[str, PreflightReport]) -> None:
+    """``PreflightError`` with every candidate's faults; nothing without one."""
+    faults = [
+        f"{name}: {check.name}: {check.detail} {check.hint}".rstrip()
+        for name, report in reports.items()
+        for check in report.checks
+        if not check.ok
+    ]
+    if faults:
+        raise PreflightError("the selection would fail.", faults)
+
+
+@dataclass(slots=True)
+class _Selecting:
+    settings: SelectSettings
+    dataset: Dataset
+    judge: Judge
+    folder: RunFolder
+    reproduce: str
+    progress: OnProgress
+    _done: int = 0
+    _total: int = 1
+
+    def run(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
+        """Select, and record in ``state.json`` how it ended."""
+        rungs = make_rungs(len(candidates), self.settings.eta)
+        runs = sum(rung.candidates for rung in rungs) * len(self.settings.seeds)
+        # Each baseline, one check in time, the runs, the stack, the result.
+        self._total = len(names) + 1 + runs + 2
+        self.folder.record("running")
+        with self.folder.recorded(stopped="stopped on request; the same command resumes it"):
+            selection = self._go(candidates, names)
+        self.folder.record("done", selection.why[0])
+        return selection
+
+    def _go(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
+        settings = self.settings
+        rivals = Rivals(
+            self.dataset, self.judge, settings.out / "baselines", settings.encoder, self._begin
+        )
+        rivals.learn(names)
+        best, baselines, in_time = rivals.best()
+        runs = Runs(settings, self.dataset, self.judge, self._on_run)
+        rungs, finished = runs.halve(candidates)
+        run = middle_run(finished)
+        finalists = Finalists(
+            _name_of(run, settings),
+            run.logits,
+            run.losses,
+            best,
+            rivals.found[BASE_RATE],
+            self.judge,
+        )
+        self._begin("choice")
+        stack, pool, losses = StackOutcome(taken=False, reason=_NOT_TRIED), None, None
+        if settings.stack and best.name in UNSTACKABLE:
+            stack = StackOutcome(taken=False, reason=_NO_ENCODER)
+        elif settings.stack:
+            stack, pool, losses = judge_stack(finalists, self.dataset.select("valid"))
+        findings = Findings(
+            settings,
+            self.dataset,
+            candidates,
+            rungs,
+            run,
+            finalists,
+            rivals,
+            baselines,
+            stack,
+            pool,
+            losses,
+            decide(finalists, stack, losses, in_time),
+        )
+        self._begin("result")
+        selection = to_selection(findings, leave(findings))
+        write_json(settings.out / SELECTION_FILE, selection.model_dump(mode="json"))
+        write_selection_report(findings, selection, self.reproduce)
+        return selection
+
+    def _on_run(self, what: str) -> OnProgress:
+        self._begin(what)
+        return self.progress
+
+    def _begin(self, what: str) -> None:
+        self._done += 1
+        self.folder.add_event("begin", what=what)
+        self.progress(Progress("selection", self._done, self._total, what))
+
+
+_NOT_TRIED = "No stack was tried, as asked."
+_NO_ENCODER = (
+    "No stack was tried: the best baseline reads with a text encoder, which a bundle cannot hold."
+)
+
+
+def _name_of(run: FinishedRun, settings: SelectSettings) -> str:
+    several = len(settings.seeds) > 1
+    return run.outcome.candidate + (f", seed {run.outcome.seed}" if several else "")

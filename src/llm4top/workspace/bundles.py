@@ -1,0 +1,193 @@
+"""Bundles by id. The folder ``bundles`` is what counts: the rows follow what lies there.
+
+So a bundle that was imported in a terminal is listed here, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from llm4top.errors import BundleError
+from llm4top.workspace.database import Transactions, missing, storable
+from llm4top.workspace.deletion import Eraser, clear_graves, remove
+from llm4top.workspace.tables import BundleRow
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.bundles.manifest import Manifest
+    from llm4top.forecasters.bundles.store import StoredBundle
+    from llm4top.forecasters.bundles.verify import VerifyReport
+
+EMBEDDED = "embedded"
+"""The id of the bundle that ships with the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceBundle:
+    """A bundle. ``identity`` names it for good, ``name`` is what it is called here.
+
+    ``facts`` is its manifest without the list of files; ``is_default`` says that forecasts are
+    made with it where nobody asks for another. Exactly one bundle is the default.
+    """
+
+    id: str
+    name: str
+    identity: str
+    task: str
+    is_default: bool
+    facts: dict[str, Any]
+
+
+class Bundles:
+    """The bundles of a workspace: the embedded one, and those in ``bundles/<name>``.
+
+    Files are verified when a bundle is taken in and whenever it is loaded, not when it is listed.
+    """
+
+    def __init__(self, session: Transactions, folder: Path, eraser: Eraser):
+        self._session = session
+        self._folder = folder
+        self._eraser = eraser
+
+    def list(self) -> Sequence[WorkspaceBundle]:
+        """The embedded bundle, then the others by name. A damaged one is left out."""
+        lying = self._sync()
+        with self._session(write=False) as session:
+            rows = session.scalars(select(BundleRow).order_by(BundleRow.name)).all()
+        own = [_value(row) for row in rows if row.name in lying]
+        plain = not any(bundle.is_default for bundle in own)
+        shipped = [_embedded(lying[EMBEDDED].manifest, plain)] if EMBEDDED in lying else []
+        return [*shipped, *own]
+
+    def get(self, bundle_id: str) -> WorkspaceBundle:
+        """The bundle; ``NotFoundError`` where there is none, or its files are gone."""
+        for bundle in self.list():
+            if bundle.id == bundle_id:
+                return bundle
+        raise missing("bundle", bundle_id)
+
+    def folder(self, bundle_id: str) -> Path:
+        """Where it lies; ``NotFoundError`` for an id that no bundle has."""
+        from llm4top.forecasters.bundles.paths import embedded_folder
+
+        bundle = self.get(bundle_id)
+        return embedded_folder() if bundle.id == EMBEDDED else self._folder / bundle.name
+
+    def add(self, source: Path | str, *, name: str | None = None) -> WorkspaceBundle:
+        """Take in a bundle: a zip that ``export_bundle`` wrote, or a bundle's folder.
+
+        ``name`` is what to call it here, its own name if None. Raises what ``import_bundle``
+        raises: nothing is taken in that does not match its manifest to the last byte.
+        """
+        from llm4top.forecasters.bundles.store import import_bundle
+
+        stored = import_bundle(source, name=name, store=self._folder)
+        return next(bundle for bundle in self.list() if bundle.name == stored.name)
+
+    def export(self, bundle_id: str, file: Path | str) -> Path:
+        """Verify it and pack it into one zip. Raises what ``export_bundle`` raises."""
+        from llm4top.forecasters.bundles.store import export_bundle
+
+        return export_bundle(self.folder(bundle_id), file)
+
+    def verify(self, bundle_id: str) -> VerifyReport:
+        """Check every file of it against its manifest."""
+        from llm4top.forecasters.bundles.verify import verify_bundle
+
+        return verify_bundle(self.folder(bundle_id))
+
+    def default(self) -> WorkspaceBundle:
+        """The bundle that forecasts are made with where nobody asks for another."""
+        for bundle in self.list():
+            if bundle.is_default:
+                return bundle
+        raise BundleError(
+            "there is no bundle to forecast with.", hint="Install LLM4TOP again, or import one."
+        )
+
+    def set_default(self, bundle_id: str) -> WorkspaceBundle:
+        """Make it the default, in place of the one that is."""
+        bundle = self.get(bundle_id)
+        with self._session() as session:
+            session.execute(update(BundleRow).where(BundleRow.is_default).values(is_default=False))
+            if bundle.id != EMBEDDED:
+                session.execute(
+                    update(BundleRow).where(BundleRow.id == bundle.id).values(is_default=True)
+                )
+        return self.get(bundle_id)
+
+    def delete(self, bundle_id: str) -> None:
+        """Delete it for good. Where it was the default, the embedded bundle is.
+
+        Raises ``BundleError`` for the embedded one, which is part of the program.
+        """
+        bundle = self.get(bundle_id)
+        if bundle.id == EMBEDDED:
+            raise BundleError("the embedded bundle is part of the program and stays.")
+        with self._session() as session:
+            session.execute(delete(BundleRow).where(BundleRow.id == bundle_id))
+            self._eraser.forget(session, bundle_id)
+            remove(self._folder / bundle.name)
+        self._eraser.wipe()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half deleted."""
+        clear_graves(self._folder)
+
+    def _sync(self) -> dict[str, StoredBundle]:
+        """Bring the rows to what lies in the folder; what lies there, by name."""
+        from llm4top.forecasters.bundles.store import list_bundles
+
+        lying = {
+            bundle.name: bundle
+            for bundle in list_bundles(self._folder, on_problem=lambda _path, _error: None)
+        }
+        expected = {name: b.identity for name, b in lying.items() if name != EMBEDDED}
+        with self._session(write=False) as session:
+            found = session.execute(select(BundleRow.name, BundleRow.identity)).all()
+        if {row.name: row.identity for row in found} != expected:
+            try:
+                with self._session() as session:
+                    _rewrite(session, lying)
+            except IntegrityError:
+                pass  # Another process has just written the same rows.
+        return lying
+
+
+def _rewrite(session: Session, lying: dict[str, StoredBundle]) -> None:
+    rows = {row.name: row for row in session.scalars(select(BundleRow))}
+    for name in rows.keys() - lying.keys():
+        session.delete(rows[name])
+    for name, bundle in lying.items():
+        if name == EMBEDDED:
+            continue
+        row = rows.get(name)
+        if row is None or row.identity != bundle.identity:
+            # Another bundle under the same name is another bundle.
+            if row is not None:
+                session.delete(row)
+                session.flush()
+            row = BundleRow(name=name, identity=bundle.identity, task=bundle.manifest.task.name)
+            row.facts = _facts(bundle.manifest)
+            session.add(row)
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    facts: dict[str, Any] = storable(manifest.model_dump(mode="json", exclude={"files"}))
+    return facts
+
+
+def _value(row: BundleRow) -> WorkspaceBundle:
+    return WorkspaceBundle(row.id, row.name, row.identity, row.task, row.is_default, row.facts)
+
+
+def _embedded(manifest: Manifest, is_default: bool) -> WorkspaceBundle:
+    facts = _facts(manifest)
+    identity, task = manifest.identity, manifest.task.name
+    return WorkspaceBundle(EMBEDDED, EMBEDDED, identity, task, is_default, facts)

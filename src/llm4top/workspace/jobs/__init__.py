@@ -1,0 +1,1 @@
+"""Background jobs: the queue, its workers and what each kind of job does."""

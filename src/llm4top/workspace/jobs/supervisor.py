@@ -1,0 +1,199 @@
+"""Sees to it that queued runs get done: one worker process a lane, started when there is work.
+
+A device has one lane, the CPU a second one for light work; see ``lanes_of``.
+
+Workers lead sessions of their own. They outlive a supervisor that dies, finish what they do, and
+are found again by the next one: by the lock of their lane, and by the run's process in the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm4top.errors import LLM4TOPError
+from llm4top.workspace.database import URL_VARIABLE
+from llm4top.workspace.jobs.devices import devices_here
+from llm4top.workspace.jobs.process import send_signal, wait_gone
+from llm4top.workspace.jobs.worker import GRACE_S, is_device_busy
+from llm4top.workspace.run_states import KINDS, Process, RunState, lanes_of
+from llm4top.workspace.workspace import Workspace
+
+POLL_S = 0.5
+_REPAIR_EVERY_S = 5.0
+_OVERDUE_S = 10.0
+"""Seconds beyond the grace time after which a worker that cannot even kill itself is killed."""
+
+_LONGEST_PAUSE_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Place:
+    """A lane, the worker that was started for it, and how often one ended without a run."""
+
+    device: str
+    kinds: tuple[str, ...]
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    in_vain: int = 0
+    not_before: float = 0.0
+
+
+class Supervisor:
+    """Starts workers while it runs. ``devices`` are those of this machine if None.
+
+    Several supervisors on one workspace, in several processes or on several machines, do not
+    disturb each other.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        devices: Sequence[str] | None = None,
+        poll: float = POLL_S,
+        grace: float = GRACE_S,
+    ):
+        self._workspace = workspace
+        self._asked = devices
+        self._poll = poll
+        self._grace = grace
+        self._places: list[_Place] = []
+        self._stopping_since: dict[str, float] = {}
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it sees to the queue at this moment."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Repair what a crash left behind, and see to the queue from now on; returns at once."""
+        if self.is_running:
+            return
+        self._workspace.runs.interrupt_orphans()
+        self._end.clear()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, keep_working: bool = False) -> None:
+        """See to the queue no longer. Queued runs wait for the next start.
+
+        Workers stop politely, so that their runs are interrupted and can be resumed, and are
+        killed after the grace time; with ``keep_working`` they are left to finish their runs.
+        """
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if not keep_working:
+            self._stop_workers()
+
+    def _run(self) -> None:
+        names = self._asked if self._asked is not None else devices_here()
+        self._places = [_Place(name, kinds) for name in names for kinds in lanes_of(name)]
+        repaired = time.monotonic()
+        while not self._end.is_set():
+            try:
+                if time.monotonic() - repaired > _REPAIR_EVERY_S:
+                    repaired = time.monotonic()
+                    self._workspace.runs.interrupt_orphans()
+                    self._kill_overdue()
+                for place in self._places:
+                    self._see_to(place)
+            except LLM4TOPError as error:
+                # The database may be busy, or away for a moment: look again later.
+                log.warning("The queue could not be seen to: %s", error)
+            self._end.wait(self._poll)
+
+    def _see_to(self, place: _Place) -> None:
+        if place.process is not None:
+            if place.process.poll() is None:
+                return
+            self._ended(place)
+        if time.monotonic() < place.not_before:
+            return
+        busy = is_device_busy(self._folder, place.device, place.kinds)
+        if not busy and self._is_wanted(place):
+            place.process = self._worker(place.device, place.kinds)
+            place.began = time.monotonic()
+
+    def _ended(self, place: _Place) -> None:
+        """Learn how a worker ended; one that cannot even begin is not started again at once."""
+        assert place.process is not None
+        code, place.process = place.process.returncode, None
+        self._workspace.runs.interrupt_orphans()
+        place.in_vain = 0 if code == 0 else place.in_vain + 1
+        if code != 0:
+            pause = min(2.0 ** (place.in_vain - 1), _LONGEST_PAUSE_S)
+            place.not_before = time.monotonic() + pause
+            log.warning("A worker of %s ended with code %s.", place.device, code)
+
+    def _is_wanted(self, place: _Place) -> bool:
+        queued = self._workspace.runs.list(states=(RunState.QUEUED,), limit=None)
+        return any(run.device in (None, place.device) and run.kind in place.kinds for run in queued)
+
+    def _worker(self, device: str, kinds: Sequence[str] = KINDS) -> subprocess.Popen[bytes]:
+        """A worker in a session of its own; what it prints before its run goes to a small file."""
+        command = [sys.executable, "-m", "llm4top.workspace", "--once", "--device", device]
+        command += [f"--kind={kind}" for kind in kinds]
+        command += ["--folder", str(self._workspace.folder), "--grace", str(self._grace)]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        # Threads that spin at barriers cost most of the work where other programs are busy too.
+        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        environment.pop(URL_VARIABLE, None)
+        url = self._workspace.engine.url
+        if url.get_backend_name() != "sqlite":
+            # Not among the arguments: they are shown to every user of the machine.
+            environment[URL_VARIABLE] = url.render_as_string(hide_password=False)
+        with (self._folder / ".workers.log").open("wb") as output:
+            return subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def _folder(self) -> Path:
+        return self._workspace.folder / "runs"
+
+    def _kill_overdue(self) -> None:
+        """Kill workers that were asked to stop and do not, nor kill themselves."""
+        stopping = self._workspace.runs.list(states=(RunState.STOPPING,), limit=None)
+        now = time.monotonic()
+        since = {run.id: self._stopping_since.get(run.id, now) for run in stopping}
+        self._stopping_since = since
+        for run in stopping:
+            # A terminal's own training (adopted, with a folder of its own) is not ours to kill.
+            overdue = now - since[run.id] > self._grace + _OVERDUE_S
+            if overdue and run.folder is None and run.process is not None:
+                send_signal(run.process, signal.SIGKILL)
+
+    def _stop_workers(self) -> None:
+        working = [place.process for place in self._places if place.process is not None]
+        asked = [p for p in map(Process.of, (w.pid for w in working)) if p is not None]
+        for process in asked:
+            send_signal(process, signal.SIGTERM)
+        until = time.monotonic() + self._grace
+        for process in asked:
+            if not wait_gone(process, max(until - time.monotonic(), 0)):
+                send_signal(process, signal.SIGKILL)
+        for worker in working:
+            worker.wait()
+        for place in self._places:
+            place.process = None
+        self._workspace.runs.interrupt_orphans()

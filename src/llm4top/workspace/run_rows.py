@@ -1,0 +1,158 @@
+"""Small pieces of ``Runs``: conditions, errors, events, and rows as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import Session
+
+from llm4top.errors import JobError
+from llm4top.workspace.database import storable, value_of
+from llm4top.workspace.run_states import Process, Run, RunState
+from llm4top.workspace.tables import RunEventRow, RunRow, clean_text, now
+
+GONE = "The process stopped unexpectedly (killed, or the machine shut down)."
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a run's folder says of it. ``since`` is when it came to this state."""
+
+    state: RunState
+    since: datetime
+    error: str | None
+    process: Process | None
+    settings: dict[str, Any]
+    result: dict[str, Any]
+
+
+def standing_of(folder: Path) -> Standing:
+    """Read the run folder; ``JobError`` where it holds no run."""
+    from llm4top.training.run_folder import RunFolder
+
+    run = RunFolder(folder)
+    told = run.state()
+    if not told and not run.is_alive():
+        raise JobError("no run was begun here.", where=str(folder))
+    state = RunState(told.get("state", "running"))
+    error = str(told["reason"]) if told.get("reason") else None
+    process = None
+    if state in (RunState.RUNNING, RunState.QUEUED):
+        process = _process(told) if run.is_alive() else None
+        state = RunState.RUNNING if process else RunState.INTERRUPTED
+        error = None if process else GONE
+    result = {"bundle": str(run.bundle)} if state is RunState.DONE and run.bundle.exists() else {}
+    settings = _settings(run.config_file)
+    return Standing(state, moment(told.get("time")), error, process, settings, result)
+
+
+def _process(told: Mapping[str, Any]) -> Process | None:
+    pid = told.get("process")
+    return Process.of(pid) if isinstance(pid, int) else Process.current()
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def moment(value: Any) -> datetime:
+    """An ISO time as the folder writes it; this moment where it is none."""
+    try:
+        told = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return now()
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
+
+
+_DONE_TO_A_RUN = {
+    RunState.QUEUED: "resumed",
+    RunState.RUNNING: "begun",
+    RunState.STOPPING: "stopped",
+}
+"""What a person asks for whose run is to get into a state."""
+
+
+def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
+    """The error of a change of state that is not legal."""
+    if attempt is not None and attempt != row.attempt:
+        return attempt_over(row, attempt)
+    done = _DONE_TO_A_RUN.get(state, f"marked as {state.value}")
+    return JobError(
+        f"the run is {row.state} and cannot be {done}.",
+        where=f"run {row.id}",
+        hint="Look at it again: it may have changed meanwhile.",
+    )
+
+
+def attempt_over(row: RunRow, attempt: int | None) -> JobError:
+    """The error of a worker that speaks for an attempt that has ended."""
+    return JobError(
+        f"attempt {attempt} of the run has ended; it is at attempt {row.attempt}.",
+        where=f"run {row.id}",
+        hint="Another worker has taken it: stop working on it.",
+    )
+
+
+def of_attempt(attempt: int | None) -> tuple[ColumnElement[bool], ...]:
+    """The condition that the run is at that attempt; none for None."""
+    return () if attempt is None else (RunRow.attempt == attempt,)
+
+
+def conditions(states: Sequence[str] | None, kind: str | None) -> tuple[ColumnElement[bool], ...]:
+    """The conditions that runs are listed by."""
+    found: list[ColumnElement[bool]] = []
+    if states is not None:
+        found.append(RunRow.state.in_([str(state) for state in states]))
+    if kind is not None:
+        found.append(RunRow.kind == kind)
+    return tuple(found)
+
+
+def note(
+    session: Session,
+    run_id: str,
+    kind: str,
+    details: Mapping[str, Any],
+    when: datetime | None = None,
+) -> None:
+    """Add an event to the transaction."""
+    row = RunEventRow(run_id=run_id, kind=kind, details=dict(details), time=when or now())
+    session.add(row)
+
+
+def since(row: RunRow) -> datetime:
+    """When the run came to its state; what its folder said before that is history."""
+    if row.state == "queued":
+        return row.queued
+    if row.state in ("running", "stopping"):
+        return row.started or row.queued
+    return row.queued
+
+
+def settle(row: RunRow, standing: Standing) -> None:
+    """Everything but the state, as the folder tells it."""
+    process = standing.process
+    row.settings = storable(standing.settings) or row.settings
+    row.error = clean_text(standing.error) if standing.error else None
+    row.result = storable(standing.result)
+    if process is not None:
+        row.host, row.pid, row.pid_started = process.host, process.pid, process.started
+        row.started, row.finished = standing.since, None
+    elif standing.state.is_over:
+        row.finished = standing.since
+
+
+def run_value(row: RunRow) -> Run:
+    """The row as a value."""
+    run = value_of(Run, row)
+    return replace(run, state=RunState(run.state))

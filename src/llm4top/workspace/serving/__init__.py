@@ -1,0 +1,1 @@
+"""Forecasts on request: child processes that parse uploads and hold models."""

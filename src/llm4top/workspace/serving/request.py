@@ -1,0 +1,153 @@
+"""One request for forecasts on its way through the service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from llm4top.forecasters.forecast_format import Forecast, mark_same_trials
+from llm4top.workspace.serving.ipc import Message
+from llm4top.workspace.serving.parsing import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastResult:
+    """All of an upload: ``items`` in the order of its records, ``refusals`` as they came.
+
+    ``bundle`` is the bundle's identity, None where nothing was forecast; ``seconds`` passed from
+    the request to the result. ``files`` says for each item which of the request's files it is
+    from, by position. ``notes`` say what else should be known of the files: pages of a search
+    that are missing, files that were passed over.
+    """
+
+    items: tuple[Forecast, ...]
+    refusals: tuple[Refusal, ...]
+    bundle: str | None
+    seconds: float
+    files: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Stage = Literal["waiting", "reading", "forecasting"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastProgress:
+    """How far a request is: what is being done, records done and in all (0: not known yet).
+
+    ``ahead`` requests were waiting before this one when it said so.
+    """
+
+    stage: Stage
+    done: int = 0
+    total: int = 0
+    ahead: int = 0
+
+
+OnForecastProgress = Callable[[ForecastProgress], None]
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file to forecast: where it lies here, what the user calls it, and its id if it has one."""
+
+    path: Path
+    name: str
+    upload_id: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Its bytes; 0 for one that is gone, which is refused when it is read."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+
+@dataclass(slots=True, eq=False)
+class ForecastRequest:
+    """Files of one client for one bundle, and what has become of them so far.
+
+    ``future`` holds the result, or the error. The service changes it under its lock.
+    """
+
+    files: Sequence[UploadedFile]
+    client: str
+    bundle: str
+    on_progress: OnForecastProgress | None
+    future: Future[ForecastResult] = field(default_factory=Future)
+    begun: float = field(default_factory=time.monotonic)
+    records: int = 0
+    answered: int = 0
+    identity: str | None = None
+    items: dict[int, tuple[Forecast, int]] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.future.done()
+
+    def tell(self, stage: Stage, *, ahead: int = 0) -> None:
+        """Say how far it is; a listener that fails is not asked to mend the forecast."""
+        if self.on_progress is None or self.over:
+            return
+        try:
+            self.on_progress(ForecastProgress(stage, self.answered, self.records, ahead))
+        except Exception:
+            _LOG.exception("a listener to a forecast's progress failed")
+            self.on_progress = None
+
+    def succeed(self) -> None:
+        """Give the result to whoever still waits for it."""
+        with suppress(InvalidStateError):
+            self.future.set_result(self._result())
+
+    def fail(self, error: BaseException) -> None:
+        """Give the error to whoever still waits."""
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+    def _result(self) -> ForecastResult:
+        """What it has come to."""
+        found = [self.items[n] for n in sorted(self.items)]
+        return ForecastResult(
+            items=tuple(mark_same_trials(item for item, _ in found)),
+            refusals=tuple(self.refusals),
+            notes=tuple(self.notes),
+            bundle=self.identity,
+            seconds=time.monotonic() - self.begun,
+            files=tuple(file for _, file in found),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRecord:
+    """One record that waits to be forecast: its place in its request, and its file's."""
+
+    request: ForecastRequest
+    position: int
+    file: int
+    record: Message
+    bytes: int
+    tries: int = 0
+
+
+def on_this_loop(on_progress: OnForecastProgress) -> OnForecastProgress:
+    """``on_progress``, called on the event loop that runs now."""
+    loop = asyncio.get_running_loop()
+
+    def tell(progress: ForecastProgress) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            loop.call_soon_threadsafe(on_progress, progress)
+
+    return tell

@@ -1,0 +1,144 @@
+"""The process that holds the models and forecasts small batches: the service starts it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from llm4top.errors import LLM4TOPError, TaskError
+from llm4top.registry.trial import Record
+from llm4top.workspace.serving.ipc import (
+    Message,
+    error_to_wire,
+    hear,
+    own_pipe,
+    record_from_wire,
+    say,
+)
+from llm4top.workspace.serving.parsing import NOT_APPLICABLE
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.bundles.read import LoadedForecaster
+
+
+def main(arguments: list[str]) -> None:
+    """Answer one batch after the other until the parent is gone."""
+    pipe = own_pipe(arguments[0])
+    logging.disable(logging.WARNING)
+    shelf = Shelf(int(arguments[1]), arguments[2])
+    while (asked := hear(pipe)) is not None:
+        try:
+            say(pipe, answer(shelf, asked))
+        except LLM4TOPError as error:
+            say(pipe, {"error": error_to_wire(error)})
+        except Exception as error:
+            say(pipe, {"fault": type(error).__name__, "trace": traceback.format_exc()})
+
+
+class Shelf:
+    """The loaded bundles, the one used longest ago first; together within ``budget`` bytes.
+
+    One bundle is always kept, however large it is.
+    """
+
+    def __init__(self, budget: int, device: str):
+        self._budget = budget
+        self._device = device
+        self._loaded: OrderedDict[str, tuple[LoadedForecaster, int]] = OrderedDict()
+
+    def take(self, bundle: str) -> LoadedForecaster:
+        """The bundle of that name or folder, loaded now if it is not; raises what loading does."""
+        if bundle in self._loaded:
+            self._loaded.move_to_end(bundle)
+            return self._loaded[bundle][0]
+        from llm4top.forecasters.load import load_forecaster
+
+        loaded = load_forecaster(bundle, device=self._device)
+        self._loaded[bundle] = (loaded, _bytes_of(loaded))
+        while len(self._loaded) > 1 and self.bytes > self._budget:
+            self._loaded.popitem(last=False)
+            gc.collect()
+        return loaded
+
+    @property
+    def bytes(self) -> int:
+        """What the weights on the shelf take."""
+        return sum(size for _, size in self._loaded.values())
+
+    @property
+    def names(self) -> list[str]:
+        """The bundles on the shelf."""
+        return list(self._loaded)
+
+
+def _bytes_of(loaded: LoadedForecaster) -> int:
+    model: Any = loaded.forecaster.scorer.model
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def answer(shelf: Shelf, asked: Message) -> Message:
+    """Items and refusals of the batch, each with its position in it; none: the bundle is warm."""
+    loaded = shelf.take(str(asked["bundle"]))
+    begun = time.perf_counter()
+    records = [record_from_wire(values) for values in asked["records"]]
+    items, refusals = _forecast(loaded, records)
+    return {
+        "seconds": time.perf_counter() - begun,
+        "items": items,
+        "refusals": refusals,
+        "bundle": loaded.identity,
+        "shelf": shelf.names,
+    }
+
+
+def _forecast(
+    loaded: LoadedForecaster, records: Sequence[Record]
+) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
+    """Forecasts of the records; where the batch fails, record by record, so one costs itself."""
+    if not records:
+        return [], []
+    try:
+        return _items(loaded, records)
+    except LLM4TOPError:
+        if len(records) == 1:
+            raise
+    items: list[tuple[int, Message]] = []
+    refusals: list[tuple[int, Message]] = []
+    for n, record in enumerate(records):
+        try:
+            found, not_applicable = _items(loaded, [record])
+        except LLM4TOPError as error:
+            refusals.append((n, error_to_wire(error)))
+        else:
+            items += [(n, values) for _, values in found]
+            refusals += [(n, values) for _, values in not_applicable]
+    return items, refusals
+
+
+def _items(
+    loaded: LoadedForecaster, records: Sequence[Record]
+) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
+    """Forecasts, and the records that the question does not apply to, each with its position."""
+    from llm4top.forecasters import NotApplicable
+    from llm4top.forecasters.forecast import forecast_records
+
+    items: list[tuple[int, Message]] = []
+    others: list[tuple[int, Message]] = []
+    for n, forecast in enumerate(forecast_records(loaded, records)):
+        if isinstance(forecast, NotApplicable):
+            reason = error_to_wire(TaskError(forecast.reason, where=forecast.record))
+            subject = forecast.subject()
+            others.append((n, {**reason, "code": NOT_APPLICABLE, "subject": subject}))
+        else:
+            items.append((n, forecast.to_dict()))
+    return items, others
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,391 @@
+"""Forecasts while somebody waits: records in, forecasts out, from models that stay loaded.
+
+Two processes do the work. One reads uploads within limits of memory and time; one holds the models
+and forecasts small batches. Batches are filled round robin over clients, so a client with a
+hundred records waits longer than a client with one, and never the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import cache
+from typing import Self
+
+from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.numbers import thousands
+from llm4top.registry.trial import ReadNote
+from llm4top.workspace.serving.fair_queue import FairQueue, ServiceLimits, ServiceState
+from llm4top.workspace.serving.parsing import RawRecord, Refusal, UploadReader
+from llm4top.workspace.serving.request import (
+    ForecastRequest,
+    ForecastResult,
+    OnForecastProgress,
+    UploadedFile,
+    WaitingRecord,
+    on_this_loop,
+)
+from llm4top.workspace.serving.scorer import Scored, Scorer
+
+_LOG = logging.getLogger(__name__)
+_TRIES = 2
+"""A record on which the process died this often is refused; the first time may be chance."""
+
+
+class ForecastService:
+    """Warm forecasts for many clients; a context manager.
+
+    Every public method may be called from any thread. ``forecast`` never blocks an event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: ServiceLimits | None = None,
+        device: str = "auto",
+        memory_bytes: int | None = None,
+        answer_seconds: float = 600.0,
+    ):
+        self.limits = limits or ServiceLimits()
+        self._scorer = Scorer(memory_bytes=memory_bytes, device=device, seconds=answer_seconds)
+        self._uploads: FairQueue[ForecastRequest] = FairQueue()
+        self._records: FairQueue[WaitingRecord] = FairQueue()
+        self._open: set[ForecastRequest] = set()
+        self._warm: list[tuple[str, Future[str]]] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._busy = False
+        self._batch_size = 1
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, *, warm: str | None = None) -> None:
+        """Start its threads and readers; ``warm`` names a bundle to load in the background."""
+        with self._changed:
+            if self._closing:
+                raise ServiceError("the forecast service has been closed.")
+            if not self._threads:
+                works = [self._read_uploads] * self.limits.readers + [self._score_records]
+                self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+                for thread in self._threads:
+                    thread.start()
+        if warm is not None:
+            self.warm(warm)
+
+    def warm(self, bundle: str) -> Future[str]:
+        """Load a bundle; the future holds its identity, or what loading raised."""
+        self.start()
+        future: Future[str] = Future()
+        with self._changed:
+            self._warm.append((bundle, future))
+            self._changed.notify_all()
+        return future
+
+    def close(self) -> None:
+        """End its processes; what still waits ends with ``ServiceError``."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            left = list(self._open)
+            self._open.clear()
+            warming = [future for _, future in self._warm]
+            self._warm.clear()
+        stopped = ServiceError("the Studio is being closed.", hint="Start it again.")
+        for request in left:
+            request.fail(stopped)
+        for future in warming:
+            future.set_exception(stopped)
+        # Ended first, so that no thread goes on waiting for it.
+        self._scorer.close()
+        for thread in self._threads:
+            thread.join(5)
+        self._scorer.close()
+
+    @property
+    def state(self) -> ServiceState:
+        """How it is doing now."""
+        with self._changed:
+            return ServiceState(
+                waiting=len(self._open),
+                records=len(self._records),
+                loaded=self._scorer.shelf,
+                starts=self._scorer.starts,
+                busy=self._busy,
+            )
+
+    @property
+    def process_id(self) -> int | None:
+        """The process that holds the models; None before the first batch."""
+        return self._scorer.pid
+
+    def submit(
+        self,
+        files: Sequence[UploadedFile],
+        *,
+        client: str,
+        bundle: str = "embedded",
+        on_progress: OnForecastProgress | None = None,
+    ) -> Future[ForecastResult]:
+        """Queue a request; cancelling the future takes it out of the queue.
+
+        ``bundle`` is "embedded", a bundle's name or its folder. ``on_progress`` is called from a
+        thread of the service. The future raises ``LargeUploadError`` for more records than
+        ``limits.records`` and what loading the bundle raises; what is wrong with a record is a
+        refusal in the result.
+
+        Raises ``BusyError`` where too many requests wait already, and ``LargeUploadError`` for
+        more bytes than ``limits.bytes``.
+        """
+        self._check_size(files)
+        self.start()
+        request = ForecastRequest(tuple(files), client, bundle, on_progress)
+        with self._changed:
+            self._check_room(client)
+            ahead = len(self._open)
+            self._open.add(request)
+        request.future.add_done_callback(lambda _: self._forget(request))
+        request.tell("waiting", ahead=ahead)
+        with self._changed:
+            self._uploads.add(client, request)
+            self._changed.notify_all()
+        return request.future
+
+    def forecast_sync(
+        self,
+        files: Sequence[UploadedFile],
+        *,
+        client: str,
+        bundle: str = "embedded",
+        on_progress: OnForecastProgress | None = None,
+        timeout: float | None = None,
+    ) -> ForecastResult:
+        """``submit``, waited for; ``TimeoutError`` (and the request withdrawn) past ``timeout``."""
+        future = self.submit(files, client=client, bundle=bundle, on_progress=on_progress)
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    async def forecast(
+        self,
+        files: Sequence[UploadedFile],
+        *,
+        client: str,
+        bundle: str = "embedded",
+        on_progress: OnForecastProgress | None = None,
+    ) -> ForecastResult:
+        """``submit``, awaited; a cancelled task withdraws the request.
+
+        ``on_progress`` is called on the running event loop.
+        """
+        listener = None if on_progress is None else on_this_loop(on_progress)
+        future = self.submit(files, client=client, bundle=bundle, on_progress=listener)
+        return await asyncio.wrap_future(future)
+
+    def _check_size(self, files: Sequence[UploadedFile]) -> None:
+        size = sum(file.size for file in files)
+        if size > self.limits.bytes:
+            raise LargeUploadError(
+                f"{thousands(size)} bytes are more than are forecast at once "
+                f"({thousands(self.limits.bytes)}).",
+                hint="Forecast them in a run.",
+            )
+
+    def _check_room(self, client: str) -> None:
+        own = sum(request.client == client for request in self._open)
+        if len(self._open) >= self.limits.waiting or own >= self.limits.waiting_of_a_client:
+            raise BusyError(
+                f"{len(self._open)} requests are waiting, {own} of them yours.",
+                hint="Try again in a minute.",
+            )
+
+    def _forget(self, request: ForecastRequest) -> None:
+        """A request is over: done, failed or withdrawn."""
+        with self._changed:
+            self._open.discard(request)
+            if request.future.cancelled() or request.future.exception() is not None:
+                self._uploads.remove(lambda waiting: waiting is request)
+                self._records.remove(lambda waiting: waiting.request is request)
+            self._changed.notify_all()
+
+    def _read_uploads(self) -> None:
+        """A thread: one upload after the other, in turn of their clients."""
+        reader = UploadReader(replace(self.limits.parsing, max_records=self.limits.records))
+        reader.start()
+        try:
+            while (request := self._next_upload()) is not None:
+                try:
+                    self._read(reader, request)
+                except LLM4TOPError as error:
+                    request.fail(error)
+                except Exception as error:
+                    _LOG.exception("an upload could not be read")
+                    request.fail(error)
+        finally:
+            reader.close()
+
+    def _next_upload(self) -> ForecastRequest | None:
+        """Wait for the next upload to read; None when the service is closed."""
+        with self._changed:
+            while not self._closing:
+                if sum(waiting.bytes for waiting in self._records) < self.limits.held_bytes:
+                    request = self._uploads.take(self._may_be_read)
+                    if request is not None:
+                        return request
+                self._changed.wait()
+        return None
+
+    def _may_be_read(self, request: ForecastRequest) -> bool:
+        """Whether few enough of its client's records wait already; the others go past it."""
+        return self._records.waiting(request.client) < self.limits.records
+
+    def _read(self, reader: UploadReader, request: ForecastRequest) -> None:
+        """All records of a request, then into the queue; the whole is refused if it is too many."""
+        request.tell("reading")
+        found: list[WaitingRecord] = []
+        for number, file in enumerate(request.files):
+            for item in reader.read_raw(file.path, file.name):
+                if request.over:
+                    return
+                if isinstance(item, Refusal):
+                    request.refusals.append(item)
+                elif isinstance(item, ReadNote):
+                    request.notes.append(str(item))
+                elif isinstance(item, RawRecord):
+                    place = len(found)
+                    found.append(WaitingRecord(request, place, number, item.values, item.bytes))
+                elif item.more:
+                    raise self._too_many()
+            if len(found) > self.limits.records:
+                raise self._too_many()
+        request.records = len(found)
+        if not found:
+            request.succeed()
+            return
+        request.tell("forecasting")
+        with self._changed:
+            for waiting in found:
+                self._records.add(request.client, waiting)
+            self._changed.notify_all()
+
+    def _too_many(self) -> LargeUploadError:
+        return LargeUploadError(
+            f"more than {self.limits.records} records are not forecast at once.",
+            hint="Forecast them in a run.",
+        )
+
+    def _score_records(self) -> None:
+        """A thread: one batch after the other."""
+        while True:
+            with self._changed:
+                while not (self._closing or self._warm or len(self._records)):
+                    self._changed.wait()
+                if self._closing:
+                    return
+                warming = self._warm.pop(0) if self._warm else None
+                batch = [] if warming else self._batch()
+                self._busy = True
+            if warming is not None:
+                self._load(*warming)
+            elif batch:
+                self._score(batch)
+            with self._changed:
+                self._busy = False
+
+    def _batch(self) -> list[WaitingRecord]:
+        """Records of one bundle, the clients in turn; one that failed before goes alone."""
+        first = self._records.take()
+        if first is None or first.tries:
+            return [first] if first else []
+        bundle, batch = first.request.bundle, [first]
+
+        def fits(waiting: WaitingRecord) -> bool:
+            return waiting.request.bundle == bundle and not waiting.tries
+
+        while len(batch) < self._batch_size:
+            more = self._records.take(fits)
+            if more is None:
+                break
+            batch.append(more)
+        self._changed.notify_all()
+        return batch
+
+    def _load(self, bundle: str, future: Future[str]) -> None:
+        _learn_to_read_answers()
+        try:
+            future.set_result(self._scorer.score(bundle, []).identity)
+        except LLM4TOPError as error:
+            future.set_exception(error)
+
+    def _score(self, batch: Sequence[WaitingRecord]) -> None:
+        wanted = [waiting for waiting in batch if not waiting.request.over]
+        if not wanted:
+            return
+        try:
+            scored = self._scorer.score(
+                wanted[0].request.bundle, [waiting.record for waiting in wanted]
+            )
+        except ServiceError as error:
+            self._again(wanted, error)
+        except LLM4TOPError as error:
+            for request in {waiting.request for waiting in wanted}:
+                request.fail(error)
+        else:
+            self._keep(wanted, scored)
+
+    def _again(self, batch: Sequence[WaitingRecord], error: ServiceError) -> None:
+        """The process died: each record is tried once more, alone."""
+        for waiting in batch:
+            if waiting.tries + 1 >= _TRIES or self._closing:
+                waiting.request.fail(error)
+                continue
+            with self._changed:
+                again = replace(waiting, tries=waiting.tries + 1)
+                self._records.add(waiting.request.client, again)
+
+    def _keep(self, batch: Sequence[WaitingRecord], scored: Scored) -> None:
+        for n, values in scored.items:
+            forecast = Forecast.from_dict(values)
+            batch[n].request.items[batch[n].position] = (forecast, batch[n].file)
+        for n, values in scored.refusals:
+            source = batch[n].record["source"]
+            name = "!".join(part for part in (source["file"], source["member"]) if part)
+            refusal = Refusal(
+                name,
+                values["code"],
+                values["message"],
+                values["hint"],
+                subject=values.get("subject"),
+            )
+            batch[n].request.refusals.append(refusal)
+        for waiting in batch:
+            waiting.request.answered += 1
+            waiting.request.identity = scored.identity
+        pace = len(batch) / max(scored.seconds, 1e-3)
+        self._batch_size = max(1, min(self.limits.batch, int(pace * self.limits.batch_seconds)))
+        for request in {waiting.request for waiting in batch}:
+            request.tell("forecasting")
+            if request.answered == request.records:
+                request.succeed()
+
+
+@cache
+def _learn_to_read_answers() -> None:
+    """What an answer is read into brings torch along: that belongs to warming up as well."""
+    import llm4top.forecasters.forecast  # noqa: F401
+
+    # A quarter of a million objects that stay: walking them took each garbage collection 0.3 s.
+    gc.freeze()

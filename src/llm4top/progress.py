@@ -58,7 +58,11 @@ class TimeLeft:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._begin("", 0)
+        self._stage = ""
+        self._done = self._chunk = 0
+        self._advanced = self._seen = self._seconds = self._items = 0.0
+        self._opened: float | None = None
+        self._whole: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int, stage: str = "") -> float | None:
         """Add that ``done`` of ``total`` are finished.
@@ -84,8 +88,7 @@ class TimeLeft:
         self._stage, self._done = stage, done
         self._chunk = 0
         self._advanced = self._seen = self._seconds = self._items = 0.0
-        self._opened: float | None = None
-        self._whole: tuple[float, int] | None = None
+        self._opened = self._whole = None
 
     def _close(self) -> None:
         """The chunk that was arriving is whole: its time and size join the pace."""

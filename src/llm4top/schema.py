@@ -84,28 +84,22 @@ def read_model(
         source = _content(source, what, error, where, hint)
     try:
         values = json.loads(source)
-    except (ValueError, RecursionError) as fault:
-        raise error(f"{what} is not JSON ({fault}).", where=where, hint=hint) from None
+    except (ValueError, RecursionError) as broken:
+        raise error(f"{what} is not JSON ({broken}).", where=where, hint=hint) from None
     if not isinstance(values, dict):
         raise error(f"{what} is not a JSON object.", where=where, hint=hint)
-    if version is not None:
-        given = values.get(VERSION_KEY)
-        if not isinstance(given, int) or isinstance(given, bool):
-            raise error(f"{what} has no schema version.", where=where, hint=hint)
-        if not oldest <= given <= version:
-            raise error(
-                f"{what} has schema version {given}; this LLM4TOP reads {_range(oldest, version)}.",
-                where=where,
-                hint=_UPGRADE if given > version else hint,
-            )
+    fault = None if version is None else _version_fault(values.get(VERSION_KEY), oldest, version)
+    if fault is not None:
+        reason, is_newer = fault
+        raise error(f"{what} {reason}.", where=where, hint=_UPGRADE if is_newer else hint)
     if prepare is not None:
         source = json.dumps(prepare(values))
     try:
         return model.model_validate_json(source)
-    except ValidationError as fault:
-        raise error(f"{what} is {first_fault(fault)}.", where=where, hint=hint) from None
-    except LLM4TOPError as fault:  # a validator's own: a task or prompt that cannot be
-        raise error(fault.message, where=where, hint=hint) from fault
+    except ValidationError as wrong:
+        raise error(f"{what} is {first_fault(wrong)}.", where=where, hint=hint) from None
+    except LLM4TOPError as wrong:  # a validator's own: a task or prompt that cannot be
+        raise error(wrong.message, where=where, hint=hint) from wrong
 
 
 def make_settings(model: type[M], values: Any, *, message: str, hint: str | None = None) -> M:
@@ -177,8 +171,14 @@ def _content(
         raise error(f"{what} cannot be read: {reason}.", where=where, hint=hint) from fault
 
 
-def _range(oldest: int, newest: int) -> str:
-    return f"version {newest}" if oldest == newest else f"versions {oldest} to {newest}"
+def _version_fault(given: object, oldest: int, newest: int) -> tuple[str, bool] | None:
+    """Why a schema version is not read, and whether a newer LLM4TOP may read it."""
+    if not isinstance(given, int) or isinstance(given, bool):
+        return "has no schema version", False
+    if oldest <= given <= newest:
+        return None
+    read = f"version {newest}" if oldest == newest else f"versions {oldest} to {newest}"
+    return f"has schema version {given}; this LLM4TOP reads {read}", given > newest
 
 
 def _place(parts: tuple[int | str, ...]) -> str:

@@ -12,7 +12,6 @@ from typer.testing import CliRunner, Result
 
 import llm4top
 from llm4top.cli.app import app
-from llm4top.cli.console import clock
 from llm4top.cli.watch import Lines, figures
 from llm4top.data.dataset import make_dataset
 from llm4top.progress import Progress
@@ -143,14 +142,6 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
     result = train("train", "--config", out / "config.yaml", "--resume")
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}/bundle\n"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(8, "8 s"), (60, "1 min"), (600, "10 min"), (4000, "1 h 07 min"), (86400, "24 h 00 min")],
-)
-def test_times_are_words(seconds: float, words: str) -> None:
-    assert clock(seconds) == words
 
 
 def test_figures_leave_out_what_is_unknown() -> None:

@@ -9,8 +9,8 @@ import typer
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
-from llm4top.cli.settings_list import plain_value
-from llm4top.cli.train import train
+from llm4top.cli.app import app
+from llm4top.cli.train import plain_value
 from llm4top.forecasters.finetuning.settings import FORMER_NAMES, FinetuneSettings
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.training.config import PRESETS, TrainingConfig
@@ -54,11 +54,7 @@ def test_the_language_forecaster_stays_an_estimator_of_scikit_learn() -> None:
 
 def test_the_options_of_train_are_settings_in_the_words_of_the_settings() -> None:
     described = {setting.name: setting.description for setting in describe_settings()}
-    command = typer.main.get_command_from_info(
-        typer.models.CommandInfo(name="train", callback=train),
-        pretty_exceptions_short=True,
-        rich_markup_mode="rich",
-    )
+    command = typer.main.get_command(app).commands["train"]
     shown = {option.name: str(getattr(option, "help", "")) for option in command.params}
     for name in shown.keys() & FIELDS.keys():
         assert shown[name].rstrip(".").lower() == described[name].lower(), name

@@ -12,13 +12,12 @@ from llm4top import __version__
 from llm4top.cli.audit import audit
 from llm4top.cli.benchmark import benchmark
 from llm4top.cli.bundle import bundle_app
-from llm4top.cli.compare import compare
 from llm4top.cli.doctor import doctor
 from llm4top.cli.download import download
-from llm4top.cli.evaluate import evaluate
+from llm4top.cli.evaluate import compare, evaluate
 from llm4top.cli.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of, report_of
 from llm4top.cli.forecast import forecast
-from llm4top.cli.help import PlainCommand, PlainGroup, help_text
+from llm4top.cli.help import PlainGroup, add_command
 from llm4top.cli.ingest import ingest
 from llm4top.cli.inspect import inspect
 from llm4top.cli.pretrain import pretrain
@@ -139,11 +138,11 @@ _WORK += (train, select, evaluate, compare, benchmark)
 _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 
 for _command in _WORK:
-    app.command(cls=PlainCommand, help=help_text(_command))(_command)
+    add_command(app, _command)
 app.add_typer(bundle_app)
 app.add_typer(runs_app)
 for _command in _UPKEEP:
-    app.command(cls=PlainCommand, help=help_text(_command))(_command)
+    add_command(app, _command)
 
 
 def main() -> NoReturn:

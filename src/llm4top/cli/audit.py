@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli.console import counted, progress_bar, safe, thousands
+from llm4top.cli.console import print_json, progress_bar, safe, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.options import TextFormat
+from llm4top.text import counted, thousands
 
 if TYPE_CHECKING:
     from llm4top.data.audit.findings import AuditReport
@@ -19,33 +19,21 @@ if TYPE_CHECKING:
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
 
-class AuditFormat(StrEnum):
-    """Formats of the audit."""
-
-    text = "text"
-    json = "json"
-
-
-DatasetArgument = Annotated[
-    Path, typer.Argument(help="A data set, as `llm4top ingest` writes it.", metavar="DATASET")
-]
-OutputOption = Annotated[AuditFormat, typer.Option("--format", help="Text for people, or JSON.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the sample and of the folds.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")]
-
-
 def audit(
-    dataset: DatasetArgument,
-    output: OutputOption = AuditFormat.text,
-    seed: SeedOption = 0,
-    strict: StrictOption = False,
+    dataset: Annotated[
+        Path,
+        typer.Argument(help="Folder of a data set made by `llm4top ingest`.", metavar="DATASET"),
+    ],
+    output: TextFormat = "text",
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the folds.")] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
 ) -> None:
     """Look for leaks: does anything in a data set give the label away, and which field?
 
-    Looks at each field alone, at single words, for the record's own status and reason for
-    stopping in its text, for sentences that tell the outcome, for copies and shared ids across
-    splits, and for overlap in time. Only labels of train rows are read. Exits with 1 if the audit
-    fails; warnings pass, unless --strict is given.
+    Checks each field alone, single words, the record's own status and reason for stopping in its
+    text, sentences that reveal the outcome, copies and shared ids across splits, and overlap in
+    time. Only labels of train rows are read. Exits with 1 if the audit fails; warnings pass unless
+    --strict is given.
 
     [bold]Examples[/bold]
 
@@ -70,8 +58,8 @@ def audit(
             )
 
         report = run(loaded, seed=seed, on_progress=show)
-    if output is AuditFormat.json:
-        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    if output == "json":
+        print_json(report.to_dict())
     else:
         _print(report)
     if not report.passed or (strict and report.verdict != "pass"):
@@ -79,22 +67,16 @@ def audit(
 
 
 def _print(report: AuditReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
+    console = standard_output()
     console.print(
         f"[bold]{safe(report.name)}[/]: {thousands(report.rows)} trials, task {report.task}; "
         f"{thousands(report.rows_read_closely)} train rows read closely, seed {report.seed}"
     )
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "Check", "Field", "Finding"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for line in report.lines:
-        colour = _COLOURS[line.verdict]
-        verdict = f"[{colour}]{line.verdict}[/]"
-        table.add_row(verdict, safe(line.check), safe(line.field), safe(line.finding))
-    console.print(table)
+        verdict = f"[{_COLOURS[line.verdict]}]{line.verdict}[/]"
+        rows.append((verdict, safe(line.check), safe(line.field), safe(line.finding)))
+    console.print(table_of(("", "Check", "Field", "Finding"), rows))
     console.print(_conclusion(report))
 
 

@@ -6,15 +6,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli.console import counted, note, standard_error
+from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.options import (
+    BaselinesOption,
+    DeviceOption,
+    DryRunOption,
+    EncoderOption,
+    listed,
+    read_settings,
+)
 from llm4top.cli.report import print_report
-from llm4top.cli.train import SettingsOption, read_settings
+from llm4top.text import counted
 
 if TYPE_CHECKING:
     from llm4top.benchmark.settings import BenchmarkSettings
@@ -23,72 +32,68 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 30.0
 
-DataOption = Annotated[
-    Path,
-    typer.Option(
-        help="TOP's folder, registry records (file, folder, zip), or a data set that `ingest` made."
-    ),
-]
-OutOption = Annotated[
-    Path, typer.Option(help="Folder of the benchmark: its pieces, runs and report.")
-]
-PhasesOption = Annotated[
-    str, typer.Option(help="Tables to make, of I, II, III, IV and pooled; separated by commas.")
-]
-BaseOption = Annotated[
-    list[str] | None,
-    typer.Option(help="A base model or a bundle to measure; may be repeated.", metavar="MODEL"),
-]
-BaselinesOption = Annotated[
-    str | None, typer.Option(help="Baselines by name, separated by commas.", show_default="all")
-]
 
+@dataclass(frozen=True)
+class Flags:
+    """Settings of a benchmark under the names that ``BenchmarkSettings`` has for them."""
 
-def benchmark(
-    data: DataOption,
-    out: OutOption = Path("benchmark"),
-    base: BaseOption = None,
-    phases: PhasesOption = "I,II,III,pooled",
-    task: Annotated[
-        str, typer.Option(help="The question, where the data are records.")
-    ] = "outcome",
-    preset: Annotated[
-        str, typer.Option(help="How to fine-tune: quick, standard or thorough.")
-    ] = "standard",
-    settings: SettingsOption = None,
-    baselines: BaselinesOption = None,
-    encoder: Annotated[
-        Path | None, typer.Option(help="A sentence encoder's folder, for one more baseline.")
-    ] = None,
-    shots: Annotated[int, typer.Option(help="Examples in few-shot prompts; 0: none.")] = 4,
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="TOP's folder, registry records (file, folder, zip), or a data set made by "
+            "`llm4top ingest`."
+        ),
+    ]
+    out: Annotated[
+        Path, typer.Option(help="Folder of the benchmark: its steps, runs and report.")
+    ] = Path("benchmark")
+    bases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--base", help="A base model or a bundle to measure; may be repeated.", metavar="MODEL"
+        ),
+    ] = None
+    phases: Annotated[
+        str, typer.Option(help="Tables to make, of I, II, III, IV and pooled; comma-separated.")
+    ] = "I,II,III,pooled"
+    task: Annotated[str, typer.Option(help="The question, where the data are records.")] = "outcome"
+    preset: Annotated[str, typer.Option(help="How to fine-tune: quick, standard or thorough.")] = (
+        "standard"
+    )
+    training: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A training setting; may be repeated.", metavar="KEY=VALUE"),
+    ] = None
+    baselines: BaselinesOption = None
+    encoder: EncoderOption = None
+    shots: Annotated[int, typer.Option(help="Examples in few-shot prompts; 0: none.")] = 4
     each_phase: Annotated[
-        bool, typer.Option("--each-phase", help="Fine-tune on each phase alone, too.")
-    ] = False,
+        bool, typer.Option("--each-phase", help="Also fine-tune on each phase alone.")
+    ] = False
     newest: Annotated[
-        bool, typer.Option(help="Check on the newest of the learning part, too.")
-    ] = True,
+        bool, typer.Option(help="Also check on the newest trials of the learning part.")
+    ] = True
     test: Annotated[
-        bool, typer.Option(help="Look at test rows, where there are any; the ledger notes it.")
-    ] = True,
+        bool, typer.Option(help="Look at test rows, where there are any; the ledger records it.")
+    ] = True
     probe_trials: Annotated[
         int, typer.Option(help="Trials for prompt ablation and contamination probes; 0: none.")
-    ] = 300,
+    ] = 300
     cutoff: Annotated[
         str | None, typer.Option(help="Last date of the base models' training data (ISO).")
-    ] = None,
+    ] = None
     max_tokens: Annotated[
-        int | None, typer.Option(help="Tokens of a prompt.", show_default="the preset's")
-    ] = None,
+        int | None, typer.Option(help="Maximum tokens of a prompt.", show_default="the preset's")
+    ] = None
     limit: Annotated[
         int | None, typer.Option(help="Maximum number of labelled records of each source.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0,
-    draws: Annotated[int, typer.Option(help="Bootstrap draws behind each interval.")] = 1000,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the work ahead and stop.")
-    ] = False,
-) -> None:
+    ] = None
+    device: DeviceOption = "auto"
+    seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0
+    draws: Annotated[int, typer.Option(help="Bootstrap draws behind each interval.")] = 1000
+
+
+def benchmark(flags: Flags, dry_run: DryRunOption = False) -> None:
     """Measure every forecaster on the same trials, phase by phase, and write one report.
 
     Baselines from always-success to XGBoost and TF-IDF; each base model as it is, with examples,
@@ -96,8 +101,8 @@ def benchmark(
     a leak audit and the leak oracle (which cheats, to show what a leak looks like). Without
     [bold]--base[/bold] only the baselines are measured.
 
-    A benchmark that was stopped or killed resumes after its last finished piece when the same
-    command is given again. Test rows decide nothing, and each look at them is written down.
+    After Ctrl-C or a crash, run the same command again: it resumes after the last completed step.
+    Nothing is chosen on test rows, and each look at them is recorded in the test ledger.
 
     [bold]Examples[/bold]
 
@@ -112,35 +117,18 @@ def benchmark(
     from llm4top.benchmark.settings import make_settings
 
     made = make_settings(
-        data=data,
-        out=out,
-        bases=tuple(base or ()),
-        phases=_listed(phases),
-        task=task,
-        preset=preset,
-        training=read_settings(settings or []),
-        baselines=None if baselines is None else _listed(baselines),
-        encoder=encoder,
-        shots=shots,
-        each_phase=each_phase,
-        newest=newest,
-        test=test,
-        probe_trials=probe_trials,
-        cutoff=cutoff,
-        max_tokens=max_tokens,
-        limit=limit,
-        device=device,
-        seed=seed,
-        draws=draws,
+        **{
+            **asdict(flags),
+            "bases": tuple(flags.bases or ()),
+            "phases": listed(flags.phases),
+            "training": read_settings(flags.training),
+            "baselines": listed(flags.baselines),
+        }
     )
     if dry_run:
         _print_plan(made)
         return
     _run(made)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _run(settings: BenchmarkSettings) -> None:
@@ -150,7 +138,7 @@ def _run(settings: BenchmarkSettings) -> None:
         with _watching() as progress:
             result = run(settings, reproduce=_command(), progress=progress)
     except KeyboardInterrupt:
-        note("Stopped. The same command continues after the last finished piece.")
+        note("Stopped. Run the same command again to resume after the last completed step.")
         raise
     _print_report(result.report)
     if not settings.bases:
@@ -174,7 +162,7 @@ def _print_plan(settings: BenchmarkSettings) -> None:
     work = plan(settings)
     for title, done in work:
         typer.echo(f"{'done ' if done else 'to do'}  {title}")
-    note(f"{sum(not done for _, done in work)} of {len(work)} pieces are to be done.")
+    note(f"{sum(not done for _, done in work)} of {len(work)} steps are still to be done.")
 
 
 @contextmanager

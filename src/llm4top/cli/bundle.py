@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from llm4top.cli.completion import bundle_names, model_names
-from llm4top.cli.console import counted, note, printable, safe
+from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
-from llm4top.cli.help import PlainCommand, PlainGroup, help_text
+from llm4top.cli.help import PlainGroup, add_command
+from llm4top.cli.options import TableFormat
+from llm4top.text import counted, printable
 
 if TYPE_CHECKING:
     from llm4top.forecasters.bundles.verify import VerifyReport
@@ -37,25 +38,7 @@ StoredBundle = Annotated[
 ]
 
 
-class ListFormat(StrEnum):
-    """Formats of a list."""
-
-    table = "table"
-    json = "json"
-
-
-class CardFormat(StrEnum):
-    """Formats of a bundle's description."""
-
-    card = "card"
-    json = "json"
-
-
-def list_command(
-    output: Annotated[
-        ListFormat, typer.Option("--format", help="A table for people, or JSON.")
-    ] = ListFormat.table,
-) -> None:
+def list_bundles(output: TableFormat = "table") -> None:
     """List the bundles on this machine: name, question, base model, folder.
 
     A bundle whose manifest cannot be read is named on standard error; the exit code is then 1.
@@ -66,12 +49,10 @@ def list_command(
 
         llm4top bundle list --format json
     """
-    import json
-
-    from llm4top.forecasters.bundles.store import list_bundles
+    from llm4top import forecasters
 
     broken: list[Exception] = []
-    bundles = list_bundles(on_problem=lambda _, error: broken.append(error))
+    bundles = forecasters.list_bundles(on_problem=lambda _, error: broken.append(error))
     rows = [
         {
             "name": bundle.name,
@@ -83,8 +64,8 @@ def list_command(
         }
         for bundle in bundles
     ]
-    if output is ListFormat.json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    if output == "json":
+        print_json(rows)
     else:
         _print_rows(rows)
     for error in broken:
@@ -94,20 +75,12 @@ def list_command(
 
 
 def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     if not rows:
         note("No bundles here yet. Make one with: llm4top train")
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Name", "Question", "Base model", "Made"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        cells = (row[key] for key in ("name", "task", "base", "created"))
-        table.add_row(*(safe(cell) for cell in cells))
-    console = Console(highlight=False)
-    console.print(table)
+    cells = [[safe(row[key]) for key in ("name", "task", "base", "created")] for row in rows]
+    console = standard_output()
+    console.print(table_of(("Name", "Question", "Base model", "Made"), cells))
     console.print()
     for row in rows:
         # Left to the terminal to wrap, so that a path can be copied whole.
@@ -117,10 +90,11 @@ def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
 def show(
     bundle: Bundle,
     output: Annotated[
-        CardFormat, typer.Option("--format", help="The model card, or the manifest as JSON.")
-    ] = CardFormat.card,
+        Literal["card", "json"],
+        typer.Option("--format", help="The model card, or the manifest as JSON."),
+    ] = "card",
 ) -> None:
-    """Show a bundle's model card: what it forecasts, how well, what it has learnt from.
+    """Show a bundle's model card: what it forecasts, how well, and what it was trained on.
 
     The bundle is verified first.
 
@@ -131,16 +105,15 @@ def show(
         llm4top bundle show runs/qwen3-8b-top --format json
     """
     report = _verified(bundle)
-    if output is CardFormat.json:
+    if output == "json":
         typer.echo(report.manifest.to_json(), nl=False)
         return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
     card = (report.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    console = Console(highlight=False)
+    console = standard_output()
     # On a terminal for reading; in a pipe as the Markdown it is.
     if console.is_terminal:
+        from rich.markdown import Markdown
+
         console.print(Markdown(printable(card)))
     else:
         typer.echo(card, nl=False)
@@ -190,15 +163,15 @@ def export(
     typer.echo(str(export_bundle(bundle_place(bundle), file, overwrite=overwrite)))
 
 
-def import_command(
+def import_bundle(
     file: Annotated[Path, typer.Argument(help="A file that `bundle export` wrote.")],
     name: Annotated[
-        str | None, typer.Option("--as", help="The name to keep it under.", metavar="NAME")
+        str | None, typer.Option("--as", help="The name to store it under.", metavar="NAME")
     ] = None,
 ) -> None:
-    """Unpack a bundle from one file into this machine's store.
+    """Unpack a bundle from one file and add it to the bundles of this machine.
 
-    It appears there only when every file of it has been verified.
+    It is added only after every file of it has been verified.
 
     [bold]Examples[/bold]
 
@@ -206,18 +179,18 @@ def import_command(
 
         llm4top bundle import qwen3-8b-top.zip --as top
     """
-    from llm4top.forecasters.bundles.store import import_bundle
+    from llm4top import forecasters
 
-    stored = import_bundle(file, name=name)
+    stored = forecasters.import_bundle(file, name=name)
     typer.echo(str(stored.folder))
     note(f"Next: llm4top forecast PATHS --model {stored.name}")
 
 
 def remove(
     bundle: StoredBundle,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete a bundle from this machine's store, for good.
+    """Delete one of this machine's bundles, permanently.
 
     [bold]Examples[/bold]
 
@@ -233,11 +206,11 @@ def remove(
         if bundle not in named:
             raise BundleError(
                 f"there is no bundle {bundle!r:.100} in the store.",
-                hint=f"There are: {', '.join(named)}. A folder elsewhere is yours to delete.",
+                hint=f"There are: {', '.join(named)}. Delete a folder elsewhere yourself.",
             )
         found = named[bundle]
         if not yes:
-            typer.confirm(f"Delete {found.identity} for good?", abort=True, err=True)
+            typer.confirm(f"Delete {found.identity} permanently?", abort=True, err=True)
         workspace.bundles.delete(found.id)
     note(f"{found.identity} is deleted.")
 
@@ -251,12 +224,9 @@ def _verified(bundle: str) -> VerifyReport:
     return report
 
 
-for _name, _command in (
-    ("list", list_command),
-    ("show", show),
-    ("verify", verify),
-    ("export", export),
-    ("import", import_command),
-    ("remove", remove),
-):
-    bundle_app.command(_name, cls=PlainCommand, help=help_text(_command))(_command)
+add_command(bundle_app, list_bundles, "list")
+add_command(bundle_app, show)
+add_command(bundle_app, verify)
+add_command(bundle_app, export)
+add_command(bundle_app, import_bundle, "import")
+add_command(bundle_app, remove)

@@ -1,4 +1,4 @@
-"""What the commands share in talking to a person: progress, percentages, notes.
+"""What the commands share in writing to a terminal: notes, tables, JSON, a progress bar.
 
 Results go to standard output, everything else to standard error, so that a pipe carries results
 only. ``rich`` is imported where it is used: the help must not wait for it.
@@ -6,16 +6,20 @@ only. ``rich`` is imported where it is used: the help must not wait for it.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
+
+from llm4top.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
 
 def note(text: str) -> None:
@@ -23,31 +27,9 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def percent(probability: float) -> str:
-    """``0.6249`` as "62 %", never "0 %" or "100 %" for a chance that is neither."""
-    if 0 < probability < 0.005:
-        return "< 1 %"
-    if 0.995 <= probability < 1:
-        return "> 99 %"
-    return f"{100 * probability:.0f} %"
-
-
-def thousands(count: int) -> str:
-    """An integer with thin spaces between its thousands."""
-    return f"{count:,}".replace(",", "\N{THIN SPACE}")
-
-
-def clock(seconds: float) -> str:
-    """``4000`` as "1 h 07 min"; under a minute in seconds."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: "1 record", "2 records"."""
-    return f"{thousands(count)} {noun}{'' if count == 1 else 's'}"
+def print_json(values: Any) -> None:
+    """Indented JSON on standard output; what JSON has no type for as text."""
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
 
 
 def short_name(name: str) -> str:
@@ -72,11 +54,6 @@ def _last(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
-def printable(text: str) -> str:
-    """``text`` without control characters: a record must not steer a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
-
-
 def safe(text: str) -> str:
     """Foreign text for a ``rich`` console: neither markup nor control characters."""
     from rich.markup import escape
@@ -85,8 +62,15 @@ def safe(text: str) -> str:
 
 
 def is_main_process() -> bool:
-    """Whether this process speaks: under ``torchrun`` only the first one does."""
+    """Whether this process writes to the terminal: under ``torchrun`` only the first one does."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def standard_output() -> Console:
+    """A console on standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
 
 
 def standard_error() -> Console:
@@ -94,6 +78,34 @@ def standard_error() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def table_of(
+    headings: Iterable[str],
+    rows: Iterable[Iterable[str]] = (),
+    *,
+    justify: Literal["left", "right"] = "left",
+    title: str | None = None,
+) -> Table:
+    """A table without lines; long cells are wrapped, and headings shown unless all are empty.
+
+    ``justify`` is for every column but the first.
+    """
+    from rich.table import Table
+
+    headings = tuple(headings)
+    table = Table(
+        box=None,
+        pad_edge=False,
+        show_header=any(headings),
+        title=title,
+        title_justify="left",
+    )
+    for i, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", justify=justify if i else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 @contextmanager
@@ -105,22 +117,15 @@ def progress_bar(
     On standard error, unless results go to a terminal through ``console``: then through it, so
     that the two do not run into each other.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from rich import progress as bars
 
     console = console or standard_error()
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    bar = bars.Progress(
+        bars.SpinnerColumn(),
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from llm4top.cli.app import app
 from llm4top.cli.exit_codes import EXIT_CODES
-from llm4top.cli.settings_list import plain_value
+from llm4top.cli.train import plain_value
 from llm4top.forecasters.forecast_format import COLUMNS
 
 NAMES_MARK = "<!-- names: make docs -->"

@@ -6,17 +6,19 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli.completion import model_names, task_names
-from llm4top.cli.console import note, printable, thousands
+from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import ForecastFormat, Sort, forecast_all
 from llm4top.cli.inputs import Records, opened
+from llm4top.cli.options import ModelLoading, ModelOption, TaskOption
 from llm4top.cli.output_file import written
+from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
     from llm4top.cli.tally import Tally
@@ -24,88 +26,75 @@ if TYPE_CHECKING:
 
 RESUMABLE = (ForecastFormat.csv, ForecastFormat.jsonl)
 
-PathsArgument = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        help="Records: XML or JSON files, TOP's CSV, zips, folders of them; - is standard input.",
-        metavar="PATHS",
-    ),
-]
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        help="A bundle's name or folder, or a base model to ask untrained.",
-        metavar="MODEL",
-        autocompletion=model_names,
-    ),
-]
-TaskOption = Annotated[
-    str | None,
-    typer.Option(
-        help="The question. Default: the one the bundle has learnt, else outcome.",
-        metavar="TASK",
-        autocompletion=task_names,
-    ),
-]
-OutputOption = Annotated[
-    ForecastFormat,
-    typer.Option("--format", help="A table for people, or a format for programs."),
-]
-LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="Maximum number of records.", metavar="N")
-]
-OutOption = Annotated[
-    Path | None, typer.Option(help="Write to this file instead of standard output.", metavar="FILE")
-]
-ResumeOption = Annotated[
-    bool,
-    typer.Option("--resume", help="Continue an interrupted call, with --out and csv or jsonl."),
-]
-SortOption = Annotated[
-    Sort | None,
-    typer.Option(
-        help="Order: highest chance first, by record, or furthest above the base rate first. "
-        "Default: as read."
-    ),
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
-QuantizeOption = Annotated[
-    str | None, typer.Option(help="4bit loads the base model in 4 bits, for less memory.")
-]
-BatchTokensOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Tokens in one batch. Default: by the device's free memory."),
-]
-ExampleOption = Annotated[
-    bool,
-    typer.Option(
-        "--example",
-        help="Forecast the invented examples that ship with LLM4TOP: one trial as XML and as JSON, "
-        "and one with results.",
-    ),
-]
+
+@dataclass(frozen=True)
+class Output:
+    """Which forecasts are written, where and how."""
+
+    output: Annotated[
+        ForecastFormat,
+        typer.Option("--format", help="A table for people, or a format for programs."),
+    ] = ForecastFormat.table
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of records.", metavar="N")
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+    ] = None
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Resume an interrupted call; needs --out and csv or jsonl."),
+    ] = False
+    sort: Annotated[
+        Sort | None,
+        typer.Option(
+            help="Order: highest chance first, by record, or furthest above the base rate first. "
+            "Default: as read."
+        ),
+    ] = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a later call can continue a file that this one did not finish."""
+        return self.output in RESUMABLE and self.sort is None
+
+    def check(self) -> None:
+        """Raise ``typer.BadParameter`` for options that exclude each other."""
+        if self.resume and (self.out is None or not self.resumable):
+            raise typer.BadParameter(
+                "needs --out and --format csv or jsonl, without --sort.", param_hint="--resume"
+            )
 
 
 def forecast(
-    paths: PathsArgument = None,
+    writing: Output,
+    loading: ModelLoading,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Records: XML or JSON files, TOP's CSV, zips, folders of them; - is standard "
+            "input.",
+            metavar="PATHS",
+        ),
+    ] = None,
     model: ModelOption = "embedded",
     task: TaskOption = None,
-    output: OutputOption = ForecastFormat.table,
-    limit: LimitOption = None,
-    out: OutOption = None,
-    resume: ResumeOption = False,
-    sort: SortOption = None,
-    device: DeviceOption = "auto",
-    quantize: QuantizeOption = None,
-    batch_tokens: BatchTokensOption = None,
-    example: ExampleOption = False,
+    example: Annotated[
+        bool,
+        typer.Option(
+            "--example",
+            help="Forecast the invented examples that ship with LLM4TOP: one trial as XML and as "
+            "JSON, and one with results.",
+        ),
+    ] = False,
 ) -> None:
     """Forecast the chance of success of every trial in PATHS.
 
-    One line a trial on standard output, as soon as it is done; refused records by name on
-    standard error. Records that the question does not apply to (an observational study) get no
-    number: "status" says "not applicable" and "reason" why; --format json lists them apart.
-    Copies of a trial, by NCT id, are named, and counted once in the number of successes to expect.
+    Writes one line per trial to standard output as soon as it is done, and names refused records
+    on standard error. Records that the question does not apply to, such as observational studies,
+    get no number: their "status" is "not applicable",with a "reason". Copies of a trial, by NCT
+    id, are named, and counted once in the expected number of successes.
 
     CSV has one row a trial: probability, lower, upper, base_rate and score are about "label"; a
     question with several answers has each of them in "probabilities" and "base_rates". score is
@@ -127,54 +116,58 @@ def forecast(
 
         llm4top forecast drafts/ --model runs/qwen3-8b-top --format json > forecasts.json
     """
-    asked = list(paths or ())
+    sources = list(paths or ())
     if example:
-        asked.append(Path(__file__).parent.parent / "examples")
-    if not asked:
+        sources.append(Path(__file__).parent.parent / "examples")
+    if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
-    if resume and (out is None or output not in RESUMABLE or sort is not None):
-        raise typer.BadParameter(
-            "goes with --out and --format csv or jsonl, without --sort.", param_hint="--resume"
-        )
-    if output is not ForecastFormat.table and isinstance(sys.stdout, io.TextIOWrapper):
+    writing.check()
+    _forecast(sources, model, task, writing, loading)
+
+
+def _forecast(
+    sources: list[Path], model: str, task: str | None, writing: Output, loading: ModelLoading
+) -> None:
+    if writing.output is not ForecastFormat.table and isinstance(sys.stdout, io.TextIOWrapper):
         # What programs read is UTF-8, whatever the terminal's encoding.
         sys.stdout.reconfigure(encoding="utf-8", errors="strict")
-    resumable = output in RESUMABLE and sort is None
     with (
-        opened(asked) as records,
-        written(out, resume=resume, resumable=resumable) as target,
+        opened(sources) as records,
+        written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
-        with _working(f"Loading {model}"):
+        with _status(f"Loading {model}"):
             from llm4top.cli.model_options import open_forecaster
 
-            forecaster = open_forecaster(
-                model, task, device=device, quantize=quantize, batch_tokens=batch_tokens
-            )
+            forecaster = open_forecaster(model, task, **asdict(loading))
         tally = forecast_all(
-            forecaster, records, output, target, limit=limit, resume=resume, sort=sort
+            forecaster,
+            records,
+            writing.output,
+            target,
+            limit=writing.limit,
+            resume=writing.resume,
+            sort=writing.sort,
         )
-    if output is ForecastFormat.table and tally.done:
+    if writing.output is ForecastFormat.table and tally.done:
         _explain_base_rates(forecaster)
     _conclude(tally, records, forecaster.identity)
 
 
 def _explain_base_rates(forecaster: LoadedForecaster) -> None:
-    """Say which trials the column of base rates is about."""
+    """Note which trials the column of base rates is about."""
     manifest = forecaster.manifest
     if manifest is None or manifest.data is None or not manifest.base_rates:
         return
-    learnt = manifest.base_rates.get("all")
-    trials = f"{thousands(learnt.n)} trials" if learnt else "trials"
+    pooled = manifest.base_rates.get("all")
+    trials = counted(pooled.n, "training trial") if pooled else "training trials"
     note(
-        f"Base rate: what was observed in the same phase among the {trials} of "
-        f"{printable(manifest.data.name)} that the model learnt from, not among all trials."
+        f"Base rate: the share observed in the same phase among the {trials} of "
+        f"{printable(manifest.data.name)}, not among all trials."
     )
 
 
 def _conclude(tally: Tally, records: Records, bundle: str) -> None:
-    """Say how many there were and by which model; leave with the exit code that follows."""
-    from llm4top.forecasters.forecast_format import DISCLAIMER
-
+    """Note how many there were and by which model; exit with the code that follows."""
     for line in tally.lines():
         note(printable(line))
     apart = f"{thousands(tally.left_out)} not applicable, " if tally.left_out else ""
@@ -189,10 +182,8 @@ def _conclude(tally: Tally, records: Records, bundle: str) -> None:
 
 
 @contextmanager
-def _working(words: str) -> Iterator[None]:
-    """Say what is being done while it takes its time; nothing where nobody watches."""
-    from llm4top.cli.console import standard_error
-
+def _status(words: str) -> Iterator[None]:
+    """Show what is being done meanwhile, on a terminal only."""
     console = standard_error()
     if not console.is_terminal:
         yield

@@ -10,10 +10,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from llm4top.cli.console import counted, note, progress_bar
+from llm4top.cli.console import note, progress_bar
 from llm4top.cli.output_file import KeptRow, Target, kept_rows
 from llm4top.cli.tally import Tally
 from llm4top.errors import WorkspaceError
+from llm4top.text import counted
 from llm4top.workspace.views.spreadsheet_cells import harmless_cell
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm4top.cli.console import names_apart, percent, safe, short_name
+from llm4top.cli.console import names_apart, safe, short_name
 from llm4top.cli.output import ForecastWriter
+from llm4top.text import interval, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,6 +115,4 @@ def _all(forecast: Forecast) -> str:
 
 
 def _interval(forecast: Forecast) -> str:
-    if forecast.lower is None or forecast.upper is None:
-        return "none"
-    return f"{100 * forecast.lower:.0f} to {100 * forecast.upper:.0f} %"
+    return interval(forecast.lower, forecast.upper) or "none"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from llm4top.cli.console import counted, note, percent, printable, progress_bar, thousands
+from llm4top.cli.console import note, progress_bar, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
+from llm4top.text import counted, percent, printable, thousands
 
 if TYPE_CHECKING:
     from llm4top.data.card import DatasetCard
@@ -19,83 +20,105 @@ _SHOWN_REFUSALS = 20
 DEFAULT_SHARES = (0.8, 0.1, 0.1)
 
 
-class SplitName(StrEnum):
-    """Ways to split."""
+@dataclass(frozen=True)
+class Splitting:
+    """How the trials are split."""
 
-    top = "top"
-    time = "time"
-    random = "random"
+    split: Annotated[
+        Literal["top", "time", "random"] | None,
+        typer.Option(
+            help="TOP's own, by start date, or random. Default: the source's own, else by date."
+        ),
+    ] = None
+    train_until: Annotated[
+        str | None,
+        typer.Option(help="Train on trials that started before this date.", metavar="DATE"),
+    ] = None
+    valid_until: Annotated[
+        str | None,
+        typer.Option(
+            help="Validate on those before this date; later ones are the test split.",
+            metavar="DATE",
+        ),
+    ] = None
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares of train, valid and test: oldest to newest, or at random with "
+            "--split random. Default: 0.8,0.1,0.1.",
+            metavar="TRAIN,VALID,TEST",
+        ),
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0
 
+    def rule(self) -> SplitRule | None:
+        """The rule that the options describe; None for the source's default."""
+        from llm4top.data.splits import OwnSplit, RandomSplit, TimeSplit
 
-SourcesArgument = Annotated[
-    list[Path],
-    typer.Argument(help="TOP's folder or a zip of it, or registry records: files, folders, zips."),
-]
-OutOption = Annotated[Path, typer.Option(help="Folder for the data set.")]
-TaskOption = Annotated[
-    str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
-]
-LabelsOption = Annotated[Path | None, typer.Option(help="A CSV with the columns nctid and label.")]
-LabelColumnOption = Annotated[str, typer.Option(help="The column of that CSV with the labels.")]
-PhasesOption = Annotated[
-    str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
-]
-SplitOption = Annotated[
-    SplitName | None,
-    typer.Option(
-        help="TOP's own, by start date, or random. Default: the source's own, else by date."
-    ),
-]
-TrainUntilOption = Annotated[
-    str | None,
-    typer.Option(help="Learn from trials that started before this date.", metavar="DATE"),
-]
-ValidUntilOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Validate on those before this date; later ones are the test.", metavar="DATE"
-    ),
-]
-SharesOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Shares of train, valid and test: oldest to newest, or at random with --split random. "
-        "Default: 0.8,0.1,0.1.",
-        metavar="TRAIN,VALID,TEST",
-    ),
-]
-SeedOption = Annotated[int, typer.Option(help="Seed of the random split.")]
-EnrichOption = Annotated[
-    Path | None,
-    typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
-]
-LimitOption = Annotated[
-    int | None, typer.Option(min=1, help="Maximum number of records of each source.")
-]
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace the data set that is there.")
-]
+        self._check()
+        if self.train_until:
+            return TimeSplit(valid_from=self.train_until, test_from=self.valid_until)
+        if self.split == "top":
+            return OwnSplit()
+        if self.split == "random":
+            return RandomSplit(shares=_shares(self.shares), seed=self.seed)
+        if self.split == "time" or self.shares is not None:
+            return TimeSplit(shares=_shares(self.shares))
+        return None
+
+    def _check(self) -> None:
+        """Raise ``typer.BadParameter`` for options that exclude each other."""
+        if self.valid_until and not self.train_until:
+            raise typer.BadParameter("needs --train-until too.", param_hint="--valid-until")
+        if self.train_until and self.split not in (None, "time"):
+            raise typer.BadParameter("needs --split time.", param_hint="--train-until")
+        if self.train_until and self.shares is not None:
+            raise typer.BadParameter(
+                "cannot be combined with --train-until: the dates decide the shares.",
+                param_hint="--shares",
+            )
+        if self.split == "top" and self.shares is not None:
+            raise typer.BadParameter(
+                "needs --split time or random: TOP's own split has its own shares.",
+                param_hint="--shares",
+            )
 
 
 def ingest(
-    sources: SourcesArgument,
-    out: OutOption,
-    task: TaskOption = "outcome",
-    labels: LabelsOption = None,
-    label_column: LabelColumnOption = "label",
-    phases: PhasesOption = None,
-    split: SplitOption = None,
-    train_until: TrainUntilOption = None,
-    valid_until: ValidUntilOption = None,
-    shares: SharesOption = None,
-    seed: SeedOption = 0,
-    enrich: EnrichOption = None,
-    limit: LimitOption = None,
-    overwrite: OverwriteOption = False,
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="TOP's folder or a zip of it, or registry records: files, folders, zips."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    splitting: Splitting,
+    task: Annotated[
+        str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
+    ] = "outcome",
+    labels: Annotated[
+        Path | None, typer.Option(help="A CSV with the columns nctid and label.")
+    ] = None,
+    label_column: Annotated[
+        str, typer.Option(help="The column of that CSV with the labels.")
+    ] = "label",
+    phases: Annotated[
+        str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
+    ] = None,
+    enrich: Annotated[
+        Path | None,
+        typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of records of each source.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the data set that is there.")
+    ] = False,
 ) -> None:
-    """Make a data set to learn from: labelled trials with a split and a card.
+    """Make a data set for training: labelled trials with a split and a card.
 
-    Every trial is in one split only, over all phases. The card (card.json) says where the rows
+    Every trial is in one split only, across all phases. The card (card.json) says where the rows
     came from, how the labels are balanced, and what was left out and why. Exits with 1 if records
     were refused.
 
@@ -109,31 +132,39 @@ def ingest(
 
         llm4top ingest TOP --phases II --split random --seed 1 --out data/top-ii
     """
+    _ingest(
+        sources,
+        out,
+        task=task,
+        labels=labels,
+        label_column=label_column,
+        phases=phases.upper().replace(" ", "").split(",") if phases else (),
+        split=splitting.rule(),
+        enrich=enrich,
+        limit=limit,
+        overwrite=overwrite,
+    )
+
+
+def _ingest(sources: list[Path], out: Path, *, task: str, **options: Any) -> None:
     from llm4top.cli.model_options import named_task
     from llm4top.data.ingest import ingest as run
     from llm4top.data.spool import NO_LABEL
     from llm4top.tasks.builtin import OUTCOME
 
     refusals = _Refusals()
-    rule = _split_rule(split, train_until, valid_until, shares, seed)
     with progress_bar("Reading", None) as bar:
         dataset = run(
             sources,
             out,
             task=named_task(task),
-            labels=labels,
-            label_column=label_column,
-            phases=phases.upper().replace(" ", "").split(",") if phases else (),
-            split=rule,
-            enrich=enrich,
-            limit=limit,
-            overwrite=overwrite,
             on_refusal=refusals,
             on_note=lambda remark: note(f"Note: {printable(str(remark))}"),
             on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.done),
+            **options,
         )
     _print_card(dataset.card, out)
-    if labels is None and dataset.task == OUTCOME and NO_LABEL in dataset.card.dropped:
+    if options["labels"] is None and dataset.task == OUTCOME and NO_LABEL in dataset.card.dropped:
         note("Labels for the rest: --labels FILE, a CSV with the columns nctid and label.")
     refusals.conclude()
 
@@ -156,40 +187,6 @@ class _Refusals:
             raise typer.Exit(IN_PART)
 
 
-def _split_rule(
-    split: SplitName | None,
-    train_until: str | None,
-    valid_until: str | None,
-    shares: str | None,
-    seed: int,
-) -> SplitRule | None:
-    """The rule that the options describe; None for the source's default."""
-    from llm4top.data.splits import OwnSplit, RandomSplit, TimeSplit
-
-    if valid_until and not train_until:
-        raise typer.BadParameter("needs --train-until too.", param_hint="--valid-until")
-    if train_until:
-        if split not in (None, SplitName.time):
-            raise typer.BadParameter("goes with --split time only.", param_hint="--train-until")
-        if shares is not None:
-            raise typer.BadParameter(
-                "goes without --train-until: the dates decide the shares.", param_hint="--shares"
-            )
-        return TimeSplit(valid_from=train_until, test_from=valid_until)
-    if split is SplitName.top:
-        if shares is not None:
-            raise typer.BadParameter(
-                "goes with --split time or random: TOP's own split has its own shares.",
-                param_hint="--shares",
-            )
-        return OwnSplit()
-    if split is SplitName.random:
-        return RandomSplit(shares=_shares(shares), seed=seed)
-    if split is SplitName.time or shares is not None:
-        return TimeSplit(shares=_shares(shares))
-    return None
-
-
 def _shares(text: str | None) -> tuple[float, float, float]:
     if text is None:
         return DEFAULT_SHARES
@@ -204,27 +201,20 @@ def _shares(text: str | None) -> tuple[float, float, float]:
 
 def _print_card(card: DatasetCard, out: Path) -> None:
     """What a person wants to know first; the whole card is in the folder."""
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    console = Console(highlight=False)
+    console = standard_output()
     labels = [str(label) for label in _labels(card)]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Split")
-    for heading in ("Trials", *labels):
-        table.add_column(heading, justify="right")
+    table = table_of(("Split", "Trials", *labels), justify="right")
     table.add_column("Started")
     for split, counts in card.balance.items():
         total = sum(counts.values())
         span = card.time_span.get(split)
+        numbers = [counts.get(label, 0) for label in labels]
         table.add_row(
             split,
             thousands(total),
-            *(
-                f"{thousands(counts.get(x, 0))} ({percent(counts.get(x, 0) / total)})"
-                for x in labels
-            ),
+            *(f"{thousands(number)} ({percent(number / total)})" for number in numbers),
             f"{span.first} to {span.last}" if span and span.first else "no dates",
         )
     console.print(f"[bold]{escape(card.name)}[/]: {counted(card.rows, 'trial')} in {out}")

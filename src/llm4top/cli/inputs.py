@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm4top.cli.console import counted, note, printable
+from llm4top.cli.console import note
+from llm4top.text import counted, printable
 
 if TYPE_CHECKING:
     from llm4top.registry.reader import RecordReader

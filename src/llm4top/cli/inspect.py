@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli.completion import model_names, task_names
-from llm4top.cli.console import note, safe
+from llm4top.cli.console import note, print_json, safe, standard_output
 from llm4top.cli.inputs import expected
+from llm4top.cli.options import ModelOption, TableFormat, TaskOption
 from llm4top.errors import RegistryError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -23,51 +23,23 @@ if TYPE_CHECKING:
 CUT_EXCERPT = 160
 
 
-class InspectFormat(StrEnum):
-    """Formats of the inspection."""
-
-    table = "table"
-    json = "json"
-
-
-FileArgument = Annotated[
-    Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
-]
-RecordOption = Annotated[
-    int | None, typer.Option(min=1, help="The number of the record in a collection, from 1.")
-]
-NctidOption = Annotated[str | None, typer.Option(help="The record with this NCT id.")]
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        help="Whose tokenizer, token budget and sections: a model or a bundle.",
-        metavar="MODEL",
-        autocompletion=model_names,
-    ),
-]
-TaskOption = Annotated[
-    str | None,
-    typer.Option(
-        help="The question. Default: the one the model has learnt.",
-        metavar="TASK",
-        autocompletion=task_names,
-    ),
-]
-OutputOption = Annotated[InspectFormat, typer.Option("--format", help="Text for people, or JSON.")]
-
-
 def inspect(
-    file: FileArgument,
-    record: RecordOption = None,
-    nctid: NctidOption = None,
+    file: Annotated[
+        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
+    ],
+    record: Annotated[
+        int | None,
+        typer.Option(min=1, help="The number of the record in a collection, from 1."),
+    ] = None,
+    nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
     model: ModelOption = "embedded",
     task: TaskOption = None,
-    output: OutputOption = InspectFormat.table,
+    output: TableFormat = "table",
 ) -> None:
     """Show what the model will see of a record, and what was withheld and why.
 
-    Each section stands with its number of tokens; what is too long for the model's token budget
-    is marked as cut. Nothing is forecast.
+    Each section is shown with its number of tokens; text that exceeds the model's token budget is
+    marked as cut. Nothing is forecast.
 
     [bold]Examples[/bold]
 
@@ -83,14 +55,14 @@ def inspect(
     writer = prompt_writer(model, task)
     prompt = writer.write(found.trial)
     unseen = _unseen(found, prompt)
-    if output is InspectFormat.json:
+    if output == "json":
         _print_json(found, writer, prompt, unseen)
     else:
         _print_text(found, writer, prompt, unseen)
 
 
 def _find(file: Path, number: int | None, nct_id: str | None) -> Record:
-    """The record that was asked for; the first one where none was."""
+    """The record with that number or id; the first one where neither was given."""
     from llm4top.registry.reader import read_records
 
     refusals: list[RegistryError] = []
@@ -126,9 +98,6 @@ def _unseen(record: Record, prompt: Prompt) -> list[Section]:
 def _print_json(
     record: Record, writer: PromptWriter, prompt: Prompt, unseen: list[Section]
 ) -> None:
-    import json
-    from dataclasses import asdict
-
     report: dict[str, Any] = {
         "record": record.source.name,
         "nctid": record.nct_id,
@@ -145,15 +114,13 @@ def _print_json(
         "not_shown": [section.name for section in unseen],
         "withheld": [asdict(item) for item in record.withheld],
     }
-    typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    print_json(report)
 
 
 def _print_text(
     record: Record, writer: PromptWriter, prompt: Prompt, unseen: list[Section]
 ) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = standard_output()
     source = record.source
     console.print(f"[bold]{record.nct_id or 'no NCT id'}[/]  {safe(source.name)}")
     processed = f", processed by ClinicalTrials.gov on {source.processed}"
@@ -168,7 +135,7 @@ def _print_text(
     console.print(f"[dim]{room}{cut}.[/]")
     if unseen:
         names = ", ".join(section.heading for section in unseen)
-        console.print(f"[dim]In the record, but this model has not learnt to read: {names}.[/]")
+        console.print(f"[dim]In the record, but not read by this model: {names}.[/]")
     _print_withheld(console, record)
 
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TextIO
 
-from llm4top.cli.console import counted, note
+from llm4top.cli.console import note
 from llm4top.errors import WorkspaceError
+from llm4top.text import counted
 
 PARTIAL = ".partial"
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import typer
-
-from llm4top.cli.console import note, percent, progress_bar, safe, thousands
-from llm4top.workspace.views.spreadsheet_cells import harmless_cell
+from llm4top.cli.console import note, progress_bar, safe, table_of
+from llm4top.cli.options import ReportFormat
+from llm4top.text import percent, safe_row, thousands
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,62 +19,13 @@ if TYPE_CHECKING:
     from llm4top.evaluation.reports.report import Figure, ForecasterRow, Report, Table
     from llm4top.progress import Progress
 
-CSV_COLUMNS = (
-    "phase",
-    "check",
-    "forecaster",
-    "kind",
-    "identity",
-    "metric",
-    "value",
-    "lower",
-    "upper",
-    "n",
-)
+CSV_COLUMNS = ("phase", "check", "forecaster", "kind", "identity", "metric")
+CSV_FIGURES = ("value", "lower", "upper", "n")
 
 _BINARY = {"roc_auc": "ROC-AUC", "average_precision": "AP", "brier": "Brier", "f1": "F1"}
 _SEVERAL = {"roc_auc": "ROC-AUC", "balanced_accuracy": "Bal. acc."}
 _SEVERAL |= {"macro_f1": "Macro F1", "brier": "Brier"}
 # A file has all metrics; a terminal of 80 columns holds four beside a name.
-
-
-class ReportFormat(StrEnum):
-    """Formats of a report on standard output."""
-
-    text = "text"
-    json = "json"
-    csv = "csv"
-
-
-class SplitChoice(StrEnum):
-    """Splits that can be measured on."""
-
-    valid = "valid"
-    test = "test"
-
-
-DataOption = Annotated[Path, typer.Option(help="Folder of a data set that `ingest` made.")]
-SplitOption = Annotated[
-    SplitChoice,
-    typer.Option(help="valid, or test: each look at a test split is recorded permanently."),
-]
-OutOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder for report.html, report.json and report.md.", file_okay=False),
-]
-FormatOption = Annotated[
-    ReportFormat, typer.Option("--format", help="Tables for people, or a format for programs.")
-]
-SeedOption = Annotated[int, typer.Option(help="Seed of the bootstrap and of what is cross-fitted.")]
-DrawsOption = Annotated[int, typer.Option(min=100, help="Bootstrap draws behind each interval.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
-QuantizeOption = Annotated[
-    str | None, typer.Option(help="4bit loads the base model in 4 bits, for less memory.")
-]
-BatchTokensOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Tokens in one batch. Default: by the device's free memory."),
-]
 
 
 @contextmanager
@@ -94,9 +43,9 @@ def watching() -> Iterator[Callable[[Progress], None]]:
 
 def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -> None:
     """Print the report to ``stream`` and write its files into ``out``, where one is given."""
-    if form is ReportFormat.json:
+    if form == "json":
         stream.write(report.model_dump_json(indent=1) + "\n")
-    elif form is ReportFormat.csv:
+    elif form == "csv":
         _write_csv(report, stream)
     else:
         from rich.console import Console
@@ -111,13 +60,13 @@ def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -
 def _write_csv(report: Report, stream: TextIO) -> None:
     """One row for each figure of each forecaster in each table."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow((*CSV_COLUMNS, *CSV_FIGURES))
     for table in report.tables:
         for row in table.rows:
-            who = (harmless_cell(row.forecaster), row.kind, harmless_cell(row.identity))
+            who = (table.phase, table.check, row.forecaster, row.kind, row.identity)
             for metric, figure in row.figures.items():
                 figures = (figure.value, figure.lower, figure.upper, figure.n)
-                writer.writerow((table.phase, table.check, *who, metric, *figures))
+                writer.writerow(safe_row((*who, metric, *figures)))
 
 
 def print_report(report: Report, tables: Sequence[Table], console: Console) -> None:
@@ -143,11 +92,9 @@ def _heading(table: Table) -> str:
 
 
 def _table(table: Table) -> RichTable:
-    from rich.table import Table as RichTable
-
     shown = _BINARY if "f1" in table.rows[0].figures else _SEVERAL
-    made = RichTable(box=None, pad_edge=False)
-    made.add_column("Forecaster", min_width=14, overflow="fold")
+    made = table_of(["Forecaster"])
+    made.columns[0].min_width = 14
     for heading in shown.values():
         made.add_column(heading, justify="right", no_wrap=True)
     for row in table.rows:

@@ -1,18 +1,21 @@
-"""``llm4top runs``: what is running, waiting and done, here and in the Studio."""
+"""``llm4top runs``: what is running, queued and finished, here and in the Studio."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from llm4top.cli.completion import run_ids
-from llm4top.cli.console import clock, note, printable, safe
-from llm4top.cli.help import PlainCommand, PlainGroup, help_text
+from llm4top.cli.console import note, print_json, safe, standard_output, table_of
+from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.help import PlainGroup, add_command
+from llm4top.cli.options import TextFormat
+from llm4top.text import duration, one_line, printable
 
 if TYPE_CHECKING:
     from llm4top.workspace.run_states import Run
@@ -23,14 +26,11 @@ _LONGEST = 60
 
 
 def print_run(run: Run, folder: Path, progress: str, log: Sequence[str]) -> None:
-    """Print everything that is known of it, the figures and the log where there are some."""
+    """Print everything that is known about it, with its figures and its log if there are any."""
     import yaml
-    from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = table_of(("", ""))
+    table.columns[0].style, table.columns[0].no_wrap = "bold", True
     rows = {
         "Run": run.id,
         "Kind": run.kind,
@@ -47,7 +47,7 @@ def print_run(run: Run, folder: Path, progress: str, log: Sequence[str]) -> None
     for name, value in rows.items():
         if value:
             table.add_row(name, safe(value))
-    console = Console(highlight=False)
+    console = standard_output()
     console.print(table)
     figures = figures_of(folder)
     if figures:
@@ -69,7 +69,7 @@ def _times(run: Run) -> str:
     if run.finished:
         parts.append(f"finished {_moment(run.finished)}")
     if run.started and run.finished:
-        parts.append(f"took {clock((run.finished - run.started).total_seconds())}")
+        parts.append(f"took {duration((run.finished - run.started).total_seconds())}")
     return ", ".join(parts)
 
 
@@ -97,23 +97,23 @@ def _events(folder: Path) -> list[dict[str, Any]]:
 
 
 def _line(event: Mapping[str, Any]) -> str:
-    told = " ".join(
+    details = " ".join(
         f"{name}={_short(value)}"
         for name, value in event.items()
         if name not in ("time", "event") and isinstance(value, str | int | float)
     )
-    return f"{event.get('time', '')} {event.get('event', '')} {told}".strip()
+    return f"{event.get('time', '')} {event.get('event', '')} {details}".strip()
 
 
 def _short(value: str | int | float) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return one_line(text, _LONGEST)
 
 
 runs_app = typer.Typer(
     cls=PlainGroup,
     name="runs",
-    help="List and manage runs: trainings begun in a terminal, and whatever the Studio does. "
+    help="List and manage runs: trainings started in a terminal, and all work of the Studio. "
     "(evaluate, compare, select, benchmark and forecast in a terminal are not listed.)",
     invoke_without_command=True,
     rich_markup_mode="rich",
@@ -123,21 +123,12 @@ _SHORT = 8
 """Digits of an id that a list shows; any beginning that only one run has names it."""
 
 
-class RunsFormat(StrEnum):
-    """Formats of runs."""
-
-    text = "text"
-    json = "json"
-
-
 RunArgument = Annotated[
     str,
     typer.Argument(
         help="The run's id, or the beginning of it.", metavar="RUN", autocompletion=run_ids
     ),
 ]
-FormatOption = Annotated[RunsFormat, typer.Option("--format", help="Text for people, or JSON.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="Maximum number of runs.")]
 
 
 @runs_app.callback()
@@ -146,8 +137,11 @@ def _runs(ctx: typer.Context) -> None:
         list_runs()
 
 
-def list_runs(limit: LimitOption = 20, output: FormatOption = RunsFormat.text) -> None:
-    """List the newest runs: how they stand, and how far they are.
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of runs.")] = 20,
+    output: TextFormat = "text",
+) -> None:
+    """List the newest runs with their state and progress.
 
     [bold]Examples[/bold]
 
@@ -155,20 +149,20 @@ def list_runs(limit: LimitOption = 20, output: FormatOption = RunsFormat.text) -
 
         llm4top runs list --limit 100 --format json
     """
-    with _workspace() as workspace:
+    with Workspace.open() as workspace:
         found = workspace.runs.list(limit=limit)
-    if output is RunsFormat.json:
-        _print_json([_values(run) for run in found])
+    if output == "json":
+        print_json([asdict(run) for run in found])
     elif found:
         _print_table(found)
     else:
-        note("There are no runs yet. Begin one with llm4top train, or in: llm4top studio")
+        note("There are no runs yet. Start one with llm4top train, or in: llm4top studio")
 
 
 def show_run(
     run: RunArgument,
     lines: Annotated[int, typer.Option(min=0, help="Lines of its log.")] = 10,
-    output: FormatOption = RunsFormat.text,
+    output: TextFormat = "text",
 ) -> None:
     """Show one run: its times, settings, progress, figures, and the end of its log.
 
@@ -180,19 +174,19 @@ def show_run(
     """
     from llm4top.workspace.jobs.jobs import log_tail
 
-    with _workspace() as workspace:
+    with Workspace.open() as workspace:
         found = _find(workspace, run)
         folder = workspace.runs.folder(found.id)
         tail = log_tail(workspace, found.id, lines) or folder_log(folder, lines)
-    if output is RunsFormat.json:
+    if output == "json":
         shown = {"folder": str(folder), "figures": figures_of(folder), "log": tail}
-        _print_json(_values(found) | shown)
+        print_json(asdict(found) | shown)
         return
     print_run(found, folder, _far(found), tail)
 
 
 def stop_run(run: RunArgument) -> None:
-    """Stop a run, wherever it was begun. A training writes a checkpoint first.
+    """Stop a run, wherever it was started. A training writes a checkpoint first.
 
     [bold]Examples[/bold]
 
@@ -200,22 +194,22 @@ def stop_run(run: RunArgument) -> None:
     """
     from llm4top.workspace.jobs.jobs import stop
 
-    with _workspace() as workspace:
+    with Workspace.open() as workspace:
         stopped = stop(workspace, _find(workspace, run).id)
     short = stopped.id[:_SHORT]
     if stopped.state.is_over:
         note(f"Run {short} is {stopped.state}.")
     else:
-        note(f"Run {short} is asked to stop. Resume it later: llm4top runs resume {short}")
+        note(f"Run {short} is stopping. Resume it later: llm4top runs resume {short}")
 
 
 def delete_run(
     run: RunArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete a run that has ended, with its log, its forecasts and its files.
+    """Delete a finished run with its log, its forecasts and its files.
 
-    The folder of a training that was begun in a terminal stays, and so do bundles.
+    The folder of a training that was started in a terminal is kept, and so are bundles.
 
     [bold]Examples[/bold]
 
@@ -223,7 +217,7 @@ def delete_run(
 
         llm4top runs delete 3f2a --yes
     """
-    with _workspace() as workspace:
+    with Workspace.open() as workspace:
         found = _find(workspace, run)
         if not yes:
             title = printable(found.title) or found.kind
@@ -235,13 +229,13 @@ def delete_run(
 def resume_run(
     run: RunArgument,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Run it here, now, and wait until it ends.")
+        bool, typer.Option("--wait", help="Run it here and wait until it has finished.")
     ] = False,
 ) -> None:
     """Resume a run that was interrupted or failed, from its last checkpoint.
 
-    It is queued: the Studio does it, or python -m llm4top.workspace where no Studio runs.
-    With [bold]--wait[/bold] this command sees to the queue itself.
+    It is queued for the Studio, or for python -m llm4top.workspace where no Studio is open.
+    With [bold]--wait[/bold] this command works through the queue itself.
 
     [bold]Examples[/bold]
 
@@ -251,29 +245,28 @@ def resume_run(
     """
     from llm4top.workspace.jobs.jobs import resume
 
-    with _workspace() as workspace:
+    with Workspace.open() as workspace:
         queued = resume(workspace, _find(workspace, run).id)
         note(f"Run {queued.id[:_SHORT]} waits for {queued.device or 'a device'}.")
         if wait:
             _wait(workspace, queued)
         else:
-            note("It continues in: llm4top studio")
+            note("It resumes when the Studio is open: llm4top studio")
 
 
 def _wait(workspace: Workspace, run: Run) -> None:
-    """See to the queue until the run is over; leave with 1 where it is not done."""
+    """Work through the queue until the run has finished; exit with 1 where it failed."""
     import time
 
-    from llm4top.cli.exit_codes import IN_PART
     from llm4top.workspace.jobs.supervisor import Supervisor
 
     supervisor = Supervisor(workspace)
     supervisor.start()
     try:
-        said = ""
+        shown = ""
         while not (now := workspace.runs.get(run.id)).state.is_over:
-            if (words := _far(now)) != said:
-                said = words
+            if (words := _far(now)) != shown:
+                shown = words
                 note(printable(f"{now.state}: {words}" if words else str(now.state)))
             time.sleep(0.5)
     except KeyboardInterrupt:
@@ -284,12 +277,6 @@ def _wait(workspace: Workspace, run: Run) -> None:
     note(printable(f"Run {run.id[:_SHORT]} is {now.state}. {now.error or ''}".rstrip()))
     if now.state != "done":
         raise typer.Exit(IN_PART)
-
-
-def _workspace() -> Workspace:
-    from llm4top.workspace.workspace import Workspace
-
-    return Workspace.open()
 
 
 def _find(workspace: Workspace, beginning: str) -> Run:
@@ -307,36 +294,14 @@ def _find(workspace: Workspace, beginning: str) -> Run:
     return found[0] if found and beginning else workspace.runs.get(beginning)
 
 
-def _values(run: Run) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(run)
-
-
-def _print_json(values: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(values, indent=2, ensure_ascii=False, default=str))
-
-
 def _print_table(runs: list[Run]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Run", "Kind", "State", "Begun", "Progress", "Title"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for run in runs:
-        begun = run.started or run.created
-        table.add_row(
-            run.id[:_SHORT],
-            run.kind,
-            run.state.value,
-            f"{begun.astimezone():%Y-%m-%d %H:%M}",
-            safe(_far(run)),
-            safe(run.title),
-        )
-    Console(highlight=False).print(table)
+        begun = f"{(run.started or run.created).astimezone():%Y-%m-%d %H:%M}"
+        cells = (run.id[:_SHORT], run.kind, run.state.value, begun, safe(_far(run)))
+        rows.append((*cells, safe(run.title)))
+    headings = ("Run", "Kind", "State", "Started", "Progress", "Title")
+    standard_output().print(table_of(headings, rows))
 
 
 def _far(run: Run) -> str:
@@ -350,15 +315,12 @@ def _far(run: Run) -> str:
     if progress.get("total"):
         words += f" {progress['done']} of {progress['total']}"
     if progress.get("eta_seconds") is not None:
-        words += f", {clock(progress['eta_seconds'])} left"
+        words += f", {duration(progress['eta_seconds'])} left"
     return words
 
 
-for _name, _command in (
-    ("list", list_runs),
-    ("show", show_run),
-    ("stop", stop_run),
-    ("resume", resume_run),
-    ("delete", delete_run),
-):
-    runs_app.command(_name, cls=PlainCommand, help=help_text(_command))(_command)
+add_command(runs_app, list_runs, "list")
+add_command(runs_app, show_run, "show")
+add_command(runs_app, stop_run, "stop")
+add_command(runs_app, resume_run, "resume")
+add_command(runs_app, delete_run, "delete")

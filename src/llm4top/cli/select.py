@@ -6,15 +6,26 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli.completion import presets
-from llm4top.cli.console import counted, note, safe, standard_error, thousands
+from llm4top.cli.console import note, print_json, safe, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
+from llm4top.cli.options import (
+    BaselinesOption,
+    DryRunOption,
+    EncoderOption,
+    PresetOption,
+    TableFormat,
+    given,
+    key_value,
+    listed,
+    yaml_value,
+)
+from llm4top.text import counted, thousands
 
 if TYPE_CHECKING:
     from llm4top.progress import OnProgress, Progress
@@ -23,86 +34,61 @@ if TYPE_CHECKING:
     from llm4top.training.selection.selection_file import Selection
 
 
-class SelectFormat(StrEnum):
-    """Formats of the result."""
+@dataclass(frozen=True)
+class Flags:
+    """Settings of a selection that have an option of their own; None where it was not given."""
 
-    table = "table"
-    json = "json"
-
-
-DataOption = Annotated[Path | None, typer.Option(help="Folder of a data set that `ingest` made.")]
-BaseOption = Annotated[
-    list[str] | None,
-    typer.Option(help="A base model: a downloaded one, or a folder. May be repeated."),
-]
-OutOption = Annotated[Path | None, typer.Option(help="Folder of the selection.")]
-SeedsOption = Annotated[
-    str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")
-]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="quick, standard or thorough.",
-        show_default="standard",
-        metavar="PRESET",
-        autocompletion=presets,
-    ),
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(help="A YAML file with a list of candidates; options override it."),
-]
-GridOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="A training setting; several values are tried in turn. May be repeated.",
-        metavar="KEY=V1,V2",
-    ),
-]
-EtaOption = Annotated[
-    int | None, typer.Option(help="Each rung keeps one candidate in this many.", show_default="3")
-]
-LeastOption = Annotated[int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")]
-BaselinesOption = Annotated[
-    str | None, typer.Option(help="Baselines, separated by commas.", show_default="all")
-]
-EncoderOption = Annotated[
-    Path | None, typer.Option(help="Folder of a text encoder, for the baseline 'sentence'.")
-]
-NoStackOption = Annotated[
-    bool, typer.Option("--no-stack", help="Do not try model and baseline together.")
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print the plan and its cost, and stop.")
-]
-FormatOption = Annotated[
-    SelectFormat, typer.Option("--format", help="A table for people, or JSON.")
-]
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of a data set made by `llm4top ingest`.")
+    ] = None
+    bases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--base", help="A base model: a downloaded one, or a folder. May be repeated."
+        ),
+    ] = None
+    out: Annotated[Path | None, typer.Option(help="Folder of the selection.")] = None
+    eta: Annotated[
+        int | None,
+        typer.Option(help="Each rung keeps one candidate in this many.", show_default="3"),
+    ] = None
+    least_steps: Annotated[
+        int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")
+    ] = None
+    encoder: EncoderOption = None
 
 
 def select(
-    data: DataOption = None,
-    base: BaseOption = None,
-    out: OutOption = None,
-    seeds: SeedsOption = None,
+    flags: Flags,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")
+    ] = None,
     preset: PresetOption = None,
-    config: ConfigOption = None,
-    grid: GridOption = None,
-    eta: EtaOption = None,
-    least_steps: LeastOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file with a list of candidates; options override it."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A training setting; several values are tried in turn. May be repeated.",
+            metavar="KEY=V1,V2",
+        ),
+    ] = None,
     baselines: BaselinesOption = None,
-    encoder: EncoderOption = None,
-    no_stack: NoStackOption = False,
+    no_stack: Annotated[
+        bool, typer.Option("--no-stack", help="Do not try a blend of model and baseline.")
+    ] = False,
     dry_run: DryRunOption = False,
-    output: FormatOption = SelectFormat.table,
+    output: TableFormat = "table",
 ) -> None:
     """Try base models and settings on a data set, choose one, and say why.
 
     Candidates are trained for a few steps, the best of them for more, the last one in full
-    (successive halving on validation log-loss). It is then judged beside the baselines, alone and
-    together with the best of them. The test split is never read. Run the same command again to go
-    on after Ctrl-C or a crash: finished runs are not repeated.
+    (successive halving on validation log-loss). It is then compared with the baselines, alone and
+    blended with the best of them. The test split is never read. After Ctrl-C or a crash, run the
+    same command again to resume: finished runs are not repeated.
 
     [bold]Examples[/bold]
 
@@ -116,16 +102,22 @@ def select(
 
         llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --format json > chosen.json
     """
-    given: dict[str, Any] = {"data": data, "out": out, "eta": eta, "least_steps": least_steps}
-    given |= {"bases": tuple(base) if base else None, "encoder": encoder}
-    given |= {"seeds": _numbers(seeds), "baselines": _names(baselines)}
-    given |= {"stack": False if no_stack else None}
     shared, varied = _grid(grid or [])
-    shared |= {"preset": preset} if preset is not None else {}
-    given |= {"settings": shared or None, "grid": varied or None}
+    if preset is not None:
+        shared["preset"] = preset
+    chosen = {
+        **given(flags),
+        "seeds": _numbers(seeds),
+        "baselines": listed(baselines),
+        "stack": False if no_stack else None,
+        "settings": shared or None,
+        "grid": varied or None,
+    }
     from llm4top.training.selection.candidates import make_select_settings
 
-    settings = make_select_settings(config, {k: v for k, v in given.items() if v is not None})
+    settings = make_select_settings(
+        config, {name: value for name, value in chosen.items() if value is not None}
+    )
     if dry_run:
         _plan(settings, output)
         return
@@ -143,27 +135,12 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         ) from None
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
-
-
 def _grid(pairs: list[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Settings with one value, which all candidates share, and those with several."""
-    import yaml
-
     shared: dict[str, Any] = {}
     varied: dict[str, list[Any]] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.strip():
-            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="--set")
-        try:
-            values = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError:
-            raise typer.BadParameter(
-                f"{text!r} is not a list of YAML values.", param_hint="--set"
-            ) from None
-        name = key.strip().replace("-", "_")
+    for name, text in map(key_value, pairs):
+        values = yaml_value(f"[{text}]", what="a list of YAML values")
         if len(values) == 1:
             shared[name] = values[0]
         else:
@@ -171,12 +148,12 @@ def _grid(pairs: list[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     return shared, varied
 
 
-def _plan(settings: SelectSettings, output: SelectFormat) -> None:
+def _plan(settings: SelectSettings, output: str) -> None:
     from llm4top.training.selection.plan import plan_selection
 
     plan = plan_selection(settings)
-    if output is SelectFormat.json:
-        _print_json(_plan_values(plan))
+    if output == "json":
+        print_json(_plan_values(plan))
     else:
         _print_plan(plan, len(settings.seeds))
     for name, report in plan.checks.items():
@@ -210,22 +187,13 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _print_json(values: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
-
-
 def _print_plan(plan: SelectionPlan, seeds: int) -> None:
-    from rich.table import Table
-
     console = standard_error()
     console.print(f"{counted(len(plan.candidates), 'candidate')}, {counted(seeds, 'seed')}:")
     for candidate in plan.candidates:
         console.print(f"  {safe(candidate.name)}")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("rung", "candidates", "keeps", "runs", "steps", "tokens", "PFLOP"):
-        table.add_column(heading, justify="right")
+    headings = ("rung", "candidates", "keeps", "runs", "steps", "tokens", "PFLOP")
+    table = table_of(headings, justify="right")
     for rung in plan.rungs:
         steps = thousands(rung.most_steps)
         if rung.least_steps != rung.most_steps:
@@ -239,7 +207,7 @@ def _print_plan(plan: SelectionPlan, seeds: int) -> None:
     most = f"; at most {max(memory) / 1e9:.1f} GB of memory" if memory else ""
     console.print(
         f"{counted(plan.runs, 'run')}, {total:.3g} PFLOP at most{most}; "
-        f"{counted(len(plan.baselines), 'baseline')} beside them."
+        f"{counted(len(plan.baselines), 'baseline')} to compare with."
     )
 
 
@@ -247,7 +215,7 @@ def _millions(tokens: int) -> str:
     return f"{tokens / 1e6:.1f} M" if tokens >= 1e5 else thousands(tokens)
 
 
-def _run(settings: SelectSettings, output: SelectFormat) -> None:
+def _run(settings: SelectSettings, output: str) -> None:
     from llm4top.training.selection.select import select as run
 
     command = shlex.join(["llm4top", *sys.argv[1:]])
@@ -255,17 +223,17 @@ def _run(settings: SelectSettings, output: SelectFormat) -> None:
         with _watching() as progress:
             selection = run(settings, reproduce=command, progress=progress)
     except KeyboardInterrupt:
-        note("Stopped. The same command continues from here.")
+        note("Stopped. Run the same command again to resume.")
         raise
-    if output is SelectFormat.json:
-        _print_json(selection.model_dump(mode="json"))
+    if output == "json":
+        print_json(selection.model_dump(mode="json"))
     else:
         _print_result(selection, settings.out)
 
 
 @contextmanager
 def _watching() -> Iterator[OnProgress]:
-    """A line for each piece of work; the run that is going on is shown as ``train`` shows it."""
+    """A line for each piece of work; the current training is shown as ``train`` shows it."""
     from llm4top.cli.watch import watching
 
     with watching(True) as shown:
@@ -280,13 +248,9 @@ def _watching() -> Iterator[OnProgress]:
 
 
 def _print_result(selection: Selection, out: Path) -> None:
-    """Every rung and baseline, why the choice was made, and where the chosen one lies."""
-    from rich.table import Table
-
+    """Every rung and baseline, why the choice was made, and where the chosen one is stored."""
     console = standard_error()
-    table = Table(box=None, pad_edge=False, title="Validation log-loss", title_justify="left")
-    for heading in ("", "log-loss", ""):
-        table.add_column(heading, overflow="fold")
+    table = table_of(("", "log-loss", ""), title="Validation log-loss")
     for rung in selection.rungs:
         fates = {drop.candidate: f"dropped: {drop.reason}" for drop in rung.dropped}
         for one in rung.candidates:

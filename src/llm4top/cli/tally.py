@@ -6,7 +6,8 @@ from array import array
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from llm4top.cli.console import counted, names_apart, short_name, thousands
+from llm4top.cli.console import names_apart, short_name
+from llm4top.text import counted, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters import NotApplicable

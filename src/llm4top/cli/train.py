@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli.completion import dataset_names, presets
-from llm4top.cli.console import clock, is_main_process, note, standard_error, thousands
+from llm4top.cli.completion import dataset_names
+from llm4top.cli.console import is_main_process, note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
-from llm4top.cli.settings_list import ListSettingsOption
+from llm4top.cli.options import PresetOption, given, read_settings
 from llm4top.forecasters.finetuning.settings import FinetuneSettings
 from llm4top.progress import OnProgress, Progress
+from llm4top.text import duration, thousands
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,68 +31,86 @@ def setting_help(name: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-DataOption = Annotated[
-    Path | None,
+@dataclass(frozen=True)
+class Flags:
+    """Settings that have an option of their own; None where it was not given."""
+
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a data set made by `llm4top ingest`, or a data set of the Studio by "
+            "its name.",
+            autocompletion=dataset_names,
+        ),
+    ] = None
+    base: Annotated[
+        str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
+    ] = None
+    out: Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")] = None
+    preset: PresetOption = None
+    tuning: Annotated[str | None, typer.Option(help=setting_help("tuning"))] = None
+    epochs: Annotated[float | None, typer.Option(help=setting_help("epochs"))] = None
+    learning_rate: Annotated[float | None, typer.Option(help=setting_help("learning_rate"))] = None
+    batch_size: Annotated[int | None, typer.Option(help=setting_help("batch_size"))] = None
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum tokens of a prompt.")] = None
+    quantize: Annotated[
+        str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
+    ] = None
+    device: Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = None
+    seed: Annotated[int | None, typer.Option(help=setting_help("seed"))] = None
+
+
+def plain_value(value: object) -> str:
+    """The value of a setting as it is written in YAML: "none" for None, "true" for True."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _print_settings(wanted: bool) -> None:
+    """Print every setting with what it takes, its default and what it does, and stop."""
+    if not wanted:
+        return
+    from llm4top.training.settings_text import describe_settings
+
+    for setting in describe_settings():
+        default = "must be given" if setting.must_be_given else _default(setting.values)
+        typer.echo(f"{setting.name}  ({setting.takes}; {default})\n    {setting.description}.")
+    raise typer.Exit
+
+
+def _default(values: Mapping[str, object]) -> str:
+    """The default, or one for each preset where they differ."""
+    shown = {preset: plain_value(value) for preset, value in values.items()}
+    if len(set(shown.values())) == 1:
+        return f"default {shown['standard']}"
+    return "default " + ", ".join(f"{preset} {value}" for preset, value in shown.items())
+
+
+ListSettingsOption = Annotated[
+    bool,
     typer.Option(
-        help="Folder of a data set that `ingest` made, or the name of one of the Studio.",
-        autocompletion=dataset_names,
+        "--list-settings",
+        callback=_print_settings,
+        is_eager=True,
+        help="Print every setting with what it does, and stop.",
     ),
-]
-BaseOption = Annotated[
-    str | None, typer.Option(help="The base model: a downloaded one, or a folder.")
-]
-OutOption = Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="quick, standard or thorough.",
-        show_default="standard",
-        metavar="PRESET",
-        autocompletion=presets,
-    ),
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option(help="A YAML file with settings; options override it.")
-]
-TuningOption = Annotated[str | None, typer.Option(help=setting_help("tuning"))]
-EpochsOption = Annotated[float | None, typer.Option(help=setting_help("epochs"))]
-LearningRateOption = Annotated[float | None, typer.Option(help=setting_help("learning_rate"))]
-BatchSizeOption = Annotated[int | None, typer.Option(help=setting_help("batch_size"))]
-MaxTokensOption = Annotated[int | None, typer.Option(help="Maximum tokens of a prompt.")]
-QuantizeOption = Annotated[
-    str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
-]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
-SeedOption = Annotated[int | None, typer.Option(help=setting_help("seed"))]
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Resume from the run's last checkpoint.")
-]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
 ]
 
 
 def train(
-    data: DataOption = None,
-    base: BaseOption = None,
-    out: OutOption = None,
-    preset: PresetOption = None,
-    config: ConfigOption = None,
-    tuning: TuningOption = None,
-    epochs: EpochsOption = None,
-    learning_rate: LearningRateOption = None,
-    batch_size: BatchSizeOption = None,
-    max_tokens: MaxTokensOption = None,
-    quantize: QuantizeOption = None,
-    device: DeviceOption = None,
-    seed: SeedOption = None,
-    settings: SettingsOption = None,
-    resume: ResumeOption = False,
-    dry_run: DryRunOption = False,
+    flags: Flags,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file with settings; options override it.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume from the run's last checkpoint.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
+    ] = False,
     list_settings: ListSettingsOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     r"""Fine-tune a base model on a data set, and write a bundle to forecast with.
@@ -112,19 +132,9 @@ def train(
 
         torchrun --nproc_per_node 2 -m llm4top train --config mine.yaml
     """
-    flags: dict[str, Any] = {
-        "data": data,
-        "base": base,
-        "out": out,
-        "preset": preset,
-        "tuning": tuning,
-    }
-    flags |= {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size}
-    flags |= {"max_tokens": max_tokens, "quantize": quantize, "device": device, "seed": seed}
-    chosen = read_settings(settings or [])
     from llm4top.training.config import make_config
 
-    made = make_config(config, {**chosen, **{k: v for k, v in flags.items() if v is not None}})
+    made = make_config(config, {**read_settings(settings), **given(flags)})
     _run(made.model_copy(update={"data": data_folder(made.data)}), resume=resume, dry_run=dry_run)
 
 
@@ -141,22 +151,6 @@ def data_folder(data: Path) -> Path:
 
     with Workspace.open() as workspace:
         return workspace.datasets.folder(workspace.datasets.called(str(data)).id)
-
-
-def read_settings(pairs: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` pairs with their values read as YAML."""
-    import yaml
-
-    chosen: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.strip():
-            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE.", param_hint="--set")
-        try:
-            chosen[key.strip().replace("-", "_")] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise typer.BadParameter(f"{text!r} is not a YAML value.", param_hint="--set") from None
-    return chosen
 
 
 def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
@@ -197,18 +191,13 @@ def _both(first: OnProgress, second: OnProgress) -> OnProgress:
 def _print_preflight(report: PreflightReport) -> None:
     """Every check with what was found, and what to do about it."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, show_header=False, pad_edge=False, title="Before the start")
-    table.title_justify = "left"
-    for _ in range(3):
-        table.add_column(overflow="fold")
+    rows = []
     for check in report.checks:
-        found = escape(check.detail)
-        if check.hint:
-            found += f"\n[dim]→ {escape(check.hint)}[/]"
-        table.add_row("[green]✓[/]" if check.ok else "[bold]✗[/]", check.name, found)
-    standard_error().print(table)
+        hint = f"\n[dim]→ {escape(check.hint)}[/]" if check.hint else ""
+        mark = "[green]✓[/]" if check.ok else "[bold]✗[/]"
+        rows.append((mark, check.name, escape(check.detail) + hint))
+    standard_error().print(table_of(["", "", ""], rows, title="Checks before the start"))
 
 
 def _print_result(result: TrainingResult) -> None:
@@ -218,7 +207,7 @@ def _print_result(result: TrainingResult) -> None:
     if metrics:
         console.print(f"\nOn {metrics['n']} trials of the split {metrics['split']}:")
         console.print(metrics_table(metrics["forecasters"]))
-    steps = f"{thousands(result.steps)} steps in {clock(result.seconds)}"
+    steps = f"{thousands(result.steps)} steps in {duration(result.seconds)}"
     early = ", stopped early" if result.stopped_early else ""
     best = f", best at step {result.best_step}" if result.best_step is not None else ""
     console.print(f"{steps}{early}{best}.")
@@ -231,10 +220,9 @@ def _print_result(result: TrainingResult) -> None:
 
 def metrics_table(forecasters: Mapping[str, Any]) -> Table:
     """A row for each forecaster, a column for each figure."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("", min_width=12)
+    table = table_of([""])
+    table.columns[0].min_width = 12
+    table.show_header = True
     names = list(next(iter(forecasters.values())))
     for name in names:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from llm4top.cli.console import clock, note, standard_error
+from llm4top.cli.console import note, standard_error
 from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.text import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -38,7 +39,7 @@ def figures(progress: Progress) -> str:
     if "tokens_per_second" in known:
         parts.append(f"{known['tokens_per_second']:.0f} tokens/s")
     if "eta_seconds" in known:
-        parts.append(f"{clock(known['eta_seconds'])} left")
+        parts.append(f"{duration(known['eta_seconds'])} left")
     return ", ".join(parts)
 
 

@@ -75,7 +75,7 @@ def test_every_fault_of_the_settings_is_told(home: Workspace, dataset: StoredDat
 
 
 def test_the_command_line_is_the_same_training(home: Workspace, dataset: StoredDataset) -> None:
-    from llm4top.cli.train import read_settings
+    from llm4top.cli.options import read_settings
 
     chosen = replace(plan(dataset, patience=None), name='Ünsafe; `rm` "x"')
     words = shlex.split(chosen.command(home))

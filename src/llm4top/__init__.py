@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from llm4top.data.dataset import Dataset, load_dataset, make_dataset
     from llm4top.data.ingest import ingest
     from llm4top.errors import LLM4TOPError
-    from llm4top.forecasters import Forecast, NotApplicable
     from llm4top.forecasters.baselines.simple import TfidfForecaster
     from llm4top.forecasters.bundles.store import export_bundle, import_bundle, list_bundles
     from llm4top.forecasters.bundles.verify import verify_bundle
     from llm4top.forecasters.forecast import forecast_records
+    from llm4top.forecasters.forecast_format import Forecast, NotApplicable
     from llm4top.forecasters.language import LanguageForecaster
     from llm4top.forecasters.load import load_forecaster
     from llm4top.prompts.prompt import PromptSpec, PromptWriter

@@ -271,7 +271,8 @@ def test_a_killed_worker_loses_nothing_it_had_told(tmp_path, database):
     code = """
         import sys, time
         from pathlib import Path
-        from llm4top.workspace.run_states import Process; from llm4top.workspace.workspace import Workspace
+        from llm4top.workspace.run_states import Process
+        from llm4top.workspace.workspace import Workspace
         ws = Workspace.open(Path(sys.argv[1]), sys.argv[2] or None)
         ws.runs.claim(Process.current())
         run = ws.runs.claim(Process.current())

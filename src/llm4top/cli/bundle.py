@@ -49,10 +49,10 @@ def list_bundles(output: TableFormat = "table") -> None:
 
         llm4top bundle list --format json
     """
-    from llm4top import forecasters
+    from llm4top.forecasters.bundles import store
 
     broken: list[Exception] = []
-    bundles = forecasters.list_bundles(on_problem=lambda _, error: broken.append(error))
+    bundles = store.list_bundles(on_problem=lambda _, error: broken.append(error))
     rows = [
         {
             "name": bundle.name,
@@ -179,9 +179,9 @@ def import_bundle(
 
         llm4top bundle import qwen3-8b-top.zip --as top
     """
-    from llm4top import forecasters
+    from llm4top.forecasters.bundles import store
 
-    stored = forecasters.import_bundle(file, name=name)
+    stored = store.import_bundle(file, name=name)
     typer.echo(str(stored.folder))
     note(f"Next: llm4top forecast PATHS --model {stored.name}")
 

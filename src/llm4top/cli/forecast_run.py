@@ -19,8 +19,8 @@ from llm4top.workspace.views.spreadsheet_cells import harmless_cell
 
 if TYPE_CHECKING:
     from llm4top.cli.output import ForecastWriter
-    from llm4top.forecasters import Forecast, NotApplicable
     from llm4top.forecasters.bundles.read import LoadedForecaster
+    from llm4top.forecasters.forecast_format import Forecast, NotApplicable
     from llm4top.registry.trial import Record
 
 CHUNK = 64
@@ -106,8 +106,7 @@ def _behind(
     Only whole chunks are passed over, so that the rest is forecast in the batches, and so to the
     bit, as it would have been.
     """
-    from llm4top.forecasters import NotApplicable
-    from llm4top.forecasters.forecast_format import COLUMNS
+    from llm4top.forecasters.forecast_format import COLUMNS, NotApplicable
     from llm4top.tasks.applicability import why_not_applicable
 
     rows = kept_rows(part, output.value, tuple(COLUMNS))
@@ -155,7 +154,7 @@ def _applicable(
     made: Iterable[Forecast | NotApplicable], tally: Tally, writer: ForecastWriter
 ) -> Iterator[Forecast]:
     """The forecasts; a record that the question does not apply to is noted."""
-    from llm4top.forecasters import NotApplicable
+    from llm4top.forecasters.forecast_format import NotApplicable
 
     for forecast in made:
         if isinstance(forecast, NotApplicable):

@@ -15,7 +15,7 @@ from llm4top.text import interval, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llm4top.forecasters import Forecast
+    from llm4top.forecasters.forecast_format import Forecast
 
 _WIDTHS = {"Trial": 11, "Phase": 7, "Chance": 6, "Interval": 11, "Base rate": 9}
 _GAP = 2

@@ -17,7 +17,7 @@ from llm4top.forecasters.forecast_format import COLUMNS
 from llm4top.workspace.views.exports import csv_cells
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import Forecast, NotApplicable
+    from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 
 
 class ForecastWriter(ABC):

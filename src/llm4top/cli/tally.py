@@ -10,7 +10,7 @@ from llm4top.cli.console import names_apart, short_name
 from llm4top.text import counted, thousands
 
 if TYPE_CHECKING:
-    from llm4top.forecasters import NotApplicable
+    from llm4top.forecasters.forecast_format import NotApplicable
     from llm4top.tasks.task import Task
 
 NAMED = 3

@@ -1,5 +1,6 @@
 """Forecasting records: from a loaded bundle and records to ``Forecast`` values."""
 
+# ruff: noqa: D102 - the members of a protocol
 from __future__ import annotations
 
 import hashlib

@@ -125,7 +125,8 @@ _Row = TypeVar("_Row", bound=Base)
 class Transactions(Protocol):
     """Gives a session for one short transaction: committed at its end, undone by an error."""
 
-    def __call__(self, *, write: bool = True) -> AbstractContextManager[Session]: ...
+    def __call__(self, *, write: bool = True) -> AbstractContextManager[Session]:
+        """Open a session; without ``write`` for reading only."""
 
 
 def transactions(engine: Engine) -> Transactions:

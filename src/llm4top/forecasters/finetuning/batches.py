@@ -61,6 +61,7 @@ class Collate:
     pad_id: int
 
     def __call__(self, rows: Sequence[tuple[Sequence[int], int, float]]) -> dict[str, Tensor]:
+        """Token ids, mask, lengths, labels and weights of the rows as tensors."""
         input_ids, lengths = pad_right([ids for ids, _, _ in rows], self.pad_id)
         return {
             "input_ids": input_ids,

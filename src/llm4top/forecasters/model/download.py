@@ -55,6 +55,7 @@ class HuggingFaceHub:
     """The Hugging Face hub through its own client, whose failures become sentences."""
 
     def describe(self, name: str, revision: str | None) -> RemoteModel:
+        """The commit and the files of a model."""
         import huggingface_hub
 
         with _in_sentences(name, revision):
@@ -66,6 +67,7 @@ class HuggingFaceHub:
         return RemoteModel(str(info.sha), files)
 
     def fetch(self, name: str, commit: str, patterns: Sequence[str], folder: Path) -> None:
+        """Download the matching files of a commit into ``folder``."""
         import huggingface_hub
 
         with _in_sentences(name, commit):

@@ -165,6 +165,7 @@ class IngestWork(_OnUploads):
         return self
 
     def paths(self) -> dict[str, str]:
+        """The files that the settings name."""
         more = {name: getattr(self, name) for name in ("labels", "enrich", "task_file")}
         return super().paths() | {name: str(path) for name, path in more.items() if path}
 

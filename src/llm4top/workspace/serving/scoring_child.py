@@ -125,8 +125,8 @@ def _items(
     loaded: LoadedForecaster, records: Sequence[Record]
 ) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
     """Forecasts, and the records that the question does not apply to, each with its position."""
-    from llm4top.forecasters import NotApplicable
     from llm4top.forecasters.forecast import forecast_records
+    from llm4top.forecasters.forecast_format import NotApplicable
 
     items: list[tuple[int, Message]] = []
     others: list[tuple[int, Message]] = []

@@ -22,4 +22,5 @@ def harmless_cell(words: str) -> str:
 
 
 def is_risky(words: str) -> bool:
+    """Whether a spreadsheet may run the words as a formula."""
     return words.startswith(FORMULA_STARTS) or words.lstrip().startswith(FORMULA_STARTS)

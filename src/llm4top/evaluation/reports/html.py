@@ -20,6 +20,8 @@ from llm4top.evaluation.reports.small_multiples import reliability, spread
 from llm4top.evaluation.reports.svg import COLOURS
 from llm4top.numbers import percent
 
+_PART = "report-part"
+
 
 def page(report: Report) -> str:
     """The whole page. Every text of the report is shown as text, whatever it holds."""
@@ -39,6 +41,38 @@ def page(report: Report) -> str:
             colours=COLOURS,
         )
     )
+
+
+def section_names(report: Report) -> dict[str, str]:
+    """The heading of each of the report's tables by its key, all phases together first."""
+    parts = sorted(view.sections(report), key=lambda part: part.table.phase != "pooled")
+    return {part.anchor: part.heading for part in parts}
+
+
+def section_html(report: Report, key: str) -> str:
+    """One table of the report with its figures, differences and slices, without a heading.
+
+    It is rendered by the macros of the whole page and needs ``part_styles``. All text is escaped.
+    Drawing the figures takes about a second.
+
+    Args:
+        report: The report.
+        key: Which table, a key of ``section_names``.
+
+    Returns:
+        HTML that may be put into any page.
+    """
+    part = next(one for one in view.sections(report) if one.anchor == key)
+    series = choose_series(report.tables)
+    ranking = forest(part.table, series, name=f"{key}-intervals")
+    drawings = [*([ranking] if ranking else []), *curve_drawings(report, part, series)]
+    macros = environment().get_template("parts.html").module
+    return f'<div class="{_PART}">{macros.section_of(part, series, drawings)}</div>'
+
+
+def part_styles() -> str:
+    """The style sheet of ``section_html``; the page defines the colours (``--ink``...)."""
+    return f".{_PART} {{\n{environment().get_template('parts.css').render()}}}\n"
 
 
 def _overview(

@@ -31,6 +31,7 @@ from llm4top.evaluation.reports.report import (
     Table,
     VariantTable,
 )
+from llm4top.text import thousands
 
 _T = TypeVar("_T")
 
@@ -56,6 +57,9 @@ _MAIN = {
 }
 FEW = 50
 """Below this many rows a slice is shown muted."""
+
+FEW_OF_A_LABEL = 20
+"""With fewer trials of a label a single one moves a curve by more than a twentieth."""
 
 _BESIDE = {"lift": "lift", "brier_skill": "skill"}
 
@@ -227,6 +231,17 @@ def _slice_group(by: str, slices: Sequence[SliceRow]) -> SliceGroup:
         ),
         forecasters=unique(row.forecaster for row in own),
         metrics=ordered(key for row in own for key in row.figures),
+    )
+
+
+def caution(table: Table) -> str:
+    """A warning where a label has so few trials that curves and intervals are rough; else ""."""
+    rare = [f"{n} {label}" for label, n in table.counts.items() if 0 < n < FEW_OF_A_LABEL]
+    if not rare:
+        return ""
+    return (
+        f"Only {' and '.join(rare)} among {thousands(table.n)} trials: read the curves and "
+        "intervals with caution."
     )
 
 

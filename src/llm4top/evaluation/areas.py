@@ -1,1 +1,0 @@
-"""Therapeutic areas: they have moved to the registry."""

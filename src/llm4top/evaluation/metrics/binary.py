@@ -1,19 +1,16 @@
 """All metrics of a binary task from counts."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from llm4top.evaluation.metrics.bootstrap import CountArray, grouped
 from llm4top.evaluation.metrics.counts import (
-    ECE_NOISE,
     BinnedGaps,
     Ranking,
     ap_of_decisions,
     binary_decisions,
     log_losses,
+    probability_metrics,
     running,
-    skill,
     squared_errors,
     total,
 )
@@ -72,20 +69,13 @@ class BinaryStatistic:
         without, event = map(running, drawn)
         without_counts, event_counts = (one.astype(np.float64) for one in drawn)
         with np.errstate(divide="ignore", invalid="ignore"):
+            precision = self._ranking.average_precision(event_counts, event, without)
             return {
-                **self._ranked(event_counts, event, without),
+                "average_precision": precision,
+                "lift": precision * self._n / event[:, -1],
                 **self._decisions(without_counts, event_counts, without, event),
                 **self._forecasts(without_counts, event_counts, event[:, -1] / self._n),
             }
-
-    def _ranked(
-        self, counts: FloatArray, event: CountArray, without: CountArray
-    ) -> dict[str, FloatArray]:
-        precision = self._ranking.average_precision(counts, event, without)
-        return {
-            "average_precision": precision,
-            "lift": precision * self._n / event[:, -1],
-        }
 
     def _decisions(
         self,
@@ -119,16 +109,12 @@ class BinaryStatistic:
             first = total(without_counts, terms[: self._none])
             return first + total(event_counts, terms[self._none :])
 
-        errors = both(self._errors)
-        gaps = self._gaps[0].sums(without_counts) + self._gaps[1].sums(event_counts)
-        none = np.full(len(errors), np.nan)
-        return {
-            "log_loss": both(self._losses) / self._n,
-            "brier": errors / self._n,
-            "brier_skill": (
-                none if self._base_errors is None else skill(errors, both(self._base_errors))
-            ),
-            "brier_skill_own": skill(errors, self._n * prevalence * (1 - prevalence)),
-            "ece": np.abs(gaps).sum(axis=1) / self._n,
-            ECE_NOISE: np.abs(gaps - self._own_gaps).sum(axis=1) / self._n,
-        }
+        return probability_metrics(
+            both(self._losses),
+            both(self._errors),
+            None if self._base_errors is None else both(self._base_errors),
+            self._n * prevalence * (1 - prevalence),
+            self._gaps[0].sums(without_counts) + self._gaps[1].sums(event_counts),
+            self._own_gaps,
+            self._n,
+        )

@@ -1,9 +1,8 @@
-"""ROC-AUC and average precision from counts, with ties."""
-
-from __future__ import annotations
+"""What the metrics of binary and multiclass tasks share, from counts of rows in draws."""
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
@@ -57,6 +56,37 @@ def total(counts: FloatArray, terms: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("bn,n->b", counts, terms))
 
 
+def probability_metrics(
+    losses: FloatArray,
+    errors: FloatArray,
+    base_errors: FloatArray | None,
+    own_errors: FloatArray,
+    gaps: FloatArray,
+    sample_gaps: FloatArray,
+    n: int,
+) -> dict[str, FloatArray]:
+    """Log-loss, Brier score, its two skills and the ECE of draws, from sums over ``n`` rows.
+
+    Args:
+        losses: Summed ``log_losses``, ``[b]``.
+        errors: Summed ``squared_errors``, ``[b]``.
+        base_errors: The same of the base rate's forecast; None where there is none.
+        own_errors: The same of always forecasting the draw's own label frequencies.
+        gaps: Summed gaps by bin, ``[b, 10]``.
+        sample_gaps: Those of the sample itself, ``[1, 10]``.
+        n: Rows of a draw.
+    """
+    unknown = np.full(len(errors), np.nan)
+    return {
+        "log_loss": losses / n,
+        "brier": errors / n,
+        "brier_skill": unknown if base_errors is None else skill(errors, base_errors),
+        "brier_skill_own": skill(errors, own_errors),
+        "ece": np.abs(gaps).sum(axis=1) / n,
+        ECE_NOISE: np.abs(gaps - sample_gaps).sum(axis=1) / n,
+    }
+
+
 def skill(squared: FloatArray, reference: FloatArray) -> FloatArray:
     """1 less the ratio of two sums of squared errors; NaN where the reference has none."""
     ratio = np.full(squared.shape, np.nan)
@@ -87,7 +117,7 @@ def binary_decisions(
     }
 
 
-def decisions_of_many(matrix: FloatArray) -> dict[str, FloatArray]:
+def multiclass_decisions(matrix: FloatArray) -> dict[str, FloatArray]:
     """Metrics of decisions among K labels, 0 where a denominator is 0.
 
     ``matrix`` ``[b, K, K]`` counts rows by what came true (first) and what was decided (last).
@@ -148,7 +178,7 @@ class Ranking:
     own: IntArray | None
 
     @classmethod
-    def of(cls, without: FloatArray, event: FloatArray) -> Ranking:
+    def of(cls, without: FloatArray, event: FloatArray) -> Self:
         """From sorted scores of the rows without and with the event."""
         below = np.searchsorted(without, event, side="left")
         up_to = np.searchsorted(without, event, side="right")

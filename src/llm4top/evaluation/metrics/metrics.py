@@ -12,7 +12,7 @@ from llm4top.evaluation.metrics.binary import BinaryStatistic
 from llm4top.evaluation.metrics.bootstrap import DRAWS, bootstrap, interval, whole
 from llm4top.evaluation.metrics.calibration_slope import calibration_fit
 from llm4top.evaluation.metrics.counts import ECE_NOISE
-from llm4top.evaluation.metrics.multiclass import ManyStatistic
+from llm4top.evaluation.metrics.multiclass import MulticlassStatistic
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 from llm4top.evaluation.reports.report import Figure
 
@@ -186,7 +186,7 @@ def measure_probabilities(
     A metric that needs a label without a row has the value None.
     """
     binary = probabilities.shape[1] == 2
-    kind = BinaryStatistic if binary else ManyStatistic
+    kind = BinaryStatistic if binary else MulticlassStatistic
     statistic = kind(probabilities, y, decisions=decisions, reference=reference)
     drawn = bootstrap(statistic.ordinary, y, draws=draws, seed=seed)
     drawn |= bootstrap(statistic.stratified, y, draws=draws, seed=seed, stratified=True)

@@ -1,12 +1,23 @@
 """What every room's tests share."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parent.parent
 LONG = {"slow", "browser"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What needs torch is forked from one process of this worker's; it starts when it is needed."""
+    folder = Path(tempfile.mkdtemp(prefix="llm4top-"))
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    warm.install(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

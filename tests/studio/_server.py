@@ -20,6 +20,13 @@ LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 START = 60
 
 # Any socket that leaves the machine fails in the server's own process too.
+_WARM = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
+from tests import warm
+del sys.path[0]
+warm.install()
+"""
 _RUN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -110,10 +117,11 @@ class Answer:
         return read
 
 
-def start_server(home: Path, *options: str, before: str = "") -> Server:
+def start_server(home: Path, *options: str, before: str = _WARM) -> Server:
     """``llm4top studio`` on a free loopback port, once it answers. ``home`` need not exist.
 
-    ``before`` is Python that its process runs first.
+    ``before`` is Python that its process runs first: by default it has its workers forked from
+    the tests' warm process, so that they are not its children.
     """
     environment = {**os.environ, "LLM4TOP_HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTEST_CURRENT_TEST", None)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from tests.studio._server import start_server, stop_server
 from tests.studio.api_kit import XML, zip_of
 
 pytestmark = pytest.mark.slow
@@ -16,6 +17,14 @@ PEOPLE = 50
 ROUNDS = 2
 MOST_GROWTH = 64_000_000
 """Bytes that server and helpers together may grow after the first round."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A Studio whose helpers are its children, whose memory is measured."""
+    made = start_server(tmp_path_factory.mktemp("load") / "home", before="")
+    yield made
+    stop_server(made)
 
 
 def forecast(server, name, content=XML, kind="xml"):

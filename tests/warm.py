@@ -1,0 +1,279 @@
+"""One interpreter that has imported torch, and the tests' processes as forks of it.
+
+A process of ours that needs torch, transformers and PEFT spends four to six processor seconds on
+importing them before it does anything. The tests start dozens. Here ``subprocess.Popen`` has such
+a command done by a fork of one warm process instead: the fork has a pid of its own, the
+descriptors, environment, folder and session that it was given, and ends, is signalled and is
+waited for like any other. Everything else is started as always: other commands, any platform
+but Linux, a ``PYTHONPATH`` of a test's own, and all where ``LLM4TOP_TEST_COLD`` is set.
+
+``LLM4TOP_TEST_HOOK`` may name a Python file that a fork runs first; see ``slow_training``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ADDRESS = "LLM4TOP_TEST_WARM"
+HOOK = "LLM4TOP_TEST_HOOK"
+MODULES = (
+    "torch transformers transformers.models.qwen3.modeling_qwen3 transformers.models.auto "
+    "transformers.tokenization_utils_tokenizers transformers.trainer peft safetensors.torch "
+    "sklearn.linear_model sklearn.feature_extraction.text sklearn.ensemble sklearn.neighbors "
+    "sklearn.isotonic scipy.optimize scipy.stats xgboost pyarrow.parquet pydantic pydantic.types "
+    "sqlalchemy.orm alembic matplotlib.figure matplotlib.backends.backend_svg lxml.etree jinja2 "
+    "rich.console typer yaml psutil platformdirs ahocorasick_rs"
+)
+COMMANDS = {"train", "select", "benchmark", "forecast", "evaluate", "compare"}
+# Read once, when Python or a library is imported: with another value a fork would differ.
+READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TORCH", "MPL", "LC_", "LANG", "LD_")
+SET_BY_US = {"HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONUNBUFFERED"}
+_Popen = subprocess.Popen
+
+
+def is_possible() -> bool:
+    """Whether processes can be forked from a warm one here."""
+    return sys.platform == "linux" and "LLM4TOP_TEST_COLD" not in os.environ
+
+
+def install(folder: Path | None = None) -> None:
+    """From here on this process starts what needs torch as forks.
+
+    ``folder`` is where the warm process listens, once it is needed; it ends with the process that
+    named it. Processes that are started with this one's environment share it.
+    """
+    if is_possible():
+        if folder is not None:
+            os.environ[ADDRESS] = f"{os.getpid()}:{folder / 'warm'}"
+        subprocess.Popen = WarmPopen  # type: ignore[misc]
+
+
+def needs_torch(args: Any) -> bool:
+    """Whether a command is one of ours that imports torch."""
+    if not isinstance(args, list | tuple) or len(args) < 4 or args[0] != sys.executable:
+        return False
+    way, what, first = map(str, args[1:4])
+    if way != "-m":
+        return False
+    if what == "llm4top":
+        return first in COMMANDS and "--help" not in args
+    return what == "llm4top.workspace" or what.endswith("scoring_child")
+
+
+class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
+    """``Popen``, whose process may be a fork of the warm one: not our child, but as good as one."""
+
+    _link: socket.socket | None = None
+
+    def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *rest: Any) -> None:
+        names = (
+            "close_fds pass_fds cwd env startupinfo creationflags shell p2cread p2cwrite c2pread "
+            "c2pwrite errread errwrite restore_signals gid gids uid umask start_new_session"
+        )
+        given = dict(zip(names.split(), rest, strict=False))
+        if needs_torch(args) and preexec_fn is None and not given["shell"]:
+            environment = dict(os.environ if given["env"] is None else given["env"])
+            standard = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
+            fds = [n if own == -1 else own for n, own in enumerate(standard)]
+            request = {
+                "args": [os.fspath(arg) for arg in args[1:]],
+                "env": {os.fspath(name): os.fspath(value) for name, value in environment.items()},
+                "cwd": os.fspath(given["cwd"] or Path.cwd()),
+                "session": bool(given["start_new_session"]),
+                "targets": [0, 1, 2, *given["pass_fds"]],
+            }
+            self._link = ask(request, [*fds, *given["pass_fds"]])
+        if self._link is None:
+            super()._execute_child(args, executable, preexec_fn, *rest)  # type: ignore[misc]
+            return
+        self.pid = int(self._link.recv(64))
+        self._child_created = True
+        kept = {given["p2cwrite"], given["c2pread"], given["errread"]}
+        for own in {*standard} - {-1} - kept:
+            os.close(own)
+
+    def _internal_poll(self, _deadstate: Any = None, **_: Any) -> int | None:
+        if self._link is None:
+            return super()._internal_poll(_deadstate)  # type: ignore[misc,no-any-return]
+        if self.returncode is None and self._waitpid_lock.acquire(False):  # type: ignore[attr-defined]
+            try:
+                pid, status = self._try_wait(os.WNOHANG)
+                if pid:
+                    self._handle_exitstatus(status)  # type: ignore[attr-defined]
+            finally:
+                self._waitpid_lock.release()  # type: ignore[attr-defined]
+        return self.returncode
+
+    def _try_wait(self, flags: int) -> tuple[int, int]:
+        if self._link is None:
+            return super()._try_wait(flags)  # type: ignore[misc,no-any-return]
+        try:
+            status = self._link.recv(64, socket.MSG_DONTWAIT if flags & os.WNOHANG else 0)
+        except BlockingIOError:
+            return 0, 0
+        self._link.close()
+        return self.pid, int(status or signal.SIGKILL)
+
+
+def ask(request: dict[str, Any], fds: list[int]) -> socket.socket | None:
+    """Have the warm process fork; the link on which the pid comes, or None where it cannot."""
+    owner, _, path = os.environ.get(ADDRESS, "").partition(":")
+    if not path:
+        return None
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with Path(f"{path}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not Path(path).exists():
+            start(int(owner), path)
+    link.connect(path)
+    socket.send_fds(link, [json.dumps(request).encode()], fds)
+    if link.recv(64) == b"ready":
+        return link
+    link.close()
+    return None
+
+
+def start(owner: int, path: str) -> None:
+    """The warm process, once it listens; it imports while the first request waits."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment.pop(HOOK, None)
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tests.warm as w; w.main()"
+    with Path(f"{path}.log").open("wb") as log:
+        _Popen(
+            [sys.executable, "-c", code, str(owner), path],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    end = time.monotonic() + 60
+    while not Path(path).exists():
+        assert time.monotonic() < end, Path(f"{path}.log").read_text()
+        time.sleep(0.01)
+
+
+def main() -> None:
+    """Import, then fork for every request until the owner is gone; a fork does its command."""
+    owner, path = int(sys.argv[1]), sys.argv[2]
+    sys.path.remove(str(ROOT))
+    request = serve(owner, path)
+    if request is not None:
+        run(request)
+
+
+def serve(owner: int, path: str) -> dict[str, Any] | None:
+    """Answer requests. Gives the request in each fork, and None in the warm process at its end."""
+    gone = os.pidfd_open(owner)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind(f"{path}.new")
+    listening.listen(64)
+    Path(f"{path}.new").rename(path)
+    fixed = read_at_import(dict(os.environ))
+    for module in MODULES.split():
+        importlib.import_module(module)
+    gc.freeze()
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wake)
+    links: dict[int, socket.socket] = {}
+    while True:
+        ready = select.select([listening, ended, gone], [], [])[0]
+        if gone in ready:
+            return None
+        if ended in ready:
+            os.read(ended, 4096)
+            reap(links)
+        if listening in ready:
+            link = listening.accept()[0]
+            message, fds, _, _ = socket.recv_fds(link, 1 << 20, 32)
+            request: dict[str, Any] = json.loads(message)
+            if read_at_import(request["env"]) != fixed:
+                link.send(b"other")
+            else:
+                link.send(b"ready")
+                pid = os.fork()
+                if pid == 0:
+                    signal.set_wakeup_fd(-1)
+                    for own in (link, listening, *links.values()):
+                        own.close()
+                    for number in (gone, ended, wake):
+                        os.close(number)
+                    place(fds, request["targets"])
+                    return request
+                links[pid] = link
+                link.send(str(pid).encode())
+            for number in fds:
+                os.close(number)
+
+
+def read_at_import(environment: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(READ_AT_IMPORT) and name not in SET_BY_US
+    }
+
+
+def reap(links: dict[int, socket.socket]) -> None:
+    """Tell those who wait how their forks ended."""
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            link = links.pop(found[0])
+            with contextlib.suppress(OSError):
+                link.send(str(found[1]).encode())
+            link.close()
+
+
+def place(fds: list[int], targets: list[int]) -> None:
+    """Give the received descriptors the numbers that the command expects."""
+    high = [fcntl.fcntl(number, fcntl.F_DUPFD, 300) for number in fds]
+    for number in fds:
+        os.close(number)
+    for number, target in zip(high, targets, strict=True):
+        os.dup2(number, target)
+        os.close(number)
+
+
+def standard(number: int, mode: str, **more: Any) -> Any:
+    return os.fdopen(number, mode, encoding="utf-8", closefd=False, **more)
+
+
+def run(request: dict[str, Any]) -> None:
+    """Do in this fork what ``python -m MODULE ARGUMENTS`` does."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if request["session"]:
+        os.setsid()
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    # Those of the warm process know what kind of file was behind them there.
+    sys.stdin = sys.__stdin__ = standard(0, "r")
+    sys.stdout = sys.__stdout__ = standard(1, "w")
+    sys.stderr = sys.__stderr__ = standard(2, "w", buffering=1, errors="backslashreplace")
+    sys.path[0] = request["cwd"]
+    if hook := os.environ.get(HOOK):
+        runpy.run_path(hook)
+    sys.argv = request["args"][1:]
+    runpy.run_module(request["args"][1], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,1 @@
-"""Background jobs: the queue, its workers and what each kind of job does."""
+"""Background jobs: the queue, the worker and what each kind of run does."""

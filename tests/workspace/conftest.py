@@ -95,3 +95,17 @@ def local(tmp_path):
     """An empty workspace on SQLite."""
     with Workspace.open(tmp_path / "home") as opened:
         yield opened
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A data set in a folder, as a run leaves it."""
+    from llm4top.data.dataset import make_dataset
+    from llm4top.registry.trial import Trial
+
+    trials = [Trial(phase="Phase 2", brief_title=f"Trial {n}") for n in range(4)]
+    labels, splits = ["success", "failure"] * 2, ["train", "train", "valid", "test"]
+    ids = [f"NCT0000000{n}" for n in range(4)]
+    dataset = make_dataset(trials, labels, ids, splits, task="outcome", name="four")
+    dataset.save(tmp_path / "made")
+    return tmp_path / "made"

@@ -2,20 +2,7 @@
 
 import pytest
 
-from llm4top.data.dataset import make_dataset
 from llm4top.errors import DatasetError, NotFoundError
-from llm4top.registry.trial import Trial
-
-
-@pytest.fixture
-def made(tmp_path):
-    """A data set in a folder, as a run leaves it."""
-    trials = [Trial(phase="Phase 2", brief_title=f"Trial {n}") for n in range(4)]
-    labels, splits = ["success", "failure"] * 2, ["train", "train", "valid", "test"]
-    ids = [f"NCT0000000{n}" for n in range(4)]
-    dataset = make_dataset(trials, labels, ids, splits, task="outcome", name="four")
-    dataset.save(tmp_path / "made")
-    return tmp_path / "made"
 
 
 def test_a_data_set_is_moved_in(workspace, made):

@@ -68,6 +68,14 @@ def delete_dataset(workspace: Workspace, dataset_id: str, who: str) -> None:
     workspace.activity.log("deleted", who, f"data set {name}")
 
 
+def rename_dataset(workspace: Workspace, dataset_id: str, name: str, who: str) -> str:
+    """Rename a data set and log who did it; its new name. Raises what ``Datasets.rename`` does."""
+    before = workspace.datasets.get(dataset_id).name
+    after = workspace.datasets.rename(dataset_id, name).name
+    workspace.activity.log("renamed", who, f"data set {before} to {after}", subject=dataset_id)
+    return after
+
+
 def delete_unused(
     workspace: Workspace, uploads: Sequence[Upload], result: ForecastResult
 ) -> list[Upload]:

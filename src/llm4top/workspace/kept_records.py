@@ -55,7 +55,7 @@ def keep_result(
         made = [i for i, k in zip(result.items, result.files, strict=True) if k == number]
         new = [item for item in made if _named(item) not in known]
         if new:
-            upload = _kept_upload(workspace, file)
+            upload = stored_upload(workspace, file)
             workspace.forecasts.add(upload, new, batch=batch, moment=moment)
     there = {(r.record, r.code, r.reason) for r in workspace.batches.left_out(batch)}
     told = [*result.refusals, *map(Refusal.note, result.notes)]
@@ -85,7 +85,8 @@ def files_name(names: Sequence[str]) -> str:
     return f"{first}{more}"
 
 
-def _kept_upload(workspace: Workspace, file: UploadedFile) -> str:
+def stored_upload(workspace: Workspace, file: UploadedFile) -> str:
+    """The id of the file's upload, which is stored now where it is not yet."""
     if file.upload_id is not None:
         return file.upload_id
     with file.path.open("rb") as stream:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm4top.errors import NotFoundError
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, NOTE, Refusal
 from llm4top.workspace.views.portfolio import Filter, name_of, sort_trials
 
@@ -51,8 +52,18 @@ class Listing:
     @classmethod
     def read(cls, workspace: Workspace, batch: str) -> Listing:
         """The batch from the store; ``NotFoundError`` where there is none."""
-        found = workspace.batches.get(batch)
-        return cls(found, workspace.batches.lines(batch), workspace.batches.left_out(batch))
+        try:
+            found = workspace.batches.get(batch)
+        except NotFoundError:
+            raise NotFoundError(
+                "these forecasts no longer exist.", hint="Make them again from the records."
+            ) from None
+        left_out = list(workspace.batches.left_out(batch))
+        if found.run_id is not None and not left_out:
+            # Version 0.1.0 stored the first refusals of a run in its result only.
+            refusals = workspace.runs.get(found.run_id).result.get("refusals", ())
+            left_out = [Refusal(**values) for values in refusals]
+        return cls(found, workspace.batches.lines(batch), left_out)
 
     @property
     def models(self) -> list[str]:

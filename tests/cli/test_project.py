@@ -17,7 +17,6 @@ import llm4top
 from llm4top.cli.app import app
 from llm4top.cli.docs import EXAMPLE_MARK, reference, with_example
 from llm4top.cli.exit_codes import EXIT_CODES
-from llm4top.cli.output import CSV_COLUMNS
 from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.doctor import FLOORS
 
@@ -35,13 +34,12 @@ def test_the_readme_names_every_command() -> None:
         assert f"llm4top {name}" in README
 
 
-def test_the_readme_names_every_exit_code_and_column() -> None:
+def test_the_readme_names_every_exit_code() -> None:
     words = " ".join(README.split())
     for code, meaning in EXIT_CODES:
         assert f"{code} {meaning}" in words.replace("(", "").replace(")", "").replace(":", "") or (
             f"{code} {meaning.split(':')[0]}" in words
         )
-    assert ",".join(CSV_COLUMNS) in README
 
 
 def test_the_readmes_example_is_of_the_examples() -> None:

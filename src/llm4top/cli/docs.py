@@ -1,16 +1,14 @@
-"""What the documentation takes from the program itself: ``make docs``.
+"""Generated parts of the documentation, for ``make docs``.
 
-``python -m llm4top.cli.docs docs/cli.md README.md`` writes the reference from the commands' own
-help, and the README's example from the embedded model's real output.
+``python -m llm4top.cli.docs docs/cli.md README.md`` writes the command reference from the help
+texts, and the example in the README from the output of the embedded model.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +18,19 @@ from typer.testing import CliRunner
 from llm4top.cli.app import app
 from llm4top.cli.exit_codes import EXIT_CODES
 from llm4top.cli.train import plain_value
-from llm4top.forecasters.forecast_format import COLUMNS
+from llm4top.registry.codes import CHOICES
 
-NAMES_MARK = "<!-- names: make docs -->"
 CHOICES_MARK = "<!-- choices: make docs -->"
-_MANY = 8
 
 
-def public_names() -> str:
-    """Every public name with its arguments or fields and the first sentence about it."""
-    import llm4top
-
-    lines = ["## Every name", ""]
-    for name in llm4top.__all__:
-        value = getattr(llm4top, name)
-        if name == "__version__":
-            lines.append("- `__version__`: the version of LLM4TOP.")
-            continue
-        about = inspect.cleandoc(value.__doc__ or "").split("\n\n")[0]
-        text = " ".join(about.replace("``", "`").split())
-        lines.append(f"- `{_call(name, value)}`: {text[0].lower()}{text[1:]}{_fields(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def coded_choices() -> str:
-    """The codes of each coded field, as the JSON and the legacy XML write them."""
-    from llm4top.registry.codes import CHOICES
-
+def with_choices(page: str) -> str:
+    """``page`` with the codes of each coded field, in both formats, behind ``CHOICES_MARK``."""
+    before, found, _ = page.partition(CHOICES_MARK)
+    if not found:
+        raise SystemExit(f"there is no {CHOICES_MARK} in the page.")
     lines = [
+        f"{before}{CHOICES_MARK}",
+        "",
         "| field in the JSON | codes in the JSON, and the words of the legacy XML |",
         "|---|---|",
     ]
@@ -57,54 +40,12 @@ def coded_choices() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_part(page: str, mark: str, part: str) -> str:
-    """``page`` with everything behind ``mark`` replaced by ``part``."""
-    before, found, _ = page.partition(mark)
-    if not found:
-        raise SystemExit(f"there is no {mark} in the page.")
-    return f"{before}{mark}\n\n{part}"
-
-
-def _call(name: str, value: Any) -> str:
-    if isinstance(value, type) and issubclass(value, Exception):
-        return name
-    parameters = inspect.signature(value).parameters.values()
-    if isinstance(value, type) and len(parameters) > _MANY:
-        return name
-    shown = []
-    keyword_only = False
-    for parameter in parameters:
-        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
-            shown.append("*")
-            keyword_only = True
-        default = parameter.default
-        given = default is not parameter.empty and default is not MISSING
-        plain = isinstance(default, str | int | float | bool | tuple) or default is None
-        shown.append(f"{parameter.name}={default!r}" if given and plain else parameter.name)
-    return f"{name}({', '.join(shown)})"
-
-
-def _fields(value: Any) -> str:
-    """The fields of a class that has too many for one line of arguments."""
-    if not isinstance(value, type) or issubclass(value, Exception):
-        return ""
-    if hasattr(value, "model_fields"):
-        return " The settings are listed in [cli.md](cli.md#training-settings)."
-    if is_dataclass(value):
-        names = [field.name for field in fields(value) if not field.name.startswith("_")]
-    else:
-        names = list(inspect.signature(value).parameters)
-    if len(names) <= _MANY:
-        return ""
-    return f" Fields: {', '.join(f'`{name}`' for name in names)}."
-
-
 EXAMPLE_MARK = "<!-- example output: make docs -->"
 
 _HEAD = """\
-# The command line
+# Command line
 
-Made from the commands' own help with `make docs`; a test holds the two together.
+`make docs` generates this page from the help texts of the commands.
 """
 
 
@@ -127,9 +68,9 @@ def _training_settings() -> list[str]:
     lines = [
         "## Training settings",
         "",
-        "Each can stand in a YAML file (`--config`) or be given as `--set KEY=VALUE`. Options",
-        "override the file, and the file overrides the preset. To print this list:",
-        "`llm4top train --list-settings`.",
+        "Set any of these in a YAML file (`--config`) or with `--set KEY=VALUE`. Options override",
+        "the file, and the file overrides the preset. `llm4top train --list-settings` prints this",
+        "list.",
         "",
         f"| setting | what it does | takes | {' | '.join(PRESETS)} |",
         f"|---|---|---|{'---|' * len(PRESETS)}",
@@ -200,30 +141,14 @@ def with_example(readme: str) -> str:
     return f"{before}{mark}\n```text\n{output}\n```\n\n{rest}"
 
 
-def with_columns(readme: str) -> str:
-    """``readme`` with the columns of the CSV as they are."""
-    mark = r"(\*\*CSV columns\*\*[^`]*`)[^`]*`"
-    return re.sub(mark, rf"\g<1>{','.join(COLUMNS)}`", readme)
-
-
-def generated_parts() -> dict[str, tuple[str, str]]:
-    """By the page that has one: the mark before its generated part, and that part."""
-    return {
-        "python.md": (NAMES_MARK, public_names()),
-        "records.md": (CHOICES_MARK, coded_choices()),
-    }
-
-
 def main() -> None:
-    """Write the reference, the generated parts beside it, and the example of a README if named."""
+    """Write the reference, the choices in records.md, and the example of each README named."""
     page = Path(sys.argv[1])
     page.write_text(reference(), encoding="utf-8")
-    for name, part in generated_parts().items():
-        beside = page.with_name(name)
-        beside.write_text(with_part(beside.read_text("utf-8"), *part), encoding="utf-8")
+    records = page.with_name("records.md")
+    records.write_text(with_choices(records.read_text("utf-8")), encoding="utf-8")
     for readme in map(Path, sys.argv[2:]):
-        text = with_columns(readme.read_text(encoding="utf-8"))
-        readme.write_text(with_example(text), encoding="utf-8")
+        readme.write_text(with_example(readme.read_text("utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

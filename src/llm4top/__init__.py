@@ -45,10 +45,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Dataset": "data.dataset",
-    "Forecast": "forecasters",
+    "Forecast": "forecasters.forecast_format",
     "LLM4TOPError": "errors",
     "LanguageForecaster": "forecasters.language",
-    "NotApplicable": "forecasters",
+    "NotApplicable": "forecasters.forecast_format",
     "PromptSpec": "prompts.prompt",
     "PromptWriter": "prompts.prompt",
     "Record": "registry.trial",

@@ -49,7 +49,7 @@ def test_the_readmes_example_is_of_the_examples() -> None:
     (shown,) = re.findall(rf"{EXAMPLE_MARK}\n```text\n(.*?)```", README, flags=re.DOTALL)
     assert shown.split()[:3] == ["Trial", "Phase", "Chance"]
     assert shown.count("NCT99999901") == 2
-    assert re.search(r"\d+ to \d+ %", shown)
+    assert re.search(r"\d+ to \d+\s%", shown)
 
 
 def test_the_example_can_be_written_anew(

@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from llm4top.data.dataset import Dataset
-from llm4top.evaluation.reports.formatting import count
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.trained_on import LearntFrom
 from llm4top.forecasters.model.carried_base import earlier_training
+from llm4top.text import thousands as count
 from llm4top.training.pretrain import pretrained_context
 
 

@@ -16,7 +16,6 @@ from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.data.scopes import of_phases
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
-from llm4top.evaluation.reports.formatting import count
 from llm4top.forecasters.bundles.trained_on import LearntFrom
 from llm4top.forecasters.calibration.calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
 from llm4top.forecasters.model.answer_head import answer_token_ids
@@ -27,6 +26,7 @@ from llm4top.forecasters.model.model_files import resolve_base, safe_config, wei
 from llm4top.numbers import percent
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
+from llm4top.text import thousands as count
 from llm4top.training.config import TrainingConfig
 from llm4top.training.earlier_training import beyond_what_was_seen, learnt_before
 from llm4top.training.evaluation_rows import evaluation_count, evaluation_size

@@ -50,7 +50,7 @@ def test_answers_come_from_the_report(report, answers):
     assert "Phase II, validation split: 446" in answer("TRIPOD+AI", "10")
     assert "completed before 2014 to learn from" in answer("TRIPOD+AI", "12a")
     assert "DeLong and paired bootstrap, Holm-adjusted" in answer("TRIPOD+AI", "12e")
-    assert "Phase III, validation split: 67\u202f% events" in answer("TRIPOD+AI", "13")
+    assert "Phase III, validation split: 67\u00a0% events" in answer("TRIPOD+AI", "13")
     assert report.reproduce in answer("TRIPOD+AI", "18f")
     assert "3\u202f542 failure" in answer("TRIPOD+AI", "21")
     assert "1 pass, 1 warn of 2 checks" in answer("TRIPOD-LLM", "5d")

@@ -35,7 +35,7 @@ def drawn(**events):
 
 
 def share(text):
-    return int(re.search(r"(\d+)\u202f%", text)[1]) / 100
+    return int(re.search(r"(\d+)\u00a0%", text)[1]) / 100
 
 
 def test_the_best_ranking_is_told_by_its_sensitivity():
@@ -44,22 +44,22 @@ def test_the_best_ranking_is_told_by_its_sensitivity():
     title = roc_title(curves, found)
     assert title.startswith("sure finds ")
     assert share(title) == pytest.approx(np.interp(0.2, x, y), abs=0.006)
-    assert title.endswith("of events at a 20\u202f% false-positive rate")
+    assert title.endswith("of events at a 20\u00a0% false-positive rate")
 
 
 def test_precision_stands_beside_the_share_of_events():
     curves, found = drawn(weak=WEAK, oracle=ORACLE, sure=SURE)
     precision, recall, _ = precision_recall_curve(Y, SURE)
     title = precision_recall_title(curves, found)
-    assert title.startswith("At a recall of 50\u202f%, the precision of sure is ")
+    assert title.startswith("At a recall of 50\u00a0%, the precision of sure is ")
     assert share(title.partition(",")[2]) == pytest.approx(precision[recall >= 0.5][-1], abs=0.006)
-    assert title.endswith(f"{Y.mean():.0%} of all trials have the event".replace("%", "\u202f%"))
+    assert title.endswith(f"{Y.mean():.0%} of all trials have the event".replace("%", "\u00a0%"))
 
 
 def test_the_useful_thresholds_are_a_stretch():
     curves, found = drawn(sure=SURE, oracle=ORACLE)
     title = decision_title(curves, found)
-    words = r"sure is better than acting on all trials or on none from (\d+)\u202f% to (\d+)\u202f%"
+    words = r"sure is better than acting on all trials or on none from (\d+)\u00a0% to (\d+)\u00a0%"
     first, last = (int(n) / 100 for n in re.fullmatch(words, title).groups())
     assert first < Y.mean() < last
     benefit = dict(found[0][1].decision)
@@ -95,7 +95,7 @@ def test_the_spread_is_told_by_its_means():
     _, found = drawn(weak=WEAK, oracle=ORACLE, sure=SURE)
     title = spread_title(found)
     assert title.startswith("sure separates best: mean forecast about ")
-    numbers = [int(n) / 100 for n in re.findall(r"(\d+)\u202f%", title)]
+    numbers = [int(n) / 100 for n in re.findall(r"(\d+)\u00a0%", title)]
     assert numbers == pytest.approx([SURE[Y == 1].mean(), SURE[Y == 0].mean()], abs=0.03)
 
 

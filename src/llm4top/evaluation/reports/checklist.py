@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from llm4top.evaluation.reports.formatting import check_name, count, counts_text, heading
+from llm4top.evaluation.reports.formatting import check_name, counts_text, heading
 from llm4top.evaluation.reports.report import ChecklistItem, Report
+from llm4top.text import percent, thousands
 
 TRIPOD_AI, TRIPOD_LLM = "TRIPOD+AI", "TRIPOD-LLM"
 OPEN = "For the authors to fill in."
@@ -101,7 +102,7 @@ def _objectives(report: Report) -> str:
 
 
 def _sample_size(report: Report) -> str:
-    told = [f"{heading(t)}: {count(t.n)} ({counts_text(t.counts)})" for t in report.tables]
+    told = [f"{heading(t)}: {thousands(t.n)} ({counts_text(t.counts)})" for t in report.tables]
     if not told:
         return ""
     return f"All that the data set has. {'; '.join(told)}. Intervals show what that can tell."
@@ -144,7 +145,7 @@ def _measures(report: Report) -> str:
     metrics = {key for table in report.tables for row in table.rows for key in row.figures}
     if not metrics:
         return ""
-    draws = count(report.draws)
+    draws = thousands(report.draws)
     told = (
         f"{len(metrics)} metrics, defined under Metrics, with 95 % intervals from {draws} "
         "bootstrap draws"
@@ -155,10 +156,7 @@ def _measures(report: Report) -> str:
 
 
 def _imbalance(report: Report) -> str:
-    told = [
-        f"{heading(one)}: {one.prevalence:.0%} events".replace("%", "\u202f%")
-        for one in report.curves
-    ]
+    told = [f"{heading(one)}: {percent(one.prevalence)} events" for one in report.curves]
     if not told:
         return ""
     return (
@@ -169,7 +167,7 @@ def _imbalance(report: Report) -> str:
 
 def _flow(report: Report) -> str:
     told = [
-        f"{data.name}, {split}: {count(sum(counts.values()))} ({counts_text(counts)})"
+        f"{data.name}, {split}: {thousands(sum(counts.values()))} ({counts_text(counts)})"
         for data in report.data
         for split, counts in data.counts.items()
     ]

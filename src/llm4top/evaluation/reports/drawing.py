@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
 
-from llm4top.evaluation.reports.formatting import heading, plain
+from llm4top.evaluation.reports.formatting import heading
 from llm4top.evaluation.reports.report import Curves, CurveSet, ForecasterRow, Kind, Table
 from llm4top.evaluation.reports.svg import COLOURS, to_svg
+from llm4top.text import one_line, safe_row
 
 MOST_SERIES = 6
 _ORACLE = "oracle"
@@ -116,7 +117,7 @@ def curve_drawing(
     rows: Iterable[Sequence[object]],
 ) -> Drawing:
     """A finished figure of curves; a screen reader gets its table's name and what is drawn too."""
-    names = ", ".join(plain(one.forecaster) for one, _ in drawn)
+    names = ", ".join(one_line(one.forecaster) for one, _ in drawn)
     svg = to_svg(
         figure,
         name=name,
@@ -138,12 +139,5 @@ def drawing(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_cell(cell) for cell in row] for row in rows)
+    writer.writerows(map(safe_row, rows))
     return Drawing(svg, title, note, text.getvalue(), f"{name}.csv")
-
-
-def _cell(cell: object) -> object:
-    """A spreadsheet takes a text that begins like a formula for one; an apostrophe stops it."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell

@@ -10,9 +10,8 @@ from itertools import groupby, pairwise
 
 from llm4top.evaluation.metrics.curves import HISTOGRAM_BINS, treat_all
 from llm4top.evaluation.reports.drawing import Series
-from llm4top.evaluation.reports.formatting import plain
 from llm4top.evaluation.reports.report import Curves, CurveSet
-from llm4top.numbers import percent
+from llm4top.text import one_line, percent
 
 Drawn = Sequence[tuple[Series, Curves]]
 
@@ -31,7 +30,7 @@ def roc_title(curves: CurveSet, drawn: Drawn) -> str:
         return f"{_NONE_ABOVE} ranks trials better than {trivial}"
     found = percent(_height(best.roc, _FALSE_ALARMS))
     return (
-        f"{plain(best.forecaster)} finds {found} of events at a {percent(_FALSE_ALARMS)} "
+        f"{one_line(best.forecaster)} finds {found} of events at a {percent(_FALSE_ALARMS)} "
         "false-positive rate"
     )
 
@@ -46,7 +45,7 @@ def precision_recall_title(curves: CurveSet, drawn: Drawn) -> str:
     # A point's precision holds from the recall before it up to its own.
     right = next(precision for recall, precision in best.pr if recall >= _HALF)
     return (
-        f"At a recall of {percent(_HALF)}, the precision of {plain(best.forecaster)} is "
+        f"At a recall of {percent(_HALF)}, the precision of {one_line(best.forecaster)} is "
         f"{percent(right)}; {percent(curves.prevalence)} of all trials have the event"
     )
 
@@ -62,7 +61,7 @@ def decision_title(curves: CurveSet, drawn: Drawn) -> str:
         return "None is better than acting on all trials or on none"
     (first, last), name = max(stretches, key=lambda found: found[0][1] - found[0][0])
     return (
-        f"{plain(name)} is better than acting on all trials or on none "
+        f"{one_line(name)} is better than acting on all trials or on none "
         f"from {percent(first)} to {percent(last)}"
     )
 
@@ -75,13 +74,13 @@ def reliability_title(drawn: Drawn) -> str:
     kept = sorted(honest, key=lambda own: -_agreeing(own) / len(own.reliability))
     first, last = kept[0], kept[-1]
     title = (
-        f"{plain(first.forecaster)} agrees with the observed frequency "
+        f"{one_line(first.forecaster)} agrees with the observed frequency "
         f"in {_agreeing(first)} of {len(first.reliability)} "
         f"{'bin' if len(first.reliability) == 1 else 'bins'}"
     )
     if last is first:
         return title
-    return f"{title}, {plain(last.forecaster)} in {_agreeing(last)} of {len(last.reliability)}"
+    return f"{title}, {one_line(last.forecaster)} in {_agreeing(last)} of {len(last.reliability)}"
 
 
 def spread_title(drawn: Drawn) -> str:
@@ -94,8 +93,8 @@ def spread_title(drawn: Drawn) -> str:
         return NONE_DRAWN
     without, with_event = map(_mean, best.histogram)
     return (
-        f"{plain(best.forecaster)} separates best: mean forecast about {percent(with_event)} for "
-        f"trials with the event, about {percent(without)} for those without"
+        f"{one_line(best.forecaster)} separates best: mean forecast about {percent(with_event)} "
+        f"for trials with the event, about {percent(without)} for those without"
     )
 
 
@@ -110,7 +109,7 @@ def _not_above(curves: CurveSet, best: Curves, value: Callable[[Curves], float])
     first = max(trivial, key=value, default=None)
     if first is None or value(best) > value(first) + 1e-9:
         return ""
-    return plain(first.forecaster)
+    return one_line(first.forecaster)
 
 
 def _area(points: Sequence[tuple[float, float]]) -> float:

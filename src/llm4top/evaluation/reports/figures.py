@@ -14,17 +14,10 @@ from llm4top.evaluation.reports.figure_titles import (
     precision_recall_title,
     roc_title,
 )
-from llm4top.evaluation.reports.formatting import (
-    count,
-    heading,
-    number,
-    phase_name,
-    plain,
-    with_interval,
-)
+from llm4top.evaluation.reports.formatting import heading, number, phase_name, with_interval
 from llm4top.evaluation.reports.report import CurveSet, ForecasterRow, Table
 from llm4top.evaluation.reports.svg import COLOURS, FONT_SIZE, canvas, label, style, to_svg
-from llm4top.numbers import percent
+from llm4top.text import one_line, percent, thousands
 
 _CHANCE = 0.5
 FEW_OF_A_LABEL = 20
@@ -60,7 +53,7 @@ def forest(table: Table, series: Sequence[Series], *, name: str, where: str = ""
     axes.set_xticks([0.4, 0.6, 0.8, 1], [".4", ".6", ".8", "1"])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    label(axes, x=f"ROC-AUC, 95 % interval (n = {count(table.n)})")
+    label(axes, x=f"ROC-AUC, 95 % interval (n = {thousands(table.n)})")
     title, note = _forest_words(where or phase_name(table.phase), honest, bool(cheating))
     data = [
         (r.forecaster, r.kind, r.figures["roc_auc"].value, *_ends(r), r.figures["roc_auc"].n)
@@ -75,7 +68,7 @@ def _two_lines(name: str) -> str:
     wrapper = textwrap.TextWrapper(
         _NAME_WIDTH, max_lines=2, placeholder="…", break_on_hyphens=False
     )
-    return "\n".join(wrapper.wrap(plain(name)))
+    return "\n".join(wrapper.wrap(one_line(name)))
 
 
 def _auc(row: ForecasterRow) -> float | None:
@@ -121,12 +114,12 @@ def _forest_words(where: str, honest: Sequence[ForecasterRow], cheating: bool) -
         tied = next((r for r in honest if r.kind == "trivial" and _auc(r) == _auc(able[0])), None)
         if (beaten := first if first.kind == "trivial" else tied) is not None:
             title = (
-                f"{where}: no trained forecaster ranks above {plain(beaten.forecaster)}, "
-                f"at {number(_auc(beaten))}; the best is {plain(able[0].forecaster)}, at "
+                f"{where}: no trained forecaster ranks above {one_line(beaten.forecaster)}, "
+                f"at {number(_auc(beaten))}; the best is {one_line(able[0].forecaster)}, at "
                 f"{number(_auc(able[0]))}"
             )
         else:
-            title = f"{where}: {plain(first.forecaster)} ranks best, at {number(_auc(first))}"
+            title = f"{where}: {one_line(first.forecaster)} ranks best, at {number(_auc(first))}"
         title += f"; {len(above)} of {len(able)} intervals are above chance"
     note = f"The dotted line at {number(_CHANCE)} is any constant forecast: it cannot rank."
     if cheating:
@@ -169,7 +162,7 @@ def precision_recall(curves: CurveSet, series: Sequence[Series], *, name: str) -
     drawn = drawn_curves(curves, series)
     for one, own in drawn:
         _line(axes, own.pr, one, steps=True)
-    label(axes, x=f"recall, of {_events(curves, True)}", y=f"precision (n = {count(curves.n)})")
+    label(axes, x=f"recall, of {_events(curves, True)}", y=f"precision (n = {thousands(curves.n)})")
     note = (
         "Precision and recall, as steps without smoothing. The dotted line forecasts the event for "
         f"every trial: its precision is the share of events, {percent(curves.prevalence)}."
@@ -201,7 +194,7 @@ def decision(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawin
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], [f"{x} %" for x in (0, 25, 50, 75, 100)])
     axes.set_ylim(-0.12, max(curves.prevalence, 0.1) * 1.08)
-    label(axes, x="least chance at which one acts", y=f"net benefit (n = {count(curves.n)})")
+    label(axes, x="least chance at which one acts", y=f"net benefit (n = {thousands(curves.n)})")
     note = (
         "Decision curves: a forecast is of use where its curve is above acting on all and on none. "
         "The thin dark line acts on every trial; "
@@ -228,7 +221,7 @@ def _few(curves: CurveSet) -> str:
         return ""
     kind = "with" if events <= curves.n - events else "without"
     return (
-        f" Caution: only {count(least)} of {count(curves.n)} trials are {kind} the event; "
+        f" Caution: only {thousands(least)} of {thousands(curves.n)} trials are {kind} the event; "
         "one trial more or less changes the curve."
     )
 
@@ -261,4 +254,4 @@ def _unit_square() -> tuple[Canvas, Axes]:
 
 def _events(curves: CurveSet, event: bool) -> str:
     share = curves.prevalence if event else 1 - curves.prevalence
-    return f"{count(round(share * curves.n))} trials {'with' if event else 'without'} the event"
+    return f"{thousands(round(share * curves.n))} trials {'with' if event else 'without'} the event"

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llm4top.evaluation.reports.report import CurveSet, Difference, Figure, Kind, Report, Table
-from llm4top.numbers import thousands
-
-count = thousands
-"""The number with thin spaces, under the name that the report's templates use."""
+from llm4top.text import thousands
 
 CHEATING = "cheating: reads the outcome's status"
 NOTHING = "\N{EN DASH}"
@@ -137,7 +134,7 @@ def display_order(phase: str, check: str) -> tuple[int, int]:
 
 def counts_text(counts: Mapping[str, int]) -> str:
     """``238 failure, 208 success``."""
-    return ", ".join(f"{count(n)} {label}" for label, n in counts.items())
+    return ", ".join(f"{thousands(n)} {label}" for label, n in counts.items())
 
 
 def reading(difference: Difference, better: str) -> str:
@@ -157,17 +154,9 @@ def reading(difference: Difference, better: str) -> str:
         and (figure.lower > 0 or figure.upper < 0)
     )
     if not told or better not in ("higher", "lower"):
-        return f"no detectable difference (n = {count(figure.n)})"
+        return f"no detectable difference (n = {thousands(figure.n)})"
     first_wins = (figure.value > 0) == (better == "higher")
     return f"{difference.first if first_wins else difference.second} is better"
-
-
-def plain(text: str, longest: int | None = None) -> str:
-    """The text on one line without control characters, cut with an ellipsis where too long."""
-    told = "".join(c if c.isprintable() else " " for c in text)
-    if longest is not None and len(told) > longest:
-        return told[: longest - 1].rstrip() + "…"
-    return told
 
 
 def variants_heading(report: Report) -> str:

@@ -18,7 +18,7 @@ from llm4top.evaluation.reports.figures import decision, forest, precision_recal
 from llm4top.evaluation.reports.report import Report
 from llm4top.evaluation.reports.small_multiples import reliability, spread
 from llm4top.evaluation.reports.svg import COLOURS
-from llm4top.numbers import percent
+from llm4top.text import percent, thousands
 
 _PART = "report-part"
 
@@ -117,7 +117,7 @@ def environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters.update(
-        count=wording.count,
+        count=thousands,
         percent=percent,
         number=wording.number,
         signed=wording.signed,

@@ -9,14 +9,13 @@ from markupsafe import Markup
 from llm4top.evaluation.reports import view
 from llm4top.evaluation.reports.formatting import (
     NOTHING,
-    count,
     p_value,
-    plain,
     signed_with_interval,
     with_interval,
 )
 from llm4top.evaluation.reports.html import environment
 from llm4top.evaluation.reports.report import Report
+from llm4top.text import one_line, thousands
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~&$!])")
 _LINE_START = re.compile(r"^(\s*)([-+=]|\d+[.)])")
@@ -39,7 +38,7 @@ def markdown(report: Report) -> str:
 
 def escaped(text: str) -> str:
     """The text on one line, without any meaning to Markdown or HTML."""
-    return _LINE_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", plain(text)))
+    return _LINE_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", one_line(text)))
 
 
 @cache
@@ -50,7 +49,7 @@ def _environment() -> Environment:
         **own.filters,
         "code": _code,
         "code_block": lambda text: Markup(re.sub("^", "    ", text, flags=re.MULTILINE)),
-        "count": lambda number: Markup(count(number)),
+        "count": lambda number: Markup(thousands(number)),
         "figure": lambda figure: Markup(with_interval(figure)),
         "difference": lambda figure: Markup(signed_with_interval(figure)),
         "p_value": lambda p: Markup(p_value(p).replace("<", "&lt;")),
@@ -66,7 +65,7 @@ def _finalize(value: object) -> object:
 
 
 def _code(text: str) -> Markup:
-    words = plain(text)
+    words = one_line(text)
     longest = max((len(run) for run in re.findall(r"`+", words)), default=0)
     fence, pad = "`" * (longest + 1), " " if longest else ""
     return Markup(f"{fence}{pad}{words}{pad}{fence}" if words else NOTHING)

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure as Canvas
 
 from llm4top.evaluation.reports.drawing import Drawing, Series, curve_drawing, drawn_curves
 from llm4top.evaluation.reports.figure_titles import reliability_title, spread_title
-from llm4top.evaluation.reports.formatting import count, plain
 from llm4top.evaluation.reports.report import Curves, CurveSet
 from llm4top.evaluation.reports.svg import COLOURS, FONT_SIZE, canvas, label, style
-from llm4top.numbers import percent
+from llm4top.text import one_line, percent, thousands
 
 _PANEL_HEIGHT = 172
 _LONGEST_NAME = 30
@@ -42,7 +41,7 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
             linestyle="none",
             zorder=1.5,
         )
-    _axis_titles(figure, f"observed (n = {count(curves.n)})")
+    _axis_titles(figure, f"observed (n = {thousands(curves.n)})")
     return curve_drawing(
         figure,
         curves,
@@ -69,10 +68,10 @@ def spread(
     figure = _panels(drawn, _spread_panel)
     note = (
         "The less the two halves mirror each other, the better the forecast separates them. "
-        f"Forecasts of the trials by outcome: {plain(labels[1])} upward, "
-        f"{plain(labels[0])} downward and paler. A trivial forecaster is a single bar both ways."
+        f"Forecasts of the trials by outcome: {one_line(labels[1])} upward, "
+        f"{one_line(labels[0])} downward and paler. A trivial forecaster is a single bar both ways."
     )
-    _axis_titles(figure, f"trials in each twentieth (n = {count(curves.n)})")
+    _axis_titles(figure, f"trials in each twentieth (n = {thousands(curves.n)})")
     return curve_drawing(
         figure,
         curves,
@@ -105,7 +104,7 @@ def _panels(
         axes.set_xlim(-0.03, 1.03)
         axes.set_xticks(*_TICKS)
         axes.set_title(
-            plain(one.forecaster, _LONGEST_NAME),
+            one_line(one.forecaster, _LONGEST_NAME),
             fontsize=FONT_SIZE - 0.5,
             color=COLOURS["ink"],
             loc="left",
@@ -149,4 +148,4 @@ def _spread_panel(axes: Axes, one: Series, own: Curves) -> None:
     axes.set_ylim(-most * 1.08, most * 1.08)
     axes.locator_params(axis="y", nbins=5, integer=True)
     ticks = [tick for tick in axes.get_yticks() if abs(tick) <= most * 1.08]
-    axes.set_yticks(ticks, [count(round(abs(tick))) for tick in ticks])
+    axes.set_yticks(ticks, [thousands(round(abs(tick))) for tick in ticks])

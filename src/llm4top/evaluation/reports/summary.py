@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from llm4top.evaluation.metrics.metrics import METRICS
 from llm4top.evaluation.reports.formatting import (
     CHECKS,
-    count,
     counts_text,
     interval,
     p_value,
@@ -16,6 +15,7 @@ from llm4top.evaluation.reports.formatting import (
     with_interval,
 )
 from llm4top.evaluation.reports.report import Difference, ForecasterRow, Table
+from llm4top.text import thousands
 
 
 def summary(
@@ -67,7 +67,7 @@ def told(difference: Difference) -> str:
 
 
 def _rows(table: Table) -> str:
-    where = f"{count(table.n)} trials of the {CHECKS[table.check]}"
+    where = f"{thousands(table.n)} trials of the {CHECKS[table.check]}"
     return f"Measured on {where}: {counts_text(table.counts)}."
 
 

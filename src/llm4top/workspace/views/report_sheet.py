@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm4top.errors import EvaluationError
+from llm4top.text import thousands
 from llm4top.workspace.views.wording import metric, metric_interval
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def sheet_names(report: Report) -> dict[str, str]:
 def sheet(report: Report, key: str) -> Sheet:
     """The table that ``sheet_names`` has under ``key``; drawing its figures takes a second."""
     from llm4top.evaluation.reports.drawing import choose_series, drawn_curves
-    from llm4top.evaluation.reports.formatting import CHECK_NOTES, KINDS, count, counts_text
+    from llm4top.evaluation.reports.formatting import CHECK_NOTES, KINDS, counts_text
     from llm4top.evaluation.reports.view import sections
 
     part = next(one for one in sections(report) if one.anchor == key)
@@ -104,7 +105,7 @@ def sheet(report: Report, key: str) -> Sheet:
     keys = [column.key for column in part.columns]
     return Sheet(
         heading=part.heading,
-        rows=f"n = {count(table.n)} trials: {counts_text(table.counts)}.",
+        rows=f"n = {thousands(table.n)} trials: {counts_text(table.counts)}.",
         notes=tuple(
             note for note in (CHECK_NOTES.get(table.check), table.note, few(table.counts)) if note
         ),

@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace.views.label_bars import ScaleValues, scale
 from llm4top.workspace.views.portfolio import (
     DIRECT,
     NOT_STATED,
@@ -22,7 +23,6 @@ from llm4top.workspace.views.portfolio import (
     successes,
 )
 from llm4top.workspace.views.portfolio_charts import DOTS, chances_chart, distribution_chart
-from llm4top.workspace.views.probability_bar import ScaleValues, scale
 from llm4top.workspace.views.wording import (
     beside_base,
     expected,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from llm4top.workspace.views.probability_bar import LINE, MUTED, text
+from llm4top.workspace.views.svg import LINE, MUTED, text
 from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:

@@ -1,14 +1,11 @@
 """A data set's time line as SVG, and as the CSV behind it."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping
-from html import escape
 
-from llm4top.workspace.views.probability_bar import MUTED
-from llm4top.workspace.views.wording import thousands
+from llm4top.text import counted, thousands
+from llm4top.workspace.views.svg import axis, bar, chart, step_of, text
 
 HEIGHT = 180
 SPLIT_COLOURS = {
@@ -26,26 +23,17 @@ def timeline_chart(years: Years) -> str:
     first, last = min(years), max(years)
     slots = last - first + 1
     slot, top = 100 / slots, max(sum(counts.values()) for counts in years.values())
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 1000, 10_000) if slots / s <= 8)
+    step = step_of(slots, (1, 2, 5, 10, 20, 50, 100, 1000, 10_000), 8)
     marks = []
     for year in range(first, last + 1):
         left = (year - first) * slot
         marks += _stack(years.get(year, {}), year, left, slot, top)
         if year % step == 0:
-            marks.append(_words(left + slot / 2, HEIGHT + 18, str(year), "middle"))
-    marks.append(
-        f'<line x1="0" x2="100%" y1="{HEIGHT}" y2="{HEIGHT}" '
-        f'style="stroke: {MUTED}; stroke-width: 1"/>'
-    )
-    trials = "trial" if top == 1 else "trials"
+            marks.append(text(left + slot / 2, HEIGHT + 18, str(year), anchor="middle"))
     fullest = max(years, key=lambda year: sum(years[year].values()))
-    marks.append(_words(0, -6, f"peak: {thousands(top)} {trials} in {fullest}", "start"))
-    said = escape(f"Trials by start year, {first} to {last}, stacked by split.")
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{said}" width="100%" '
-        f'height="{HEIGHT + 24}" style="overflow: visible; display: block; '
-        f'height: {HEIGHT + 24}px">{"".join(marks)}</svg>'
-    )
+    marks += [axis(HEIGHT), text(0, -6, f"peak: {counted(top, 'trial')} in {fullest}")]
+    label = f"Trials by start year, {first} to {last}, stacked by split."
+    return chart(marks, label, HEIGHT + 24)
 
 
 def timeline_csv(years: Years) -> bytes:
@@ -61,21 +49,9 @@ def timeline_csv(years: Years) -> bytes:
 def _stack(counts: Mapping[str, int], year: int, left: float, slot: float, top: int) -> list[str]:
     bars, base, gap = [], float(HEIGHT), 0.1 * slot
     for split, colour in SPLIT_COLOURS.items():
-        count = counts.get(split, 0)
-        if not count:
-            continue
-        height = max(HEIGHT * count / top, 1.0)
-        base -= height
-        bars.append(
-            f'<rect x="{left + gap:.3f}%" width="{slot - 2 * gap:.3f}%" y="{base:.2f}" '
-            f'height="{height:.2f}" style="fill: {colour}">'
-            f"<title>{year}, {split}: {thousands(count)}</title></rect>"
-        )
+        if count := counts.get(split, 0):
+            height = max(HEIGHT * count / top, 1.0)
+            base -= height
+            title = f"{year}, {split}: {thousands(count)}"
+            bars.append(bar(left + gap, slot - 2 * gap, base, height, colour, title=title))
     return bars
-
-
-def _words(x: float, y: float, words: str, anchor: str) -> str:
-    return (
-        f'<text x="{x:.2f}%" y="{y:g}" text-anchor="{anchor}" '
-        f'style="fill: {MUTED}; font-size: 13px">{escape(words)}</text>'
-    )

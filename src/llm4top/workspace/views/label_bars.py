@@ -1,24 +1,24 @@
-"""Words and bars for questions of any kind: success, another event, one of several answers."""
-
-from __future__ import annotations
+"""A forecast in words and as a drawing: a probability scale, or a bar for each of many answers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
-from llm4top.workspace.views.probability_bar import (
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace.views.svg import (
     ACCENT,
     INK,
     LINE,
     MUTED,
-    ScaleValues,
-    scale,
+    PAPER,
+    bar,
+    chart,
+    dot,
+    line,
     text,
+    titled,
 )
-from llm4top.workspace.views.wording import beside_base, frequency, percent, thousands
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace.views.wording import beside_base, frequency, interval, percent, thousands
 
 SUCCESS = "success"
 """The event that plain words speak of as success; other labels are quoted as they are."""
@@ -104,21 +104,18 @@ def bar_chart(bars: Sequence[Bar]) -> str:
     marks = []
     for row, (name, length, figure) in enumerate(bars):
         y, full = row * _ROW, length == longest
+        colour = INK if full else MUTED
         marks.append(
-            f"<g><title>{escape(f'{name}: {figure}')}</title>"
-            + text(0, y + 14, _cut(name), INK if full else MUTED, bold=full)
-            + text(100, y + 14, figure, INK if full else MUTED, bold=full)
-            + _beam(y, 1, LINE, 0.6)
-            + _beam(y, length, ACCENT, 1 if full else 0.5)
-            + "</g>"
+            titled(
+                f"{name}: {figure}",
+                text(0, y + 14, _cut(name), colour, bold=full),
+                text(100, y + 14, figure, colour, bold=full),
+                bar(0, 100, y + 20, 7, LINE, opacity=0.6, attributes='rx="3.5"'),
+                bar(0, 100 * length, y + 20, 7, opacity=1 if full else 0.5, attributes='rx="3.5"'),
+            )
         )
-    said = escape("; ".join(f"{name}: {figure}" for name, _, figure in bars))
-    height = _ROW * len(bars)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="bars" role="img" aria-label="{said}" '
-        f'width="100%" height="{height}" '
-        f'style="overflow: visible; display: block; height: {height}px">{"".join(marks)}</svg>'
-    )
+    label = "; ".join(f"{name}: {figure}" for name, _, figure in bars)
+    return chart(marks, label, _ROW * len(bars), kind="bars")
 
 
 def expected_by_answer(trials: Sequence[Forecast]) -> list[tuple[str, float]]:
@@ -140,12 +137,74 @@ def answers_chart(trials: Sequence[Forecast]) -> str:
     return bar_chart([(a, k / n, f"{k:.1f} of {thousands(n)}") for a, k in expectations])
 
 
-def _beam(y: float, length: float, colour: str, opacity: float) -> str:
-    return (
-        f'<rect x="0" y="{y + 20}" width="{100 * length:.2f}%" height="7" rx="3.5" '
-        f'style="fill: {colour}; opacity: {opacity:g}"/>'
-    )
-
-
 def _cut(name: str) -> str:
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1].rstrip() + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleValues:
+    """What a scale shows, each from 0 to 1; None where it is not known.
+
+    ``base_of`` is the phase whose trials the base rate is of, or "all".
+    """
+
+    value: float
+    lower: float | None = None
+    upper: float | None = None
+    base: float | None = None
+    base_of: str | None = None
+
+    def words(self) -> str:
+        """The whole scale as one sentence, as a screen reader says it."""
+        said = f"Chance {percent(self.value)}"
+        if bounds := interval(self.lower, self.upper):
+            said += f", 95\u00a0% interval {bounds}"
+        if self.base is not None:
+            said += f", base rate {percent(self.base)}"
+        if beside := beside_base(self.value, self.lower, self.upper, self.base, self.base_of):
+            said += f". {beside}"
+        return said + "."
+
+
+def scale(values: ScaleValues, *, large: bool = False) -> str:
+    """The scale as an ``<svg>`` element, 48 pixels high (88 where ``large``), full width."""
+    height, axis, thick = (88, 42, 14) if large else (48, 14, 9)
+    rounded = "; stroke-linecap: round"
+    marks = [line((0, axis), (100, axis), LINE, 3 if large else 2, rounded)]
+    if large:
+        marks += [_tick(k, axis) for k in range(0, 101, 20)]
+    if values.lower is not None and values.upper is not None:
+        left, width = 100 * values.lower, 100 * max(values.upper - values.lower, 0.004)
+        round_ends = f'rx="{thick / 2:g}"'
+        top = axis - thick / 2
+        marks.append(bar(left, width, top, thick, opacity=0.32, attributes=round_ends))
+    if values.base is not None:
+        x, words = 100 * values.base, f"base {percent(values.base)}"
+        marks.append(line((x, axis - thick), (x, axis + thick), INK, 2))
+        # Below the axis, on a large scale above it.
+        marks.append(text(x, 16 if large else height - 6, words, INK))
+    ring = f"; stroke: {PAPER}; stroke-width: 2"
+    marks.append(dot(100 * values.value, axis, 9 if large else 6, ACCENT, ring))
+    marks += _value_of(values) if large else _ends(values, height)
+    label = values.words()
+    return chart([f"<title>{escape(label)}</title>", *marks], label, height, kind="scale")
+
+
+def _tick(position: int, axis: float) -> str:
+    words = f"{position}\u00a0%" if position in (0, 100) else str(position)
+    mark = line((position, axis + 12), (position, axis + 17))
+    return mark + text(position, axis + 31, words)
+
+
+def _ends(values: ScaleValues, height: float) -> list[str]:
+    """0 and 100 % at the ends, where the base rate's words leave room for them."""
+    base = 50.0 if values.base is None else 100 * values.base
+    low = [text(0, height - 6, "0")] if base > 24 else []
+    high = [text(100, height - 6, "100\u00a0%")] if base < 76 else []
+    return low + high
+
+
+def _value_of(values: ScaleValues) -> list[str]:
+    """The chance above the dot, where the words of the base rate leave room for it."""
+    near = values.base is not None and abs(values.base - values.value) < 0.16
+    return [] if near else [text(100 * values.value, 16, percent(values.value), ACCENT, bold=True)]

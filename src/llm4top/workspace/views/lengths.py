@@ -9,13 +9,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm4top.errors import DatasetError, ModelError
-from llm4top.workspace.views.probability_bar import INK, MUTED, SERIES
+from llm4top.workspace.views.svg import INK, SERIES, axis, bar, chart, line, step_of, text
 from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
@@ -110,8 +109,8 @@ def _prompts(folder: Path, task: Task) -> tuple[list[str], int]:
 
     stored, rows = _sample(folder / "trials.parquet")
     texts = []
-    for text in stored:
-        sections = trial_sections(decode_trial(text), hidden_fields=task.hidden_fields)
+    for trial in stored:
+        sections = trial_sections(decode_trial(trial), hidden_fields=task.hidden_fields)
         texts.append(OPENING + chat_message(sections, task) + CLOSING)
     return texts, rows
 
@@ -202,67 +201,43 @@ def lengths_chart(lengths: TextLengths, budgets: Mapping[str, int]) -> str:
     marks = []
     for count, (low, high) in zip(counts, pairwise(edges), strict=True):
         if count:
-            tall = max(count * scale, 1.0)
-            over = high == end and max(lengths.tokens) >= end
-            to = "or more" if over else f"to {thousands(high - 1)}"
-            marks.append(
-                f'<rect x="{100 * (low + 0.05 * (high - low)) / end:.3f}%" '
-                f'width="{90 * (high - low) / end:.3f}%" y="{HEIGHT - tall:.2f}" '
-                f'height="{tall:.2f}" style="fill: {SERIES}">'
-                f"<title>{thousands(low)} {to} tokens: {thousands(count)}</title></rect>"
-            )
-    marks += [
-        _budget(name, budget, end, line) for line, (name, budget) in enumerate(budgets.items())
-    ]
-    marks.append(_line("0", "100%", HEIGHT, HEIGHT, MUTED))
-    marks += _ticks(end)
-    said = escape(
-        "Prompts by their length in tokens; the budgets are "
-        + ", ".join(f"{name} {budget}" for name, budget in budgets.items())
-        + "."
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{said}" width="100%" '
-        f'height="{HEIGHT + 24}" style="overflow: visible; display: block; '
-        f'height: {HEIGHT + 24}px">{"".join(marks)}</svg>'
-    )
+            height = max(count * scale, 1.0)
+            open_end = high == end and max(lengths.tokens) >= end
+            to = "or more" if open_end else f"to {thousands(high - 1)}"
+            left, width = 100 * low / end, 100 * (high - low) / end
+            title = f"{thousands(low)} {to} tokens: {thousands(count)}"
+            shape = (left + 0.05 * width, 0.9 * width, HEIGHT - height, height)
+            marks.append(bar(*shape, SERIES, title=title))
+    marks += [_budget(name, k, end, row) for row, (name, k) in enumerate(budgets.items())]
+    marks += [axis(HEIGHT), *_ticks(end)]
+    named = ", ".join(f"{name} {budget}" for name, budget in budgets.items())
+    label = f"Prompts by their length in tokens; the budgets are {named}."
+    return chart(marks, label, HEIGHT + 24)
 
 
 def lengths_csv(lengths: TextLengths, budgets: Mapping[str, int]) -> bytes:
     """The same numbers: a line for each bin; the last one has no end."""
     edges = bin_edges(lengths, budgets)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["from_tokens", "below_tokens", "trials"])
     for count, (low, high) in zip(binned(lengths, edges), pairwise(edges), strict=True):
         writer.writerow([low, "" if high == edges[-1] else high, count])
-    return text.getvalue().encode()
+    return stream.getvalue().encode()
 
 
-def _budget(name: str, budget: int, end: int, line: int) -> str:
-    """A line at a budget, with its words on a line of their own so that none meet."""
-    at, top = 100 * budget / end, TOP * line + 12
-    anchor, shift = ("start", 5) if at < 60 else ("end", -5)
-    words = escape(f"{name} {thousands(budget)}")
-    return _line(f"{at:.3f}%", f"{at:.3f}%", top - 10, HEIGHT, INK, dashed=True) + (
-        f'<text x="{at:.3f}%" dx="{shift}" y="{top}" text-anchor="{anchor}" '
-        f'style="fill: {INK}; font-size: 13px">{words}</text>'
-    )
+def _budget(name: str, budget: int, end: int, row: int) -> str:
+    """A line at a budget, with its words on a row of their own so that none meet."""
+    x, y = 100 * budget / end, TOP * row + 12
+    anchor, shift = ("start", 5) if x < 60 else ("end", -5)
+    words = text(x, y, f"{name} {thousands(budget)}", INK, anchor=anchor, shift=shift)
+    return line((x, y - 10), (x, HEIGHT), INK, 1, "; stroke-dasharray: 4 3") + words
 
 
 def _ticks(end: int) -> list[str]:
-    step = next(width for width in _WIDTHS if end / width <= 6)
+    step = step_of(end, _WIDTHS, 6)
+    places = ((value, 100 * value / end) for value in range(0, end + 1, step))
     return [
-        f'<text x="{100 * value / end:.3f}%" y="{HEIGHT + 18}" '
-        f'text-anchor="{"start" if not value else "middle" if value < 0.95 * end else "end"}" '
-        f'style="fill: {MUTED}; font-size: 13px">{thousands(value)}</text>'
-        for value in range(0, end + 1, step)
+        text(x, HEIGHT + 18, thousands(value), anchor="middle" if 0 < x < 95 else "")
+        for value, x in places
     ]
-
-
-def _line(x1: str, x2: str, y1: float, y2: float, colour: str, *, dashed: bool = False) -> str:
-    dash = "; stroke-dasharray: 4 3" if dashed else ""
-    return (
-        f'<line x1="{x1}" x2="{x2}" y1="{y1:g}" y2="{y2:g}" '
-        f'style="stroke: {colour}; stroke-width: 1{dash}"/>'
-    )

@@ -1,20 +1,26 @@
 """The portfolio's two figures as SVG: how many successes to expect, and every trial's chance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace.views.portfolio import Distribution, name_of, sort_trials
-from llm4top.workspace.views.probability_bar import ACCENT, INK, LINE, MUTED, PAPER, text
+from llm4top.workspace.views.svg import (
+    ACCENT,
+    INK,
+    axis,
+    bar,
+    chart,
+    dot,
+    line,
+    step_of,
+    text,
+    titled,
+)
 from llm4top.workspace.views.wording import expected, interval, percent, thousands
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
 
 HEIGHT = 180
 """Pixels of the drawing area; the axis and its words lie below it."""
@@ -48,10 +54,13 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     if from_base is not None and first - from_base < last - first > from_base - last:
         first, last = min(first, int(from_base)), max(last, int(np.ceil(from_base)))
     slots = last - first + 1
-    slot, step = 100 / slots, _step(slots, thousands(last))
+    slot = 100 / slots
+    # So many labels have room below the axis on a narrow screen.
+    most = min(12, NARROW // (8 * len(thousands(last)) + 10))
+    step = step_of(slots, (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9), most)
     top = float(distribution.mass.max())
     marks = [_bar(distribution, k, first, slot, top) for k in range(first, last + 1)]
-    marks.append(_axis())
+    marks.append(axis(HEIGHT))
     if from_base is not None:
         end = _line_end(distribution, round(from_base), top) if slots <= LABELLED else HEIGHT
         marks += _base_rates(from_base, distribution.n, (from_base - first + 0.5) * slot, end)
@@ -71,7 +80,7 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
         f"How many of {distribution.n} trials: {distribution.expected:.1f} expected, "
         f"{distribution.lower} to {distribution.upper} with 95 % probability."
     )
-    return _svg(marks, words, HEIGHT + 48)
+    return chart(marks, words, HEIGHT + 48)
 
 
 def chances_chart(
@@ -83,8 +92,7 @@ def chances_chart(
     """
     sorted_trials = sort_trials(trials, "chance")
     grid = [
-        f'<line x1="0" x2="100%" y1="{_y(k / 100):g}" y2="{_y(k / 100):g}" '
-        f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, _y(k / 100) - 4, f"{k}\u00a0%")
+        line((0, _y(k / 100)), (100, _y(k / 100))) + text(0, _y(k / 100) - 4, f"{k}\u00a0%")
         for k in (0, 25, 50, 75, 100)
     ]
     drawn = _dots(sorted_trials, address) if len(trials) <= DOTS else [_band(sorted_trials)]
@@ -93,20 +101,21 @@ def chances_chart(
     title = _centred(54, HEIGHT + 40, "Trials, the lowest chance first")
     # What holds links is no picture to those who do not see it.
     role = "img" if address is None else "group"
-    return _svg([*grid, *drawn, title], words, HEIGHT + 46, role)
+    return chart([*grid, *drawn, title], words, HEIGHT + 46, role=role)
 
 
 def _bar(distribution: Distribution, k: int, first: int, slot: float, top: float) -> str:
     mass = float(distribution.mass[k])
     height = _height(mass, top)
     gap = 0.12 * slot if slot > 0.8 else 0
-    inside = distribution.lower <= k <= distribution.upper
-    return (
-        f'<rect x="{(k - first) * slot + gap:.3f}%" width="{slot - 2 * gap:.3f}%" '
-        f'y="{HEIGHT - height:.2f}" height="{height:.2f}" '
-        f'shape-rendering="{"auto" if gap else "crispEdges"}" '
-        f'style="fill: {ACCENT}; opacity: {1 if inside else 0.35}">'
-        f"<title>{k} of {distribution.n}: {percent(mass)}</title></rect>"
+    return bar(
+        (k - first) * slot + gap,
+        slot - 2 * gap,
+        HEIGHT - height,
+        height,
+        opacity=1 if distribution.lower <= k <= distribution.upper else 0.35,
+        title=f"{k} of {distribution.n}: {percent(mass)}",
+        attributes="" if gap else 'shape-rendering="crispEdges"',
     )
 
 
@@ -122,11 +131,7 @@ def _share(distribution: Distribution, k: int, first: int, slot: float, top: flo
 
 
 def _centred(x: float, y: float, words: str) -> str:
-    return (
-        f'<text x="{x:.2f}%" y="{y:.1f}" text-anchor="middle" '
-        f'style="fill: {MUTED}; font-size: 13px; paint-order: stroke; stroke: {PAPER}; '
-        f'stroke-width: 3px">{words}</text>'
-    )
+    return text(x, y, words, anchor="middle", halo=True)
 
 
 def _line_end(distribution: Distribution, k: int, top: float) -> float:
@@ -143,39 +148,28 @@ def _base_rates(from_base: float, n: int, x: float, end: float) -> list[str]:
         return [text(0, -6, f"← {said}", INK)]
     if x > 100:
         return [text(100, -6, f"{said} →", INK)]
-    line = (
-        f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{end:.1f}" '
-        f'style="stroke: {INK}; stroke-width: 1.5; stroke-dasharray: 4 4"/>'
-    )
-    return [line, text(x, -6, said, INK)]
+    return [line((x, 0), (x, end), INK, 1.5, "; stroke-dasharray: 4 4"), text(x, -6, said, INK)]
 
 
 def _dots(trials: Sequence[Forecast], address: Callable[[Forecast], str] | None) -> list[str]:
     slot = 92 / len(trials)
+    radius = 5 if len(trials) <= 80 else 3
     marks = []
     for position, trial in enumerate(trials):
-        forecast, x = trial, 8 + (position + 0.5) * slot
-        who = f"{forecast.nct_id or forecast.record}, {name_of(trial)}"
-        bounds = interval(forecast.lower, forecast.upper)
-        said = f"{who}: {percent(forecast.probability)}" + (f" ({bounds})" if bounds else "")
-        line = ""
-        if forecast.lower is not None and forecast.upper is not None:
-            line = (
-                f'<line x1="{x:.2f}%" x2="{x:.2f}%" y1="{_y(forecast.upper):.1f}" '
-                f'y2="{_y(forecast.lower):.1f}" '
-                f'style="stroke: {ACCENT}; stroke-width: 3; opacity: .35"/>'
-            )
-        number = ""
+        x = 8 + (position + 0.5) * slot
+        bounds = interval(trial.lower, trial.upper)
+        words = f"{trial.nct_id or trial.record}, {name_of(trial)}: {percent(trial.probability)}"
+        parts = []
+        if trial.lower is not None and trial.upper is not None:
+            ends = (x, _y(trial.upper)), (x, _y(trial.lower))
+            parts.append(line(*ends, ACCENT, 3, "; opacity: .35"))
+        parts.append(dot(x, _y(trial.probability), radius))
         if len(trials) <= NUMBERED:
-            number = _centred(x, HEIGHT + 18, str(position + 1))
-        dot = (
-            f"<title>{escape(said)}</title>{line}"
-            f'<circle cx="{x:.2f}%" cy="{_y(forecast.probability):.1f}" '
-            f'r="{5 if len(trials) <= 80 else 3}" style="fill: {ACCENT}"/>{number}'
-        )
+            parts.append(_centred(x, HEIGHT + 18, str(position + 1)))
+        mark = titled(words + (f" ({bounds})" if bounds else ""), *parts)
         # A link for the mouse; for the keyboard the list of trials has the same ones.
-        there = "" if address is None else escape(address(trial))
-        marks.append(f'<a href="{there}" tabindex="-1">{dot}</a>' if there else f"<g>{dot}</g>")
+        link = "" if address is None else escape(address(trial))
+        marks.append(f'<a href="{link}" tabindex="-1">{mark}</a>' if link else mark)
     return marks
 
 
@@ -206,28 +200,3 @@ def _points(xs: ArrayLike, ys: ArrayLike) -> str:
 
 def _y(value: float) -> float:
     return HEIGHT * (1 - value)
-
-
-def _step(slots: int, longest: str) -> int:
-    """Every how many counts one is written below its bar; ``longest`` is the longest of them."""
-    most = min(12, NARROW // (8 * len(longest) + 10))
-    return next(
-        step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if slots / step <= most
-    )
-
-
-def _axis() -> str:
-    return (
-        f'<line x1="0" x2="100%" y1="{HEIGHT}" y2="{HEIGHT}" '
-        f'style="stroke: {MUTED}; stroke-width: 1"/>'
-    )
-
-
-def _svg(marks: Sequence[str], words: str, height: int, role: str = "img") -> str:
-    said = escape(words)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="{role}" aria-label="{said}" '
-        f'width="100%" height="{height}" '
-        f'style="overflow: visible; display: block; height: {height}px">'
-        f"{''.join(marks)}</svg>"
-    )

@@ -1,7 +1,5 @@
 """The card of a data set: what is in it, where it came from and what was left out, and why."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 CARD_SCHEMA = 2

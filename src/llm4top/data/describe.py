@@ -1,7 +1,5 @@
 """Counting the rows of a data set for its card, one row at a time."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """From files to a data set: read, label, pool by trial, split, and write with a card."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Callable, Sequence

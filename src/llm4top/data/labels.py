@@ -1,7 +1,5 @@
 """Labels from a CSV of a user's own: one row a trial, joined by NCT id."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

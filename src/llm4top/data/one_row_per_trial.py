@@ -4,8 +4,6 @@ TOP puts a "phase 1/phase 2" trial into the files of both phases, and its splits
 file, so a trial can be in train of one phase and in valid of another.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Which records become rows, in which split, and the history that goes on the card."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace

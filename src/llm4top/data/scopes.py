@@ -1,7 +1,5 @@
 """Parts of a data set that are measured on their own: one phase, or a check by time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

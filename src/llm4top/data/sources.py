@@ -1,7 +1,5 @@
 """The files a data set is made from: TOP's folder under its own names, or registry records."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

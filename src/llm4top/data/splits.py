@@ -4,8 +4,6 @@ Rows of one trial always stay together: every rule groups by NCT id, and ``check
 the result to it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter, defaultdict

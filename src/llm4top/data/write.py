@@ -1,7 +1,5 @@
 """Writing a data set folder: streamed, hashed, described, and moved into place when whole."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """The allowed inputs as a page: ``python -m llm4top.prompts.docs docs/allowed-inputs.md``."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

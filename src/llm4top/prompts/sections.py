@@ -1,7 +1,5 @@
 """A trial as titled sections of text: what a model reads, in the order in which it reads it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

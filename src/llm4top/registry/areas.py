@@ -3,8 +3,6 @@
 Source of the chapters: World Health Organization, ICD-10, version 2019.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_right
 from collections import Counter

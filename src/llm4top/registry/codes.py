@@ -1,7 +1,5 @@
 """Coded values in one spelling, that of the legacy XML."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date

@@ -22,8 +22,6 @@ Every other break is kept: text typed with single newlines keeps its lines. List
 are split by ``in_pieces``.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

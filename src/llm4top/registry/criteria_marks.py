@@ -1,7 +1,5 @@
 """What marks a criterion or heads a section, at the head of a line and within one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import pairwise, takewhile

@@ -3,8 +3,6 @@
 None of these packages is needed here: a table is asked for its rows in the way that it has.
 """
 
-from __future__ import annotations
-
 import ast
 import difflib
 import math

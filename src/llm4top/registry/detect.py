@@ -4,8 +4,6 @@ Whatever LLM4TOP does not read is named for what it is, with the next step: one 
 bytes, one for root elements, one for keys of JSON, one for columns.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 import zlib

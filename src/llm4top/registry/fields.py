@@ -7,8 +7,6 @@ Paths: ``xml`` are element paths below ``clinical_study`` in the legacy XML; ``a
 paths below the study in the v2 JSON (``[]`` marks a list); ``top`` are columns of TOP's CSV.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

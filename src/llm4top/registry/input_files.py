@@ -1,7 +1,5 @@
 """How many records to expect of a file, before it is read."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterator

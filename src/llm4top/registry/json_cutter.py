@@ -8,8 +8,6 @@ begins with one ends it. Whatever is neither a study nor around one is an error:
 unread in silence.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator, Iterator
 from typing import Protocol

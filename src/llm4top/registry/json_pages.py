@@ -4,8 +4,6 @@ A page is ``{"totalCount": 4, "studies": [...], "nextPageToken": "..."}``; the A
 on request only, on the first page or on each, and the token on every page but the last.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

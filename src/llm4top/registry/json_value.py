@@ -1,7 +1,5 @@
 """The value of one study's JSON, within the limits."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

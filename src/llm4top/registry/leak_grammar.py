@@ -1,7 +1,5 @@
 """The words of the leak guard's grammar, as parts of patterns for text in lower case."""
 
-from __future__ import annotations
-
 START = "\0"
 """Stands before a match where vetoes are looked for."""
 

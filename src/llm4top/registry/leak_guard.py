@@ -1,7 +1,5 @@
 """Apply the leak guard's rules to the free text of a trial."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace

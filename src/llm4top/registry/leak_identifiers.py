@@ -3,8 +3,6 @@
 An identifier would let a language model recall the trial instead of reading it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

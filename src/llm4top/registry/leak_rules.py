@@ -7,8 +7,6 @@ literals occurs, and only a match without a veto counts: "accrual will be closed
 with their neighbours, because each place of one costs a closer look.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 The title keeps its other words.
 """
 
-from __future__ import annotations
-
 import re
 
 _DASH = "\u2013\u2014"

@@ -1,7 +1,5 @@
 """How large, deep and many a registry file may be before it is refused."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 PARSER_DEPTH = 256

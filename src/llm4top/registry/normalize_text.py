@@ -5,8 +5,6 @@ lines; the v2 JSON writes markdown. Canonical text has one paragraph or bullet a
 "- " whatever their depth, blanks collapsed and markdown escapes removed.
 """
 
-from __future__ import annotations
-
 import re
 
 _BULLETS = ("- ", "* ", "• ", "· ")

@@ -1,7 +1,5 @@
 """A record while it is being read, whatever its format."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from llm4top.errors import MalformedRecordError

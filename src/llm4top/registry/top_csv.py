@@ -1,7 +1,5 @@
 """The CSV of the Trial Outcome Prediction benchmark (TOP): one trial a row."""
 
-from __future__ import annotations
-
 import ast
 import csv
 import hashlib

@@ -1,7 +1,5 @@
 """Elements and keys that no registry record has: mistyped, most of them."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from difflib import get_close_matches
 

@@ -4,8 +4,6 @@ This table only words the reasons: what is withheld is everything the allow-list
 what is not listed here is withheld all the same, with ``UNLISTED`` as its reason.
 """
 
-from __future__ import annotations
-
 UNLISTED = "not on the allow-list"
 STATUS = "tells how the trial went"
 RESULTS = "results, known only after the trial"

@@ -1,7 +1,5 @@
 """How the elements of the legacy XML become fields of a trial."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache

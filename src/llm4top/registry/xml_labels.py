@@ -1,7 +1,5 @@
 """The elements of the legacy XML that only label rules may read, and what is planned of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

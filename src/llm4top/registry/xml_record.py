@@ -1,7 +1,5 @@
 """The legacy XML of ClinicalTrials.gov: one pass over the children of ``clinical_study``."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from functools import partial

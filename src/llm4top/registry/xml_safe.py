@@ -1,7 +1,5 @@
 """Parse one XML record without trusting it."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, NamedTuple
 

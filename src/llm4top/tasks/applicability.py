@@ -1,7 +1,5 @@
 """Whether a question can be asked of a study at all."""
 
-from __future__ import annotations
-
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import TASKS
 from llm4top.tasks.task import Task

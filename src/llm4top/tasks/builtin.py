@@ -1,7 +1,5 @@
 """The questions that are built in, and how registry records answer them."""
 
-from __future__ import annotations
-
 import math
 
 from llm4top.errors import TaskError

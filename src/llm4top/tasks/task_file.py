@@ -1,7 +1,5 @@
 """A task in a file of its own, YAML or JSON."""
 
-from __future__ import annotations
-
 import math
 import os
 import statistics

@@ -1,7 +1,5 @@
 """The figures of a model card: the few that a reader needs, with the trivial baselines' beside."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The settings of a training run: one model, filled from a preset, a YAML file and flags."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

@@ -1,7 +1,5 @@
 """What a base model that was trained already brings along, in words."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

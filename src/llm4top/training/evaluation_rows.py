@@ -1,7 +1,5 @@
 """Which validation trials the evaluations during a training look at, so that they stay cheap."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """From a tuned model to a bundle: calibrate, measure, write, reload, compare."""
 
-from __future__ import annotations
-
 import gc
 import hashlib
 from dataclasses import dataclass

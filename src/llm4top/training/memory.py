@@ -19,8 +19,6 @@ full-vocabulary logits. Double quantisation of NF4: 4 bits + 8/64 + 32/(64 x 256
 (Dettmers et al. 2023, QLoRA, section 3).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Would this run work here? Every check that needs no weights, before any weight is loaded."""
 
-from __future__ import annotations
-
 import importlib.util
 import math
 import os

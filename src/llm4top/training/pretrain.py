@@ -5,8 +5,6 @@ read here is spelled as it will be spelled in a forecast. Only ``Trial`` values 
 guard holds for unlabelled text too.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import shutil

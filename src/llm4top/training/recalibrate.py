@@ -1,7 +1,5 @@
 """A bundle calibrated again on validation trials: its weights stay as they are, bit for bit."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

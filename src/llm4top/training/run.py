@@ -1,7 +1,5 @@
 """A training run from the data set to a bundle that has been reloaded and gives the same."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

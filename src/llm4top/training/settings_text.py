@@ -1,7 +1,5 @@
 """Every training setting in words: what it takes, what it does, and its value in each preset."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which sections of a trial the prompts of a training show."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The leak audit: does a data set give its labels away, and by which field?"""
 
-from __future__ import annotations
-
 from llm4top.data.audit.fields import check_fields, check_presence
 from llm4top.data.audit.findings import AuditFinding, AuditReport
 from llm4top.data.audit.near_duplicates import check_twins

@@ -1,7 +1,5 @@
 """Is the label predictable from one field alone, and what does that field add to the others?"""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What an audit finds, as data."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

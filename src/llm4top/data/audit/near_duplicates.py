@@ -6,8 +6,6 @@ share of triples two texts have in common, and rows that agree in four neighbour
 compared; so neither time nor memory grows with the number of pairs.
 """
 
-from __future__ import annotations
-
 import json
 import zlib
 from dataclasses import dataclass

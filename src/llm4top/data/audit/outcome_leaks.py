@@ -4,8 +4,6 @@ Sentences are found by the leak guard's own rules. Status words that it leaves, 
 criteria use them too ("consent was withdrawn"), are listed with their rows, however few they are.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import defaultdict

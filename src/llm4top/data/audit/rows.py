@@ -1,7 +1,5 @@
 """The learning rows that an audit reads closely, field by field, as text."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Do the splits themselves hold: ids, labels, sizes, and time?"""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from llm4top.data.audit.findings import LIMITS, AuditFinding, ids

@@ -1,7 +1,5 @@
 """Does a trial's text hold its own label side: its status, its reason for stopping, its label?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Is there a word or word pair whose presence gives the label away?"""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any

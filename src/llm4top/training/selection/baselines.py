@@ -1,7 +1,5 @@
 """The baselines that a language model has to beat: learnt, judged, and checked in time."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

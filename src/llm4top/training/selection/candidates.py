@@ -1,7 +1,5 @@
 """What model selection chooses among: base models, settings and seeds."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Whether the stack is worth having, which forecaster is chosen, and why, in plain sentences."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From what a selection found to what it leaves: a bundle or a baseline, and ``selection.json``."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

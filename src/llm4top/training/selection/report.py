@@ -1,7 +1,5 @@
 """The report of a selection: what was tried on the same rows, what was dropped, what was chosen."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """The runs of a selection: each in a folder of its own, found again by what it is."""
 
-from __future__ import annotations
-
 import gc
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Model selection: candidates by successive halving, baselines, a stack, and one choice."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """``selection.json``: what was tried, what came of it, what was chosen and why."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

@@ -50,8 +50,8 @@ def test_a_field_whose_presence_tells_the_label_is_pointed_out():
     labels = ["success"] * 60 + ["failure"] * 60
     made = dataset(told, labels, ["train"] * 120)
     assert (
-        "The mere presence of a field may reveal the label: has_dmc (0\u202f% of failure, "
-        "100\u202f% of success)."
+        "The mere presence of a field may reveal the label: has_dmc (0\u00a0% of failure, "
+        "100\u00a0% of success)."
     ) in made.card.warnings[-1]
     few = dataset(told[50:70], labels[50:70], ["train"] * 20)
     assert "may reveal" not in " ".join(few.card.warnings)

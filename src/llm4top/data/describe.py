@@ -7,7 +7,7 @@ from typing import Any
 
 from llm4top.data.card import TimeSpan
 from llm4top.data.parquet import SPLITS, ContentHash, Row
-from llm4top.numbers import percent
+from llm4top.text import percent
 from llm4top.registry.trial import TRIAL_FIELDS
 from llm4top.tasks.task import Task
 

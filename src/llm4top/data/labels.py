@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from llm4top.errors import DatasetError, TaskError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.detect import EMPTY, PLAIN_TEXT, Foreign, delimiter_of, file_kind
 from llm4top.registry.input_files import document_in
 from llm4top.registry.limits import Limits

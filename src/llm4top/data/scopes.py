@@ -8,7 +8,7 @@ from llm4top.data.parquet import trial_phases
 from llm4top.data.sources import PHASES, check_phases, phases_of, top_phase
 from llm4top.data.splits import Dating, RowFacts, TimeSplit
 from llm4top.errors import DatasetError, SplitError, TooFewRowsError
-from llm4top.numbers import percent
+from llm4top.text import percent
 
 POOLED = "pooled"
 _MOST_UNDATED = 0.05

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llm4top.data.labels import read_columns
 from llm4top.errors import DatasetError, LimitError, RegistryError, UnsafeRecordError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.codes import iso_date
 from llm4top.registry.detect import HEAD, detect
 from llm4top.registry.limits import Limits

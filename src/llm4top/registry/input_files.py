@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from llm4top.errors import RegistryError, UnknownFormatError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.detect import DOCUMENTS, EMPTY, PLAIN_TEXT, Foreign, file_kind
 from llm4top.registry.limits import Limits
 from llm4top.registry.trial import ReadNote

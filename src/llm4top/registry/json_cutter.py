@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.json_pages import FRAME, Page, Search
 from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.normalize_text import printable

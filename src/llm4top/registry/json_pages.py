@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from llm4top.errors import MalformedRecordError, RegistryError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.trial import ReadNote
 
 _KEYS = ("totalCount", "nextPageToken")

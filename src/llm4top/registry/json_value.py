@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from llm4top.errors import LimitError, MalformedRecordError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.json_cutter import AGAIN, Piece
 from llm4top.registry.json_pages import distinct
 from llm4top.registry.limits import Limits, beyond

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.api import read_study
 from llm4top.registry.detect import HEAD, Foreign, file_kind, foreign_json, look
 from llm4top.registry.input_files import (

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry import codes as _codes
 from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.json_cutter import CHUNK, Readable

@@ -12,7 +12,7 @@ from llm4top.errors import (
     UnknownFormatError,
     UnsafeRecordError,
 )
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.limits import PARSER_DEPTH, Limits, beyond
 
 

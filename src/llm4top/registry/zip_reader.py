@@ -22,7 +22,7 @@ from llm4top.errors import (
     UnknownFormatError,
     UnsafeRecordError,
 )
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 from llm4top.registry.limits import Limits
 
 _END = struct.Struct("<4s4H2LH")

@@ -315,7 +315,7 @@ def test_several_labels():
     texts = ["zyx" if label == "b" else None for label in dataset.labels]
     report = audit(planted(dataset, "keywords", texts))
     assert report.fields == ("keywords",)
-    assert any("of them b (100\u202f%" in line.finding for line in report.lines)
+    assert any("of them b (100\u00a0%" in line.finding for line in report.lines)
 
 
 def test_a_large_data_set_is_sampled(monkeypatch):

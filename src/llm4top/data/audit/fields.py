@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep, Verdict, points
 from llm4top.data.audit.rows import AuditRows
 from llm4top.data.audit.terms import FieldTerms
-from llm4top.numbers import percent
+from llm4top.text import percent
 
 FloatArray = NDArray[np.float64]
 _Z = 1.959964

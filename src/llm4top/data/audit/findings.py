@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llm4top.numbers import thousands
+from llm4top.text import thousands
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep
 from llm4top.data.audit.rows import WORDS, flat_text, shown_fields
 from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import trial_texts
-from llm4top.numbers import percent, thousands
+from llm4top.text import percent, thousands
 
 CHECK = "copies across splits"
 _RANGES = 128

@@ -6,7 +6,7 @@ from llm4top.data.audit.findings import LIMITS, AuditFinding, ids
 from llm4top.data.dataset import Dataset
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import EmptyClassError, TooFewRowsError
-from llm4top.numbers import percent, thousands
+from llm4top.text import percent, thousands
 
 IDS = "shared ids"
 LABELS = "labels in each split"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from llm4top.data.audit.findings import LIMITS, AuditFinding, Verdict
 from llm4top.data.audit.rows import WORDS, AuditRows
-from llm4top.numbers import percent, thousands
+from llm4top.text import percent, thousands
 
 CHECK = "label from one word"
 _MOST_TERMS = 40_000

@@ -12,7 +12,7 @@ from llm4top.evaluation.reports.report import Kind, Report, VariantRow, VariantT
 from llm4top.evaluation.reports.table import Entry, Measurements, measure_table
 from llm4top.evaluation.threshold import cross_fitted_decisions
 from llm4top.forecasters.baselines.catalog import BASELINES
-from llm4top.numbers import percent
+from llm4top.text import percent
 from llm4top.training.selection.finalize import Findings
 from llm4top.training.selection.losses import SEED
 from llm4top.training.selection.selection_file import RungOutcome, Selection

@@ -7,9 +7,9 @@ from typing import Any
 
 from llm4top.data.card import TimeSpan
 from llm4top.data.parquet import SPLITS, ContentHash, Row
-from llm4top.text import percent
 from llm4top.registry.trial import TRIAL_FIELDS
 from llm4top.tasks.task import Task
+from llm4top.text import percent
 
 _QUANTILES = {"p5": 0.05, "median": 0.5, "p95": 0.95, "max": 1.0}
 # A field whose share differs this much between labels is worth a person's look; in fewer rows

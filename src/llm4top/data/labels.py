@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 
 from llm4top.errors import DatasetError, TaskError
-from llm4top.text import thousands
 from llm4top.registry.detect import EMPTY, PLAIN_TEXT, Foreign, delimiter_of, file_kind
 from llm4top.registry.input_files import document_in
 from llm4top.registry.limits import Limits
@@ -16,6 +15,7 @@ from llm4top.registry.top_csv import column_name
 from llm4top.registry.zip_reader import Archive
 from llm4top.tasks.builtin import label_of_text, labels_of
 from llm4top.tasks.task import Task
+from llm4top.text import thousands
 
 _ID = "nctid"
 _NAMED_AT_MOST = 5

@@ -13,11 +13,11 @@ from llm4top.data.splits import OwnSplit, RowFacts, SplitRule, check_disjoint, r
 from llm4top.data.spool import NO_LABEL, NOT_LISTED, Reading, Spool, reading_progress
 from llm4top.data.write import new_card
 from llm4top.errors import DatasetError, RegistryError
-from llm4top.text import thousands
 from llm4top.progress import OnProgress
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import ReadNote
+from llm4top.text import thousands
 
 _REPORT_EVERY = 500
 

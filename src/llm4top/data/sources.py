@@ -11,11 +11,11 @@ from pathlib import Path
 
 from llm4top.data.labels import read_columns
 from llm4top.errors import DatasetError, LimitError, RegistryError, UnsafeRecordError
-from llm4top.text import thousands
 from llm4top.registry.codes import iso_date
 from llm4top.registry.detect import HEAD, detect
 from llm4top.registry.limits import Limits
 from llm4top.registry.zip_reader import Archive, Member
+from llm4top.text import thousands
 
 MOST_BYTES = 2_000_000_000
 """Bytes of all of TOP's files in one zip, unpacked; upstream's have under a hundred million."""

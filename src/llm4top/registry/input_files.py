@@ -7,11 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from llm4top.errors import RegistryError, UnknownFormatError
-from llm4top.text import thousands
 from llm4top.registry.detect import DOCUMENTS, EMPTY, PLAIN_TEXT, Foreign, file_kind
 from llm4top.registry.limits import Limits
 from llm4top.registry.trial import ReadNote
 from llm4top.registry.zip_reader import Archive
+from llm4top.text import thousands
 
 _LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 _TEXTS = ("", "txt", "md", "rst", "log", "md5", "sha1", "sha256")

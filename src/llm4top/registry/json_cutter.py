@@ -13,11 +13,11 @@ from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError
-from llm4top.text import thousands
 from llm4top.registry.json_pages import FRAME, Page, Search
 from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.normalize_text import printable
 from llm4top.registry.trial import ReadNote
+from llm4top.text import thousands
 
 CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"

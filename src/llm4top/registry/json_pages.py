@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from llm4top.errors import MalformedRecordError, RegistryError
-from llm4top.text import thousands
 from llm4top.registry.trial import ReadNote
+from llm4top.text import thousands
 
 _KEYS = ("totalCount", "nextPageToken")
 FRAME = re.compile(

@@ -5,11 +5,11 @@ import re
 from typing import Any
 
 from llm4top.errors import LimitError, MalformedRecordError
-from llm4top.text import thousands
 from llm4top.registry.json_cutter import AGAIN, Piece
 from llm4top.registry.json_pages import distinct
 from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.normalize_text import clean
+from llm4top.text import thousands
 
 _CONTROL = re.compile(rb"\\u(?:00[01]|007[fF]|[dD][89a-fA-F])")
 

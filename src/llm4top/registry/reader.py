@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
-from llm4top.text import thousands
 from llm4top.registry.api import read_study
 from llm4top.registry.detect import HEAD, Foreign, file_kind, foreign_json, look
 from llm4top.registry.input_files import (
@@ -30,6 +29,7 @@ from llm4top.registry.top_csv import read_rows
 from llm4top.registry.trial import NO_RECORD, ReadNote, Record
 from llm4top.registry.xml_record import read_xml
 from llm4top.registry.zip_reader import Archive, Member
+from llm4top.text import thousands
 
 PathLike = str | os.PathLike[str]
 _Items = Iterator[Record | RegistryError | ReadNote]

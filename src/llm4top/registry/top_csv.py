@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
-from llm4top.text import thousands
 from llm4top.registry import codes as _codes
 from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.json_cutter import CHUNK, Readable
@@ -16,6 +15,7 @@ from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.normalize_text import clean, one_line, plain
 from llm4top.registry.record_builder import Draft, checked_nct_id
 from llm4top.registry.trial import Intervention, Record, Source
+from llm4top.text import thousands
 
 COLUMNS = ("nctid", "phase", "diseases", "icdcodes", "drugs", "smiless", "criteria")
 """The columns without which a CSV is not TOP's; status, why_stop and label may be absent."""

@@ -12,8 +12,8 @@ from llm4top.errors import (
     UnknownFormatError,
     UnsafeRecordError,
 )
-from llm4top.text import thousands
 from llm4top.registry.limits import PARSER_DEPTH, Limits, beyond
+from llm4top.text import thousands
 
 
 class _Part(NamedTuple):

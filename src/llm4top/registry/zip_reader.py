@@ -22,8 +22,8 @@ from llm4top.errors import (
     UnknownFormatError,
     UnsafeRecordError,
 )
-from llm4top.text import thousands
 from llm4top.registry.limits import Limits
+from llm4top.text import thousands
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")

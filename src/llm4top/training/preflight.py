@@ -21,9 +21,9 @@ from llm4top.forecasters.model.base_model import load_tokenizer
 from llm4top.forecasters.model.carried_base import earlier_training
 from llm4top.forecasters.model.device import Device, choose_device, choose_dtype, free_memory
 from llm4top.forecasters.model.model_files import resolve_base, safe_config, weight_files
-from llm4top.text import percent
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
+from llm4top.text import percent
 from llm4top.text import thousands as count
 from llm4top.training.config import TrainingConfig
 from llm4top.training.earlier_training import beyond_what_was_seen, learnt_before

@@ -13,11 +13,11 @@ from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep, ids
 from llm4top.data.audit.rows import flat_text, shown_fields
 from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import trial_texts
-from llm4top.text import thousands
 from llm4top.registry.leak_guard import guard_fields
 from llm4top.registry.leak_identifiers import MARKS
 from llm4top.registry.leak_status import MENTIONS
 from llm4top.registry.trial import TRIAL_FIELDS, Trial
+from llm4top.text import thousands
 
 CHECK = "sentences that tell the outcome"
 WORDS = "status words"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep, ids
 from llm4top.data.audit.rows import AuditRows, spaced_words
 from llm4top.data.audit.terms import strength
-from llm4top.text import thousands
 from llm4top.registry.codes import STATUSES
+from llm4top.text import thousands
 
 CHECK = "label side in the text"
 _RUN = 3

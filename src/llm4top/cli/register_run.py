@@ -94,10 +94,10 @@ class _Registration:
 
     def _tell(self, workspace: Workspace, run: Run) -> None:
         from llm4top.workspace.jobs.job_progress import Reporter
-        from llm4top.workspace.jobs.train_job import step_of
+        from llm4top.workspace.jobs.train_job import without_paths
 
         if self._report is None:
             self._report = Reporter(workspace, run.id, run.attempt)
         progress, self._latest = self._latest, None
         if progress is not None:
-            self._report(step_of(progress))
+            self._report(without_paths(progress))

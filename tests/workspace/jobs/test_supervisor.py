@@ -29,11 +29,11 @@ WAITS = """
 import time
 from pathlib import Path
 from llm4top.workspace.jobs import work as _work
-from llm4top.workspace.jobs.job_progress import Step
+from llm4top.progress import Progress
 
 def do(job):
     print("doing it", flush=True)
-    job.tell(Step("waiting", 1, 2))
+    job.report(Progress("waiting", 1, 2))
     while not Path(job.settings["until"]).exists():
         time.sleep(0.02)
     with Path(job.settings["done"]).open("a") as file:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from llm4top.errors import BundleError, DatasetError, LLM4TOPError
+from llm4top.progress import Progress
 from llm4top.workspace.jobs.forecast_job import items_of
 from llm4top.workspace.jobs.ingest_job import bounded_memory
-from llm4top.workspace.jobs.job_progress import Step
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.resolve import base_place
 from llm4top.workspace.jobs.work import Job, do
@@ -23,14 +23,14 @@ from llm4top.workspace.workspace import Workspace
 from tests.workspace.tiny import RECORD, save_tiny_dataset
 
 
-class Steps(list[Step]):
+class Steps(list[Progress]):
     """Hears how far a run is, and may stop it."""
 
     def __init__(self, stop_at: int | None = None):
         super().__init__()
         self.stop_at = stop_at
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: Progress) -> None:
         self.append(step)
         if self.stop_at is not None and step.stage == "Forecasting" and step.done == self.stop_at:
             raise KeyboardInterrupt

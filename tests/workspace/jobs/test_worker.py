@@ -16,11 +16,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from llm4top.progress import Progress
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
 from llm4top.training.run import train
 from llm4top.training.run_folder import RunFolder
-from llm4top.workspace.jobs.job_progress import Reporter, Step
+from llm4top.workspace.jobs.job_progress import Reporter
 from llm4top.workspace.jobs.jobs import log_tail, submit
 from llm4top.workspace.jobs.worker import LOG_FILE, device_locked, is_device_busy
 from llm4top.workspace.run_states import Process, Run, RunState
@@ -155,7 +156,7 @@ def test_progress_is_throttled_and_the_last_word_is_heard(local: Workspace) -> N
     report = Reporter(local, run.id, 1, every=0.2)
     began = time.monotonic()
     for done in range(1, 101):
-        report(Step("training", done, 200))
+        report(Progress("training", done, 200))
         time.sleep(0.005)
     report.flush(force=True)
     told = [e.details["done"] for e in local.runs.events(run.id, kind="progress")]
@@ -171,7 +172,7 @@ def test_progress_of_an_attempt_that_is_over_is_not_heard(local: Workspace) -> N
     local.runs.interrupt(run.id, "gone")
     local.runs.resume(run.id)
     local.runs.claim(Process.current())
-    Reporter(local, run.id, 1)(Step("training", 7, 10))
+    Reporter(local, run.id, 1)(Progress("training", 7, 10))
     assert local.runs.get(run.id).progress == {}
 
 

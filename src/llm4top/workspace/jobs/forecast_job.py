@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llm4top.errors import NotFoundError
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast, mark_same_trials
-from llm4top.workspace.jobs.job_progress import Step
+from llm4top.progress import Progress
 from llm4top.workspace.jobs.job_settings import ForecastWork, work_of
 from llm4top.workspace.jobs.resolve import keep_forecasts
 from llm4top.workspace.jobs.work import Job
@@ -44,7 +44,7 @@ def forecast_run(job: Job) -> dict[str, Any]:
     still the same bundle that forecasts.
     """
     work: ForecastWork = work_of("forecast", job.settings)
-    job.tell(Step("Loading"))
+    job.report(Progress("Loading"))
     forecaster = _load(job, work)
     refusals = _Refusals()
     notes: list[str] = []
@@ -96,7 +96,7 @@ def _forecast_all(
         journal.add(forecast.to_dict(sections=False))
         left_out = f"{refusals.count} left out" if refusals.count else ""
         left = max(total - refusals.count, journal.lines) if total else 0
-        job.tell(Step("Forecasting", journal.lines, left, left_out))
+        job.report(Progress("Forecasting", journal.lines, left, left_out))
 
 
 def _forget_refused(job: Job, refusals: _Refusals) -> None:

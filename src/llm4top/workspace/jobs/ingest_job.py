@@ -7,6 +7,7 @@ import resource
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from llm4top.errors import LLM4TOPError, UploadError
-from llm4top.workspace.jobs.job_progress import Step
 from llm4top.workspace.jobs.job_settings import IngestWork, work_of
 from llm4top.workspace.jobs.work import Job
 
@@ -136,7 +136,7 @@ def ingest_run(job: Job) -> dict[str, Any]:
                 limit=work.limit,
                 name=work.name,
                 on_refusal=refused,
-                on_progress=lambda p: job.tell(_step(p)),
+                on_progress=lambda p: job.report(_with_count(p)),
             )
         kept = job.workspace.datasets.add(made, name=work.name)
     finally:
@@ -190,5 +190,5 @@ class _Refused:
             self.first.append(self._staging.plain(str(error)))
 
 
-def _step(progress: Progress) -> Step:
-    return Step(progress.stage, progress.done, 0, f"{progress.figures['kept']:.0f} kept")
+def _with_count(progress: Progress) -> Progress:
+    return replace(progress, total=0, detail=f"{progress.figures['kept']:.0f} kept")

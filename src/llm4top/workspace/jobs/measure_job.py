@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm4top.workspace.jobs.job_progress import Step
+from llm4top.files import write_json
+from llm4top.progress import Progress
 from llm4top.workspace.jobs.job_settings import configured, work_of
 from llm4top.workspace.jobs.work import Job
 
 if TYPE_CHECKING:
     from llm4top.evaluation.reports.report import Report
     from llm4top.evaluation.source import Source
-    from llm4top.progress import Progress
 
 REPORT_FOLDER = "report"
 AUDIT_FILE = "audit.json"
@@ -30,7 +28,7 @@ def evaluate_run(job: Job) -> dict[str, Any]:
     from llm4top.evaluation.source import load_source
 
     work = work_of("evaluate", job.settings)
-    job.tell(Step("Loading"))
+    job.report(Progress("Loading"))
     dataset = load_dataset(job.data())
     sources = [
         _named(
@@ -54,7 +52,7 @@ def evaluate_run(job: Job) -> dict[str, Any]:
         "seed": work.seed,
         "draws": work.draws,
         "reproduce": shlex.join(words),
-        "on_progress": lambda p: job.tell(_evaluation_step(p)),
+        "on_progress": job.report,
     }
     if len(sources) == 1:
         report = evaluate(sources[0], dataset, **shared)
@@ -78,7 +76,7 @@ def benchmark_run(job: Job) -> dict[str, Any]:
     words = ["llm4top", "benchmark", "--data", str(made.data), "--out", str(out)]
     words += [word for base in made.bases for word in ("--base", base)]
     result = benchmark(
-        made, reproduce=shlex.join(words), progress=lambda p: job.tell(_benchmark_step(p))
+        made, reproduce=shlex.join(words), progress=lambda p: job.report(_of_benchmark(p))
     )
     return {**_reported(result.report), "failures": list(result.failures)}
 
@@ -92,10 +90,10 @@ def audit_run(job: Job) -> dict[str, Any]:
     report = audit(
         load_dataset(job.data()),
         seed=work.seed,
-        on_progress=lambda p: job.tell(Step(p.stage, p.done, p.total)),
+        on_progress=job.report,
     )
     values = report.to_dict()
-    _write(job.folder / AUDIT_FILE, values)
+    write_json(job.folder / AUDIT_FILE, values)
     return {"file": AUDIT_FILE, "verdict": report.verdict, "passed": report.passed}
 
 
@@ -106,20 +104,10 @@ def _named(job: Job, name: str, source: Source) -> Source:
     return replace(source, name=job.workspace.bundles.get(name).name)
 
 
-def _evaluation_step(progress: Progress) -> Step:
-    return Step(progress.stage, progress.done, progress.total)
-
-
-def _benchmark_step(progress: Progress) -> Step:
-    detail = f"{progress.stage}: {progress.detail}" if progress.detail else progress.stage
-    return Step("benchmark", progress.done, progress.total, detail)
+def _of_benchmark(progress: Progress) -> Progress:
+    detail = ": ".join(filter(None, [progress.stage, progress.detail]))
+    return replace(progress, stage="benchmark", detail=detail)
 
 
 def _reported(report: Report) -> dict[str, Any]:
     return {"report": REPORT_FOLDER, "title": report.title, "summary": list(report.summary)}
-
-
-def _write(file: Path, values: Any) -> None:
-    scratch = file.with_name(f".{file.name}")
-    scratch.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    scratch.replace(file)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm4top.errors import ConfigError, JobError
-from llm4top.workspace.jobs.job_progress import Step
 from llm4top.workspace.jobs.job_settings import configured
 from llm4top.workspace.jobs.resolve import keep_bundle
 from llm4top.workspace.jobs.work import Job
@@ -29,7 +29,9 @@ def train_run(job: Job) -> dict[str, Any]:
     if not _is_done(folder):
         resume = _prepare(job, folder)
         result = train(
-            _config(job, folder.path), progress=lambda p: job.tell(step_of(p)), resume=resume
+            _config(job, folder.path),
+            progress=lambda p: job.report(without_paths(p)),
+            resume=resume,
         )
         figures = {
             "metrics": result.metrics,
@@ -43,11 +45,9 @@ def train_run(job: Job) -> dict[str, Any]:
     return {"bundle_id": kept.id, "name": kept.name, **figures}
 
 
-def step_of(progress: Progress) -> Step:
-    """A training's progress as a step of a run."""
-    # The last detail is a path on this machine, which is not shown.
-    detail = "" if progress.stage == "done" else progress.detail
-    return Step(progress.stage, progress.done, progress.total, detail, **progress.figures)
+def without_paths(progress: Progress) -> Progress:
+    """The progress without its last detail, which is a path on this machine."""
+    return replace(progress, detail="") if progress.stage == "done" else progress
 
 
 def _is_done(folder: RunFolder) -> bool:

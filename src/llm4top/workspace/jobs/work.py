@@ -1,14 +1,12 @@
 """From a claimed run to the function that does its kind of work."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from llm4top.workspace.jobs.job_progress import Step
+from llm4top.progress import OnProgress
 from llm4top.workspace.jobs.resolve import base_place, dataset_folder, model_place
 from llm4top.workspace.run_states import Run
 from llm4top.workspace.workspace import Workspace
@@ -16,12 +14,12 @@ from llm4top.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A run that is being done: where, on which device, and whom to tell how far it is."""
+    """A run that is being done: where, on which device, and whom to report progress to."""
 
     workspace: Workspace
     run: Run
     device: str
-    tell: Callable[[Step], None]
+    report: OnProgress
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -30,7 +28,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where the run keeps its files; it is there already, unless it was adopted."""
+        """Where the run keeps its files; it exists, unless the run was adopted."""
         return self.workspace.runs.folder(self.run.id)
 
     def data(self) -> Path:
@@ -46,15 +44,15 @@ class Job:
         return base_place(self.workspace, name)
 
 
-_HOMES = {
-    "train": ("_work_train", "train_run"),
-    "evaluate": ("_work_measure", "evaluate_run"),
-    "benchmark": ("_work_measure", "benchmark_run"),
-    "audit": ("_work_measure", "audit_run"),
-    "ingest": ("_work_data", "ingest_run"),
-    "forecast": ("_work_forecast", "forecast_run"),
+FUNCTIONS = {
+    "train": "train_job.train_run",
+    "evaluate": "measure_job.evaluate_run",
+    "benchmark": "measure_job.benchmark_run",
+    "audit": "measure_job.audit_run",
+    "ingest": "ingest_job.ingest_run",
+    "forecast": "forecast_job.forecast_run",
 }
-"""The file and function of each kind; a run does not wait for what another kind needs."""
+"""The module and function of each kind. A run does not import what another kind needs."""
 
 
 def do(job: Job) -> dict[str, Any]:
@@ -62,8 +60,7 @@ def do(job: Job) -> dict[str, Any]:
 
     Raises what the work raises, and ``KeyboardInterrupt`` where it was stopped.
     """
-    file, name = _HOMES[job.run.kind]
-    work: Callable[[Job], dict[str, Any]] = getattr(
-        import_module(f"llm4top.workspace.{file}"), name
-    )
+    module, _, name = FUNCTIONS[job.run.kind].partition(".")
+    found = import_module(f"llm4top.workspace.jobs.{module}")
+    work: Callable[[Job], dict[str, Any]] = getattr(found, name)
     return work(job)

@@ -374,7 +374,7 @@ class TestReport:
         text = "\n".join(on_valid.summary)
         assert text.startswith("Measured on 60 trials of the validation split: ")
         assert "mine: ROC-AUC ." in text
-        assert f"{ALWAYS} (trivial): F1 ." in text
+        assert f"{ALWAYS} (trivial): F1 at the chosen threshold ." in text
         assert f"{ORACLE}: cheating, it reads the outcome's status. ROC-AUC ." in text
         assert f"ROC-AUC, {TFIDF} minus mine: " in text
 

@@ -1,7 +1,5 @@
 """Every metric, each as a value with its 95 % interval and n."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,87 +17,93 @@ from llm4top.evaluation.reports.report import Figure
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric as tables show it; ``better`` says which way, or which value, is good."""
+    """A metric as tables show it; ``better`` is the direction, or the value, that is good."""
 
     label: str
     better: Literal["higher", "lower", "one", "zero"]
     definition: str
 
 
-_CHOSEN = "at the threshold chosen on validation"
-_HALF = "at .5"
-_ZERO = "0 where undefined"
-
-
-def _decisions(key: str, label: str, definition: str) -> dict[str, Metric]:
-    return {
-        key: Metric(label, "higher", f"{definition}, {_CHOSEN}."),
-        f"{key}_at_half": Metric(f"{label} at .5", "higher", f"{definition}, {_HALF}."),
-    }
-
-
-_BY_DECISION = (
-    _decisions("accuracy", "Accuracy", "share of rows decided rightly")
-    | _decisions("balanced_accuracy", "Balanced accuracy", "mean of the labels' recalls")
-    | _decisions("precision", "Precision", f"events among those decided for; {_ZERO}")
-    | _decisions("recall", "Recall (sensitivity)", "those decided for among events")
-    | _decisions("specificity", "Specificity", "those decided against among non-events")
-    | _decisions("f1", "F1", f"harmonic mean of precision and recall; {_ZERO}")
-    | _decisions("mcc", "MCC", f"Matthews' correlation of decision and event; {_ZERO}")
-)
+_DECISIONS = {
+    "accuracy": ("Accuracy", "share of trials decided correctly"),
+    "balanced_accuracy": ("Balanced accuracy", "mean of the labels' recalls"),
+    "precision": ("Precision", "share of events among trials decided for; 0 where undefined"),
+    "recall": ("Recall (sensitivity)", "share of events that were decided for"),
+    "specificity": ("Specificity", "share of non-events that were decided against"),
+    "f1": ("F1", "harmonic mean of precision and recall; 0 where undefined"),
+    "mcc": ("MCC", "Matthews correlation of decision and event; 0 where undefined"),
+}
+"""Metrics of decisions: label and definition. Each is measured at two thresholds."""
+_CHOSEN = "at the threshold chosen on validation data (more than two labels: the most probable)"
 
 METRICS: dict[str, Metric] = {
     "roc_auc": Metric(
         "ROC-AUC",
         "higher",
-        "chance that a row with the event scores above one without, ties half; "
-        "of more labels the mean over labels, each against the rest.",
+        "probability that a trial with the event scores above one without, ties count half; "
+        "with more labels the mean over labels, each against the rest.",
     ),
     "average_precision": Metric(
         "Average precision",
         "higher",
-        "mean precision over the recall gained, on scores; a random score has the prevalence.",
+        "precision averaged over recall, from scores; random scores have the prevalence.",
     ),
-    "lift": Metric("AP lift", "higher", "average precision over prevalence."),
-    **{key: metric for key, metric in _BY_DECISION.items() if not key.endswith("_at_half")},
-    "macro_f1": Metric("Macro F1", "higher", f"mean of the labels' F1; {_ZERO}."),
-    **{key: metric for key, metric in _BY_DECISION.items() if key.endswith("_at_half")},
-    "log_loss": Metric("Log-loss", "lower", "mean -ln p of the observed label, p at least 1e-15."),
+    "lift": Metric("AP lift", "higher", "average precision divided by prevalence."),
+    **{
+        key: Metric(
+            f"{label} at chosen threshold" if key == "f1" else label,
+            "higher",
+            f"{definition}, {_CHOSEN}.",
+        )
+        for key, (label, definition) in _DECISIONS.items()
+    },
+    "macro_f1": Metric("Macro F1", "higher", "mean of the labels' F1; 0 where undefined."),
+    **{
+        f"{key}_at_half": Metric(f"{label} at .5", "higher", f"{definition}, at threshold .5.")
+        for key, (label, definition) in _DECISIONS.items()
+    },
+    "log_loss": Metric(
+        "Log-loss", "lower", "mean -ln p of the observed label, p clipped at 1e-15."
+    ),
     "brier": Metric(
         "Brier score",
         "lower",
-        "mean squared error of the event's probability; of more labels summed over them.",
+        "mean squared error of the event's probability; with more labels summed over them.",
     ),
     "brier_skill": Metric(
-        "Brier skill", "higher", "1 - Brier score over the base rate's: 0 is no better than it."
+        "Brier skill",
+        "higher",
+        "1 - Brier score / that of the base rate: 0 is no better than the base rate.",
     ),
     "brier_skill_own": Metric(
         "Brier skill, own prevalence",
         "higher",
-        "1 - Brier score over that of always giving the share of the event among these very rows, "
-        "which nobody knows beforehand: 0 is no better than it.",
+        "1 - Brier score / that of the constant forecast of these trials' own share of events, "
+        "which cannot be known beforehand: 0 is no better than it.",
     ),
     "ece": Metric(
         "ECE",
         "lower",
         "mean distance of forecast and frequency over 10 equal bins of the event's probability; "
-        "of more labels, of the likeliest label's.",
+        "with more labels, of the most probable label's.",
     ),
     "calibration_slope": Metric(
         "Calibration slope",
         "one",
-        "of a logistic regression on the log-odds; below 1 forecasts are too extreme.",
+        "slope of a logistic regression of the event on the log-odds; below 1 forecasts are too "
+        "extreme. Wald interval.",
     ),
     "calibration_intercept": Metric(
         "Calibration intercept",
         "zero",
-        "of that regression with the slope held at 1; below 0 forecasts are too high.",
+        "intercept of that regression with the slope held at 1; below 0 forecasts are too high. "
+        "Wald interval.",
     ),
     "ap_decisions": Metric(
         "AP on 0/1 decisions",
         "higher",
-        "average precision of decisions at .5 in place of scores: no measure of ranking, only to "
-        "stand beside results published so.",
+        "average precision of decisions at .5 in place of scores: not a measure of ranking, only "
+        "to compare with results published this way.",
     ),
 }
 """All metrics by key, in the order that tables show them."""
@@ -107,10 +111,16 @@ METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """One forecaster's figures on ``n`` rows (``counts`` by label).
+    """One forecaster's figures on ``n`` trials.
 
-    ``draws`` ``[draws]`` by metric are the bootstrap's values behind the intervals; two Measured
-    of the same rows, number of draws and seed are paired draw by draw. Empty where not kept.
+    Attributes:
+        forecaster: Its name.
+        split: The split measured on.
+        n: Number of trials.
+        counts: Trials by label.
+        figures: Values with intervals, by metric.
+        draws: The bootstrap's values ``[draws]`` by metric; two Measured of the same trials, number
+            of draws and seed are paired draw by draw. Empty where they were not kept.
     """
 
     forecaster: str
@@ -130,27 +140,34 @@ def measure(
     seed: int = 0,
     keep_draws: bool = True,
 ) -> Measured:
-    """Every metric that the task has, with 95 % percentile intervals of the bootstrap.
+    """Every metric of the task, with 95 % intervals.
 
-    ``decisions`` ``[n]`` are label indices at the chosen threshold (None: at .5, or the likeliest
-    label); ``reference`` ``[n, K]`` the base rate's probabilities (None: no Brier skill). Two
-    labels have all ``METRICS`` but macro F1. More labels have accuracy, balanced accuracy, macro
-    F1, MCC, log-loss, Brier score and both skills, ROC-AUC and ECE.
+    Binary tasks have all ``METRICS`` but macro F1. Tasks with more labels have accuracy, balanced
+    accuracy, macro F1, MCC, log-loss, Brier score and both skills, ROC-AUC and ECE.
 
-    Draws are of all rows, so that intervals hold the prevalence's own uncertainty; those of the
-    ROC-AUC, which does not depend on it, keep each label's count. An interval is that of the draws
-    in which the metric exists, if most do. Two metrics have other intervals: chance only adds to
-    an ECE, so that its interval begins lower, and calibration slope and intercept have the Wald
-    interval of their logistic fit (and no draws).
+    Intervals are percentiles of the bootstrap. Its draws are of all rows, so that intervals include
+    the uncertainty of the prevalence; draws for the ROC-AUC, which does not depend on it, keep each
+    label's count. Draws in which a metric does not exist are left out; there is no interval where
+    most are. Two intervals are different: chance only increases an ECE, so that its interval begins
+    lower, and calibration slope and intercept have the Wald interval of their fit (and no draws).
 
-    A figure is None where it does not exist: the slope of constant scores, or of perfectly
-    separated ones; slope and intercept where a score is exactly 0 or 1, whose log-odds are
-    infinite; skill against a reference without error. Constant scores have ROC-AUC .5 and the
-    prevalence as average precision; precision without a decision for the event, F1 and MCC are 0
-    there, as in scikit-learn with ``zero_division=0``.
+    A figure is None where it does not exist: the calibration slope of constant or perfectly
+    separated scores; slope and intercept where a score is exactly 0 or 1; skill against a reference
+    without error. Constant scores have ROC-AUC .5 and the prevalence as average precision.
+    Precision, F1 and MCC are 0 where scikit-learn has 0 with ``zero_division=0``.
 
-    The same input and seed give the same bits, whatever the number of processors. Raises
-    ``ScoreError`` where decisions or reference do not fit the rows.
+    Args:
+        scores: The forecaster's probabilities with the true labels.
+        decisions: Label indices ``[n]`` at the chosen threshold; None decides at .5, or for the
+            most probable label.
+        reference: The base rate's probabilities ``[n, K]``; None gives no Brier skill.
+        draws: Number of bootstrap draws.
+        seed: Seed of the draws. The same input and seed give the same bits, whatever the number of
+            processors.
+        keep_draws: Whether the result holds the draws, which ``compare_pairs`` needs.
+
+    Raises:
+        ScoreError: Decisions or reference do not fit the rows.
     """
     _check(scores, decisions, reference)
     figures, drawn = measure_probabilities(
@@ -181,9 +198,10 @@ def measure_probabilities(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[dict[str, Figure], dict[str, FloatArray]]:
-    """As ``measure``, without the checks of ``Scores``: figures, and ``[draws]`` by metric.
+    """As ``measure``, without the checks of ``Scores``.
 
-    A metric that needs a label without a row has the value None.
+    Returns:
+        Figures by metric (None where a label that a metric needs has no row), and draws by metric.
     """
     binary = probabilities.shape[1] == 2
     kind = BinaryStatistic if binary else MulticlassStatistic

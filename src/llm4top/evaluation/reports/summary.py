@@ -89,7 +89,7 @@ def _beside(table: Table, measured: Sequence[str]) -> list[str]:
             )
         elif row.kind == "trivial" and (f1 := row.figures.get("f1")) is not None:
             lines.append(
-                f"{row.forecaster} (trivial): F1 {with_interval(f1)}, "
+                f"{row.forecaster} (trivial): F1 at the chosen threshold {with_interval(f1)}, "
                 f"Brier score {with_interval(row.figures['brier'])}."
             )
         else:

@@ -57,7 +57,7 @@ COLUMNS = (
     "Brier skill",
     "Made",
 )
-METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log-loss", "brier": "Brier score", "f1": "F1"}
+METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log-loss", "brier": "Brier score", "f1": "F1 at .5"}
 """Metrics that a name is known for; others keep the manifest's own."""
 
 _REFERENCE = "base rate of the phase"

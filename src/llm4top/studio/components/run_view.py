@@ -31,7 +31,7 @@ LOG_LINES = 60
 _PER_LOOK = 5000
 """Events read at one look: a long training is caught up with in several."""
 
-_METRICS = {"log_loss": "Log-loss", "brier": "Brier score", "roc_auc": "ROC-AUC", "f1": "F1"}
+_METRICS = {"log_loss": "Log-loss", "brier": "Brier score", "roc_auc": "ROC-AUC", "f1": "F1 at .5"}
 
 
 class RunView:

@@ -1,8 +1,6 @@
 """Differences between forecasters on the same rows, corrected for how many were looked at."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,49 +59,67 @@ def compare_pairs(
     phase: str,
     check: str,
 ) -> tuple[Difference, ...]:
-    """Each of the others minus ``against``, metric by metric.
+    """Each of the other forecasters minus ``against``, metric by metric.
 
-    ``measured`` and ``scores`` are of the same forecasters in the same order, measured with the
-    same draws and seed, draws kept. Intervals are percentiles of the paired draws. p-values are
-    DeLong's for the ROC-AUC of binary tasks; else the paired bootstrap's, twice the smaller share
-    of draws on one side of 0, so at least 2 / (draws + 1). Both are two-sided. Holm's (1979)
-    correction is over all comparisons in one metric that have a p-value: their ``family``.
+    Intervals are percentiles of the paired draws. p-values are DeLong's for the ROC-AUC of binary
+    tasks; else the paired bootstrap's, twice the smaller share of draws on one side of 0, so at
+    least 2 / (draws + 1). Both are two-sided. Holm's (1979) correction is over all comparisons in
+    one metric that have a p-value: their ``family``.
 
-    Raises ``ScoreError`` where rows or draws do not line up, ``EvaluationError`` where no
-    forecaster, or several, are named ``against``, or for an unknown metric.
+    Args:
+        measured: The forecasters' figures, measured with the same draws and seed, draws kept.
+        scores: The scores of the same forecasters in the same order.
+        against: The name of the one that all others are compared with.
+        metrics: Keys of ``METRICS``; those that the task does not have are left out.
+        phase: The phase of the rows, for the result.
+        check: The check that the rows belong to, for the result.
+
+    Raises:
+        ScoreError: Rows or draws do not line up.
+        EvaluationError: No forecaster, or several, are named ``against``; or an unknown metric.
     """
     _check_pairs(measured, scores, against, metrics)
     k = next(i for i, one in enumerate(measured) if one.forecaster == against)
+    return tuple(
+        difference
+        for metric in metrics
+        if metric in measured[k].figures
+        for difference in _differences(measured, scores, k, metric, phase, check)
+    )
+
+
+def _differences(
+    measured: Sequence[Measured],
+    scores: Sequence[Scores],
+    k: int,
+    metric: str,
+    phase: str,
+    check: str,
+) -> Iterator[Difference]:
+    """All others minus the one at ``k``: one family of comparisons."""
+    reference = measured[k]
     others = [i for i in range(len(measured)) if i != k]
-    found: list[Difference] = []
-    for metric in metrics:
-        if metric not in measured[k].figures:
-            continue
-        by_delong = metric == "roc_auc" and len(scores[k].labels) == 2
-        family = []
-        for i in others:
-            drawn = measured[i].draws[metric] - measured[k].draws[metric]
-            value = _value(measured[i], metric) - _value(measured[k], metric)
-            p = delong(scores[i], scores[k]).p_value if by_delong else paired_p_value(drawn)
-            p = p if np.isfinite(value) else None
-            family.append((i, figure(value, drawn, measured[k].n), p))
-        adjusted = holm([p for _, _, p in family])
-        found += [
-            Difference(
-                phase=phase,
-                check=check,
-                first=measured[i].forecaster,
-                second=against,
-                metric=metric,
-                figure=difference,
-                p_value=p,
-                p_adjusted=corrected,
-                method=DELONG if by_delong else PAIRED,
-                family=sum(p is not None for _, _, p in family),
-            )
-            for (i, difference, p), corrected in zip(family, adjusted, strict=True)
-        ]
-    return tuple(found)
+    by_delong = metric == "roc_auc" and len(scores[k].labels) == 2
+    figures, p_values = [], []
+    for i in others:
+        drawn = measured[i].draws[metric] - reference.draws[metric]
+        value = _value(measured[i], metric) - _value(reference, metric)
+        p = delong(scores[i], scores[k]).p_value if by_delong else paired_p_value(drawn)
+        figures.append(figure(value, drawn, reference.n))
+        p_values.append(p if np.isfinite(value) else None)
+    for i, difference, p, adjusted in zip(others, figures, p_values, holm(p_values), strict=True):
+        yield Difference(
+            phase=phase,
+            check=check,
+            first=measured[i].forecaster,
+            second=reference.forecaster,
+            metric=metric,
+            figure=difference,
+            p_value=p,
+            p_adjusted=adjusted,
+            method=DELONG if by_delong else PAIRED,
+            family=sum(p is not None for p in p_values),
+        )
 
 
 def paired_p_value(drawn: FloatArray) -> float | None:

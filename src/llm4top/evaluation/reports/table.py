@@ -1,12 +1,8 @@
 """One table of a report: several forecasters on the same rows, with curves and differences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from llm4top.errors import EvaluationError
 from llm4top.evaluation.metrics.curves import curve_set
@@ -22,9 +18,14 @@ Check = Literal["valid", "test", "newest"]
 class Entry:
     """One forecaster of a table.
 
-    ``decisions`` ``[n]`` are label indices at the threshold that was chosen on validation data
-    (None: at .5, or the most probable label). ``learnt_from`` says what it was fitted on,
-    ``identity`` which bundle or settings it is.
+    Attributes:
+        scores: Its probabilities with the true labels.
+        kind: The group of the table that it belongs to.
+        learnt_from: What it was trained on, in words.
+        decisions: Label indices ``[n]`` at the threshold chosen on validation data; None decides
+            at .5, or for the most probable label.
+        identity: The bundle, or the hash of its settings.
+        note: A sentence about it.
     """
 
     scores: Scores
@@ -56,24 +57,25 @@ def measure_table(
     seed: int = 0,
     note: str = "",
 ) -> Measurements:
-    """Measure forecasters on the same rows; rows of the table stand in the order given.
+    """Measure forecasters on the same rows; the table's rows keep the order given.
 
-    ``against`` names the entry that all others are compared with; the leak oracle ("cheating") is
-    in the table and in no comparison. ``reference`` ``[n, K]`` are base-rate probabilities, which
-    the Brier skill is measured against (None: there is no skill).
+    Args:
+        entries: The forecasters. The leak oracle ("cheating") is in the table and not compared.
+        title: The table's title; ``note`` is a sentence about it.
+        phase: "I", "II" ... or "pooled"; ``check`` says which rows these are.
+        against: The name of the entry that all others are compared with.
+        reference: Base-rate probabilities ``[n, K]`` for the Brier skill; None gives no skill.
+        draws: Number of bootstrap draws; ``seed`` is theirs.
 
-    Raises ``ScoreError`` where the entries are not about the same rows and ``EvaluationError``
-    where two share a name or ``against`` names none.
+    Raises:
+        ScoreError: The entries are not about the same rows.
+        EvaluationError: Two entries share a name, or ``against`` names none.
     """
     scores = [entry.scores for entry in entries]
-    names = [one.forecaster for one in scores]
-    _check_names(names, against)
-    same_rows(scores)
+    _check_entries(scores, against)
     measured = [
-        measure(
-            entry.scores, decisions=entry.decisions, reference=reference, draws=draws, seed=seed
-        )
-        for entry in entries
+        measure(e.scores, decisions=e.decisions, reference=reference, draws=draws, seed=seed)
+        for e in entries
     ]
     honest = [i for i, entry in enumerate(entries) if entry.kind != "cheating"]
     differences = compare_pairs(
@@ -87,18 +89,19 @@ def measure_table(
         title=title,
         phase=phase,
         check=check,
-        n=len(scores[0]),
-        counts=_counts(scores[0]),
-        rows=tuple(_row(e, m) for e, m in zip(entries, measured, strict=True)),
+        n=measured[0].n,
+        counts=measured[0].counts,
+        rows=_rows(entries, measured),
         note=note,
     )
+    if len(scores[0].labels) != 2:
+        return Measurements(table, None, differences)
     kinds = [entry.kind for entry in entries]
-    binary = len(scores[0].labels) == 2
-    curves = curve_set(scores, kinds, phase=phase, check=check) if binary else None
-    return Measurements(table, curves, differences)
+    return Measurements(table, curve_set(scores, kinds, phase=phase, check=check), differences)
 
 
-def _check_names(names: Sequence[str], against: str) -> None:
+def _check_entries(scores: Sequence[Scores], against: str) -> None:
+    names = [one.forecaster for one in scores]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise EvaluationError(
@@ -108,19 +111,18 @@ def _check_names(names: Sequence[str], against: str) -> None:
         raise EvaluationError(
             f"{against!r} is none of the forecasters.", hint=f"There are: {', '.join(names)}."
         )
+    same_rows(scores)
 
 
-def _counts(scores: Scores) -> dict[str, int]:
-    counts = np.bincount(scores.y, minlength=len(scores.labels))
-    return {label: int(n) for label, n in zip(scores.labels, counts, strict=True)}
-
-
-def _row(entry: Entry, measured: Measured) -> ForecasterRow:
-    return ForecasterRow(
-        forecaster=entry.scores.forecaster,
-        kind=entry.kind,
-        learnt_from=entry.learnt_from,
-        figures=measured.figures,
-        identity=entry.identity,
-        note=entry.note,
+def _rows(entries: Sequence[Entry], measured: Sequence[Measured]) -> tuple[ForecasterRow, ...]:
+    return tuple(
+        ForecasterRow(
+            forecaster=entry.scores.forecaster,
+            kind=entry.kind,
+            learnt_from=entry.learnt_from,
+            figures=one.figures,
+            identity=entry.identity,
+            note=entry.note,
+        )
+        for entry, one in zip(entries, measured, strict=True)
     )

@@ -82,13 +82,17 @@ $(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock
 
 # One tested version of everything for Python 3.11 to 3.13 on Linux and macOS, with the hashes of all
 # its files. Versions stay unless pyproject.toml needs others; `make lock UPGRADE=--upgrade` renews.
-lock: $(DEV_STAMP)
+lock: $(BIN)/uv
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group build --group dev --group docs --constraint requirements.lock \
 	  --output-file requirements-dev.lock
 	for file in requirements.lock requirements-dev.lock; do \
 	  awk '/^[a-z]/ {skip = /^(torch|triton|nvidia-|cuda-)/} !skip' $$file > $$file.new && \
 	  mv $$file.new $$file || exit 1; done
+
+# Not by the stamps: they fail where pyproject.toml needs what is not locked yet.
+$(BIN)/uv: | $(BIN)/python
+	$(INSTALL) --no-deps --require-hashes --requirement requirements-dev.lock
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-header $(UPGRADE) pyproject.toml

@@ -12,18 +12,18 @@ _HEAD = """# Allowed inputs
 
 <!-- Written by `python -m llm4top.prompts.docs docs/allowed-inputs.md`; do not edit. -->
 
-A forecast may use what was known about a trial before it began, and nothing else. This page is the
-complete list: every field of a `Trial`, its place in each format, and the section of the prompt that
-shows it. Everything else in a record is withheld: status, reason for stopping, results, actual dates
-and enrolment, identifiers, people and places. `llm4top inspect FILE` shows what is read and what is
-withheld for one record.
+A forecast may use what was known about a trial before it began, and nothing else. This page is
+the complete list: every field of a `Trial`, its place in each format, and the section of the
+prompt that shows it. Everything else in a record is withheld: status, reason for stopping,
+results, actual dates and enrolment, identifiers, people and places. `llm4top inspect FILE` shows
+what is read and what is withheld for one record.
 
-Free text (marked ✎) is also searched for sentences that reveal the outcome. These are withheld with
-a reason, and identifiers are replaced. [The leak guard](leak-guard.md) explains the rules and states
-how often they fail.
+Free text (marked ✎) is also searched for sentences that reveal the outcome. These are withheld
+with a reason, and identifiers are replaced. [The leak guard](leak-guard.md) explains the rules
+and states how often they fail.
 
-Paths: *legacy XML* is below `clinical_study`; *API v2* is below the study, with `[]` for each item of
-a list; *TOP* is the column of the benchmark's CSV files.
+Paths: *legacy XML* is below `clinical_study`; *API v2* is below the study, with `[]` for each
+item of a list; *TOP* is the column of the benchmark's CSV files.
 
 | Input | Section of the prompt | Legacy XML | API v2 | TOP | Note |
 |---|---|---|---|---|---|
@@ -32,8 +32,9 @@ a list; *TOP* is the column of the benchmark's CSV files.
 _TASKS = """
 ## Fields that a task leaves out
 
-The presence of an allowed field can still reveal something. Trials with a known outcome are finished,
-and their plans have been replaced by actual numbers. The built-in tasks therefore leave plans out.
+The presence of an allowed field can still reveal something. Trials with a known outcome are
+finished, and their plans have been replaced by actual numbers. The built-in tasks therefore leave
+plans out.
 
 | Task | Fields left out |
 |---|---|

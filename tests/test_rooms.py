@@ -25,7 +25,7 @@ ROOMS = (
 )
 # Below every room: they may be imported by all and import none.
 GROUND = {"errors", "paths", "progress", "text", "files", "schema"}
-GROUND |= {"time_left", "faults", "lazy", "numbers"}
+GROUND |= {"lazy"}
 # On top of every room: they may import all and are imported by none.
 ROOF = {"cli", "studio", "__main__", "testing", "embedded"}
 HEAVY = ("torch", "transformers", "sklearn", "peft", "accelerate", "tokenizers", "bitsandbytes")

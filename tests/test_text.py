@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import llm4top
 from llm4top.text import (
     LONGEST_CELL,
     about,
     counted,
+    csv_text,
     duration,
     file_size,
     interval,
@@ -21,7 +25,6 @@ from llm4top.text import (
     percent,
     printable,
     safe_cell,
-    safe_row,
     thousands,
 )
 
@@ -142,12 +145,20 @@ def test_a_cell_is_no_longer_than_spreadsheets_allow() -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_a_row_survives_a_csv_reader_without_formulas(cells: list[str]) -> None:
-    stream = io.StringIO(newline="")
-    csv.writer(stream).writerow(safe_row(cells))
-    (row,) = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    (row,) = csv.reader(io.StringIO(csv_text([cells]), newline=""))
     assert row == [safe_cell(cell) for cell in cells]
     assert not any(looks_like_formula(cell) for cell in row)
 
 
 def test_numbers_in_a_row_stay_numbers() -> None:
-    assert safe_row([-1, 0.5, None, "-1"]) == [-1, 0.5, None, "'-1"]
+    assert csv_text([["a", "b", "c", "d"], [-1, 0.5, None, "-1"]]) == "a,b,c,d\n-1,0.5,,'-1\n"
+
+
+def test_every_export_writes_its_csv_through_the_one_guard() -> None:
+    package = Path(llm4top.__file__).parent
+    writers = {
+        str(file.relative_to(package))
+        for file in package.rglob("*.py")
+        if re.search(r"csv\.(writer|DictWriter)\(|\.to_csv\(", file.read_text("utf-8"))
+    }
+    assert writers == {"text.py"}

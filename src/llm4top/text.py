@@ -3,7 +3,10 @@
 A no-break space stands between a number and its unit, a narrow one between thousands.
 """
 
+import csv
+import io
 from collections.abc import Iterable
+from typing import TextIO
 
 DISCLAIMER = "A research estimate: not medical or investment advice."
 
@@ -110,6 +113,24 @@ def safe_cell(text: str) -> str:
     return (mark + one_line(text))[:LONGEST_CELL]
 
 
-def safe_row(cells: Iterable[object]) -> list[object]:
-    """A row for ``csv.writer``: every text through ``safe_cell``, numbers and None as they are."""
-    return [safe_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+class CsvRows:
+    """Writes rows of CSV to a stream; every text passes ``safe_cell``, and None is left empty.
+
+    Nothing else in LLM4TOP writes CSV, so no export can carry a formula.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._rows = csv.writer(stream, lineterminator="\n")
+
+    def writerow(self, cells: Iterable[object]) -> None:
+        """Write one row; numbers are written as Python writes them."""
+        self._rows.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, the heading first; see ``CsvRows``."""
+    stream = io.StringIO(newline="")
+    writer = CsvRows(stream)
+    for row in rows:
+        writer.writerow(row)
+    return stream.getvalue()

@@ -13,7 +13,7 @@ import pytest
 from llm4top.cli.output import CsvWriter, JsonLinesWriter, JsonWriter
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast, NotApplicable
 from llm4top.registry.trial import Withheld
-from llm4top.workspace.views.spreadsheet_cells import harmless_cell
+from llm4top.text import safe_cell
 
 TITLE = "An invented trial of exemplamab"
 FORECAST = Forecast(
@@ -123,8 +123,8 @@ def test_no_cell_is_a_formula(start: str) -> None:
 
 
 def test_harmless_cells_stay_as_they_are() -> None:
-    assert harmless_cell("a=b") == "a=b"
-    assert harmless_cell("") == ""
+    assert safe_cell("a=b") == "a=b"
+    assert safe_cell("") == ""
 
 
 def test_a_row_is_one_line() -> None:

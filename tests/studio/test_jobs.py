@@ -8,8 +8,8 @@ import pytest
 
 from llm4top.studio import jobs as _jobs
 from llm4top.studio.jobs import JobWatch, share_of, standing_of, title_of
+from llm4top.text import about, duration
 from llm4top.workspace.run_states import Process
-from llm4top.workspace.views.wording import about, clock
 from llm4top.workspace.workspace import Workspace
 
 
@@ -97,4 +97,4 @@ def test_an_estimate_is_no_finer_than_it_is_known(seconds: float, words: str) ->
     ("seconds", "words"), [(5, "5\u00a0s"), (61, "1\u00a0min"), (3600, "1\u00a0h 00\u00a0min")]
 )
 def test_clock(seconds: float, words: str) -> None:
-    assert clock(seconds) == words
+    assert duration(seconds) == words

@@ -14,8 +14,7 @@ from llm4top.cli.console import note, progress_bar
 from llm4top.cli.output_file import KeptRow, Target, kept_rows
 from llm4top.cli.tally import Tally
 from llm4top.errors import WorkspaceError
-from llm4top.text import counted
-from llm4top.workspace.views.spreadsheet_cells import harmless_cell
+from llm4top.text import counted, safe_cell
 
 if TYPE_CHECKING:
     from llm4top.cli.output import ForecastWriter
@@ -132,7 +131,7 @@ def _check_rows(
     rows: Sequence[KeptRow], records: Sequence[Record], identity: str, part: Path
 ) -> None:
     for row, record in zip(rows, records, strict=False):
-        if row.record not in (record.source.name, harmless_cell(record.source.name)):
+        if row.record not in (record.source.name, safe_cell(record.source.name)):
             raise _other_records(part)
         if row.bundle is not None and row.bundle != identity:
             raise WorkspaceError(

@@ -5,7 +5,6 @@ Every writer prints a row as soon as it has it and keeps none, so memory stays f
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from abc import ABC, abstractmethod
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from llm4top.cli.streams import is_unicode
 from llm4top.forecasters.forecast_format import COLUMNS
+from llm4top.text import CsvRows
 from llm4top.workspace.views.exports import csv_cells
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class CsvWriter(ForecastWriter):
 
     def __init__(self, stream: TextIO, *, resumed: bool = False):
         self._stream = stream
-        self._rows = csv.writer(stream, lineterminator="\n")
+        self._rows = CsvRows(stream)
         if not resumed:
             self._rows.writerow(COLUMNS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from llm4top.cli.console import note, progress_bar, safe, table_of
 from llm4top.cli.options import ReportFormat
-from llm4top.text import percent, safe_row, thousands
+from llm4top.text import CsvRows, percent, thousands
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,14 +58,14 @@ def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -
 
 def _write_csv(report: Report, stream: TextIO) -> None:
     """One row for each figure of each forecaster in each table."""
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = CsvRows(stream)
     writer.writerow((*CSV_COLUMNS, *CSV_FIGURES))
     for table in report.tables:
         for row in table.rows:
             who = (table.phase, table.check, row.forecaster, row.kind, row.identity)
             for metric, figure in row.figures.items():
                 figures = (figure.value, figure.lower, figure.upper, figure.n)
-                writer.writerow(safe_row((*who, metric, *figures)))
+                writer.writerow((*who, metric, *figures))
 
 
 def print_report(report: Report, tables: Sequence[Table], console: Console) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 from llm4top.errors import WorkspaceError
 from llm4top.prompts.prompt import SectionAccount
 from llm4top.registry.trial import Trial, Withheld
+from llm4top.text import DISCLAIMER
 
 FORMAT = 2
 """Version of the JSON form. What version 0.1.0 stored has no version and is read as 1."""
 
-DISCLAIMER = "A research estimate: not medical or investment advice."
 
 FORECAST, NOT_APPLICABLE, REFUSED = "forecast", "not applicable", "refused"
 """The values of "status"."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llm4top.text import about
 from llm4top.workspace.run_states import lane_of
-from llm4top.workspace.views.wording import about
 
 if TYPE_CHECKING:
     from llm4top.workspace.run_states import Run

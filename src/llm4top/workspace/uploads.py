@@ -15,11 +15,11 @@ from typing import BinaryIO, Protocol
 from sqlalchemy import delete, func, select
 
 from llm4top.errors import UploadError
+from llm4top.text import file_size
 from llm4top.workspace.batches import batches_of, settle_batches
 from llm4top.workspace.database import Transactions, changed_rows, find, missing, value_of
 from llm4top.workspace.deletion import PART, Eraser, place_of, remove, sweep
 from llm4top.workspace.tables import UploadRow, clean_text, new_id
-from llm4top.workspace.views.wording import file_size
 
 _CHUNK = 1 << 20
 _LONGEST_NAME = 200

@@ -10,9 +10,9 @@ from openpyxl import load_workbook
 
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast
 from llm4top.registry.trial import Withheld
+from llm4top.text import LONGEST_CELL, safe_cell
 from llm4top.workspace.serving.parsing import Refusal
 from llm4top.workspace.views.exports import EXPORTS, to_csv, to_html, to_xlsx
-from llm4top.workspace.views.spreadsheet_cells import LONGEST_CELL, harmless_cell
 from tests.workspace.views.test_portfolio import item
 
 HOSTILE = '<script>alert("x")</script>'
@@ -37,9 +37,9 @@ def test_what_could_begin_a_formula_becomes_text(start):
 
 
 def test_other_text_stays_as_it_is():
-    assert harmless_cell("Exemplamab = a - b") == "Exemplamab = a - b"
-    assert harmless_cell("two\nlines\x00") == "two lines "
-    assert len(harmless_cell("=" + "x" * 2 * LONGEST_CELL)) == LONGEST_CELL
+    assert safe_cell("Exemplamab = a - b") == "Exemplamab = a - b"
+    assert safe_cell("two\nlines\x00") == "two lines "
+    assert len(safe_cell("=" + "x" * 2 * LONGEST_CELL)) == LONGEST_CELL
 
 
 def test_csv_holds_every_column_and_numbers_stay_numbers():

@@ -36,6 +36,7 @@ from llm4top.studio.api.uploads import (
     upload_out,
 )
 from llm4top.studio.components.elements import things
+from llm4top.text import DISCLAIMER
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.kept_records import forget_unused, keep_result
@@ -44,7 +45,6 @@ from llm4top.workspace.serving.request import ForecastResult, UploadedFile
 from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.uploads import Upload
 from llm4top.workspace.views.exports import to_csv
-from llm4top.workspace.views.wording import DISCLAIMER
 from llm4top.workspace.workspace import Workspace
 
 BundleQuery = Annotated[

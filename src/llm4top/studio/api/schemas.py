@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from fastapi import Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm4top.forecasters.forecast_format import DISCLAIMER
+from llm4top.text import DISCLAIMER
 
 Item = TypeVar("Item")
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from markdown_it import MarkdownIt
 from nicegui import ui
 
+from llm4top.text import thousands
 from llm4top.workspace.views.baseline_comparison import on_validation, own_figures
-from llm4top.workspace.views.wording import metric, metric_interval, thousands
+from llm4top.workspace.views.wording import metric, metric_interval
 
 if TYPE_CHECKING:
     from llm4top.workspace.bundles import WorkspaceBundle

@@ -15,8 +15,8 @@ from llm4top.studio.components.elements import (
     things,
     titled_table,
 )
+from llm4top.text import percent, thousands
 from llm4top.workspace.views.data_charts import SPLIT_COLOURS, timeline_chart, timeline_csv
-from llm4top.workspace.views.wording import percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.data.card import DatasetCard

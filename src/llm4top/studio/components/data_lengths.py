@@ -18,6 +18,7 @@ from llm4top.studio.components.elements import (
     things,
     titled_table,
 )
+from llm4top.text import interval, percent, thousands
 from llm4top.workspace.views.lengths import (
     TextLengths,
     budgets,
@@ -27,7 +28,6 @@ from llm4top.workspace.views.lengths import (
     text_lengths,
     tokenizers,
 )
-from llm4top.workspace.views.wording import interval, percent, thousands
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from llm4top.studio.components.elements import Words, choice, facts, heading, things
-from llm4top.workspace.views.wording import thousands
+from llm4top.text import thousands
 
 if TYPE_CHECKING:
     from llm4top.workspace.views.browse import ListedTrial, OpenedTrial, TrialTable

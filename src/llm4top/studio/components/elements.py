@@ -10,9 +10,9 @@ from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from llm4top.errors import LLM4TOPError
+from llm4top.text import interval, percent, thousands
 from llm4top.workspace.views.caveats import sentence
 from llm4top.workspace.views.label_bars import answer_named, reading_of, scale_of
-from llm4top.workspace.views.wording import interval, percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecast_format import Forecast

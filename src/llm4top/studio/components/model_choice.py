@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm4top.studio.components.elements import Words
-from llm4top.workspace.views.wording import thousands
+from llm4top.text import thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.bundles.manifest import Figure, Manifest

@@ -11,6 +11,7 @@ from nicegui import run, ui
 from llm4top.studio.components.elements import Words, drawing, heading, things
 from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import chance_of
+from llm4top.text import thousands
 from llm4top.workspace.views.exports import distribution_csv, to_csv
 from llm4top.workspace.views.label_bars import (
     answers_chart,
@@ -28,7 +29,7 @@ from llm4top.workspace.views.portfolio import (
     successes,
 )
 from llm4top.workspace.views.portfolio_charts import NUMBERED, chances_chart, distribution_chart
-from llm4top.workspace.views.wording import expected, thousands
+from llm4top.workspace.views.wording import expected
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecast_format import Forecast

@@ -16,11 +16,11 @@ from llm4top.studio.components.model_choice import skill_line, skill_of
 from llm4top.studio.components.portfolio import portfolio
 from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import Listed, trial_card, trial_row, trial_table
+from llm4top.text import thousands
 from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
 from llm4top.workspace.views.listing import FILE_ORDER, Listing, ListQuery, copies_of, ties_of
 from llm4top.workspace.views.portfolio import SORTS as KEYS
 from llm4top.workspace.views.portfolio import facets
-from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.bundles.manifest import Manifest

@@ -16,9 +16,9 @@ from llm4top.studio.components.run_actions import Act, delete_run_button, run_bu
 from llm4top.studio.components.run_watch import NOTE
 from llm4top.studio.components.train_curves import Curves
 from llm4top.studio.jobs import share_of, standing_of, title_of
+from llm4top.text import about, duration, thousands
 from llm4top.workspace.jobs.jobs import log_tail, resume, retry, stop
 from llm4top.workspace.run_states import RunState
-from llm4top.workspace.views.wording import about, clock, thousands
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext
@@ -231,7 +231,7 @@ def figures_of(run: Run) -> list[tuple[str, str]]:
         found.append(("Base model and preset", f"{base}, {preset}"))
     if run.state is RunState.DONE and run.result.get("seconds"):
         steps = thousands(run.result["steps"])
-        found.append(("Took", f"{clock(run.result['seconds'])}, {steps} steps"))
+        found.append(("Took", f"{duration(run.result['seconds'])}, {steps} steps"))
     return found
 
 

@@ -11,9 +11,9 @@ from nicegui import ui
 from llm4top.studio.components.elements import Words
 from llm4top.studio.components.run_actions import Act, delete_run_button, run_button
 from llm4top.studio.jobs import Jobs, stage_of, time_left, waiting_for
+from llm4top.text import thousands
 from llm4top.workspace.jobs.jobs import RESUMABLE, log_tail, resume, retry, stop
 from llm4top.workspace.run_states import RunState
-from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext

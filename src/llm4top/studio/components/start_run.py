@@ -10,7 +10,7 @@ from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.elements import Words, error_box
-from llm4top.workspace.views.wording import thousands
+from llm4top.text import thousands
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext

@@ -23,9 +23,9 @@ from llm4top.studio.components.elements import (
 )
 from llm4top.studio.components.train_settings import SettingFields
 from llm4top.studio.jobs import title_of
+from llm4top.text import thousands
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.train_plan import PlanCheck, TrainPlan, time_check
-from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext

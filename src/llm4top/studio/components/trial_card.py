@@ -17,10 +17,10 @@ from llm4top.studio.components.elements import (
     trial_facts,
     warning_lines,
 )
+from llm4top.text import interval, percent
 from llm4top.workspace.views.caveats import sentence, sorted_warnings
 from llm4top.workspace.views.label_bars import is_yes_or_no
 from llm4top.workspace.views.portfolio import name_of, phase_of, sponsor_of
-from llm4top.workspace.views.wording import interval, percent
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecast_format import Forecast

@@ -22,10 +22,10 @@ from llm4top.studio.components.elements import (
 )
 from llm4top.studio.components.model_choice import skill_line
 from llm4top.studio.components.trial_card import chance_of
+from llm4top.text import percent, thousands
 from llm4top.workspace.views.caveats import sentence, sorted_warnings
 from llm4top.workspace.views.label_bars import SUCCESS
 from llm4top.workspace.views.portfolio import name_of
-from llm4top.workspace.views.wording import percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.bundles.manifest import Evaluation, Manifest

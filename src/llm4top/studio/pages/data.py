@@ -19,8 +19,8 @@ from llm4top.studio.components.elements import Words, heading, section, things
 from llm4top.studio.components.run_watch import RunWatch, watch_run
 from llm4top.studio.frame import page
 from llm4top.studio.jobs import title_of
+from llm4top.text import thousands
 from llm4top.workspace.views.browse import TrialTable, trial_table
-from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext

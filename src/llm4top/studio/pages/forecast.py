@@ -23,10 +23,10 @@ from llm4top.studio.components.run_watch import watch_run
 from llm4top.studio.components.service import forecast_service
 from llm4top.studio.components.temp_files import kept
 from llm4top.studio.frame import page
+from llm4top.text import DISCLAIMER, thousands
 from llm4top.workspace.kept_records import keep_result, uploads_behind
 from llm4top.workspace.run_states import RunState
 from llm4top.workspace.serving.request import UploadedFile
-from llm4top.workspace.views.wording import DISCLAIMER, thousands
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext

@@ -10,8 +10,8 @@ from nicegui import ui
 from llm4top.errors import NotFoundError
 from llm4top.studio.components.elements import Words, empty, things
 from llm4top.studio.frame import page
+from llm4top.text import file_size
 from llm4top.workspace.jobs.resolve import uploads_of
-from llm4top.workspace.views.wording import file_size
 
 if TYPE_CHECKING:
     from llm4top.studio.context import StudioContext

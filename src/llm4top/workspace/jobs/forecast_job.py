@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Generator, Iterator
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from llm4top.errors import NotFoundError
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast, mark_same_trials
 from llm4top.progress import Progress
+from llm4top.text import CsvRows
 from llm4top.workspace.jobs.job_settings import ForecastWork, work_of
 from llm4top.workspace.jobs.resolve import keep_forecasts
 from llm4top.workspace.jobs.work import Job
@@ -254,7 +254,7 @@ def _told(error: Any) -> Refusal:
 def _write_csv(journal: Path, file: Path) -> None:
     scratch = file.with_name(f".{file.name}")
     with scratch.open("w", encoding="utf-8", newline="") as stream:
-        rows = csv.writer(stream, lineterminator="\n")
+        rows = CsvRows(stream)
         rows.writerow(COLUMNS)
         for item in items_of(journal):
             rows.writerow(csv_cells(item.row()))

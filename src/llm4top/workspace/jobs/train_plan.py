@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm4top.errors import ConfigError, DatasetError
+from llm4top.text import about, thousands
 from llm4top.workspace.jobs.job_settings import by_id, checked_settings, configured
 from llm4top.workspace.jobs.resolve import EMBEDDED, base_place
-from llm4top.workspace.views.wording import about, thousands
 
 if TYPE_CHECKING:
     from llm4top.training.config import TrainingConfig

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm4top.numbers import thousands
 from llm4top.registry.limits import Limits
 from llm4top.registry.trial import ReadNote, Record
+from llm4top.text import thousands
 from llm4top.workspace.serving.ipc import (
     Child,
     ChildDiedError,

@@ -19,8 +19,8 @@ from typing import Self
 
 from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.numbers import thousands
 from llm4top.registry.trial import ReadNote
+from llm4top.text import thousands
 from llm4top.workspace.serving.fair_queue import FairQueue, ServiceLimits, ServiceState
 from llm4top.workspace.serving.parsing import RawRecord, Refusal, UploadReader
 from llm4top.workspace.serving.request import (

@@ -6,14 +6,23 @@ The text of a record is a stranger's: what a spreadsheet could run as a formula 
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from llm4top.forecasters.forecast_format import COLUMNS, Cell, Forecast, left_out_row
+from llm4top.text import (
+    DISCLAIMER,
+    csv_text,
+    interval,
+    looks_like_formula,
+    one_line,
+    percent,
+    thousands,
+)
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, Refusal
 from llm4top.workspace.views.caveats import sorted_warnings
 from llm4top.workspace.views.label_bars import (
@@ -35,8 +44,7 @@ from llm4top.workspace.views.portfolio import (
     successes,
 )
 from llm4top.workspace.views.portfolio_charts import chances_chart, distribution_chart
-from llm4top.workspace.views.spreadsheet_cells import harmless_cell, is_risky, plain_text
-from llm4top.workspace.views.wording import DISCLAIMER, expected, interval, percent, thousands
+from llm4top.workspace.views.wording import expected
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,9 +66,10 @@ def _told(refusal: Refusal) -> dict[str, Cell]:
     }
 
 
-def csv_cells(row: Mapping[str, Cell]) -> list[str]:
-    """A row of a CSV file: the values of ``COLUMNS``, each as text."""
-    return [csv_cell(row[name]) for name in COLUMNS]
+def csv_cells(row: Mapping[str, Cell]) -> list[Cell]:
+    """A row for ``CsvRows``: the values of ``COLUMNS``, shares and scores with six decimals."""
+    cells = (row[name] for name in COLUMNS)
+    return [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells]
 
 
 def to_csv(
@@ -72,14 +81,8 @@ def to_csv(
 
     ``left_out`` are records without a forecast: a row each, behind the forecasts.
     """
-    stream = io.StringIO(newline="")
-    rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(COLUMNS)
-    for trial in trials:
-        rows.writerow(csv_cells(trial.row()))
-    for refusal in left_out:
-        rows.writerow(csv_cells(left_out_row(**_told(refusal))))
-    return stream.getvalue().encode()
+    rows = chain((t.row() for t in trials), (left_out_row(**_told(r)) for r in left_out))
+    return csv_text(chain([COLUMNS], map(csv_cells, rows))).encode()
 
 
 def distribution_csv(distribution: Distribution) -> bytes:
@@ -177,23 +180,14 @@ EXPORTS: dict[str, tuple[Callable[..., bytes], str]] = {
 """For each format: what writes it (trials, left out, about), and its media type."""
 
 
-def csv_cell(value: Cell) -> str:
-    """A value as CSV holds it: six decimals, absent values empty, no text that could run."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return harmless_cell(value)
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
-
-
 def _sheet_cell(sheet: Any, name: str, value: Cell) -> Any:
     """A value for a spreadsheet; a cell of its own, which is slow, only where it needs one."""
     from openpyxl.cell import WriteOnlyCell
 
     if isinstance(value, str):
-        text, risky = plain_text(value), is_risky(value)
+        text, risky = one_line(value), looks_like_formula(value)
         # A text like "#N/A" would be taken for an error.
-        if not (risky or is_risky(text) or text.startswith("#")):
+        if not (risky or looks_like_formula(text) or text.startswith("#")):
             return text
         cell: Any = WriteOnlyCell(sheet, text)
         cell.data_type = "s"

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 
-from llm4top.workspace.views.wording import thousands
+from llm4top.text import thousands
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "What the model reads": ("phases", "sections", "max_tokens"),

@@ -1,42 +1,9 @@
 """Forecasts in plain words: percent, "6 in 10", how a chance stands beside its phase."""
 
-from __future__ import annotations
-
-DISCLAIMER = "A research estimate: not medical or investment advice."
+from llm4top.text import percent, thousands
 
 SAME, LITTLE, CLEAR = 0.03, 0.10, 0.25
 """Differences from the base rate, in shares, up to which it is called the same, little, plain."""
-
-
-def percent(value: float) -> str:
-    """A share as "62 %": no decimals, and never a certainty that the number does not have."""
-    if 0 < value < 0.005:
-        return "under 1\u00a0%"
-    if 0.995 < value < 1:
-        return "over 99\u00a0%"
-    return f"{100 * value:.0f}\u00a0%"
-
-
-def interval(lower: float | None, upper: float | None) -> str:
-    """Bounds as "51 to 72 %"; empty where there are none."""
-    if lower is None or upper is None:
-        return ""
-    return f"{100 * lower:.0f} to {100 * upper:.0f}\u00a0%"
-
-
-def thousands(number: int) -> str:
-    """A whole number with thin spaces between its thousands."""
-    return f"{number:,}".replace(",", "\u202f")
-
-
-def file_size(count: int) -> str:
-    """Bytes as "26 MB", in powers of a thousand."""
-    number, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if number < 1000:
-            break
-        number, unit = number / 1000, larger
-    return f"{number:.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
 
 
 def expected(number: float, n: int) -> str:
@@ -89,23 +56,6 @@ def average_of(of: str | None) -> str:
     return (
         f"the {of[:1].lower()}{of[1:]} average" if of.startswith("Phase") else f"the {of} average"
     )
-
-
-def clock(seconds: float) -> str:
-    """``4000`` as "1 h 07 min"; under a minute in seconds."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f}\u00a0s"
-    if minutes < 60:
-        return f"{minutes}\u00a0min"
-    return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
-
-
-def about(seconds: float) -> str:
-    """An estimated time, no finer than it is known: "about 45 s", "a few seconds"."""
-    if seconds < 7.5:
-        return "a few seconds"
-    return f"about {clock(5 * round(seconds / 5) if seconds < 57.5 else max(seconds, 60))}"
 
 
 def metric(value: float | None, *, signed: bool = False) -> str:

@@ -1,1 +1,0 @@
-"""Old home of what is in ``llm4top.schema``."""

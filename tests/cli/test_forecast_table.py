@@ -10,7 +10,7 @@ from rich.console import Console
 
 from llm4top.cli.console import names_apart, short_name
 from llm4top.cli.forecast_table import TableWriter
-from llm4top.forecasters import Forecast
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.registry.trial import Record, Trial
 from tests.cli.test_output import FORECAST, RECORD, SEVERAL, TITLE
 

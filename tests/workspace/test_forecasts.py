@@ -36,7 +36,7 @@ def test_a_batch_is_kept_with_all_that_was_said(workspace):
 
 
 def test_a_forecast_of_the_forecasters_room_is_taken_as_it_is(workspace):
-    from llm4top.forecasters import Forecast
+    from llm4top.forecasters.forecast_format import Forecast
 
     said = Forecast(
         record="a.xml",

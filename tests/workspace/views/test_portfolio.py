@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.text import interval, percent, thousands
 from llm4top.workspace.views.label_bars import ScaleValues, scale
 from llm4top.workspace.views.portfolio import (
     DIRECT,
@@ -23,14 +24,7 @@ from llm4top.workspace.views.portfolio import (
     successes,
 )
 from llm4top.workspace.views.portfolio_charts import DOTS, chances_chart, distribution_chart
-from llm4top.workspace.views.wording import (
-    beside_base,
-    expected,
-    frequency,
-    interval,
-    percent,
-    thousands,
-)
+from llm4top.workspace.views.wording import beside_base, expected, frequency
 
 
 def item(chance=0.5, *, title="Exemplamab in adults", phase="Phase 2", base=0.3, **more):

@@ -1,8 +1,6 @@
 """What every figure of a report is made of: the series drawn, and the finished drawing."""
 
 import base64
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from llm4top.evaluation.reports.formatting import heading
 from llm4top.evaluation.reports.report import Curves, CurveSet, ForecasterRow, Kind, Table
 from llm4top.evaluation.reports.svg import COLOURS, to_svg
-from llm4top.text import one_line, safe_row
+from llm4top.text import csv_text, one_line
 
 MOST_SERIES = 6
 _ORACLE = "oracle"
@@ -136,8 +134,4 @@ def drawing(
     rows: Iterable[Sequence[object]],
 ) -> Drawing:
     """A finished figure with its data as CSV; ``name`` is its file's name."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(map(safe_row, rows))
-    return Drawing(svg, title, note, text.getvalue(), f"{name}.csv")
+    return Drawing(svg, title, note, csv_text([header, *rows]), f"{name}.csv")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from llm4top.text import thousands
 from llm4top.workspace.views.svg import LINE, MUTED, text
-from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
     from llm4top.workspace.run_states import RunEvent

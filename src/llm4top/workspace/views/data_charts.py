@@ -1,10 +1,8 @@
 """A data set's time line as SVG, and as the CSV behind it."""
 
-import csv
-import io
 from collections.abc import Mapping
 
-from llm4top.text import counted, thousands
+from llm4top.text import counted, csv_text, thousands
 from llm4top.workspace.views.svg import axis, bar, chart, step_of, text
 
 HEIGHT = 180
@@ -38,12 +36,10 @@ def timeline_chart(years: Years) -> str:
 
 def timeline_csv(years: Years) -> bytes:
     """The same numbers: a line for each year, a column for each split."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["start_year", *SPLIT_COLOURS])
+    rows: list[list[object]] = [["start_year", *SPLIT_COLOURS]]
     for year, counts in sorted(years.items()):
-        writer.writerow([year, *(counts.get(split, 0) for split in SPLIT_COLOURS)])
-    return text.getvalue().encode()
+        rows.append([year, *(counts.get(split, 0) for split in SPLIT_COLOURS)])
+    return csv_text(rows).encode()
 
 
 def _stack(counts: Mapping[str, int], year: int, left: float, slot: float, top: int) -> list[str]:

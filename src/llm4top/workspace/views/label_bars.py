@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.text import interval, percent, thousands
 from llm4top.workspace.views.svg import (
     ACCENT,
     INK,
@@ -18,7 +19,7 @@ from llm4top.workspace.views.svg import (
     text,
     titled,
 )
-from llm4top.workspace.views.wording import beside_base, frequency, interval, percent, thousands
+from llm4top.workspace.views.wording import beside_base, frequency
 
 SUCCESS = "success"
 """The event that plain words speak of as success; other labels are quoted as they are."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -14,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm4top.errors import DatasetError, ModelError
+from llm4top.text import csv_text, thousands
 from llm4top.workspace.views.svg import INK, SERIES, axis, bar, chart, line, step_of, text
-from llm4top.workspace.views.wording import thousands
 
 if TYPE_CHECKING:
     from llm4top.tasks.task import Task
@@ -218,12 +216,10 @@ def lengths_chart(lengths: TextLengths, budgets: Mapping[str, int]) -> str:
 def lengths_csv(lengths: TextLengths, budgets: Mapping[str, int]) -> bytes:
     """The same numbers: a line for each bin; the last one has no end."""
     edges = bin_edges(lengths, budgets)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["from_tokens", "below_tokens", "trials"])
+    rows: list[tuple[object, ...]] = [("from_tokens", "below_tokens", "trials")]
     for count, (low, high) in zip(binned(lengths, edges), pairwise(edges), strict=True):
-        writer.writerow([low, "" if high == edges[-1] else high, count])
-    return stream.getvalue().encode()
+        rows.append((low, None if high == edges[-1] else high, count))
+    return csv_text(rows).encode()
 
 
 def _budget(name: str, budget: int, end: int, row: int) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.text import interval, percent, thousands
 from llm4top.workspace.views.portfolio import Distribution, name_of, sort_trials
 from llm4top.workspace.views.svg import (
     ACCENT,
@@ -20,7 +21,7 @@ from llm4top.workspace.views.svg import (
     text,
     titled,
 )
-from llm4top.workspace.views.wording import expected, interval, percent, thousands
+from llm4top.workspace.views.wording import expected
 
 HEIGHT = 180
 """Pixels of the drawing area; the axis and its words lie below it."""

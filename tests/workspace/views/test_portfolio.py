@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.text import interval, percent, thousands
+from llm4top.text import interval, thousands
 from llm4top.workspace.views.label_bars import ScaleValues, scale
 from llm4top.workspace.views.portfolio import (
     DIRECT,
@@ -196,19 +196,6 @@ def test_a_trial_without_a_title_is_called_by_its_number_or_its_file():
     assert name_of(item()) == "Exemplamab in adults"
     assert name_of(item(title="")) == "NCT99999901"
     assert name_of(item(title="", nct_id=None)) == "a.xml"
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (0.62, "62\u00a0%"),
-        (0.001, "under 1\u00a0%"),
-        (0.999, "over 99\u00a0%"),
-        (1.0, "100\u00a0%"),
-    ],
-)
-def test_percent(value, words):
-    assert percent(value) == words
 
 
 @pytest.mark.parametrize(

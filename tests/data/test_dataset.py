@@ -234,13 +234,13 @@ def add_label_side(folder):
     [
         (lambda f: (f / "card.json").unlink(), "is not a data set: it has no card.json"),
         (lambda f: (f / "trials.parquet").unlink(), "is not a data set: it has no trials.parquet"),
-        (lambda f: (f / "card.json").write_text("{"), "is not the card of a data set"),
-        (lambda f: (f / "card.json").write_text("[]"), "has schema version None"),
+        (lambda f: (f / "card.json").write_text("{"), r"card\.json: the card is not JSON"),
+        (lambda f: (f / "card.json").write_text("[]"), "the card is not a JSON object"),
         (
             lambda f: edit_card(f, schema_version=1),
-            "schema version 1; this program reads version 2",
+            "the card has schema version 1; this LLM4TOP reads version 2",
         ),
-        (lambda f: edit_card(f, rows="many"), "is not the card of a data set"),
+        (lambda f: edit_card(f, rows="many"), "the card is wrong in 'rows'"),
         (lambda f: edit_card(f, task={"name": "x"}), "cannot be read"),
         (lambda f: (f / "trials.parquet").write_bytes(b"PAR1"), "cannot be read"),
         (damage_rows, "do not match the hash on its card"),

@@ -1,4 +1,5 @@
 import csv
+import resource
 import zipfile
 
 import pytest
@@ -389,6 +390,23 @@ def test_an_unlabelled_test_row_still_seals_its_trial(tmp_path):
     )
     made = ingest(folder, tmp_path / "out")
     assert made.nct_ids == (nct(2),)
+
+
+@pytest.mark.parametrize("room", [0, 5_000])
+def test_a_full_disk_is_an_error_that_names_the_folder_and_leaves_nothing(tmp_path, room):
+    """A limit on the size of files stands in for the disk; it fails the same calls."""
+    folder = write_registry(tmp_path / "xml", [legacy_xml(n) for n in range(20)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(DatasetError) as caught:
+            ingest(folder, tmp_path / "out", task="completion", split=RandomSplit())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path / 'out'}: cannot be written: ")
+    assert text.endswith("Check the disk's free space and the folder's permissions.")
+    assert [path.name for path in tmp_path.iterdir()] == ["xml"]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +28,7 @@ from llm4top.data.splits import check_disjoint
 from llm4top.data.write import CARD_FILE, TRIALS_FILE, described, new_card, write_dataset
 from llm4top.errors import DatasetError, TaskError
 from llm4top.registry.trial import Trial
+from llm4top.schema import read_model
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
@@ -65,10 +65,7 @@ class Dataset:
     card: DatasetCard
 
     def __post_init__(self) -> None:
-        lengths = {len(self.labels), len(self.nct_ids), len(self.splits), len(self.start_dates)}
-        lengths |= {len(self.first_submitted), len(self.files), len(self.sources)}
-        lengths |= {len(self.statuses), len(self.why_stopped)}
-        if lengths != {len(self.trials)}:
+        if {len(getattr(self, name)) for name in _COLUMNS} != {len(self.trials)}:
             raise DatasetError("the columns of the data set differ in length.")
         unknown = sorted(set(self.labels) - set(self.task.labels))
         if unknown:
@@ -130,20 +127,10 @@ class Dataset:
     def take(self, indices: Sequence[int]) -> Dataset:
         """Those rows, in that order."""
         trials = self.trials
-        return Dataset(
-            trials.take(indices) if isinstance(trials, StoredTrials) else _pick(trials, indices),
-            _pick(self.labels, indices),
-            _pick(self.nct_ids, indices),
-            _pick(self.splits, indices),
-            _pick(self.start_dates, indices),
-            _pick(self.first_submitted, indices),
-            _pick(self.statuses, indices),
-            _pick(self.why_stopped, indices),
-            _pick(self.files, indices),
-            _pick(self.sources, indices),
-            self.task,
-            self.card,
-        )
+        columns = {name: _pick(getattr(self, name), indices) for name in _COLUMNS}
+        if isinstance(trials, StoredTrials):
+            return replace(self, trials=trials.take(indices), **columns)
+        return replace(self, trials=_pick(trials, indices), **columns)
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> DatasetCard:
         """Write ``trials.parquet`` and ``card.json``; all of it is there afterwards, or nothing.
@@ -156,20 +143,22 @@ class Dataset:
         )
 
     def _rows(self) -> Iterator[Row]:
-        columns = zip(
-            self.nct_ids,
-            self.splits,
-            self.labels,
-            self.start_dates,
-            self.first_submitted,
-            self.statuses,
-            self.why_stopped,
-            self.files,
-            self.sources,
-            trial_texts(self.trials),
-            strict=True,
-        )
-        return (Row(*values) for values in columns)
+        columns = [getattr(self, name) for name in _COLUMNS]
+        return (Row(*values) for values in zip(*columns, trial_texts(self.trials), strict=True))
+
+
+_COLUMNS = (
+    "nct_ids",
+    "splits",
+    "labels",
+    "start_dates",
+    "first_submitted",
+    "statuses",
+    "why_stopped",
+    "files",
+    "sources",
+)
+"""The fields of ``Dataset`` but the trials, in the order of the fields of ``Row``."""
 
 
 def _pick(column: Sequence[_T], indices: Sequence[int]) -> tuple[_T, ...]:
@@ -188,13 +177,23 @@ def make_dataset(
     why_stopped: Sequence[str | None] | None = None,
     name: str = "dataset",
 ) -> Dataset:
-    """A data set from trials in memory, with its card.
+    """Make a data set from trials in memory, with its card.
 
-    ``statuses`` and ``why_stopped`` serve slices, audits and the leak oracle only: they stand
-    beside the trials and can never reach one.
+    Args:
+        trials: The trials, n of them. Entry i of every other sequence is about trial i.
+        labels: Labels of ``task``.
+        nct_ids: The trials' NCT ids, or other ids that tell them apart.
+        splits: "train", "valid" or "test".
+        task: A task, or the name of a built-in one.
+        start_dates: ISO dates, or None where unknown.
+        statuses: Recruitment status by the registry ("Completed", "Terminated", ...). Used for
+            slices, audits and the leak oracle only, never for prompts.
+        why_stopped: Reasons for stopping, used like ``statuses``.
+        name: Name of the data set.
 
-    Raises ``DatasetError`` where the sequences do not fit together or a label is no label of
-    ``task``, and ``SplitError`` where one NCT id is in two splits.
+    Raises:
+        DatasetError: The sequences differ in length, or a label is not one of the task's.
+        SplitError: An NCT id is in two splits.
     """
     asked = get_task(task)
     check_disjoint(nct_ids, splits)
@@ -224,10 +223,15 @@ def _column(values: Sequence[str | None] | None, rows: int) -> tuple[str | None,
 
 
 def load_dataset(folder: str | os.PathLike[str]) -> Dataset:
-    """Read a data set that ``ingest`` or ``Dataset.save`` wrote.
+    """Load a data set that ``ingest`` or ``Dataset.save`` wrote.
 
-    Raises ``DatasetError`` where the folder is none, its files are damaged or from another
-    version, or its rows do not match the hash on its card.
+    Args:
+        folder: The folder with ``trials.parquet`` and ``card.json``.
+
+    Raises:
+        DatasetError: The folder is not a data set, a file is damaged or of another version, or
+            the rows do not match the hash on the card.
+        SplitError: A trial is in two splits.
     """
     path = Path(folder)
     card = _load_card(path)
@@ -248,23 +252,11 @@ def load_dataset(folder: str | os.PathLike[str]) -> Dataset:
 
 
 def _from_table(table: Any, task: Task, card: DatasetCard) -> Dataset:
-    def column(name: str) -> tuple[Any, ...]:
-        return tuple(table.column(name).to_pylist())
-
-    return Dataset(
-        trials=StoredTrials(table.column("trial"), table.column("phase")),
-        labels=column("label"),
-        nct_ids=column("nct_id"),
-        splits=column("split"),
-        start_dates=column("start_date"),
-        first_submitted=column("first_submitted"),
-        statuses=column("status"),
-        why_stopped=column("why_stopped"),
-        files=tuple(map(tuple, column("files"))),
-        sources=column("source_sha256"),
-        task=task,
-        card=card,
-    )
+    columns = [tuple(table.column(field.name).to_pylist()) for field in fields(Row)[:-1]]
+    values = dict(zip(_COLUMNS, columns, strict=True))
+    values["files"] = tuple(map(tuple, values["files"]))
+    trials = StoredTrials(table.column("trial"), table.column("phase"))
+    return Dataset(trials=trials, task=task, card=card, **values)
 
 
 _AGAIN = "Make the data set again with `llm4top ingest`."
@@ -278,18 +270,12 @@ def _load_card(path: Path) -> DatasetCard:
             where=str(path),
             hint=_AGAIN,
         )
-    text = (path / CARD_FILE).read_text(encoding="utf-8", errors="replace")
-    try:
-        values = json.loads(text)
-        version = values.get("schema_version") if isinstance(values, dict) else None
-        if version != CARD_SCHEMA:
-            raise DatasetError(
-                f"has schema version {version}; this program reads version {CARD_SCHEMA}.",
-                where=str(path / CARD_FILE),
-                hint=_AGAIN,
-            )
-        return DatasetCard.model_validate(values)
-    except ValueError as error:
-        raise DatasetError(
-            f"is not the card of a data set: {error}.", where=str(path / CARD_FILE), hint=_AGAIN
-        ) from error
+    return read_model(
+        DatasetCard,
+        path / CARD_FILE,
+        what="the card",
+        error=DatasetError,
+        hint=_AGAIN,
+        version=CARD_SCHEMA,
+        oldest=CARD_SCHEMA,
+    )

@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.data.labels import LabelFile, read_label_file
-from llm4top.data.plan import make_plan, plan_card
+from llm4top.data.plan import Plan, make_plan, plan_card
 from llm4top.data.sources import (
     SourcePath,
     check_phases,
@@ -47,37 +48,52 @@ def ingest(
     on_note: Callable[[ReadNote], None] | None = None,
     on_progress: OnProgress = ignore,
 ) -> Dataset:
-    """Make a data set of labelled trials in the folder ``out`` and read it back.
+    """Make a data set of labelled trials in the folder ``out`` and load it.
 
-    ``sources``: a folder or a zip with TOP's files under their upstream names (those that are
-    there), or registry records as a file, a folder or a zip, or several of these.
-    ``labels``: a CSV with ``nctid`` and ``label_column``; without it the task's own rule reads
-    the label off the record.
-    ``split``: by default the source's own where it has one, else by start date (80 / 10 / 10 %).
-    ``phases``: I, II, III, IV; TOP's rows are chosen by their file, others by their own phase.
-    ``enrich``: registry records whose trials replace those of the same NCT id, which keep their
-    ICD codes and SMILES.
-    ``limit``: at most that many labelled records of each source, for a quick look.
-    ``on_refusal`` and ``on_note``: as of ``read_records``; a note also names the trials that have
-    two different labels.
+    Every trial is in one split only. Texts are held on disk, except those of enriched trials, so
+    memory does not grow with the sources.
 
-    Every trial is in one split only. Memory holds no text but that of enriched trials. Raises
-    ``DatasetError`` where a path, a column or a phase does not exist, ``out`` is taken or
-    cannot be written, or no row is left, ``SplitError`` for a split that the sources do not
-    support, and ``RegistryError`` for a zip of TOP's files that is not safe to unpack.
+    Args:
+        sources: Registry records as a file, a folder or a zip, or several of these; or a folder
+            or zip with TOP's files under their upstream names.
+        out: The folder to write.
+        task: A task, or the name of a built-in one.
+        split: The split rule. By default the source's own split where it has one, else by start
+            date (80 / 10 / 10 %).
+        labels: A CSV with the columns ``nctid`` and ``label_column``. Without it the task's own
+            rule reads the label off the record.
+        label_column: Name of the column of labels.
+        phases: Keep only these of I, II, III and IV; all if empty. TOP's rows have the phase of
+            their file, others their own.
+        enrich: Registry records whose trials replace those of the same NCT id. ICD codes and
+            SMILES of the replaced trials stay.
+        limit: Maximum number of labelled records of each source, for a quick look.
+        limits: Caps on the size of what is read.
+        name: Name of the data set; the folder's where None.
+        overwrite: Replace a data set that is in ``out``.
+        on_refusal: Called with the error of each record that cannot be read.
+        on_note: Called with what a person should know about a source, such as trials that have
+            two different labels.
+        on_progress: Called with the records read so far.
+
+    Raises:
+        DatasetError: A path, column or phase does not exist, ``out`` is taken or cannot be
+            written (the disk is full, say), or no row is left.
+        SplitError: The sources do not support the split.
+        RegistryError: A zip of TOP's files is not safe to unpack.
     """
     target = Path(out)
-    asked = get_task(task)
-    check_target(target, overwrite=overwrite)
     given = [Path(p) for p in ([sources] if isinstance(sources, (str, os.PathLike)) else sources)]
     extra = [Path(path) for path in (labels, enrich) if path is not None]
+    chosen = get_task(task)
+    check_target(target, overwrite=overwrite)
     find_sources([*given, *extra])  # a wrong path fails before an hour of reading, not after
     with writing(target), unpacked_top(given, target.parent, limits) as ready:
         found = find_sources(ready)
         reading = Reading(
-            task=asked,
-            rule=_label_rule(asked, labels),
-            labels=_labels(labels, asked, label_column, on_note),
+            task=chosen,
+            rule=_label_rule(chosen, labels),
+            labels=_labels(labels, chosen, label_column, on_note),
             phases=check_phases(phases),
             dates=top_dates(found),
             limits=limits,
@@ -86,17 +102,29 @@ def ingest(
             on_note=on_note,
             on_progress=on_progress,
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".ingest-", dir=target.parent) as scratch:
-            with Spool(Path(scratch) / "rows.parquet", reading) as spool:
-                for source in found:
-                    spool.add_all(source)
-            rule = split or _default_split(found)
-            plan = make_plan(spool, reading, rule, Path(enrich) if enrich is not None else None)
-            files = [*(source.path for source in found), *dates_files(found), *extra]
+        files = [*(source.path for source in found), *dates_files(found), *extra]
+        enrichment = Path(enrich) if enrich is not None else None
+        with _planned(found, reading, split, enrichment, target.parent) as plan:
             history = plan_card(plan, name or target.name, files)
-            write_dataset(target, plan.rows(), task=asked, history=history, overwrite=overwrite)
+            write_dataset(target, plan.rows(), task=chosen, history=history, overwrite=overwrite)
     return load_dataset(target)
+
+
+@contextmanager
+def _planned(
+    sources: Sequence[SourcePath],
+    reading: Reading,
+    split: SplitRule | None,
+    enrich: Path | None,
+    beside: Path,
+) -> Iterator[Plan]:
+    """Read everything into a scratch folder in ``beside`` and decide the rows and their splits."""
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=beside) as scratch:
+        with Spool(Path(scratch) / "rows.parquet", reading) as spool:
+            for source in sources:
+                spool.add_all(source)
+        yield make_plan(spool, reading, split or _default_split(sources), enrich)
 
 
 def _labels(

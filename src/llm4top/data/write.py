@@ -1,7 +1,5 @@
 """Writing a data set folder: streamed, hashed, described, and moved into place when whole."""
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from llm4top.data.card import DatasetCard
 from llm4top.data.describe import Describer
 from llm4top.data.parquet import SCHEMA, Row, row_batch
 from llm4top.errors import DatasetError
+from llm4top.files import publishing
 from llm4top.tasks.task import Task
 
 TRIALS_FILE = "trials.parquet"
@@ -60,32 +59,21 @@ def writing(folder: Path) -> Iterator[None]:
 def write_dataset(
     folder: Path, rows: Iterable[Row], *, task: Task, history: DatasetCard, overwrite: bool
 ) -> DatasetCard:
-    """Write ``rows`` and their card to ``folder``; either all of it is there afterwards or none.
+    """Write ``rows`` and their card to ``folder``, all of it or nothing.
 
-    ``history`` brings what rows cannot tell (name, provenance, what was dropped, terms); the
-    counts, the hash and the warnings of the card that is returned are measured here.
-    Holds one batch of rows at a time. Raises ``DatasetError`` (see ``check_target``), also where
-    the disk refuses.
+    ``history`` is a card with what rows do not show (name, provenance, what was dropped, terms);
+    counts, hash and warnings of the returned card are measured here. Holds one batch of rows at a
+    time. Raises ``DatasetError`` as ``check_target`` does, and where the disk is full or the
+    folder cannot be written.
     """
     check_target(folder, overwrite=overwrite)
     with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return _write(folder, rows, task, history)
-
-
-def _write(folder: Path, rows: Iterable[Row], task: Task, history: DatasetCard) -> DatasetCard:
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
         describer = Describer(task)
-        write_rows(scratch / TRIALS_FILE, _observed(rows, describer))
-        card = described(history, describer)
-        (scratch / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        scratch.chmod(0o755)
-        _move_into_place(scratch, folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    return card
+        with publishing(folder) as scratch:
+            write_rows(scratch / TRIALS_FILE, _observed(rows, describer))
+            card = described(history, describer)
+            (scratch / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
+        return card
 
 
 def described(history: DatasetCard, describer: Describer) -> DatasetCard:
@@ -120,14 +108,3 @@ def _observed(rows: Iterable[Row], describer: Describer) -> Iterator[Row]:
     for row in rows:
         describer.add(row)
         yield row
-
-
-def _move_into_place(scratch: Path, folder: Path) -> None:
-    if not folder.exists():
-        scratch.rename(folder)
-        return
-    # A folder with files cannot be replaced in one step: the old one steps aside first.
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    folder.rename(old / folder.name)
-    scratch.rename(folder)
-    shutil.rmtree(old)

@@ -239,8 +239,7 @@ def _nothing_left(plan: Plan) -> DatasetError:
     if labels is not None and spool.read and reasons[NOT_LISTED] == spool.read:
         return DatasetError(
             f"none of the {thousands(spool.read)} records is in the label file, which has labels "
-            "of "
-            f"{thousands(len(labels.labels))} trials.",
+            f"of {thousands(len(labels.labels))} trials.",
             hint="Check that the NCT ids of the two belong together.",
         )
     why = "; ".join(f"{thousands(count)} {reason}" for reason, count in reasons.most_common(3))

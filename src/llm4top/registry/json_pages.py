@@ -71,14 +71,12 @@ class Search:
         if total is not None and total > held:
             message = (
                 f"this file holds {thousands(held)} of the {thousands(total)} studies that its "
-                "search found: "
-                f"{thousands(total - held)} missing, on further pages."
+                f"search found: {thousands(total - held)} missing, on further pages."
             )
         elif open_ and total is None:
             message = (
                 f"this file holds {thousands(held)} studies of a search that has further pages; "
-                "how many "
-                "are missing is not said in it."
+                "how many are missing is not said in it."
             )
         else:
             return []

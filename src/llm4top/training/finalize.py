@@ -53,9 +53,8 @@ TFIDF = "TF-IDF + logistic regression"
 BASE_RATE = "base rate of the phase"
 
 FIGURES_NOTE = (
-    "The calibration was cross-fitted for these figures: no row was measured by a calibration "
-    "that had seen it. The weights were also selected on {rows}, so the figures are slightly "
-    "optimistic."
+    "The calibration was cross-fitted for these figures: no row was measured by a calibration that "
+    "had seen it. The weights were also selected on {rows}, so the figures are slightly optimistic."
 )
 _MOST_RELOADED = 32
 """A bundle that differs from the model it was made from differs on every trial."""

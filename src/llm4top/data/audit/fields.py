@@ -88,11 +88,10 @@ def check_presence(rows: AuditRows) -> list[AuditFinding]:
                     PRESENCE,
                     "fail" if lower >= LIMITS.presence_fail else "warn",
                     name,
-                    f"{name} is there in {percent(there[own].mean())} of the "
-                    f"{rows.labels[label]} rows "
-                    f"and in {percent(there[~own].mean())} of the others: a gap of "
-                    f"{percent(gap)}. Hide the "
-                    "field in the task unless it was there as often before the outcome was known.",
+                    f"{name} is there in {percent(there[own].mean())} of the {rows.labels[label]} "
+                    f"rows and in {percent(there[~own].mean())} of the others: a gap of "
+                    f"{percent(gap)}. Hide the field in the task unless it was there as often "
+                    "before the outcome was known.",
                     {"share": there[own].mean(), "share_others": there[~own].mean(), "gap": gap},
                 )
             )

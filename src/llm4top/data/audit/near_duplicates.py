@@ -92,8 +92,7 @@ def _finding(
         f"({percent(len(alike) / len(asked), 1)}) "
         f"{'is a near-copy' if len(alike) == 1 else 'are near-copies'} of a train row, "
         f"{thousands(same)} with exactly the same text; for example {pair}. Sister trials often "
-        "have the "
-        f"same outcome, so figures on {split} are optimistic.",
+        f"have the same outcome, so figures on {split} are optimistic.",
         figures,
     )
 

@@ -62,8 +62,7 @@ def check_ids(dataset: Dataset) -> list[AuditFinding]:
             "warn",
             "",
             f"No trial is in two splits, but {thousands(len(repeated))} with several rows in one "
-            "split "
-            f"({ids(sorted(repeated))}): these count more than the others.",
+            f"split ({ids(sorted(repeated))}): these count more than the others.",
             {"trials": len(repeated)},
         )
     ]
@@ -113,11 +112,10 @@ def check_time(dataset: Dataset) -> list[AuditFinding]:
                 "warn",
                 "",
                 f"{split} and train overlap in time: {percent(later / len(learnt))} of the train "
-                "rows "
-                f"are as new as the oldest {split} row or newer, and "
-                f"{percent(older / len(asked))} of "
-                f"the {split} rows are no newer than the newest train row (by {when}). Figures on "
-                f"{split} are optimistic; check them on a split by time too.",
+                f"rows are as new as the oldest {split} row or newer, and "
+                f"{percent(older / len(asked))} of the {split} rows are no newer than the newest "
+                f"train row (by {when}). Figures on {split} are optimistic; check them on a split "
+                "by time too.",
                 {"train_later": later / len(learnt), "older": older / len(asked)},
             )
         )

@@ -126,9 +126,8 @@ def _reason_finding(
         "fail",
         field,
         f"{field} repeats the reason for stopping in {thousands(int(most['rows']))} of the "
-        f"{thousands(len(positions))} "
-        "rows that have one; with the text of another such row it would be "
-        f"{most['others']:.1f}. Take it out of the text.",
+        f"{thousands(len(positions))} rows that have one; with the text of another such row it "
+        f"would be {most['others']:.1f}. Take it out of the text.",
         {**most, "of": len(positions)},
     )
 

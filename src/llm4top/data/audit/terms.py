@@ -114,9 +114,8 @@ def _finding(terms: list[_Term], rows: AuditRows) -> AuditFinding:
     base = (rows.y == first.label).mean()
     text = (
         f"“{first.name}” is in {first.field} of {thousands(first.rows)} rows, "
-        f"{thousands(first.own)} of them "
-        f"{rows.labels[first.label]} ({percent(first.own / first.rows)}; {percent(base)} of all "
-        "rows are)."
+        f"{thousands(first.own)} of them {rows.labels[first.label]} "
+        f"({percent(first.own / first.rows)}; {percent(base)} of all rows are)."
     )
     more = [f"“{term.name}”" for term in terms[1 : 1 + _NAMED_AT_MOST]]
     if more:

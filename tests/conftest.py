@@ -10,7 +10,6 @@ import pytest
 from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
-LONG = {"slow", "browser"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,9 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long tests first, so that no process ends alone with one of them."""
-    long = {item.path for item in items if LONG & {mark.name for mark in item.iter_markers()}}
-    items.sort(key=lambda item: item.path not in long)
+    """Long files first, so that no process ends alone with one; the browser's files together."""
+    marks: dict[Path, set[str]] = {}
+    for item in items:
+        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    items.sort(
+        key=lambda item: (not marks[item.path] & {"browser"}, not marks[item.path] & {"slow"})
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,13 @@
-"""One interpreter that has imported torch, and the tests' processes as forks of it.
+"""Interpreters that have imported the large libraries, and the tests' processes as forks of them.
 
-A process of ours that needs torch, transformers and PEFT spends four to six processor seconds on
-importing them before it does anything. The tests start dozens. Here ``subprocess.Popen`` has such
-a command done by a fork of one warm process instead: the fork has a pid of its own, the
-descriptors, environment, folder and session that it was given, and ends, is signalled and is
-waited for like any other. Everything else is started as always: other commands, any platform
-but Linux, a ``PYTHONPATH`` of a test's own, and all where ``LLM4TOP_TEST_COLD`` is set.
+A process that needs torch, transformers and PEFT spends four to six processor seconds on importing
+them, a Studio two, and the tests start dozens of both. Here ``subprocess.Popen`` has such a command
+run by a fork of a warm process: the fork has its own pid, and the descriptors, environment, working
+folder and session that it was given; it is signalled and waited for like any other process.
+Everything else is started as always: other commands, platforms other than Linux, commands with
+another ``PYTHONPATH``, and all commands where ``LLM4TOP_TEST_COLD`` is set.
 
-``LLM4TOP_TEST_HOOK`` may name a Python file that a fork runs first; see ``slow_training``.
+``LLM4TOP_TEST_HOOK`` may name a Python file that a fork runs first; see ``slow_training.py``.
 """
 
 from __future__ import annotations
@@ -25,20 +25,29 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "LLM4TOP_TEST_WARM"
 HOOK = "LLM4TOP_TEST_HOOK"
-MODULES = (
-    "torch transformers transformers.models.qwen3.modeling_qwen3 transformers.models.auto "
-    "transformers.tokenization_utils_tokenizers transformers.trainer peft safetensors.torch "
-    "sklearn.linear_model sklearn.feature_extraction.text sklearn.ensemble sklearn.neighbors "
-    "sklearn.isotonic scipy.optimize scipy.stats xgboost pyarrow.parquet pydantic pydantic.types "
-    "sqlalchemy.orm alembic matplotlib.figure matplotlib.backends.backend_svg lxml.etree jinja2 "
-    "rich.console typer yaml psutil platformdirs ahocorasick_rs"
+COLD = "LLM4TOP_TEST_COLD"
+SHARED = (
+    "pydantic pydantic.types sqlalchemy.orm sqlalchemy.dialects.sqlite alembic.command lxml.etree "
+    "numpy jinja2 rich.console typer yaml psutil platformdirs ahocorasick_rs safetensors filelock"
 )
+MODULES = {
+    "torch": f"{SHARED} torch transformers transformers.models.qwen3.modeling_qwen3 "
+    "transformers.models.auto transformers.tokenization_utils_tokenizers transformers.trainer peft "
+    "safetensors.torch sklearn.linear_model sklearn.feature_extraction.text sklearn.ensemble "
+    "sklearn.neighbors sklearn.isotonic scipy.optimize scipy.stats xgboost pyarrow.parquet "
+    "matplotlib.figure matplotlib.backends.backend_svg",
+    "studio": f"{SHARED} nicegui nicegui.ui fastapi uvicorn uvicorn.protocols.http.httptools_impl "
+    "uvicorn.protocols.websockets.websockets_impl",
+}
+"""What each warm process imports."""
+
 COMMANDS = {"train", "select", "benchmark", "forecast", "evaluate", "compare"}
 # Read once, when Python or a library is imported: with another value a fork would differ.
 READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TORCH", "MPL", "LC_", "LANG", "LD_")
@@ -48,14 +57,14 @@ _Popen = subprocess.Popen
 
 def is_possible() -> bool:
     """Whether processes can be forked from a warm one here."""
-    return sys.platform == "linux" and "LLM4TOP_TEST_COLD" not in os.environ
+    return sys.platform == "linux" and COLD not in os.environ
 
 
 def install(folder: Path | None = None) -> None:
-    """From here on this process starts what needs torch as forks.
+    """From here on this process starts what imports much as forks.
 
-    ``folder`` is where the warm process listens, once it is needed; it ends with the process that
-    named it. Processes that are started with this one's environment share it.
+    ``folder`` is where the warm processes listen, once they are needed; they end with the process
+    that named it. Processes that are started with this one's environment share it.
     """
     if is_possible():
         if folder is not None:
@@ -63,16 +72,18 @@ def install(folder: Path | None = None) -> None:
         subprocess.Popen = WarmPopen  # type: ignore[misc]
 
 
-def needs_torch(args: Any) -> bool:
-    """Whether a command is one of ours that imports torch."""
+def libraries_of(args: Any) -> str:
+    """Which of the warm processes has what a command imports; "" where none has."""
     if not isinstance(args, list | tuple) or len(args) < 4 or args[0] != sys.executable:
-        return False
+        return ""
     way, what, first = map(str, args[1:4])
+    if way == "-c":
+        return "studio" if first == "studio" else ""
     if way != "-m":
-        return False
+        return ""
     if what == "llm4top":
-        return first in COMMANDS and "--help" not in args
-    return what == "llm4top.workspace" or what.endswith("scoring_child")
+        return "torch" if first in COMMANDS and "--help" not in args else ""
+    return "torch" if what == "llm4top.workspace" or what.endswith("scoring_child") else ""
 
 
 class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
@@ -86,8 +97,9 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
             "c2pwrite errread errwrite restore_signals gid gids uid umask start_new_session"
         )
         given = dict(zip(names.split(), rest, strict=False))
-        if needs_torch(args) and preexec_fn is None and not given["shell"]:
-            environment = dict(os.environ if given["env"] is None else given["env"])
+        environment = dict(os.environ if given["env"] is None else given["env"])
+        libraries = "" if COLD in environment or preexec_fn else libraries_of(args)
+        if libraries:
             standard = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
             fds = [n if own == -1 else own for n, own in enumerate(standard)]
             request = {
@@ -97,7 +109,7 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
                 "session": bool(given["start_new_session"]),
                 "targets": [0, 1, 2, *given["pass_fds"]],
             }
-            self._link = ask(request, [*fds, *given["pass_fds"]])
+            self._link = ask(libraries, request, [*fds, *given["pass_fds"]])
         if self._link is None:
             super()._execute_child(args, executable, preexec_fn, *rest)  # type: ignore[misc]
             return
@@ -130,16 +142,17 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
         return self.pid, int(status or signal.SIGKILL)
 
 
-def ask(request: dict[str, Any], fds: list[int]) -> socket.socket | None:
+def ask(libraries: str, request: dict[str, Any], fds: list[int]) -> socket.socket | None:
     """Have the warm process fork; the link on which the pid comes, or None where it cannot."""
     owner, _, path = os.environ.get(ADDRESS, "").partition(":")
     if not path:
         return None
+    path = f"{path}-{libraries}"
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with Path(f"{path}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not Path(path).exists():
-            start(int(owner), path)
+            start(int(owner), path, libraries)
     link.connect(path)
     socket.send_fds(link, [json.dumps(request).encode()], fds)
     if link.recv(64) == b"ready":
@@ -148,20 +161,20 @@ def ask(request: dict[str, Any], fds: list[int]) -> socket.socket | None:
     return None
 
 
-def start(owner: int, path: str) -> None:
+def start(owner: int, path: str, libraries: str) -> None:
     """The warm process, once it listens; it imports while the first request waits."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     environment.pop(HOOK, None)
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tests.warm as w; w.main()"
     with Path(f"{path}.log").open("wb") as log:
         _Popen(
-            [sys.executable, "-c", code, str(owner), path],
+            [sys.executable, "-c", code, str(owner), path, libraries],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-        )
+        ).wait()
     end = time.monotonic() + 60
     while not Path(path).exists():
         assert time.monotonic() < end, Path(f"{path}.log").read_text()
@@ -170,14 +183,16 @@ def start(owner: int, path: str) -> None:
 
 def main() -> None:
     """Import, then fork for every request until the owner is gone; a fork does its command."""
-    owner, path = int(sys.argv[1]), sys.argv[2]
+    owner, path, libraries = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     sys.path.remove(str(ROOT))
-    request = serve(owner, path)
+    if os.fork():  # nobody's child, and so nobody's to wait for
+        os._exit(0)
+    request = serve(owner, path, MODULES[libraries].split())
     if request is not None:
         run(request)
 
 
-def serve(owner: int, path: str) -> dict[str, Any] | None:
+def serve(owner: int, path: str, modules: list[str]) -> dict[str, Any] | None:
     """Answer requests. Gives the request in each fork, and None in the warm process at its end."""
     gone = os.pidfd_open(owner)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -185,7 +200,7 @@ def serve(owner: int, path: str) -> dict[str, Any] | None:
     listening.listen(64)
     Path(f"{path}.new").rename(path)
     fixed = read_at_import(dict(os.environ))
-    for module in MODULES.split():
+    for module in modules:
         importlib.import_module(module)
     gc.freeze()
     ended, wake = os.pipe()
@@ -256,7 +271,7 @@ def standard(number: int, mode: str, **more: Any) -> Any:
 
 
 def run(request: dict[str, Any]) -> None:
-    """Do in this fork what ``python -m MODULE ARGUMENTS`` does."""
+    """Do in this fork what ``python`` does with the command's arguments."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["session"]:
@@ -268,11 +283,16 @@ def run(request: dict[str, Any]) -> None:
     sys.stdin = sys.__stdin__ = standard(0, "r")
     sys.stdout = sys.__stdout__ = standard(1, "w")
     sys.stderr = sys.__stderr__ = standard(2, "w", buffering=1, errors="backslashreplace")
-    sys.path[0] = request["cwd"]
+    way, what, *rest = request["args"]
+    sys.path[0] = "" if way == "-c" else request["cwd"]
     if hook := os.environ.get(HOOK):
         runpy.run_path(hook)
-    sys.argv = request["args"][1:]
-    runpy.run_module(request["args"][1], run_name="__main__", alter_sys=True)
+    sys.argv = [what if way == "-m" else "-c", *rest]
+    if way == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), main.__dict__)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests import warm
+
 LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 START = 60
 
@@ -117,19 +119,21 @@ class Answer:
         return read
 
 
-def start_server(home: Path, *options: str, before: str = _WARM) -> Server:
+def start_server(home: Path, *options: str, before: str = "", cold: bool = False) -> Server:
     """``llm4top studio`` on a free loopback port, once it answers. ``home`` need not exist.
 
-    ``before`` is Python that its process runs first: by default it has its workers forked from
-    the tests' warm process, so that they are not its children.
+    ``before`` is Python that its process runs first. The server and its workers are forks of the
+    tests' warm processes; where ``cold``, each is started as in real life, and is its child.
     """
     environment = {**os.environ, "LLM4TOP_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    if cold:
+        environment[warm.COLD] = "1"
     environment.pop("PYTEST_CURRENT_TEST", None)
     environment.pop("PYTEST_VERSION", None)
     command = [
         sys.executable,
         "-c",
-        before + _RUN,
+        _WARM + before + _RUN,
         "studio",
         "--no-browser",
         "--port",
@@ -137,7 +141,7 @@ def start_server(home: Path, *options: str, before: str = _WARM) -> Server:
         *options,
     ]
     process = subprocess.Popen(
-        [*command, *options],
+        command,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

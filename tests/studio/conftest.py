@@ -44,12 +44,12 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
     stop_server(made)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Debian's chromium, driven by Playwright; the test is skipped where it is not installed.
 
-    It ends with its file: as long as Playwright is there its event loop counts as running, and a
-    later file's ``asyncio.run`` would fail.
+    It ends with the tests of this room. While it lives, Playwright's event loop counts as running
+    in this thread: ``asyncio.run`` needs another one.
     """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:

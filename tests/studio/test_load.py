@@ -22,7 +22,7 @@ MOST_GROWTH = 64_000_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A Studio whose helpers are its children, whose memory is measured."""
-    made = start_server(tmp_path_factory.mktemp("load") / "home", before="")
+    made = start_server(tmp_path_factory.mktemp("load") / "home", cold=True)
     yield made
     stop_server(made)
 

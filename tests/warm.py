@@ -153,10 +153,11 @@ def ask(libraries: str, request: dict[str, Any], fds: list[int]) -> socket.socke
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not Path(path).exists():
             start(int(owner), path, libraries)
-    link.connect(path)
-    socket.send_fds(link, [json.dumps(request).encode()], fds)
-    if link.recv(64) == b"ready":
-        return link
+    with contextlib.suppress(OSError):  # it may be gone: then the command is started as always
+        link.connect(path)
+        socket.send_fds(link, [json.dumps(request).encode()], fds)
+        if link.recv(64) == b"ready":
+            return link
     link.close()
     return None
 
@@ -218,24 +219,29 @@ def serve(owner: int, path: str, modules: list[str]) -> dict[str, Any] | None:
         if listening in ready:
             link = listening.accept()[0]
             message, fds, _, _ = socket.recv_fds(link, 1 << 20, 32)
-            request: dict[str, Any] = json.loads(message)
-            if read_at_import(request["env"]) != fixed:
-                link.send(b"other")
-            else:
-                link.send(b"ready")
-                pid = os.fork()
-                if pid == 0:
-                    signal.set_wakeup_fd(-1)
-                    for own in (link, listening, *links.values()):
-                        own.close()
-                    for number in (gone, ended, wake):
-                        os.close(number)
-                    place(fds, request["targets"])
-                    return request
-                links[pid] = link
-                link.send(str(pid).encode())
+            request: dict[str, Any] = json.loads(message or "{}")
+            possible = bool(request) and read_at_import(request["env"]) == fixed
+            # Who asked may have been killed since.
+            with contextlib.suppress(OSError):
+                link.send(b"ready" if possible else b"other")
+            pid = os.fork() if possible else -1
+            if pid == 0:
+                break
             for number in fds:
                 os.close(number)
+            if possible:
+                links[pid] = link
+                with contextlib.suppress(OSError):
+                    link.send(str(pid).encode())
+            else:
+                link.close()
+    signal.set_wakeup_fd(-1)
+    for own in (link, listening, *links.values()):
+        own.close()
+    for number in (gone, ended, wake):
+        os.close(number)
+    place(fds, request["targets"])
+    return request
 
 
 def read_at_import(environment: dict[str, str]) -> dict[str, str]:

@@ -66,9 +66,9 @@ def test_only_the_models_own_sections_are_left_out():
 
 def test_the_reading_says_what_it_cannot_show():
     reading = prompt_ablation(quick(200), rows(30), draws=20).reading
-    assert "Nothing is trained anew" in reading
+    assert "Nothing is retrained" in reading
     assert "full prompts are cut to 200 tokens" in reading
-    assert "8 sections are looked at together" in reading
+    assert "8 sections are compared" in reading
     assert reading.endswith("Probabilities are the model's own, not calibrated.")
     whole = prompt_ablation(quick(), rows(30), draws=20, calibration=NoCalibration())
     assert "are cut to" not in whole.reading

@@ -143,7 +143,7 @@ def test_titles_of_some_rows_only_are_measured_on_those():
 
 
 def test_sections_that_the_model_has_not_learnt_from_are_named():
-    told = "Some of these sections are none of those that the model is usually shown."
+    told = "The model's usual prompts do not have some of these sections."
     data = rows(30)
     assert told in probes(data, quick(sections=("phase", "criteria")))[2].reading
     shown = quick(sections=("brief_title", "conditions", "interventions"))

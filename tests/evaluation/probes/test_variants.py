@@ -1,4 +1,4 @@
-"""Asking in several ways: samples, reuse of answers, progress, paired differences."""
+"""VariantRunner in several ways: samples, reuse of answers, progress, paired differences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from llm4top.errors import EmptyClassError, EvaluationError, ScoreError, TooFewRowsError
-from llm4top.evaluation.probes.variants import Asking, sampled, variant_row
+from llm4top.evaluation.probes.variants import VariantRunner, sampled, variant_row
 from llm4top.forecasters.calibration.platt import PlattCalibrator
 from llm4top.tasks.builtin import COMPLETION
 from tests.evaluation.asking_kit import forecaster, quick, rows
@@ -41,19 +41,19 @@ def test_a_limit_below_the_labels_is_refused():
 
 def test_the_answers_are_the_forecasters_own():
     model, data = forecaster(), rows(20)
-    asking = Asking(model, data)
+    runner = VariantRunner(model, data)
     np.testing.assert_allclose(
-        asking.full.probabilities, model.predict_proba(data.trials), atol=1e-5
+        runner.full.probabilities, model.predict_proba(data.trials), atol=1e-5
     )
-    assert asking.name == "tiny"
-    assert asking.check == "valid"
-    assert asking.full.ids == data.nct_ids
+    assert runner.name == "tiny"
+    assert runner.check == "valid"
+    assert runner.full.ids == data.nct_ids
 
 
 def test_only_changed_prompts_are_asked_again(monkeypatch):
     model, data = quick(), rows(20)
     seen = []
-    asking = Asking(model, data, ways=3, on_progress=seen.append)
+    runner = VariantRunner(model, data, variants=3, on_progress=seen.append)
     counts = []
     real = model.logits_of
     monkeypatch.setattr(
@@ -61,11 +61,11 @@ def test_only_changed_prompts_are_asked_again(monkeypatch):
         "logits_of",
         lambda prompts, **more: counts.append(len(prompts)) or real(prompts, **more),
     )
-    same = asking.ask()
+    same = runner.run()
     assert same.changed == 0
-    np.testing.assert_array_equal(same.scores.probabilities, asking.full.probabilities)
+    np.testing.assert_array_equal(same.scores.probabilities, runner.full.probabilities)
     one = [data.trials[1], *list(data.trials)[1:]]
-    other = asking.ask(trials=one)
+    other = runner.run(trials=one)
     assert other.changed == 1
     assert counts == [0, 0]  # the first trial's prompt is now the second's, which was answered
     done = [progress.prompts for progress in seen]
@@ -76,10 +76,10 @@ def test_only_changed_prompts_are_asked_again(monkeypatch):
 
 def test_differences_are_paired():
     model, data = quick(), rows(40)
-    asking = Asking(model, data, draws=50)
-    full = asking.measured(asking.full)
-    masked = asking.ask(trials=[*list(data.trials)[1:], data.trials[0]])
-    measured = asking.measured(masked.scores)
+    runner = VariantRunner(model, data, draws=50)
+    full = runner.measured(runner.full)
+    masked = runner.run(trials=[*list(data.trials)[1:], data.trials[0]])
+    measured = runner.measured(masked.scores)
     row = variant_row("rolled", measured, full)
     for metric in ("roc_auc", "log_loss", "brier"):
         apart = row.difference[metric]
@@ -99,31 +99,31 @@ def test_calibration_is_applied():
     model, data = quick(), rows(60)
     logits = model.answer_logits(data.trials)
     calibration = PlattCalibrator().fit(logits, np.array(data.label_indices))
-    asking = Asking(model, data, calibration=calibration)
+    runner = VariantRunner(model, data, calibration=calibration)
     np.testing.assert_allclose(
-        asking.full.probabilities, calibration.predict(logits).probabilities, atol=1e-4
+        runner.full.probabilities, calibration.predict(logits).probabilities, atol=1e-4
     )
-    assert asking.probabilities_are == f"Probabilities are calibrated ({calibration.method})."
+    assert runner.calibration_note == f"Probabilities are calibrated ({calibration.method})."
 
 
 def test_unmeasurable_rows_are_refused_before_the_model_is_asked(monkeypatch):
     model, data = forecaster(), rows(20)
     monkeypatch.setattr(model, "logits_of", lambda *a, **k: pytest.fail("it was asked"))
     with pytest.raises(EmptyClassError, match="no row with label 'success'"):
-        Asking(model, data.take([i for i in range(20) if data.labels[i] == "failure"]))
+        VariantRunner(model, data.take([i for i in range(20) if data.labels[i] == "failure"]))
     with pytest.raises(TooFewRowsError, match="1 row; two or more are needed"):
-        Asking(model, data.take([0]))
+        VariantRunner(model, data.take([0]))
     with pytest.raises(TooFewRowsError, match="0 rows"):
-        Asking(model, data.take([]))
+        VariantRunner(model, data.take([]))
 
 
 def test_rows_of_several_splits_or_another_task_are_refused():
     data = rows(20)
     with pytest.raises(EvaluationError, match="the rows are of the splits test, valid"):
-        Asking(forecaster(), replace(data, splits=("valid",) * 10 + ("test",) * 10))
+        VariantRunner(forecaster(), replace(data, splits=("valid",) * 10 + ("test",) * 10))
     names = {"failure": "stopped", "success": "completed"}
     other = replace(data, task=COMPLETION, labels=tuple(names[label] for label in data.labels))
     with pytest.raises(
         ScoreError, match="the model answers task 'outcome', the rows are about 'completion'"
     ):
-        Asking(forecaster(), other)
+        VariantRunner(forecaster(), other)

@@ -1,10 +1,9 @@
-"""Asking one model about the same trials in several ways, and what each way changes."""
-
-from __future__ import annotations
+"""One model's predictions for the same trials under several variants of the prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from scipy.special import softmax
@@ -21,27 +20,52 @@ from llm4top.prompts.prompt import Prompt, PromptWriter
 from llm4top.registry.trial import Trial
 
 SHOWN = ("roc_auc", "log_loss", "brier")
-"""What is measured of each variant."""
+"""The metrics shown of each variant."""
 
 FULL = "full prompt"
 
 
+class ProbeOptions(TypedDict, total=False):
+    """What every probe of a language model can be given.
+
+    Attributes:
+        calibration: Turns logits into probabilities; without one they are the model's own.
+        draws: Number of bootstrap draws, 1000 if absent.
+        seed: Seed of the draws and of the sample of rows, 0 if absent.
+        name: The model's name in the table; its folder's if absent.
+        on_progress: Called with the prompts that are scored.
+    """
+
+    calibration: Calibrator | None
+    draws: int
+    seed: int
+    name: str | None
+    on_progress: OnProgress | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What the model said to one variant: its scores, and how many prompts differ from the full."""
+class VariantScores:
+    """The scores under one variant, and how many of its prompts differ from the full ones."""
 
     scores: Scores
     changed: int
 
 
-class Asking:
-    """A model and the rows that it is asked about, once in full and then in other ways.
+class VariantRunner:
+    """Scores the same rows with the full prompt and with variants of it.
 
-    ``rows`` are of one split, ``ways`` is how many variants there will be in all, the full prompt
-    included, for ``on_progress``; its tokens are reckoned from the full prompts. A prompt that a
-    variant leaves as it was is not asked again.
+    A prompt that a variant leaves unchanged is not scored again.
 
-    Raises what ``Scores`` raises for rows that cannot be measured, before the model is asked.
+    Args:
+        forecaster: The language model.
+        rows: Rows of one split.
+        variants: How many variants there will be, the full prompt included; for ``on_progress``,
+            whose tokens are estimated from the full prompts.
+
+    Raises:
+        ScoreError: The rows cannot be measured (too few, a label missing), or are of another task.
+            Raised before any prompt is scored.
+        EvaluationError: The rows are of several splits.
     """
 
     def __init__(
@@ -49,7 +73,7 @@ class Asking:
         forecaster: LanguageForecaster,
         rows: Dataset,
         *,
-        ways: int = 1,
+        variants: int = 1,
         calibration: Calibrator | None = None,
         draws: int = 1000,
         seed: int = 0,
@@ -60,11 +84,11 @@ class Asking:
         self.rows = rows
         self.trials: list[Trial] = list(rows.trials)
         self.name = name or Path(forecaster.base).name
-        self.check = one_split(rows)
+        self.check = split_of(rows)
         self.y: IntArray = np.asarray(rows.label_indices, dtype=np.int64)
-        self.ways = ways
-        self._calibration = calibration
         self.seed = seed
+        self._variants = variants
+        self._calibration = calibration
         self._draws = draws
         self._on_progress = on_progress
         self._done = 0
@@ -72,61 +96,51 @@ class Asking:
         _check_task(forecaster, rows)
         labels = len(rows.task.labels)
         self._scores(np.full((len(rows), labels), 1 / labels))  # raises for unmeasurable rows
-        self.prompts = self._written(self.writer)
+        self.prompts = [self.writer.write(trial) for trial in self.trials]
         self._tokens = sum(len(prompt.token_ids) for prompt in self.prompts)
-        self.full = self._ask(self.prompts).scores
+        self.full = self._run(self.prompts).scores
 
     @property
     def writer(self) -> PromptWriter:
-        """What writes the full prompts."""
+        """Writes the full prompts."""
         return self.forecaster.scorer.writer
 
     @property
-    def probabilities_are(self) -> str:
+    def calibration_note(self) -> str:
         """Where the probabilities come from, as a sentence."""
         if self._calibration is None:
             return "Probabilities are the model's own, not calibrated."
         return f"Probabilities are calibrated ({self._calibration.method})."
 
-    def ask(
+    def run(
         self, writer: PromptWriter | None = None, trials: Sequence[Trial] | None = None
-    ) -> Answers:
-        """The answers about ``trials`` (default: the rows') as ``writer`` asks about them.
+    ) -> VariantScores:
+        """The scores of the rows with the prompts that ``writer`` makes of ``trials``.
 
-        ``trials`` stand for the rows, in their order.
+        ``trials`` stand for the rows, in their order; by default they are the rows' own.
         """
-        return self._ask(self._written(writer or self.writer, trials))
+        writer = writer or self.writer
+        return self._run([writer.write(trial) for trial in trials or self.trials])
 
     def measured(self, scores: Scores, *, seed: int | None = None) -> Measured:
         """The scores' figures; with the same rows and seed, paired draw by draw."""
         return measure(scores, draws=self._draws, seed=self.seed if seed is None else seed)
 
-    def _written(self, writer: PromptWriter, trials: Sequence[Trial] | None = None) -> list[Prompt]:
-        return [writer.write(trial) for trial in (self.trials if trials is None else trials)]
-
-    def _ask(self, prompts: Sequence[Prompt]) -> Answers:
-        first = not self._known
-        new: dict[tuple[int, ...], Prompt] = {}
-        for prompt in prompts:
-            if prompt.token_ids not in self._known:
-                new.setdefault(prompt.token_ids, prompt)
+    def _run(self, prompts: Sequence[Prompt]) -> VariantScores:
+        new = {p.token_ids: p for p in prompts if p.token_ids not in self._known}
+        reused = len(prompts) - len(new)
         logits = self.forecaster.logits_of(
-            list(new.values()), on_progress=self._hear(len(prompts) - len(new))
+            list(new.values()), on_progress=lambda p: self._report(reused + p.prompts)
         )
-        answered = dict(zip(new, logits, strict=True))
-        if first:
-            self._known = answered
-        else:
-            answered |= self._known
+        known = self._known | dict(zip(new, logits, strict=True))
+        if not self._known:
+            self._known = known  # those of the full prompts alone: variants need not be held
         self._done += len(prompts)
-        self._tell(0)
-        rows = np.stack([answered[prompt.token_ids] for prompt in prompts])
-        changed = (
-            0
-            if first
-            else sum(a.token_ids != b.token_ids for a, b in zip(prompts, self.prompts, strict=True))
-        )
-        return Answers(self._scores(self._probabilities(rows)), changed)
+        self._report(0)
+        rows = np.stack([known[prompt.token_ids] for prompt in prompts])
+        pairs = zip(prompts, self.prompts, strict=True)
+        changed = sum(prompt.token_ids != full.token_ids for prompt, full in pairs)
+        return VariantScores(self._scores(self._probabilities(rows)), changed)
 
     def _probabilities(self, logits: FloatArray) -> FloatArray:
         if self._calibration is not None:
@@ -139,16 +153,11 @@ class Asking:
         rows = self.rows
         return Scores(self.name, self.check, rows.task.labels, probabilities, self.y, rows.nct_ids)
 
-    def _hear(self, reused: int) -> OnProgress:
-        return lambda progress: self._tell(reused + progress.prompts)
-
-    def _tell(self, more: int) -> None:
+    def _report(self, more: int) -> None:
         if self._on_progress is not None:
             n, done = len(self.trials), self._done + more
-            total = n * self.ways
-            self._on_progress(
-                Progress(done, round(done * self._tokens / n), total, self._tokens * self.ways)
-            )
+            tokens, total = round(done * self._tokens / n), self._tokens * self._variants
+            self._on_progress(Progress(done, tokens, n * self._variants, total))
 
 
 def variant_row(
@@ -158,11 +167,11 @@ def variant_row(
 
     The two are of the same rows, or of different rows and drawn by different seeds.
     """
-    found = {name: measured.figures[name] for name in SHOWN if name in measured.figures}
-    apart = (
-        {} if against is None else {name: _difference(name, measured, against) for name in found}
+    figures = {name: measured.figures[name] for name in SHOWN if name in measured.figures}
+    difference = {} if against is None else {n: _difference(n, measured, against) for n in figures}
+    return VariantRow(
+        variant=variant, n=measured.n, figures=figures, difference=difference, note=note
     )
-    return VariantRow(variant=variant, n=measured.n, figures=found, difference=apart, note=note)
 
 
 def empty_row(variant: str, n: int, note: str) -> VariantRow:
@@ -177,8 +186,8 @@ def _difference(name: str, first: Measured, second: Measured) -> Figure:
     return figure(values[0] - values[1], first.draws[name] - second.draws[name], first.n)
 
 
-def one_split(rows: Dataset) -> str:
-    """The split that all rows are of; ``EvaluationError`` where they are of several."""
+def split_of(rows: Dataset) -> str:
+    """The split of all rows; ``EvaluationError`` where they are of several."""
     splits = sorted(set(rows.splits))
     if len(splits) > 1:
         raise EvaluationError(
@@ -220,5 +229,5 @@ def _check_task(forecaster: LanguageForecaster, rows: Dataset) -> None:
         raise ScoreError(
             f"the model answers task {task.name!r}, the rows are about {rows.task.name!r}.",
             where=rows.card.name,
-            hint="Ask it about a data set of its own task.",
+            hint="Give a data set of the model's own task.",
         )

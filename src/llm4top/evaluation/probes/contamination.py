@@ -266,7 +266,7 @@ def _recalled(runner: VariantRunner, full: Measured, recalls: list[_Recall]) -> 
 
 
 def _table(
-    runner: VariantRunner, title: str, reading: str, table: list[VariantRow]
+    runner: VariantRunner, title: str, reading: str, rows: list[VariantRow]
 ) -> VariantTable:
     return VariantTable(
         title=f"Contamination: {title[0].lower()}{title[1:]}",

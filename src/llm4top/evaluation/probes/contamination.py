@@ -265,9 +265,7 @@ def _recalled(runner: VariantRunner, full: Measured, recalls: list[_Recall]) -> 
     return _table(runner, "Recall from titles or names alone", " ".join(reading), table)
 
 
-def _table(
-    runner: VariantRunner, title: str, reading: str, rows: list[VariantRow]
-) -> VariantTable:
+def _table(runner: VariantRunner, title: str, reading: str, rows: list[VariantRow]) -> VariantTable:
     return VariantTable(
         title=f"Contamination: {title[0].lower()}{title[1:]}",
         forecaster=runner.name,

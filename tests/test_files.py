@@ -14,7 +14,7 @@ import pytest
 from llm4top import files
 from llm4top.files import (
     LockedError,
-    delete,
+    delete_path,
     delete_remains,
     is_locked,
     locked,
@@ -140,7 +140,7 @@ def test_deleting(tmp_path: Path, kind: str) -> None:
         (target / "inner").mkdir(parents=True)
     elif kind == "link":
         target.symlink_to(elsewhere)
-    delete(target)
+    delete_path(target)
     assert names(tmp_path) == ["elsewhere"]
     assert names(elsewhere) == ["a"]
 
@@ -156,7 +156,7 @@ def test_what_a_kill_left_half_deleted_goes(tmp_path: Path) -> None:
 def test_deleting_what_a_kill_left_under_the_same_name(tmp_path: Path) -> None:
     for name in (".deleted-x", "x"):
         (tmp_path / name / "inner").mkdir(parents=True)
-    delete(tmp_path / "x")
+    delete_path(tmp_path / "x")
     assert names(tmp_path) == []
 
 

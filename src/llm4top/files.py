@@ -37,11 +37,9 @@ def replacing(path: Path, *, scratch_folder: Path | None = None) -> Iterator[Pat
     scratch = folder / f".{path.name}{SCRATCH}{os.getpid()}"
     try:
         yield scratch
-        _sync(scratch)
-        scratch.replace(path)
+        publish(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
-    _sync(path.parent)
 
 
 def write_bytes(path: Path, content: bytes, *, scratch_folder: Path | None = None) -> None:
@@ -71,7 +69,9 @@ def publishing(folder: Path) -> Iterator[Path]:
         OSError: The disk is full, or the parent folder cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = scratch_for(folder)
+    scratch = folder.with_name(f".{folder.name}{SCRATCH}{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
     try:
         yield scratch
         publish(scratch, folder)
@@ -79,34 +79,26 @@ def publishing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def scratch_for(folder: Path) -> Path:
-    """An empty scratch folder beside ``folder``, for ``publish``."""
-    scratch = folder.with_name(f".{folder.name}{SCRATCH}{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    return scratch
-
-
-def publish(scratch: Path, folder: Path) -> None:
-    """Sync ``scratch`` to the disk and rename it to ``folder``, which is exchanged if it exists."""
+def publish(scratch: Path, target: Path) -> None:
+    """Sync a file or folder to the disk and rename it to ``target``, which it replaces."""
     for path in sorted(scratch.rglob("*"), reverse=True):
         _sync(path)
     _sync(scratch)
     # A folder that holds files cannot be replaced in one step: the old one is moved away first.
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
+    old = target.with_name(f".{target.name}.old-{os.getpid()}")
+    if target.is_dir():
+        target.rename(old)
     try:
-        scratch.rename(folder)
+        scratch.replace(target)
     except OSError:
         if old.exists():
-            old.rename(folder)
+            old.rename(target)
         raise
-    _sync(folder.parent)
+    _sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def delete(path: Path) -> None:
+def delete_path(path: Path) -> None:
     """Delete a file or a whole folder, if there is one.
 
     It is renamed first, so that a killed process never leaves half of it under its name.

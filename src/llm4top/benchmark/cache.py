@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from llm4top.forecasters.folders import publish_folder
+from llm4top.files import publishing, write_json
 
 KEY_FILE = "came_from.json"
 _ARRAYS = "arrays.safetensors"
@@ -68,13 +68,9 @@ class Pieces:
     ) -> Path:
         folder = self.path(kind, came_from)
         if not self.has(kind, came_from):
-            key = _key(kind, came_from)
-
-            def filled(staging: Path) -> None:
-                write(staging)
-                (staging / KEY_FILE).write_text(json.dumps(key, indent=2) + "\n", "utf-8")
-
-            publish_folder(folder, filled)
+            with publishing(folder) as scratch:
+                write(scratch)
+                write_json(scratch / KEY_FILE, _key(kind, came_from))
         return folder
 
 

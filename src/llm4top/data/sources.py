@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llm4top.data.labels import read_columns
 from llm4top.errors import DatasetError, LimitError, RegistryError, UnsafeRecordError
+from llm4top.files import sha256_of
 from llm4top.registry.codes import iso_date
 from llm4top.registry.detect import HEAD, detect
 from llm4top.registry.limits import Limits
@@ -195,8 +196,7 @@ def check_phases(phases: Iterable[str]) -> frozenset[str]:
 def path_sha256(path: Path) -> str:
     """sha256 of a file's bytes; for a folder, of the names and hashes of the files in it."""
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     digest = hashlib.sha256()
     for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(f"{file_path.relative_to(path)}\0{path_sha256(file_path)}\n".encode())

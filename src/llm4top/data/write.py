@@ -14,7 +14,7 @@ from llm4top.data.card import DatasetCard
 from llm4top.data.describe import Describer
 from llm4top.data.parquet import SCHEMA, Row, row_batch
 from llm4top.errors import DatasetError
-from llm4top.files import publishing
+from llm4top.files import publishing, write_json
 from llm4top.tasks.task import Task
 
 TRIALS_FILE = "trials.parquet"
@@ -67,13 +67,12 @@ def write_dataset(
     folder cannot be written.
     """
     check_target(folder, overwrite=overwrite)
-    with writing(folder):
+    with writing(folder), publishing(folder) as scratch:
         describer = Describer(task)
-        with publishing(folder) as scratch:
-            write_rows(scratch / TRIALS_FILE, _observed(rows, describer))
-            card = described(history, describer)
-            (scratch / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
-        return card
+        write_rows(scratch / TRIALS_FILE, _observed(rows, describer))
+        card = described(history, describer)
+        write_json(scratch / CARD_FILE, card.model_dump(mode="json"))
+    return card
 
 
 def described(history: DatasetCard, describer: Describer) -> DatasetCard:

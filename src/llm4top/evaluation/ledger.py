@@ -8,7 +8,6 @@ on the user's own disk can witness, it cannot enforce.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from pydantic import ValidationError
 from llm4top.data.dataset import Dataset
 from llm4top.errors import SealedTestError, TooFewRowsError
 from llm4top.evaluation.reports.report import LookEntry
+from llm4top.files import locked
 from llm4top.paths import home_folder
 
 LEDGER_FILE = "test-ledger.jsonl"
@@ -142,7 +142,6 @@ class TestLedger:
     def _lines(self) -> list[bytes]:
         try:
             with self.path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH)
                 return file.read().splitlines()
         except FileNotFoundError:
             return []
@@ -151,10 +150,10 @@ class TestLedger:
     def _locked(self) -> Iterator[IO[bytes]]:
         """The file open for reading and appending, nobody else writing."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+        with locked(self.path.with_name(f".{self.path.name}.lock")):
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "r+b") as file:
+                yield file
 
 
 def _line(entry: LookEntry, previous: str) -> bytes:

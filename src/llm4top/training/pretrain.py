@@ -26,7 +26,7 @@ from tokenizers import (
 )
 
 from llm4top.errors import ConfigError, TrainingError
-from llm4top.forecasters.folders import publish_folder
+from llm4top.files import publishing, write_json
 from llm4top.forecasters.model.base_model import load_base, prepare_process, quietly
 from llm4top.prompts.sections import SECTION_NAMES, trial_sections
 from llm4top.registry.trial import Trial
@@ -267,13 +267,11 @@ def _check_place(out: Path, checkpoints: Path, *, resume: bool) -> None:
 
 
 def _publish(out: Path, model: Any, tokenizer: Any, account: dict[str, Any]) -> None:
-    def write(staging: Path) -> None:
+    with publishing(out) as scratch:
         with quietly():
-            model.float().cpu().save_pretrained(staging)
-        tokenizer.save_pretrained(staging)
-        (staging / ACCOUNT_FILE).write_text(json.dumps(account, indent=2) + "\n", "utf-8")
-
-    publish_folder(out, write)
+            model.float().cpu().save_pretrained(scratch)
+        tokenizer.save_pretrained(scratch)
+        write_json(scratch / ACCOUNT_FILE, account)
 
 
 def _trainer(

@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from llm4top.errors import BundleError
+from llm4top.files import delete_path, delete_remains
 from llm4top.workspace.database import Transactions, missing, storable
-from llm4top.workspace.deletion import Eraser, clear_graves, remove
+from llm4top.workspace.deletion import Eraser
 from llm4top.workspace.tables import BundleRow
 
 if TYPE_CHECKING:
@@ -133,12 +134,12 @@ class Bundles:
         with self._session() as session:
             session.execute(delete(BundleRow).where(BundleRow.id == bundle_id))
             self._eraser.forget(session, bundle_id)
-            remove(self._folder / bundle.name)
+            delete_path(self._folder / bundle.name)
         self._eraser.wipe()
 
     def sweep(self) -> None:
         """Remove what killed processes left half deleted."""
-        clear_graves(self._folder)
+        delete_remains(self._folder)
 
     def _sync(self) -> dict[str, StoredBundle]:
         """Bring the rows to what lies in the folder; what lies there, by name."""

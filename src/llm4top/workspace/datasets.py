@@ -13,8 +13,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from llm4top.errors import DatasetError
+from llm4top.files import delete_path
 from llm4top.workspace.database import Transactions, changed_rows, find, missing, storable, value_of
-from llm4top.workspace.deletion import Eraser, place_of, remove, sweep
+from llm4top.workspace.deletion import Eraser, place_of, sweep
 from llm4top.workspace.tables import DatasetRow, clean_text, new_id
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Datasets:
                 raise missing("data set", dataset_id)
             self._eraser.forget(session, dataset_id)
             if own:
-                remove(place_of(self._folder, dataset_id, "data set"))
+                delete_path(place_of(self._folder, dataset_id, "data set"))
         self._eraser.wipe()
 
     def sweep(self) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
 from llm4top.errors import NotFoundError
+from llm4top.files import delete_path, delete_remains
 from llm4top.workspace.database import BUSY_TIMEOUT_S
 from llm4top.workspace.migrate import BACKUPS
 from llm4top.workspace.tables import ActivityRow
@@ -20,7 +21,6 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED_S = 24 * 3600.0
 """An unfinished file this old belongs to a process that is no more."""
 
-DELETED_PREFIX = ".deleted-"
 PART = ".part-"
 
 
@@ -34,38 +34,15 @@ def place_of(folder: Path, thing_id: str, what: str) -> Path:
     return folder / thing_id
 
 
-def remove(path: Path) -> None:
-    """Delete a file or a whole folder, moved out of sight first: a kill leaves no half of it."""
-    grave = path.with_name(f"{DELETED_PREFIX}{path.name}")
-    try:
-        path.rename(grave)
-    except FileNotFoundError:
-        return
-    _unlink(grave)
-
-
-def clear_graves(folder: Path) -> None:
-    """Remove what a killed process left half deleted."""
-    for path in folder.glob(f"{DELETED_PREFIX}*"):
-        _unlink(path)
-
-
 def sweep(folder: Path, known: Collection[str]) -> None:
     """Remove what a killed process left: half-deleted things, and old ones that nobody lists."""
-    clear_graves(folder)
+    delete_remains(folder)
     for path in folder.iterdir():
         stray = path.name.startswith(PART) or (
             _ID.fullmatch(path.name) is not None and path.name not in known
         )
         if stray and path.lstat().st_mtime < time.time() - _UNFINISHED_S:
-            remove(path)
-
-
-def _unlink(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+            delete_path(path)
 
 
 DELETED = "(deleted)"

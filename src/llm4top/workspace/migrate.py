@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from llm4top.errors import WorkspaceError
+from llm4top.files import locked
 
 HEAD = "0002"
 """The newest step of ``migrations``."""
@@ -49,19 +49,16 @@ def bring_up_to_date(engine: Engine, folder: Path) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One process of this machine at a time; the others wait."""
-    lock = FileLock(folder / LOCK_FILE, mode=0o600)
-    try:
-        lock.acquire()
-    except OSError as error:
-        raise WorkspaceError(
-            f"the folder cannot be written ({error.strerror or error}).",
-            where=str(folder),
-            hint="Choose one that you may write to: set LLM4TOP_HOME.",
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / LOCK_FILE))
+        except OSError as error:
+            raise WorkspaceError(
+                f"the folder cannot be written ({error.strerror or error}).",
+                where=str(folder),
+                hint="Choose one that you may write to: set LLM4TOP_HOME.",
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def revision(connection: Connection) -> str | None:

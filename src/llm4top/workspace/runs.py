@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, update
 
 from llm4top.errors import JobError, NotFoundError
+from llm4top.files import delete_path, delete_remains
 from llm4top.workspace.database import Transactions, changed_rows, find, storable, value_of
-from llm4top.workspace.deletion import Eraser, clear_graves, remove
+from llm4top.workspace.deletion import Eraser
 from llm4top.workspace.run_rows import (
     GONE,
     attempt_over,
@@ -269,12 +270,12 @@ class Runs:
                 row = find(session, RunRow, run_id, "run")
                 raise JobError(f"the run is {row.state}.", where=run_id, hint="Stop it first.")
             self._eraser.forget(session, run_id)
-            remove(self._folder / run_id)
+            delete_path(self._folder / run_id)
         self._eraser.wipe()
 
     def sweep(self) -> None:
         """Remove what killed processes left half deleted."""
-        clear_graves(self._folder)
+        delete_remains(self._folder)
 
     def adopt(self, folder: Path | str) -> Run:
         """Take in, or bring up to date, a training that was begun in a terminal.

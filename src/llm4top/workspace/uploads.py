@@ -15,10 +15,11 @@ from typing import BinaryIO, Protocol
 from sqlalchemy import delete, func, select
 
 from llm4top.errors import UploadError
+from llm4top.files import delete_path
 from llm4top.text import file_size
 from llm4top.workspace.batches import batches_of, settle_batches
 from llm4top.workspace.database import Transactions, changed_rows, find, missing, value_of
-from llm4top.workspace.deletion import PART, Eraser, place_of, remove, sweep
+from llm4top.workspace.deletion import PART, Eraser, place_of, sweep
 from llm4top.workspace.tables import UploadRow, clean_text, new_id
 
 _CHUNK = 1 << 20
@@ -154,7 +155,7 @@ class Uploads:
                 raise missing("upload", upload_id)
             settle_batches(session, batches)
             self._eraser.forget(session, upload_id)
-            remove(place_of(self._folder, upload_id, "upload"))
+            delete_path(place_of(self._folder, upload_id, "upload"))
         self._eraser.wipe()
 
     def sweep(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from llm4top.files import is_locked
 from llm4top.progress import Progress
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
@@ -230,5 +230,4 @@ def test_the_lock_of_a_device_dies_with_its_holder(shared: Workspace) -> None:
         assert is_device_busy(folder, "cuda:1")
         holder.kill()
     assert not is_device_busy(folder, "cuda:1")
-    with (folder / ".device-cuda-1.lock").open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert not is_locked(folder / ".device-cuda-1.lock")

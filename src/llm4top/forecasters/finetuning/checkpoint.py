@@ -18,7 +18,6 @@ leaves either the complete checkpoint or none.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import shutil
@@ -55,24 +54,6 @@ def staging_folder(target: Path) -> Path:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     return staging
-
-
-def publish(staging: Path, target: Path) -> None:
-    """Make a finished folder appear under its name in one step, safe on disk."""
-    for file in staging.iterdir():
-        _sync(file)
-    _sync(staging)
-    shutil.rmtree(target, ignore_errors=True)
-    staging.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -31,6 +31,7 @@ from transformers import (
 from transformers.trainer_callback import TrainerState
 
 from llm4top.errors import TrainingError
+from llm4top.files import publish
 from llm4top.forecasters.finetuning import checkpoint as checkpoints
 from llm4top.forecasters.finetuning.batches import Collate, EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.lora import AnswerScorer, load_weights, save_weights
@@ -240,7 +241,7 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
             target = checkpoints.best_folder(self.folder, self.state.global_step)
             staging = checkpoints.staging_folder(target)
             save_weights(self._scorer, staging / checkpoints.WEIGHTS_FILE)
-            checkpoints.publish(staging, target)
+            publish(staging, target)
         self._wait()
 
     def _save_checkpoint(self, *_: Any, **__: Any) -> None:
@@ -255,7 +256,7 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
             save_weights(self._scorer, staging / checkpoints.WEIGHTS_FILE)
             checkpoints.save_optimiser(staging, self.optimizer, self.lr_scheduler)
             self.state.save_to_json(str(staging / checkpoints.STATE_FILE))
-            checkpoints.publish(staging, target)
+            publish(staging, target)
             checkpoints.discard_old(self.folder, keep=self.keep)
         self._wait()
 

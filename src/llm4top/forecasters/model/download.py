@@ -8,7 +8,6 @@ safetensors, JSON and tokenizer files are taken; a file that could hold code is 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 import re
 import shutil
@@ -20,8 +19,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llm4top.errors import DownloadError, ModelNotFoundError
+from llm4top.files import is_locked, locked, publish, sha256_of, write_json
 from llm4top.forecasters.bundles.paths import EMBEDDED_NAME
 from llm4top.paths import models_folder
+from llm4top.text import file_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ def _take_hub(
     size = sum(file.size for file in wanted)
     there = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
     _check_disk(folder.parent, max(size - there, 0))
-    notify(f"fetching {name} at {remote.commit[:12]}: {len(wanted)} files, {_in_bytes(size)}")
+    notify(f"fetching {name} at {remote.commit[:12]}: {len(wanted)} files, {file_size(size)}")
     hub.fetch(name, remote.commit, ALLOWED_PATTERNS, partial)
     shutil.rmtree(partial / ".cache", ignore_errors=True)
     notify("checking what arrived")
@@ -269,7 +270,7 @@ def _take_folder(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    notify(f"copying {len(names)} files, {_in_bytes(size)}")
+    notify(f"copying {len(names)} files, {file_size(size)}")
     for name in names:
         shutil.copyfile(local / name, partial / name)
     files = _hashes(partial, names)
@@ -309,7 +310,7 @@ def _check_disk(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + DISK_RESERVE:
         raise DownloadError(
-            f"the model takes {_in_bytes(needed)} and {_in_bytes(free)} are free.",
+            f"the model takes {file_size(needed)} and {file_size(free)} are free.",
             where=str(folder),
             hint="Free some space, or set LLM4TOP_HOME to a folder on a larger disk.",
         )
@@ -319,8 +320,7 @@ def _hashes(folder: Path, names: Sequence[str]) -> dict[str, str]:
     hashes = {}
     for name in sorted(names):
         try:
-            with (folder / name).open("rb") as stream:
-                hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            hashes[name] = sha256_of(folder / name)
         except FileNotFoundError:
             raise DownloadError(
                 "did not arrive.", where=name, hint="Run the same command again."
@@ -337,37 +337,18 @@ def _matches(folder: Path, source: ModelSource) -> bool:
 
 def _settle(partial: Path, folder: Path, source: ModelSource) -> Path:
     """Write the note and put the finished folder in its place in one step."""
-    note = json.dumps(asdict(source), indent=2) + "\n"
-    (partial / SOURCE_FILE).write_text(note, encoding="utf-8")
-    if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old)
-    else:
-        partial.rename(folder)
+    write_json(partial / SOURCE_FILE, asdict(source))
+    publish(partial, folder)
     return folder
 
 
 @contextmanager
 def _locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder.with_name(folder.name + ".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock = folder.with_name(folder.name + ".lock")
+    if is_locked(lock):
         notify("another process is fetching this model; waiting for it")
-        lock.acquire()
-    try:
+    with locked(lock):
         yield
-    finally:
-        lock.release()
-
-
-def _in_bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 def _now() -> str:

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
+from llm4top.files import sha256_of
 from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, bundles_folder, is_bundle
 from llm4top.forecasters.model.carried_base import carried_base
 from llm4top.forecasters.model.download import ModelSource, model_folder
@@ -239,15 +240,10 @@ def identify(folder: Path) -> BaseIdentity:
     known = source.files if source else {}
     lines = []
     for path in (folder / "config.json", folder / "tokenizer.json", *weight_files(folder)):
-        lines.append(f"{path.name} {known.get(path.name) or _sha256(path)}\n")
+        lines.append(f"{path.name} {known.get(path.name) or sha256_of(path)}\n")
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     if source is None:
         return BaseIdentity(folder.resolve().name, None, digest)
     return BaseIdentity(
         source.origin if source.kind == "hub" else source.name, source.commit, digest
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import newest_check
 from llm4top.errors import ConfigError, LLM4TOPError, SplitError, TooFewRowsError
 from llm4top.evaluation.predictions import FloatArray
+from llm4top.files import replacing
 from llm4top.forecasters.baselines.catalog import BASELINES, make_baseline
 from llm4top.forecasters.calibration.pool import log_probabilities
 from llm4top.training.selection.losses import SEED, Judge, is_gain
@@ -175,9 +176,8 @@ class Rivals:
             return kept
         said = np.asarray(self.fitted(name, data).predict_proba(asked.trials), dtype=np.float64)
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_name(f".{file.name}")
-        save_file({"probabilities": np.ascontiguousarray(said)}, scratch)
-        scratch.replace(file)
+        with replacing(file) as scratch:
+            save_file({"probabilities": np.ascontiguousarray(said)}, scratch)
         return said
 
     def fitted(self, name: str, data: Dataset | None = None) -> Any:

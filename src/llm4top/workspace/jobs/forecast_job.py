@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llm4top.errors import NotFoundError
+from llm4top.files import replacing
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast, mark_same_trials
 from llm4top.progress import Progress
 from llm4top.text import CsvRows
@@ -252,13 +253,11 @@ def _told(error: Any) -> Refusal:
 
 
 def _write_csv(journal: Path, file: Path) -> None:
-    scratch = file.with_name(f".{file.name}")
-    with scratch.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(file) as scratch, scratch.open("w", encoding="utf-8", newline="") as stream:
         rows = CsvRows(stream)
         rows.writerow(COLUMNS)
         for item in items_of(journal):
             rows.writerow(csv_cells(item.row()))
-    scratch.replace(file)
 
 
 def _write_refusals(refusals: list[Refusal], file: Path) -> None:

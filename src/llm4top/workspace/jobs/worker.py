@@ -8,7 +8,6 @@ and the claim, one compare-and-set in the store, so that one run is never done t
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import re
@@ -17,12 +16,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from llm4top.errors import LLM4TOPError, NotFoundError, WorkspaceError
+from llm4top.files import LockedError, locked
 from llm4top.workspace.jobs.job_progress import EVERY_S, Reporter
 from llm4top.workspace.jobs.process import send_signal
 from llm4top.workspace.run_states import KINDS, Process, Run, RunState, lane_of
@@ -64,10 +64,10 @@ def work_once(
 def device_locked(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> Iterator[bool]:
     """Hold the lane of these kinds for this process alone; gives whether it is held now."""
     name = re.sub(r"[^a-z0-9]+", "-", lane_of(device, kinds[0]).lower())
-    with (folder / f".device-{name}.lock").open("a+", encoding="utf-8") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            stack.enter_context(locked(folder / f".device-{name}.lock", wait=False))
+        except LockedError:
             yield False
             return
         yield True

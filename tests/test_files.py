@@ -115,14 +115,14 @@ def test_a_rename_that_fails_puts_the_old_folder_back(
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "old").touch()
-    rename = Path.rename
+    replace = Path.replace
 
     def refuse(self: Path, target: Path) -> Path:
         if files.SCRATCH in self.name:
             raise OSError("no")
-        return rename(self, target)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="no"), publishing(folder) as scratch:
         (scratch / "new").touch()
     assert names(folder) == ["old"]

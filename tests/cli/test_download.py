@@ -163,7 +163,7 @@ def test_a_full_disk_is_seen_before_the_download(
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=5_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DownloadError, match=r"takes 0\.0 MB and 0\.0 MB are free\. Free some"):
+    with pytest.raises(DownloadError, match=r"takes 7\.03 kB and 5 kB are free\. Free some"):
         download_model("Qwen/Qwen3-8B")
     assert hub.fetched == []
 

@@ -1,9 +1,9 @@
-"""The test ledger: each look at a test split, written down before the look.
+"""The test ledger: each look at a test split is recorded before it is taken.
 
-One JSON object a line in ``test-ledger.jsonl``, appended under a lock and flushed to the disk.
-Each line holds the hash of the line before it and its own, so that a line that was changed, put in
-or taken out from between is noticed. Lines taken off the end, or a deleted file, are not: a ledger
-on the user's own disk can witness, it cannot enforce.
+One JSON object a line in ``test-ledger.jsonl``, appended under a lock and synced to the disk. Each
+line holds its own hash and that of the line before it, so that a line that was changed, inserted or
+removed is noticed. Lines removed at the end, or a deleted file, are not: a ledger on the user's own
+disk can document, it cannot enforce.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -24,6 +22,7 @@ from llm4top.errors import SealedTestError, TooFewRowsError
 from llm4top.evaluation.reports.report import LookEntry
 from llm4top.files import locked
 from llm4top.paths import home_folder
+from llm4top.text import counted
 
 LEDGER_FILE = "test-ledger.jsonl"
 _BEFORE_THE_FIRST = "0" * 64
@@ -32,18 +31,13 @@ _BEFORE_THE_FIRST = "0" * 64
 def sealed_rows_sha256(dataset: Dataset) -> str:
     """Identity of a data set's test rows: their NCT ids and labels, in any order.
 
-    Two data sets with the same test rows are the same test, whatever they learn from and whatever
-    text their records carry: a look through one is a look through the other.
+    Two data sets with the same test rows are the same test, whatever their training rows and the
+    text of their records: a look at one is a look at the other.
 
     Raises ``TooFewRowsError`` where the data set has no test row.
     """
-    rows = sorted(
-        (nct_id, label)
-        for nct_id, label, split in zip(
-            dataset.nct_ids, dataset.labels, dataset.splits, strict=True
-        )
-        if split == "test"
-    )
+    test = dataset.select("test")
+    rows = sorted(zip(test.nct_ids, test.labels, strict=True))
     if not rows:
         raise TooFewRowsError(
             "there is no test split.",
@@ -57,9 +51,10 @@ def sealed_rows_sha256(dataset: Dataset) -> str:
 
 
 class TestLedger:
-    """Every look at a test split that was taken with this home folder.
+    """All looks at test splits that were taken with this home folder.
 
-    ``path`` is the ledger's file; None takes ``test-ledger.jsonl`` in the home folder.
+    Args:
+        path: The ledger's file; None takes ``test-ledger.jsonl`` in the home folder.
     """
 
     __test__ = False  # the name is no test's
@@ -68,13 +63,18 @@ class TestLedger:
         self.path = home_folder() / LEDGER_FILE if path is None else path
 
     def record(self, *, what: str, bundle: str, data_sha256: str, n: int) -> LookEntry:
-        """Write one look down; it is on the disk when this returns.
+        """Record one look; it is on the disk when this returns.
 
-        ``what`` is the command or the kind of report, ``bundle`` the identities that are looked
-        at, ``data_sha256`` as ``sealed_rows_sha256`` gives it and ``n`` the number of those rows.
-        A damaged ledger is written on as it is.
+        A damaged ledger is continued as it is.
 
-        Raises ``SealedTestError`` where it cannot be written: the test split then stays sealed.
+        Args:
+            what: The command, or the kind of report.
+            bundle: The identities of the forecasters.
+            data_sha256: The test rows, as ``sealed_rows_sha256`` gives it.
+            n: Number of those rows.
+
+        Raises:
+            SealedTestError: It cannot be written: the test split then stays sealed.
         """
         entry = LookEntry(
             time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,15 +84,18 @@ class TestLedger:
             n=n,
         )
         try:
-            with self._locked() as file:
-                content = file.read()
-                lines = content.splitlines()
-                previous = _sha256(lines[-1]) if lines else _BEFORE_THE_FIRST
-                # A line that a crash cut short stays as it is; the next begins on its own.
-                gap = b"\n" if content and not content.endswith(b"\n") else b""
-                file.write(gap + _line(entry, previous) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self.path.with_name(f".{self.path.name}.lock")):
+                descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+                with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                    content = file.read()
+                    lines = content.splitlines()
+                    previous = _sha256(lines[-1]) if lines else _BEFORE_THE_FIRST
+                    # A line that a crash cut short stays as it is; the next begins on its own.
+                    gap = b"\n" if content and not content.endswith(b"\n") else b""
+                    # One write, so that a reader sees the whole line or nothing of it.
+                    file.write(gap + _line(entry, previous) + b"\n")
+                    os.fsync(file.fileno())
         except OSError as error:
             raise SealedTestError(
                 f"the look cannot be written down ({error.strerror}), so it is not taken.",
@@ -102,12 +105,12 @@ class TestLedger:
         return entry
 
     def looks(self, data_sha256: str) -> tuple[LookEntry, ...]:
-        """The looks at those test rows, oldest first; lines that cannot be read are left out."""
+        """The looks at these test rows, oldest first; lines that cannot be read are left out."""
         entries = (_entry(line) for line in self._lines())
         return tuple(e for e in entries if e is not None and e.data_sha256 == data_sha256)
 
     def damaged_from(self) -> int | None:
-        """The first line (1-based) that is not as it was written; None where all are."""
+        """The first line (from 1) that is not as it was written; None where all are."""
         previous = _BEFORE_THE_FIRST
         for number, line in enumerate(self._lines(), start=1):
             if _entry(line) is None or not _holds(line, previous):
@@ -121,39 +124,31 @@ class TestLedger:
         if damaged is not None:
             raise SealedTestError(
                 f"the ledger of looks at test splits is damaged from line {damaged} on: the line "
-                "was changed, or one before it was put in or taken out.",
+                "was changed, or one before it was inserted or removed.",
                 where=str(self.path),
-                hint="Its count of looks cannot be trusted; restore the file from a backup, or "
-                "say so beside the figures.",
+                hint="Its count of looks cannot be trusted: restore the file from a backup, or "
+                "state this with the figures.",
             )
 
     def note(self, data_sha256: str) -> str:
-        """What a report says of the looks so far at those test rows, and of the ledger's state."""
-        looks = self.looks(data_sha256)
-        count = f"{len(looks)} look{'' if len(looks) == 1 else 's'}"
-        told = f"{count} at these test rows so far, this one included, by this machine's ledger."
-        if len(looks) > 1:
-            told += " Each look after the first is a chance to choose by the test."
+        """Sentences for a report: the looks at these test rows so far, and the ledger's state."""
+        count = len(self.looks(data_sha256))
+        note = (
+            f"{counted(count, 'look')} at these test rows so far, this one included, according to "
+            "this machine's ledger."
+        )
+        if count > 1:
+            note += " Each look after the first is a chance to choose by the test."
         damaged = self.damaged_from()
         if damaged is not None:
-            told += f" The ledger is damaged from line {damaged} on: its count cannot be trusted."
-        return told
+            note += f" The ledger is damaged from line {damaged} on: its count cannot be trusted."
+        return note
 
     def _lines(self) -> list[bytes]:
         try:
-            with self.path.open("rb") as file:
-                return file.read().splitlines()
+            return self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-
-    @contextmanager
-    def _locked(self) -> Iterator[IO[bytes]]:
-        """The file open for reading and appending, nobody else writing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self.path.with_name(f".{self.path.name}.lock")):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            with os.fdopen(descriptor, "r+b") as file:
-                yield file
 
 
 def _line(entry: LookEntry, previous: str) -> bytes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from llm4top.errors import ConfigError
-from llm4top.schema import setting_faults
+from llm4top.schema import checked_settings
 
 ScopeName = Literal["I", "II", "III", "IV", "pooled"]
 
@@ -76,10 +75,9 @@ class BenchmarkSettings(BaseModel):
 
 def make_settings(**values: Any) -> BenchmarkSettings:
     """Settings, checked; ``ConfigError`` with every fault at once."""
-    try:
-        return BenchmarkSettings(**values)
-    except ValidationError as error:
-        faults = setting_faults(error, BenchmarkSettings.model_fields)
-        raise ConfigError(
-            "the benchmark's settings are wrong.", faults, hint="See: llm4top benchmark --help"
-        ) from None
+    return checked_settings(
+        BenchmarkSettings,
+        values,
+        message="the benchmark's settings are wrong.",
+        hint="See: llm4top benchmark --help",
+    )

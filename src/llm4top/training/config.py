@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from llm4top.errors import ConfigError
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, current_names
 from llm4top.prompts.sections import SECTION_NAMES
-from llm4top.schema import FAULT_MARK, did_you_mean, setting_faults
+from llm4top.schema import FAULT_MARK, checked_settings, did_you_mean
 
 PresetName = Literal["quick", "standard", "thorough"]
 
@@ -198,14 +198,9 @@ def make_config(
     values = {**PRESETS.get(str(preset), {}), **given}
     if given.get("tuning") == "full" and "learning_rate" not in given:
         values["learning_rate"] = preset_value(str(preset), "learning_rate") / 10
-    try:
-        return TrainingConfig.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(
-            "the training settings are wrong.",
-            setting_faults(error, TrainingConfig.model_fields),
-            hint=SETTINGS_HINT,
-        ) from None
+    return checked_settings(
+        TrainingConfig, values, message="the training settings are wrong.", hint=SETTINGS_HINT
+    )
 
 
 def read_settings_file(file: Path | str) -> Any:

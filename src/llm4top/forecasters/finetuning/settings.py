@@ -8,10 +8,10 @@ torch, so reading a configuration is quick.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm4top.errors import ConfigError
-from llm4top.schema import setting_faults
+from llm4top.schema import checked_settings
 
 FORMER_NAMES = {"gradient_accumulation": "accumulation", "class_weight": "class_weights"}
 """Former names of settings, which files and stored runs may still use, with today's."""
@@ -151,10 +151,4 @@ def finetune_settings(**values: Any) -> FinetuneSettings:
 
     Raises ``ConfigError`` that names every setting that is unknown or out of range.
     """
-    try:
-        return FinetuneSettings(**values)
-    except ValidationError as error:
-        raise ConfigError(
-            "the fine-tuning settings are wrong.",
-            setting_faults(error, FinetuneSettings.model_fields),
-        ) from None
+    return checked_settings(FinetuneSettings, values, message="the fine-tuning settings are wrong.")

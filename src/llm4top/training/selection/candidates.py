@@ -8,10 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from llm4top.errors import ConfigError
-from llm4top.schema import setting_faults
+from llm4top.schema import checked_settings
 from llm4top.training.config import TrainingConfig, make_config, read_settings_file
 
 _OURS = ("data", "out", "seed", "train_split", "valid_split", "task")
@@ -88,11 +88,9 @@ def make_select_settings(
     for name, value in (given or {}).items():
         merged = name in ("settings", "grid") and isinstance(values.get(name), dict)
         values[name] = {**values[name], **value} if merged else value
-    try:
-        settings = SelectSettings.model_validate(values)
-    except ValidationError as error:
-        faults = setting_faults(error, SelectSettings.model_fields)
-        raise ConfigError("the settings of the selection are wrong.", faults, hint=_HELP) from None
+    settings = checked_settings(
+        SelectSettings, values, message="the settings of the selection are wrong.", hint=_HELP
+    )
     make_candidates(settings)
     return settings
 

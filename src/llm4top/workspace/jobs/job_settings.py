@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm4top.errors import ConfigError, LLM4TOPError
-from llm4top.schema import setting_faults
+from llm4top.schema import checked_settings
 from llm4top.workspace.run_states import KINDS
 
 _ELSEWHERE = Path("run")
@@ -229,13 +229,8 @@ def model_names(kind: str, settings: Mapping[str, Any]) -> list[str]:
 
 
 def _model(kind: str, given: Mapping[str, Any]) -> _Work:
-    try:
-        return _MODELS[kind].model_validate(dict(given))
-    except ValidationError as error:
-        raise ConfigError(
-            f"the settings of this {kind} run are wrong.",
-            setting_faults(error, _MODELS[kind].model_fields),
-        ) from None
+    message = f"the settings of this {kind} run are wrong."
+    return checked_settings(_MODELS[kind], dict(given), message=message)
 
 
 def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:

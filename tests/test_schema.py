@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from llm4top.errors import BundleError, ConfigError, TaskError
-from llm4top.schema import checked_settings, did_you_mean, read_model, setting_faults
+from llm4top.schema import did_you_mean, read_model, setting_faults, validate_settings
 
 
 class Settings(BaseModel):
@@ -77,14 +77,14 @@ def test_only_near_names_are_suggested() -> None:
 
 def test_settings_name_every_fault_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        checked_settings(
+        validate_settings(
             Settings, {"epochs": "x", "rows": 0}, message="they are wrong.", hint="Look."
         )
     assert str(caught.value) == (
         "they are wrong.\n  - epochs: must be a number, not 'x'\n"
         "  - rows: must be 1 or more, not 0\n  - base: must be given (the base model)\nLook."
     )
-    assert checked_settings(Settings, {"base": "b"}, message="").epochs == 1
+    assert validate_settings(Settings, {"base": "b"}, message="").epochs == 1
 
 
 class Card(BaseModel):

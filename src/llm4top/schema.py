@@ -102,7 +102,7 @@ def read_model(
         raise error(wrong.message, where=where, hint=hint) from wrong
 
 
-def checked_settings(model: type[M], values: Any, *, message: str, hint: str | None = None) -> M:
+def validate_settings(model: type[M], values: Any, *, message: str, hint: str | None = None) -> M:
     """The settings ``values`` as a checked model.
 
     Args:

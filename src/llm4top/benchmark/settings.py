@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from llm4top.schema import checked_settings
+from llm4top.schema import validate_settings
 
 ScopeName = Literal["I", "II", "III", "IV", "pooled"]
 
@@ -75,7 +75,7 @@ class BenchmarkSettings(BaseModel):
 
 def make_settings(**values: Any) -> BenchmarkSettings:
     """Settings, checked; ``ConfigError`` with every fault at once."""
-    return checked_settings(
+    return validate_settings(
         BenchmarkSettings,
         values,
         message="the benchmark's settings are wrong.",

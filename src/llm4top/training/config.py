@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from llm4top.errors import ConfigError
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, current_names
 from llm4top.prompts.sections import SECTION_NAMES
-from llm4top.schema import FAULT_MARK, checked_settings, did_you_mean
+from llm4top.schema import FAULT_MARK, did_you_mean, validate_settings
 
 PresetName = Literal["quick", "standard", "thorough"]
 
@@ -198,7 +198,7 @@ def make_config(
     values = {**PRESETS.get(str(preset), {}), **given}
     if given.get("tuning") == "full" and "learning_rate" not in given:
         values["learning_rate"] = preset_value(str(preset), "learning_rate") / 10
-    return checked_settings(
+    return validate_settings(
         TrainingConfig, values, message="the training settings are wrong.", hint=SETTINGS_HINT
     )
 

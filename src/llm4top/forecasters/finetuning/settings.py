@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm4top.errors import ConfigError
-from llm4top.schema import checked_settings
+from llm4top.schema import validate_settings
 
 FORMER_NAMES = {"gradient_accumulation": "accumulation", "class_weight": "class_weights"}
 """Former names of settings, which files and stored runs may still use, with today's."""
@@ -151,4 +151,6 @@ def finetune_settings(**values: Any) -> FinetuneSettings:
 
     Raises ``ConfigError`` that names every setting that is unknown or out of range.
     """
-    return checked_settings(FinetuneSettings, values, message="the fine-tuning settings are wrong.")
+    return validate_settings(
+        FinetuneSettings, values, message="the fine-tuning settings are wrong."
+    )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm4top.errors import ConfigError
-from llm4top.schema import checked_settings
+from llm4top.schema import validate_settings
 from llm4top.training.config import TrainingConfig, make_config, read_settings_file
 
 _OURS = ("data", "out", "seed", "train_split", "valid_split", "task")
@@ -88,7 +88,7 @@ def make_select_settings(
     for name, value in (given or {}).items():
         merged = name in ("settings", "grid") and isinstance(values.get(name), dict)
         values[name] = {**values[name], **value} if merged else value
-    settings = checked_settings(
+    settings = validate_settings(
         SelectSettings, values, message="the settings of the selection are wrong.", hint=_HELP
     )
     make_candidates(settings)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm4top.errors import ConfigError, LLM4TOPError
-from llm4top.schema import checked_settings
+from llm4top.schema import validate_settings
 from llm4top.workspace.run_states import KINDS
 
 _ELSEWHERE = Path("run")
@@ -230,7 +230,7 @@ def model_names(kind: str, settings: Mapping[str, Any]) -> list[str]:
 
 def _model(kind: str, given: Mapping[str, Any]) -> _Work:
     message = f"the settings of this {kind} run are wrong."
-    return checked_settings(_MODELS[kind], dict(given), message=message)
+    return validate_settings(_MODELS[kind], dict(given), message=message)
 
 
 def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -47,9 +47,12 @@ from collections.abc import Sequence
 
 
 class LLM4TOPError(Exception):
-    """Base of all errors that are a user's matter, never a bug of ours.
+    """Base class of all errors that a user can fix. A bug is never one of them.
 
-    ``message`` says what happened, ``where`` to which file or field, ``hint`` what to do.
+    Attributes:
+        message: What happened.
+        where: The file or field; None where there is none.
+        hint: What to do next; None where the message says it.
     """
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None):

@@ -204,10 +204,16 @@ class Source:
 class Record:
     """One registry entry as read.
 
-    ``nct_id`` identifies the record for joining and grouping and is never part of a prompt; it is
-    None for a draft that has no registration yet. ``withheld`` accounts for everything the record
-    holds beyond its trial; it is put into words when it is first looked at, since bulk ingestion
-    never looks. Copies and pickles hold it in words.
+    Attributes:
+        nct_id: The registry's id, for joining and grouping; never part of a prompt. None for a
+            draft that is not registered yet.
+        trial: What was known before the outcome.
+        registry_outcome: Status, reason for stopping, actual dates and enrolment, posted results.
+            Only label rules read it.
+        withheld: Everything in the record that is not in ``trial``, with the reasons. It is
+            rendered as text at first access, because bulk ingestion never reads it. Copies and
+            pickles hold the text.
+        source: File, format, processing date and hash.
     """
 
     nct_id: str | None

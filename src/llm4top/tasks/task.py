@@ -24,15 +24,23 @@ LabelRule = Callable[[Record], str | None]
 class Task:
     """A question about a trial and its labels.
 
-    ``labels`` are ordered; for a binary task the second is the event whose chance is forecast
-    ("success"). ``answers`` are the words a model answers with, one a label, each a single token
-    of any tokenizer that is used (checked when a model is loaded). For an ordinal task
-    ``bin_edges`` are the K-1 inner edges between its K labels, in ``unit``.
-    ``hidden_fields`` are ``Trial`` fields that this task's prompts leave out. ``study_types`` are
-    the kinds of study it is asked about ("Interventional", "Observational", "Expanded Access";
-    empty: any), which two tasks need not share to be equal: see ``why_not_applicable``.
+    Attributes:
+        name: Name of the task.
+        kind: "binary", "multiclass" or "ordinal".
+        question: The question that closes every prompt.
+        labels: The labels in order. The second label of a binary task is the event, whose chance
+            is forecast ("success").
+        answers: The word that a model answers for each label. Each is a single token of every
+            tokenizer that is used, which is checked when a model is loaded.
+        bin_edges: Ordinal only: the K-1 inner edges between the K labels.
+        unit: Unit of the edges.
+        hidden_fields: Fields of ``Trial`` that the prompts of this task leave out.
+        study_types: Kinds of study that the question applies to ("Interventional",
+            "Observational", "Expanded Access"); empty for any. Tasks that differ in this alone are
+            equal. See ``why_not_applicable``.
 
-    Raises ``TaskError`` for a task that contradicts itself.
+    Raises:
+        TaskError: The task contradicts itself.
     """
 
     name: str

@@ -192,16 +192,23 @@ class _TaskFile(BaseModel):
 
 
 def load_task(path: str | os.PathLike[str]) -> Task:
-    """The task that a YAML or JSON file describes.
+    """Read a task from a YAML or JSON file.
 
-    Keys: ``name``, ``kind`` (binary, multiclass, ordinal), ``question``, ``labels`` (in order;
-    a binary task's second is the event; an ordinal task's follow from its edges), ``answers``
-    (default No and Yes, or A, B, C ...), ``bin_edges``, ``unit``, ``hidden_fields``
+    Keys: ``name``, ``kind`` (binary, multiclass, ordinal), ``question``, ``labels`` (in order; the
+    second label of a binary task is the event; those of an ordinal task follow from its edges),
+    ``answers`` (default: No and Yes, or A, B, C ...), ``bin_edges``, ``unit``, ``hidden_fields``
     (default: planned enrolment and planned start) and ``study_types`` (Interventional,
-    Observational, Expanded Access; default: any). Quote labels that YAML reads otherwise
+    Observational, Expanded Access; default: any). Quote labels that YAML reads as another type
     ("no", "1").
 
-    Raises ``TaskError`` with every fault of the file.
+    Args:
+        path: The file.
+
+    Returns:
+        The task.
+
+    Raises:
+        TaskError: Lists every fault of the file.
     """
     where = str(path)
     try:

@@ -9,7 +9,7 @@ import pytest
 from llm4top.forecasters.forecast_warnings import WARNING_RULES, Case, warnings_about
 from llm4top.prompts.prompt import Prompt, SectionAccount
 from llm4top.registry.trial import Intervention, Record, RegistryOutcome, Source, Trial, Withheld
-from llm4top.registry.unknown_fields import UNKNOWN as UNKNOWN_ELEMENT
+from llm4top.registry.withheld_reasons import UNKNOWN as UNKNOWN_ELEMENT
 
 PLAIN = Record(
     "NCT00000000",

@@ -4,7 +4,7 @@ import pytest
 
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import Trial
-from llm4top.registry.unknown_fields import UNKNOWN as UNKNOWN_ELEMENT
+from llm4top.registry.withheld_reasons import UNKNOWN as UNKNOWN_ELEMENT
 from tests.registry.builders import dump, study, xml
 from tests.registry.test_cases import CASES
 

@@ -12,7 +12,7 @@ from llm4top.registry.fields import ALLOWED_FIELDS
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import Record, RegistryOutcome
-from llm4top.registry.unknown_fields import UNKNOWN as UNKNOWN_ELEMENT
+from llm4top.registry.withheld_reasons import UNKNOWN as UNKNOWN_ELEMENT
 from tests.registry.builders import TOP_HEADER, dump, study, top_row, xml
 
 

@@ -9,7 +9,7 @@ from llm4top.forecasters.bundles.trained_on import Part
 from llm4top.prompts.prompt import Prompt
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTIONS_BEYOND_RECORDS
 from llm4top.registry.trial import Record
-from llm4top.registry.unknown_fields import UNKNOWN as UNKNOWN_ELEMENT
+from llm4top.registry.withheld_reasons import UNKNOWN as UNKNOWN_ELEMENT
 
 KEY_SECTIONS: tuple[str, ...] = ("conditions", "interventions", "criteria")
 """Sections whose absence is worth a warning, where the model has learnt from them."""

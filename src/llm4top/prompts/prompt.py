@@ -56,7 +56,7 @@ PROBE = Trial(
 
 
 def fair_share(needs: Sequence[int], room: int) -> list[int]:
-    """Max-min fair shares of ``room``: nobody gets more than it needs, the rest share equally.
+    """Max-min fair shares of ``room``: none is larger than its need, the others are equal.
 
     Short sections stay whole and the longest are cut to a common length. ``sum(shares)`` is
     ``min(sum(needs), room)``. (Progressive filling: Bertsekas & Gallager, Data Networks, 6.5.2.)
@@ -84,8 +84,8 @@ CLOSING = TURN + "<think>\n\n</think>\n\n"
 class PromptSpec:
     """What a prompt may hold: its token budget and the sections it shows (None: all).
 
-    A fine-tuned model is asked about the sections it has learnt from, so its bundle keeps its
-    spec. Raises ``PromptError`` for a section nobody writes or a budget below one.
+    A fine-tuned model reads the sections it was trained on, so its bundle stores its spec. Raises
+    ``PromptError`` for an unknown section or a budget below one.
     """
 
     max_tokens: int = 2048
@@ -163,7 +163,10 @@ def chat_message(sections: Sequence[Section], task: Task) -> str:
 class PromptWriter:
     """Writes prompts for one tokenizer, task and spec.
 
-    ``tokenizer`` is a Hugging Face fast tokenizer (it must report character offsets).
+    Args:
+        tokenizer: A fast tokenizer of Hugging Face (it must report character offsets).
+        task: The question that closes each prompt.
+        spec: Token budget and sections; ``PromptSpec()`` where None.
     """
 
     def __init__(self, tokenizer: Any, task: Task, spec: PromptSpec | None = None):
@@ -185,7 +188,15 @@ class PromptWriter:
     def write(self, trial: Trial) -> Prompt:
         """Render one trial within the token budget.
 
-        Raises ``PromptError`` where the question alone exceeds the budget.
+        Args:
+            trial: The trial.
+
+        Returns:
+            The prompt: its text, its token ids (at most ``spec.max_tokens``) and the tokens that
+            were kept and cut of each section.
+
+        Raises:
+            PromptError: The question alone exceeds the budget.
         """
         sections = trial_sections(
             trial, only=self.spec.sections, hidden_fields=self.task.hidden_fields
@@ -205,7 +216,7 @@ class PromptWriter:
         return OPENING + message + CLOSING
 
     def _shortened(self, sections: list[Section]) -> Prompt:
-        """Shorten section by section: the longest give way first, the short ones stay whole."""
+        """Shorten the longest sections first; short ones stay whole."""
         frame = len(self._encode(self._wrap(chat_message([], self.task))))
         room = self.spec.max_tokens - frame
         if room < 0:
@@ -276,7 +287,7 @@ def _fit(
 
 
 def _cut(section: Section, offsets: Sequence[tuple[int, int]], cap: int) -> tuple[Section, int]:
-    """The section's first ``cap`` tokens at most, and how many of its tokens are kept.
+    """The section's first ``cap`` tokens at most, and the number of its tokens that are kept.
 
     A cut text ends at a whole word and is marked as cut; the mark is made room for.
     """

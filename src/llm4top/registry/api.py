@@ -13,8 +13,7 @@ from llm4top.registry.fields import ALLOWED_FIELDS
 from llm4top.registry.normalize_text import excerpt, from_markdown, one_line, plain, unescaped
 from llm4top.registry.record_builder import Draft, checked_count, checked_date, checked_nct_id
 from llm4top.registry.trial import Arm, Collaborator, Intervention, Outcome, Record, Source
-from llm4top.registry.unknown_fields import API_MODULES, API_SECTIONS, unknown
-from llm4top.registry.withheld_reasons import UNSTATED
+from llm4top.registry.withheld_reasons import API_MODULES, API_SECTIONS, UNSTATED, unknown
 
 
 def read_study(

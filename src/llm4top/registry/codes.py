@@ -5,91 +5,44 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
+
+def _titled(codes: str, suffix: str = "", **others: str) -> dict[str, str]:
+    """Names by code: the code's words in title case, with ``suffix``, unless ``others`` has it."""
+    names = {code: code.replace("_", " ").title() + suffix for code in codes.split()}
+    return {code: others.get(code, name) for code, name in names.items()}
+
+
 PHASES = {
     "EARLY_PHASE1": "Early Phase 1",
-    "PHASE1": "Phase 1",
-    "PHASE2": "Phase 2",
-    "PHASE3": "Phase 3",
-    "PHASE4": "Phase 4",
+    **{f"PHASE{number}": f"Phase {number}" for number in range(1, 5)},
     "NA": "N/A",
 }
-STUDY_TYPES = {
-    "INTERVENTIONAL": "Interventional",
-    "OBSERVATIONAL": "Observational",
-    "EXPANDED_ACCESS": "Expanded Access",
-}
+STUDY_TYPES = _titled("INTERVENTIONAL OBSERVATIONAL EXPANDED_ACCESS")
 PATIENT_REGISTRY = " [Patient Registry]"
 ALLOCATIONS = {"RANDOMIZED": "Randomized", "NON_RANDOMIZED": "Non-Randomized", "NA": "N/A"}
-MODELS = {
-    "SINGLE_GROUP": "Single Group Assignment",
-    "PARALLEL": "Parallel Assignment",
-    "CROSSOVER": "Crossover Assignment",
-    "FACTORIAL": "Factorial Assignment",
-    "SEQUENTIAL": "Sequential Assignment",
-}
-MASKINGS = {
-    "NONE": "None (Open Label)",
-    "SINGLE": "Single",
-    "DOUBLE": "Double",
-    "TRIPLE": "Triple",
-    "QUADRUPLE": "Quadruple",
-}
-WHO_MASKED = {
-    "PARTICIPANT": "Participant",
-    "CARE_PROVIDER": "Care Provider",
-    "INVESTIGATOR": "Investigator",
-    "OUTCOMES_ASSESSOR": "Outcomes Assessor",
-}
-PURPOSES = {
-    "TREATMENT": "Treatment",
-    "PREVENTION": "Prevention",
-    "DIAGNOSTIC": "Diagnostic",
-    "ECT": "Educational/Counseling/Training",
-    "SUPPORTIVE_CARE": "Supportive Care",
-    "SCREENING": "Screening",
-    "HEALTH_SERVICES_RESEARCH": "Health Services Research",
-    "BASIC_SCIENCE": "Basic Science",
-    "DEVICE_FEASIBILITY": "Device Feasibility",
-    "OTHER": "Other",
-}
-INTERVENTION_TYPES = {
-    "BEHAVIORAL": "Behavioral",
-    "BIOLOGICAL": "Biological",
-    "COMBINATION_PRODUCT": "Combination Product",
-    "DEVICE": "Device",
-    "DIAGNOSTIC_TEST": "Diagnostic Test",
-    "DIETARY_SUPPLEMENT": "Dietary Supplement",
-    "DRUG": "Drug",
-    "GENETIC": "Genetic",
-    "PROCEDURE": "Procedure",
-    "RADIATION": "Radiation",
-    "OTHER": "Other",
-}
-ARM_ROLES = {
-    "EXPERIMENTAL": "Experimental",
-    "ACTIVE_COMPARATOR": "Active Comparator",
-    "PLACEBO_COMPARATOR": "Placebo Comparator",
-    "SHAM_COMPARATOR": "Sham Comparator",
-    "NO_INTERVENTION": "No Intervention",
-    "OTHER": "Other",
-}
-SEXES = {"ALL": "All", "FEMALE": "Female", "MALE": "Male"}
-STATUSES = {
-    "ACTIVE_NOT_RECRUITING": "Active, not recruiting",
-    "COMPLETED": "Completed",
-    "ENROLLING_BY_INVITATION": "Enrolling by invitation",
-    "NOT_YET_RECRUITING": "Not yet recruiting",
-    "RECRUITING": "Recruiting",
-    "SUSPENDED": "Suspended",
-    "TERMINATED": "Terminated",
-    "WITHDRAWN": "Withdrawn",
-    "AVAILABLE": "Available",
-    "NO_LONGER_AVAILABLE": "No longer available",
-    "TEMPORARILY_NOT_AVAILABLE": "Temporarily not available",
-    "APPROVED_FOR_MARKETING": "Approved for marketing",
-    "WITHHELD": "Withheld",
-    "UNKNOWN": "Unknown status",
-}
+MODELS = _titled("SINGLE_GROUP PARALLEL CROSSOVER FACTORIAL SEQUENTIAL", " Assignment")
+MASKINGS = _titled("NONE SINGLE DOUBLE TRIPLE QUADRUPLE", NONE="None (Open Label)")
+WHO_MASKED = _titled("PARTICIPANT CARE_PROVIDER INVESTIGATOR OUTCOMES_ASSESSOR")
+PURPOSES = _titled(
+    "TREATMENT PREVENTION DIAGNOSTIC ECT SUPPORTIVE_CARE SCREENING HEALTH_SERVICES_RESEARCH "
+    "BASIC_SCIENCE DEVICE_FEASIBILITY OTHER",
+    ECT="Educational/Counseling/Training",
+)
+INTERVENTION_TYPES = _titled(
+    "BEHAVIORAL BIOLOGICAL COMBINATION_PRODUCT DEVICE DIAGNOSTIC_TEST DIETARY_SUPPLEMENT DRUG "
+    "GENETIC PROCEDURE RADIATION OTHER"
+)
+ARM_ROLES = _titled(
+    "EXPERIMENTAL ACTIVE_COMPARATOR PLACEBO_COMPARATOR SHAM_COMPARATOR NO_INTERVENTION OTHER"
+)
+SEXES = _titled("ALL FEMALE MALE")
+_STATUS_CODES = (
+    "ACTIVE_NOT_RECRUITING COMPLETED ENROLLING_BY_INVITATION NOT_YET_RECRUITING RECRUITING "
+    "SUSPENDED TERMINATED WITHDRAWN AVAILABLE NO_LONGER_AVAILABLE TEMPORARILY_NOT_AVAILABLE "
+    "APPROVED_FOR_MARKETING WITHHELD UNKNOWN"
+)
+STATUSES = {code: code.replace("_", " ").capitalize() for code in _STATUS_CODES.split()}
+STATUSES |= {"ACTIVE_NOT_RECRUITING": "Active, not recruiting", "UNKNOWN": "Unknown status"}
 DATE_TYPES = {"ACTUAL": "Actual", "ESTIMATED": "Anticipated"}
 PLANNED = frozenset({"Anticipated", "Estimated"})
 """How the legacy XML marks a number or date that was only planned."""
@@ -113,26 +66,10 @@ _ROLES = tuple(
         ("Outcomes Assessor", r"\boutcomes? ?assessor"),
     )
 )
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        [
-            "january",
-            "february",
-            "march",
-            "april",
-            "may",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-        ],
-        start=1,
-    )
-}
+_MONTH_NAMES = (
+    "january february march april may june july august september october november december"
+)
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES.split(), start=1)}
 _ISO = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?", re.ASCII)
 
 

@@ -37,20 +37,27 @@ _HINTS = get_type_hints(Trial)
 
 
 def trials_from_frame(frame: Any) -> list[Trial]:
-    """The trials of a table, one a row, in its order.
-
-    ``frame`` is a DataFrame of pandas or polars, a table of pyarrow, or an iterable of mappings.
-    Its columns are named as the fields of ``Trial`` (``phase``, ``conditions``, ``interventions``,
-    ``criteria``, ...) or as in TOP's CSV (``diseases``, ``drugs``, ``icdcodes``, ``smiless``).
-    Columns of other names are not read, so labels and identifiers may stand beside them; one whose
-    name is nearly that of a field is refused. Missing values (None, NaN) are absent fields.
+    """Make trials from a table, one per row.
 
     A list may be a list, a text that holds one (``"['asthma', 'copd']"``), or one text for a list
     of one. Interventions, arms, outcome measures and collaborators are texts (their name, label
-    or measure) or mappings of their fields. Sentences that tell the outcome are cut from free text
-    as they are from records.
+    or measure) or mappings of their fields. Sentences that reveal the outcome are cut from free
+    text, as they are from records.
 
-    Raises ``MalformedRecordError`` that names the row (from 0) and the column.
+    Args:
+        frame: A DataFrame of pandas or polars, a table of pyarrow, or an iterable of mappings.
+            Columns are named as the fields of ``Trial`` (``phase``, ``conditions``, ``criteria``,
+            ...) or as in TOP's CSV (``diseases``, ``drugs``, ``icdcodes``, ``smiless``). Other
+            columns, such as labels and identifiers, are ignored. Missing values (None, NaN) are
+            absent fields.
+
+    Returns:
+        The trials, in the order of the rows.
+
+    Raises:
+        MalformedRecordError: Names the row (from 0) and the column that cannot be read, or a
+            column whose name is nearly that of a field.
+        TypeError: ``frame`` is not a table.
     """
     rows = _rows(frame)
     trials = []

@@ -23,6 +23,8 @@ CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 _BOM_BEGUN = re.compile(rb"\xef\xbb?\Z")
 AGAIN = "Export the studies again from ClinicalTrials.gov."
+# The patterns are possessive (++ and *+): they never try a shorter match again, so that no text,
+# however hostile, takes more than one pass.
 # No JSON string holds a line break; one before a "{" ends a broken string.
 _INSIDE = rb'(?:[^"\\\n]++|\\(?!\n\{).|\n(?!\{))*+'
 _STRING = re.compile(b'"' + _INSIDE, re.DOTALL)
@@ -71,7 +73,15 @@ def cut(stream: Readable, name: str, limits: Limits) -> Iterator[Cut]:
 
 
 class _Cutter:
-    """Follow the brackets; an object at depth ``base`` is a study, until it proves to be a page."""
+    """Follow the brackets; an object at depth ``base`` is a study, until it proves to be a page.
+
+    The buffer holds the present study from its first byte and what was read behind it. ``_scan``
+    jumps from bracket to bracket outside of strings and counts the depth. ``_base`` is the depth
+    at which studies stand: 0 in JSON Lines, 1 more in each list, 2 more in each page (an object
+    with a list). A study is cut where the depth returns to ``_base``. Nothing but commas and blanks
+    may stand between two studies (``_look_between``). A study that is refused (too large, too
+    deep) is still followed to its end, but its bytes are dropped, so memory stays bounded.
+    """
 
     def __init__(self, stream: Readable, name: str, limits: Limits):
         self._stream = stream
@@ -116,7 +126,11 @@ class _Cutter:
         yield from self._end()
 
     def _fill(self) -> bool:
-        """Let go of what is done with and read on; ``False`` at the end of the file."""
+        """Drop the bytes that are done with and read on; ``False`` at the end of the file.
+
+        The next read is as long as what stays, so that a long study costs its length, not the
+        square of it.
+        """
         if self._start is None:
             begun = _BOM_BEGUN.search(self._buffer, self._gap, self._position)
             self._look_between(begun.start() if begun else self._position)
@@ -148,7 +162,7 @@ class _Cutter:
                 return (yield from self._open_string(at))
             if self._start is None:
                 if byte == _BRACE and self._more and len(buffer) - at < _LONGEST_FRAME:
-                    self._position = at  # whether a page begins here takes more bytes
+                    self._position = at  # more bytes are needed to tell whether a page begins here
                     return False
                 after = yield from self._around_studies(at, byte)
             elif byte in _OPEN:
@@ -175,6 +189,8 @@ class _Cutter:
         inside = _STRING.match(buffer, at)
         assert inside is not None  # there is a quotation mark
         end = inside.end()
+        # A line break, and a bracket on the next line: the closing quotation mark is missing.
+        # Otherwise the string goes on behind the buffer.
         if buffer[end : end + 1] == b"\n" or buffer[end : end + 3] == b"\\\n{":
             self._position = buffer.index(b"{", end)
             if self._start is not None:

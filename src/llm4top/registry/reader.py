@@ -122,16 +122,26 @@ def read_records(
     on_refusal: Callable[[RegistryError], None] | None = None,
     on_note: Callable[[ReadNote], None] | None = None,
 ) -> RecordReader:
-    """Read registry records from ``paths``: files, folders (recursively) and zips, or several.
+    """Read registry records: the legacy XML and v2 JSON of ClinicalTrials.gov, and TOP's CSV.
 
-    Reads the legacy XML and the v2 JSON of ClinicalTrials.gov and TOP's CSV; the format is told
-    from the content. A record that cannot be read costs itself alone: its error is counted in the
-    reader's ``summary``, handed to ``on_refusal``, and its neighbours go on. Bytes that belong to
-    no record are an error too, so that no text is left unread in silence. What costs no record but
-    should be known is handed to ``on_note``: pages of a search that are missing, files that were
-    passed over. Memory stays flat whatever the size of an archive or export.
+    The format is detected from the content. A record that cannot be read does not stop the
+    others: its error is counted in the reader's ``summary`` and passed to ``on_refusal``. Bytes
+    that belong to no record are an error too, so no text is skipped silently. Memory does not
+    grow with the size of an archive or export.
 
-    Raises ``UnknownFormatError`` at once when a path does not exist or cannot be looked at.
+    Args:
+        paths: A file, a folder (read recursively) or a zip, or several of these.
+        limits: Caps on the size of what is read; the defaults where None.
+        on_refusal: Called with the error of each record that cannot be read.
+        on_note: Called with remarks that cost no record: pages of a search that are missing,
+            files that were passed over.
+
+    Returns:
+        An iterator of ``Record``, read as it is consumed. Its ``summary`` counts what was read
+        and what was skipped.
+
+    Raises:
+        UnknownFormatError: A path does not exist or cannot be accessed.
     """
     several = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found = [Path(path) for path in several]
@@ -161,19 +171,12 @@ def _exists(path: Path) -> bool:
 
 def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
     for path in paths:
-        yield from _said_if_nothing(
-            _folder_items(path, limits) if path.is_dir() else _file_items(path, limits), str(path)
-        )
-
-
-def _said_if_nothing(items: _Items, name: str) -> _Items:
-    """The items; where they hold neither a record nor a refusal, a note says so."""
-    found = False
-    for item in items:
-        found = found or not isinstance(item, ReadNote)
-        yield item
-    if not found:
-        yield ReadNote(name, NO_RECORD)
+        found = False
+        for item in _folder_items(path, limits) if path.is_dir() else _file_items(path, limits):
+            found = found or not isinstance(item, ReadNote)
+            yield item
+        if not found:  # neither a record nor a refusal
+            yield ReadNote(str(path), NO_RECORD)
 
 
 def _folder_items(folder: Path, limits: Limits) -> _Items:

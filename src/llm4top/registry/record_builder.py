@@ -15,8 +15,7 @@ from llm4top.registry.trial import (
     Trial,
     Withheld,
 )
-from llm4top.registry.unknown_fields import UNKNOWN
-from llm4top.registry.withheld_reasons import REASONS, UNLISTED
+from llm4top.registry.withheld_reasons import REASONS, UNKNOWN, UNLISTED
 
 KEPT = 160
 """How many characters of a text an excerpt may look at."""

@@ -12,8 +12,7 @@ from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.limits import Limits
 from llm4top.registry.record_builder import Draft
 from llm4top.registry.trial import Record, Source
-from llm4top.registry.unknown_fields import XML_ELEMENTS, unknown
-from llm4top.registry.withheld_reasons import REASONS
+from llm4top.registry.withheld_reasons import REASONS, XML_ELEMENTS, unknown
 from llm4top.registry.xml_fields import Handler
 from llm4top.registry.xml_safe import Skipped, check_bytes, parse, skip
 

@@ -49,7 +49,13 @@ class Skipped(NamedTuple):
 
 
 def skip(data: bytes) -> tuple[bytes, list[Skipped]]:
-    """``data`` with line breaks in the place of what was taken out, and what that was."""
+    """``data`` with line breaks in the place of what was taken out, and what that was.
+
+    Results, locations and references are over half of a record's bytes and none of them reaches a
+    trial, so taking them out before parsing halves the time. It is done on bytes, and only where
+    that is certain to be what a parser would do: the registry's own layout (two blanks of indent,
+    elements of one kind side by side). Any other layout is left to the parser.
+    """
     skipped: list[Skipped] = []
     begin = data.find(_BEFORE)
     if begin < 0:
@@ -59,13 +65,17 @@ def skip(data: bytes) -> tuple[bytes, list[Skipped]]:
         if found < 0:
             continue
         begin = found
+        # From the first start tag to the last end tag of the kind. A start tag inside a comment
+        # or a CDATA section is text: nothing is taken out then.
         end = data.rfind(part.last, begin) + len(part.last)
         if end <= begin or _may_hide(data, begin):
             continue
         block = data[begin:end]
+        # n elements side by side have n - 1 seams between them and 2 n tags in all. Any other
+        # count means that something else stands between them, or one within the other.
         count = block.count(part.between) + 1
         if block.count(part.name) != 2 * count:
-            continue  # not side by side, or one within the other
+            continue
         # As many line breaks as before, so that errors name the right line.
         data = data[:begin] + b"\n" * block.count(b"\n") + data[end:]
         skipped.append(Skipped(part.tag, count, block))

@@ -25,6 +25,13 @@ from llm4top.errors import (
 from llm4top.registry.limits import Limits
 from llm4top.text import thousands
 
+# The layout of a zip (PKWARE's APPNOTE.TXT, section 4.3), from its end to its beginning:
+#
+#   [local header, packed bytes] for each member ... [central directory: an entry for each member]
+#   [zip64 end, zip64 locator] only in large archives   [end of central directory, comment]
+#
+# A reader finds the end, which gives size and offset of the central directory, whose entries give
+# the offset of each local header. All numbers are little-endian.
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _END64_LOCATOR = struct.Struct("<4sLQL")
@@ -32,6 +39,7 @@ _ENTRY_MARK = 0x02014B50
 _ENTRY = struct.Struct("<L6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _WHOLE = 0xFFFFFFFF
+"""In place of a size or offset that needs 64 bits, which stands in the entry's extra field."""
 _STORED, _DEFLATED = 0, 8
 _SMALL = 1_000_000  # below this a member's ratio is harmless
 _END_MARK = b"PK\x05\x06"
@@ -77,12 +85,7 @@ class Archive:
         """How many bytes stand before the archive that its offsets do not count."""
         self._count, self._directory_size, self._directory = self._find_directory()
         if self._count > limits.zip_members:
-            raise LimitError(
-                f"the archive has {thousands(self._count)} members, the limit is "
-                f"{thousands(limits.zip_members)}.",
-                file=name,
-                hint=_UNPACK + "or raise Limits.zip_members in Python.",
-            )
+            raise self._over("zip_members", f"the archive has {thousands(self._count)} members")
         self._check_members()
 
     def members(self) -> Iterator[Member]:
@@ -91,7 +94,11 @@ class Archive:
             yield self._member(fields, name, extra)
 
     def _entries(self) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
-        """The entries' numbers, names and extra fields as they stand."""
+        """The entries' numbers, names and extra fields as they stand.
+
+        The directory is read a megabyte at a time; an entry is at most ``_ENTRY.size`` bytes and
+        three fields of up to 0xFFFF, so a buffer that holds that much holds the next entry whole.
+        """
         position = self._directory
         end = position + self._directory_size
         buffer, start = b"", 0
@@ -115,7 +122,7 @@ class Archive:
     def refusal(self, member: Member) -> RegistryError | None:
         """Why a member must not be unpacked, if it must not."""
         name = f"{self._name}!{member.name}"
-        if member.flags & 0x2041:
+        if member.flags & 0x2041:  # bits 0, 6 and 13: encrypted, strongly encrypted, masked header
             return UnsafeRecordError(
                 "the member is encrypted.", file=name, hint="Unpack the archive yourself first."
             )
@@ -133,26 +140,18 @@ class Archive:
             )
         limits = self._limits
         if member.size > limits.zip_member_bytes:
-            return LimitError(
-                f"the member unpacks to {thousands(member.size)} bytes, "
-                f"the limit is {thousands(limits.zip_member_bytes)}.",
-                file=name,
-                hint=_UNPACK + "or raise Limits.zip_member_bytes in Python.",
-            )
+            what = f"the member unpacks to {thousands(member.size)} bytes"
+            return self._over("zip_member_bytes", what, name)
         if member.size > _SMALL and member.size > limits.zip_ratio * member.packed:
             ratio = member.size // max(1, member.packed)
-            return LimitError(
-                f"the member grows {thousands(ratio)} times when unpacked, "
-                f"the limit is {thousands(limits.zip_ratio)}.",
-                file=name,
-                hint="It looks like a zip bomb. "
-                + _UNPACK
-                + "or raise Limits.zip_ratio in Python.",
-            )
+            what = f"the member grows {thousands(ratio)} times when unpacked"
+            return self._over("zip_ratio", what, name, "It looks like a zip bomb. ")
         return None
 
     def read(self, member: Member) -> bytes:
         """A small member's bytes, whole and checked against its checksum."""
+        # The local header's name and extra field may be longer than the directory's: one read
+        # of a generous guess is enough for almost every member.
         guess = _LOCAL.size + len(member.name) * 2 + 64 + member.packed
         block = self._at(member.offset, guess)
         begin = self._data_begin(member, block)
@@ -162,6 +161,8 @@ class Archive:
         if member.method == _DEFLATED:
             unpacker = zlib.decompressobj(-15)
             try:
+                # One byte more than declared, so that a longer member is noticed and no more
+                # than that is ever unpacked.
                 data = unpacker.decompress(data, member.size + 1)
             except zlib.error as error:
                 raise self._damaged(member, str(error)) from None
@@ -234,9 +235,9 @@ class Archive:
         block = self._at(max(0, place - _END64_LOCATOR.size), _END64_LOCATOR.size)
         if len(block) < _END64_LOCATOR.size or block[:4] != b"PK\x06\x07":
             return None
-        _, _, told, _ = _END64_LOCATOR.unpack(block)
+        _, _, declared, _ = _END64_LOCATOR.unpack(block)
         # Right before its locator, wherever it was before something was put in front.
-        for at in (place - _END64_LOCATOR.size - _END64.size, told):
+        for at in (place - _END64_LOCATOR.size - _END64.size, declared):
             block = self._at(at, _END64.size) if 0 <= at < self._length else b""
             if len(block) == _END64.size and block[:4] == b"PK\x06\x06":
                 end = _END64.unpack(block)
@@ -268,6 +269,8 @@ class Archive:
         packed, size, offset = fields[8], fields[9], fields[16]
         if packed != _WHOLE and size != _WHOLE and offset != _WHOLE:
             return packed, size, offset
+        # The extra field is a list of (kind, length, data). Kind 1 is zip64's: 8 bytes for each
+        # number that did not fit the entry, in this order, and only for those.
         at = 0
         while at + 4 <= len(extra):
             kind, length = struct.unpack_from("<2H", extra, at)
@@ -284,6 +287,7 @@ class Archive:
 
     def _check_members(self) -> None:
         """Refuse overlapping members and a total beyond the limit, before unpacking anything."""
+        # Two arrays of 8 bytes a member are all that is held of the directory at a time.
         total = 0
         begins, ends = array("Q"), array("Q")
         for fields, _, extra in self._entries():
@@ -296,14 +300,10 @@ class Archive:
             begins.append(offset)
             ends.append(end)
         if total > self._limits.zip_total_bytes:
-            raise LimitError(
-                f"the archive unpacks to {thousands(total)} bytes, "
-                f"the limit is {thousands(self._limits.zip_total_bytes)}.",
-                file=self._name,
-                hint=_UNPACK + "or raise Limits.zip_total_bytes in Python.",
-            )
+            raise self._over("zip_total_bytes", f"the archive unpacks to {thousands(total)} bytes")
         if begins and min(begins) > 0 and self._at(0, 4) == b"PK\x03\x04":
             raise self._broken("it begins with members that its list does not name")
+        # Members that share bytes are how a small zip unpacks to petabytes (Fifield, WOOT 2019).
         reached = 0
         for begin, end in sorted(zip(begins, ends, strict=True)):
             if begin < reached:
@@ -313,6 +313,13 @@ class Archive:
                     hint=_AGAIN,
                 )
             reached = end
+
+    def _over(self, limit: str, what: str, name: str | None = None, hint: str = "") -> LimitError:
+        return LimitError(
+            f"{what}, the limit is {thousands(getattr(self._limits, limit))}.",
+            file=name or self._name,
+            hint=f"{hint}{_UNPACK}or raise Limits.{limit} in Python.",
+        )
 
     def _broken(self, what: str) -> MalformedRecordError:
         return MalformedRecordError(f"the archive is broken: {what}.", file=self._name, hint=_AGAIN)

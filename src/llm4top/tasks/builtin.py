@@ -111,7 +111,14 @@ LABEL_RULES: dict[str, LabelRule] = {"outcome": declared_label, "completion": co
 
 
 def get_task(task: Task | str) -> Task:
-    """The task of that name (a task passes through); ``TaskError`` lists the known ones."""
+    """Return the built-in task of this name; a ``Task`` is returned as it is.
+
+    Args:
+        task: "outcome", "completion", or a task.
+
+    Raises:
+        TaskError: There is no such task. The error lists the known ones.
+    """
     if isinstance(task, Task):
         return task
     if task not in TASKS:

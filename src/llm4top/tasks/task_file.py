@@ -1,4 +1,4 @@
-"""A task in a file of its own, YAML or JSON."""
+"""Tasks of a user's own: from a file (YAML or JSON) or from the labels at hand."""
 
 import math
 import os
@@ -34,17 +34,26 @@ def task_from_labels(
     unit: str = "",
     hidden_fields: Sequence[str] = PLANS,
 ) -> Task:
-    """A task from the values of a label column; empty values are passed over.
+    """Make a task from the values of a label column.
 
-    binary: two different labels, answered No and Yes. ``event`` is the one whose chance is
-    forecast; 1, yes, true and success are known by themselves.
-    multiclass: every different label, in alphabetical order, answered A, B, C ...
-    ordinal: numbers (in ``unit``) in bins, answered A, B, C ... from low to high. The inner
-    ``edges`` are given, or cut the labels into ``bins`` of about the same size; a value that
-    many share may leave fewer bins. Give the values of the training rows where test rows must
-    not choose the edges.
+    Args:
+        name: Name of the task.
+        question: The question that closes every prompt.
+        labels: The values of the column; empty ones are ignored. Give those of the training rows
+            only, so that test rows do not decide the edges of bins.
+        kind: "binary" (two different labels, answered No and Yes), "multiclass" (every different
+            label in alphabetical order, answered A, B, C ...) or "ordinal" (numbers in bins,
+            answered A, B, C ... from low to high).
+        event: Binary only: the label whose chance is forecast. 1, yes, true and success are
+            recognised.
+        edges: Ordinal only: the inner edges of the bins. By default they are quantiles.
+        bins: Ordinal only: number of bins of about the same size; fewer where many labels share a
+            value.
+        unit: Ordinal only: unit of the numbers, such as "months".
+        hidden_fields: Fields of ``Trial`` that prompts leave out.
 
-    Raises ``TaskError`` where the labels do not suit the kind.
+    Raises:
+        TaskError: The labels do not suit the kind.
     """
     values = [text for label in labels if (text := label.strip())]
     if kind == "ordinal":

@@ -187,11 +187,19 @@ SETTINGS_HINT = "List all settings with: llm4top train --list-settings"
 def make_config(
     file: Path | str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> TrainingConfig:
-    """Settings from a preset, overridden by a YAML file, overridden by ``overrides``.
+    """Make the settings of a training run from a preset, a YAML file and flags.
 
-    ``overrides`` are flags; None is a value like any other (``patience=None``: never stop early),
-    so leave out what was not given. Where every weight is trained and no learning
-    rate is given, the preset's is divided by ten. Raises ``ConfigError`` with every fault at once.
+    The file overrides the preset, and ``overrides`` override both. Where every weight is trained
+    and no learning rate is given, the preset's is divided by ten.
+
+    Args:
+        file: A YAML file with lines of ``name: value``; None for none.
+        overrides: Settings by name. None is a value (``patience=None`` never stops early), so
+            leave out what is not given.
+
+    Raises:
+        ConfigError: With every fault at once: unknown names, values out of range, settings that
+            contradict each other.
     """
     given = {**current_names(_read(file)), **current_names(overrides or {})}
     preset = given.get("preset", "standard")

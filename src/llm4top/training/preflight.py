@@ -5,7 +5,7 @@ import math
 import os
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from llm4top.forecasters.model.device import Device, choose_device, choose_dtype
 from llm4top.forecasters.model.model_files import resolve_base, safe_config, weight_files
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
+from llm4top.tasks.task import Task
 from llm4top.text import percent
 from llm4top.text import thousands as count
 from llm4top.training.config import TrainingConfig
@@ -83,47 +84,56 @@ class _Finding:
 def preflight(
     config: TrainingConfig, *, dataset: Dataset | None = None, resume: bool = False
 ) -> PreflightReport:
-    """Check a run before it begins; takes seconds and loads no weights.
+    """Check a training run before it starts. Takes seconds and loads no weights.
 
-    ``dataset`` spares loading it again. Looks at: the data and its splits, the base model's
-    files, the device, the tokenizer and the task's answers, prompt lengths, memory, disk, and the
-    state of the output folder. A check whose ground is missing is left out: without a base model
-    nothing is said about memory.
+    Checks the data and its splits, the base model's files, the device, the tokenizer and the
+    task's answers, prompt lengths, memory, disk, and the output folder. A check is left out where
+    an earlier one that it needs has failed: without a base model there is no memory estimate.
+
+    Args:
+        config: The settings of the run.
+        dataset: The data set, where it is loaded already.
+        resume: Whether the run is to be resumed.
+
+    Returns:
+        All checks. ``raise_for_faults`` raises those that failed.
     """
     return _Preflight(config, resume, dataset).run()
 
 
 class _Preflight:
+    """The checks, and what the earlier ones found that later ones need."""
+
     def __init__(self, config: TrainingConfig, resume: bool, dataset: Dataset | None):
         self.config = config
         self.resume = resume
-        self.dataset = dataset
-        self.report = PreflightReport()
+        self.report = PreflightReport(dataset=dataset)
         self.folder: Path | None = None
         self.device: Device | None = None
         self.tokenizer: Any = None
 
     def run(self) -> PreflightReport:
+        report = self.report
         self._check("data", self._data)
         self._check("base model", self._base)
         self._check("device", self._device)
-        if self.dataset is not None:
-            self._check("splits", self._splits)
-            self._check("task", self._task)
-            self._check("calibration", self._calibration)
-            self._check("evaluations", self._evaluations)
-            self._check("sections", self._sections)
-        if self.folder is not None:
-            self._check("tokenizer", self._tokenizer)
-        if self.tokenizer is not None and self.dataset is not None:
-            self._check("prompts", self._prompts)
-        if self.folder is not None and self.device is not None:
-            self._check("memory", self._memory)
-        if self.report.memory is not None:
-            self._check("disk", self._disk)
+        data = report.dataset
+        if data is not None:
+            self._check("splits", lambda: self._splits(data))
+            self._check("task", lambda: self._task(data.task))
+            self._check("calibration", lambda: self._calibration(data.counts()))
+            self._check("evaluations", lambda: self._evaluations(data.counts()))
+            self._check("sections", lambda: self._sections(data))
+        if (folder := self.folder) is not None:
+            self._check("tokenizer", lambda: self._tokenizer(folder))
+            if self.tokenizer is not None and data is not None:
+                self._check("prompts", lambda: self._prompts(folder, data))
+            if (device := self.device) is not None:
+                self._check("memory", lambda: self._memory(folder, device))
+        if (memory := report.memory) is not None:
+            self._check("disk", lambda: self._disk(memory.disk))
         self._check("output folder", self._output)
-        self.report.dataset = self.dataset
-        return self.report
+        return report
 
     def _check(self, name: str, check: Callable[[], _Finding]) -> None:
         try:
@@ -136,20 +146,19 @@ class _Preflight:
         self.report.checks.append(Check(name, found.ok, found.detail, found.hint))
 
     def _data(self) -> _Finding:
-        if self.dataset is None:
-            self.dataset = of_phases(load_dataset(self.config.data), self.config.phases)
-        data = self.dataset
+        data = self.report.dataset
+        if data is None:
+            data = of_phases(load_dataset(self.config.data), self.config.phases)
+            self.report.dataset = data
         return _Finding(f"{count(len(data))} trials, task {data.task.name}.")
 
-    def _splits(self) -> _Finding:
-        assert self.dataset is not None
-        data, config = self.dataset, self.config
+    def _splits(self, data: Dataset) -> _Finding:
         check_disjoint(data.nct_ids, data.splits)
         counts = data.counts()
-        told, faults = [], []
-        for split in (config.train_split, config.valid_split):
+        found, faults = [], []
+        for split in (self.config.train_split, self.config.valid_split):
             rows = counts.get(split, {})
-            told.append(
+            found.append(
                 f"{split}: "
                 + (", ".join(f"{count(n)} {k}" for k, n in rows.items()) or "no trials")
             )
@@ -157,12 +166,10 @@ class _Preflight:
             if missing:
                 faults.append(f"{split} has no trial of label {', '.join(missing)}")
         hint = "Make the data set with other splits (llm4top ingest)." if faults else ""
-        detail = "; ".join(faults or told) + "."
+        detail = "; ".join(faults or found) + "."
         return _Finding(detail, not faults, hint)
 
-    def _task(self) -> _Finding:
-        assert self.dataset is not None
-        task = self.dataset.task
+    def _task(self, task: Task) -> _Finding:
         if self.config.task not in (None, task.name):
             return _Finding(
                 f"the settings ask for {self.config.task}, the data set answers {task.name}.",
@@ -172,11 +179,10 @@ class _Preflight:
         self.config.for_labels(task.labels)
         return _Finding(f"{task.question}")
 
-    def _calibration(self) -> _Finding:
-        assert self.dataset is not None
+    def _calibration(self, by_split: Mapping[str, Mapping[str, int]]) -> _Finding:
         if self.config.calibration == "none":
             return _Finding("none: forecasts will carry no interval.")
-        counts = self.dataset.counts().get(self.config.valid_split, {})
+        counts = by_split.get(self.config.valid_split, {})
         least, rows = min(counts.values(), default=0), sum(counts.values())
         # The card's figures are cross-fitted: one fold of five less must still be enough.
         if rows * 4 < MIN_ROWS * 5 or least - math.ceil(least / 5) < MIN_ROWS_OF_A_LABEL:
@@ -188,9 +194,7 @@ class _Preflight:
             )
         return _Finding(f"{self.config.calibration} on {count(rows)} validation trials.")
 
-    def _evaluations(self) -> _Finding:
-        assert self.dataset is not None
-        counts = self.dataset.counts()
+    def _evaluations(self, counts: Mapping[str, Mapping[str, int]]) -> _Finding:
         learn, valid = (
             sum(counts.get(split, {}).values())
             for split in (self.config.train_split, self.config.valid_split)
@@ -218,7 +222,9 @@ class _Preflight:
             on = f" on {earlier.data.name}" if earlier.data else ""
             found.detail = f"{earlier.name}, already trained{on}: {found.detail}"
             learnt = LearntFrom.beside(folder)
-            found.hint = learnt_before(earlier, learnt, self.dataset, self.config.valid_split)
+            found.hint = learnt_before(
+                earlier, learnt, self.report.dataset, self.config.valid_split
+            )
         return found
 
     def _device(self) -> _Finding:
@@ -233,27 +239,24 @@ class _Preflight:
         self.device = device
         return _Finding(f"{device.reason} {dtype.reason}")
 
-    def _tokenizer(self) -> _Finding:
-        assert self.folder is not None
-        tokenizer = load_tokenizer(self.folder)
-        if self.dataset is not None:
-            answer_token_ids(tokenizer, self.dataset.task)
+    def _tokenizer(self, folder: Path) -> _Finding:
+        tokenizer = load_tokenizer(folder)
+        if self.report.dataset is not None:
+            answer_token_ids(tokenizer, self.report.dataset.task)
         self.tokenizer = tokenizer
         return _Finding(
             f"Vocabulary of {count(len(tokenizer))} tokens; each answer is a single one."
         )
 
-    def _prompts(self) -> _Finding:
-        assert self.dataset is not None
-        assert self.folder is not None
-        limit = safe_config(self.folder).get("max_position_embeddings")
+    def _prompts(self, folder: Path, data: Dataset) -> _Finding:
+        limit = safe_config(folder).get("max_position_embeddings")
         if isinstance(limit, int) and self.config.max_tokens > limit:
             return _Finding(
                 f"prompts may take {self.config.max_tokens} tokens, but the model takes {limit}.",
                 False,
                 f"Set max_tokens to {limit} or less.",
             )
-        trials, task = self._some_trials(), self.dataset.task
+        trials, task = self._some_trials(data), data.task
         spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, trials, task))
         writer = PromptWriter(self.tokenizer, task, spec)
         prompts = [writer.write(trial) for trial in trials]
@@ -261,22 +264,20 @@ class _Preflight:
             return _Finding("no training trial to write a prompt about.", False)
         lengths = sorted(len(prompt.token_ids) for prompt in prompts)
         cut = sum(prompt.tokens_cut > 0 for prompt in prompts) / len(prompts)
-        told = f"median {count(lengths[len(lengths) // 2])} tokens, longest {count(lengths[-1])}"
+        median = f"median {count(lengths[len(lengths) // 2])} tokens, longest {count(lengths[-1])}"
         hint = "Raising max_tokens would let the model read more." if cut > _MOSTLY_CUT else ""
-        hint = beyond_what_was_seen(self.folder, lengths[-1]) or hint
+        hint = beyond_what_was_seen(folder, lengths[-1]) or hint
         of = f"{count(len(prompts))} training trials"
         return _Finding(
-            f"{told}; {percent(cut)} of {of} shortened to {count(spec.max_tokens)}.", hint=hint
+            f"{median}; {percent(cut)} of {of} shortened to {count(spec.max_tokens)}.", hint=hint
         )
 
-    def _some_trials(self) -> Sequence[Any]:
-        assert self.dataset is not None
-        rows = self.dataset.select(self.config.train_split)
+    def _some_trials(self, data: Dataset) -> Sequence[Any]:
+        rows = data.select(self.config.train_split)
         return rows.take(sample_rows(len(rows), _SAMPLE, self.config.seed)).trials
 
-    def _sections(self) -> _Finding:
-        assert self.dataset is not None
-        trials, task = self._some_trials(), self.dataset.task
+    def _sections(self, data: Dataset) -> _Finding:
+        trials, task = self._some_trials(data), data.task
         chosen = chosen_sections(self.config, trials, task)
         if chosen is None:
             return _Finding("all that a trial has.")
@@ -293,15 +294,13 @@ class _Preflight:
             )
         return _Finding(f"{', '.join(chosen)}.", hint=hint)
 
-    def _memory(self) -> _Finding:
-        assert self.folder is not None
-        assert self.device is not None
-        config, device = self.config, self.device
+    def _memory(self, folder: Path, device: Device) -> _Finding:
+        config = self.config
         dtype = choose_dtype(device, config.dtype)
         cuda = device.kind == "cuda"
         low = config.precision == "bf16" or dtype.name != "float32"
         estimate = estimate_memory(
-            model_shape(self.folder),
+            model_shape(folder),
             tuning=config.tuning,
             lora_rank=config.lora_rank,
             lora_dropout=config.lora_dropout,
@@ -319,22 +318,19 @@ class _Preflight:
             f"weights {in_gb(estimate.weights)}, trained {in_gb(estimate.trained)}, "
             f"activations {in_gb(estimate.activations)}, reserve {in_gb(estimate.head_room)}"
         )
-        told = (
-            f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on {device.torch}."
-        )
+        detail = f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on "
         ok = estimate.total <= free
-        return _Finding(told, ok, "" if ok else _cheaper(config, cuda=cuda))
+        hint = "" if ok else _cheaper(config, cuda=cuda)
+        return _Finding(f"{detail}{device.torch}.", ok, hint)
 
-    def _disk(self) -> _Finding:
+    def _disk(self, need: int) -> _Finding:
         assert self.report.memory is not None
         place = self.config.out.absolute()
         while not place.exists():
             place = place.parent
-        free, need = shutil.disk_usage(place).free, self.report.memory.disk
-        told = f"needs about {in_gb(need)}; {in_gb(free)} free."
-        return _Finding(
-            told, need <= free, "" if need <= free else "Choose a folder with more room."
-        )
+        free = shutil.disk_usage(place).free
+        hint = "" if need <= free else "Choose a folder with more room."
+        return _Finding(f"needs about {in_gb(need)}; {in_gb(free)} free.", need <= free, hint)
 
     def _output(self) -> _Finding:
         out, run = self.config.out, RunFolder(self.config.out)

@@ -9,8 +9,8 @@ import pytest
 from llm4top.evaluation.reports.metadata import age_note
 from tests.evaluation.evaluate_kit import invented
 
-NEWER = "These rows are newer than the rows learnt from."
-SAME = "These rows are from the same years as the rows learnt from, not later ones."
+NEWER = "These rows are newer than the training rows."
+SAME = "These rows are from the same years as the training rows, not later."
 
 
 def dated(train: list[str | None], valid: list[str | None]):

@@ -26,7 +26,7 @@ def report() -> Report:
 def test_the_table_of_all_phases_comes_first(report: Report) -> None:
     names = sheet_names(report)
     assert list(names.values())[:2] == [
-        "All phases, newest part of the learning data",
+        "All phases, newest part of the training data",
         "All phases, validation split",
     ]
     assert len(names) == 4

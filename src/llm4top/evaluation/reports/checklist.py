@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from llm4top.evaluation.reports.formatting import check_name, counts_text, heading
-from llm4top.evaluation.reports.report import ChecklistItem, Report
+from llm4top.evaluation.reports.report import ChecklistItem, ForecasterRow, Report
 from llm4top.text import percent, thousands
 
 TRIPOD_AI, TRIPOD_LLM = "TRIPOD+AI", "TRIPOD-LLM"
@@ -57,29 +57,31 @@ def _answer(name: str, report: Report) -> str:
 
 
 def _data_sources(report: Report) -> str:
-    told = [
+    parts = [
         f"{data.name} (SHA-256 {data.sha256[:12]}…"
         + (f", {len(data.files)} source files" if data.files else "")
         + ")"
         for data in report.data
     ]
-    return f"{'; '.join(told)}. Why these, and how representative: {_open()}" if told else ""
+    return f"{'; '.join(parts)}. Why these, and how representative: {_open()}" if parts else ""
 
 
 def _data_dates(report: Report) -> str:
-    told = [
+    parts = [
         f"{split} started {span}" for data in report.data for split, span in data.time_span.items()
     ]
-    return f"{'; '.join(told)}. Last date of the registry snapshot: {_open()}" if told else ""
+    return f"{'; '.join(parts)}. Last date of the registry snapshot: {_open()}" if parts else ""
 
 
 def _preparation(report: Report) -> str:
-    told = "Fields are read by an allow-list; what is known only afterwards is withheld."
+    text = "Fields are read by an allow-list; what is known only after the start is withheld."
     if report.audit:
         verdicts = [line.verdict for line in report.audit]
-        parts = [f"{verdicts.count(v)} {v}" for v in ("pass", "warn", "fail") if v in verdicts]
-        told += f" Leak audit: {', '.join(parts)} of {len(verdicts)} checks."
-    return told
+        verdict_counts = [
+            f"{verdicts.count(v)} {v}" for v in ("pass", "warn", "fail") if v in verdicts
+        ]
+        text += f" Leak audit: {', '.join(verdict_counts)} of {len(verdicts)} checks."
+    return text
 
 
 def _outcome(report: Report) -> str:
@@ -93,7 +95,7 @@ def _outcome(report: Report) -> str:
 
 def _objectives(report: Report) -> str:
     what = {
-        "evaluation": "evaluation of one forecaster beside baselines",
+        "evaluation": "evaluation of one forecaster with reference baselines",
         "comparison": "comparison of forecasters on the same rows",
         "benchmark": "development and evaluation of all forecasters by one protocol",
         "selection": "development: choice among candidates on validation data",
@@ -102,10 +104,10 @@ def _objectives(report: Report) -> str:
 
 
 def _sample_size(report: Report) -> str:
-    told = [f"{heading(t)}: {thousands(t.n)} ({counts_text(t.counts)})" for t in report.tables]
-    if not told:
+    parts = [f"{heading(t)}: {thousands(t.n)} ({counts_text(t.counts)})" for t in report.tables]
+    if not parts:
         return ""
-    return f"All that the data set has. {'; '.join(told)}. Intervals show what that can tell."
+    return f"All that the data set has. {'; '.join(parts)}. Intervals show the precision."
 
 
 def _partition(report: Report) -> str:
@@ -121,24 +123,26 @@ def _partition(report: Report) -> str:
 
 
 def _models(report: Report) -> str:
-    found = {row.forecaster: row for table in report.tables for row in table.rows}
-    told = "; ".join(f"{name} ({row.kind}, from {row.learnt_from})" for name, row in found.items())
-    return f"{told}. Settings of the run: see How it was made." if told else ""
+    parts = [f"{row.forecaster} ({row.kind}, from {row.learnt_from})" for row in _rows(report)]
+    return f"{'; '.join(parts)}. Settings of the run: see How it was made." if parts else ""
 
 
 def _model_identity(report: Report) -> str:
-    found = {
-        row.forecaster: row.identity
-        for table in report.tables
-        for row in table.rows
+    parts = [
+        f"{row.forecaster} ({row.identity[:16] or 'no identity stated'})"
+        for row in _rows(report)
         if row.kind in ("language", "stack")
-    }
-    told = [f"{name} ({identity[:16] or 'no identity stated'})" for name, identity in found.items()]
-    if not told:
+    ]
+    if not parts:
         return ""
-    return (
-        f"{'; '.join(told)}, asked {report.created[:10]}. Training cut-off of the base: {_open()}"
-    )
+    used = f"used on {report.created[:10]}"
+    return f"{'; '.join(parts)}, {used}. Training cut-off of the base: {_open()}"
+
+
+def _rows(report: Report) -> list[ForecasterRow]:
+    """Each forecaster's last row."""
+    found = {row.forecaster: row for table in report.tables for row in table.rows}
+    return list(found.values())
 
 
 def _measures(report: Report) -> str:
@@ -146,32 +150,32 @@ def _measures(report: Report) -> str:
     if not metrics:
         return ""
     draws = thousands(report.draws)
-    told = (
+    text = (
         f"{len(metrics)} metrics, defined under Metrics, with 95 % intervals from {draws} "
         "bootstrap draws"
     )
-    told += "; ROC, PR, reliability and decision curves" if report.curves else ""
+    text += "; ROC, PR, reliability and decision curves" if report.curves else ""
     methods = sorted({difference.method for difference in report.differences})
-    return told + (f"; differences by {' and '.join(methods)}, Holm-adjusted." if methods else ".")
+    return text + (f"; differences by {' and '.join(methods)}, Holm-adjusted." if methods else ".")
 
 
 def _imbalance(report: Report) -> str:
-    told = [f"{heading(one)}: {percent(one.prevalence)} events" for one in report.curves]
-    if not told:
+    parts = [f"{heading(one)}: {percent(one.prevalence)} events" for one in report.curves]
+    if not parts:
         return ""
     return (
-        f"{'; '.join(told)}. Trivial forecasters stand in every table; average precision is shown "
+        f"{'; '.join(parts)}. Every table has trivial forecasters; average precision is shown "
         "with its lift over the share of events."
     )
 
 
 def _flow(report: Report) -> str:
-    told = [
+    parts = [
         f"{data.name}, {split}: {thousands(sum(counts.values()))} ({counts_text(counts)})"
         for data in report.data
         for split, counts in data.counts.items()
     ]
-    return f"{'; '.join(told)}." if told else ""
+    return f"{'; '.join(parts)}." if parts else ""
 
 
 def _characteristics(report: Report) -> str:
@@ -181,8 +185,8 @@ def _characteristics(report: Report) -> str:
 
 
 def _differing(report: Report) -> str:
-    told = _data_dates(report)
-    return f"Start dates: {told} Labels by split: see Data." if told else ""
+    text = _data_dates(report)
+    return f"Start dates: {text} Labels by split: see Data." if text else ""
 
 
 def _data_sharing(report: Report) -> str:
@@ -205,27 +209,27 @@ def _clusters(report: Report) -> str:
 
 
 def _performance(report: Report) -> str:
-    told = ", ".join(heading(table) for table in report.tables)
-    if not told:
+    text = ", ".join(heading(table) for table in report.tables)
+    if not text:
         return ""
     slices = "; subgroups under Slices" if report.slices else ""
-    return f"Tables with intervals: {told}{slices}."
+    return f"Tables with intervals: {text}{slices}."
 
 
 def _comparison(report: Report) -> str:
     if not report.tables:
         return ""
-    published = " Published results stand apart, unranked." if report.published else ""
+    published = " Published results are listed apart, unranked." if report.published else ""
     return (
         "On the same rows: trivial forecasters, traditional machine learning and a leak oracle "
-        f"that is marked as cheating.{published} People were not compared with."
+        f"that is marked as cheating.{published} There is no comparison with people."
     )
 
 
 def _prompts(report: Report) -> str:
     ablations = "; ".join(table.title for table in report.variants)
-    told = "One rendering function makes every prompt; no prompt was chosen on test rows."
-    return f"{told} Measured: {ablations}." if ablations else told
+    text = "One function renders every prompt; no prompt was chosen on test rows."
+    return f"{text} Measured: {ablations}." if ablations else text
 
 
 def _compute(report: Report) -> str:

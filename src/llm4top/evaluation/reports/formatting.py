@@ -1,4 +1,4 @@
-"""How a report puts things into words: numbers, intervals, phases, checks, kinds."""
+"""How reports write numbers, intervals, phases, checks and kinds of forecasters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: dict[Kind, str] = {
 
 CHECKS = {
     "test": "test split",
-    "newest": "newest part of the learning data",
+    "newest": "newest part of the training data",
     "valid": "validation split",
 }
 """The checks in display order."""
@@ -31,10 +31,10 @@ SHORT_CHECKS = {"test": "test", "newest": "newest", "valid": "validation"}
 """The checks in one word."""
 
 CHECK_NOTES = {
-    "test": "Rows that nothing was learnt from or chosen by.",
-    "newest": "A time split inside the learning part: learnt from older trials, measured on the "
-    "newest. Closer to real use than the validation split.",
-    "valid": "Model selection has seen these rows, so figures here are optimistic.",
+    "test": "These rows were used neither for training nor for any choice.",
+    "newest": "A time split of the training data: trained on older trials, measured on the newest. "
+    "Closer to real use than the validation split.",
+    "valid": "These rows were used for model selection, so these results are optimistic.",
 }
 
 BETTER = {
@@ -46,15 +46,15 @@ BETTER = {
 """Which way a metric is better, in words."""
 
 PUBLISHED_NOTE = (
-    "Published figures differ in what they were measured on and in how a metric was computed, "
-    "so each group states its protocol and stands alone. The grade says how well a figure is "
-    "known: measured (recomputed from released predictions or data), primary (the authors' own "
-    "text), secondary (quoted by others), recalled (not checked against any source)."
+    "Published results differ in their data and in how a metric was computed, so each group states "
+    "its protocol and is shown separately. The grade states the evidence for a figure: measured "
+    "(recomputed from released predictions or data), primary (the authors' own text), secondary "
+    "(quoted by others), recalled (not checked against any source)."
 )
 
 CHECKLIST_NOTE = (
     "TRIPOD+AI (Collins et al., BMJ 2024;385:e078378) and TRIPOD-LLM (Gallifant et al., Nature "
-    "Medicine 2025;31:60), items in short and in our words, filled from this run's record. "
+    "Medicine 2025;31:60), items in short and in our words, filled from this run. "
     "What the program cannot know is left open. Not a substitute for the statements themselves."
 )
 
@@ -138,7 +138,7 @@ def counts_text(counts: Mapping[str, int]) -> str:
 
 
 def reading(difference: Difference, better: str) -> str:
-    """What a difference says: which one is better, or that no difference is detectable.
+    """Which forecaster a difference shows to be better, or that none is detectable.
 
     ``better`` is the metric's direction. The adjusted p-value decides where there is one, the
     interval where there is none.
@@ -146,14 +146,14 @@ def reading(difference: Difference, better: str) -> str:
     figure = difference.figure
     if figure.value is None:
         return "not measured"
-    told = (
+    detected = (
         difference.p_adjusted < 0.05
         if difference.p_adjusted is not None
         else figure.lower is not None
         and figure.upper is not None
         and (figure.lower > 0 or figure.upper < 0)
     )
-    if not told or better not in ("higher", "lower"):
+    if not detected or better not in ("higher", "lower"):
         return f"no detectable difference (n = {thousands(figure.n)})"
     first_wins = (figure.value > 0) == (better == "higher")
     return f"{difference.first if first_wins else difference.second} is better"

@@ -1,4 +1,4 @@
-"""What a report says of its circumstances: the question, the data, the versions, the machine."""
+"""A report's metadata: the question, the data, the versions, the machine."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def machine() -> dict[str, str]:
 
 
 def data_facts(dataset: Dataset) -> DataFacts:
-    """A data set as it is measured on: its rows are counted, its card tells where they came from.
+    """A data set's counts by split and label, its time spans and its sources.
 
-    Files are told by their names, without the folders they lay in.
+    Files are named without their folders.
     """
     return DataFacts(
         name=dataset.card.name,
@@ -119,9 +119,9 @@ def _span(dataset: Dataset, split: str) -> str:
     known = [date for date in dates if date]
     if not known:
         return "no start dates"
-    told = f"{min(known)} to {max(known)}"
+    span = f"{min(known)} to {max(known)}"
     unknown = len(dates) - len(known)
-    return told if not unknown else f"{told}, {unknown} without a start date"
+    return span if not unknown else f"{span}, {unknown} without a start date"
 
 
 def audit_lines(report: AuditReport) -> tuple[AuditLine, ...]:
@@ -133,24 +133,24 @@ def audit_lines(report: AuditReport) -> tuple[AuditLine, ...]:
 
 
 def age_note(dataset: Dataset, split: str) -> str:
-    """Whether the rows of a split are newer than the training rows, or of the same years.
+    """A sentence if the rows of a split are newer than the training rows, or of the same years.
 
-    By start date, the first submission where unknown. Nothing is said where neither is so, or
-    where most rows of either have no date.
+    By start date, or by the first submission where that is unknown. Empty where neither is so, or
+    where most rows have no date.
     """
     learnt, measured = _dates(dataset, "train"), _dates(dataset, split)
     if not learnt or not measured:
         return ""
     later = sum(date > learnt[-1] for date in measured)
     if later >= _NEWER * len(measured):
-        return "These rows are newer than the rows learnt from."
+        return "These rows are newer than the training rows."
     low, middle, high = (
         learnt[len(learnt) // 4],
         measured[len(measured) // 2],
         learnt[3 * len(learnt) // 4],
     )
     if low <= middle <= high:
-        return "These rows are from the same years as the rows learnt from, not later ones."
+        return "These rows are from the same years as the training rows, not later."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""A report arranged for reading: what belongs together stands together, in a fixed order."""
+"""A report's content grouped and ordered for its readers, for HTML and Markdown alike."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _BESIDE = {"lift": "lift", "brier_skill": "skill"}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the main table: a metric, and one that stands below it in the same cell."""
+    """A column of the main table: a metric, and one shown below it in the same cell."""
 
     key: str
     beside: str
@@ -78,7 +78,7 @@ class Column:
 
     @property
     def beside_label(self) -> str:
-        """One word for what stands below."""
+        """One word for the metric below."""
         return _BESIDE[self.beside]
 
 
@@ -94,9 +94,9 @@ class SliceGroup:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table of the report with all that was measured on the same rows.
+    """One table of the report with everything that was measured on the same rows.
 
-    ``heading`` names it by itself, ``name`` beside tables of the same check, ``short`` beside
+    ``heading`` is its full name, ``name`` tells it from tables of the same check, ``short`` from
     tables of the same phase.
     """
 
@@ -151,8 +151,8 @@ def better(key: str) -> str:
 def sections(report: Report) -> tuple[Section, ...]:
     """The report's tables by phase, the strictest check of each phase first.
 
-    Tables of the same phase and check go by their titles. What was measured along with a table
-    names only forecasters of its, and belongs to the first such table.
+    Tables of the same phase and check are named by their titles. Curves, differences and slices
+    belong to the first table that has all of their forecasters.
     """
     tables = sorted(report.tables, key=lambda t: display_order(t.phase, t.check))
     places = [_place(table) for table in tables]
@@ -165,7 +165,7 @@ def sections(report: Report) -> tuple[Section, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """What no table has taken yet."""
+    """What belongs to no table yet."""
 
     curves: list[CurveSet]
     differences: list[Difference]
@@ -215,7 +215,7 @@ def _section(table: Table, position: int, rest: _Rest, *, alone: bool) -> Sectio
 
 
 def _take(parts: list[_T], wanted: Callable[[_T], bool]) -> list[_T]:
-    """Those that are wanted, which are then gone from ``parts``."""
+    """Remove and return the parts that are wanted."""
     taken = [part for part in parts if wanted(part)]
     parts[:] = [part for part in parts if not wanted(part)]
     return taken
@@ -246,7 +246,7 @@ def caution(table: Table) -> str:
 
 
 def main_slice_metric(group: SliceGroup) -> str:
-    """The metric that a slice is told by: ROC-AUC, or the first there is."""
+    """The metric shown for slices: ROC-AUC, or the first there is."""
     if "roc_auc" in group.metrics:
         return "roc_auc"
     return group.metrics[0] if group.metrics else ""
@@ -269,7 +269,7 @@ def is_small(rows: Sequence[SliceRow]) -> bool:
 
 
 def as_json(value: object) -> str:
-    """Settings as they are read best."""
+    """Settings as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
@@ -295,7 +295,7 @@ def variant_metrics(table: VariantTable) -> tuple[tuple[str, ...], tuple[str, ..
 
 
 def published_groups(report: Report) -> tuple[PublishedGroup, ...]:
-    """Published results by protocol; what differs in protocol never shares a table."""
+    """Published results by protocol; results of different protocols never share a table."""
     protocols = unique(row.protocol for row in report.published)
     return tuple(
         _published_group(protocol, [row for row in report.published if row.protocol == protocol])
@@ -322,13 +322,13 @@ def _published_group(protocol: str, rows: Sequence[PublishedRow]) -> PublishedGr
 
 def _published_system(name: str, rows: Sequence[PublishedRow]) -> PublishedSystem:
     grades = unique(row.grade for row in rows)
-    told = (
+    by_phase = (
         f"{', '.join(row.phase for row in rows if row.grade == grade)}: {grade}" for grade in grades
     )
     return PublishedSystem(
         name=name,
         rows={row.phase: row for row in rows},
-        grade=grades[0] if len(grades) == 1 else "; ".join(told),
+        grade=grades[0] if len(grades) == 1 else "; ".join(by_phase),
         source="; ".join(unique(row.source for row in rows)),
     )
 

@@ -1,14 +1,11 @@
 """The application: pages, API and theme, with the safety checks around it."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import pkgutil
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from nicegui import app as pages_app
@@ -24,37 +21,32 @@ from llm4top.studio.guard.refusals import FAILED, NOT_FOUND, Refusal, refusal_bo
 from llm4top.studio.guard.safety import Safety, SafetyRules, allowed_hosts
 from llm4top.studio.guard.security_headers import give_scripts_their_nonce
 from llm4top.studio.guard.sign_in import SignIn
-
-if TYPE_CHECKING:
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 ACCENT = "#0b5f62"
-"""Deep teal, the one accent; the style sheet has its counterpart for dark pages."""
-
-SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
-"""Okabe and Ito's palette, for series in figures; ``--series-1`` and on in the style sheet."""
-
-_ASSETS = {"studio.css": "text/css", "studio.js": "text/javascript"}
+"""Deep teal; the style sheet has its counterpart for dark pages."""
 
 
 def add_theme(app: FastAPI) -> None:
-    """Serve the style sheet and the script, and put them into the head of every page."""
-    from nicegui import ui
+    """Serve the style sheets, as one, and the script; put both into the head of every page."""
     from nicegui.client import Client
 
-    addresses = {name: _serve(app, name, kind) for name, kind in _ASSETS.items()}
+    assets = files("llm4top.studio") / "assets"
+    sheets = sorted(name.name for name in assets.iterdir() if name.name.endswith(".css"))
+    sheets.sort(key=lambda name: name != "studio.css")
+    style = "\n".join((assets / name).read_text("utf-8") for name in sheets)
+    script = (assets / "studio.js").read_text("utf-8")
     head = (
-        f'<script src="{addresses["studio.js"]}"></script>\n'
-        f'<link rel="stylesheet" href="{addresses["studio.css"]}">\n'
+        f'<script src="{_serve(app, "studio.js", "text/javascript", script)}"></script>\n'
+        f'<link rel="stylesheet" href="{_serve(app, "studio.css", "text/css", style)}">\n'
     )
     if head not in Client.shared_head_html:
         ui.add_head_html(head, shared=True)
 
 
-def _serve(app: FastAPI, name: str, kind: str) -> str:
-    content = (files("llm4top.studio") / "assets" / name).read_bytes()
+def _serve(app: FastAPI, name: str, kind: str, content: str) -> str:
     # The address changes with the content, so a browser may keep what it has.
-    address = f"/assets/{hashlib.sha256(content).hexdigest()[:12]}/{name}"
+    address = f"/assets/{hashlib.sha256(content.encode()).hexdigest()[:12]}/{name}"
 
     @app.get(address, include_in_schema=False)
     def asset() -> Response:
@@ -88,12 +80,21 @@ def make_app(
 ) -> Safety:
     """The Studio over an open workspace, as an ASGI application.
 
-    ``host`` and ``port`` are what the server listens on; only requests that name this port and a
-    loopback name, or one of ``names``, are answered, and those of ``behind``, the origin by which
-    a reverse proxy serves it. With a ``token`` every request needs it;
-    ``sign_in`` of the result then has the one-time address. The framework keeps its pages for
-    the whole process, so a process makes one Studio: a second call after the first has served
-    raises ``RuntimeError``.
+    The framework keeps its pages for the whole process, so a process makes one Studio.
+
+    Args:
+        workspace: the open workspace.
+        host: the address that the server listens on.
+        port: its port. Only requests that name this port and a loopback name, or one of
+            ``names``, are answered, and those of ``behind``.
+        token: if given, every request needs it; ``sign_in`` of the result then has the one-time
+            address.
+        names: further names by which others call the server.
+        watch: records connections to other machines; a new one by default.
+        behind: the origin by which a reverse proxy serves the Studio.
+
+    Raises:
+        RuntimeError: for a second call after the first application has served.
     """
     context = StudioContext(
         workspace, host=host, port=port, watch=watch or ConnectionWatch(), behind=behind
@@ -146,7 +147,7 @@ def _add_api(app: FastAPI, context: StudioContext) -> None:
 def _add_errors() -> None:
     pages_app.add_exception_handler(404, _not_found)
     pages_app.add_exception_handler(Exception, _failed)
-    pages_app.on_exception(_tell)
+    pages_app.on_exception(_notify)
 
 
 def _not_found(request: Request, _: Exception) -> Response:
@@ -163,13 +164,13 @@ def _answer(refusal: Refusal, request: Request) -> Response:
     return Response(body, refusal.status, media_type=kind, headers={"Cache-Control": "no-store"})
 
 
-def _tell(error: Exception) -> None:
-    """Say on the page that what was clicked has failed; the trace is in the log already."""
+def _notify(error: Exception) -> None:
+    """Show on the page that an action failed; the trace is in the log already."""
     if isinstance(error, LLM4TOPError):
-        said = str(error)
+        message = str(error)
     else:
-        said = "That did not work. The terminal that runs the Studio shows the details."
+        message = "That did not work. The terminal that runs the Studio shows the details."
     try:
-        ui.notify(said, type="warning", multi_line=True, timeout=10_000, close_button="Close")
+        ui.notify(message, type="warning", multi_line=True, timeout=10_000, close_button="Close")
     except RuntimeError:  # the page it happened on is gone
-        log.debug("nobody was there to be told: %s", said)
+        log.debug("The page has been closed: %s", message)

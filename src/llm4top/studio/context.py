@@ -1,19 +1,15 @@
 """What a page is given: the open workspace, the server's address, the runs and the navigation."""
 
-from __future__ import annotations
-
 import getpass
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from nicegui import ui
 
+from llm4top.studio.guard.privacy import ConnectionWatch
 from llm4top.studio.guard.safety import is_loopback
 from llm4top.studio.jobs import JobWatch
-
-if TYPE_CHECKING:
-    from llm4top.studio.guard.privacy import ConnectionWatch
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 Where = Literal["rail", "menu", "nowhere"]
 

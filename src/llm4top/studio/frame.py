@@ -10,8 +10,6 @@ A page is one file in ``pages`` with a function ``register(context)``::
 The navigation shows the pages that registered.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager

@@ -1,38 +1,32 @@
-"""What the drawer shows of the runs: one look at the store for all pages that are open."""
-
-from __future__ import annotations
+"""Runs in words, and the runs that the job drawer shows: read once for all open pages."""
 
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from llm4top.text import about
-from llm4top.workspace.run_states import lane_of
-
-if TYPE_CHECKING:
-    from llm4top.workspace.run_states import Run
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.run_states import Run, lane_of
+from llm4top.workspace.workspace import Workspace
 
 EVERY = 1.5
-"""Seconds for which a look holds."""
+"""Seconds after which the runs are read again."""
 
 ACTIVE = ("running", "stopping", "queued")
-OVER = ("done", "failed", "interrupted")
+ENDED = ("done", "failed", "interrupted")
 RECENT = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The runs that are at work or wait, and the last finished ones, newest first."""
+    """The runs that work or wait, and the last ones that ended, newest first."""
 
     active: tuple[Run, ...]
     recent: tuple[Run, ...]
 
     @property
     def summary(self) -> str:
-        """How many run, in words; those that wait only where none runs."""
+        """How many runs work, in words; how many wait if none works."""
         running = sum(run.state != "queued" for run in self.active)
         if running or not self.active:
             return f"{running} running"
@@ -40,7 +34,7 @@ class Jobs:
 
 
 class JobWatch:
-    """Reads the runs at most once in ``EVERY`` seconds, however many pages ask."""
+    """Reads the runs at most once in ``EVERY`` seconds, however many pages are open."""
 
     def __init__(self, workspace: Workspace):
         self._workspace = workspace
@@ -49,23 +43,23 @@ class JobWatch:
         self._jobs = Jobs((), ())
 
     def look(self) -> Jobs:
-        """The runs as they stood a moment ago. Waits for the database: not for the event loop."""
+        """The runs, at most ``EVERY`` seconds old. Reads the database: call it in a thread."""
         with self._lock:
             if time.monotonic() - self._read >= EVERY:
                 runs = self._workspace.runs
                 active = tuple(runs.list(states=ACTIVE, limit=50))
-                self._jobs = Jobs(active, tuple(runs.list(states=OVER, limit=RECENT)))
+                self._jobs = Jobs(active, tuple(runs.list(states=ENDED, limit=RECENT)))
                 self._read = time.monotonic()
             return self._jobs
 
-    def forget(self) -> None:
-        """Read anew at the next look: something was just changed."""
+    def refresh(self) -> None:
+        """Read again at the next look: something has just changed."""
         with self._lock:
             self._read = float("-inf")
 
 
 def title_of(run: Run) -> str:
-    """What a run is called: its title, or what kind it is."""
+    """The title of a run; its kind if it has none."""
     kinds = {
         "train": "Training",
         "evaluate": "Evaluation",
@@ -85,24 +79,25 @@ STAGES = {
     "bundle": "Saving the model",
     "check": "Checking the saved model",
 }
-"""The stages of a training, as a person calls them; other kinds name their own in words."""
+"""The stages of a training in words; other kinds of run name theirs in words already."""
 
 
-def standing_of(run: Run, active: Sequence[Run] = ()) -> str:
-    """How far it is, and the time left, in words.
+def status_text(run: Run, active: Sequence[Run] = ()) -> str:
+    """The status of a run in words, with its progress and the time left.
 
-    ``active`` are the runs at work and waiting: they tell what a waiting run waits for.
+    ``active`` are the runs that work or wait: a waiting run names those before it.
     """
     if run.state == "queued":
         return waiting_for(run, active)
     if run.state == "stopping":
-        return "Stopping; finished work is being saved"
+        return "Stopping. Completed work is being saved"
     if run.state == "done":
-        return "Done"
+        return "Finished"
     if run.state in {"failed", "interrupted"}:
         name = "Failed" if run.state == "failed" else "Interrupted"
         return f"{name}. {run.error}" if run.error else name
-    parts = [stage_of(run)]
+    stage = str(run.progress.get("stage") or "working")
+    parts = [STAGES.get(stage, stage[:1].upper() + stage[1:])]
     share = share_of(run)
     if share is not None:
         parts.append(f"{100 * share:.0f}\u00a0%")
@@ -111,14 +106,8 @@ def standing_of(run: Run, active: Sequence[Run] = ()) -> str:
     return ", ".join(parts)
 
 
-def stage_of(run: Run) -> str:
-    """What a run is doing, in words."""
-    stage = str(run.progress.get("stage") or "working")
-    return STAGES.get(stage, stage[:1].upper() + stage[1:])
-
-
 def time_left(run: Run) -> str:
-    """The time left in words; in the stage at work where others follow. Empty while unknown."""
+    """The time left in words, of the current stage if others follow; empty while unknown."""
     left = run.progress.get("eta_seconds")
     if not isinstance(left, int | float):
         return ""
@@ -126,7 +115,7 @@ def time_left(run: Run) -> str:
 
 
 def waiting_for(run: Run, active: Sequence[Run]) -> str:
-    """What a queued run waits for, and about how long, as far as that is known."""
+    """What a queued run waits for, and about how long if that is known."""
     lane = lane_of(run.device, run.kind)
     others = [r for r in active if r.id != run.id and lane_of(r.device, r.kind) == lane]
     working = next((other for other in others if other.state != "queued"), None)
@@ -136,17 +125,17 @@ def waiting_for(run: Run, active: Sequence[Run]) -> str:
     )
     if working is None and not before:
         return "Waiting to start"
-    said = []
+    parts = []
     if working is not None:
         left = time_left(working)
-        said.append(f"“{title_of(working)}”{f' ({left})' if left else ''}")
+        parts.append(f"“{title_of(working)}”{f' ({left})' if left else ''}")
     if before:
-        said.append(f"{before} more in the queue" if said else f"{before} earlier in the queue")
-    return f"Waiting for {' and '.join(said)}"
+        parts.append(f"{before} more in the queue" if parts else f"{before} earlier in the queue")
+    return f"Waiting for {' and '.join(parts)}"
 
 
 def share_of(run: Run) -> float | None:
-    """The part of the stage that is done, 0 to 1; None while unknown."""
+    """The completed share of the stage, 0 to 1; None while unknown."""
     done, total = run.progress.get("done"), run.progress.get("total")
     if not isinstance(done, int | float) or not isinstance(total, int | float) or total <= 0:
         return None

@@ -1,25 +1,18 @@
-"""The job drawer: what runs, how far it is, stop and resume; opened from every page."""
+"""The job drawer, opened from every page: the runs, their progress, stop and resume."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from nicegui import run as background
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import Words, heading
-from llm4top.studio.components.run_actions import Act, run_button
-from llm4top.studio.jobs import Jobs, share_of, standing_of, title_of
-from llm4top.workspace.jobs.jobs import resume, retry, stop
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.run_states import Run
-    from llm4top.workspace.workspace import Workspace
+from llm4top.studio.components.elements import Words, heading, linked, progress_bar
+from llm4top.studio.components.run_panel import run_buttons, show_buttons
+from llm4top.studio.context import StudioContext
+from llm4top.studio.jobs import Jobs, share_of, status_text, title_of
+from llm4top.workspace.run_states import Run
+from llm4top.workspace.workspace import Workspace
 
 _PAGES = {
     "train": "/train/{id}",
@@ -30,7 +23,7 @@ _PAGES = {
 
 
 def address_of_run(run: Run) -> str:
-    """The page that shows a run, while it works and afterwards; empty where none does."""
+    """The address of the page that shows a run; empty if there is none."""
     if run.kind == "ingest":
         made = run.result.get("dataset_id")
         return f"/data/{made}" if made else "/data"
@@ -41,7 +34,7 @@ def address_of_run(run: Run) -> str:
 
 
 def addresses_of(workspace: Workspace, subjects: Iterable[str | None]) -> dict[str, str]:
-    """For the ids of what was done: its page, where it is still there and has one."""
+    """The pages of the things with these ids, by id; those that are gone are left out."""
     found = {}
     for subject in {subject for subject in subjects if subject}:
         if address := _address(workspace, subject):
@@ -50,7 +43,6 @@ def addresses_of(workspace: Workspace, subjects: Iterable[str | None]) -> dict[s
 
 
 def _address(workspace: Workspace, subject: str) -> str:
-    """The first kind of thing that has this id tells the page."""
     looks: tuple[Callable[[], str], ...] = (
         lambda: address_of_run(workspace.runs.get(subject)),
         lambda: f"/?batch={workspace.batches.get(subject).id}",
@@ -89,7 +81,7 @@ class JobsView:
             ui.icon("chevron_right").props('aria-hidden="true"')
 
     async def _open(self) -> None:
-        self._context.jobs.forget()
+        self._context.jobs.refresh()
         self._shown = None
         self._dialog.open()
         await self._refresh()
@@ -109,37 +101,24 @@ class JobsView:
         self._body.clear()
         with self._body:
             if not jobs.active and not jobs.recent:
-                Words(
-                    "p",
-                    "Nothing is running. Work that takes longer than a few seconds appears here.",
-                )
+                Words("p", "Nothing is running. Work that takes some time will appear here.")
             for run in jobs.active:
                 self._row(run, jobs)
             if jobs.recent:
-                heading("Finished", level=3)
+                heading("Recent", level=3)
             for run in jobs.recent:
                 self._row(run, jobs)
 
     def _row(self, run: Run, jobs: Jobs) -> None:
         with ui.element("div").classes("l4-job").props('role="group"') as row:
             row.props["aria-label"] = title_of(run)
-            if address := address_of_run(run):
-                ui.link(title_of(run), address).classes("l4-what")
-            else:
-                Words("div", title_of(run)).classes("l4-what")
-            Words("div", standing_of(run, jobs.active)).classes("l4-muted l4-small")
+            linked(title_of(run), address_of_run(run)).classes("l4-what")
+            Words("div", status_text(run, jobs.active)).classes("l4-muted l4-small")
             share = share_of(run) if run.state == "running" else None
             if share is not None:
-                bar = ui.linear_progress(share, show_value=False, size="6px")
-                bar.props["aria-label"] = "Progress"
-            if run.state in {"running", "queued"}:
-                self._action("Stop", "stopped", run, stop)
-            elif run.state == "interrupted":
-                self._action("Resume", "resumed", run, resume)
-            elif run.state == "failed":
-                self._action("Try again", "retried", run, retry)
-
-    def _action(self, verb: str, done: str, run: Run, act: Act) -> None:
-        made = run_button(self._context, run.id, verb, done, act, self._refresh)
-        made.props("flat dense", remove="outline")
-        made.props["aria-label"] = f"{verb}: {title_of(run)}"
+                progress_bar().set_value(share)
+            buttons = run_buttons(self._context, run, self._refresh)
+            show_buttons(run, *buttons)
+            for button in buttons:
+                button.props("flat dense", remove="outline")
+                button.props["aria-label"] = f"{button.text}: {title_of(run)}"

@@ -1,7 +1,5 @@
 """Listening: the address, the token for any but this machine, the start and the end."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import logging
@@ -10,14 +8,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from llm4top.errors import StudioError
-from llm4top.studio.guard.safety import is_loopback
-
-if TYPE_CHECKING:
-    from llm4top.workspace.workspace import Workspace
+from llm4top.studio.guard.safety import Safety, is_loopback
+from llm4top.workspace.workspace import Workspace
 
 GRACE = 3
 """Seconds that open connections get when the Studio is closed."""
@@ -35,18 +30,24 @@ def serve(
 ) -> None:
     """Serve the Studio until the process is told to end; return when it has closed cleanly.
 
-    ``port`` 0 takes any free one. ``say`` gets what the person has to read: the address, and the
-    token if there is one, which is shown nowhere else. ``on_started`` gets the address to open,
-    once it answers. ``behind`` is the address by which a reverse proxy serves it, in full:
-    "https://trials.example.org". Raises ``StudioError`` where others can reach it and
-    ``with_token`` is off, and where the address cannot be listened on.
+    Args:
+        workspace: the open workspace.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+        with_token: whether every visitor needs a token. It is printed once, by ``say``.
+        behind: the address by which a reverse proxy serves the Studio, in full:
+            "https://trials.example.org".
+        say: gets what the person has to read: the address, and the token if there is one.
+        on_started: gets the address to open, once it answers.
+
+    Raises:
+        StudioError: where others can reach the address and ``with_token`` is off, and where the
+            address cannot be listened on.
     """
     behind = check_address(host, with_token=with_token, behind=behind)
     listening = listen(host, port)
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(32) if with_token else None
-
-    import uvicorn
 
     from llm4top.studio.app import make_app
     from llm4top.workspace.jobs.supervisor import Supervisor
@@ -55,16 +56,36 @@ def serve(
         workspace, host=host, port=port, token=token, names=names_of(host), behind=behind
     )
     path = app.sign_in.path if app.sign_in is not None else "/"
-    address = f"http://{_reachable(host)}:{port}"
+    address = f"http://{_reachable(host)}:{port}{path}"
+    _print_address(say, address, token, host, port, behind)
+    supervisor = Supervisor(workspace)
+    supervisor.start()
+    # The server shuts down on SIGTERM and then sends it to this process again: like Ctrl-C.
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _run(app, listening, lambda: on_started(address))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listening.close()
+        if workspace.runs.count(states=("running", "stopping")):
+            say("Stopping the runs in progress; their completed work is saved.")
+        supervisor.stop()
+        signal.signal(signal.SIGTERM, former)
+    say("The Studio is closed.")
+
+
+def _run(app: Safety, listening: socket.socket, on_started: Callable[[], None]) -> None:
+    """Serve ``app`` until the process is told to end."""
+    import uvicorn
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                on_started(address + path)
+                on_started()
 
-    _say_where(say, address + path, token, host, port, behind)
-    # The interpreter's own event loop: what it connects to can be counted.
+    # The interpreter's own event loop: its connections can be counted.
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -75,24 +96,10 @@ def serve(
         timeout_graceful_shutdown=GRACE,
     )
     logging.getLogger("uvicorn.error").addFilter(_is_no_closing)
-    supervisor = Supervisor(workspace)
-    supervisor.start()
-    # The server ends kindly on SIGTERM, and then sends it to us once more: like Ctrl-C.
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        listening.close()
-        if workspace.runs.count(states=("running", "stopping")):
-            say("Runs at work are being stopped; what they have done is saved.")
-        supervisor.stop()
-        signal.signal(signal.SIGTERM, former)
-    say("The Studio is closed.")
+    Server(config).run(sockets=[listening])
 
 
-def _say_where(
+def _print_address(
     say: Callable[[str], None],
     address: str,
     token: str | None,
@@ -100,10 +107,10 @@ def _say_where(
     port: int,
     behind: str | None,
 ) -> None:
-    """Say what the person who started it has to know."""
+    """Print what the person who started it needs to know."""
     say(f"The Studio is open at {address}")
     if token is not None:
-        say("That address opens it once. Other browsers and programs need the token, which is")
+        say("This address works once. Other browsers and programs need the token, which is")
         say(f"not shown again: {token}")
     if behind is not None:
         say(f"Through the proxy: {behind}/")
@@ -111,12 +118,12 @@ def _say_where(
         others = ", ".join(f"http://{_shown(name)}:{port}/" for name in sorted(names_of(host)))
         say(f"Other machines can reach it, at {others}")
         say("What they send and read is not encrypted.")
-    say("Ctrl-C closes it. Runs that are at work then stop, and can be resumed.")
+    say("Ctrl-C closes it. Runs in progress are then stopped and can be resumed.")
     sys.stdout.flush()
 
 
 def _is_no_closing(record: logging.LogRecord) -> bool:
-    """False for what tells that requests still at work after ``GRACE`` were cut: no fault."""
+    """False for messages that requests were cut after ``GRACE``, which is no error."""
     cut = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
     return not cut and not str(record.msg).startswith("Cancel %s running task(s)")
 
@@ -130,8 +137,8 @@ def check_address(host: str, *, with_token: bool, behind: str | None = None) -> 
     origin = None if behind is None else _origin(behind)
     if (origin is not None or not is_loopback(host)) and not with_token:
         raise StudioError(
-            "other machines could reach this address, and whoever reaches the Studio can read "
-            "your records.",
+            "other machines could reach this address, and everyone who reaches the Studio can "
+            "read your records.",
             where=behind or host,
             hint="Add --token to ask every visitor for a token, or leave "
             f"{'--behind' if behind else '--host'} out.",
@@ -151,7 +158,7 @@ def _origin(address: str) -> str:
         raise StudioError(
             "the Studio cannot be served under a path of another site.",
             where=address,
-            hint="Give it a host name of its own, such as https://trials.example.org, or reach it "
+            hint="Give it a separate host name, such as https://trials.example.org, or reach it "
             "through a tunnel: ssh -L 8642:127.0.0.1:8642 HOST",
         )
     return f"{parts.scheme}://{parts.netloc}"
@@ -187,7 +194,7 @@ def _unusable(host: str, port: int, error: OSError) -> StudioError:
         )
     if error.errno == errno.EACCES:
         hint = "Choose a port above 1023: llm4top studio --port 8642."
-        return StudioError("this port is not for ordinary users.", where=where, hint=hint)
+        return StudioError("this port needs administrator rights.", where=where, hint=hint)
     hint = "Use 127.0.0.1, or an address of this machine."
     return StudioError(f"it cannot be listened on ({error.strerror}).", where=where, hint=hint)
 

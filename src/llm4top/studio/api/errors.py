@@ -1,6 +1,4 @@
-"""Every failure of the API in one shape: what happened, where, what to do. No trace, no path."""
-
-from __future__ import annotations
+"""Errors of the API, all in one form: what happened, where, what to do. No trace, no path."""
 
 import logging
 import re
@@ -41,29 +39,29 @@ _STATUS: tuple[tuple[type[LLM4TOPError], int], ...] = (
 )
 """The status of each kind of error; the first that fits counts."""
 
-_PLAIN: Mapping[int, tuple[str, str, str]] = {
-    400: ("bad-request", "The request cannot be read.", "Compare it with the documentation."),
-    404: ("not-found", "There is nothing at this address.", "The addresses are at /api/v1/docs."),
-    405: ("method-not-allowed", "This address does not take that method.", "See /api/v1/docs."),
-    413: ("too-large", "The request is larger than is taken.", "Send it in parts."),
-    415: ("unknown-media-type", "This kind of content is not taken.", "See /api/v1/docs."),
+_BY_STATUS: Mapping[int, tuple[str, str, str]] = {
+    400: ("bad-request", "The request cannot be read.", "See /api/v1/docs."),
+    404: ("not-found", "There is nothing at this address.", "See /api/v1/docs for all addresses."),
+    405: ("method-not-allowed", "This address does not support that method.", "See /api/v1/docs."),
+    413: ("too-large", "The request is too large.", "Send it in parts."),
+    415: ("unknown-media-type", "This content type is not supported.", "See /api/v1/docs."),
 }
 
-_TOLD = "llm4top.told"
+_ANSWERED = "llm4top.answered"
 _PATH = re.compile(r"(?<![\w.:/])(?:/[^\s/'\",;:()]+){2,}/?")
 
 
 class ErrorDetail(BaseModel):
     """What happened, to which file or field, and what to do."""
 
-    code: str = Field(description="A short name that programs can rely on.")
+    code: str = Field(description="A stable name for programs.")
     message: str = Field(description="What happened, in a sentence.")
-    where: str | None = Field(None, description="The file, field or id that it happened to.")
+    where: str | None = Field(None, description="The file, field or id concerned.")
     hint: str | None = Field(None, description="What to do next.")
 
 
 class ErrorOut(BaseModel):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,22 +82,22 @@ class ErrorOut(BaseModel):
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The failures of an operation, for its documentation."""
+    """The errors of an operation, for its documentation."""
     words = {
         400: "The request cannot be read.",
-        404: "There is nothing of that id.",
-        409: "The run cannot do that in the state it is in.",
-        413: "It is larger, or holds more, than is taken.",
-        415: "This kind of content is not taken.",
-        422: "A value is not one that is taken.",
-        429: "Too many requests are waiting; later it works.",
-        503: "The workspace, or the process that forecasts, did not answer.",
+        404: "There is nothing with that id.",
+        409: "The action is not possible in the current state of the run.",
+        413: "The request is too large, or holds too many files.",
+        415: "This content type is not supported.",
+        422: "A value is not valid.",
+        429: "Too many requests are waiting. Try again later.",
+        503: "The workspace or the forecasting process did not respond.",
     }
     return {s: {"model": ErrorOut, "description": words[s]} for s in statuses}
 
 
 class ApiError(LLM4TOPError):
-    """A request that is wrong by itself: the status and the code are given."""
+    """An error of the request itself, with its status and code."""
 
     def __init__(
         self, status: int, code: str, message: str, *, where: str | None = None, hint: str = ""
@@ -110,18 +108,18 @@ class ApiError(LLM4TOPError):
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every failure of ``app`` an ``ErrorOut``."""
-    app.add_exception_handler(LLM4TOPError, _ours)
+    """Answer every error of ``app`` with an ``ErrorOut``."""
+    app.add_exception_handler(LLM4TOPError, _own_error)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
 
 
 def error_response(
     status: int, code: str, message: str, *, where: str | None = None, hint: str | None = None
 ) -> JSONResponse:
-    """The one shape of a failure."""
-    told = {
+    """An error as a response."""
+    body = {
         "code": code,
         "message": without_paths(message),
         "where": None if where is None else without_paths(where),
@@ -130,7 +128,7 @@ def error_response(
     headers = {"Cache-Control": "no-store"}
     if status == 429:
         headers["Retry-After"] = str(RETRY_SECONDS)
-    return JSONResponse({"error": told}, status, headers=headers)
+    return JSONResponse({"error": body}, status, headers=headers)
 
 
 def without_paths(text: str) -> str:
@@ -149,7 +147,7 @@ def code_of(kind: type[LLM4TOPError]) -> str:
     return "-".join(word.lower() for word in words)
 
 
-async def _ours(_: Request, error: Exception) -> Response:
+async def _own_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, LLM4TOPError)
     if isinstance(error, ApiError):
         status, code = error.status, error.code
@@ -175,19 +173,19 @@ async def _invalid(_: Request, error: Exception) -> Response:
     )
 
 
-async def _plain(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code, message, hint = _PLAIN.get(
-        error.status_code, ("refused", "The request is not answered.", "See /api/v1/docs.")
+    code, message, hint = _BY_STATUS.get(
+        error.status_code, ("refused", "The request was refused.", "See /api/v1/docs.")
     )
     response = error_response(error.status_code, code, message, hint=hint)
     response.headers.update(error.headers or {})
     return response
 
 
-async def _unforeseen(request: Request, _: Exception) -> Response:
+async def _unexpected(request: Request, _: Exception) -> Response:
     """The framework raises the error again after this answer: ``LastResort`` logs it."""
-    request.scope[_TOLD] = True
+    request.scope[_ANSWERED] = True
     return _failed()
 
 
@@ -195,15 +193,15 @@ def _failed() -> Response:
     return error_response(
         500,
         "failed",
-        "The request failed for a reason that was not foreseen.",
+        "The request failed because of an unexpected error.",
         hint="Nothing was lost. The terminal that runs the Studio shows the details.",
     )
 
 
 class LastResort:
-    """Around the whole API: what nobody foresaw goes to the log, and a sentence to the caller.
+    """Around the whole API: logs unexpected errors and answers them with a sentence.
 
-    Bodies are read up to ``MAX_BODY``; the paths in ``uncapped`` count for themselves.
+    Bodies are read up to ``MAX_BODY``; the paths in ``uncapped`` have limits of their own.
     """
 
     def __init__(self, app: ASGIApp, *, uncapped: frozenset[str] = frozenset()):
@@ -234,5 +232,5 @@ class LastResort:
             _LOG.exception("%s %s failed", scope.get("method"), scope.get("path"))
             if not begun:
                 await _failed()(scope, receive, send)
-            elif not scope.get(_TOLD):
+            elif not scope.get(_ANSWERED):
                 raise

@@ -1,8 +1,5 @@
-"""Records in, forecasts out."""
+"""Operations on forecasts: make them from records, list them."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -21,11 +18,12 @@ from llm4top.studio.api.schemas import (
     ForecastsOut,
     Limit,
     Offset,
+    OpenWorkspace,
     Page,
     RefusalOut,
     StartedOut,
     client_of,
-    next_offset,
+    page_of,
 )
 from llm4top.studio.api.uploads import (
     JSON_NAME,
@@ -35,8 +33,7 @@ from llm4top.studio.api.uploads import (
     take_in,
     upload_out,
 )
-from llm4top.studio.components.elements import things
-from llm4top.text import DISCLAIMER
+from llm4top.text import DISCLAIMER, counted
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.kept_records import forget_unused, keep_result
@@ -51,7 +48,7 @@ BundleQuery = Annotated[
     str | None,
     Query(
         pattern=r"^(embedded|[0-9a-f]{32})$",
-        description="The id of a bundle; the default bundle where it is left out.",
+        description="The id of a bundle; the default bundle if omitted.",
     ),
 ]
 IdQuery = Annotated[str | None, Query(pattern=ID_PATTERN)]
@@ -99,86 +96,86 @@ _BODY: dict[str, Any] = {
 }
 
 
-def forecasts_router(workspace: Workspace, service: Callable[[], ForecastService]) -> APIRouter:
-    """Operations on forecasts."""
-    router = APIRouter(tags=["Forecasts"])
+router = APIRouter(tags=["Forecasts"])
 
-    @router.post(
-        "/forecasts",
-        openapi_extra=_BODY,
-        response_model=ForecastsOut,
-        responses={
-            202: {"model": StartedOut, "description": "Too large to wait for: a run was queued."},
-            **responses(400, 413, 415, 422, 429, 503),
-        },
-    )
-    async def make_forecasts(
-        request: Request, bundle: BundleQuery = None, x_client: ClientHeader = None
-    ) -> Any:
-        """Forecast records. Few are answered at once; many become a run, and its id is the answer.
 
-        What cannot be read is refused by name beside the forecasts of the rest.
-        """
-        place = await run_in_threadpool(_place, workspace, bundle)
-        uploads = await take_in(workspace, request)
-        client = client_of(request, x_client)
-        try:
-            files = await run_in_threadpool(_files, workspace, uploads)
-            result = await service().forecast(files, client=client, bundle=place)
-            _check_body(uploads, result)
-        except LargeUploadError:
-            run = await run_in_threadpool(_start, workspace, uploads, bundle)
-            started = StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
-            where = {"Location": f"/api/v1/runs/{run.id}"}
-            return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
-        except BaseException:
-            # Without a wait: where the server is closing, a wait would be cut short.
-            forget(workspace, uploads)
-            raise
-        return await run_in_threadpool(_kept, workspace, uploads, result)
+@router.post(
+    "/forecasts",
+    openapi_extra=_BODY,
+    response_model=ForecastsOut,
+    responses={
+        202: {"model": StartedOut, "description": "Too large to wait for: a run was queued."},
+        **responses(400, 413, 415, 422, 429, 503),
+    },
+)
+async def make_forecasts(
+    workspace: OpenWorkspace,
+    request: Request,
+    bundle: BundleQuery = None,
+    x_client: ClientHeader = None,
+) -> Any:
+    """Forecast records.
 
-    @router.get(
-        "/forecasts",
-        response_model=Page[ForecastOut],
-        responses={
-            200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-            **responses(422, 503),
-        },
-    )
-    def list_forecasts(
-        upload: Annotated[IdQuery, Query(description="Only those of this upload.")] = None,
-        run: Annotated[IdQuery, Query(description="Only those of this run.")] = None,
-        nct_id: Annotated[
-            str | None, Query(max_length=20, pattern=r"^[\w.-]+$", description="Only this trial.")
-        ] = None,
-        format: Annotated[  # noqa: A002 - the name of the parameter in the address
-            Literal["json", "csv"], Query(description="csv gives the page as a table.")
-        ] = "json",
-        limit: Limit = 100,
-        offset: Offset = 0,
-    ) -> Any:
-        """The forecasts that were made, newest first."""
-        chosen = {"upload_id": upload, "run_id": run, "nct_id": nct_id}
-        found = workspace.forecasts.list(**chosen, limit=limit, offset=offset)  # type: ignore[arg-type]
-        if format == "csv":
-            table = to_csv([Forecast.from_dict(item.values) for item in found])
-            name = {"Content-Disposition": 'attachment; filename="forecasts.csv"'}
-            return Response(table, media_type="text/csv; charset=utf-8", headers=name)
-        total = workspace.forecasts.count(**chosen)
-        return Page(
-            items=[_stored(item) for item in found],
-            total=total,
-            next=next_offset(offset, len(found), total),
-        )
+    A few records are answered immediately. Many become a run; the response then has its id.
+    Files that cannot be read are listed in the response; they do not affect the others.
+    """
+    place = await run_in_threadpool(_place, workspace, bundle)
+    uploads = await take_in(workspace, request)
+    client = client_of(request, x_client)
+    try:
+        files = await run_in_threadpool(_files, workspace, uploads)
+        service: ForecastService = request.app.state.service()
+        result = await service.forecast(files, client=client, bundle=place)
+        _check_body(uploads, result)
+    except LargeUploadError:
+        run = await run_in_threadpool(_start, workspace, uploads, bundle)
+        started = StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
+        where = {"Location": f"/api/v1/runs/{run.id}"}
+        return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
+    except BaseException:
+        # Without a wait: where the server is closing, a wait would be cut short.
+        forget(workspace, uploads)
+        raise
+    return await run_in_threadpool(_kept, workspace, uploads, result)
 
-    return router
+
+@router.get(
+    "/forecasts",
+    response_model=Page[ForecastOut],
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        **responses(422, 503),
+    },
+)
+def list_forecasts(
+    workspace: OpenWorkspace,
+    upload: Annotated[IdQuery, Query(description="Only forecasts from this upload.")] = None,
+    run: Annotated[IdQuery, Query(description="Only forecasts of this run.")] = None,
+    nct_id: Annotated[
+        str | None, Query(max_length=20, pattern=r"^[\w.-]+$", description="Only this trial.")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the name of the parameter in the address
+        Literal["json", "csv"], Query(description="csv returns the page as a table.")
+    ] = "json",
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Any:
+    """Stored forecasts, newest first."""
+    chosen = {"upload_id": upload, "run_id": run, "nct_id": nct_id}
+    found = workspace.forecasts.list(**chosen, limit=limit, offset=offset)  # type: ignore[arg-type]
+    if format == "csv":
+        table = to_csv([Forecast.from_dict(item.values) for item in found])
+        name = {"Content-Disposition": 'attachment; filename="forecasts.csv"'}
+        return Response(table, media_type="text/csv; charset=utf-8", headers=name)
+    total = workspace.forecasts.count(**chosen)
+    return page_of([_stored(item) for item in found], offset, total)
 
 
 def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
-    """Raise ``ApiError`` for a body that as a whole is not what the API takes.
+    """Raise ``ApiError`` for a JSON body that is not a study, a list or an object of studies.
 
-    It was read at arm's length, as every upload is: its refusal tells. Refused studies of a body
-    that is in order are answered beside the forecasts of the others, as files are.
+    The body was read in a separate process, like every upload; its refusal says what is wrong.
+    Single studies that are refused are listed in the response, like files.
     """
     whole = [refusal for refusal in result.refusals if refusal.record == JSON_NAME]
     if [upload.name for upload in uploads] != [JSON_NAME] or result.items or not whole:
@@ -190,7 +187,7 @@ def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
 
 
 def _place(workspace: Workspace, bundle: str | None) -> str:
-    """What the service calls a bundle: "embedded", or a folder that no caller ever sees."""
+    """The name of a bundle for the service: "embedded", or a folder, which callers never see."""
     chosen = bundle or workspace.bundles.default().id
     return chosen if chosen == "embedded" else str(workspace.bundles.folder(chosen))
 
@@ -209,13 +206,13 @@ def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> A
 
 
 def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -> ForecastsOut:
-    """Keep the forecasts, each with its upload, and answer with them; refused files go."""
+    """Store the forecasts, each with its upload, and return them. Refused files are deleted."""
     batch = keep_result(workspace, result, _files(workspace, uploads))
     there = forget_unused(workspace, uploads, result)
     kept = workspace.forecasts.list(batch=batch, order="position", limit=None)
     refused = [r for r in result.refusals if r.code != NOT_APPLICABLE]
     not_asked = [r for r in result.refusals if r.code == NOT_APPLICABLE]
-    said = [things(len(kept), "forecast")]
+    said = [counted(len(kept), "forecast")]
     said += [f"{len(not_asked)} not applicable"] if not_asked else []
     said += [f"{len(refused)} refused"] if refused else []
     made = f"{', '.join(said)}, with {result.bundle}" if result.bundle else ", ".join(said)

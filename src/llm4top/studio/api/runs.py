@@ -1,6 +1,4 @@
-"""Runs: start one, watch it, stop it, go on with it."""
-
-from __future__ import annotations
+"""Operations on runs: start, watch, stop, resume, retry."""
 
 from typing import Annotated, Literal
 
@@ -13,15 +11,15 @@ from llm4top.studio.api.schemas import (
     EventsOut,
     Limit,
     Offset,
+    OpenWorkspace,
     Page,
     RunIn,
     RunOut,
     ThingId,
-    next_offset,
+    page_of,
 )
 from llm4top.workspace.jobs import jobs
 from llm4top.workspace.run_states import Run
-from llm4top.workspace.workspace import Workspace
 
 State = Literal["queued", "running", "stopping", "done", "failed", "interrupted"]
 Action = Literal["stop", "resume", "retry"]
@@ -29,79 +27,77 @@ _LARGEST_EVENT = 2**63 - 1
 _ACTIONS = {"stop": jobs.stop, "resume": jobs.resume, "retry": jobs.retry}
 
 
-def runs_router(workspace: Workspace) -> APIRouter:
-    """Operations on runs."""
-    router = APIRouter(tags=["Runs"])
+router = APIRouter(tags=["Runs"])
 
-    @router.get("/runs", responses=responses(422, 503))
-    def list_runs(
-        state: Annotated[State | None, Query(description="Only runs in this state.")] = None,
-        limit: Limit = 100,
-        offset: Offset = 0,
-    ) -> Page[RunOut]:
-        """Runs, newest first."""
-        states = None if state is None else (state,)
-        found = workspace.runs.list(states=states, limit=limit, offset=offset)
-        total = workspace.runs.count(states=states)
-        return Page(
-            items=[run_out(run) for run in found],
-            total=total,
-            next=next_offset(offset, len(found), total),
-        )
 
-    @router.post("/runs", status_code=201, responses=responses(422, 503))
-    def start_run(asked: RunIn, response: Response) -> RunOut:
-        """Queue a run. Every fault in its settings is told at once."""
-        try:
-            run = jobs.submit(
-                workspace, asked.kind, asked.settings, title=asked.title, ids_only=True
-            )
-        except (TypeError, ValueError, OverflowError) as error:
-            wrong = f"the settings of this {asked.kind} run are wrong."
-            raise ConfigError(wrong, [str(error)]) from error
-        workspace.activity.log("run", "API", f"queued a {run.kind} run", subject=run.id)
-        response.headers["Location"] = f"/api/v1/runs/{run.id}"
-        return run_out(run)
+@router.get("/runs", responses=responses(422, 503))
+def list_runs(
+    workspace: OpenWorkspace,
+    state: Annotated[State | None, Query(description="Only runs in this state.")] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Page[RunOut]:
+    """Runs, newest first."""
+    states = None if state is None else (state,)
+    found = workspace.runs.list(states=states, limit=limit, offset=offset)
+    total = workspace.runs.count(states=states)
+    return page_of([run_out(run) for run in found], offset, total)
 
-    @router.get("/runs/{run_id}", responses=responses(404, 422, 503))
-    def get_run(run_id: ThingId) -> RunOut:
-        """A run and how it stands."""
-        return run_out(workspace.runs.get(run_id))
 
-    @router.get("/runs/{run_id}/events", responses=responses(404, 422, 503))
-    def run_events(
-        run_id: ThingId,
-        after: Annotated[
-            int, Query(ge=0, le=_LARGEST_EVENT, description="Only events with a higher id.")
-        ] = 0,
-        limit: Limit = 100,
-    ) -> EventsOut:
-        """What happened in a run, oldest first."""
-        found = workspace.runs.events(run_id, after, limit=limit)
-        items = [EventOut(id=e.id, time=e.time, kind=e.kind, details=e.details) for e in found]
-        return EventsOut(items=items, last=items[-1].id if items else after)
+@router.post("/runs", status_code=201, responses=responses(422, 503))
+def start_run(workspace: OpenWorkspace, asked: RunIn, response: Response) -> RunOut:
+    """Queue a run. The error names every invalid setting."""
+    try:
+        run = jobs.submit(workspace, asked.kind, asked.settings, title=asked.title, ids_only=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        wrong = f"the settings of this {asked.kind} run are wrong."
+        raise ConfigError(wrong, [str(error)]) from error
+    workspace.activity.log("run", "API", f"queued a {run.kind} run", subject=run.id)
+    response.headers["Location"] = f"/api/v1/runs/{run.id}"
+    return run_out(run)
 
-    @router.post("/runs/{run_id}/{action}", responses=responses(404, 409, 422, 503))
-    def change_run(
-        run_id: ThingId,
-        action: Annotated[
-            Action,
-            Path(
-                description="stop: end it, keeping its checkpoint; resume: go on where it stopped; "
-                "retry: begin again."
-            ),
-        ],
-    ) -> RunOut:
-        """Stop a run, resume it, or begin it again."""
-        run = _ACTIONS[action](workspace, run_id)
-        workspace.activity.log(action, "API", f"{action} of a {run.kind} run", subject=run.id)
-        return run_out(run)
 
-    return router
+@router.get("/runs/{run_id}", responses=responses(404, 422, 503))
+def get_run(workspace: OpenWorkspace, run_id: ThingId) -> RunOut:
+    """A run and its status."""
+    return run_out(workspace.runs.get(run_id))
+
+
+@router.get("/runs/{run_id}/events", responses=responses(404, 422, 503))
+def run_events(
+    workspace: OpenWorkspace,
+    run_id: ThingId,
+    after: Annotated[
+        int, Query(ge=0, le=_LARGEST_EVENT, description="Only events with a higher id.")
+    ] = 0,
+    limit: Limit = 100,
+) -> EventsOut:
+    """The events of a run, oldest first."""
+    found = workspace.runs.events(run_id, after, limit=limit)
+    items = [EventOut(id=e.id, time=e.time, kind=e.kind, details=e.details) for e in found]
+    return EventsOut(items=items, last=items[-1].id if items else after)
+
+
+@router.post("/runs/{run_id}/{action}", responses=responses(404, 409, 422, 503))
+def change_run(
+    workspace: OpenWorkspace,
+    run_id: ThingId,
+    action: Annotated[
+        Action,
+        Path(
+            description="stop: end it and keep its checkpoint. resume: continue from the last "
+            "completed step. retry: restart from the beginning."
+        ),
+    ],
+) -> RunOut:
+    """Stop, resume or restart a run."""
+    run = _ACTIONS[action](workspace, run_id)
+    workspace.activity.log(action, "API", f"{action} of a {run.kind} run", subject=run.id)
+    return run_out(run)
 
 
 def run_out(run: Run) -> RunOut:
-    """A run as the API shows it: no process, no folder."""
+    """A run as the API shows it, without its process and folder."""
     return RunOut(
         **{name: getattr(run, name) for name in RunOut.model_fields if name != "state"},
         state=run.state.value,

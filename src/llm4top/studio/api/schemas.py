@@ -1,14 +1,13 @@
-"""Pages of a list, and who asks: what the operations of the API share."""
-
-from __future__ import annotations
+"""What the operations of the API share: the workspace, pages of a list, the client."""
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm4top.text import DISCLAIMER
+from llm4top.forecasters.forecast_format import DISCLAIMER
+from llm4top.workspace.workspace import Workspace
 
 Item = TypeVar("Item")
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -41,7 +40,7 @@ _FORECAST: dict[str, Any] = {
     "base_rates": {"failure": 0.53, "success": 0.47},
     "warnings": [],
     "withheld": [
-        {"field": "overall_status", "reason": "tells how the trial went", "excerpt": "Recruiting"}
+        {"field": "overall_status", "reason": "reveals the outcome", "excerpt": "Recruiting"}
     ],
     "sections": [
         {
@@ -67,30 +66,30 @@ _FORECAST: dict[str, Any] = {
 
 
 class Page(BaseModel, Generic[Item]):
-    """Some of a list: ``next`` is the ``offset`` of what follows, null at the end."""
+    """One page of a list."""
 
     items: list[Item]
-    total: int = Field(description="How many there are in all.", ge=0)
-    next: int | None = Field(description="The offset of the next page.")
+    total: int = Field(description="Items in the whole list.", ge=0)
+    next: int | None = Field(description="The offset of the next page; null at the end.")
 
 
 class WithheldOut(BaseModel):
-    """One thing that was kept from the model."""
+    """A field that was hidden from the model."""
 
     field: str = Field(description="The record's field.")
-    reason: str = Field(description="Why the model must not see it.")
-    excerpt: str = Field(description="How it begins, for the person.")
+    reason: str = Field(description="Why it is hidden.")
+    excerpt: str = Field(description="The beginning of its text.")
 
 
 class SectionOut(BaseModel):
-    """One section of what the model read."""
+    """A section of the text that the model read."""
 
     name: str
     heading: str
-    text: str = Field(description="As the model saw it; empty where nothing of it fits.")
-    tokens: int = Field(description="Tokens of the section as the trial has it.")
-    kept: int = Field(description="Tokens of it that the model saw.")
-    cut: int = Field(description="Tokens that the budget left out.")
+    text: str = Field(description="The text as the model read it; empty where none of it fits.")
+    tokens: int = Field(description="Tokens of the whole section.")
+    kept: int = Field(description="Tokens that the model read.")
+    cut: int = Field(description="Tokens that did not fit into the budget.")
 
 
 class ForecastOut(BaseModel):
@@ -121,8 +120,8 @@ class ForecastOut(BaseModel):
     score: float | None = Field(description="Log-odds of the label before calibration.")
     probabilities: dict[str, Probability] = Field(description="Calibrated, one for each label.")
     base_rates: dict[str, Probability] | None = Field(description="One for each label.")
-    warnings: list[str] = Field(description="What to know before trusting the number.")
-    withheld: list[WithheldOut] = Field(description="What was kept from the model, and why.")
+    warnings: list[str] = Field(description="What to know before you rely on it.")
+    withheld: list[WithheldOut] = Field(description="Fields hidden from the model, and why.")
     sections: list[SectionOut] = Field(
         description="What the model read; empty for forecasts of a run."
     )
@@ -143,60 +142,58 @@ class ForecastOut(BaseModel):
 
 
 class RefusalOut(BaseModel):
-    """A file or record that cannot be forecast."""
+    """A file or record without a forecast."""
 
     record: str = Field(description="The file, and the member or position in it.")
-    code: str = Field(description="The kind of fault.")
-    reason: str = Field(description="What is wrong with it.")
-    hint: str | None = Field(description="What to do.")
-    line: int | None = Field(description="The line of the fault, from 1, where known.")
-    element: str | None = Field(description="The element or key of the fault, where known.")
+    code: str = Field(description="The kind of error.")
+    reason: str = Field(description="Why there is no forecast.")
+    hint: str | None = Field(description="What to do next.")
+    line: int | None = Field(description="Line of the error, from 1, if known.")
+    element: str | None = Field(description="Element or key of the error, if known.")
 
 
 class UploadOut(BaseModel):
-    """A file that was brought in. Deleting it deletes its forecasts too."""
+    """An uploaded file. Deleting it also deletes its forecasts."""
 
     id: str
-    name: str = Field(description="What its owner calls it.")
-    size: int = Field(description="Bytes.")
+    name: str = Field(description="The name of the file when it was uploaded.")
+    size: int = Field(description="Size in bytes.")
     sha256: str
     created: datetime
 
 
 class ForecastsOut(BaseModel):
-    """The forecasts of a request that was answered at once."""
+    """The forecasts of a request that was answered immediately."""
 
     forecasts: list[ForecastOut]
     not_applicable: list[RefusalOut] = Field(
-        description="Records that were read and that the question does not apply to, each with "
-        "the reason: they get no number."
+        description="Records that the question does not apply to, each with the reason. They get "
+        "no forecast."
     )
-    refusals: list[RefusalOut] = Field(description="What could not be forecast, and why.")
+    refusals: list[RefusalOut] = Field(description="Files that could not be read, and why.")
     notes: list[str] = Field(
-        description="What else should be known of the files: missing pages, files passed over."
+        description="Notes on the files, such as missing pages and skipped files."
     )
-    bundle: str | None = Field(description="The bundle's identity; null if nothing was forecast.")
+    bundle: str | None = Field(description="The bundle's identity; null without forecasts.")
     uploads: list[UploadOut] = Field(
-        description="The files as they are kept; those of which nothing was read are not."
+        description="The uploaded files that are stored; refused files are not."
     )
-    seconds: float = Field(description="From the request to the answer.")
+    seconds: float = Field(description="Seconds from the request to the response.")
     disclaimer: str
 
 
 class RunOut(BaseModel):
-    """A job and how it stands."""
+    """A run and its status."""
 
     id: str
     kind: str = Field(description="train, evaluate, benchmark, forecast, ingest or audit.")
-    state: str = Field(
-        description="queued, running, stopping, done, failed or interrupted: exactly one."
-    )
+    state: str = Field(description="queued, running, stopping, done, failed or interrupted.")
     title: str
     settings: dict[str, Any]
     device: str | None
-    attempt: int = Field(description="How often it was begun.")
-    progress: dict[str, Any] = Field(description="The newest progress event.")
-    result: dict[str, Any] = Field(description="What a done run gave.")
+    attempt: int = Field(description="Number of times it was started.")
+    progress: dict[str, Any] = Field(description="The latest progress event.")
+    result: dict[str, Any] = Field(description="The result of a finished run.")
     error: str | None = Field(description="Why it failed or stopped.")
     created: datetime
     started: datetime | None
@@ -204,14 +201,14 @@ class RunOut(BaseModel):
 
 
 class StartedOut(BaseModel):
-    """A request that became a run: too large to be answered while somebody waits."""
+    """A request that became a run because it is too large to answer immediately."""
 
     run: RunOut
-    uploads: list[UploadOut] = Field(description="The files that it reads.")
+    uploads: list[UploadOut] = Field(description="The uploaded files that the run reads.")
 
 
 class EventOut(BaseModel):
-    """One thing that happened in a run. Ids grow with time."""
+    """An event of a run. Ids increase with time."""
 
     id: int
     time: datetime
@@ -220,14 +217,14 @@ class EventOut(BaseModel):
 
 
 class EventsOut(BaseModel):
-    """Events after the one that was named; ask again with ``last`` as ``after``."""
+    """Events of a run; pass ``last`` as ``after`` to get the next ones."""
 
     items: list[EventOut]
-    last: int = Field(description="The id of the last event given, or the one asked for.")
+    last: int = Field(description="The id of the last event in `items`; `after` if there is none.")
 
 
 class RunIn(BaseModel):
-    """A run to start. Things in the workspace are named by their id; no path is taken."""
+    """A run to start. Data sets, models and uploads are named by id; paths are refused."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -249,28 +246,34 @@ class RunIn(BaseModel):
     kind: str = Field(
         max_length=32, description="train, evaluate, benchmark, forecast, ingest or audit."
     )
-    settings: dict[str, Any] = Field(description="As the command of that name takes them.")
+    settings: dict[str, Any] = Field(description="The settings of the command of that name.")
     title: str = Field("", max_length=200)
 
 
 class BundleOut(BaseModel):
-    """A model that forecasts."""
+    """A model that you can forecast with."""
 
     id: str
-    name: str = Field(description="What it is called here.")
-    identity: str = Field(description="Names it for good, on any machine.")
-    task: str = Field(description="The question it has learnt.")
-    is_default: bool = Field(description="Whether it forecasts where nobody asks for another.")
+    name: str = Field(description="Its name in this workspace.")
+    identity: str = Field(description="Its name and hash, the same on every machine.")
+    task: str = Field(description="The question that it answers.")
+    is_default: bool = Field(description="Whether it is used when a request names no bundle.")
 
 
 class BundleCardOut(BundleOut):
-    """A model that forecasts, with its manifest: data, metrics, versions, licence."""
+    """A model with its manifest: data, metrics, versions, licence."""
 
     facts: dict[str, Any] = Field(description="The manifest without the list of its files.")
 
 
-Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many to give at most.")]
-Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="How many to leave out.")]
+async def _workspace(request: Request) -> Workspace:
+    made: Workspace = request.app.state.workspace
+    return made
+
+
+OpenWorkspace = Annotated[Workspace, Depends(_workspace)]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="At most this many.")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Skip this many.")]
 ThingId = Annotated[str, Path(pattern=ID_PATTERN, description="The id; never a path.")]
 ClientHeader = Annotated[
     str | None,
@@ -278,20 +281,20 @@ ClientHeader = Annotated[
         alias="X-Client",
         max_length=64,
         pattern=r"^[\w.-]+$",
-        description="Any name for the one who asks. Clients take turns; without a name, all "
-        "requests of one address are one client.",
+        description="A name for the client. Clients take turns; without names, all requests from "
+        "one address count as one client.",
     ),
 ]
 
 
-def next_offset(offset: int, given: int, total: int) -> int | None:
-    """The offset of the next page; None at the end."""
-    after = offset + given
-    return after if given and after < total else None
+def page_of(items: list[Item], offset: int, total: int) -> Page[Item]:
+    """The page of a list of ``total`` items that begins at ``offset``."""
+    after = offset + len(items)
+    return Page(items=items, total=total, next=after if items and after < total else None)
 
 
 def client_of(request: Request, name: str | None) -> str:
-    """Who asks, for taking turns."""
+    """The client, which takes turns with others."""
     if name:
         return f"named {name}"
     return request.client.host if request.client else "unknown"

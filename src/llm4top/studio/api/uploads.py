@@ -1,6 +1,4 @@
-"""Taking files in, capped while they arrive; listing and deleting them."""
-
-from __future__ import annotations
+"""Operations on uploaded files. Their size is limited while they arrive."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
@@ -13,7 +11,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from llm4top.studio.api.errors import ApiError, responses
-from llm4top.studio.api.schemas import Limit, Offset, Page, ThingId, UploadOut, next_offset
+from llm4top.studio.api.schemas import (
+    Limit,
+    Offset,
+    OpenWorkspace,
+    Page,
+    ThingId,
+    UploadOut,
+    page_of,
+)
 from llm4top.workspace.uploads import Upload, UploadLimits
 from llm4top.workspace.workspace import Workspace
 
@@ -27,29 +33,25 @@ JSON_NAME = "records.json"
 LIMITS = UploadLimits(file_bytes=MAX_BYTES)
 
 
-def uploads_router(workspace: Workspace) -> APIRouter:
-    """Operations on uploads."""
-    router = APIRouter(tags=["Uploads"])
+router = APIRouter(tags=["Uploads"])
 
-    @router.get("/uploads", responses=responses(422, 503))
-    def list_uploads(limit: Limit = 100, offset: Offset = 0) -> Page[UploadOut]:
-        """The files that were brought in, newest first."""
-        found = workspace.uploads.list(limit=limit, offset=offset)
-        total = workspace.uploads.count()
-        return Page(
-            items=[upload_out(item) for item in found],
-            total=total,
-            next=next_offset(offset, len(found), total),
-        )
 
-    @router.delete("/uploads/{upload_id}", status_code=204, responses=responses(404, 422, 503))
-    def delete_upload(upload_id: ThingId) -> Response:
-        """Delete a file for good, with the forecasts that were made from it."""
-        workspace.uploads.delete(upload_id)
-        workspace.activity.log("delete", "API", "an upload", subject=upload_id)
-        return Response(status_code=204)
+@router.get("/uploads", responses=responses(422, 503))
+def list_uploads(
+    workspace: OpenWorkspace, limit: Limit = 100, offset: Offset = 0
+) -> Page[UploadOut]:
+    """The uploaded files, newest first."""
+    found = workspace.uploads.list(limit=limit, offset=offset)
+    total = workspace.uploads.count()
+    return page_of([upload_out(item) for item in found], offset, total)
 
-    return router
+
+@router.delete("/uploads/{upload_id}", status_code=204, responses=responses(404, 422, 503))
+def delete_upload(workspace: OpenWorkspace, upload_id: ThingId) -> Response:
+    """Delete a file and the forecasts that were made from it. This cannot be undone."""
+    workspace.uploads.delete(upload_id)
+    workspace.activity.log("delete", "API", "an uploaded file", subject=upload_id)
+    return Response(status_code=204)
 
 
 def upload_out(upload: Upload) -> UploadOut:
@@ -58,10 +60,10 @@ def upload_out(upload: Upload) -> UploadOut:
 
 
 async def take_in(workspace: Workspace, request: Request) -> list[Upload]:
-    """Keep the files of a multipart request, or the records in a JSON body.
+    """Store the files of a multipart request, or the records in a JSON body.
 
-    Raises ``ApiError`` for another kind of content, none at all, or more than the caps allow, as
-    soon as it is seen; nothing of the request stays then.
+    Raises ``ApiError`` for another content type, an empty request, or one over the limits, as
+    soon as that is known; then nothing of the request is stored.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -71,7 +73,7 @@ async def take_in(workspace: Workspace, request: Request) -> list[Upload]:
     raise ApiError(
         415,
         "unknown-media-type",
-        "records come as files (multipart/form-data) or as JSON (application/json).",
+        "send records as files (multipart/form-data) or as JSON (application/json).",
         where="content-type",
         hint="Send: curl -F files=@record.xml .../api/v1/forecasts",
     )
@@ -87,7 +89,7 @@ async def _files(workspace: Workspace, request: Request) -> list[Upload]:
         raise ApiError(
             413 if many else 400,
             "too-large" if many else "bad-request",
-            f"the form cannot be taken: {error.message.rstrip('.')}.",
+            f"the form cannot be read: {error.message.rstrip('.')}.",
             hint=f"Send up to {MAX_FILES:,} files, each in a part called files.",
         ) from None
     except (KeyError, ValueError):
@@ -148,11 +150,11 @@ async def _body(workspace: Workspace, request: Request) -> Upload:
 
 
 class _TooMuchError(MultiPartException):
-    """More than the cap; of a class on which the form's parser lets go of what it holds."""
+    """Over the limit. The form's parser releases its files on this class of error."""
 
 
 async def _capped(request: Request, most: int) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives; refused as soon as it is too much."""
+    """The body as it arrives; refused as soon as it is too large."""
     size = 0
     try:
         async for chunk in request.stream():
@@ -161,4 +163,4 @@ async def _capped(request: Request, most: int) -> AsyncGenerator[bytes, None]:
                 raise _TooMuchError(f"the request is larger than {most:,} bytes.")
             yield chunk
     except ClientDisconnect:
-        raise MultiPartException("the connection ended half way.") from None
+        raise MultiPartException("the connection ended before the request was complete.") from None

@@ -1,38 +1,39 @@
-"""What a bundle's manifest says of it, in the words of the Models page."""
+"""A model in words: its row in the list, its identity, its metrics, its card.
 
-from __future__ import annotations
+``facts`` are a bundle's manifest without its list of files, as the workspace stores it. Those that
+version 0.1.0 stored have the entries of the language model at the top level.
+"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markdown_it import MarkdownIt
 from nicegui import ui
 
-from llm4top.text import thousands
+from llm4top.studio.components.elements import muted, table
+from llm4top.text import counted, percent, thousands
+from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.views.baseline_comparison import on_validation, own_figures
+from llm4top.workspace.views.label_bars import SUCCESS
 from llm4top.workspace.views.wording import metric, metric_interval
-
-if TYPE_CHECKING:
-    from llm4top.workspace.bundles import WorkspaceBundle
 
 LONGEST = 100_000
 """Characters of a card that are shown."""
 
 _DEEPER = 2
-"""Levels that its headings move down: the page has the first two."""
+"""Levels by which its headings move down: the page has the first two."""
 
 
 def card(text: str) -> None:
-    """Show a card: headings, lists, tables and emphasis; all else in it as the text it is."""
+    """Show a model card: headings, lists, tables and emphasis; everything else as plain text."""
     ui.html(card_html(text), sanitize=False).classes("l4-card")
 
 
 def card_html(text: str) -> str:
-    """A card as HTML that asks for nothing and leads nowhere.
+    """A model card as HTML without links, images or raw HTML, which stay text.
 
-    Raw HTML, images and links stay text: the bundle's maker cannot make a reader's browser send
-    a request, and an address is read before it is followed.
+    So a card from a stranger cannot make the reader's browser send a request.
     """
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}\n\n(The rest is not shown.)"
     markdown = _markdown()
@@ -52,22 +53,25 @@ def _markdown() -> MarkdownIt:
 COLUMNS = (
     "Name",
     "Question",
-    "Base",
-    "Learnt from",
+    "Based on",
+    "Training trials",
     "ROC-AUC, validation",
     "Brier skill",
-    "Made",
+    "Created",
 )
 METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log-loss", "brier": "Brier score", "f1": "F1 at .5"}
-"""Metrics that a name is known for; others keep the manifest's own."""
+"""Metrics with a name of their own; others are shown by their key."""
 
+_KINDS = {"language": "language model", "baseline": "baseline", "blend": "blend"}
 _REFERENCE = "base rate of the phase"
 _NONE = "not measured"
 _SPLITS = {"train": "training", "valid": "validation"}
+_BAG_OF_WORDS = "TF-IDF"
+"""How the names of simple text models on a card begin."""
 
 
 def display_name(bundle: WorkspaceBundle) -> str:
-    """What it is called on the pages."""
+    """The name of a bundle on the pages."""
     return "Embedded default" if bundle.id == "embedded" else bundle.name
 
 
@@ -75,19 +79,40 @@ def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
     """One cell for each of ``COLUMNS``."""
     facts = bundle.facts
     measured = on_validation(facts)
+    n = _data(facts).get("counts", {}).get("train")
+    trials = [counted(n, "trial") if n is not None else "not stated", _phases(facts)]
     return (
         display_name(bundle),
-        str(facts["task"]["question"]),
-        str(facts["base"]["id"]),
-        _learnt_from(facts),
+        question_of(facts),
+        based_on(facts),
+        ", ".join(filter(None, trials)),
         with_interval(own_figures(measured).get("roc_auc")),
         _skill(measured),
         str(facts["created"]),
     )
 
 
+def question_of(facts: Mapping[str, Any]) -> str:
+    """The question that a model answers."""
+    return str(facts["task"]["question"])
+
+
+def kind_of(facts: Mapping[str, Any]) -> str:
+    """The kind of a model: "language", "baseline" or "blend"."""
+    return str(facts.get("kind") or ("blend" if facts.get("stack") else "language"))
+
+
+def based_on(facts: Mapping[str, Any]) -> str:
+    """The base model of a language model, the method of a baseline, the parts of a blend."""
+    if baseline := facts.get("baseline"):
+        return str(baseline["label"])
+    if blend := facts.get("blend"):
+        return " + ".join(str(part["label"]) for part in blend["parts"])
+    return str(_language(facts).get("base", {}).get("id") or "not stated")
+
+
 def with_interval(figure: Mapping[str, Any] | None) -> str:
-    """A metric with three decimals and its interval; says so where it was not measured."""
+    """A metric with three decimals and its interval; "not measured" without a value."""
     if not figure or figure.get("value") is None:
         return _NONE
     bounds = metric_interval(figure.get("lower"), figure.get("upper"))
@@ -95,20 +120,22 @@ def with_interval(figure: Mapping[str, Any] | None) -> str:
 
 
 def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
-    """What it is, what it has learnt from, and what it may be used for."""
+    """The model's kind, training data and permitted use."""
     facts = bundle.facts
-    data, tuning = facts["data"], facts["tuning"]
+    data, tuning = _data(facts), _language(facts).get("tuning")
     counts = ", ".join(
-        f"{thousands(n)} {_SPLITS.get(split, split)}" for split, n in data["counts"].items()
+        f"{thousands(n)} {_SPLITS.get(split, split)}" for split, n in data.get("counts", {}).items()
     )
+    name = str(data.get("name") or "not stated")
     return [
-        ("Question", str(facts["task"]["question"])),
-        ("Base model", str(facts["base"]["id"])),
-        ("Tuning", str(tuning["method"])),
+        ("Question", question_of(facts)),
+        ("Kind", _KINDS.get(kind_of(facts), kind_of(facts))),
+        ("Based on", based_on(facts)),
+        *([("Tuning", str(tuning["method"]))] if tuning else []),
         ("Calibration", str(facts.get("calibration") or "none")),
-        ("Data", f"{data['name']}: {counts}" if counts else str(data["name"])),
+        ("Data", f"{name}: {counts}" if counts else name),
         ("Phases", _phases(facts) or "not stated"),
-        ("Made", str(facts["created"])),
+        ("Created", str(facts["created"])),
         ("Context of use", str(facts["context_of_use"])),
         ("Licence", str(facts.get("licence") or "not stated")),
         ("Licence of the data", str(data.get("licence") or "not stated")),
@@ -116,27 +143,85 @@ def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
     ]
 
 
-def measured_tables(
-    bundle: WorkspaceBundle,
-) -> list[tuple[str, str, Sequence[str], list[list[str]]]]:
-    """For each evaluation on the card its title, its note, its columns and its rows."""
-    tables: list[tuple[str, str, Sequence[str], list[list[str]]]] = []
-    for evaluation in bundle.facts.get("evaluations", ()):
+def basis_facts(facts: Mapping[str, Any], phase: str | None) -> list[tuple[str, str]]:
+    """What a forecast rests on: the model, its training data, its calibration."""
+    data, task = _data(facts), facts["task"]
+    rows = [
+        ("Model", f"{facts['name']}, created on {facts['created']}"),
+        ("Based on", based_on(facts)),
+        ("Question", question_of(facts)),
+    ]
+    if data:
+        n = data["counts"].get("train", 0)
+        rows.append(("Trained on", f"{counted(n, 'trial')} of “{data['name']}”"))
+    rate = facts.get("base_rates", {}).get(phase or "all")
+    if rate is not None and task["kind"] == "binary":
+        where = f"{phase} trials" if phase else "trials of all phases"
+        event = task["labels"][1]
+        share = percent(rate["shares"][1])
+        went = f"{share} succeeded" if event == SUCCESS else f"{share} were “{event}”"
+        rows.append(("Of this phase", f"{thousands(rate['n'])} {where}, {went}"))
+    elif phase:
+        rows.append(("Of this phase", "none, or too few to count"))
+    methods = {
+        "venn-abers": "Venn-Abers, with an interval",
+        "platt": "Platt",
+        "none": "none: the model's own probability",
+    }
+    return [*rows, ("Calibration", methods[facts["calibration"]])]
+
+
+def measured_tables(facts: Mapping[str, Any], *, level: Callable[[str], object]) -> None:
+    """The metrics on a model's card, a table for each evaluation; ``level`` draws its title."""
+    for evaluation in facts.get("evaluations", ()):
         forecasters = evaluation["forecasters"]
-        kinds = list(dict.fromkeys(m for figures in forecasters.values() for m in figures))
-        columns = ["Forecaster", *(METRICS.get(kind, kind) for kind in kinds)]
+        keys = list(dict.fromkeys(m for figures in forecasters.values() for m in figures))
         rows = [
-            [name, *(with_interval(figures.get(kind)) for kind in kinds)]
+            [name, *(with_interval(figures.get(key)) for key in keys)]
             for name, figures in forecasters.items()
         ]
         split = _SPLITS.get(evaluation["split"], evaluation["split"])
-        title = f"Measured on {thousands(evaluation['n'])} {split} trials"
-        tables.append((title, str(evaluation.get("note") or ""), columns, rows))
-    return tables
+        title = f"Evaluated on {thousands(evaluation['n'])} {split} trials"
+        level(title)
+        table(["Model", *(METRICS.get(key, key) for key in keys)], rows, label=title)
+        muted(" ".join(filter(None, ["95\u00a0% intervals in brackets.", evaluation.get("note")])))
+
+
+def skill_of(facts: Mapping[str, Any]) -> str:
+    """The model's ROC-AUC and that of a bag of words, in a sentence; empty if not measured."""
+    for evaluation in facts.get("evaluations", ()):
+        found = {
+            name: figures["roc_auc"]
+            for name, figures in evaluation["forecasters"].items()
+            if figures.get("roc_auc", {}).get("value") is not None
+        }
+        if not found:
+            continue
+        own, *_ = found
+        split = _SPLITS.get(evaluation["split"], evaluation["split"])
+        sentence = (
+            f"How well this model ranks trials: ROC-AUC {with_interval(found[own])} on "
+            f"{thousands(evaluation['n'])} {split} trials (0.5 is guessing, 1 is perfect)"
+        )
+        simple = next((name for name in found if name.startswith(_BAG_OF_WORDS)), None)
+        if simple is None or simple == own:
+            return f"{sentence}."
+        sentence += f". A bag of words (TF-IDF) reaches {with_interval(found[simple])}"
+        better = found[own]["value"] >= found[simple]["value"]
+        return f"{sentence}." if better else f"{sentence}, which is better."
+    return ""
+
+
+def _language(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    return facts if "base" in facts else facts.get("language") or {}
+
+
+def _data(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    return facts.get("data") or {}
 
 
 def _skill(forecasters: Mapping[str, Any]) -> str:
-    """The share of the Brier score of the phases' base rates that the model saves."""
+    """The share by which the model's Brier score is lower than that of the base rates."""
     own = own_figures(forecasters).get("brier")
     reference = forecasters.get(_REFERENCE, {}).get("brier")
     if not own or not reference or not reference["value"]:
@@ -144,15 +229,8 @@ def _skill(forecasters: Mapping[str, Any]) -> str:
     return f"{1 - own['value'] / reference['value']:.3f}"
 
 
-def _learnt_from(facts: Mapping[str, Any]) -> str:
-    n = facts["data"]["counts"].get("train")
-    phases = _phases(facts)
-    said = f"{thousands(n)} trials" if n is not None else "not stated"
-    return f"{said}, {phases}" if phases else said
-
-
 def _phases(facts: Mapping[str, Any]) -> str:
-    """The phases that it has learnt from; one of two, as 2/3, counts as both."""
+    """The phases of the training trials; phase 2/3 counts as both."""
     named = [name for name in facts.get("base_rates", {}) if "Phase " in name]
     plain = sorted(
         {

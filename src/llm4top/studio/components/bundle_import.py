@@ -1,12 +1,9 @@
-"""Bundles in and out: a chosen zip file taken into the workspace, a bundle packed for download."""
-
-from __future__ import annotations
+"""Importing a bundle from a zip file, and exporting one."""
 
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
 
 from nicegui import run as background
 from nicegui import ui
@@ -16,22 +13,18 @@ from starlette.responses import FileResponse, Response
 
 from llm4top.errors import BundleError, LLM4TOPError, NotFoundError
 from llm4top.studio.components.elements import error_box
-from llm4top.studio.components.temp_files import kept
+from llm4top.studio.components.temp_files import stored_files
+from llm4top.studio.context import StudioContext
 from llm4top.studio.guard.refusals import NOT_FOUND, Refusal, refusal_body
-
-if TYPE_CHECKING:
-    from pathlib import PurePath
-
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.bundles import WorkspaceBundle
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.bundles import WorkspaceBundle
+from llm4top.workspace.workspace import Workspace
 
 MAX_BYTES = 1_000_000_000
-"""Of one zip that a browser sends; ``llm4top bundle import`` takes larger ones."""
+"""Of one zip from a browser; ``llm4top bundle import`` takes larger ones."""
 
 
 def import_button(context: StudioContext, on_done: Callable[[], Awaitable[None]]) -> None:
-    """A button that takes in a bundle's zip; ``on_done`` is called when one was taken in."""
+    """A button that imports a bundle's zip; ``on_done`` is awaited after an import."""
 
     async def take(event: UploadEventArguments) -> None:
         chooser.reset()
@@ -39,7 +32,7 @@ def import_button(context: StudioContext, on_done: Callable[[], Awaitable[None]]
         who, name = context.who(), event.file.name or "the file"
         button.props("loading")
         try:
-            async with kept([event.file]) as stored:
+            async with stored_files([event.file]) as stored:
                 made = await background.io_bound(_add, context.workspace, stored[0].path, name, who)
         except LLM4TOPError as error:
             with faults:
@@ -67,7 +60,7 @@ def import_button(context: StudioContext, on_done: Callable[[], Awaitable[None]]
 
 
 def packed(workspace: Workspace, bundle_id: str, path: str) -> Response:
-    """The bundle as a zip to download, verified while it is packed; a page where it cannot be."""
+    """The bundle as a zip to download, verified while it is packed; an error page if that fails."""
     folder = Path(tempfile.mkdtemp(prefix="llm4top-"))
     try:
         bundle = workspace.bundles.get(bundle_id)
@@ -90,21 +83,21 @@ def packed(workspace: Workspace, bundle_id: str, path: str) -> Response:
 
 
 def refused(error: LLM4TOPError, path: str) -> Response:
-    """Why there is nothing to download, as a page."""
-    told = (
+    """An error page in place of a download."""
+    refusal = (
         NOT_FOUND
         if isinstance(error, NotFoundError)
         else Refusal(409, "not-possible", str(error.message), error.hint or "")
     )
-    body, kind = refusal_body(told, path)
-    return Response(body, told.status, media_type=kind, headers={"Cache-Control": "no-store"})
+    body, kind = refusal_body(refusal, path)
+    return Response(body, refusal.status, media_type=kind, headers={"Cache-Control": "no-store"})
 
 
 def _add(workspace: Workspace, file: PurePath, name: str, who: str) -> WorkspaceBundle:
     try:
         made = workspace.bundles.add(Path(file))
     except LLM4TOPError as error:
-        # Where it lay while it was read is nobody's matter: it is called as its owner calls it.
+        # Its temporary place means nothing to the person: name the file as they do.
         hint = error.hint or "Give a zip file that a Studio or `llm4top bundle export` made."
         raise BundleError(error.message, where=name, hint=hint) from error
     workspace.activity.log("imported", who, made.name, subject=made.id)

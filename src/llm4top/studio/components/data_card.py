@@ -1,36 +1,32 @@
-"""The card of a data set in pictures and tables: time line, what was left out, origin, audit."""
-
-from __future__ import annotations
+"""The card of a data set: labels, time line, records left out, origin, leak audit."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from nicegui import ui
 
+from llm4top.data.card import DatasetCard
 from llm4top.studio.components.elements import (
     Words,
+    download_button,
     drawing,
     heading,
     section,
-    things,
-    titled_table,
+    table,
 )
-from llm4top.text import percent, thousands
-from llm4top.workspace.views.data_charts import SPLIT_COLOURS, timeline_chart, timeline_csv
-
-if TYPE_CHECKING:
-    from llm4top.data.card import DatasetCard
-    from llm4top.workspace.datasets import StoredDataset
-    from llm4top.workspace.views.data_charts import Years
+from llm4top.text import counted, percent, thousands
+from llm4top.workspace.datasets import StoredDataset
+from llm4top.workspace.views.data_charts import SPLIT_COLOURS, Years, timeline_chart, timeline_csv
 
 Counts = Mapping[str, int]
 """Trials by label."""
 
 
 def balance(card: DatasetCard) -> None:
-    """A line for each phase, a column for each split; where there are two labels, the share too.
+    """A row for each phase, a column for each split; with two labels also the share.
 
-    More labels have a table of their own.
+    More labels get a table of their own.
     """
     splits = list(card.balance)
     event = event_of(card)
@@ -53,7 +49,7 @@ def balance(card: DatasetCard) -> None:
 
 
 def event_of(card: DatasetCard) -> str | None:
-    """The label whose share says all: the second of two."""
+    """The label whose share is shown: the second of two."""
     labels = card.task.get("labels")
     if isinstance(labels, list | tuple) and len(labels) == 2:
         return str(labels[1])
@@ -61,7 +57,7 @@ def event_of(card: DatasetCard) -> str | None:
 
 
 def cell(counts: Counts, event: str | None) -> tuple[str, str]:
-    """Trials, and the share of ``event`` in brackets; empty where it says nothing."""
+    """The number of trials, and the share of ``event`` in brackets."""
     total = sum(counts.values())
     if not total:
         return "0", ""
@@ -92,26 +88,18 @@ SOURCES = 20
 
 
 def timeline(years: Years, undated: Mapping[str, int]) -> None:
-    """Trials by start year, the splits stacked, with the numbers to download.
-
-    ``undated`` are the trials that have no place on it, by split.
-    """
+    """Trials by start year, stacked by split; ``undated`` trials are counted by split."""
     with section("When the trials started"):
         dated = sum(sum(counts.values()) for counts in years.values())
         if not dated:
-            Words("p", "No trial of this data set has a start date.")
+            Words("p", "No trial in this data set has a start date.")
             return
         with ui.element("div").classes("l4-figures"), ui.element("figure"):
             heading(f"Trials by start year, {min(years)} to {max(years)}", level=3)
             Words("figcaption", f"n = {thousands(dated)}.{_left_out_of_line(undated)}")
             _legend([s for s in SPLIT_COLOURS if any(s in counts for counts in years.values())])
             drawing(timeline_chart(years))
-            content = timeline_csv(years)
-            ui.button(
-                "Download the time line",
-                icon="download",
-                on_click=lambda: ui.download.content(content, "time_line.csv", "text/csv"),
-            ).props("flat dense no-caps")
+            download_button("Download the time line", partial(timeline_csv, years), "time_line.csv")
 
 
 def _left_out_of_line(undated: Mapping[str, int]) -> str:
@@ -120,7 +108,7 @@ def _left_out_of_line(undated: Mapping[str, int]) -> str:
     total = sum(undated.values())
     verb = "has" if total == 1 else "have"
     parts = ", ".join(f"{thousands(undated[s])} {s}" for s in SPLIT_COLOURS if s in undated)
-    return f" {things(total, 'trial')} {verb} no start date and are not drawn: {parts}."
+    return f" {counted(total, 'trial')} {verb} no start date and are not drawn: {parts}."
 
 
 def _legend(splits: list[str]) -> None:
@@ -132,32 +120,32 @@ def _legend(splits: list[str]) -> None:
 
 
 def left_out(card: DatasetCard) -> None:
-    """Records that were left out, by reason; the first of each are named."""
+    """Records that were left out, by reason; the first of each are listed."""
     with section("Left out"):
         if not card.dropped:
-            Words("p", "None: every record that was read is in the data set.")
+            Words("p", "None: every record is in the data set.")
         for reason, count in sorted(card.dropped.items(), key=lambda pair: -pair[1]):
             named = [record.nct_id for record in card.dropped_first if record.reason == reason]
             with ui.element("details").classes("l4-read"):
                 with ui.element("summary"):
-                    Words("span", things(count, "record"))
+                    Words("span", counted(count, "record"))
                     Words("span", reason)
-                said = ", ".join(named) or "None of them is among the first hundred that are named."
+                ids = ", ".join(named) or "They are not among the first hundred that are listed."
                 more = count - len(named)
-                Words("p", f"{said}, and {thousands(more)} more" if named and more else said)
+                Words("p", f"{ids}, and {thousands(more)} more" if named and more else ids)
         notes = [(what, thousands(count)) for what, count in card.notes.items()]
         if notes:
-            titled_table(("Changes to the remaining rows", "Rows"), notes, label="Notes")
+            table(("Changes to the remaining rows", "Rows"), notes, label="Notes")
 
 
 def origin(dataset: StoredDataset, card: DatasetCard) -> None:
-    """Where it came from, under which terms."""
+    """The sources and their terms."""
     with section("Where it came from"):
         rows = [(source.name, thousands(source.rows)) for source in card.provenance]
         if rows:
-            titled_table(("Source", "Rows"), rows[:SOURCES], label="Sources")
+            table(("Source", "Rows"), rows[:SOURCES], label="Sources")
         if len(rows) > SOURCES:
-            Words("p", f"and {things(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
+            Words("p", f"and {counted(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
         for words in (*card.warnings, *card.terms):
             Words("p", words)
         Words("p", f"Content hash {dataset.sha256[:16]}.").classes("l4-small l4-muted")
@@ -167,11 +155,11 @@ _VERDICTS = {"pass": "passed", "warn": "check this", "fail": "leak"}
 
 
 def audit_findings(report: Mapping[str, Any]) -> None:
-    """What a leak audit found, the gravest first."""
+    """The findings of a leak audit, the most serious first."""
     verdict = {
         "pass": "No leak found.",
-        "warn": "No leak found, but something needs a look.",
-        "fail": "Leaks found: a model could read the answer instead of forecasting it.",
+        "warn": "No leak found, but some findings need a check.",
+        "fail": "Leaks found: a model could read the outcome instead of predicting it.",
     }[report["verdict"]]
     box = ui.element("div").classes("l4-box")
     if report["verdict"] != "pass":
@@ -185,4 +173,4 @@ def audit_findings(report: Mapping[str, Any]) -> None:
         for line in found
     ]
     with ui.element("div").classes("l4-audit"):
-        titled_table(("Result", "Check", "Field", "Finding"), rows, label="Leak audit")
+        table(("Result", "Check", "Field", "Finding"), rows, label="Leak audit")

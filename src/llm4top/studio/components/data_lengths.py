@@ -1,24 +1,25 @@
-"""How long the texts of a data set are, and what the budget of each preset would cut."""
+"""The length of the texts of a data set, and how many trials each preset would shorten."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
 
 from nicegui import run as work
 from nicegui import ui
 
+from llm4top.data.card import DatasetCard
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.elements import (
     Words,
     choice,
+    download_button,
     drawing,
     error_box,
     heading,
     section,
-    things,
-    titled_table,
+    table,
 )
-from llm4top.text import interval, percent, thousands
+from llm4top.text import counted, interval, percent, thousands
+from llm4top.workspace.datasets import StoredDataset
 from llm4top.workspace.views.lengths import (
     TextLengths,
     budgets,
@@ -28,21 +29,15 @@ from llm4top.workspace.views.lengths import (
     text_lengths,
     tokenizers,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from llm4top.data.card import DatasetCard
-    from llm4top.workspace.datasets import StoredDataset
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 _TEXTS = {"trial": "All text of a trial", "criteria": "Eligibility criteria"}
 _ESTIMATE = ""
-_ESTIMATED = "An estimate: four characters a token"
+_ESTIMATED = "Estimate: four characters per token"
 
 
 class LengthsView:
-    """The section of one page: the figure follows when it is measured, seconds later."""
+    """The section of one page; the figure appears when it has been measured, seconds later."""
 
     def __init__(self, workspace: Workspace, stored: StoredDataset, card: DatasetCard):
         self._workspace = workspace
@@ -106,41 +101,37 @@ def _figure(found: TextLengths, *, estimated: bool) -> None:
     with ui.element("div").classes("l4-figures"):
         with ui.element("figure"):
             heading(title(found, limits, estimated=estimated), level=3)
-            drawn = f", drawn at random of {thousands(found.rows)}" if found.is_sample else ""
+            drawn = f", a random sample of {thousands(found.rows)}" if found.is_sample else ""
             Words(
                 "figcaption",
-                f"Length of the prompt of each trial, in tokens. n = {thousands(count)}{drawn}. "
-                f"The highest bar is {things(highest_bar(found, limits), 'trial')}.",
+                f"Length of each trial's prompt, in tokens. n = {thousands(count)}{drawn}. "
+                f"The highest bar is {counted(highest_bar(found, limits), 'trial')}.",
             )
             drawing(lengths_chart(found, limits)).classes("l4-lengths")
-            content = lengths_csv(found, limits)
-            ui.button(
-                "Download the lengths",
-                icon="download",
-                on_click=lambda: ui.download.content(content, "lengths.csv", "text/csv"),
-            ).props("flat dense no-caps")
+            content = partial(lengths_csv, found, limits)
+            download_button("Download the lengths", content, "lengths.csv")
         with ui.element("div"):
             rows = [(name.capitalize(), thousands(n), cut(found, n)) for name, n in limits.items()]
-            titled_table(
-                ("Effort", "Budget in tokens", "Trials that are shortened"),
+            table(
+                ("Effort", "Budget in tokens", "Shortened trials"),
                 rows,
                 label="Trials that a budget shortens",
             )
 
 
 def title(found: TextLengths, limits: dict[str, int], *, estimated: bool) -> str:
-    """The reading of the figure: what the standard budget does to these trials."""
+    """The title of the figure: how many trials the standard budget shortens."""
     budget = limits["standard"]
     if not found.longer(budget):
         return f"The standard budget of {thousands(budget)} tokens holds every trial"
     share = percent(found.longer(budget) / len(found.tokens))
     about = "about " if (estimated or found.is_sample) and share[0].isdigit() else ""
-    said = f"{about}{share} of the trials are longer than the standard budget"
-    return said[0].upper() + said[1:]
+    words = f"{about}{share} of the trials are longer than the standard budget"
+    return words[0].upper() + words[1:]
 
 
 def cut(found: TextLengths, budget: int) -> str:
-    """The share that is longer than a budget, with its interval where it is a sample's."""
+    """The share of trials longer than a budget, with its interval if it is from a sample."""
     share = percent(found.longer(budget) / len(found.tokens))
     bounds = found.interval(budget)
     return f"{share} ({interval(*bounds)})" if bounds else share
@@ -155,4 +146,4 @@ def _characters(card: DatasetCard) -> None:
         (_TEXTS.get(text, text), *(thousands(found.get(name, 0)) for name in names))
         for text, found in card.text_lengths.items()
     ]
-    titled_table(("Characters", *names), rows, label="Lengths of the texts in characters")
+    table(("Characters", *names), rows, label="Lengths of the texts in characters")

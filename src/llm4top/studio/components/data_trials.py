@@ -1,24 +1,24 @@
-"""The trials of a data set: searched and paged on the server, one opened in full."""
-
-from __future__ import annotations
+"""The trials of a data set: search, pages, and one trial in full."""
 
 from collections.abc import Sequence
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import run as work
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from llm4top.studio.components.elements import Words, choice, facts, heading, things
-from llm4top.text import thousands
-
-if TYPE_CHECKING:
-    from llm4top.workspace.views.browse import ListedTrial, OpenedTrial, TrialTable
+from llm4top.studio.components.elements import Words, choice, facts, heading
+from llm4top.text import counted, thousands
+from llm4top.workspace.views.browse import ListedTrial, OpenedTrial, TrialTable
 
 PAGE = 50
-_NAMES = {"icd_codes": "ICD codes", "smiles": "SMILES", "has_dmc": "Has a data monitoring board"}
+_NAMES = {
+    "icd_codes": "ICD codes",
+    "smiles": "SMILES",
+    "has_dmc": "Has a data monitoring committee",
+}
 _NONE = ' class="l4-none"'
 _CLICKED = """(event) => {
   const title = event.target.closest("[data-position]");
@@ -28,7 +28,7 @@ _COLUMNS = ("Trial", "NCT id", "Phase", "Start", "Split", "Label")
 
 
 class TrialBrowser:
-    """What one visitor searches for, and the page of trials that is shown."""
+    """The search of one visitor, and the page of trials that is shown."""
 
     def __init__(self, table: TrialTable, splits: tuple[str, ...], labels: tuple[str, ...]):
         self._table = table
@@ -39,11 +39,11 @@ class TrialBrowser:
             search = ui.input("Search titles, NCT ids, drugs, conditions").props(
                 'outlined dense clearable debounce=250 type="search"'
             )
-            search.classes("l4-field").on_value_change(lambda e: self._ask(text=e.value or ""))
+            search.classes("l4-field").on_value_change(lambda e: self._search(text=e.value or ""))
             every = {"": "All"}
-            choice("Split", every | {s: s for s in splits}, "", lambda v: self._ask(split=v))
-            choice("Label", every | {s: s for s in labels}, "", lambda v: self._ask(label=v))
-        self._said = Words("p", "").props('role="status"').classes("l4-muted")
+            choice("Split", every | {s: s for s in splits}, "", lambda v: self._search(split=v))
+            choice("Label", every | {s: s for s in labels}, "", lambda v: self._search(label=v))
+        self._status = Words("p", "").props('role="status"').classes("l4-muted")
         self._place = ui.html("", sanitize=False).classes("l4-scroll")
         self._place.on("click", self._open, js_handler=_CLICKED)
         with ui.element("div").classes("l4-actions"):
@@ -54,7 +54,7 @@ class TrialBrowser:
         self._dialog = ui.dialog().props('aria-label="Trial"')
         self._show()
 
-    def _ask(
+    def _search(
         self, *, text: str | None = None, split: str | None = None, label: str | None = None
     ) -> None:
         self._text = self._text if text is None else text
@@ -71,7 +71,7 @@ class TrialBrowser:
     def _show(self) -> None:
         count, last = len(self._found), min(self._first + PAGE, len(self._found))
         shown = f"; {thousands(self._first + 1)} to {thousands(last)} shown" if count else ""
-        self._said.set_text(f"{things(count, 'trial')} of {thousands(len(self._table))}{shown}.")
+        self._status.set_text(f"{counted(count, 'trial')} of {thousands(len(self._table))}{shown}.")
         self._back.set_enabled(self._first > 0)
         self._next.set_enabled(last < count)
         rows = self._table.rows(self._found[self._first : last])
@@ -91,7 +91,7 @@ class TrialBrowser:
 
 
 def rows_html(rows: Sequence[ListedTrial]) -> str:
-    """The page of trials as one piece, which a browser shows several times sooner than elements.
+    """The page of trials as one piece of HTML, which a browser shows faster than elements.
 
     Every text of a trial is escaped.
     """
@@ -126,14 +126,14 @@ def _trial(opened: OpenedTrial) -> None:
         for name, value in opened.trial.to_dict().items()
         if value not in (None, "", [], ())
     )
-    heading("What no model reads", level=3)
+    heading("Never shown to a model", level=3)
     aside = (
         ("Status", opened.status),
         ("Why stopped", opened.why_stopped),
         ("Start date", row.start_date),
         ("Read from", ", ".join(opened.files)),
     )
-    facts((name, value or "not known") for name, value in aside)
+    facts((name, value or "unknown") for name, value in aside)
 
 
 def _in_words(value: Any) -> str:

@@ -1,6 +1,4 @@
-"""The place to drop files: a button for the keyboard, a drop zone for the mouse."""
-
-from __future__ import annotations
+"""A zone to drop files on, with a button for the keyboard."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +8,8 @@ from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 from nicegui.events import GenericEventArguments, MultiUploadEventArguments
 
-from llm4top.studio.components.elements import Words, things
+from llm4top.studio.components.elements import Words
+from llm4top.text import counted
 from llm4top.workspace.serving.parsing import Refusal
 
 _LONGEST_NAME = 200
@@ -18,7 +17,7 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one drop may hold: ``accept`` as ".xml,.zip", bytes and files of all together."""
+    """Limits of one drop: ``accept`` as ".xml,.zip", total bytes, number of files."""
 
     accept: str
     max_bytes: int
@@ -32,24 +31,24 @@ class Limits:
         return f"{', '.join(most)} or {last}" if most else last
 
     def refusal(self, name: str, why: str) -> Refusal:
-        """The refusal of one file; ``why`` is the uploader's word for what it breaks."""
+        """The refusal of one file; ``why`` is the uploader's name of the limit."""
         megabytes = self.max_bytes // 1_000_000
         reason, hint = {
             "max-total-size": (
-                f"With it, the files are larger than {things(megabytes, 'megabyte')} together.",
+                f"With this file, the total is over {counted(megabytes, 'megabyte')}.",
                 "Drop it by itself, or split it.",
             ),
             "max-files": (
-                f"Only {things(self.max_files, 'file')} are taken at once.",
-                "Drop it afterwards, or pack the files into one zip.",
+                f"Only {counted(self.max_files, 'file')} can be dropped at once.",
+                "Drop it afterwards, or put all files into one zip.",
             ),
-            "duplicate": ("It is being read already.", "Wait for it."),
+            "duplicate": ("This file is being read already.", "Wait until it is finished."),
         }.get(why, (f"Not an {self.kinds} file.", f"Drop {self.kinds} files."))
         return Refusal(name, "LimitError" if "max" in why else "UnknownFormatError", reason, hint)
 
 
-def not_taken(told: Any, limits: Limits) -> Sequence[Refusal]:
-    """What the browser told of the files it kept back; whatever else it tells is left out."""
+def rejected_files(told: Any, limits: Limits) -> Sequence[Refusal]:
+    """The refusals of files that the browser held back; anything else in ``told`` is ignored."""
     entries = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
     return [
         limits.refusal(str(entry.get("name", ""))[:_LONGEST_NAME], str(entry.get("why", "")))
@@ -65,18 +64,18 @@ _REJECTED = """(entries) => emit(entries.slice(0, 1000).map(
 
 
 @dataclass(slots=True)
-class _Takers:
-    """Who takes the files, as long as the page is there."""
+class _Handlers:
+    """The page's handlers of files, as long as the page exists."""
 
     on_files: OnFiles
     on_refused: OnRefused
 
     def forget(self) -> None:
-        self.on_files, self.on_refused = _nobody, _toast
+        self.on_files, self.on_refused = _ignore, _toast
 
 
-async def _nobody(_: Sequence[FileUpload]) -> None:
-    """Take files that arrive when the page is gone."""
+async def _ignore(_: Sequence[FileUpload]) -> None:
+    """Ignore files that arrive when the page is gone."""
 
 
 def drop_zone(
@@ -89,24 +88,24 @@ def drop_zone(
     on_refused: OnRefused | None = None,
     accept: str = ".xml,.json,.zip,.csv",
 ) -> ui.upload:
-    """A zone that takes files by drop or choice and hands all of them on together.
+    """A zone that takes dropped or chosen files and passes all of them on together.
 
-    ``max_bytes`` (of all together) and ``max_files`` are asked of the browser; whoever takes the
-    files checks them again. Files that the browser keeps back go to ``on_refused``, each with its
-    reason; a toast names them where it is None.
+    The browser enforces ``max_bytes`` (in total) and ``max_files``; ``on_files`` has to check them
+    again. Files that the browser holds back go to ``on_refused``, each with its reason; by default
+    a notification names them.
     """
     limits = Limits(accept, max_bytes, max_files)
-    # The web framework remembers the chooser's route for good, and with it whatever it can reach:
-    # a page that is gone must not be among that.
-    takers = _Takers(on_files, on_refused or _toast)
-    ui.context.client.on_delete(takers.forget)
+    # The framework keeps the chooser's route for good, and with it all it refers to: the page
+    # must not be among that.
+    handlers = _Handlers(on_files, on_refused or _toast)
+    ui.context.client.on_delete(handlers.forget)
 
     async def take(event: MultiUploadEventArguments) -> None:
         chooser.reset()
-        await takers.on_files(event.files)
+        await handlers.on_files(event.files)
 
     async def refuse(event: GenericEventArguments) -> None:
-        await takers.on_refused(not_taken(event.args, limits))
+        await handlers.on_refused(rejected_files(event.args, limits))
 
     zone = ui.element("div").classes("l4-drop")
     with zone:
@@ -122,12 +121,12 @@ def drop_zone(
         Words("p", words)
         button = ui.button("Choose files", icon="upload_file").props("no-caps outline")
         button.props["aria-label"] = label
-    _reach(zone, button, chooser)
+    _connect(zone, button, chooser)
     return chooser
 
 
-def _reach(zone: ui.element, button: ui.button, chooser: ui.upload) -> None:
-    """The button and the zone hand on to the hidden chooser."""
+def _connect(zone: ui.element, button: ui.button, chooser: ui.upload) -> None:
+    """Connect the button and the zone to the hidden chooser."""
     reference = f"getElement({chooser.id}).$refs.qRef"
     button.on("click", js_handler=f"() => {reference}.pickFiles()")
     zone.on("dragover.prevent", js_handler="(e) => e.currentTarget.classList.add('l4-over')")
@@ -142,5 +141,5 @@ def _reach(zone: ui.element, button: ui.button, chooser: ui.upload) -> None:
 async def _toast(refused: Sequence[Refusal]) -> None:
     first, *others = refused
     more = f" And {len(others)} more." if others else ""
-    said = f"{first.record}: refused. {first.reason} {first.hint}{more}"
-    ui.notify(said, type="warning", multi_line=True)
+    words = f"{first.record}: refused. {first.reason} {first.hint}{more}"
+    ui.notify(words, type="warning", multi_line=True)

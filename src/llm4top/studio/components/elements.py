@@ -1,22 +1,17 @@
-"""Small parts of the forecast pages. Every text of a record is shown as it is, never as HTML."""
+"""The widgets of the pages. Every text is shown as it is, never read as HTML."""
 
-from __future__ import annotations
-
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from llm4top.errors import LLM4TOPError
-from llm4top.text import interval, percent, thousands
-from llm4top.workspace.views.caveats import sentence
-from llm4top.workspace.views.label_bars import answer_named, reading_of, scale_of
 
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
-    from llm4top.workspace.serving.parsing import Refusal
+Cell = str | Callable[[], object]
+"""A cell of a table: its text, or what draws it."""
+
+PRIMARY = "unelevated no-caps text-color=on-accent"
+"""Properties of the one button of a page or dialog that goes on."""
 
 
 class Words(TextElement):
@@ -31,46 +26,141 @@ def heading(text: str, *, level: int = 2) -> Words:
     return Words(f"h{level}", text)
 
 
+def muted(text: str, tag: str = "p") -> Words:
+    """A text in small grey letters."""
+    return Words(tag, text).classes("l4-small l4-muted")
+
+
+def linked(text: str, address: str) -> ui.element:
+    """A link to a page of the Studio; plain text if ``address`` is empty."""
+    return ui.link(text, address) if address else Words("span", text)
+
+
 def section(title: str) -> ui.element:
-    """Make a part of a page under a heading; its content goes inside ``with``."""
+    """A part of a page under a heading; its content goes inside ``with``."""
     made = ui.element("section").classes("l4-section")
     with made:
         heading(title)
     return made
 
 
+def folded(summary: str, kind: str = "l4-fold-box") -> ui.element:
+    """A part of a page that opens when its ``summary`` is clicked."""
+    made = ui.element("details").classes(kind)
+    with made:
+        Words("summary", summary)
+    return made
+
+
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
-    """Names with their values, in two columns; one column where it is narrow."""
+    """Names with their values, in two columns; one column on a narrow screen."""
     with ui.element("div").classes("l4-facts"):
         for name, value in pairs:
             Words("div", name)
             Words("div", value)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> None:
-    """A short table to read, which becomes a list where it is narrow; ``label`` says what of."""
-    made = ui.element("table").classes("l4-table")
-    made.props["aria-label"] = label
-    with made:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, label: str, kind: str = ""
+) -> ui.element:
+    """A table to read, which becomes a list on a narrow screen; the body of the table.
+
+    Args:
+        columns: the headings. In the list each value is preceded by its heading.
+        rows: one cell for each column: text, or a function that draws the content.
+        label: what the table shows, for screen readers.
+        kind: further classes of the table.
+    """
+    with ui.element("div").classes("l4-scroll"):
+        shown = ui.element("table").classes(f"l4-table l4-titled {kind}")
+        shown.props["aria-label"] = label
+    with shown:
         with ui.element("thead"), ui.element("tr"):
             for column in columns:
                 Words("th", column).props('scope="col"')
-        with ui.element("tbody"):
-            for row in rows:
-                with ui.element("tr"):
-                    for cell in row:
-                        Words("td", cell)
+        body = ui.element("tbody")
+    add_rows(body, columns, rows)
+    return body
+
+
+def add_rows(body: ui.element, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """Add rows to the body of a ``table``."""
+    with body:
+        for row in rows:
+            with ui.element("tr"):
+                for title, content in zip(columns, row, strict=True):
+                    if isinstance(content, str):
+                        cell: ui.element = Words("td", content)
+                    else:
+                        with ui.element("td") as cell:
+                            content()
+                    cell.props["data-title"] = title
+
+
+async def confirm(title: str, *sentences: str, yes: str = "Delete", no: str = "Keep") -> bool:
+    """Ask a question in a dialog; whether the visitor said yes."""
+    with ui.dialog() as dialog, ui.card():
+        dialog.props["aria-label"] = title
+        Words("h2", title)
+        for words in sentences:
+            Words("p", words)
+        with ui.row():
+            ui.button(yes, on_click=lambda: dialog.submit(True)).props(PRIMARY)
+            ui.button(no, on_click=lambda: dialog.submit(False)).props("flat no-caps")
+    agreed = bool(await dialog)
+    # What follows may clear the place that holds the dialog: it goes first.
+    dialog.delete()
+    return agreed
+
+
+def warn(error: LLM4TOPError) -> None:
+    """Show an error as a notification."""
+    ui.notify(str(error), type="warning", multi_line=True)
+
+
+def progress_bar(label: str = "Progress") -> ui.linear_progress:
+    """A bar without a number; its name is for screen readers."""
+    made = ui.linear_progress(0, show_value=False, size="6px").props("instant-feedback")
+    made.props["aria-label"] = label
+    return made
+
+
+def pager(pages: int, page: int, on_turn: Callable[[int], Awaitable[None]]) -> None:
+    """Buttons that turn to another page of a list; none where there is only one."""
+    if pages <= 1:
+        return
+
+    async def turn(event: object) -> None:
+        await on_turn(int(getattr(event, "value", 1)))
+
+    made = ui.pagination(1, pages, value=page, on_change=turn)
+    made.props('direction-links boundary-numbers max-pages="7"')
+
+
+def text_field(label: str, value: str = "", *, longest: int = 120) -> ui.input:
+    """A field for one line of text."""
+    made = ui.input(label, value=value).props(f"outlined dense maxlength={longest}")
+    return made.classes("l4-field")
+
+
+def download_button(label: str, content: Callable[[], bytes], file: str) -> ui.button:
+    """A button that downloads a small CSV file; ``content`` makes it."""
+    return ui.button(
+        label,
+        icon="download",
+        on_click=lambda: ui.download.content(content(), file, "text/csv"),
+    ).props("flat dense no-caps")
 
 
 def empty(purpose: str, step: str, target: str) -> None:
-    """An empty page: what it is for, and the one next step with the page it leads to."""
+    """An empty page: its purpose, and a link to the next step."""
     with ui.element("div").classes("l4-empty"):
         Words("p", purpose)
         ui.link(step, target)
 
 
 def error_box(error: LLM4TOPError) -> None:
-    """An error that is the user's matter: what happened, to what, what to do."""
+    """An error as a box: what happened, where, what to do."""
     with ui.element("div").classes("l4-box l4-warn").props('role="alert"'):
         where = f"{error.where}: " if error.where else ""
         Words("div", f"{where}{error.message}").classes("l4-what")
@@ -78,137 +168,13 @@ def error_box(error: LLM4TOPError) -> None:
             Words("div", error.hint)
 
 
-FOLD = 3
-"""More refusals than this are folded into one line: results come first."""
-
-UNKNOWN_AREA = "unknown"
-"""The area of a trial whose conditions tell none."""
-
-
 def drawing(svg: str) -> ui.html:
-    """A figure of our own making; texts inside are escaped by whoever drew it."""
+    """A figure drawn by this package, which escapes the texts in it."""
     return ui.html(svg, sanitize=False).classes("l4-drawing")
 
 
-def chance_drawing(forecast: Forecast, *, large: bool = False) -> ui.html:
-    """The scale with the chance, its interval and the base rate; bars for more than two answers."""
-    return drawing(scale_of(forecast, large=large))
-
-
-def chance_line(forecast: Forecast, *, large: bool = False) -> None:
-    """The chance in percent, its interval, and both in plain words."""
-    with ui.element("p").classes("l4-chance" + (" l4-large" if large else "")):
-        if named := answer_named(forecast):
-            Words("span", named)
-        Words("strong", percent(forecast.probability))
-        if bounds := interval(forecast.lower, forecast.upper):
-            Words("span", f"95\u00a0% interval {bounds}").classes("l4-muted")
-        Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
-
-
-def trial_facts(item: Forecast) -> str:
-    """The line under a title: number, phase, area, sponsor's class and file, as far as known."""
-    area = "" if item.area == UNKNOWN_AREA else item.area
-    phase = item.phase or "phase not stated"
-    known = (item.nct_id, phase, area, item.sponsor_class, item.record)
-    return " · ".join(part for part in known if part)
-
-
-def warning_lines(warnings: Sequence[str]) -> None:
-    """A line for each grave warning; the sign is for the eye only."""
-    if not warnings:
-        return
-    with ui.element("ul").classes("l4-warnings").props('aria-label="Warnings"'):
-        for warning in warnings:
-            with ui.element("li"):
-                Words("span", "⚠").props('aria-hidden="true"')
-                Words("span", sentence(warning))
-
-
-def things(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 trial", "3 trials"."""
-    return f"{thousands(number)} {one if number == 1 else many or one + 's'}"
-
-
-def refused_list(refusals: Sequence[Refusal]) -> None:
-    """The refused files by name, each with its reason and what to do; many are folded."""
-    with ui.element("section").classes("l4-refused").props('aria-label="Refused"'):
-        if len(refusals) <= FOLD:
-            for refusal in refusals:
-                _refused(refusal)
-            return
-        counts = Counter(sentence(refusal.reason) for refusal in refusals)
-        (reason, most), *rest = counts.most_common()
-        others = f" {things(len(refusals) - most, 'other')} for other reasons." if rest else ""
-        with ui.element("details"):
-            summary = f"{things(len(refusals), 'file or record', 'files and records')} refused."
-            Words("summary", f"{summary} {thousands(most)}: {reason}{others}")
-            for refusal in refusals[:200]:
-                _refused(refusal)
-            if len(refusals) > 200:
-                said = f"and {things(len(refusals) - 200, 'more')}: the exports name all of them"
-                Words("p", said).classes("l4-muted")
-
-
-def _refused(refusal: Refusal) -> None:
-    with ui.element("details"):
-        with ui.element("summary"):
-            Words("strong", f"{refusal.record}:")
-            Words("span", f" refused. {sentence(refusal.reason)}")
-            Words("span", " Why?").classes("l4-why")
-        where = [f"line {refusal.line}"] if refusal.line is not None else []
-        where += [refusal.element] if refusal.element else []
-        if where:
-            Words("p", f"Where: {', '.join(where)}.")
-        Words("p", refusal.hint or "Check that it is a ClinicalTrials.gov record.")
-
-
-def not_asked_list(refusals: Sequence[Refusal]) -> None:
-    """Records that the question does not apply to, each with the reason."""
-    with ui.element("section").classes("l4-not-asked").props('aria-label="Not forecast"'):
-        with ui.element("details") as box:
-            what = things(len(refusals), "record")
-            Words("summary", f"{what} not forecast: the question does not apply.")
-            for refusal in refusals[:200]:
-                with ui.element("p"):
-                    _not_asked(refusal)
-            if len(refusals) > 200:
-                said = f"and {things(len(refusals) - 200, 'more')}: the exports name all of them"
-                Words("p", said).classes("l4-muted")
-        if len(refusals) <= FOLD:
-            box.props("open")
-
-
-def _not_asked(refusal: Refusal) -> None:
-    """A record's number and title, which lead to what was read of it, and the reason."""
-    subject = refusal.subject or {}
-    known = (subject.get("nct_id"), subject.get("title"))
-    named = ", ".join(str(part) for part in known if part) or refusal.record
-    if subject and refusal.id:
-        ui.link(named, f"/not-forecast/{refusal.id}")
-    else:
-        Words("strong", named)
-    Words("span", f": {sentence(refusal.reason)}")
-
-
-def titled_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> None:
-    """A table to read; as a list, where it is narrow, each value carries its heading."""
-    with ui.element("div").classes("l4-scroll"):
-        shown = ui.element("table").classes("l4-table l4-titled")
-        shown.props["aria-label"] = label
-    with shown:
-        with ui.element("thead"), ui.element("tr"):
-            for column in columns:
-                Words("th", column).props('scope="col"')
-        with ui.element("tbody"):
-            for row in rows:
-                with ui.element("tr"):
-                    for title, text in zip(columns, row, strict=True):
-                        Words("td", text).props["data-title"] = title
-
-
 def copy_button(text: str, label: str) -> None:
-    """A button that copies ``text``, and says that it has."""
+    """A button that copies ``text`` and then says "Copied"."""
     button = ui.button("Copy").props("flat dense no-caps")
     button.props["aria-label"] = label
     button.props["data-copy"] = text

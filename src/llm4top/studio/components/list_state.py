@@ -1,9 +1,7 @@
-"""How a batch of forecasts is looked at, as the query of an address: what back and reload keep."""
-
-from __future__ import annotations
+"""The view of a batch of forecasts as the query of an address, which Back and Reload keep."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from llm4top.workspace.views.listing import FILE_ORDER
@@ -28,32 +26,34 @@ class ListState:
     included: frozenset[str] = frozenset()
 
     @classmethod
-    def from_query(cls, asked: Any) -> ListState:
-        """The state that an address holds; ``asked`` is a request's ``query_params``.
+    def of(cls, batch: str, run_id: str | None) -> Self:
+        """The first view of a batch; ``run_id`` names the run that made it, if one did."""
+        return cls(run=run_id) if run_id else cls(batch=batch)
 
-        What makes no sense is left out: an address may be typed.
-        """
-        view = asked.get("view", "").capitalize()
-        page = asked.get("page", "")
+    @classmethod
+    def from_query(cls, params: Any) -> Self:
+        """The state in a request's ``query_params``; invalid values are ignored."""
+        view = params.get("view", "").capitalize()
+        page = params.get("page", "")
         return cls(
-            batch=asked.get("batch", ""),
-            run=asked.get("run", ""),
+            batch=params.get("batch", ""),
+            run=params.get("run", ""),
             view=view if view in VIEWS else VIEWS[0],
-            sort=asked.get("sort") or FILE_ORDER,
-            words=asked.get("q", "")[:200],
-            model=asked.get("model", ""),
+            sort=params.get("sort") or FILE_ORDER,
+            words=params.get("q", "")[:200],
+            model=params.get("model", ""),
             page=int(page) if page.isdecimal() and len(page) < 7 else 1,
             chosen={
                 name: frozenset(values)
                 for name, key in FACETS.items()
-                if (values := asked.getlist(key))
+                if (values := params.getlist(key))
             },
-            included=frozenset(asked.getlist("with")),
+            included=frozenset(params.getlist("with")),
         )
 
     @property
     def query(self) -> str:
-        """The state as an address's query; what is as usual is left out."""
+        """The state as the query of an address; defaults are left out."""
         usual = ListState()
         pairs: list[tuple[str, str]] = []
         for name, value, default in (
@@ -74,14 +74,14 @@ class ListState:
 
     @property
     def id(self) -> str:
-        """The batch's id: that of its run, where a run made it."""
+        """The id of the batch, which is that of its run if a run made it."""
         return self.batch or self.run
 
     @property
     def address(self) -> str:
-        """The page that shows this."""
+        """The address of the page."""
         return f"/?{self.query}" if self.query else "/"
 
     def trial(self, forecast_id: str) -> str:
-        """The page of one trial, which knows the way back and the trials before and behind it."""
+        """The address of one trial's page, which links to the trials before and after it."""
         return f"/trials/{forecast_id}?{self.query}"

@@ -1,23 +1,17 @@
-"""Making a model the default: said what it means, and asked again where its figures are weaker."""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+"""Making a model the default, after a question if its metrics are worse than those of others."""
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.bundle_facts import display_name
-from llm4top.studio.components.elements import Words
+from llm4top.studio.components.elements import confirm, warn
+from llm4top.studio.context import StudioContext
 from llm4top.workspace.views.baseline_comparison import Standing, beside_default
 
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
 
-
-def standing_of_bundle(context: StudioContext, bundle_id: str) -> Standing:
-    """How a bundle's figures stand beside a bag of words and the default. Reads the store."""
+def comparison_of_bundle(context: StudioContext, bundle_id: str) -> Standing:
+    """A bundle compared with a bag of words and with the default model. Reads the store."""
     bundles = context.workspace.bundles
     bundle, default = bundles.get(bundle_id), bundles.default()
     if bundle.id == default.id:
@@ -26,7 +20,7 @@ def standing_of_bundle(context: StudioContext, bundle_id: str) -> Standing:
 
 
 async def make_default(context: StudioContext, bundle_id: str) -> bool:
-    """Make a model the default and log it, after a question where it is weaker; whether it is."""
+    """Make a model the default and log it; whether it now is. Asks first if it is weaker."""
     who, bundles = context.who(), context.workspace.bundles
 
     def change() -> str:
@@ -35,30 +29,23 @@ async def make_default(context: StudioContext, bundle_id: str) -> bool:
         return name
 
     try:
-        standing = await work.io_bound(standing_of_bundle, context, bundle_id)
-        if standing is None or (standing.weaker and not await _agreed(standing)):
+        found = await work.io_bound(comparison_of_bundle, context, bundle_id)
+        if found is None or (found.weaker and not await _agreed(found)):
             return False
         name = await work.io_bound(change)
     except LLM4TOPError as error:
-        ui.notify(str(error), type="warning", multi_line=True)
+        warn(error)
         return False
     if name is not None:
         ui.notify(f"{name} is now the default model.")
     return name is not None
 
 
-async def _agreed(standing: Standing) -> bool:
-    with ui.dialog() as dialog, ui.card():
-        Words("h2", "Make this weaker model the default?")
-        for reason in standing.weaker:
-            Words("p", reason)
-        Words("p", "The default is used for every forecast for which nobody chooses a model.")
-        with ui.row():
-            ui.button("Make it the default", on_click=lambda: dialog.submit(True)).props(
-                "unelevated no-caps text-color=on-accent"
-            )
-            ui.button("Cancel", on_click=lambda: dialog.submit(False)).props("flat no-caps")
-    dialog.props["aria-label"] = "Make this weaker model the default?"
-    agreed = bool(await dialog)
-    dialog.delete()
-    return agreed
+async def _agreed(found: Standing) -> bool:
+    return await confirm(
+        "Make this weaker model the default?",
+        *found.weaker,
+        "The default is used for every forecast unless another model is chosen.",
+        yes="Make it the default",
+        no="Cancel",
+    )

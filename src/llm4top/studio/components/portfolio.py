@@ -1,17 +1,17 @@
-"""Many trials together: how many successes to expect, and every trial's chance."""
-
-from __future__ import annotations
+"""Many trials together: the expected number of successes, and the chance of each trial."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
-from llm4top.studio.components.elements import Words, drawing, heading, things
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.components.elements import Words, drawing, heading
+from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import chance_of
-from llm4top.text import thousands
+from llm4top.text import counted, thousands
+from llm4top.workspace.views import portfolio as sums
 from llm4top.workspace.views.exports import distribution_csv, to_csv
 from llm4top.workspace.views.label_bars import (
     answers_chart,
@@ -22,7 +22,6 @@ from llm4top.workspace.views.label_bars import (
 from llm4top.workspace.views.portfolio import (
     Counted,
     Distribution,
-    counted,
     expected_from_base,
     name_of,
     sort_trials,
@@ -31,27 +30,22 @@ from llm4top.workspace.views.portfolio import (
 from llm4top.workspace.views.portfolio_charts import NUMBERED, chances_chart, distribution_chart
 from llm4top.workspace.views.wording import expected
 
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
-    from llm4top.studio.components.list_state import ListState
-
 
 async def portfolio(
     items: Sequence[Forecast], state: ListState, *, redraw: Callable[[], Awaitable[None]]
 ) -> None:
-    """The figures for the trials at hand, each with its reading as title and its data.
+    """Figures for these trials, each with its main finding as title and its data.
 
-    ``redraw`` is called when a person adds a kind of trial that is left out by default.
+    ``redraw`` is called when the visitor adds a kind of trial that is left out by default.
     """
-    parts = counted(items, state.included)
+    parts = sums.counted(items, state.included)
     _left_out(parts, items, state, redraw)
     trials = parts.trials
     if len(trials) < 2:
-        said = "A portfolio needs two trials or more."
-        Words("p", f"{said} Drop another record, or add those that were left out.")
+        Words("p", "A portfolio needs at least two trials. Add records, or count those left out.")
         return
     place = ui.element("div").classes("l4-figures")
-    # Ten thousand chances take a while to fold together, and the server has others to answer.
+    # The distribution of ten thousand trials takes a while, and there are other visitors.
     found = await run.io_bound(successes, trials)
     if place.is_deleted:
         return
@@ -62,7 +56,7 @@ async def portfolio(
         elif expectations := expected_by_answer(trials):
             _answers(trials, *max(expectations, key=lambda pair: pair[1]))
         else:
-            Words("p", "The trials are not added up: they answer several questions.")
+            Words("p", "The trials cannot be added up: they answer different questions.")
 
 
 def _left_out(
@@ -71,18 +65,17 @@ def _left_out(
     state: ListState,
     redraw: Callable[[], Awaitable[None]],
 ) -> None:
-    """What is not added up, and why; two kinds of trial can be added all the same."""
-    everything = counted(items)
+    """Trials that are not counted, and why; two kinds of them can be added."""
+    everything = sums.counted(items)
     kinds = (
-        ("learnt", everything.learnt, "the model has learnt from or was tuned on"),
-        ("scope", everything.out_of_scope, "unlike those the model has learnt from"),
+        ("learnt", everything.learnt, "from the model's training or validation data"),
+        ("scope", everything.out_of_scope, "unlike the model's training data"),
     )
     with ui.element("div").classes("l4-left-out"):
-        said = f"{things(len(parts.trials), 'trial')} of {things(len(items), 'record')} counted."
+        words = f"{counted(len(parts.trials), 'trial')} of {counted(len(items), 'record')} counted."
         if parts.copies:
-            many = things(len(parts.copies), "further record")
-            said += f" {many} of a trial that is counted already left out."
-        Words("p", said).classes("l4-muted").props('role="status"')
+            words += f" Left out: {counted(len(parts.copies), 'repeated record')}."
+        Words("p", words).classes("l4-muted").props('role="status"')
         for kind, trials, words in kinds:
             if not trials:
                 continue
@@ -93,7 +86,7 @@ def _left_out(
                 await redraw()
 
             ui.checkbox(
-                f"Count {things(len(trials), 'trial')} {words}",
+                f"Count {counted(len(trials), 'trial')} {words}",
                 value=kind in state.included,
                 on_change=turn,
             )
@@ -102,43 +95,43 @@ def _left_out(
 def _successes(found: Distribution, from_base: float | None, label: str) -> None:
     with ui.element("figure"):
         heading(
-            f"About {expected(found.expected, found.n)} of {things(found.n, 'trial')} "
+            f"About {expected(found.expected, found.n)} of {counted(found.n, 'trial')} "
             f"can be expected to {event_verb(label)}",
             level=3,
         )
         Words(
             "figcaption",
-            f"{event_count(label)}, and how probable each is. "
+            f"{event_count(label)}, with the probability of each. "
             f"{thousands(found.lower)} to {thousands(found.upper)} with 95\u00a0% probability "
-            "(the bars in full colour), the calibration's uncertainty included; "
+            "(dark bars), including the uncertainty of the calibration; "
             f"{thousands(found.exact_lower)} to {thousands(found.exact_upper)} if the chances "
             "were exact.",
         )
         drawing(distribution_chart(found, from_base))
         if from_base is not None:
-            _beside_base(found, from_base)
+            _compare_base(found, from_base)
         Words(
             "p",
-            "The calibration's error is taken to move all chances together, the trials as "
-            "independent otherwise. Trials of one programme tend to succeed or fail together, "
-            "and a model that ranks badly is not covered: the true range is wider.",
+            "This assumes that a calibration error moves all chances together and that the trials "
+            "are independent otherwise. Trials of one programme tend to succeed or fail together, "
+            "and errors of the model are not included. The true range is therefore wider.",
         ).classes("l4-small l4-muted")
         _download("Download the distribution", partial(distribution_csv, found), "successes.csv")
 
 
-def _beside_base(found: Distribution, from_base: float) -> None:
-    said = f"From the base rates alone: {expected(from_base, found.n)}."
+def _compare_base(found: Distribution, from_base: float) -> None:
+    words = f"Expected from the base rates alone: {expected(from_base, found.n)}."
     if not found.lower <= from_base <= found.upper:
-        said += (
-            " That is outside the range above: model and base rates disagree about these trials "
-            "as a whole, so at least one of them does not fit. Compare past trials of this kind."
+        words += (
+            " This is outside the range above: the model and the base rates disagree about these "
+            "trials, so at least one of them is wrong. Compare with past trials of this kind."
         )
-    Words("p", said).classes("l4-small")
+    Words("p", words).classes("l4-small")
 
 
 def _chances(items: Sequence[Forecast], state: ListState) -> None:
     with ui.element("figure"):
-        heading(f"Chances of {things(len(items), 'trial')}, the lowest first", level=3)
+        heading(f"Chances of {counted(len(items), 'trial')}, lowest first", level=3)
         Words("figcaption", "Each trial's chance in percent, with its 95\u00a0% interval.")
         drawing(chances_chart(items, lambda item: state.trial(item.id)))
         if len(items) <= NUMBERED:
@@ -154,19 +147,21 @@ def _chances(items: Sequence[Forecast], state: ListState) -> None:
 def _answers(items: Sequence[Forecast], likeliest: str, number: float) -> None:
     with ui.element("figure"):
         n = len(items)
-        many = f"about {expected(number, n)} of {things(n, 'trial')}"
+        many = f"about {expected(number, n)} of {counted(n, 'trial')}"
         heading(f"“{likeliest}” is expected most often, in {many}", level=3)
-        Words("figcaption", "How many trials are expected to have each: the sum of their chances.")
+        Words(
+            "figcaption",
+            "The expected number of trials with each answer: the sum of their chances.",
+        )
         drawing(answers_chart(items))
         Words(
             "p",
-            "Trials of one programme tend to go the same way, so the true numbers vary more.",
+            "Trials of one programme tend to have the same outcome, so the true numbers vary more.",
         ).classes("l4-small l4-muted")
         _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 
 def _download(label: str, make: Callable[[], bytes], name: str) -> None:
-    async def give() -> None:
-        await download(make, name, "text/csv")
-
-    ui.button(label, icon="download", on_click=give).props("flat dense no-caps")
+    ui.button(label, icon="download", on_click=partial(download, make, name, "text/csv")).props(
+        "flat dense no-caps"
+    )

@@ -1,15 +1,9 @@
 """The privacy statement with its proof, as the badge and the About page show it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from nicegui import run, ui
 
 from llm4top.studio.components.elements import Words, heading
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
+from llm4top.studio.context import StudioContext
 
 _PROMISE = (
     "Everything stays on this machine. The Studio sends no record, no forecast and no "

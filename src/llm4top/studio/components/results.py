@@ -1,35 +1,31 @@
-"""A batch on the page: counts, what was left out, filters, and trials in three views."""
-
-from __future__ import annotations
+"""A batch of forecasts: counts, refused files, filters, and the trials in three views."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from nicegui import run as work
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, choice, not_asked_list, refused_list, things
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.components.bundle_facts import question_of, skill_of
+from llm4top.studio.components.elements import Words, choice, confirm, muted, pager
 from llm4top.studio.components.list_state import VIEWS, ListState
-from llm4top.studio.components.model_choice import skill_line, skill_of
 from llm4top.studio.components.portfolio import portfolio
+from llm4top.studio.components.refused_files import not_applicable_list, refused_list
 from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import Listed, trial_card, trial_row, trial_table
-from llm4top.text import thousands
+from llm4top.studio.context import StudioContext
+from llm4top.text import counted, thousands
+from llm4top.workspace.serving.parsing import Refusal
 from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
 from llm4top.workspace.views.listing import FILE_ORDER, Listing, ListQuery, copies_of, ties_of
 from llm4top.workspace.views.portfolio import SORTS as KEYS
 from llm4top.workspace.views.portfolio import facets
 
-if TYPE_CHECKING:
-    from llm4top.forecasters.bundles.manifest import Manifest
-    from llm4top.forecasters.forecast_format import Forecast
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.serving.parsing import Refusal
-
 PER_PAGE = {"Cards": 20, "Table": 50}
-"""How many trials are drawn at once: more would keep the server from answering others."""
+"""Trials that are drawn at once: more would delay the answers to other visitors."""
 
 SORTS = {
     FILE_ORDER: "Order in file",
@@ -41,21 +37,21 @@ SORTS = {
     "trial": "NCT id",
     "warnings down": "Most warnings",
 }
-"""Ways to sort: one of ``SORTS`` of the portfolio, "down" for the largest first."""
+"""Orders: a key of the portfolio's ``SORTS``, with "down" for the largest first."""
 
 _TABLE_SORTS = {FILE_ORDER, *KEYS, *(f"{key} down" for key in KEYS)}
 _FACETS = {"phases": "Phase", "areas": "Area", "sponsors": "Sponsor"}
 
 
 def list_query(state: ListState) -> ListQuery:
-    """What a state asks of a batch; a sort that there is not is the order of the file."""
+    """The query of a batch for a state; an unknown order is the order in the file."""
     sort = state.sort if state.sort in _TABLE_SORTS else FILE_ORDER
     return ListQuery(state.model, sort, state.words, state.chosen)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchActions:
-    """What a person can do with the batch as a whole; ``again`` is None where it cannot be."""
+    """What a visitor can do with the whole batch; ``again`` is None if that is not possible."""
 
     new: Callable[[], None]
     delete: Callable[[], Awaitable[None]]
@@ -64,9 +60,9 @@ class BatchActions:
 
 
 class ResultsView:
-    """Draws a batch where it is made, and again when a person sorts, filters or turns the view.
+    """Draws a batch, and draws it again when the visitor sorts, filters or changes the view.
 
-    It holds the lines of the trials; the rest of those on the screen is read when they are drawn.
+    It holds a summary of each trial; details of those on the screen are read when they are drawn.
     """
 
     def __init__(
@@ -75,33 +71,33 @@ class ResultsView:
         listing: Listing,
         state: ListState,
         *,
-        not_taken: Sequence[Refusal],
+        rejected: Sequence[Refusal],
         names: Mapping[str, str],
-        manifest: Manifest | None,
+        model: Mapping[str, Any] | None,
         actions: BatchActions,
     ):
         self._context = context
         self._listing = listing
         self._state = state
         self._names = names
-        self._manifest = manifest
+        self._model = model
         self._items = listing.items(state.model)
-        self._refusals = [*not_taken, *listing.refusals]
+        self._refusals = [*rejected, *listing.refusals]
         self._copies = copies_of(self._items)
         if listing.batch.count or self._refusals or listing.not_asked:
             self._header(actions)
         if listing.not_asked:
-            not_asked_list(listing.not_asked)
+            not_applicable_list(listing.not_asked)
         if self._refusals:
             refused_list(self._refusals)
         for note in listing.notes:
-            Words("p", note).classes("l4-small l4-muted")
+            muted(note)
         if len(self._items) > 1:
             self._controls()
         self._body = ui.element("div").classes("l4-results")
 
     async def draw(self, *, returned: bool = False) -> None:
-        """Draw the trials that the state asks for; ``returned``: from the page of one of them."""
+        """Draw the trials that the state selects. ``returned``: back from one trial's page."""
         self._body.clear()
         if not self._items:
             return
@@ -111,10 +107,10 @@ class ResultsView:
             return
         with self._body:
             if len(items) < len(self._items):
-                said = f"{things(len(items), 'trial')} of {thousands(len(self._items))} shown"
-                Words("p", said).props('role="status"').classes("l4-muted")
+                shown = f"{counted(len(items), 'trial')} of {thousands(len(self._items))} shown"
+                Words("p", shown).props('role="status"').classes("l4-muted")
             if self._view == "Portfolio":
-                await portfolio(items, self._state, redraw=self._turned)
+                await portfolio(items, self._state, redraw=self._show)
             else:
                 await self._page_of(items)
         if returned:
@@ -122,56 +118,58 @@ class ResultsView:
 
     def _header(self, actions: BatchActions) -> None:
         listing = self._listing
-        said = [things(len(self._items), "trial")]
+        counts = [counted(len(self._items), "trial")]
         if self._copies:
-            said.append(f"{things(len(self._copies), 'copy', 'copies')} among them")
+            counts.append(f"{counted(len(self._copies), 'repeated record')}")
         if listing.not_asked:
-            said.append(f"{thousands(len(listing.not_asked))} not forecast")
+            counts.append(f"{thousands(len(listing.not_asked))} not forecast")
         if self._refusals:
-            said.append(f"{thousands(len(self._refusals))} refused")
+            counts.append(f"{thousands(len(self._refusals))} refused")
         with ui.element("div").classes("l4-head"):
-            Words("h2", " · ".join(said)).props('id="results" tabindex="-1"')
+            Words("h2", " · ".join(counts)).props('id="results" tabindex="-1"')
             self._exporting = ui.button("Export", icon="download").props("flat no-caps")
             with self._exporting, ui.menu():
                 for kind, name in EXPORT_NAMES.items():
                     ui.menu_item(name, partial(self._export, kind)).props('role="menuitem"')
             if actions.again is not None:
-                words = f"Forecast again with {actions.again_with}"
-                ui.button(words, on_click=actions.again).props("flat no-caps")
+                ui.button(
+                    f"Forecast again with {actions.again_with}", on_click=actions.again
+                ).props("flat no-caps")
             ui.button("New forecast", on_click=actions.new).props("flat no-caps")
-            ui.button("Delete", on_click=partial(_ask_and, actions.delete)).props("flat no-caps")
+            ui.button("Delete", on_click=partial(_ask_and_delete, actions.delete)).props(
+                "flat no-caps"
+            )
         made = f"{listing.batch.name} · {listing.batch.created:%Y-%m-%d %H:%M} UTC"
         with ui.element("div").classes("l4-about"):
             self._about(made)
 
     def _about(self, made: str) -> None:
-        """What the batch is, its model with how well that tells trials apart, and ties."""
+        """The batch, its model with how well it ranks trials, and ties."""
         models = self._listing.models
         if not self._items:
-            Words("p", made).classes("l4-small l4-muted")
+            muted(made)
             return
         now = self._items[0].bundle
         if len(models) > 1:
-            Words("p", made).classes("l4-small l4-muted")
+            muted(made)
             names = {model: self._names.get(model, model) for model in models}
             choice("Forecasts of", names, now, self._choose_model)
         else:
             model = self._names.get(now, now)
-            Words("p", f"{made} · Model: {model}").classes("l4-small l4-muted")
-        if self._manifest is not None:
-            skill_line(self._manifest)
+            muted(f"{made} · Model: {model}")
+        if self._model is not None and (skill := skill_of(self._model)):
+            muted(skill).classes("l4-skill")
         tied, values = ties_of(self._items)
         if len(self._items) > 9 and 2 * tied > len(self._items):
-            said = (
+            muted(
                 f"{thousands(tied)} of {thousands(len(self._items))} trials share "
-                f"{things(values, 'chance')} with others; their order is that of the model's "
-                "score before calibration."
+                f"{counted(values, 'chance')} with others. They are sorted by the model's score "
+                "before calibration."
             )
-            Words("p", said).classes("l4-small l4-muted")
 
     async def _choose_model(self, model: str) -> None:
         self._state.model, self._state.page = model, 1
-        # Head, filters and copies are the model's: the page is made anew.
+        # Header, filters and copies depend on the model: load the page again.
         ui.navigate.to(self._state.address)
 
     def _controls(self) -> None:
@@ -197,7 +195,7 @@ class ResultsView:
     def _search(self) -> None:
         async def search(event: object) -> None:
             self._state.words = str(getattr(event, "value", None) or "")
-            await self._turned()
+            await self._show()
 
         box = ui.input("Search", value=self._state.words, on_change=search)
         box.props('outlined dense clearable debounce="300"').classes("l4-search")
@@ -213,7 +211,7 @@ class ResultsView:
     def _filter(self, name: str, values: dict[str, int]) -> None:
         async def keep(event: object) -> None:
             self._state.chosen[name] = frozenset(getattr(event, "value", None) or ())
-            await self._turned()
+            await self._show()
 
         there = set(values)
         made = ui.select(
@@ -228,17 +226,17 @@ class ResultsView:
     async def _sort_by(self, key: str) -> None:
         if key != self._state.sort:
             self._state.sort = key
-            await self._turned()
+            await self._show()
 
     async def _sort_table(self, key: str) -> None:
         await self._sort_by(f"{key} down" if self._state.sort == key else key)
 
     async def _turn(self, event: object) -> None:
         self._state.view = str(getattr(event, "value", VIEWS[0]))
-        await self._turned()
+        await self._show()
 
-    async def _turned(self, page: int = 1) -> None:
-        """Another look at the batch: from its first page, at an address of its own."""
+    async def _show(self, page: int = 1) -> None:
+        """Show the state, from its first page by default, and put it into the address."""
         self._state.page = page
         ui.navigate.history.replace(self._state.address)
         await self.draw()
@@ -271,15 +269,14 @@ class ResultsView:
         return Listed(item, self._state.trial(item.id), self._copies.get(item.id), others)
 
     def _pager(self, first: int, now: int, total: int, pages: int) -> None:
-        async def turn(event: object) -> None:
-            await self._turned(int(getattr(event, "value", 1)))
+        async def turn(page: int) -> None:
+            await self._show(page)
             ui.run_javascript("document.getElementById('results')?.focus()")
 
         with ui.element("nav").classes("l4-pager").props('aria-label="Pages of trials"'):
-            said = f"{thousands(first + 1)} to {thousands(first + now)} of {thousands(total)}"
-            Words("span", said).classes("l4-muted")
-            made = ui.pagination(1, pages, value=self._state.page, on_change=turn)
-            made.props('direction-links boundary-numbers max-pages="7"')
+            shown = f"{thousands(first + 1)} to {thousands(first + now)} of {thousands(total)}"
+            Words("span", shown).classes("l4-muted")
+            pager(pages, self._state.page, turn)
 
     @property
     def _view(self) -> str:
@@ -296,8 +293,8 @@ class ResultsView:
         query = list_query(self._state)
         made = export_batch(kind)
         facts = []
-        if self._manifest is not None:
-            facts = [f"Question: {self._manifest.task.question}", skill_of(self._manifest)]
+        if self._model is not None:
+            facts = [f"Question: {question_of(self._model)}", skill_of(self._model)]
         write = partial(
             made.write,
             self._context.workspace,
@@ -319,23 +316,10 @@ if (left) { left.scrollIntoView({block: 'center'}); left.querySelector('a')?.foc
 """
 
 
-async def _ask_and(delete: Callable[[], Awaitable[None]]) -> None:
-    """Delete, if a person says yes."""
-    with ui.dialog() as dialog, ui.card():
-        Words("h2", "Delete these forecasts?")
-        Words(
-            "p",
-            "The forecasts and the records they were made from are removed from this machine for "
-            "good. Exports that you saved stay.",
-        )
-        with ui.row():
-            ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
-                "unelevated no-caps text-color=on-accent"
-            )
-            ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat no-caps")
-    dialog.props('aria-label="Delete these forecasts?"')
-    agreed = await dialog
-    # Deleting may clear the place that holds the dialog: it goes first.
-    dialog.delete()
-    if agreed:
+async def _ask_and_delete(delete: Callable[[], Awaitable[None]]) -> None:
+    if await confirm(
+        "Delete these forecasts?",
+        "The forecasts and the records they were made from are removed from this machine. This "
+        "cannot be undone. Exports that you saved are kept.",
+    ):
         await delete()

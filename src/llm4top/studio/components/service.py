@@ -1,16 +1,12 @@
 """The one forecast service of a workspace, shared by its pages and started when first needed."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from nicegui import app
 
-if TYPE_CHECKING:
-    from llm4top.workspace.serving.service import ForecastService
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.serving.service import ForecastService
+from llm4top.workspace.workspace import Workspace
 
 _services: WeakKeyDictionary[Workspace, ForecastService] = WeakKeyDictionary()
 _lock = threading.Lock()

@@ -1,6 +1,4 @@
-"""Dropped files on disk for as long as they are read: owner-only, under names of our own."""
-
-from __future__ import annotations
+"""Files on their way in and out: dropped ones while they are read, made ones for download."""
 
 import shutil
 import tempfile
@@ -16,10 +14,10 @@ from llm4top.workspace.serving.request import UploadedFile
 
 
 async def download(make: Callable[[], bytes], name: str, media_type: str) -> None:
-    """Make the file's content and give it to the visitor under ``name``.
+    """Make the content of a file and give it to the visitor under ``name``.
 
-    It goes by a request of its own: on the page's connection tens of megabytes would be packed
-    at once, and the server would answer nobody meanwhile.
+    The browser fetches it by a separate request: on the page's connection tens of megabytes would
+    be packed at once, and the server would not answer others meanwhile.
     """
     folder = TemporaryDirectory(prefix="llm4top-")
     ui.context.client.on_delete(folder.cleanup)
@@ -36,10 +34,10 @@ async def download(make: Callable[[], bytes], name: str, media_type: str) -> Non
 
 
 @asynccontextmanager
-async def kept(uploads: Sequence[FileUpload]) -> AsyncIterator[list[UploadedFile]]:
-    """The files in a folder that only their owner can read; gone when the block is left.
+async def stored_files(uploads: Sequence[FileUpload]) -> AsyncIterator[list[UploadedFile]]:
+    """Dropped files in a folder that only this user can read; deleted at the end of the block.
 
-    A file's name is only shown: on disk it is a number.
+    On disk a file is named by a number; its own name is only shown.
     """
     folder = Path(tempfile.mkdtemp(prefix="llm4top-"))
     try:

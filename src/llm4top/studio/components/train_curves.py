@@ -1,17 +1,13 @@
 """The curves of a training as SVG: losses over the steps, and the validation ROC-AUC."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm4top.text import thousands
+from llm4top.workspace.run_states import RunEvent
 from llm4top.workspace.views.svg import LINE, MUTED, text
-
-if TYPE_CHECKING:
-    from llm4top.workspace.run_states import RunEvent
 
 HEIGHT = 220
 MOST_POINTS = 600

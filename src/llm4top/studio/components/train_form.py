@@ -1,37 +1,26 @@
 """Choose what to train: data, base model, settings; the checks and the command follow at once."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import ConfigError, JobError, LLM4TOPError
-from llm4top.studio.components.elements import (
-    Words,
-    choice,
-    copy_button,
-    error_box,
-    heading,
-    things,
-)
+from llm4top.studio.components.elements import Words, choice, copy_button, error_box, heading
 from llm4top.studio.components.train_settings import SettingFields
+from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
-from llm4top.text import thousands
+from llm4top.text import counted, thousands
+from llm4top.training.config import TrainingConfig
+from llm4top.workspace.datasets import StoredDataset
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.train_plan import PlanCheck, TrainPlan, time_check
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.training.config import TrainingConfig
-    from llm4top.workspace.datasets import StoredDataset
-    from llm4top.workspace.run_states import Run
+from llm4top.workspace.run_states import Run
 
 _COMMAND = "from llm4top.workspace.jobs.train_plan import main; main()"
 
@@ -232,7 +221,7 @@ class TrainForm:
             faults = self._fields.show_faults(error.faults)
             at_fields = len(error.faults) - len(faults)
             if at_fields:
-                Words("p", f"{things(at_fields, 'setting')} above cannot be used.").classes(
+                Words("p", f"{counted(at_fields, 'setting')} above cannot be used.").classes(
                     "l4-what"
                 )
             with ui.element("ul").classes("l4-checks"):

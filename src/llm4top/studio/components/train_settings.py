@@ -1,18 +1,14 @@
 """Every setting of a training as a labelled field, with its default, its help and its fault."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import ui
+from nicegui.elements.mixins.value_element import ValueElement
 
 from llm4top.prompts.sections import SECTION_HEADINGS
 from llm4top.studio.components.elements import Words
 from llm4top.workspace.views.setting_fields import SettingField, entry_of, setting_fields
-
-if TYPE_CHECKING:
-    from nicegui.elements.mixins.value_element import ValueElement
 
 _WORDS = {"auto": "automatic", "all": "everything", **SECTION_HEADINGS}
 

@@ -1,31 +1,22 @@
 """Trials in a list: as cards, and as a table that sorts by its headings."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from llm4top.studio.components.elements import (
-    Words,
-    chance_drawing,
-    chance_line,
-    things,
-    trial_facts,
-    warning_lines,
-)
-from llm4top.text import interval, percent
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.components.elements import Words, drawing
+from llm4top.text import counted, interval, percent
 from llm4top.workspace.views.caveats import sentence, sorted_warnings
-from llm4top.workspace.views.label_bars import is_yes_or_no
+from llm4top.workspace.views.label_bars import answer_named, is_yes_or_no, reading_of, scale_of
 from llm4top.workspace.views.portfolio import name_of, phase_of, sponsor_of
 
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
-
 OnSort = Callable[[str], Awaitable[None]]
+
+UNKNOWN_AREA = "unknown"
+"""The area of a trial whose conditions name none."""
 
 COLUMNS: tuple[tuple[str, str | None, str], ...] = (
     ("NCT id", "trial", ""),
@@ -43,7 +34,7 @@ COLUMNS: tuple[tuple[str, str | None, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A trial in a list: its page, the record it is a copy of, what other models said."""
+    """A trial in a list: its page, the record it is a copy of, forecasts of other models."""
 
     item: Forecast
     address: str
@@ -52,12 +43,47 @@ class Listed:
 
     @property
     def place(self) -> str:
-        """Where the page scrolls to when a person comes back from the trial."""
+        """The anchor to which the page scrolls when a visitor returns from the trial."""
         return f"t-{self.item.id}"
 
 
+def chance_drawing(forecast: Forecast, *, large: bool = False) -> ui.html:
+    """The scale with chance, interval and base rate; bars for more than two answers."""
+    return drawing(scale_of(forecast, large=large))
+
+
+def chance_line(forecast: Forecast, *, large: bool = False) -> None:
+    """The chance in percent, its interval, and both in plain words."""
+    with ui.element("p").classes("l4-chance" + (" l4-large" if large else "")):
+        if named := answer_named(forecast):
+            Words("span", named)
+        Words("strong", percent(forecast.probability))
+        if bounds := interval(forecast.lower, forecast.upper):
+            Words("span", f"95\u00a0% interval {bounds}").classes("l4-muted")
+        Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
+
+
+def trial_facts(item: Forecast) -> str:
+    """The line under a title: NCT id, phase, area, class of sponsor and file, if known."""
+    area = "" if item.area == UNKNOWN_AREA else item.area
+    phase = item.phase or "phase not stated"
+    known = (item.nct_id, phase, area, item.sponsor_class, item.record)
+    return " · ".join(part for part in known if part)
+
+
+def warning_lines(warnings: Sequence[str]) -> None:
+    """A line for each serious warning; the sign is hidden from screen readers."""
+    if not warnings:
+        return
+    with ui.element("ul").classes("l4-warnings").props('aria-label="Warnings"'):
+        for warning in warnings:
+            with ui.element("li"):
+                Words("span", "⚠").props('aria-hidden="true"')
+                Words("span", sentence(warning))
+
+
 def trial_card(listed: Listed, withheld: int) -> None:
-    """One trial: title, scale, chance in figures and words, warnings, what was withheld."""
+    """A trial as a card: title, scale, chance, warnings, number of hidden fields."""
     item = listed.item
     with ui.element("article").classes("l4-trial") as card:
         card.props["id"] = listed.place
@@ -72,10 +98,10 @@ def trial_card(listed: Listed, withheld: int) -> None:
         warning_lines(grave[:1])
         for name, other in listed.others:
             Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
-        hidden = f"{things(withheld, 'field')} hidden from the model"
+        hidden = f"{counted(withheld, 'field')} hidden from the model"
         with ui.element("div").classes("l4-foot l4-muted l4-small"):
-            said = [sentence(warning) for warning in [*grave[1:], *routine]]
-            Words("span", " ".join([*said, f"{hidden}."]))
+            notes = [sentence(warning) for warning in [*grave[1:], *routine]]
+            Words("span", " ".join([*notes, f"{hidden}."]))
 
 
 def chance_of(item: Forecast) -> str:
@@ -86,28 +112,28 @@ def chance_of(item: Forecast) -> str:
 
 
 def copy_note(listed: Listed) -> None:
-    """That a record is another one of a trial that is in the list already."""
+    """A note that the list has another record of the same trial."""
     if listed.copy_of is None:
         return
     first = listed.copy_of.record
-    Words("p", f"Another record of this trial is in the list ({first}). It counts once.").classes(
+    Words("p", f"The list has another record of this trial ({first}). It is counted once.").classes(
         "l4-small l4-copy"
     )
 
 
 def title_link(listed: Listed) -> None:
-    """The title, which leads to the trial."""
+    """The title, with a link to the trial."""
     link = Words("a", name_of(listed.item)).classes("l4-title")
     link.props["href"] = listed.address
     link.props["title"] = name_of(listed.item)
-    # Coming back, the page is where it was: the address that is left names the trial.
+    # For the way back: the address of this page then names the trial to scroll to.
     link.on("click", js_handler=f"() => history.replaceState(null, '', '#{listed.place}')")
 
 
 def trial_table(*, sorted_by: str, descending: bool, on_sort: OnSort) -> ui.element:
-    """A table for trials, whose headings are buttons that sort; gives what holds its rows.
+    """A table for trials whose headings sort; the body, which holds the rows.
 
-    A list where it is narrow.
+    It becomes a list on a narrow screen.
     """
     with ui.element("div").classes("l4-scroll"), ui.element("table").classes("l4-table l4-trials"):
         Words("caption", "Forecasts").classes("l4-hidden")
@@ -142,7 +168,7 @@ def _heading(
 
 
 def trial_row(listed: Listed, _withheld: int) -> None:
-    """One trial as a row of the table."""
+    """A trial as a row of the table."""
     item, forecast = listed.item, listed.item
     base = "" if forecast.base_rate is None else percent(forecast.base_rate)
     named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
@@ -156,7 +182,7 @@ def trial_row(listed: Listed, _withheld: int) -> None:
     )
     with ui.element("tr") as row:
         row.props["id"] = listed.place
-        # A draft has no NCT id: its file tells it apart.
+        # A draft has no NCT id: show its file.
         number = Words("td", forecast.nct_id or forecast.record).classes("l4-id")
         number.props["data-title"] = COLUMNS[0][0]
         with ui.element("th").props('scope="row"'):
@@ -165,7 +191,7 @@ def trial_row(listed: Listed, _withheld: int) -> None:
             for name, other in listed.others:
                 Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
         for (title, _, kind), text in zip(COLUMNS[2:-1], cells, strict=True):
-            # Where the table is a list, each value carries its heading.
+            # In the list each value is preceded by its heading.
             cell = Words("td", text).classes(kind)
             cell.props["data-title"] = title
             if not text:
@@ -174,16 +200,16 @@ def trial_row(listed: Listed, _withheld: int) -> None:
 
 
 def _warnings_cell(warnings: Sequence[str]) -> None:
-    """How many there are; their words when it is opened, so that rows stay low."""
+    """The number of warnings; their text when opened, which keeps rows low."""
     with ui.element("td") as cell:
         if not warnings:
             cell.classes("l4-none")
             return
         grave, routine = sorted_warnings(warnings)
         with ui.element("details"):
-            said = [things(len(grave), "warning")] if grave else []
-            said += [things(len(routine), "note")] if routine else []
-            Words("summary", ", ".join(said)).classes("" if grave else "l4-muted")
+            parts = [counted(len(grave), "warning")] if grave else []
+            parts += [counted(len(routine), "note")] if routine else []
+            Words("summary", ", ".join(parts)).classes("" if grave else "l4-muted")
             if grave:
                 Words("p", " ".join(map(sentence, grave))).classes("l4-warnings")
             if routine:

@@ -1,7 +1,5 @@
 """The proof behind "Local only": what this process asked of other machines since it began."""
 
-from __future__ import annotations
-
 import ipaddress
 import sys
 from collections import deque

@@ -1,7 +1,5 @@
 """Refusals and error pages: a sentence and the way on, never a path or a trace."""
 
-from __future__ import annotations
-
 import html
 import json
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -21,19 +21,15 @@ Headers of reverse proxies (``X-Forwarded-...``) are dropped: the framework woul
 ``Access-Control-...`` headers never leave. Every response carries ``security_headers``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm4top.studio.guard.refusals import CLOSING, Refusal, refuse
 from llm4top.studio.guard.security_headers import NONCE_KEY, new_nonce, security_headers
-
-if TYPE_CHECKING:
-    from llm4top.studio.guard.sign_in import SignIn
+from llm4top.studio.guard.sign_in import SignIn
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -13,8 +13,6 @@ What NiceGUI does not allow, and what is done about it:
   escaped by the framework, which a test holds.
 """
 
-from __future__ import annotations
-
 import secrets
 from typing import Any
 

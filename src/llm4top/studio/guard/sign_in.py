@@ -1,7 +1,5 @@
 """The token of a Studio that others can reach, and the cookie it is exchanged for."""
 
-from __future__ import annotations
-
 import html
 import secrets
 from collections import OrderedDict

@@ -1,10 +1,8 @@
-"""Benchmark: measure every forecaster on the same rows, and read the reports."""
-
-from __future__ import annotations
+"""Benchmark: evaluate all models and baselines on the same trials, and read the reports."""
 
 from collections.abc import Sequence
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from nicegui import app as pages_app
 from nicegui import run as background
@@ -14,31 +12,27 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.bundle_facts import display_name
 from llm4top.studio.components.bundle_import import refused
-from llm4top.studio.components.elements import Words, choice, section
+from llm4top.studio.components.elements import PRIMARY, Words, choice, muted, section, table
 from llm4top.studio.components.reports import KINDS, ReportView, report_file
-from llm4top.studio.components.start_run import dataset_names, say_there_is_no_data, start_run
+from llm4top.studio.components.start_run import dataset_names, no_data_yet, start_run
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-from llm4top.studio.jobs import standing_of, title_of
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.run_states import Run
+from llm4top.studio.jobs import status_text, title_of
+from llm4top.workspace.run_states import Run
 
 SHOWN = 100
 """Runs in the list of reports."""
 
 EVERY = 2.0
-"""Seconds between two looks at the list."""
+"""Seconds between two reads of the list."""
 
 PRESETS = {"quick": "Quick", "standard": "Standard", "thorough": "Thorough"}
-_COLUMNS = ("Report", "Kind", "State", "Begun (UTC)")
+_COLUMNS = ("Report", "Kind", "Status", "Started (UTC)")
 _KINDS = {"evaluate": "evaluation", "benchmark": "benchmark"}
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame: the list with its form, and a page for each report."""
-    style = (files("llm4top.studio") / "assets" / "report.css").read_text("utf-8")
-    ui.add_head_html(f"<style>{style}</style>", shared=True)
+    """Add the form with the list of reports, and a page for each report."""
 
     @page(context, "/benchmark", "Benchmark", icon="leaderboard", order=50)
     async def benchmark() -> None:
@@ -75,27 +69,27 @@ def register(context: StudioContext) -> None:
 
 
 class BenchmarkPage:
-    """What one visitor asks for, and the reports that there are."""
+    """The form and the list of reports of one visitor."""
 
     def __init__(self, context: StudioContext):
         self._context = context
         self._settings: dict[str, Any] = {"preset": "quick", "test": False}
 
     async def show(self) -> None:
-        """Draw it; the list follows the runs from then on."""
+        """Draw the page; the list follows the runs from then on."""
         workspace = self._context.workspace
         datasets = await background.io_bound(dataset_names, workspace)
         bundles = await background.io_bound(workspace.bundles.list)
         Words(
             "p",
-            "Measure every forecaster on the same trials: one report with tables, intervals, "
-            "paired differences, curves, the leak audit and a checklist.",
+            "Evaluate models and baselines on the same trials. The report has metrics with "
+            "intervals, paired differences, curves, the leak audit and a checklist.",
         ).classes("l4-muted")
         with section("Run a benchmark"):
             if datasets:
                 self._form(datasets, {b.id: display_name(b) for b in bundles or ()})
             else:
-                say_there_is_no_data(self._context)
+                no_data_yet()
         with section("Reports"):
             self._list = ui.element("div")
         self._drawn: tuple[Sequence[Run], Sequence[Run]] | None = None
@@ -110,7 +104,7 @@ class BenchmarkPage:
             chosen = ui.select(
                 models,
                 multiple=True,
-                label="Models beside the baselines",
+                label="Models, in addition to the baselines",
                 on_change=lambda event: self._settings.update(bases=list(event.value or ())),
             )
             chosen.props("outlined dense options-dense use-chips").classes("l4-choice")
@@ -123,11 +117,11 @@ class BenchmarkPage:
         test.props("dense")
         Words(
             "p",
-            "The baselines alone take minutes. Each model is measured both untrained and "
-            "fine-tuned, which takes hours without a GPU. It can be stopped and resumed.",
+            "The baselines alone take minutes. Each model is evaluated both untrained and "
+            "fine-tuned, which takes hours without a GPU. You can stop and resume the benchmark.",
         ).classes("l4-muted")
         start = ui.button("Run the benchmark", on_click=lambda: self._start(datasets))
-        start.props("unelevated no-caps text-color=on-accent").classes("l4-start")
+        start.props(PRIMARY).classes("l4-start")
         self._faults = ui.element("div")
 
     async def _start(self, datasets: dict[str, str]) -> None:
@@ -153,26 +147,18 @@ class BenchmarkPage:
             Words("p", "Reports of benchmarks, evaluations and comparisons will appear here.")
             ui.link("Compare models", "/models")
             return
-        table = ui.element("table").classes("l4-table l4-titled")
-        table.props["aria-label"] = "Reports"
-        with table:
-            with ui.element("thead"), ui.element("tr"):
-                for column in _COLUMNS:
-                    Words("th", column).props('scope="col"')
-            with ui.element("tbody"):
-                for run in runs:
-                    self._row(run)
-
-    def _row(self, run: Run) -> None:
-        with ui.element("tr"):
-            with ui.element("td"):
-                ui.link(title_of(run), f"/reports/{run.id}")
-                for line in list(run.result.get("summary", ()))[:1]:
-                    Words("div", str(line)).classes("l4-muted l4-small")
-            cells = (
+        rows = [
+            (
+                partial(self._title, run),
                 _KINDS[run.kind],
-                standing_of(run, self._active),
+                status_text(run, self._active),
                 f"{run.created:%Y-%m-%d %H:%M}",
             )
-            for name, text in zip(_COLUMNS[1:], cells, strict=True):
-                Words("td", text).props["data-title"] = name
+            for run in runs
+        ]
+        table(_COLUMNS, rows, label="Reports")
+
+    def _title(self, run: Run) -> None:
+        ui.link(title_of(run), f"/reports/{run.id}")
+        for line in list(run.result.get("summary", ()))[:1]:
+            muted(str(line), "div")

@@ -1,43 +1,48 @@
-"""Data: data sets are imported, looked at, renamed, audited and deleted."""
-
-from __future__ import annotations
+"""Data: import, browse, rename, audit and delete data sets."""
 
 import json
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.studio.components.data_card import audit_findings, balance, left_out, origin, timeline
-from llm4top.studio.components.data_import import QUESTIONS, Intake, delete_dataset, rename_dataset
+from llm4top.studio.components.data_import import QUESTIONS, ImportForm
 from llm4top.studio.components.data_lengths import LengthsView
 from llm4top.studio.components.data_trials import TrialBrowser
-from llm4top.studio.components.elements import Words, heading, section, things
-from llm4top.studio.components.run_watch import RunWatch, watch_run
+from llm4top.studio.components.elements import (
+    PRIMARY,
+    Words,
+    confirm,
+    heading,
+    progress_bar,
+    section,
+    table,
+    warn,
+)
+from llm4top.studio.components.run_panel import watch_run
+from llm4top.studio.components.start_run import queue_run
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.studio.jobs import title_of
-from llm4top.text import thousands
+from llm4top.text import counted, thousands
+from llm4top.workspace.cleanup import delete_dataset, rename_dataset
+from llm4top.workspace.datasets import StoredDataset
+from llm4top.workspace.run_states import Run
 from llm4top.workspace.views.browse import TrialTable, trial_table
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.datasets import StoredDataset
-    from llm4top.workspace.run_states import Run
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 LISTED = 200
 
 UNFINISHED = ("queued", "running", "stopping", "failed", "interrupted")
-"""States of what was begun on this page before, and is shown until it is done or deleted."""
+"""States of earlier imports that are shown until they finish or are deleted."""
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame, with the page of one data set behind it."""
-    style = (files("llm4top.studio") / "assets" / "data.css").read_text("utf-8")
-    ui.add_head_html(f"<style>{style}</style>", shared=True)
+    """Add the list of data sets, and a page for each."""
 
     @page(context, "/data", "Data", icon="dataset", order=20)
     async def data() -> None:
@@ -58,50 +63,40 @@ def register(context: StudioContext) -> None:
 
 
 class _DataPage:
-    """What there is, and the form for more."""
+    """The data sets, and the form that imports another."""
 
     def __init__(self, context: StudioContext):
         self._workspace = context.workspace
         self._context = context
 
     async def show(self) -> None:
-        Words("p", "Labelled trials to learn from and to measure with. They stay on this machine.")
-        Intake(self._context, _to_dataset)
+        Words("p", "Trials with known outcomes, for training and evaluation. They stay here.")
+        ImportForm(self._context, _to_dataset)
         unfinished = await work.io_bound(
             lambda: self._workspace.runs.list(kind="ingest", states=UNFINISHED, limit=5)
         )
         for run in unfinished or ():
             with section(title_of(run)):
-                RunWatch(self._context, run, _to_dataset, home="/data")
+                watch_run(self._context, run, _to_dataset, home="/data")
         found = await work.io_bound(lambda: self._workspace.datasets.list(limit=LISTED))
         with section("Data sets"):
             if not found:
-                Words("p", "No data set yet. Import the files of the first one above.")
+                Words("p", "No data sets yet. Import the first one above.")
                 return
-            with ui.element("table").classes("l4-table l4-titled").props('aria-label="Data sets"'):
-                with ui.element("thead"), ui.element("tr"):
-                    for title in ("Name", "Question", "Trials", "Made"):
-                        Words("th", title).props('scope="col"')
-                with ui.element("tbody"):
-                    for stored in found:
-                        _listed(stored)
+            rows = [
+                (
+                    partial(ui.link, stored.name, f"/data/{stored.id}"),
+                    question_of(stored),
+                    thousands(stored.rows),
+                    f"{stored.created:%Y-%m-%d %H:%M}",
+                )
+                for stored in found
+            ]
+            table(("Name", "Question", "Trials", "Created"), rows, label="Data sets")
 
 
 async def _to_dataset(run: Run) -> None:
     ui.navigate.to(f"/data/{run.result['dataset_id']}")
-
-
-def _listed(stored: StoredDataset) -> None:
-    cells = (
-        ("Question", question_of(stored)),
-        ("Trials", thousands(stored.rows)),
-        ("Made", f"{stored.created:%Y-%m-%d %H:%M}"),
-    )
-    with ui.element("tr"):
-        with ui.element("td").props('data-title="Name"'):
-            ui.link(stored.name, f"/data/{stored.id}")
-        for title, text in cells:
-            Words("td", text).props(f'data-title="{title}"')
 
 
 class _DatasetPage:
@@ -116,15 +111,14 @@ class _DatasetPage:
     async def show(self) -> None:
         with ui.element("div").classes("l4-stack").props('role="status"') as waiting:
             Words("p", "Reading the trials …")
-            bar = ui.linear_progress(show_value=False).props("indeterminate")
-            bar.props["aria-label"] = "Reading"
+            progress_bar("Reading").props("indeterminate")
         try:
             found = await work.io_bound(_load, self._workspace, self._id)
         finally:
             waiting.delete()
         if found is None:
             return
-        stored, table, report = found
+        stored, trials, report = found
         from llm4top.data.card import DatasetCard
 
         card = DatasetCard.model_validate(stored.card)
@@ -134,7 +128,7 @@ class _DatasetPage:
         Words("p", _sentence(stored, splits))
         Words("p", f"Split: {card.split_rule or 'as given'}.").classes("l4-muted")
         balance(card)
-        timeline(table.years(), table.undated())
+        timeline(trials.years(), trials.undated())
         LengthsView(self._workspace, stored, card)
         with section("Leak audit"):
             self._audit = ui.element("div").classes("l4-stack")
@@ -142,7 +136,7 @@ class _DatasetPage:
         left_out(card)
         with section("Trials"):
             labels = tuple(dict.fromkeys(name for c in card.balance.values() for name in c))
-            TrialBrowser(table, splits, labels)
+            TrialBrowser(trials, splits, labels)
         origin(stored, card)
         with ui.element("div").classes("l4-controls"):
             ui.button("Rename", on_click=self._rename).props("outline no-caps")
@@ -154,7 +148,7 @@ class _DatasetPage:
         self._audit.clear()
         with self._audit:
             if report is None:
-                Words("p", "Not audited yet for fields that reveal the outcome.")
+                Words("p", "Not yet checked for fields that reveal the outcome.")
             else:
                 audit_findings(report)
             label = "Run the leak audit" if report is None else "Run it again"
@@ -163,12 +157,15 @@ class _DatasetPage:
             )
 
     async def _begin_audit(self) -> None:
-        made = await work.io_bound(_queue_audit, self._workspace, self._id, self._who)
-        if made is None:
+        title = f"Leak audit of {self._name.text}"
+        run = await work.io_bound(
+            queue_run, self._workspace, "audit", {"dataset": self._id}, title, self._who
+        )
+        if run is None:
             return
         self._audit.clear()
         with self._audit:
-            watch_run(self._context, made, self._audited, home=f"/data/{self._id}")
+            watch_run(self._context, run, self._audited, home=f"/data/{self._id}")
 
     async def _audited(self, run: Run) -> None:
         report = await work.io_bound(_report_of, self._workspace, run)
@@ -180,7 +177,7 @@ class _DatasetPage:
             field = ui.input("Name", value=self._name.text).props("outlined dense maxlength=120")
             with ui.row():
                 ui.button("Rename", on_click=lambda: dialog.submit(str(field.value or ""))).props(
-                    "unelevated no-caps text-color=on-accent"
+                    PRIMARY
                 )
                 ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
         dialog.props('aria-label="Rename this data set"')
@@ -191,29 +188,21 @@ class _DatasetPage:
         try:
             made = await work.io_bound(rename_dataset, self._workspace, self._id, wanted, self._who)
         except LLM4TOPError as error:
-            ui.notify(str(error), type="warning", multi_line=True)
+            warn(error)
             return
         if made is not None:
             self._name.set_text(made)
 
     async def _ask_and_delete(self) -> None:
-        with ui.dialog() as dialog, ui.card():
-            Words("h2", "Delete this data set?")
-            Words("p", "It is removed from this machine for good, with the files it came from.")
-            with ui.row():
-                ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
-                    "unelevated no-caps text-color=on-accent"
-                )
-                ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat no-caps")
-        dialog.props('aria-label="Delete this data set?"')
-        if await dialog:
+        lost = "The data set and the files it came from are removed. This cannot be undone."
+        if await confirm("Delete this data set?", lost):
             await work.io_bound(delete_dataset, self._workspace, self._id, self._who)
             trial_table.cache_clear()
             ui.navigate.to("/data")
 
 
 def question_of(stored: StoredDataset) -> str:
-    """What a data set's trials are asked: in short, or in the words of its own task."""
+    """The question of a data set: in short, or in the words of its own task."""
     from llm4top.tasks.builtin import TASKS
 
     asked = str(stored.card.get("task", {}).get("question") or stored.task)
@@ -225,16 +214,16 @@ def _load(
     workspace: Workspace, dataset_id: str
 ) -> tuple[StoredDataset, TrialTable, dict[str, Any] | None]:
     stored = workspace.datasets.get(dataset_id)
-    table = trial_table(workspace.datasets.folder(dataset_id), stored.sha256)
+    trials = trial_table(workspace.datasets.folder(dataset_id), stored.sha256)
     done = workspace.runs.list(kind="audit", states=("done",), limit=None)
     for run in done:
         if run.settings.get("dataset") == dataset_id:
-            return stored, table, _report_of(workspace, run)
-    return stored, table, None
+            return stored, trials, _report_of(workspace, run)
+    return stored, trials, None
 
 
 def _report_of(workspace: Workspace, run: Run) -> dict[str, Any] | None:
-    """The finding of an audit; None where its file was deleted."""
+    """The report of an audit; None if its file was deleted."""
     file = Path(workspace.runs.folder(run.id)) / str(run.result.get("file", ""))
     try:
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
@@ -243,16 +232,7 @@ def _report_of(workspace: Workspace, run: Run) -> dict[str, Any] | None:
     return found
 
 
-def _queue_audit(workspace: Workspace, dataset_id: str, who: str) -> str:
-    from llm4top.workspace.jobs.jobs import submit
-
-    title = f"Leak audit of {workspace.datasets.get(dataset_id).name}"
-    run = submit(workspace, "audit", {"dataset": dataset_id}, title=title, ids_only=True)
-    workspace.activity.log("queued", who, title, subject=run.id)
-    return run.id
-
-
 def _sentence(stored: StoredDataset, splits: tuple[str, ...]) -> str:
     question = question_of(stored)
     parts = " and ".join([", ".join(splits[:-1]), splits[-1]] if len(splits) > 1 else splits)
-    return f"{things(stored.rows, 'trial')} for the question “{question}”, in {parts}."
+    return f"{counted(stored.rows, 'trial')} for the question “{question}”, in {parts}."

@@ -1,12 +1,9 @@
-"""Forecast: records in, chances out; the first page."""
-
-from __future__ import annotations
+"""Forecast: drop records, read the chances; the first page."""
 
 import asyncio
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nicegui import run as work
 from nicegui import ui
@@ -14,30 +11,37 @@ from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
 from llm4top.studio.components.drop_zone import Limits, drop_zone
-from llm4top.studio.components.earlier_forecasts import list_earlier, queue, remove, restore
-from llm4top.studio.components.elements import Words, choice, error_box, refused_list, things
+from llm4top.studio.components.earlier_forecasts import list_earlier
+from llm4top.studio.components.elements import (
+    PRIMARY,
+    Words,
+    choice,
+    error_box,
+    muted,
+    progress_bar,
+)
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.model_choice import Models
+from llm4top.studio.components.refused_files import refused_list
 from llm4top.studio.components.results import BatchActions, ResultsView
-from llm4top.studio.components.run_watch import watch_run
+from llm4top.studio.components.run_panel import watch_run
 from llm4top.studio.components.service import forecast_service
-from llm4top.studio.components.temp_files import kept
+from llm4top.studio.components.temp_files import stored_files
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-from llm4top.text import DISCLAIMER, thousands
+from llm4top.text import DISCLAIMER, counted, thousands
+from llm4top.workspace.cleanup import delete_forecasts
+from llm4top.workspace.jobs.intake import queue_forecasts
 from llm4top.workspace.kept_records import keep_result, uploads_behind
 from llm4top.workspace.run_states import RunState
-from llm4top.workspace.serving.request import UploadedFile
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.serving.parsing import Refusal
-    from llm4top.workspace.serving.request import ForecastProgress, ForecastResult
-    from llm4top.workspace.uploads import Upload
-    from llm4top.workspace.views.listing import Listing
+from llm4top.workspace.serving.parsing import Refusal
+from llm4top.workspace.serving.request import ForecastProgress, ForecastResult, UploadedFile
+from llm4top.workspace.uploads import Upload
+from llm4top.workspace.views.listing import Listing
 
 MAX_FILES = 1000
 MAX_BYTES = 1_000_000_000
-"""Of one drop; what is too large to be waited for becomes a run."""
+"""Of one drop; large ones become a run."""
 
 ACCEPT = ".xml,.json,.zip"
 EXAMPLE = "example.xml"
@@ -48,9 +52,7 @@ RUN_NOTE = (
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame as the page that opens first."""
-    style = (files("llm4top.studio") / "assets" / "forecast.css").read_text("utf-8")
-    ui.add_head_html(f"<style>{style}</style>", shared=True)
+    """Add the page that opens first."""
 
     @page(context, "/", "Forecast", icon="insights", order=10)
     async def forecast() -> None:
@@ -61,7 +63,7 @@ def register(context: StudioContext) -> None:
 
 
 class ForecastPage:
-    """The page of one visitor: what was dropped, and the batch that is looked at."""
+    """The page of one visitor: the dropped files, and the batch that is shown."""
 
     def __init__(self, context: StudioContext, state: ListState):
         self._context = context
@@ -69,26 +71,26 @@ class ForecastPage:
         self._service = forecast_service(context.workspace)
         self._models = Models.of(context.workspace)
         self._state = state
-        self._not_taken: Sequence[Refusal] = ()
+        self._rejected: Sequence[Refusal] = ()
         self._behind: Sequence[Upload] = ()
         self._task: asyncio.Task[ForecastResult] | None = None
         self._service.warm(self._models.place)
         with ui.element("div").classes("l4-forecast"):
-            self._ask()
+            self._form()
             self._status = ui.element("div").props('role="status" aria-live="polite"')
             self._place = ui.element("div").classes("l4-stack")
         if not state.id:
             self._empty()
 
     async def open(self) -> None:
-        """Show what the address names: a batch, or a run while it works."""
+        """Show the batch or the run that the address names."""
         if self._state.run:
             await self._follow(self._state.run)
         elif self._state.batch:
             await self._bring_back(returned=True)
 
-    def _ask(self) -> None:
-        """What to forecast, with which model, about which question."""
+    def _form(self) -> None:
+        """The drop zone, the model and the question."""
         with ui.element("div").classes("l4-intake") as self._intake:
             drop_zone(
                 "Drop ClinicalTrials.gov records here (XML, JSON, zip)",
@@ -101,15 +103,13 @@ class ForecastPage:
             )
             with ui.element("p").classes("l4-or"):
                 Words("span", "or")
-                ui.button("Try an example", on_click=self._example).props(
-                    "unelevated no-caps text-color=on-accent"
-                )
+                ui.button("Try an example", on_click=self._example).props(PRIMARY)
         with ui.element("div").classes("l4-controls"):
             self._model = choice("Model", self._models.names, self._models.chosen, self._choose)
             questions = self._models.questions
             if len(questions) > 1:
-                asked = {question: question for question in questions}
-                choice("Question", asked, self._models.question, self._choose_question).classes(
+                options = {question: question for question in questions}
+                choice("Question", options, self._models.question, self._choose_question).classes(
                     "l4-wide"
                 )
             else:
@@ -123,8 +123,8 @@ class ForecastPage:
             await self._bring_back()
 
     async def _choose_question(self, question: str) -> None:
-        """Only models that answer it are left to choose from."""
-        self._models.ask(question)
+        """Offer only the models that answer this question."""
+        self._models.choose_question(question)
         self._model.set_options(self._models.names, value=self._models.chosen)
 
     async def _example(self) -> None:
@@ -132,7 +132,7 @@ class ForecastPage:
         await self._forecast([UploadedFile(file, EXAMPLE)])
 
     async def _take(self, uploads: Sequence[FileUpload]) -> None:
-        # The browser has asked this already, but anybody can speak to the server without it.
+        # The browser enforces these limits, but a request need not come from a browser.
         why = "max-files" if len(uploads) > MAX_FILES else ""
         if sum(upload.size() for upload in uploads) > MAX_BYTES:
             why = "max-total-size"
@@ -140,40 +140,40 @@ class ForecastPage:
             limits = Limits(ACCEPT, MAX_BYTES, MAX_FILES)
             await self._refuse([limits.refusal(upload.name, why) for upload in uploads])
             return
-        async with kept(uploads) as stored:
+        async with stored_files(uploads) as stored:
             try:
                 await self._forecast(stored)
             except LargeUploadError:
                 await self._as_run(stored)
 
     async def _refuse(self, refused: Sequence[Refusal]) -> None:
-        """Name the files that are not taken, beside what is forecast of the others."""
-        self._not_taken = refused
+        """List the refused files, together with the forecasts of the others."""
+        self._rejected = refused
         if self._state.batch:
             await self._bring_back()
         else:
             self._place.clear()
             with self._place:
-                Words("h2", f"{things(len(refused), 'file')} refused").props('id="results"')
+                Words("h2", f"{counted(len(refused), 'file')} refused").props('id="results"')
                 refused_list(refused)
 
     async def _as_run(self, given: Sequence[UploadedFile]) -> None:
-        """Too many to wait for: a run does it, and continues when the page is closed."""
-        self._say("Keeping the records for a run …")
+        """Forecast many records in a run, which continues when the page is closed."""
+        self._say("Storing the records for a run …")
         try:
             made = await work.io_bound(
-                queue, self._context.workspace, given, self._models.chosen, self._who
+                queue_forecasts, self._context.workspace, given, self._models.chosen, self._who
             )
         except LLM4TOPError as error:
             self._failed(error)
             return
         if made is not None:
-            self._state = ListState(run=made)
+            self._state = ListState(run=made.id)
             self._show_address()
-            await self._follow(made)
+            await self._follow(made.id)
 
     async def _follow(self, run_id: str) -> None:
-        """Watch a run, and show its forecasts when it is done, or what it has when it stopped."""
+        """Watch a run. Show its forecasts when it has finished, or those it has if it stopped."""
         workspace = self._context.workspace
         run = await work.io_bound(workspace.runs.get, run_id)
         if run is None:
@@ -184,17 +184,11 @@ class ForecastPage:
         if run.state is RunState.DONE:
             await self._bring_back(returned=True)
             return
-        if self._not_taken:
+        if self._rejected:
             with self._place:
-                refused_list(self._not_taken)
+                refused_list(self._rejected)
         with self._status:
-            watch_run(
-                self._context,
-                run_id,
-                lambda _: self._bring_back(),
-                home="/",
-                note=RUN_NOTE,
-            )
+            watch_run(self._context, run, lambda _: self._bring_back(), home="/", note=RUN_NOTE)
         if not run.state.is_over:
             return
         finished = await work.io_bound(lambda: workspace.forecasts.count(run_id=run_id))
@@ -202,10 +196,10 @@ class ForecastPage:
             await self._bring_back(quiet=True)
 
     async def _bring_back(self, *, returned: bool = False, quiet: bool = False) -> None:
-        """Show the batch that the state names; ``quiet``: below what is said of its run."""
+        """Show the batch that the state names; ``quiet``: below the status of its run."""
         workspace = self._context.workspace
         try:
-            listing = await work.io_bound(restore, workspace, self._state)
+            listing = await work.io_bound(Listing.read, workspace, self._state.id)
             self._behind = await work.io_bound(uploads_behind, workspace, self._state.id) or ()
         except LLM4TOPError as error:
             self._place.clear()
@@ -222,13 +216,10 @@ class ForecastPage:
         self._place.clear()
         items = listing.items(self._state.model)
         made_by = items[0].bundle if items else ""
-        manifest = await work.io_bound(self._models.manifest_of, made_by) if made_by else None
-        if self._place.is_deleted:
-            return
         chosen = self._models.bundles[self._models.chosen]
         other = chosen.identity not in listing.models and bool(self._behind)
         actions = BatchActions(
-            new=self._afresh,
+            new=lambda: ui.navigate.to("/"),
             delete=self._delete,
             again=self._again if other else None,
             again_with=self._models.names[self._models.chosen],
@@ -238,20 +229,20 @@ class ForecastPage:
                 self._context,
                 listing,
                 self._state,
-                not_taken=self._not_taken,
+                rejected=self._rejected,
                 names=self._models.names_by_identity,
-                manifest=manifest,
+                model=self._models.facts_of(made_by),
                 actions=actions,
             )
-            Words("p", DISCLAIMER).classes("l4-small l4-muted")
+            muted(DISCLAIMER)
         await view.draw(returned=returned)
 
     def _show_address(self) -> None:
-        """What to open to come back here."""
+        """Put the state into the address."""
         ui.navigate.history.replace(self._state.address)
 
     def _compact(self, on: bool) -> None:
-        """Results come first: the place to drop records takes one line above them."""
+        """Make the drop zone one line, so that results come first."""
         self._intake.classes(add="l4-compact" if on else "", remove="" if on else "l4-compact")
 
     def _say(self, words: str) -> None:
@@ -260,16 +251,16 @@ class ForecastPage:
             Words("p", words)
 
     async def _forecast(self, given: Sequence[UploadedFile]) -> None:
-        """Forecast the files, saying how far it is; a second request waits for the first."""
+        """Forecast the files and show the progress; only one request at a time."""
         if self._task is not None:
-            ui.notify("A forecast is being made. Wait for it, or cancel it.", type="warning")
+            ui.notify("A forecast is in progress. Wait for it, or cancel it.", type="warning")
             return
         self._task = asyncio.ensure_future(
             self._service.forecast(
                 given,
                 client=ui.context.client.id,
                 bundle=self._models.place,
-                on_progress=self._told,
+                on_progress=self._on_progress,
             )
         )
         self._waiting()
@@ -293,23 +284,22 @@ class ForecastPage:
         assert task is not None
         self._status.clear()
         with self._status, ui.element("div").classes("l4-box l4-waiting"):
-            self._said = Words("p", "Reading the records …")
-            self._bar = ui.linear_progress(0, show_value=False).props("instant-feedback")
-            self._bar.props["aria-label"] = "Progress"
+            self._message = Words("p", "Reading the records …")
+            self._bar = progress_bar()
             ui.button("Cancel", on_click=task.cancel).props("flat dense no-caps")
 
-    def _told(self, progress: ForecastProgress) -> None:
+    def _on_progress(self, progress: ForecastProgress) -> None:
         if self._task is None or self._task.done():
             return
         if progress.stage == "waiting":
-            said = f"Waiting: {things(progress.ahead, 'request')} ahead …"
+            words = f"Waiting: {counted(progress.ahead, 'request')} ahead …"
         elif progress.stage == "reading":
-            said = "Reading the records …"
+            words = "Reading the records …"
         elif not progress.done and self._models.place not in self._service.state.loaded:
-            said = f"Loading the model, then forecasting {things(progress.total, 'trial')} …"
+            words = f"Loading the model, then forecasting {counted(progress.total, 'trial')} …"
         else:
-            said = f"Forecasting: {thousands(progress.done)} of {thousands(progress.total)} done …"
-        self._said.set_text(said)
+            words = f"Forecasting: {thousands(progress.done)} of {thousands(progress.total)} done …"
+        self._message.set_text(words)
         self._bar.set_value(progress.done / progress.total if progress.total else 0)
 
     def _failed(self, error: LLM4TOPError) -> None:
@@ -318,21 +308,21 @@ class ForecastPage:
             error_box(error)
 
     async def _add(self, result: ForecastResult, given: Sequence[UploadedFile]) -> None:
-        """Keep the forecasts, then show them: what was made outlives a page that is closed."""
+        """Store the forecasts, then show them: they remain when the page is closed."""
         workspace, who = self._context.workspace, self._who
         before = self._state.batch or None
 
         def keep() -> str:
             batch = keep_result(workspace, result, given, batch=before)
-            workspace.batches.leave_out(batch, self._not_taken)
-            said = f"{things(len(result.items), 'trial')} with {result.bundle or 'no model'}"
-            workspace.activity.log("forecast", who, said, subject=batch)
+            workspace.batches.leave_out(batch, self._rejected)
+            what = f"{counted(len(result.items), 'trial')} with {result.bundle or 'no model'}"
+            workspace.activity.log("forecast", who, what, subject=batch)
             return batch
 
         try:
             batch = await work.io_bound(keep)
         except NotFoundError:
-            # Deleted in another tab meanwhile: these begin a batch of their own.
+            # Deleted in another tab meanwhile: start a new batch.
             self._state = ListState()
             await self._add(result, given)
             return
@@ -341,14 +331,14 @@ class ForecastPage:
             return
         if batch is None:
             return
-        self._not_taken = ()
+        self._rejected = ()
         view, self._state = self._state.view, ListState(batch=batch)
         self._state.view = view
         self._show_address()
         await self._bring_back()
 
     async def _again(self) -> None:
-        """Forecast the records of the batch with the model that is chosen now."""
+        """Forecast the records of the batch with the model that is now chosen."""
         workspace = self._context.workspace
 
         def found() -> list[UploadedFile]:
@@ -370,23 +360,19 @@ class ForecastPage:
         except LargeUploadError:
             await self._as_run(given)
 
-    def _afresh(self) -> None:
-        ui.navigate.to("/")
-
     async def _delete(self) -> None:
-        await work.io_bound(remove, self._context.workspace, self._state, self._who)
+        await work.io_bound(delete_forecasts, self._context.workspace, self._state.id, self._who)
         ui.navigate.to("/")
 
     def _empty(self) -> None:
         with self._place, ui.element("div").classes("l4-empty"):
             Words(
                 "p",
-                "Drop the record of a planned or running trial and read its chance of success, "
-                "with its interval and beside the base rate of its phase. The records and their "
-                "forecasts stay on this machine until you delete them; files that are refused "
-                "are not kept.",
+                "Drop the record of a planned or running trial to estimate its chance of success, "
+                "with an interval and the base rate of its phase. Records and forecasts stay on "
+                "this machine until you delete them. Refused files are not stored.",
             )
-            ui.link("See and delete kept files", "/kept")
+            ui.link("View and delete stored files", "/kept")
             Words("p", DISCLAIMER).classes("l4-muted")
         with self._place:
             before = ui.element("div").classes("l4-stack")

@@ -1,16 +1,10 @@
 """Help: how to begin, and every figure and term of the pages in two sentences."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from nicegui import ui
 
 from llm4top.studio.components.elements import Words, section
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
 
 STEPS = (
     ("Forecast", "Drop records of planned or running trials, or try an example.", "/"),

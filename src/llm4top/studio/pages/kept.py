@@ -1,37 +1,33 @@
-"""Kept files: what was brought in and stays on this machine, with its size, to be deleted."""
+"""Stored files: uploads that are kept on this machine, with their size; they can be deleted."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from functools import partial
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import Words, empty, things
+from llm4top.studio.components.elements import Words, confirm, empty, pager, table
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-from llm4top.text import file_size
+from llm4top.text import counted, file_size
 from llm4top.workspace.jobs.resolve import uploads_of
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.uploads import Upload
+from llm4top.workspace.uploads import Upload
 
 PER_PAGE = 50
-_COLUMNS = ("File", "Size", "Brought in (UTC)", "Used by")
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame as a page that the Forecast page leads to."""
+    """Add the page that the Forecast page links to."""
 
-    @page(context, "/kept", "Kept files", where="nowhere", section="/")
+    @page(context, "/kept", "Stored files", where="nowhere", section="/")
     async def kept() -> None:
         await ui.context.client.connected()
-        await _Kept(context, ui.element("div").classes("l4-stack")).show()
+        await _Files(context, ui.element("div").classes("l4-stack")).show()
 
 
-class _Kept:
-    """The list as one visitor sees it."""
+class _Files:
+    """The list of one visitor."""
 
     def __init__(self, context: StudioContext, place: ui.element):
         self._context = context
@@ -39,27 +35,34 @@ class _Kept:
         self._page = 1
 
     async def show(self) -> None:
-        found = await work.io_bound(self._look)
+        found = await work.io_bound(self._read)
         if found is None or self._place.is_deleted:
             return
         uploads, used, total, size = found
         self._place.clear()
         with self._place:
             if not total:
-                empty("No files are kept in this workspace.", "Make a forecast", "/")
+                empty("No files are stored in this workspace.", "Make a forecast", "/")
                 return
             Words(
                 "p",
-                f"{things(total, 'file')}, {file_size(size)} in all. They stay on this machine "
-                "until you delete them; a file goes with all forecasts that were made from it.",
+                f"{counted(total, 'file')}, {file_size(size)} in total. They stay on this machine "
+                "until you delete them. Deleting a file deletes its forecasts too.",
             )
-            self._table(uploads, used)
-            pages = -(-total // PER_PAGE)
-            if pages > 1:
-                made = ui.pagination(1, pages, value=self._page, on_change=self._turn)
-                made.props('direction-links boundary-numbers max-pages="7"')
+            rows = [
+                (
+                    upload.name,
+                    file_size(upload.size),
+                    f"{upload.created:%Y-%m-%d %H:%M}",
+                    used[upload.id],
+                    partial(self._delete_button, upload, used[upload.id]),
+                )
+                for upload in uploads
+            ]
+            table(("File", "Size", "Added (UTC)", "Used by", ""), rows, label="Stored files")
+            pager(-(-total // PER_PAGE), self._page, self._turn)
 
-    def _look(self) -> tuple[list[Upload], dict[str, str], int, int]:
+    def _read(self) -> tuple[list[Upload], dict[str, str], int, int]:
         workspace = self._context.workspace
         total, size = workspace.uploads.kept()
         offset = (self._page - 1) * PER_PAGE
@@ -71,62 +74,30 @@ class _Kept:
         used = {}
         for upload in uploads:
             made = workspace.forecasts.count(upload_id=upload.id)
-            said = [things(made, "forecast")] if made else []
-            said += [things(runs[upload.id], "run")] if upload.id in runs else []
-            used[upload.id] = ", ".join(said) or "nothing"
+            uses = [counted(made, "forecast")] if made else []
+            uses += [counted(runs[upload.id], "run")] if upload.id in runs else []
+            used[upload.id] = ", ".join(uses) or "nothing"
         return uploads, used, total, size
 
-    async def _turn(self, event: object) -> None:
-        self._page = int(getattr(event, "value", 1))
+    async def _turn(self, page: int) -> None:
+        self._page = page
         await self.show()
 
-    def _table(self, uploads: list[Upload], used: dict[str, str]) -> None:
-        with ui.element("table").classes("l4-table l4-titled").props('aria-label="Kept files"'):
-            with ui.element("thead"), ui.element("tr"):
-                for column in (*_COLUMNS, ""):
-                    Words("th", column).props('scope="col"')
-            with ui.element("tbody"):
-                for upload in uploads:
-                    self._row(upload, used[upload.id])
+    def _delete_button(self, upload: Upload, used: str) -> None:
+        button = ui.button("Delete", on_click=partial(self._ask_and_delete, upload, used))
+        button.props("flat dense no-caps")
+        button.props["aria-label"] = f"Delete {upload.name}"
 
-    def _row(self, upload: Upload, used: str) -> None:
-        async def ask() -> None:
-            await self._delete(upload, used)
-
-        cells = (upload.name, file_size(upload.size), f"{upload.created:%Y-%m-%d %H:%M}", used)
-        with ui.element("tr"):
-            for title, text in zip(_COLUMNS, cells, strict=True):
-                Words("td", text).props["data-title"] = title
-            with ui.element("td"):
-                button = ui.button("Delete", on_click=ask).props("flat dense no-caps")
-                button.props["aria-label"] = f"Delete {upload.name}"
-
-    async def _delete(self, upload: Upload, used: str) -> None:
-        with ui.dialog() as dialog, ui.card():
-            Words("h2", f"Delete {upload.name}?")
-            Words(
-                "p",
-                f"The file and the forecasts that were made from it are removed for good. "
-                f"Used by: {used}.",
-            )
-            with ui.row():
-                ui.button("Delete", on_click=lambda: dialog.submit(True)).props(
-                    "unelevated no-caps text-color=on-accent"
-                )
-                ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat no-caps")
-        dialog.props('aria-label="Delete this file?"')
-        agreed = await dialog
-        dialog.delete()
-        if not agreed:
+    async def _ask_and_delete(self, upload: Upload, used: str) -> None:
+        lost = f"The file and its forecasts are removed. This cannot be undone. Used by: {used}."
+        if not await confirm(f"Delete {upload.name}?", lost):
             return
         workspace, who = self._context.workspace, self._context.who()
 
         def delete() -> None:
-            try:
+            with suppress(NotFoundError):  # deleted in another tab meanwhile
                 workspace.uploads.delete(upload.id)
-            except NotFoundError:  # deleted in another tab meanwhile
-                return
-            workspace.activity.log("deleted", who, "a kept file", subject=upload.id)
+                workspace.activity.log("deleted", who, "a stored file", subject=upload.id)
 
         await work.io_bound(delete)
         await self.show()

@@ -1,10 +1,8 @@
 """Models: the bundles of the workspace, their cards, and how they compare."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from nicegui import app as pages_app
 from nicegui import run as background
@@ -12,40 +10,39 @@ from nicegui import ui
 from starlette.responses import Response
 
 from llm4top.errors import LLM4TOPError
-from llm4top.studio.components import bundle_facts as told
+from llm4top.forecasters.bundles.verify import VerifyReport
+from llm4top.studio.components import bundle_facts
 from llm4top.studio.components.bundle_facts import card
 from llm4top.studio.components.bundle_import import import_button, packed
 from llm4top.studio.components.elements import (
+    PRIMARY,
     Words,
     choice,
+    confirm,
     error_box,
     facts,
     heading,
+    muted,
     section,
-    things,
-    titled_table,
+    table,
 )
 from llm4top.studio.components.make_default import make_default
 from llm4top.studio.components.start_run import (
     SPLITS,
     dataset_names,
-    say_there_is_no_data,
+    no_data_yet,
     start_run,
 )
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.bundles.verify import VerifyReport
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.bundles import WorkspaceBundle
+from llm4top.text import counted
+from llm4top.workspace.bundles import WorkspaceBundle
 
 CARD_FILE = "MODEL_CARD.md"
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame: the list, and a page for each model."""
-    style = (files("llm4top.studio") / "assets" / "models.css").read_text("utf-8")
-    ui.add_head_html(f"<style>{style}</style>", shared=True)
+    """Add the list of models, and a page for each."""
 
     @page(context, "/models", "Models", icon="category", order=40)
     async def models() -> None:
@@ -72,14 +69,14 @@ def register(context: StudioContext) -> None:
 
 
 class ModelsPage:
-    """The list of one visitor, and which models are ticked."""
+    """The list of one visitor, and the selected models."""
 
     def __init__(self, context: StudioContext):
         self._context = context
         self._ticked: dict[str, WorkspaceBundle] = {}
         Words(
             "p",
-            "Models you can forecast with. Figures are those on each model's card; to compare "
+            "Models you can forecast with. The metrics come from each model's card. To compare "
             "models on the same trials, select them and choose a data set.",
         ).classes("l4-muted")
         self._list = ui.element("div").classes("l4-stack")
@@ -89,7 +86,7 @@ class ModelsPage:
             import_button(context, self.show)
 
     async def show(self) -> None:
-        """Draw the list anew; nothing is ticked then."""
+        """Draw the list; nothing is selected then."""
         workspace = self._context.workspace
         bundles = await background.io_bound(workspace.bundles.list)
         datasets = await background.io_bound(dataset_names, workspace)
@@ -103,33 +100,25 @@ class ModelsPage:
             if datasets:
                 self._form(datasets)
             else:
-                say_there_is_no_data(self._context)
+                no_data_yet()
 
     def _table(self, bundles: Sequence[WorkspaceBundle]) -> None:
-        with ui.element("div").classes("l4-scroll"):
-            table = ui.element("table").classes("l4-table l4-titled l4-models")
-        table.props["aria-label"] = "Models"
-        with table:
-            with ui.element("thead"), ui.element("tr"):
-                for column in told.COLUMNS:
-                    Words("th", column).props('scope="col"')
-            with ui.element("tbody"):
-                for bundle in bundles:
-                    self._row(bundle)
+        rows = [
+            (partial(self._named, bundle, name), *rest)
+            for bundle in bundles
+            for name, *rest in [bundle_facts.overview(bundle)]
+        ]
+        table(bundle_facts.COLUMNS, rows, label="Models", kind="l4-models")
 
-    def _row(self, bundle: WorkspaceBundle) -> None:
-        name, *rest = told.overview(bundle)
-        with ui.element("tr"):
-            with ui.element("td"), ui.element("div").classes("l4-named"):
-                tick = ui.checkbox(on_change=lambda event: self._tick(bundle, bool(event.value)))
-                tick.props["aria-label"] = f"Compare {name}"
-                tick.props("dense")
-                with ui.element("div"):
-                    ui.link(name, f"/models/{bundle.id}")
-                    if bundle.is_default:
-                        Words("div", "Default model").classes("l4-muted l4-small")
-            for title, text in zip(told.COLUMNS[1:], rest, strict=True):
-                Words("td", text).props["data-title"] = title
+    def _named(self, bundle: WorkspaceBundle, name: str) -> None:
+        with ui.element("div").classes("l4-named"):
+            tick = ui.checkbox(on_change=lambda event: self._tick(bundle, bool(event.value)))
+            tick.props["aria-label"] = f"Compare {name}"
+            tick.props("dense")
+            with ui.element("div"):
+                ui.link(name, f"/models/{bundle.id}")
+                if bundle.is_default:
+                    muted("Default model", "div")
 
     def _tick(self, bundle: WorkspaceBundle, chosen: bool) -> None:
         if chosen:
@@ -137,25 +126,25 @@ class ModelsPage:
         else:
             self._ticked.pop(bundle.id, None)
         if hasattr(self, "_button"):
-            self._said()
+            self._update_button()
 
     def _form(self, datasets: dict[str, str]) -> None:
         self._settings = {"dataset": next(iter(datasets)), "split": "valid"}
         Words(
             "p",
-            "A table with intervals and paired differences, ROC, precision-recall and "
-            "reliability, on the same rows. Simple baselines are measured beside the models.",
+            "Evaluates the selected models and simple baselines on the same trials: metrics with "
+            "intervals, paired differences, ROC, precision-recall and reliability curves.",
         )
         with ui.element("div").classes("l4-controls"):
             first = self._settings["dataset"]
             choice("Data set", datasets, first, lambda v: self._settings.update(dataset=v))
-            choice("Rows", SPLITS, "valid", lambda v: self._settings.update(split=v))
+            choice("Split", SPLITS, "valid", lambda v: self._settings.update(split=v))
             self._button = ui.button("Compare", on_click=self._start)
-            self._button.props("unelevated no-caps text-color=on-accent")
+            self._button.props(PRIMARY)
         self._faults = ui.element("div")
-        self._said()
+        self._update_button()
 
-    def _said(self) -> None:
+    def _update_button(self) -> None:
         n = len(self._ticked)
         self._button.set_text(
             "Select a model" if not n else "Evaluate it" if n == 1 else f"Compare {n} models"
@@ -163,25 +152,25 @@ class ModelsPage:
         self._button.set_enabled(n > 0)
 
     async def _start(self) -> None:
-        names = " and ".join(told.display_name(bundle) for bundle in self._ticked.values())
+        names = " and ".join(bundle_facts.display_name(bundle) for bundle in self._ticked.values())
         if len(self._ticked) > 3:
-            names = things(len(self._ticked), "model")
+            names = counted(len(self._ticked), "model")
         title = f"Evaluation of {names}" if len(self._ticked) == 1 else f"Comparison of {names}"
         settings: dict[str, Any] = {**self._settings, "models": list(self._ticked)}
         await start_run(self._context, "evaluate", settings, title, self._faults)
 
 
 class ModelPage:
-    """One model: its card, its figures, and what can be done with it."""
+    """One model: its card, its metrics, and actions."""
 
     def __init__(self, context: StudioContext, bundle: WorkspaceBundle):
         self._context = context
         self._bundles = context.workspace.bundles
         self._bundle = bundle
-        self._name = told.display_name(bundle)
+        self._name = bundle_facts.display_name(bundle)
 
     async def show(self) -> None:
-        """Draw all of it."""
+        """Draw the page."""
         text = await background.io_bound(self._card_text)
         ui.link("All models", "/models")
         heading(self._name)
@@ -194,15 +183,15 @@ class ModelPage:
             if self._bundle.id != "embedded":
                 self._button("Delete", self._ask_to_delete)
         self._found = ui.element("div").props('role="status"')
-        self._say_default(self._bundle.is_default)
-        facts(told.identity_facts(self._bundle))
-        for title, note, columns, rows in told.measured_tables(self._bundle):
+        self._show_default(self._bundle.is_default)
+        facts(bundle_facts.identity_facts(self._bundle))
+        for title, note, columns, rows in bundle_facts.measured_tables(self._bundle):
             with section(title):
-                titled_table(columns, rows, label=title)
+                table(columns, rows, label=title)
                 if note:
                     Words("p", note).classes("l4-muted")
         if text:
-            # Its figures are those above: folded, they do not stand here twice.
+            # Folded: its metrics are shown above already.
             with ui.element("details"):
                 Words("summary", "The whole model card")
                 card(text)
@@ -214,7 +203,7 @@ class ModelPage:
     def _button(self, verb: str, act: Callable[[], object]) -> ui.button:
         return ui.button(verb, on_click=act).props("outline no-caps")
 
-    def _say_default(self, is_default: bool) -> None:
+    def _show_default(self, is_default: bool) -> None:
         self._default.set_text(
             "Default model: used unless you choose another." if is_default else ""
         )
@@ -222,7 +211,7 @@ class ModelPage:
 
     async def _set_default(self) -> None:
         if await make_default(self._context, self._bundle.id):
-            self._say_default(is_default=True)
+            self._show_default(is_default=True)
 
     async def _verify(self) -> None:
         who = self._context.who()
@@ -243,22 +232,17 @@ class ModelPage:
             with self._found:
                 _show_verified(report)
 
-    def _ask_to_delete(self) -> None:
-        with ui.dialog(value=True) as dialog, ui.card():
-            dialog.props["aria-label"] = "Delete this model?"
-            Words("p", f"Delete {self._name} and its files for good? Forecasts made with it stay.")
-            with ui.row():
-                ui.button("Delete", on_click=self._delete).props("outline no-caps")
-                ui.button("Keep it", on_click=dialog.close).props("flat no-caps")
-
-    async def _delete(self) -> None:
+    async def _ask_to_delete(self) -> None:
+        lost = "Its files are removed. This cannot be undone. Its forecasts are kept."
+        if not await confirm(f"Delete {self._name}?", lost):
+            return
         who = self._context.who()
 
-        def work() -> None:
+        def delete() -> None:
             self._bundles.delete(self._bundle.id)
             self._log("deleted", who)
 
-        await background.io_bound(work)
+        await background.io_bound(delete)
         ui.navigate.to("/models")
 
     def _log(self, action: str, who: str) -> None:
@@ -267,10 +251,10 @@ class ModelPage:
 
 def _show_verified(report: VerifyReport) -> None:
     if report.ok:
-        count = things(len(report.files), "file")
-        Words("p", f"Verified: all {count} are there, byte for byte as the manifest says.")
+        count = counted(len(report.files), "file")
+        Words("p", f"Verified: all {count} match the manifest byte for byte.")
         return
     with ui.element("div").classes("l4-box l4-warn").props('role="alert"'):
-        Words("div", "Damaged: do not forecast with this bundle.").classes("l4-what")
+        Words("div", "Damaged: do not use this bundle.").classes("l4-what")
         for check in report.problems:
             Words("div", f"{check.name}: {check.problem}")

@@ -1,30 +1,25 @@
-"""Settings: the default model, colours, and where everything is stored."""
-
-from __future__ import annotations
+"""Settings: the default model, colours, and the folder of the workspace."""
 
 import shutil
-from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
 from llm4top.studio.components.bundle_facts import display_name
 from llm4top.studio.components.elements import Words, facts, section
 from llm4top.studio.components.make_default import make_default
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.bundles import WorkspaceBundle
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.bundles import WorkspaceBundle
+from llm4top.workspace.workspace import Workspace
 
 _MOVE = (
     "To use another folder, close the Studio and start it with LLM4TOP_HOME set to that folder. "
-    "To move everything, move the folder itself first."
+    "To keep your data, move the old folder there first."
 )
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame, behind the "?"."""
+    """Add a page to the menu."""
 
     @page(context, "/settings", "Settings", icon="settings", order=90, where="menu")
     async def settings() -> None:
@@ -39,7 +34,10 @@ def register(context: StudioContext) -> None:
 
 
 def _colours() -> None:
-    Words("p", "“System” follows your system's light or dark setting. Kept in this browser.")
+    Words(
+        "p",
+        "“System” follows your system's light or dark setting. Saved in this browser.",
+    )
     with ui.element("div").classes("l4-choices").props('role="group" aria-label="Colours"'):
         for choice, name in (("system", "System"), ("light", "Light"), ("dark", "Dark")):
             button = Words("button", name)
@@ -52,7 +50,7 @@ def _default_model(context: StudioContext, bundles: list[WorkspaceBundle]) -> No
     names = {bundle.id: display_name(bundle) for bundle in bundles}
     chosen = next((bundle.id for bundle in bundles if bundle.is_default), None)
     if not names:
-        Words("p", "There is no model. Install LLM4TOP again, or import a bundle.")
+        Words("p", "There is no model. Reinstall LLM4TOP, or import a bundle.")
         return
 
     async def choose() -> None:

@@ -1,33 +1,25 @@
-"""Train: choose data and base model, see every fault before it costs time, start and watch."""
-
-from __future__ import annotations
+"""Train: choose data and base model, check the settings, start and watch."""
 
 from collections.abc import Sequence
-from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from nicegui import run as work
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, section
+from llm4top.studio.components.elements import Words, empty, muted, section
 from llm4top.studio.components.run_view import RunView
 from llm4top.studio.components.train_form import Checker, TrainForm
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
-from llm4top.studio.jobs import standing_of, title_of
+from llm4top.studio.jobs import status_text, title_of
+from llm4top.workspace.datasets import StoredDataset
 from llm4top.workspace.jobs.train_plan import base_models
-
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.datasets import StoredDataset
-    from llm4top.workspace.run_states import Run
+from llm4top.workspace.run_states import Run
 
 SHOWN = 10
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame: the page where a training is chosen, and the one of each training."""
-    style = (files("llm4top.studio") / "assets" / "train.css").read_text("utf-8")
-    ui.add_head_html(f"<style>{style}</style>", shared=True)
+    """Add the form with the list of trainings, and a page for each training."""
 
     @page(context, "/train", "Train", icon="model_training", order=20)
     async def train() -> None:
@@ -37,7 +29,12 @@ def register(context: StudioContext) -> None:
             return
         datasets, bases, runs, active = found
         if not datasets:
-            _no_data()
+            empty(
+                "Train a base model on trials with known outcomes, then forecast with it. This "
+                "needs a data set. There is none yet.",
+                "Import a data set",
+                "/data",
+            )
         elif not bases:
             Words("p", "There is no base model yet. Download one: llm4top download Qwen/Qwen3-8B")
         else:
@@ -47,9 +44,8 @@ def register(context: StudioContext) -> None:
                 for run in runs:
                     with ui.element("li"):
                         ui.link(title_of(run), f"/train/{run.id}")
-                        Words(
-                            "span", f" {run.created:%Y-%m-%d %H:%M} UTC. {standing_of(run, active)}"
-                        )
+                        when = f"{run.created:%Y-%m-%d %H:%M} UTC"
+                        muted(f"{when} · {status_text(run, active)}", "span")
 
     @page(
         context,
@@ -75,14 +71,3 @@ def _choices(
     datasets = list(workspace.datasets.list(limit=None))
     runs = workspace.runs.list(kind="train", limit=SHOWN)
     return datasets, base_models(workspace), runs, context.jobs.look().active
-
-
-def _no_data() -> None:
-    """What the page is for, and the one next step."""
-    with ui.element("div").classes("l4-empty"):
-        Words(
-            "p",
-            "Train a base model on trials with known outcomes, to get a model to forecast with. "
-            "That needs a data set, and there is none in this workspace yet.",
-        )
-        ui.link("Make a data set", "/data")

@@ -1,16 +1,13 @@
-"""One trial's page: at an address of its own, with the trials before and behind it."""
-
-from __future__ import annotations
+"""The page of one trial, with links to the trials before and after it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.elements import Words, things
+from llm4top.studio.components.elements import Words, muted
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.model_choice import Models
 from llm4top.studio.components.results import list_query
@@ -24,22 +21,21 @@ from llm4top.studio.components.trial_detail import (
     what_was_read,
     what_was_withheld,
 )
+from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
+from llm4top.text import counted
+from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.kept_records import record_again
 from llm4top.workspace.views.listing import Listing
 
-if TYPE_CHECKING:
-    from llm4top.studio.context import StudioContext
-    from llm4top.workspace.forecasts import StoredForecast
-
-NOT_KEPT = (
-    "The text itself is not kept with this forecast, and the record it was made from is not on "
-    "this machine any more. Forecast the record again to see it."
+NOT_STORED = (
+    "The text is not stored with this forecast, and its record is no longer on this machine. "
+    "Forecast the record again to see the text."
 )
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame as a part of the Forecast page."""
+    """Add a page to the Forecast section."""
 
     @page(
         context,
@@ -65,18 +61,17 @@ class _Trial:
         self._stored = stored
         self._item = Forecast.from_dict(stored.values, id=stored.id)
         self._models = Models.of(context.workspace)
-        # A bare address knows its batch all the same.
-        run = stored.run_id or ""
-        self._state = state if state.id else ListState(batch="" if run else stored.batch, run=run)
+        # An address without a query belongs to the batch of the forecast.
+        self._state = state if state.id else ListState.of(stored.batch, stored.run_id)
 
     async def show(self) -> None:
         item = self._item
-        manifest = await work.io_bound(self._models.manifest_of, item.bundle)
+        model = self._models.facts_of(item.bundle)
         self._way = ui.element("div").classes("l4-actions l4-noprint")
         with self._way:
             ui.link("← All forecasts", self._state.address + f"#t-{item.id}").classes("l4-back")
         with ui.element("article").classes("l4-detail"):
-            trial_number(item, manifest)
+            trial_number(item, model)
             others = ui.element("div")
             self._read_place = ui.element("div").classes("l4-stack")
             with self._read_place:
@@ -86,7 +81,7 @@ class _Trial:
                 else:
                     Words("p", "Reading the record again …").props('role="status"')
             what_was_withheld(item)
-            rests_on(manifest, item.phase)
+            rests_on(model, item.phase)
             identity(item)
         ui.run_javascript("document.getElementById('trial-title')?.focus()")
         await self._neighbours(others)
@@ -94,7 +89,7 @@ class _Trial:
             await self._read_again()
 
     async def _neighbours(self, place: ui.element) -> None:
-        """The trials before and behind this one in its list, and what other models said of it."""
+        """The trials before and after this one in its list, and other models' forecasts of it."""
         names = self._models.names_by_identity
 
         def look() -> tuple[list[Forecast], list[Forecast]]:
@@ -114,10 +109,9 @@ class _Trial:
         with self._way:
             if self._item.id in ids:
                 at = ids.index(self._item.id)
-                said = f"{at + 1} of {len(ids)}"
                 if at > 0:
                     ui.link("Previous", self._state.trial(ids[at - 1])).props('rel="prev"')
-                Words("span", said).classes("l4-muted l4-small")
+                muted(f"{at + 1} of {len(ids)}", "span")
                 if at + 1 < len(ids):
                     ui.link("Next", self._state.trial(ids[at + 1])).props('rel="next"')
             ui.button("Print", icon="print").props("flat no-caps").on(
@@ -126,10 +120,8 @@ class _Trial:
         alike = sum(item.probability == self._item.probability for item in shown)
         with place:
             if alike > 1:
-                said = f"{things(alike - 1, 'other trial')} in this list have the same chance."
-                Words("p", said if alike > 2 else said.replace("have", "has")).classes(
-                    "l4-small l4-muted"
-                )
+                have = "has" if alike == 2 else "have"
+                muted(f"{counted(alike - 1, 'other trial')} in this list {have} the same chance.")
             other_models(
                 [
                     (
@@ -142,7 +134,7 @@ class _Trial:
             )
 
     async def _read_again(self) -> None:
-        """Write the prompt once more, from the record that is kept; a run keeps no texts."""
+        """Read the stored record again, for the text: a run stores no texts."""
         again = await self._forecast_again()
         if self._read_place.is_deleted:
             return
@@ -155,7 +147,7 @@ class _Trial:
                 not_read(again)
             else:
                 what_was_read(self._item, self._item.sections)
-                Words("p", NOT_KEPT).classes("l4-small l4-muted")
+                muted(NOT_STORED)
 
     async def _forecast_again(self) -> Forecast | None:
         workspace, item = self._context.workspace, self._item

@@ -57,7 +57,7 @@ def reported(workspace: Workspace) -> str:
 
 def test_without_data_it_says_what_is_needed(page: Page) -> None:
     page.goto("/benchmark")
-    page.get_by_text("there is no data set here yet").wait_for()
+    page.get_by_text("There is none yet").wait_for()
     page.get_by_text("Reports of benchmarks, evaluations and comparisons").wait_for()
 
 

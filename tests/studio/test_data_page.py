@@ -16,9 +16,11 @@ from llm4top.data.dataset import make_dataset
 from llm4top.errors import LLM4TOPError, TaskError, UploadError
 from llm4top.registry.trial import Trial
 from llm4top.studio.components.data_card import cell
-from llm4top.studio.components.data_import import delete_dataset, queue_ingest, split_settings
+from llm4top.studio.components.data_import import split_settings
 from llm4top.studio.components.data_lengths import cut, title
 from llm4top.studio.components.data_trials import rows_html
+from llm4top.workspace.cleanup import delete_dataset
+from llm4top.workspace.jobs.intake import queue_ingest
 from llm4top.workspace.jobs.job_settings import checked_settings
 from llm4top.workspace.run_states import Run
 from llm4top.workspace.serving.request import UploadedFile
@@ -83,13 +85,13 @@ def _file(name: str, text: str) -> dict[str, Any]:
 @pytest.mark.browser
 def test_dropped_records_become_a_data_set(page: Page) -> None:
     page.goto("/data")
-    page.get_by_text("No data set yet.").wait_for()
+    page.get_by_text("No data sets yet.").wait_for()
     page.get_by_label("Name").fill("My trials")
     page.get_by_text("How to split the trials").click()
     page.get_by_label("Column of the labels").fill("outcome")
     page.get_by_label("Split").click()
     page.get_by_role("option", name="At random").click()
-    page.get_by_text("Figures are optimistic").wait_for()
+    page.get_by_text("too optimistic").wait_for()
     page.set_input_files("input[type=file]", [_file("labels.csv", "nctid,outcome\n")])
     page.get_by_text("a CSV of labels alone is not a data set.").wait_for()
     page.set_input_files("input[type=file]", records())
@@ -176,7 +178,7 @@ def test_a_data_set_is_read_searched_and_opened(page: Page, workspace: Workspace
     page.get_by_text("1 trial of 120; 1 to 1 shown.").wait_for()
     page.get_by_role("button", name=HOSTILE).click()
     opened = page.get_by_role("dialog")
-    opened.get_by_text("What no model reads").wait_for()
+    opened.get_by_text("Never shown to a model").wait_for()
     assert "slow enrolment" in opened.inner_text()
     assert page.evaluate("window.ran") is None
     opened.get_by_role("button", name="Close").click()
@@ -199,7 +201,7 @@ def test_a_leak_audit_is_run_and_shown(page: Page, workspace: Workspace) -> None
     folder = save_tiny_dataset(workspace.folder / "datasets" / "tiny")
     stored = workspace.datasets.add(folder, name="Telling")
     page.goto(f"/data/{stored.id}")
-    page.get_by_text("Not audited yet").wait_for()
+    page.get_by_text("Not yet checked").wait_for()
     page.get_by_role("button", name="Run the leak audit").click()
     page.get_by_role("button", name="Run it again").wait_for(timeout=WAIT)
     page.reload()
@@ -261,7 +263,7 @@ def _given(folder: Path, **files: str) -> list[UploadedFile]:
 def test_a_csv_beside_records_holds_their_labels(own: Workspace, tmp_path: Path) -> None:
     files = _given(tmp_path, a__xml="<a/>", labels__csv="nctid,label\n")
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
-    made = own.runs.get(queue_ingest(own, files, asked, "somebody"))
+    made = queue_ingest(own, files, asked, "somebody")
     uploads = {upload.id: upload.name for upload in own.uploads.list()}
     assert [uploads[k] for k in made.settings["uploads"]] == ["a.xml"]
     assert uploads[made.settings["labels_upload"]] == "labels.csv"
@@ -271,7 +273,7 @@ def test_a_csv_beside_records_holds_their_labels(own: Workspace, tmp_path: Path)
 def test_a_yaml_file_is_the_question(own: Workspace, tmp_path: Path) -> None:
     files = _given(tmp_path, a__xml="<a/>", labels__csv="nctid,label\n", own__yaml=TASK)
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
-    made = own.runs.get(queue_ingest(own, files, asked, "somebody"))
+    made = queue_ingest(own, files, asked, "somebody")
     uploads = {upload.id: upload.name for upload in own.uploads.list()}
     assert uploads[made.settings["task_upload"]] == "own.yaml"
     assert "task" not in made.settings
@@ -287,12 +289,12 @@ def test_a_broken_task_file_is_named_as_its_owner_calls_it(own: Workspace, tmp_p
 @pytest.mark.parametrize(
     ("rule", "fields", "made"),
     [
-        ("", {"learn_until": "2010"}, {}),
+        ("", {"train_before": "2010"}, {}),
         ("own", {}, {"split": {"rule": "own"}}),
         ("time", {}, {"split": {"rule": "time"}}),
         (
             "time",
-            {"learn_until": " 2010 ", "validate_until": "2012-06"},
+            {"train_before": " 2010 ", "valid_before": "2012-06"},
             {"split": {"rule": "time", "valid_from": "2010", "test_from": "2012-06"}},
         ),
         ("random", {"seed": "3"}, {"split": {"rule": "random", "seed": 3}}),
@@ -310,7 +312,7 @@ def test_a_chosen_split_is_what_the_run_is_asked(
 @pytest.mark.parametrize(
     ("rule", "fields", "said"),
     [
-        ("time", {"validate_until": "2012"}, "the trials to validate on begin nowhere"),
+        ("time", {"valid_before": "2012"}, "the trials to validate on begin nowhere"),
         ("random", {"seed": "-1"}, "the seed is a whole number"),
     ],
 )
@@ -352,7 +354,7 @@ def test_the_figure_of_lengths_says_its_reading() -> None:
 def test_files_of_top_are_no_labels(own: Workspace, tmp_path: Path) -> None:
     files = _given(tmp_path, phase_I_train__csv="nctid\n", titles_and_dates__csv="nctid\n")
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
-    made = own.runs.get(queue_ingest(own, files, asked, "somebody"))
+    made = queue_ingest(own, files, asked, "somebody")
     assert len(made.settings["uploads"]) == 2
     assert "labels_upload" not in made.settings
 
@@ -389,7 +391,7 @@ def test_deleting_a_data_set_deletes_what_it_was_made_from(own: Workspace, tmp_p
 
     asked = {"name": "N", "task": "outcome", "label_column": "label"}
     files = _given(tmp_path, a__xml="<a/>", labels__csv="nctid,label\n")
-    run = own.runs.get(queue_ingest(own, files, asked, "somebody"))
+    run = queue_ingest(own, files, asked, "somebody")
     stored = own.datasets.add(save_tiny_dataset(own.folder / "datasets" / "tiny"))
     claimed = own.runs.claim(Process.current(), device="cpu")
     assert claimed is not None

@@ -79,7 +79,7 @@ def test_uploaded_records_are_forecast_and_one_is_opened(studio):
     trial.get_by_role("link", name="Exemplamab").click()
     studio.wait_for_url(re.compile(r"/trials/[0-9a-f]{32}\?batch=[0-9a-f]{32}$"))
     shown = studio.locator("article.l4-detail")
-    studio.get_by_text("What this rests on").click()
+    studio.get_by_text("About the model and its metrics").click()
     studio.get_by_text("fields with the reason for each").click()
     shown.get_by_text("Measured on").wait_for()
     for words in ("Venn-Abers", "ROC-AUC", "411 Phase 2 trials", "tells how the trial went"):
@@ -222,7 +222,7 @@ def test_forecasts_are_there_after_a_reload_until_they_are_deleted(studio):
     studio.get_by_role("dialog").get_by_role("button", name="Delete").click()
     trial.wait_for(state="detached")
     studio.goto(kept)
-    studio.get_by_text("these forecasts do not exist any more").wait_for()
+    studio.get_by_text("these forecasts no longer exist").wait_for()
 
 
 def test_what_is_forecast_while_the_page_is_closed_is_kept(studio, browser_context):
@@ -332,7 +332,7 @@ def test_what_got_no_forecast_is_there_after_a_reload_and_has_a_page(studio):
 def test_view_search_and_trial_have_addresses_and_back_leads_to_them(studio):
     second = hostile_record("Another trial").replace(b"NCT99999901", b"NCT99999907")
     drop(studio, EXAMPLES / "example.xml", as_file("b.xml", second), as_file("copy.xml", second))
-    studio.get_by_role("heading", name="3 trials · 1 copy among them").wait_for(timeout=WAIT)
+    studio.get_by_role("heading", name="3 trials · 1 repeated record").wait_for(timeout=WAIT)
     studio.get_by_role("tab", name="Table").click()
     rows = studio.locator("table.l4-trials tbody tr")
     rows.first.wait_for()
@@ -365,7 +365,7 @@ def test_a_kept_file_is_listed_with_its_size_and_deleted_with_its_forecasts(stud
     studio.get_by_role("dialog").get_by_role("button", name="Delete").click()
     row.wait_for(state="detached")
     studio.goto(batch)
-    studio.get_by_text("these forecasts do not exist any more").wait_for()
+    studio.get_by_text("these forecasts no longer exist").wait_for()
 
 
 def test_it_can_be_used_by_keyboard_alone(studio):

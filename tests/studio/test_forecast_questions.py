@@ -108,7 +108,7 @@ def test_one_of_several_answers_is_shown_as_such_everywhere(studio):
     assert "succe" not in studio.locator(".l4-results").inner_text()
     studio.get_by_role("tab", name="Cards").click()
     card.locator("h3 a").click()
-    studio.get_by_text("What this rests on").click()
+    studio.get_by_text("About the model and its metrics").click()
     studio.get_by_role("heading", name="Model", exact=True).wait_for()
     shown = studio.locator("article.l4-detail")
     assert QUESTION in shown.inner_text()

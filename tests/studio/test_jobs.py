@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm4top.studio import jobs as _jobs
-from llm4top.studio.jobs import JobWatch, share_of, standing_of, title_of
+from llm4top.studio.jobs import JobWatch, share_of, status_text, title_of
 from llm4top.text import about, duration
 from llm4top.workspace.run_states import Process
 from llm4top.workspace.workspace import Workspace
@@ -26,7 +26,7 @@ def test_it_counts_what_runs_and_else_what_waits(
     assert watch.look().summary == "0 running"
     workspace.runs.submit("train", {}, title="Mine")
     assert watch.look().summary == "0 running", "a look holds for a moment"
-    watch.forget()
+    watch.refresh()
     assert watch.look().summary == "1 waiting"
     monkeypatch.setattr(_jobs, "EVERY", 0)
     run = workspace.runs.submit("audit", {})
@@ -39,9 +39,9 @@ def test_it_counts_what_runs_and_else_what_waits(
 def test_a_run_is_told_in_words(workspace: Workspace) -> None:
     run = workspace.runs.submit("train", {})
     assert title_of(run) == "Training"
-    assert standing_of(run) == "Waiting to start"
+    assert status_text(run) == "Waiting to start"
     workspace.runs.request_stop(run.id)
-    assert standing_of(workspace.runs.get(run.id)) == "Interrupted. Stopped before it began."
+    assert status_text(workspace.runs.get(run.id)) == "Interrupted. Stopped before it began."
 
 
 def test_progress_is_told_with_its_share_and_the_time_left(workspace: Workspace) -> None:
@@ -52,11 +52,11 @@ def test_progress_is_told_with_its_share_and_the_time_left(workspace: Workspace)
     queued = workspace.runs.submit("train", {}, title="Mine")
     progress = {"stage": "Learning", "done": 25, "total": 100, "eta_seconds": 4000}
     run = replace(queued, state=RunState.RUNNING, progress=progress)
-    assert standing_of(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left in this stage"
+    assert status_text(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left in this stage"
     alone = replace(run, kind="forecast", progress={**progress, "eta_seconds": 43.2})
-    assert standing_of(alone) == "Learning, 25\u00a0%, about 45\u00a0s left"
+    assert status_text(alone) == "Learning, 25\u00a0%, about 45\u00a0s left"
     assert share_of(run) == 0.25
-    assert standing_of(replace(run, progress={})) == "Working"
+    assert status_text(replace(run, progress={})) == "Working"
     assert share_of(replace(run, progress={"done": 3, "total": 0})) is None
     assert share_of(replace(run, progress={"done": 9, "total": 3})) == 1
 
@@ -71,11 +71,11 @@ def test_a_waiting_run_says_what_for_and_how_long(workspace: Workspace) -> None:
     workspace.runs.add_event(working.id, "progress", progress)
     active = JobWatch(workspace).look().active
     time_left = "“Walk” (about 11\u00a0min left in this stage)"
-    assert standing_of(waiting, active) == f"Waiting for {time_left}"
-    assert standing_of(last, active) == f"Waiting for {time_left} and 1 more in the queue"
-    assert standing_of(light, active) == "Waiting to start"
+    assert status_text(waiting, active) == f"Waiting for {time_left}"
+    assert status_text(last, active) == f"Waiting for {time_left} and 1 more in the queue"
+    assert status_text(light, active) == "Waiting to start"
     rest = [run for run in active if run.id != working.id]
-    assert standing_of(last, rest) == "Waiting for 1 earlier in the queue"
+    assert status_text(last, rest) == "Waiting for 1 earlier in the queue"
 
 
 @pytest.mark.parametrize(

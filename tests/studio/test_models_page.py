@@ -64,11 +64,11 @@ def test_the_embedded_model_is_listed_with_its_figures(page: Page) -> None:
     assert f"{auc['value']:.3f} ({auc['lower']:.3f} to {auc['upper']:.3f})" in said
     assert f"{1 - own['brier']['value'] / base['brier']['value']:.3f}" in said
     assert "phases 1, 2, 3" in said
-    page.get_by_text("there is no data set here yet").wait_for()
+    page.get_by_text("There is none yet").wait_for()
     for width in (1400, 390):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(OVERFLOW) <= 0
-        assert row.locator("td[data-title=Made]").evaluate(LINES) == 1
+        assert row.locator("td[data-title=Created]").evaluate(LINES) == 1
 
 
 def test_a_hostile_card_is_text_and_asks_for_nothing(page: Page, server: Server) -> None:
@@ -94,7 +94,7 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     page: Page, server: Server
 ) -> None:
     page.goto("/models/embedded")
-    page.get_by_role("table", name="Measured on 901 validation trials").wait_for()
+    page.get_by_role("table", name="Evaluated on 901 validation trials").wait_for()
     assert page.get_by_role("cell", name="0.717 (0.684 to 0.750)").count() == 1
     page.get_by_text("The whole model card").click()
     page.get_by_role("heading", name="What it has learnt from", level=4).wait_for()
@@ -102,7 +102,7 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     assert not page.get_by_role("button", name="Make it the default").is_visible()
     assert page.get_by_role("button", name="Delete").count() == 0
     page.get_by_role("button", name="Verify").click()
-    page.get_by_text("Verified: all 7 files are there").wait_for()
+    page.get_by_text("Verified: all 7 files match").wait_for()
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Export").click()
     assert waiting.value.suggested_filename == "llm4top-mini.zip"

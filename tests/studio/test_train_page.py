@@ -47,7 +47,7 @@ def choose(page, label, option):
 @pytest.mark.slow
 def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(page, server):
     page.goto("/train")
-    page.get_by_text("there is none in this workspace yet").wait_for()
+    page.get_by_text("There is none yet").wait_for()
     assert page.get_by_role("link", name="Make a data set").is_visible()
     with Workspace.open(server.home) as workspace:
         workspace.datasets.register(server.home.parent / "invented")
@@ -212,15 +212,15 @@ def test_the_step_that_is_kept_is_marked_and_told():
 def test_which_step_the_model_is_of_is_told_in_words(tmp_path):
     from dataclasses import replace
 
-    from llm4top.studio.components.run_view import kept_step
+    from llm4top.studio.components.run_view import best_step
 
     with Workspace.open(tmp_path / "home") as workspace:
         run = workspace.runs.submit("train", {"base": "invented/tiny"})
-    assert kept_step(run) == ""
+    assert best_step(run) == ""
     early = replace(run, result={"best_step": 10, "steps": 20, "best_log_loss": 0.597})
-    assert kept_step(early) == (
+    assert best_step(early) == (
         "The best step was 10 of 20, with a validation log-loss of 0.597. The model has the "
         "weights of that step; what came after it was discarded."
     )
     last = replace(run, result={"best_step": 1200, "steps": 1200, "best_log_loss": None})
-    assert kept_step(last) == "The model is the one after the last step, 1\u202f200."
+    assert best_step(last) == "The model is the one after the last step, 1\u202f200."

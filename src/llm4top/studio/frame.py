@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from nicegui import run, ui
 
@@ -104,15 +104,15 @@ def _framed(
             except LLM4TOPError as error:
                 error_box(error)
 
-    made = build_async if inspect.iscoroutinefunction(content) else build
+    made: Any = build_async if inspect.iscoroutinefunction(content) else build
     # The framework reads the parameters from here, and cannot see the page's own globals.
-    made.__signature__ = inspect.signature(content, eval_str=True)  # type: ignore[attr-defined]
-    return made
+    made.__signature__ = inspect.signature(content, eval_str=True)
+    return cast(Callable[..., Any], made)
 
 
 @contextmanager
 def frame(context: StudioContext, place: Place) -> Iterator[None]:
-    """Draw the frame; what is made inside the ``with`` block is the page."""
+    """Draw the frame; the content of the ``with`` block is the page."""
     # The framework wraps everything in a `main` of its own, which is not the page's: a plain
     # element in its place leaves one main landmark, the page.
     if (outer := ui.context.client.content.parent_slot) is not None:
@@ -138,7 +138,7 @@ def _navigation(context: StudioContext, current: Place, jobs: JobsView) -> None:
             _place_link(place, current)
         ui.element("div").classes("l4-space")
         jobs.button("l4-jobs-rail")
-        # Where it is narrow the bar has no room for these: they are behind the "?" there.
+        # On a narrow screen the bar has no room for these: they are behind the "?" there.
         for place in context.navigation("menu"):
             if place.icon and place.path != API_PAGE:
                 _place_link(place, current).classes("l4-second")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm4top.forecasters.forecast_format import DISCLAIMER
+from llm4top.text import DISCLAIMER
 from llm4top.workspace.workspace import Workspace
 
 Item = TypeVar("Item")

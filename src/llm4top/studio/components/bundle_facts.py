@@ -4,14 +4,14 @@
 version 0.1.0 stored have the entries of the language model at the top level.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from markdown_it import MarkdownIt
 from nicegui import ui
 
-from llm4top.studio.components.elements import muted, table
+from llm4top.studio.components.elements import heading, muted, table
 from llm4top.text import counted, percent, thousands
 from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.views.baseline_comparison import on_validation, own_figures
@@ -171,8 +171,8 @@ def basis_facts(facts: Mapping[str, Any], phase: str | None) -> list[tuple[str, 
     return [*rows, ("Calibration", methods[facts["calibration"]])]
 
 
-def measured_tables(facts: Mapping[str, Any], *, level: Callable[[str], object]) -> None:
-    """The metrics on a model's card, a table for each evaluation; ``level`` draws its title."""
+def measured_tables(facts: Mapping[str, Any]) -> None:
+    """The metrics on a model's card, a table for each evaluation."""
     for evaluation in facts.get("evaluations", ()):
         forecasters = evaluation["forecasters"]
         keys = list(dict.fromkeys(m for figures in forecasters.values() for m in figures))
@@ -182,9 +182,11 @@ def measured_tables(facts: Mapping[str, Any], *, level: Callable[[str], object])
         ]
         split = _SPLITS.get(evaluation["split"], evaluation["split"])
         title = f"Evaluated on {thousands(evaluation['n'])} {split} trials"
-        level(title)
-        table(["Model", *(METRICS.get(key, key) for key in keys)], rows, label=title)
-        muted(" ".join(filter(None, ["95\u00a0% intervals in brackets.", evaluation.get("note")])))
+        notes = ["95\u00a0% intervals in brackets.", evaluation.get("note")]
+        with ui.element("div").classes("l4-section"):
+            heading(title, level=3)
+            table(["Model", *(METRICS.get(key, key) for key in keys)], rows, label=title)
+            muted(" ".join(filter(None, notes)))
 
 
 def skill_of(facts: Mapping[str, Any]) -> str:

@@ -152,7 +152,8 @@ class ImportForm:
         self._status.clear()
         with self._status:
             Words("p", f"Importing {counted(len(uploads), 'file')} …").props('role="status"')
-        run, fault = None, None
+        run: Run | None = None
+        fault: LLM4TOPError | None = None
         try:
             settings = self._settings()
             async with stored_files(uploads) as files:
@@ -165,8 +166,8 @@ class ImportForm:
         self._status.clear()
         with self._status:
             if fault is not None:
-                # Of wrong settings only the faults, which name the fields.
-                only = isinstance(fault, ConfigError)
-                error_box(UploadError(" ".join(fault.faults)) if only else fault)
+                if isinstance(fault, ConfigError):  # its faults name the fields
+                    fault = UploadError(" ".join(fault.faults))
+                error_box(fault)
             elif run is not None:
                 watch_run(self._context, run, self._on_done, home="/data")

@@ -1,4 +1,4 @@
-"""The privacy statement with its proof, as the badge and the About page show it."""
+"""The privacy statement with its proof, for the badge and the About page."""
 
 from nicegui import run, ui
 
@@ -6,23 +6,23 @@ from llm4top.studio.components.elements import Words, heading
 from llm4top.studio.context import StudioContext
 
 _PROMISE = (
-    "Everything stays on this machine. The Studio sends no record, no forecast and no "
-    "usage figures anywhere, and its pages load nothing from elsewhere. The only command that "
-    "uses the network is “llm4top download”, when you run it."
+    "Everything stays on this machine. The Studio sends no records, forecasts or usage data "
+    "anywhere, and its pages load nothing from the internet. The only command that uses the "
+    "network is “llm4top download”, when you run it."
 )
 _HOW = (
-    "Counted in this server process by the interpreter itself, and looked up just now for its "
-    "workers in the operating system's list of connections."
+    "Counted by the Python interpreter in this server process. The connections of its workers are "
+    "from the operating system's list, read just now."
 )
 
 
 async def privacy_statement(context: StudioContext) -> None:
-    """What stays here, who can reach this Studio, and what was counted since it started."""
+    """What stays here, who can reach the Studio, and the connections since it started."""
     heading("Privacy")
     Words("p", _PROMISE)
     Words("p", _reach(context))
     box = ui.element("div").classes("l4-box")
-    # The system is asked about every process of the machine, which takes a moment.
+    # Listing the connections of all processes takes a moment.
     sentences = await run.io_bound(proof, context)
     with box:
         for sentence in sentences or ():
@@ -43,17 +43,17 @@ def _reach(context: StudioContext) -> str:
 
 
 def proof(context: StudioContext) -> list[str]:
-    """One sentence on the time since the start, one on this moment, and what was seen, if any."""
+    """Sentences on the connections since the start, and on those that are open now."""
     watch = context.watch
     since = f"since {watch.started:%Y-%m-%d %H:%M} UTC"
     if watch.count == 0:
-        said = [f"No connection to another machine was attempted {since}."]
+        sentences = [f"No connection to another machine was attempted {since}."]
     else:
         tries = "1 attempt" if watch.count == 1 else f"{watch.count} attempts"
-        said = [f"{tries} to reach another machine {since}:"]
-        said += [f"{a.when:%H:%M:%S} {a.what} {a.target}" for a in list(watch.attempts)[-5:]]
+        sentences = [f"{tries} to reach another machine {since}:"]
+        sentences += [f"{a.when:%H:%M:%S} {a.what} {a.target}" for a in list(watch.attempts)[-5:]]
     live = watch.live(context.port)
-    said.append(
+    sentences.append(
         f"Connected now: {', '.join(live[:5])}." if live else "No such connection is open now."
     )
-    return said
+    return sentences

@@ -64,8 +64,9 @@ class ReportView:
                 error_box(text)
                 return
             readable = isinstance(report, Report)
+            summary = lead(report) if isinstance(report, Report) else run.result.get("summary", ())
             with ui.element("ul").classes("l4-summary"):
-                for line in lead(report) if readable else run.result.get("summary", ()):
+                for line in summary:
                     Words("li", str(line))
             ui.link("Download the report", f"/reports/{run.id}/download").classes("l4-start")
             if isinstance(report, LLM4TOPError):

@@ -1,4 +1,4 @@
-"""The one forecast service of a workspace, shared by its pages and started when first needed."""
+"""The forecast service of a workspace, shared by its pages and started at first use."""
 
 import threading
 from weakref import WeakKeyDictionary

@@ -1,4 +1,4 @@
-"""The curves of a training as SVG: losses over the steps, and the validation ROC-AUC."""
+"""The curves of a training as SVG: loss and validation ROC-AUC by step."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +13,13 @@ HEIGHT = 220
 MOST_POINTS = 600
 LOSS, VALIDATION = "var(--series-1, #0072b2)", "var(--series-5, #d55e00)"
 _LEFT = 8
-"""Percent of the width for the words of the upright axis."""
+"""Percent of the width for the labels of the vertical axis."""
 
 
 class Curves:
-    """Loss, validation log-loss and ROC-AUC by step; what a resumed run repeats replaces the old.
+    """Loss, validation log-loss and ROC-AUC by step; a resumed run replaces repeated steps.
 
-    The kept model is the one of the lowest validation log-loss, ``best``.
+    The saved model is that of the lowest validation log-loss, ``best``.
     """
 
     def __init__(self) -> None:
@@ -29,16 +29,16 @@ class Curves:
 
     @property
     def best(self) -> int | None:
-        """The step of the lowest validation log-loss; None before the first look."""
+        """The step of the lowest validation log-loss; None before the first evaluation."""
         return min(self.validation, key=lambda step: self.validation[step], default=None)
 
     def take(self, events: Iterable[RunEvent]) -> bool:
-        """Read what the folder of a training tells; whether there was anything to draw in it."""
+        """Read events of a training; whether there is anything new to draw."""
         before = self._sizes()
         for event in events:
             told = event.details
             if told.get("event") == "training":
-                self._forget_from(int(told.get("step", 0)))
+                self._drop_after(int(told.get("step", 0)))
             elif told.get("event") == "log":
                 _keep(self.loss, told, "loss")
             elif told.get("event") == "evaluation":
@@ -49,13 +49,13 @@ class Curves:
     def _sizes(self) -> tuple[int, ...]:
         return tuple(map(len, (self.loss, self.validation, self.roc_auc)))
 
-    def _forget_from(self, step: int) -> None:
+    def _drop_after(self, step: int) -> None:
         for curve in (self.loss, self.validation, self.roc_auc):
             for later in [known for known in curve if known > step]:
                 del curve[later]
 
     def words(self) -> str:
-        """Where the losses stand, as a screen reader says it."""
+        """The latest losses in words, also for screen readers."""
         said = []
         for name, curve in (("Training loss", self.loss), ("Validation", self.validation)):
             if curve:
@@ -66,7 +66,7 @@ class Curves:
         return " ".join(said)
 
     def roc_words(self) -> str:
-        """Where the ROC-AUC stands, in words; empty before the first look at validation."""
+        """The latest ROC-AUC in words; empty before the first evaluation."""
         if not self.roc_auc:
             return ""
         last = max(self.roc_auc)

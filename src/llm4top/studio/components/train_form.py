@@ -1,4 +1,4 @@
-"""Choose what to train: data, base model, settings; the checks and the command follow at once."""
+"""The form of a training: data, base model, settings, with checks and the command."""
 
 import asyncio
 import json
@@ -11,14 +11,22 @@ from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import ConfigError, JobError, LLM4TOPError
-from llm4top.studio.components.elements import Words, choice, copy_button, error_box, heading
+from llm4top.studio.components.elements import (
+    PRIMARY,
+    Words,
+    choice,
+    copy_button,
+    error_box,
+    heading,
+    muted,
+)
+from llm4top.studio.components.start_run import queue_run
 from llm4top.studio.components.train_settings import SettingFields
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
-from llm4top.text import counted, thousands
+from llm4top.text import counted
 from llm4top.training.config import TrainingConfig
 from llm4top.workspace.datasets import StoredDataset
-from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.train_plan import PlanCheck, TrainPlan, time_check
 from llm4top.workspace.run_states import Run
 
@@ -26,15 +34,15 @@ _COMMAND = "from llm4top.workspace.jobs.train_plan import main; main()"
 
 
 class Checker:
-    """Makes the checks of one page, one at a time: a newer one ends the one before."""
+    """Runs the checks of one page, one at a time: a newer one ends the one before."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
 
     async def check(self, config: TrainingConfig) -> Sequence[PlanCheck]:
-        """What ``check_plan`` gives. Raises ``JobError`` where it was ended or failed.
+        """The results of ``check_plan``. Raises ``JobError`` if the process was ended or failed.
 
-        The process ends with its checks, so that it holds no memory and no GPU afterwards.
+        It is a separate process, so that torch takes no memory and no GPU of the server.
         """
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
@@ -42,29 +50,29 @@ class Checker:
             sys.executable, "-c", _COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
         )
         self._process = process
-        told, _ = await process.communicate(config.model_dump_json().encode())
+        output, _ = await process.communicate(config.model_dump_json().encode())
         if process.returncode != 0:
             raise JobError(
-                "the checks could not be made: their process ended.",
-                hint="Change a setting to try again; there may be too little memory.",
+                "the checks did not finish: their process ended.",
+                hint="Change a setting to try again. There may be too little memory.",
             )
-        return [PlanCheck(**check) for check in json.loads(told)]
+        return [PlanCheck(**check) for check in json.loads(output)]
 
 
 PAUSE = 0.4
-"""Seconds without a change after which the settings are checked."""
+"""Seconds after the last change until the settings are checked."""
 
 PRESETS = {
     "quick": "Quick: a few minutes on a GPU, a trial run",
     "standard": "Standard (recommended)",
-    "thorough": "Thorough: reads long records whole, takes several times longer",
+    "thorough": "Thorough: reads longer texts, takes several times longer",
 }
 
 
 class TrainForm:
-    """What one visitor chooses, and what the checks say of it.
+    """The choices of one visitor, and the checks of them.
 
-    ``earlier`` are trainings whose settings can be taken over.
+    ``earlier`` are trainings whose settings can be copied.
     """
 
     def __init__(
@@ -91,20 +99,19 @@ class TrainForm:
             self._checks = ui.element("div").props('role="status" aria-live="polite"')
         self._command = ui.element("div").classes("l4-command")
         self._start = ui.button("Start training", on_click=self._begin)
-        self._start.props("unelevated no-caps text-color=on-accent").classes("l4-start")
+        self._start.props(PRIMARY).classes("l4-start")
         ui.timer(0, self._changed, once=True)
 
     def _choose(self) -> None:
-        tasks = {dataset.task: self._question(dataset) for dataset in self._datasets.values()}
+        tasks = {dataset.task: _question(dataset) for dataset in self._datasets.values()}
         with ui.element("div").classes("l4-controls"):
-            choice("Question", tasks, self._task, self._ask)
+            choice("Question", tasks, self._task, self._set_task)
             self._data = choice("Data", self._names(), self._dataset, self._set_data)
             self._bases_field = choice("Base model", self._bases, self._base, self._set_base)
-        Words(
-            "p",
-            "More base models can be downloaded in a terminal, for example: "
-            "llm4top download Qwen/Qwen3-8B. They appear here when the page is opened again.",
-        ).classes("l4-small l4-muted")
+        muted(
+            "Download more base models in a terminal, for example: llm4top download Qwen/Qwen3-8B. "
+            "Then reload this page."
+        )
         with ui.element("fieldset").classes("l4-effort"):
             Words("legend", "Effort")
             self._presets = ui.radio(
@@ -126,7 +133,7 @@ class TrainForm:
                 self._fields = SettingFields(self._preset, self._soon)
 
     def _copy(self, run_id: str) -> None:
-        """Take over an earlier training's base model, preset and settings."""
+        """Copy an earlier training's base model, preset and settings."""
         settings = self._earlier[run_id].settings
         if settings.get("base") in self._bases:
             self._bases_field.set_value(settings["base"])
@@ -134,17 +141,14 @@ class TrainForm:
         self._fields.fill(settings)
         self._soon()
 
-    def _question(self, dataset: StoredDataset) -> str:
-        return str(dataset.card.get("task", {}).get("question") or dataset.task)
-
     def _names(self) -> dict[str, str]:
         return {
-            dataset.id: f"{dataset.name} ({thousands(dataset.rows)} trials)"
+            dataset.id: f"{dataset.name} ({counted(dataset.rows, 'trial')})"
             for dataset in self._datasets.values()
             if dataset.task == self._task
         }
 
-    def _ask(self, task: str) -> None:
+    def _set_task(self, task: str) -> None:
         self._task = task
         names = self._names()
         self._data.set_options(names, value=next(iter(names)))
@@ -173,7 +177,7 @@ class TrainForm:
         return TrainPlan(self._dataset, self._base, self._preset, name, more)
 
     async def _changed(self, _: Any = None) -> None:
-        """Check anew once nothing has changed for a moment; only the newest check is shown."""
+        """Check the settings once nothing has changed for a moment; show only the newest check."""
         self._turn += 1
         turn = self._turn
         self._start.disable()
@@ -184,13 +188,13 @@ class TrainForm:
         try:
             plan = self._plan()
             config = await work.io_bound(plan.config, workspace)
-            told = await work.io_bound(time_check, plan, workspace)
+            duration = await work.io_bound(time_check, plan, workspace)
             command = await work.io_bound(plan.command, workspace)
         except LLM4TOPError as error:
             if turn == self._turn:
                 self._show_fault(error)
             return
-        if config is None or told is None or command is None or turn != self._turn:
+        if config is None or duration is None or command is None or turn != self._turn:
             return
         self._show_command(command)
         self._say("Checking data, model, memory and disk …")
@@ -202,7 +206,7 @@ class TrainForm:
             return
         if turn == self._turn and not self._before.is_deleted:
             self._fields.show_faults(())
-            self._show([*checks, told])
+            self._show([*checks, duration])
 
     def _say(self, words: str) -> None:
         self._checks.clear()
@@ -236,7 +240,9 @@ class TrainForm:
         faults = sum(check.ok is False for check in checks)
         if faults:
             with self._checks:
-                Words("p", "This training would fail: see ✗ above.").classes("l4-what")
+                Words("p", "This training would fail. Fix the problems marked ✗.").classes(
+                    "l4-what"
+                )
         else:
             self._start.enable()
 
@@ -247,34 +253,34 @@ class TrainForm:
             copy_button(command, "Copy the command")
 
     async def _begin(self) -> None:
-        """Queue the training, and go to its page."""
+        """Queue the training and open its page."""
         self._start.disable()
         who = self._context.who()
-        title = self._name.value or f"Training on {self._datasets[self._dataset].name}"
-
-        def queue(settings: dict[str, Any]) -> str:
-            workspace = self._context.workspace
-            made = submit(workspace, "train", settings, title=str(title).strip(), ids_only=True)
-            workspace.activity.log("queued", who, str(title), subject=made.id)
-            return made.id
-
+        name = str(self._name.value or "").strip()
+        title = name or f"Training on {self._datasets[self._dataset].name}"
         try:
-            made = await work.io_bound(queue, self._plan().settings())
+            run = await work.io_bound(
+                queue_run, self._context.workspace, "train", self._plan().settings(), title, who
+            )
         except LLM4TOPError as error:
             self._show_fault(error)
             return
-        if made is not None:
-            self._context.jobs.forget()
-            ui.navigate.to(f"/train/{made}")
+        if run is not None:
+            self._context.jobs.refresh()
+            ui.navigate.to(f"/train/{run.id}")
+
+
+def _question(dataset: StoredDataset) -> str:
+    return str(dataset.card.get("task", {}).get("question") or dataset.task)
 
 
 def _line(ok: bool | None, name: str, detail: str, hint: str = "") -> None:
-    sign, said = {True: ("✓", "passed"), False: ("✗", "problem"), None: ("·", "note")}[ok]
+    sign, word = {True: ("✓", "passed"), False: ("✗", "problem"), None: ("·", "note")}[ok]
     with ui.element("li").classes("l4-check" + (" l4-bad" if ok is False else "")):
         Words("span", sign).props('aria-hidden="true"')
-        Words("span", f"{said}:").classes("l4-hidden")
+        Words("span", f"{word}:").classes("l4-hidden")
         Words("strong", name[:1].upper() + name[1:])
         with ui.element("div"):
             Words("div", detail)
             if hint:
-                Words("div", hint).classes("l4-muted l4-small")
+                muted(hint, "div")

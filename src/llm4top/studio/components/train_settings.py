@@ -1,4 +1,4 @@
-"""Every setting of a training as a labelled field, with its default, its help and its fault."""
+"""The settings of a training as labelled fields, with default, help and error."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,16 +7,16 @@ from nicegui import ui
 from nicegui.elements.mixins.value_element import ValueElement
 
 from llm4top.prompts.sections import SECTION_HEADINGS
-from llm4top.studio.components.elements import Words
+from llm4top.studio.components.elements import Words, muted
 from llm4top.workspace.views.setting_fields import SettingField, entry_of, setting_fields
 
 _WORDS = {"auto": "automatic", "all": "everything", **SECTION_HEADINGS}
 
 
 class SettingFields:
-    """The fields in their groups; a field that is left as it is keeps the preset's value.
+    """The fields in groups; an empty field keeps the preset's value.
 
-    ``on_change`` is called whenever one changes.
+    ``on_change`` is called whenever a field changes.
     """
 
     def __init__(self, preset: str, on_change: Callable[[], None]):
@@ -38,7 +38,7 @@ class SettingFields:
             words.set_text(f"Default: {self._fields[name].default(preset)}.")
 
     def values(self) -> dict[str, Any]:
-        """The settings that were changed, by name."""
+        """The changed settings by name."""
         return {
             name: self._fields[name].read(entry.value)
             for name, entry in self._entries.items()
@@ -46,26 +46,26 @@ class SettingFields:
         }
 
     def fill(self, settings: Mapping[str, Any]) -> None:
-        """Enter these settings, and clear all others."""
+        """Enter these settings and clear all others."""
         for name, entry in self._entries.items():
             field = self._fields[name]
             empty: Any = [] if field.several else ""
             entry.set_value(entry_of(field, settings[name]) if name in settings else empty)
 
     def show_faults(self, faults: Iterable[str]) -> list[str]:
-        """Say each fault ("epochs: must be ...") at its field; those of no field are given back."""
+        """Show each fault ("epochs: must be ...") at its field; the others are returned."""
         left: list[str] = []
-        said: dict[str, str] = {}
+        shown: dict[str, str] = {}
         for fault in faults:
             name, _, words = fault.partition(": ")
             if words and name.partition(".")[0] in self._entries:
-                said.setdefault(name.partition(".")[0], words[:1].upper() + words[1:] + ".")
+                shown.setdefault(name.partition(".")[0], words[:1].upper() + words[1:] + ".")
             else:
                 left.append(fault)
         for name, entry in self._entries.items():
-            if said.get(name) != entry.props.get("error-message"):
-                entry.props["error"] = name in said
-                entry.props["error-message"] = said.get(name)
+            if shown.get(name) != entry.props.get("error-message"):
+                entry.props["error"] = name in shown
+                entry.props["error-message"] = shown.get(name)
                 entry.update()
         return left
 
@@ -88,6 +88,5 @@ class SettingFields:
                 entry = ui.input(field.label, on_change=self._on_change)
             entry.props("outlined dense").classes("l4-field")
             self._entries[field.name] = entry
-            Words("div", field.help).classes("l4-small l4-muted")
-            self._defaults[field.name] = Words("div", "")
-            self._defaults[field.name].classes("l4-small l4-muted")
+            muted(field.help, "div")
+            self._defaults[field.name] = muted("", "div")

@@ -160,7 +160,7 @@ def rests_on(model: Mapping[str, Any] | None, phase: str | None) -> None:
         return
     with folded("About the model and its metrics", "l4-fold-box l4-section"), section("Model"):
         facts(basis_facts(model, phase))
-        measured_tables(model, level=lambda title: Words("p", title))
+        measured_tables(model)
         for key in ("licence", "context_of_use"):
             if model.get(key):
                 muted(str(model[key]))

@@ -1,4 +1,4 @@
-"""The proof behind "Local only": what this process asked of other machines since it began."""
+"""The proof for "Local only": the connections of this process to other machines."""
 
 import ipaddress
 import sys
@@ -12,7 +12,7 @@ KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to reach another machine: when, what for ("connect", "look up", "send"), whom."""
+    """An attempt to reach another machine: time, kind ("connect", "look up", "send"), target."""
 
     when: datetime
     what: str
@@ -20,12 +20,11 @@ class Attempt:
 
 
 class ConnectionWatch:
-    """Notes each connection, datagram and name look-up that leaves this machine.
+    """Records each connection, datagram and name look-up that leaves this machine.
 
-    It listens to the interpreter's audit events, so it sees everything that goes through
-    Python's sockets in this process, whoever asks; it does not see what a C library does with
-    sockets of its own, nor other processes. ``live`` adds what the operating system shows of the
-    process and its workers at this moment. It only notes; it blocks nothing.
+    It uses the interpreter's audit events, so it sees everything that goes through Python's
+    sockets in this process. It does not see sockets of C libraries, nor other processes; for
+    these ``live`` lists the connections that are open now. It records only; it blocks nothing.
     """
 
     def __init__(self) -> None:
@@ -35,7 +34,7 @@ class ConnectionWatch:
         self._installed = False
 
     def install(self) -> None:
-        """Begin to listen, for the rest of the process's life. A second call does nothing."""
+        """Start recording, until the process ends. A second call does nothing."""
         if not self._installed:
             self._installed = True
             self.started = datetime.now(UTC)

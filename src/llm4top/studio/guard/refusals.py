@@ -1,4 +1,4 @@
-"""Refusals and error pages: a sentence and the way on, never a path or a trace."""
+"""Refusals and error pages: a sentence and what to do, never a path or a trace."""
 
 import html
 import json
@@ -42,7 +42,7 @@ button {{ background: #0b5f62; color: #fff; border-color: #0b5f62; cursor: point
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not answered: HTTP status, a short code, a sentence, what to do."""
+    """A refused request: HTTP status, a short code, a sentence, what to do."""
 
     status: int
     code: str
@@ -66,21 +66,21 @@ CLOSING = Refusal(
     503,
     "closing",
     "The Studio is being closed.",
-    "Start it again, and send this again: nothing of it was kept.",
+    "Start it and send the request again. Nothing of it was stored.",
 )
 
 
 def error_page(title: str, body: str) -> bytes:
-    """A page of its own that needs no script. ``body`` is HTML, ``title`` is text."""
+    """A page without scripts. ``body`` is HTML, ``title`` is text."""
     return _PAGE.format(title=html.escape(title), body=body).encode()
 
 
 def refusal_body(refusal: Refusal, path: str) -> tuple[bytes, str]:
     """The refusal as JSON for the API and as a page for people, with its content type."""
     if path.startswith(API_PREFIX):
-        told = {"code": refusal.code, "message": refusal.message, "where": None}
-        told["hint"] = refusal.hint
-        return json.dumps({"error": told}).encode(), "application/json"
+        detail = {"code": refusal.code, "message": refusal.message, "where": None}
+        detail["hint"] = refusal.hint
+        return json.dumps({"error": detail}).encode(), "application/json"
     body = f"<p>{html.escape(refusal.hint)}</p>"
     if refusal.status in {404, 500}:
         body += '<p><a href="/">Back to the Studio</a></p>'
@@ -101,7 +101,7 @@ async def refuse(
         (b"content-type", kind.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        # What was not read of the request's body must not be taken for the next request.
+        # The unread rest of the body must not be read as the next request.
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -36,12 +36,12 @@ NEEDS_TOKEN = Refusal(
 
 
 class SignIn:
-    """Lets through who has the token, or a cookie that the token was exchanged for.
+    """Admits visitors with the token, or with a cookie that the token was exchanged for.
 
     ``path`` is the one-time address to open in a browser. Programs send the token itself as
     ``Authorization: Bearer``. Cookies are ``HttpOnly`` and ``SameSite=Strict``, carry a random
     value that is not the token, and end with this process. They are not ``Secure``: the Studio
-    speaks plain HTTP, so across a network it belongs behind an encrypted tunnel.
+    uses plain HTTP, so across a network it needs an encrypted tunnel.
     """
 
     def __init__(self, token: str, port: int):

@@ -1,4 +1,4 @@
-"""Help: how to begin, and every figure and term of the pages in two sentences."""
+"""Help: how to start, and every metric and term of the pages in two sentences."""
 
 from nicegui import ui
 
@@ -8,10 +8,14 @@ from llm4top.studio.frame import page
 
 STEPS = (
     ("Forecast", "Drop records of planned or running trials, or try an example.", "/"),
-    ("Data", "Import trials with known outcomes, to learn from and to measure with.", "/data"),
-    ("Train", "Train a base model on a data set; the checks come before any cost.", "/train"),
-    ("Models", "See the figures of each model, compare models, choose the default.", "/models"),
-    ("Benchmark", "Measure models and simple baselines on the same trials.", "/benchmark"),
+    ("Data", "Import trials with known outcomes, for training and evaluation.", "/data"),
+    (
+        "Train",
+        "Train a base model on a data set, after a check of the settings.",
+        "/train",
+    ),
+    ("Models", "View the metrics of each model, compare models, choose the default.", "/models"),
+    ("Benchmark", "Evaluate models and simple baselines on the same trials.", "/benchmark"),
 )
 
 TERMS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -19,31 +23,30 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "Chance",
             "The calibrated probability that the answer to the question is yes. "
-            "Of all trials with a chance near 60\u00a0%, about 60 in 100 should turn out so.",
+            "Of all trials with a chance near 60\u00a0%, about 60 in 100 should succeed.",
         ),
         (
             "Interval of a chance",
-            "How uncertain the calibration leaves the chance, given the validation trials it was "
-            "fitted on. It does not cover other sources of error, such as a trial unlike any that "
-            "the model has learnt from.",
+            "The uncertainty of the calibration, which is fitted on the validation trials. It does "
+            "not cover other errors, such as those for a trial unlike all training trials.",
         ),
         (
             "Base rate",
-            "The share of trials of the same phase that succeeded in the data that the model has "
-            "learnt from. A forecast is informative only as far as it improves on the base rate.",
+            "The share of training trials of the same phase that succeeded. A forecast is useful "
+            "only if it improves on the base rate.",
         ),
         (
             "Hidden fields",
-            "What a record says of its outcome: status, results, actual dates and enrolment, and "
-            "sentences that reveal them. They are kept from the model, since a forecast must rest "
-            "on what was known before the outcome.",
+            "Parts of a record that reveal the outcome: status, results, actual dates and "
+            "enrolment, and sentences about them. The model never sees them, because a forecast "
+            "must use only what was known before the outcome.",
         ),
     ),
-    "Figures of a model": (
+    "Metrics of a model": (
         (
             "ROC-AUC",
-            "The chance that the model ranks a random success above a random failure: 0.5 is no "
-            "better than chance, 1 is perfect. It says nothing about whether the probabilities "
+            "The probability that the model ranks a random success above a random failure: 0.5 is "
+            "no better than chance, 1 is perfect. It says nothing about whether the probabilities "
             "are right.",
         ),
         (
@@ -72,7 +75,7 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
             "ECE",
             "Expected calibration error: the mean distance between the chances and the observed "
             "shares, in groups of similar chances. 0 is perfect calibration; small data sets give "
-            "values above 0 by chance alone.",
+            "values above 0 by chance.",
         ),
         (
             "Calibration slope and intercept",
@@ -81,9 +84,9 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
             "means chances that are too high.",
         ),
         (
-            "95\u00a0% interval of a figure",
-            "Where the figure would probably lie on other trials of the same kind, from resampling "
-            "the trials (bootstrap). Two models whose intervals overlap may still differ: look at "
+            "95\u00a0% interval of a metric",
+            "The plausible range of the metric for other trials of the same kind, from resampling "
+            "the trials (bootstrap). Two models with overlapping intervals may still differ: see "
             "the paired difference.",
         ),
         (
@@ -95,18 +98,19 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
     "Training and data": (
         (
             "Base model",
-            "The language model that a training starts from. More can be downloaded in a "
-            "terminal with: llm4top download NAME.",
+            "The language model that training starts from. Download more in a terminal with: "
+            "llm4top download NAME.",
         ),
         (
             "LoRA",
-            "Training that adds a small adapter to a base model whose own weights stay as they "
-            "are. It needs far less memory than training every weight.",
+            "Training a small adapter while the weights of the base model do not change. It needs "
+            "far less memory than training all weights.",
         ),
         (
             "Training, validation, test",
-            "Training trials teach the model; validation trials choose its best step and calibrate "
-            "it. Test trials are kept out of every choice, so only they give an unbiased figure.",
+            "The model is trained on training trials. Validation trials select its best step and "
+            "calibrate it. Test trials are used for no decision, so only they give unbiased "
+            "metrics.",
         ),
         (
             "Venn-Abers",
@@ -116,13 +120,12 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "Leak",
-            "Text from which the outcome can be read instead of forecast. The leak audit of a data "
-            "set looks for it, field by field.",
+            "Text that reveals the outcome. The leak audit of a data set checks each field for it.",
         ),
         (
             "Token",
-            "A piece of a word, as the model reads it; a page of text has about 500. Each model "
-            "reads a limited number, and longer records are shortened section by section.",
+            "A piece of a word. A page of text has about 500 tokens. Each model reads a limited "
+            "number of tokens; longer records are shortened section by section.",
         ),
         (
             "ICD-10 chapter",
@@ -134,15 +137,15 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def register(context: StudioContext) -> None:
-    """Join the frame, below the pages."""
+    """Add a page to the menu."""
 
     @page(context, "/help", "Help", icon="help_outline", order=85, where="menu")
     def help_page() -> None:
-        with section("How to begin"), ui.element("ul").classes("l4-steps"):
-            for name, told, path in STEPS:
+        with section("How to start"), ui.element("ul").classes("l4-steps"):
+            for name, text, path in STEPS:
                 with ui.element("li"):
                     ui.link(name, path)
-                    Words("span", f": {told}")
+                    Words("span", f": {text}")
         for title, terms in TERMS.items():
             with section(title), ui.element("dl").classes("l4-terms"):
                 for term, meaning in terms:

@@ -16,6 +16,7 @@ from llm4top.studio.components.bundle_facts import card
 from llm4top.studio.components.bundle_import import import_button, packed
 from llm4top.studio.components.elements import (
     PRIMARY,
+    Cell,
     Words,
     choice,
     confirm,
@@ -103,11 +104,10 @@ class ModelsPage:
                 no_data_yet()
 
     def _table(self, bundles: Sequence[WorkspaceBundle]) -> None:
-        rows = [
-            (partial(self._named, bundle, name), *rest)
-            for bundle in bundles
-            for name, *rest in [bundle_facts.overview(bundle)]
-        ]
+        rows: list[list[Cell]] = []
+        for bundle in bundles:
+            name, *rest = bundle_facts.overview(bundle)
+            rows.append([partial(self._named, bundle, name), *rest])
         table(bundle_facts.COLUMNS, rows, label="Models", kind="l4-models")
 
     def _named(self, bundle: WorkspaceBundle, name: str) -> None:
@@ -185,11 +185,7 @@ class ModelPage:
         self._found = ui.element("div").props('role="status"')
         self._show_default(self._bundle.is_default)
         facts(bundle_facts.identity_facts(self._bundle))
-        for title, note, columns, rows in bundle_facts.measured_tables(self._bundle):
-            with section(title):
-                table(columns, rows, label=title)
-                if note:
-                    Words("p", note).classes("l4-muted")
+        bundle_facts.measured_tables(self._bundle.facts)
         if text:
             # Folded: its metrics are shown above already.
             with ui.element("details"):

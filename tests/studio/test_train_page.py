@@ -220,7 +220,7 @@ def test_which_step_the_model_is_of_is_told_in_words(tmp_path):
     early = replace(run, result={"best_step": 10, "steps": 20, "best_log_loss": 0.597})
     assert best_step(early) == (
         "The best step was 10 of 20, with a validation log-loss of 0.597. The model has the "
-        "weights of that step; what came after it was discarded."
+        "weights of that step; later steps were discarded."
     )
     last = replace(run, result={"best_step": 1200, "steps": 1200, "best_log_loss": None})
-    assert best_step(last) == "The model is the one after the last step, 1\u202f200."
+    assert best_step(last) == "The model has the weights of the last step, 1\u202f200."

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 from llm4top.text import thousands
 from llm4top.workspace.run_states import RunEvent
-from llm4top.workspace.views.svg import LINE, MUTED, text
+from llm4top.workspace.views import svg
 
 HEIGHT = 220
 MOST_POINTS = 600
@@ -36,14 +35,14 @@ class Curves:
         """Read events of a training; whether there is anything new to draw."""
         before = self._sizes()
         for event in events:
-            told = event.details
-            if told.get("event") == "training":
-                self._drop_after(int(told.get("step", 0)))
-            elif told.get("event") == "log":
-                _keep(self.loss, told, "loss")
-            elif told.get("event") == "evaluation":
-                _keep(self.validation, told, "eval_log_loss")
-                _keep(self.roc_auc, told, "eval_roc_auc")
+            details = event.details
+            if details.get("event") == "training":
+                self._drop_after(int(details.get("step", 0)))
+            elif details.get("event") == "log":
+                _add(self.loss, details, "loss")
+            elif details.get("event") == "evaluation":
+                _add(self.validation, details, "eval_log_loss")
+                _add(self.roc_auc, details, "eval_roc_auc")
         return before != self._sizes()
 
     def _sizes(self) -> tuple[int, ...]:
@@ -56,14 +55,14 @@ class Curves:
 
     def words(self) -> str:
         """The latest losses in words, also for screen readers."""
-        said = []
+        parts = []
         for name, curve in (("Training loss", self.loss), ("Validation", self.validation)):
             if curve:
                 last = max(curve)
-                said.append(f"{name} {curve[last]:.3f} at step {thousands(last)}.")
+                parts.append(f"{name} {curve[last]:.3f} at step {thousands(last)}.")
         if (best := self.best) is not None and best != max(self.validation):
-            said.append(f"Best validation {self.validation[best]:.3f} at step {thousands(best)}.")
-        return " ".join(said)
+            parts.append(f"Best validation {self.validation[best]:.3f} at step {thousands(best)}.")
+        return " ".join(parts)
 
     def roc_words(self) -> str:
         """The latest ROC-AUC in words; empty before the first evaluation."""
@@ -74,11 +73,11 @@ class Curves:
 
     def drawing(self, total: int) -> str:
         """Both losses over the steps from 0 to ``total``, which may be 0 where it is unknown."""
-        return _chart({LOSS: self.loss}, {VALIDATION: self.validation}, total, self)
+        return _chart({LOSS: self.loss}, {VALIDATION: self.validation}, total, self, self.words())
 
     def roc_drawing(self, total: int) -> str:
         """The validation ROC-AUC over the same steps."""
-        return _chart({}, {VALIDATION: self.roc_auc}, total, self, said=self.roc_words())
+        return _chart({}, {VALIDATION: self.roc_auc}, total, self, self.roc_words())
 
 
 def _chart(
@@ -86,45 +85,41 @@ def _chart(
     dotted: Mapping[str, Mapping[int, float]],
     total: int,
     curves: Curves,
-    said: str | None = None,
+    label: str,
 ) -> str:
-    """Curves by colour; those that are ``dotted`` have a mark at each point, the best a ring."""
+    """Curves by colour; ``dotted`` ones have a mark at each point, the best one with a ring."""
     drawn = {**lines, **dotted}
     values = [value for curve in drawn.values() for value in curve.values()]
     last = max([total, 1, *curves.loss, *curves.validation])
     ticks = _ticks(min(values, default=0.0), max(values, default=1.0))
     low, high = ticks[0], ticks[-1]
+
+    def y(value: float) -> float:
+        return HEIGHT * (high - value) / (high - low)
+
     marks = []
     for value in ticks:
-        y = HEIGHT * (high - value) / (high - low)
-        marks.append(
-            f'<line x1="{_LEFT}%" x2="100%" y1="{y:g}" y2="{y:g}" '
-            f'style="stroke: {LINE}; stroke-width: 1"/>' + text(0, y + 4, f"{value:g}")
-        )
-    inner = [_line(curve, last, low, high, colour) for colour, curve in drawn.items()]
+        marks.append(svg.line((_LEFT, y(value)), (100, y(value))))
+        marks.append(svg.text(0, y(value) + 4, f"{value:g}"))
+    # The lines have a drawing of their own, which is as wide as the page lets it be.
+    inner = [
+        _polyline([(1000 * step / last, y(value)) for step, value in sorted(curve.items())], colour)
+        for colour, curve in drawn.items()
+    ]
     marks.append(
         f'<svg x="{_LEFT}%" width="{100 - _LEFT}%" height="{HEIGHT}" '
         f'viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">{"".join(inner)}</svg>'
     )
     for colour, curve in dotted.items():
         for step, value in curve.items():
-            x = _LEFT + (100 - _LEFT) * step / last
-            y = HEIGHT * (high - value) / (high - low)
             best = step == curves.best
-            ring = f"stroke: {MUTED}; stroke-width: 2; stroke-opacity: 1" if best else ""
-            marks.append(
-                f'<circle cx="{x:.2f}%" cy="{y:.1f}" r="{6 if best else 4}" '
-                f'style="fill: {colour}; {ring}">'
-                f"<title>Step {step}: {value:.4f}{', best' if best else ''}</title></circle>"
-            )
-    marks.append(text(_LEFT, HEIGHT + 20, "0"))
-    marks.append(text(100, HEIGHT + 20, f"step {thousands(last)}"))
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" '
-        f'aria-label="{escape(said or curves.words())}" width="100%" height="{HEIGHT + 28}" '
-        f'style="overflow: visible; display: block; height: {HEIGHT + 28}px">'
-        f"{''.join(marks)}</svg>"
-    )
+            ring = f"; stroke: {svg.MUTED}; stroke-width: 2; stroke-opacity: 1" if best else ""
+            x = _LEFT + (100 - _LEFT) * step / last
+            dot = svg.dot(x, y(value), 6 if best else 4, colour, ring)
+            marks.append(svg.titled(f"Step {step}: {value:.4f}{', best' if best else ''}", dot))
+    marks.append(svg.text(_LEFT, HEIGHT + 20, "0"))
+    marks.append(svg.text(100, HEIGHT + 20, f"step {thousands(last)}"))
+    return svg.chart(marks, label, HEIGHT + 28)
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -136,28 +131,19 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(k * step, 10) for k in range(first, max(last, first + 1) + 1)]
 
 
-def _keep(curve: dict[int, float], told: Mapping[str, Any], name: str) -> None:
-    step, value = told.get("step"), told.get(name)
+def _add(curve: dict[int, float], details: Mapping[str, Any], name: str) -> None:
+    step, value = details.get("step"), details.get(name)
     if isinstance(step, int) and isinstance(value, int | float) and math.isfinite(value):
         curve[step] = float(value)
 
 
-def _line(curve: Mapping[int, float], last: int, low: float, high: float, colour: str) -> str:
-    points = _thinned(sorted(curve.items()))
+def _polyline(points: Sequence[tuple[float, float]], colour: str) -> str:
+    if len(points) > MOST_POINTS:
+        points = [*points[:: math.ceil(len(points) / MOST_POINTS)], points[-1]]
     if len(points) < 2:
         return ""
-    told = " ".join(
-        f"{1000 * step / last:.1f},{HEIGHT * (high - value) / (high - low):.1f}"
-        for step, value in points
-    )
+    places = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return (
-        f'<polyline points="{told}" vector-effect="non-scaling-stroke" '
+        f'<polyline points="{places}" vector-effect="non-scaling-stroke" '
         f'style="fill: none; stroke: {colour}; stroke-width: 2"/>'
     )
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    if len(points) <= MOST_POINTS:
-        return points
-    every = math.ceil(len(points) / MOST_POINTS)
-    return [*points[::every], points[-1]]

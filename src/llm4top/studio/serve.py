@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from llm4top.errors import StudioError
@@ -33,39 +34,34 @@ def serve(
     Args:
         workspace: the open workspace.
         host: the address to listen on.
-        port: the port to listen on; 0 takes a free one.
+        port: its port; 0 takes a free one.
         with_token: whether every visitor needs a token. It is printed once, by ``say``.
-        behind: the address by which a reverse proxy serves the Studio, in full:
-            "https://trials.example.org".
-        say: gets what the person has to read: the address, and the token if there is one.
+        behind: the full address by which a reverse proxy serves the Studio, if one does.
+        say: prints for the person: the address, and the token if there is one.
         on_started: gets the address to open, once it answers.
 
     Raises:
-        StudioError: where others can reach the address and ``with_token`` is off, and where the
-            address cannot be listened on.
+        StudioError: Others can reach it without a token, or it cannot be listened on.
     """
     behind = check_address(host, with_token=with_token, behind=behind)
     listening = listen(host, port)
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(32) if with_token else None
-
     from llm4top.studio.app import make_app
     from llm4top.workspace.jobs.supervisor import Supervisor
 
     app = make_app(
         workspace, host=host, port=port, token=token, names=names_of(host), behind=behind
     )
-    path = app.sign_in.path if app.sign_in is not None else "/"
-    address = f"http://{_reachable(host)}:{port}{path}"
+    address = f"http://{_reachable(host)}:{port}{app.sign_in.path if app.sign_in else '/'}"
     _print_address(say, address, token, host, port, behind)
     supervisor = Supervisor(workspace)
     supervisor.start()
     # The server shuts down on SIGTERM and then sends it to this process again: like Ctrl-C.
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _run(app, listening, lambda: on_started(address))
-    except KeyboardInterrupt:
-        pass
+        with suppress(KeyboardInterrupt):
+            _run(app, listening, lambda: on_started(address))
     finally:
         listening.close()
         if workspace.runs.count(states=("running", "stopping")):

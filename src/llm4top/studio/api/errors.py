@@ -210,7 +210,7 @@ class LastResort:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        begun, size = False, 0
+        started, size = False, 0
         capped = scope.get("path") not in self._uncapped
 
         async def counted() -> Message:
@@ -222,15 +222,15 @@ class LastResort:
             return message
 
         async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = begun or message["type"] == "http.response.start"
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
             await self._app(scope, counted, noted)
         except Exception:
             _LOG.exception("%s %s failed", scope.get("method"), scope.get("path"))
-            if not begun:
+            if not started:
                 await _failed()(scope, receive, send)
             elif not scope.get(_ANSWERED):
                 raise

@@ -211,15 +211,15 @@ def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -
     there = forget_unused(workspace, uploads, result)
     kept = workspace.forecasts.list(batch=batch, order="position", limit=None)
     refused = [r for r in result.refusals if r.code != NOT_APPLICABLE]
-    not_asked = [r for r in result.refusals if r.code == NOT_APPLICABLE]
-    said = [counted(len(kept), "forecast")]
-    said += [f"{len(not_asked)} not applicable"] if not_asked else []
-    said += [f"{len(refused)} refused"] if refused else []
-    made = f"{', '.join(said)}, with {result.bundle}" if result.bundle else ", ".join(said)
-    workspace.activity.log("forecast", "API", made, subject=batch)
+    not_applicable = [r for r in result.refusals if r.code == NOT_APPLICABLE]
+    counts = [counted(len(kept), "forecast")]
+    counts += [f"{len(not_applicable)} not applicable"] if not_applicable else []
+    counts += [f"{len(refused)} refused"] if refused else []
+    what = f"{', '.join(counts)}, with {result.bundle}" if result.bundle else ", ".join(counts)
+    workspace.activity.log("forecast", "API", what, subject=batch)
     return ForecastsOut(
         forecasts=[_stored(item) for item in kept],
-        not_applicable=[_out(refusal) for refusal in not_asked],
+        not_applicable=[_out(refusal) for refusal in not_applicable],
         refusals=[_out(refusal) for refusal in refused],
         notes=list(result.notes),
         bundle=result.bundle,

@@ -45,12 +45,14 @@ def list_runs(
 
 
 @router.post("/runs", status_code=201, responses=responses(422, 503))
-def start_run(workspace: OpenWorkspace, asked: RunIn, response: Response) -> RunOut:
+def start_run(workspace: OpenWorkspace, request: RunIn, response: Response) -> RunOut:
     """Queue a run. The error names every invalid setting."""
     try:
-        run = jobs.submit(workspace, asked.kind, asked.settings, title=asked.title, ids_only=True)
+        run = jobs.submit(
+            workspace, request.kind, request.settings, title=request.title, ids_only=True
+        )
     except (TypeError, ValueError, OverflowError) as error:
-        wrong = f"the settings of this {asked.kind} run are wrong."
+        wrong = f"the settings of this {request.kind} run are wrong."
         raise ConfigError(wrong, [str(error)]) from error
     workspace.activity.log("run", "API", f"queued a {run.kind} run", subject=run.id)
     response.headers["Location"] = f"/api/v1/runs/{run.id}"

@@ -47,12 +47,13 @@ class Limits:
         return Refusal(name, "LimitError" if "max" in why else "UnknownFormatError", reason, hint)
 
 
-def rejected_files(told: Any, limits: Limits) -> Sequence[Refusal]:
-    """The refusals of files that the browser held back; anything else in ``told`` is ignored."""
-    entries = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
+def rejected_files(entries: Any, limits: Limits) -> Sequence[Refusal]:
+    """The refusals of files that the browser held back; other values are ignored."""
+    entries = entries if isinstance(entries, list) else []
     return [
         limits.refusal(str(entry.get("name", ""))[:_LONGEST_NAME], str(entry.get("why", "")))
         for entry in entries
+        if isinstance(entry, dict)
     ]
 
 

@@ -91,16 +91,16 @@ def trial_card(listed: Listed, withheld: int) -> None:
             title_link(listed)
         Words("p", trial_facts(item)).classes("l4-muted l4-small")
         copy_note(listed)
-        grave, routine = sorted_warnings(item.warnings)
-        with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if grave else "")):
+        serious, routine = sorted_warnings(item.warnings)
+        with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if serious else "")):
             chance_drawing(item)
             chance_line(item)
-        warning_lines(grave[:1])
+        warning_lines(serious[:1])
         for name, other in listed.others:
             Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
         hidden = f"{counted(withheld, 'field')} hidden from the model"
         with ui.element("div").classes("l4-foot l4-muted l4-small"):
-            notes = [sentence(warning) for warning in [*grave[1:], *routine]]
+            notes = [sentence(warning) for warning in [*serious[1:], *routine]]
             Words("span", " ".join([*notes, f"{hidden}."]))
 
 
@@ -205,12 +205,12 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
         if not warnings:
             cell.classes("l4-none")
             return
-        grave, routine = sorted_warnings(warnings)
+        serious, routine = sorted_warnings(warnings)
         with ui.element("details"):
-            parts = [counted(len(grave), "warning")] if grave else []
+            parts = [counted(len(serious), "warning")] if serious else []
             parts += [counted(len(routine), "note")] if routine else []
-            Words("summary", ", ".join(parts)).classes("" if grave else "l4-muted")
-            if grave:
-                Words("p", " ".join(map(sentence, grave))).classes("l4-warnings")
+            Words("summary", ", ".join(parts)).classes("" if serious else "l4-muted")
+            if serious:
+                Words("p", " ".join(map(sentence, serious))).classes("l4-warnings")
             if routine:
                 Words("p", " ".join(map(sentence, routine))).classes("l4-muted l4-small")

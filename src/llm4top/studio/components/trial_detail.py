@@ -39,9 +39,9 @@ def trial_number(item: Forecast, model: Mapping[str, Any] | None) -> None:
     """Title and chance, with serious warnings above and limits below."""
     heading(name_of(item)).props('tabindex="-1" id="trial-title"')
     Words("p", trial_facts(item)).classes("l4-muted")
-    grave, routine = sorted_warnings(item.warnings)
-    warning_lines(grave)
-    with ui.element("div").classes("l4-doubted" if grave else ""):
+    serious, routine = sorted_warnings(item.warnings)
+    warning_lines(serious)
+    with ui.element("div").classes("l4-doubted" if serious else ""):
         chance_drawing(item, large=True)
         chance_line(item, large=True)
     if item.lower is not None:

@@ -1,4 +1,4 @@
-"""What stands before everything else: who may ask, from where, and how much.
+"""The checks before everything else: who may send requests, from where, and how large.
 
 A web page on any site can make the visitor's browser send requests to loopback addresses, and a
 name server can make a foreign name point to them. So being bound to 127.0.0.1 is no defence by
@@ -11,7 +11,7 @@ has seen it before:
    ``Sec-Fetch-Site`` to be "same-origin" or "none", and an ``Origin`` that is given must be this
    very address. A request with neither comes from a program, not from a browser, and passes.
    (Datasette's rule.) Under our ``Referrer-Policy`` a browser names the origin of a form's page
-   "null"; that is accepted only of a page sent by a form, and only beside
+   "null"; that is accepted only of a page sent by a form, and only with
    ``Sec-Fetch-Site: same-origin``, which no page can set itself and which a sandboxed or foreign
    page does not get. Reading from another site is allowed only by following a link.
 3. Where the Studio has a token: its cookie, or ``Authorization: Bearer``.
@@ -108,7 +108,7 @@ class Safety:
             await refuse(refusal, scope, send)
             return
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            # Health checks ask so; nothing behind here needs to know of it.
+            # Health checks use it; the application handles it as GET.
             scope["method"], send = "GET", _without_body(send)
         scope["headers"] = [h for h in scope["headers"] if not h[0].startswith(b"x-forwarded-")]
         if self.sign_in is not None and await self.sign_in.stops(scope, receive, send):
@@ -120,7 +120,7 @@ class Safety:
         except _TooLargeError:
             await refuse(_too_large(self._rules.max_body), scope, send)
         except asyncio.CancelledError:
-            # Nobody cancels a request but the server, which is closing.
+            # Only the server cancels requests: it is closing.
             if answer.started or scope["type"] != "http":
                 raise
             await refuse(CLOSING, scope, send)
@@ -136,7 +136,7 @@ def _without_body(send: Send) -> Send:
 
 
 class _Answer:
-    """Sends an answer on, and knows whether it has begun."""
+    """Passes a response on and records whether it has started."""
 
     def __init__(self, send: Send):
         self._send = send
@@ -177,7 +177,7 @@ def host_fault(headers: _Headers, rules: SafetyRules) -> Refusal | None:
 
 
 def cross_site_fault(scope: Scope, headers: _Headers, rules: SafetyRules) -> Refusal | None:
-    """A refusal if another site's page asks for more than following a link."""
+    """A refusal if another site's page does more than follow a link."""
     site = headers.one(b"sec-fetch-site")
     origin = headers.one(b"origin")
     unsafe = (

@@ -21,7 +21,7 @@ SESSIONS = 1000
 
 _ON = '<meta http-equiv="refresh" content="0;url=/"><p><a href="/">Open the Studio</a></p>'
 _FORM = (
-    '<p>{said}</p><form method="post" action="/enter">'
+    '<p>{words}</p><form method="post" action="/enter">'
     '<label for="token">Token</label>'
     '<input id="token" name="token" type="password" autocomplete="current-password" autofocus>'
     "<button>Sign in</button></form>"
@@ -60,7 +60,7 @@ class SignIn:
             return False
         program = scope["path"].startswith(("/api/", "/_nicegui"))
         if scope["type"] == "http" and scope["method"] == "GET" and not program:
-            await _answer(send, 401, "Sign in to LLM4TOP", _FORM.format(said=_ASK))
+            await _answer(send, 401, "Sign in to LLM4TOP", _FORM.format(words=_ASK))
         else:
             await refuse(NEEDS_TOKEN, scope, send)
         return True
@@ -85,15 +85,15 @@ class SignIn:
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "POST":
             fields = parse_qs((await _body(receive)).decode("utf-8", "replace"))
-            right, said = _same(fields.get("token", [""])[0].strip(), self._token), _WRONG
+            right, words = _same(fields.get("token", [""])[0].strip(), self._token), _WRONG
         else:
             fields = parse_qs(scope["query_string"].decode("latin-1"))
-            right, said = self._spend(fields.get("key", [""])[0]), _SPENT
-            said = said if "key" in fields else _ASK
+            right, words = self._spend(fields.get("key", [""])[0]), _SPENT
+            words = words if "key" in fields else _ASK
         if right:
             await _answer(send, 200, "Signed in", _ON, cookie=self._new_cookie())
         else:
-            await _answer(send, 401, "Sign in to LLM4TOP", _FORM.format(said=html.escape(said)))
+            await _answer(send, 401, "Sign in to LLM4TOP", _FORM.format(words=html.escape(words)))
 
     def _spend(self, key: str) -> bool:
         if self._key is None or not _same(key, self._key):

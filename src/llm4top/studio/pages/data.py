@@ -205,9 +205,9 @@ def question_of(stored: StoredDataset) -> str:
     """The question of a data set: in short, or in the words of its own task."""
     from llm4top.tasks.builtin import TASKS
 
-    asked = str(stored.card.get("task", {}).get("question") or stored.task)
+    question = str(stored.card.get("task", {}).get("question") or stored.task)
     known = TASKS.get(stored.task)
-    return QUESTIONS[stored.task] if known is not None and known.question == asked else asked
+    return QUESTIONS[stored.task] if known is not None and known.question == question else question
 
 
 def _load(

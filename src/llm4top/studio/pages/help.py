@@ -92,7 +92,7 @@ TERMS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "F1",
             "The harmonic mean of precision and recall at a threshold of one half. It ignores "
-            "how sure the model is, so read it beside the other figures.",
+            "how sure the model is, so read it together with the other metrics.",
         ),
     ),
     "Training and data": (

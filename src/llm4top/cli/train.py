@@ -13,21 +13,20 @@ from llm4top.cli.completion import dataset_names
 from llm4top.cli.console import is_main_process, note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
 from llm4top.cli.options import PresetOption, given, read_settings
-from llm4top.forecasters.finetuning.settings import FinetuneSettings
 from llm4top.progress import OnProgress, Progress
 from llm4top.text import duration, thousands
+from llm4top.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from llm4top.training.config import TrainingConfig
     from llm4top.training.preflight import PreflightReport
     from llm4top.training.run import TrainingResult
 
 
 def setting_help(name: str) -> str:
-    """What a setting of fine-tuning does, in the words of ``FinetuneSettings``."""
-    text = str(FinetuneSettings.model_fields[name].description)
+    """What a setting of a training does, in the words of ``TrainingConfig``."""
+    text = str(TrainingConfig.model_fields[name].description)
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -52,11 +51,9 @@ class Flags:
     epochs: Annotated[float | None, typer.Option(help=setting_help("epochs"))] = None
     learning_rate: Annotated[float | None, typer.Option(help=setting_help("learning_rate"))] = None
     batch_size: Annotated[int | None, typer.Option(help=setting_help("batch_size"))] = None
-    max_tokens: Annotated[int | None, typer.Option(help="Maximum tokens of a prompt.")] = None
-    quantize: Annotated[
-        str | None, typer.Option(help="4bit keeps the base model in 4 bits, for less memory.")
-    ] = None
-    device: Annotated[str | None, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")] = None
+    max_tokens: Annotated[int | None, typer.Option(help=setting_help("max_tokens"))] = None
+    quantize: Annotated[str | None, typer.Option(help=setting_help("quantize"))] = None
+    device: Annotated[str | None, typer.Option(help=setting_help("device"))] = None
     seed: Annotated[int | None, typer.Option(help=setting_help("seed"))] = None
 
 

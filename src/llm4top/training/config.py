@@ -117,7 +117,7 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="where to train; auto takes a GPU where there is one",
+        description="where to train: auto (a GPU where there is one), cpu, mps, cuda or cuda:N",
         json_schema_extra={"takes": "auto, cpu, mps, cuda or cuda:N"},
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(

@@ -18,11 +18,10 @@ from llm4top.forecasters.bundles.trained_on import LearntFrom
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.testing import make_tiny_model
 from llm4top.training import preflight as _preflight
-from llm4top.training.config import TrainingConfig
+from llm4top.training.config import TrainingConfig, chosen_sections
 from llm4top.training.earlier_training import learnt_before
 from llm4top.training.preflight import Check, PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder
-from llm4top.training.shown_sections import chosen_sections
 
 Settings = Callable[..., TrainingConfig]
 Data = Callable[..., Dataset]

@@ -13,8 +13,7 @@ from llm4top.cli.app import app
 from llm4top.cli.train import plain_value
 from llm4top.forecasters.finetuning.settings import FORMER_NAMES, FinetuneSettings
 from llm4top.forecasters.language import LanguageForecaster
-from llm4top.training.config import PRESETS, TrainingConfig
-from llm4top.training.settings_text import describe_settings
+from llm4top.training.config import PRESETS, TrainingConfig, describe_settings
 from llm4top.workspace.views.setting_fields import ELSEWHERE, setting_fields
 
 FIELDS = FinetuneSettings.model_fields

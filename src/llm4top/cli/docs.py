@@ -62,8 +62,7 @@ def reference() -> str:
 
 def _training_settings() -> list[str]:
     """Every setting of a training run: what it does and takes, and what each preset makes it."""
-    from llm4top.training.config import PRESETS
-    from llm4top.training.settings_text import describe_settings
+    from llm4top.training.config import PRESETS, describe_settings
 
     lines = [
         "## Training settings",

@@ -66,7 +66,7 @@ def _print_settings(wanted: bool) -> None:
     """Print every setting with what it takes, its default and what it does, and stop."""
     if not wanted:
         return
-    from llm4top.training.settings_text import describe_settings
+    from llm4top.training.config import describe_settings
 
     for setting in describe_settings():
         default = "must be given" if setting.must_be_given else _default(setting.values)

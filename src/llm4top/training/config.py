@@ -1,16 +1,21 @@
 """The settings of a training run: one model, filled from a preset, a YAML file and flags."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, model_validator
 
 from llm4top.errors import ConfigError
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, current_names
-from llm4top.prompts.sections import SECTION_NAMES
+from llm4top.prompts.sections import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, trial_sections
+from llm4top.registry.trial import Trial
 from llm4top.schema import FAULT_MARK, did_you_mean, validate_settings
+from llm4top.tasks.task import Task
 
 PresetName = Literal["quick", "standard", "thorough"]
 
@@ -235,3 +240,94 @@ def _read(file: Path | str | None) -> dict[str, Any]:
             "the settings file holds no settings.", [f"{file}: must hold lines of 'name: value'"]
         )
     return {str(key): value for key, value in values.items()}
+
+
+_WORDS = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "true, false",
+    Path: "folder",
+    type(None): "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingInfo:
+    """One setting of ``TrainingConfig``.
+
+    ``takes`` says in words which values it takes and ``description`` what it does. ``values`` maps
+    each preset to the value there, which is the default of a run with that preset; it is empty
+    where the setting ``must_be_given``.
+    """
+
+    name: str
+    takes: str
+    description: str
+    must_be_given: bool
+    values: Mapping[str, Any]
+
+    @property
+    def default(self) -> Any:
+        """Its value where nothing is chosen: that of the preset "standard"."""
+        return self.values.get("standard")
+
+
+def describe_settings() -> tuple[SettingInfo, ...]:
+    """All settings of a training run, in the order in which ``TrainingConfig`` has them."""
+    found = []
+    for name, field in TrainingConfig.model_fields.items():
+        extra = field.json_schema_extra
+        takes = extra["takes"] if isinstance(extra, Mapping) else None
+        values = {preset: preset_value(preset, name) for preset in PRESETS}
+        found.append(
+            SettingInfo(
+                name=name,
+                takes=str(takes or _takes(field.annotation)),
+                description=str(field.description),
+                must_be_given=field.is_required(),
+                values={} if field.is_required() else values,
+            )
+        )
+    return tuple(found)
+
+
+def _takes(annotation: Any) -> str:
+    """A type in words: "4bit or none", "whole number", "text"."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return ", ".join(map(str, parts))
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(_takes(part) for part in parts)
+    if get_origin(annotation) is Annotated:
+        return _takes(parts[0])
+    return _WORDS[annotation]
+
+
+_RARE = 0.01
+
+
+def chosen_sections(
+    config: TrainingConfig, trials: Sequence[Trial], task: Task
+) -> tuple[str, ...] | None:
+    """The sections that prompts show.
+
+    "auto" keeps those that a registry record can carry, at least one per cent of trials have and
+    the task does not hide.
+    """
+    if config.sections == "all":
+        return None
+    if config.sections != "auto":
+        return tuple(name for name in SECTION_NAMES if name in config.sections)
+    return tuple(n for n in common_sections(trials, task) if n not in SECTIONS_BEYOND_RECORDS)
+
+
+def common_sections(trials: Sequence[Trial], task: Task) -> tuple[str, ...]:
+    """The sections that at least one per cent of the trials have and the task does not hide."""
+    counts = Counter(
+        section.name
+        for trial in trials
+        for section in trial_sections(trial, hidden_fields=task.hidden_fields)
+    )
+    least = max(1, _RARE * len(trials))
+    return tuple(name for name in SECTION_NAMES if counts[name] >= least)

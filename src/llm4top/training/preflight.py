@@ -26,12 +26,11 @@ from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_B
 from llm4top.tasks.task import Task
 from llm4top.text import percent
 from llm4top.text import thousands as count
-from llm4top.training.config import TrainingConfig
+from llm4top.training.config import TrainingConfig, chosen_sections, common_sections
 from llm4top.training.earlier_training import beyond_what_was_seen, learnt_before
 from llm4top.training.evaluation_rows import evaluation_count, evaluation_size
 from llm4top.training.memory import MemoryEstimate, estimate_memory, in_gb, model_shape
 from llm4top.training.run_folder import RunFolder
-from llm4top.training.shown_sections import chosen_sections, common_sections
 
 _SAMPLE = 500
 _MOSTLY_CUT = 0.5

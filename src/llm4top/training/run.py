@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -20,13 +23,11 @@ from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel, load_base, prepare_process
 from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
 from llm4top.prompts.prompt import PromptSpec
-from llm4top.training.config import TrainingConfig
+from llm4top.training.config import TrainingConfig, chosen_sections
 from llm4top.training.evaluation_rows import evaluation_rows, evaluation_size
 from llm4top.training.finalize import Published, Publisher
 from llm4top.training.preflight import PreflightReport, preflight
-from llm4top.training.progress import stop_on_signals
 from llm4top.training.run_folder import RunFolder, keep_logits
-from llm4top.training.shown_sections import chosen_sections
 
 _LOGGED = ("loss", "grad_norm", "learning_rate", "tokens_per_second")
 _EVALUATED = ("eval_log_loss", "eval_roc_auc", "eval_seconds")
@@ -342,3 +343,27 @@ def _leave_process_group() -> None:
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or SIGTERM) into a request to stop; gives a function: was there one?
+
+    A second one interrupts at once. Outside the main thread signals stay as they are.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            signal.default_int_handler(number, frame)
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

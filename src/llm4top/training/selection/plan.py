@@ -10,7 +10,7 @@ from llm4top.data.dataset import Dataset
 from llm4top.forecasters.model.base_model import load_tokenizer
 from llm4top.forecasters.model.model_files import resolve_base
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
-from llm4top.training.config import TrainingConfig
+from llm4top.training.config import TrainingConfig, chosen_sections
 from llm4top.training.memory import model_shape
 from llm4top.training.preflight import PreflightReport, sample_rows
 from llm4top.training.selection.baselines import chosen_baselines
@@ -24,7 +24,6 @@ from llm4top.training.selection.candidates import (
 )
 from llm4top.training.selection.losses import Judge
 from llm4top.training.selection.select import check_candidates, check_folder, learning_part
-from llm4top.training.shown_sections import chosen_sections
 
 _SAMPLE = 100
 _FLOPS_LEARNT = 6

@@ -107,8 +107,7 @@ _ALONE = {"sections": ("auto", "all")}
 
 def setting_fields() -> dict[str, tuple[SettingField, ...]]:
     """The fields by the titles of their groups."""
-    from llm4top.training.config import TrainingConfig
-    from llm4top.training.settings_text import describe_settings
+    from llm4top.training.config import TrainingConfig, describe_settings
 
     found = {}
     for setting in describe_settings():

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from llm4top.training.config import PRESETS, TrainingConfig
-from llm4top.training.settings_text import describe_settings
+from llm4top.training.config import PRESETS, TrainingConfig, describe_settings
 
 
 def test_every_setting_is_described() -> None:

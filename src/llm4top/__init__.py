@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from llm4top.data.dataset import Dataset, load_dataset, make_dataset
     from llm4top.data.ingest import ingest
     from llm4top.errors import LLM4TOPError
+    from llm4top.evaluation.evaluate import compare, evaluate
+    from llm4top.forecasters.baselines.catalog import make_baseline
     from llm4top.forecasters.baselines.simple import TfidfForecaster
     from llm4top.forecasters.bundles.store import export_bundle, import_bundle, list_bundles
     from llm4top.forecasters.bundles.verify import verify_bundle
     from llm4top.forecasters.forecast import forecast_records
     from llm4top.forecasters.forecast_format import Forecast, NotApplicable
+    from llm4top.forecasters.forecaster import Forecaster
     from llm4top.forecasters.language import LanguageForecaster
     from llm4top.forecasters.load import load_forecaster
     from llm4top.prompts.prompt import PromptSpec, PromptWriter
@@ -46,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Dataset": "data.dataset",
     "Forecast": "forecasters.forecast_format",
+    "Forecaster": "forecasters.forecaster",
     "LLM4TOPError": "errors",
     "LanguageForecaster": "forecasters.language",
     "NotApplicable": "forecasters.forecast_format",
@@ -56,6 +60,8 @@ _HOMES = {
     "TfidfForecaster": "forecasters.baselines.simple",
     "TrainingConfig": "training.config",
     "Trial": "registry.trial",
+    "compare": "evaluation.evaluate",
+    "evaluate": "evaluation.evaluate",
     "export_bundle": "forecasters.bundles.store",
     "forecast_records": "forecasters.forecast",
     "get_task": "tasks.builtin",
@@ -65,6 +71,7 @@ _HOMES = {
     "load_dataset": "data.dataset",
     "load_forecaster": "forecasters.load",
     "load_task": "tasks.task_file",
+    "make_baseline": "forecasters.baselines.catalog",
     "make_config": "training.config",
     "make_dataset": "data.dataset",
     "preflight": "training.preflight",
@@ -79,6 +86,7 @@ _HOMES = {
 __all__ = [
     "Dataset",
     "Forecast",
+    "Forecaster",
     "LLM4TOPError",
     "LanguageForecaster",
     "NotApplicable",
@@ -90,6 +98,8 @@ __all__ = [
     "TrainingConfig",
     "Trial",
     "__version__",
+    "compare",
+    "evaluate",
     "export_bundle",
     "forecast_records",
     "get_task",
@@ -99,6 +109,7 @@ __all__ = [
     "load_dataset",
     "load_forecaster",
     "load_task",
+    "make_baseline",
     "make_config",
     "make_dataset",
     "preflight",

@@ -31,7 +31,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A whole bundle around the random model: calibrated, with base rates, carrying its base."""
-    from llm4top.forecasters.bundles.manifest import BaseRate, BundleFacts, TuningEntry
+    from llm4top.forecasters.base_rates import BaseRate
+    from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
     from llm4top.forecasters.bundles.write import save_bundle
     from llm4top.forecasters.calibration.methods import make_calibrator
     from llm4top.forecasters.language import LanguageForecaster

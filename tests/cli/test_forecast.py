@@ -18,8 +18,8 @@ from typer.testing import CliRunner, Result
 
 import llm4top
 from llm4top.cli.app import app
+from llm4top.forecasters import save_baseline
 from llm4top.forecasters.baselines.catalog import make_baseline
-from llm4top.forecasters.baselines.store import save_baseline
 from llm4top.registry.trial import Trial
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"

@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from llm4top.evaluation._source import Scorer, Source
 
 from llm4top.data.dataset import Dataset, make_dataset
-from llm4top.evaluation.source import Scorer, Source
 from llm4top.forecasters.bundles.trained_on import LearntFrom
 from llm4top.registry.trial import Trial
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from llm4top.evaluation._source import distinct
 
 from llm4top.errors import BundleError, EvaluationError, TamperedBundleError
-from llm4top.evaluation.source import distinct, language_source, load_source
+from llm4top.evaluation import language_source, load_source
+from llm4top.forecasters import save_baseline
 from llm4top.forecasters.baselines.catalog import make_baseline
-from llm4top.forecasters.baselines.store import save_baseline
 from llm4top.forecasters.load import load_forecaster
 from llm4top.tasks.builtin import get_task
 from llm4top.testing import make_tiny_model

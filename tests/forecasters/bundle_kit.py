@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.bundles.manifest import (
     BundleFacts,
     DataEntry,
     Evaluation,
     Manifest,
     TuningEntry,
-    measure_base_rates,
 )
 from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator
@@ -80,16 +80,19 @@ EVALUATION: dict[str, Any] = {
 }
 
 
-def facts(method: str, task: Task = OUTCOME, **changes: Any) -> BundleFacts:
+def tuning(method: str) -> TuningEntry:
+    return TuningEntry(method=method, settings={"epochs": 3.0, "lora_rank": 4})
+
+
+def facts(task: Task = OUTCOME, **changes: Any) -> BundleFacts:
     values: dict[str, Any] = {
-        "tuning": TuningEntry(method=method, settings={"epochs": 3.0, "lora_rank": 4}),
         "data": DataEntry(
             name="invented trials",
             sha256="a" * 64,
             counts={"train": 40, "valid": 20},
             licence="TOP: non-commercial use only",
         ),
-        "base_rates": measure_base_rates(task, [t.phase for t in TRIALS], LABELS),
+        "base_rates": measure_base_rates(len(task.labels), [t.phase for t in TRIALS], LABELS),
         "evaluations": (Evaluation.model_validate(EVALUATION),),
         "licence": "Apache-2.0",
         "seed": 7,
@@ -108,7 +111,8 @@ class Made:
     method: str
 
     def save(self, folder: Path, **options: Any) -> Manifest:
-        options.setdefault("facts", facts(self.method, self.forecaster.task))
+        options.setdefault("facts", facts(self.forecaster.task))
+        options.setdefault("tuning", tuning(self.method))
         return save_bundle(
             folder,
             **{

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.errors import BundleError
 from llm4top.forecasters.bundles.paths import resolve_bundle
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.verify import read_manifest
+from llm4top.forecasters.forecaster import Forecaster, release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.model_files import BaseIdentity, identify, resolve_base
@@ -27,17 +28,20 @@ class LanguageModel:
     """One entry of ``--base``.
 
     ``bundle`` is the folder of a bundle that answers the task as it is; ``base`` the folder of the
-    weights to ask and to tune. ``seen`` says that the weights have learnt from labelled trials.
+    weights to prompt and to tune, None for a bundle of baselines. ``seen`` says that it was trained
+    on labelled trials.
     """
 
     name: str
     bundle: Path | None
-    base: Path
+    base: Path | None
     seen: bool
 
     @cached_property
     def identity(self) -> BaseIdentity:
         """Which base model it is."""
+        if self.base is None:
+            raise BundleError("has no language model.", where=self.name)
         return identify(self.base)
 
     @property
@@ -70,10 +74,15 @@ def _find(name: str, task: Task) -> LanguageModel:
         base = resolve_base(name)
         return LanguageModel(_short(name), None, base, seen=False)
     manifest = read_manifest(folder)
-    base = folder / "base" if manifest.base.carried else resolve_base(manifest.base.id)
     answers = manifest.task == task
+    entry = manifest.language
+    if entry is None:
+        if not answers:
+            raise BundleError(f"answers {manifest.task.name!r}, not {task.name!r}.", where=name)
+        return LanguageModel(_short(name), folder, None, seen=True)
+    base = folder / "base" if entry.base.carried else resolve_base(entry.base.id)
     # An adapter stays in its bundle; a fully tuned model's weights are the base itself.
-    seen = manifest.tuning.method == "full"
+    seen = entry.tuning.method == "full"
     return LanguageModel(_short(name), folder if answers else None, base, seen)
 
 
@@ -96,36 +105,36 @@ class Loader:
         self._settings = settings
         self._task = task
         self._key: str = ""
-        self._held: LanguageForecaster | None = None
+        self._held: Any = None
 
     def untrained(self, model: LanguageModel) -> LanguageForecaster:
         """The base model as it is, asked the task's question."""
 
         def load() -> LanguageForecaster:
-            base = load_base(model.base, device=self._settings.device)
+            base = load_base(model.base or "", device=self._settings.device)
             spec = prompt_spec(self._settings, base.context_length)
             return LanguageForecaster.from_model(base, self._task, spec=spec)
 
-        return self._hold(f"base {model.base}", load)
+        held: LanguageForecaster = self._hold(f"base {model.base}", load)
+        return held
 
-    def bundle(self, folder: Path, base: Path) -> LanguageForecaster:
-        """The model in a bundle, with the prompts it has learnt from."""
+    def bundle(self, folder: Path, base: Path | None) -> Forecaster:
+        """The forecaster in a bundle."""
 
-        def load() -> LanguageForecaster:
-            carried = read_manifest(folder).base.carried
-            loaded = load_bundle(
-                folder, device=self._settings.device, base=None if carried else base
-            )
-            return loaded.forecaster
+        def load() -> Forecaster:
+            entry = read_manifest(folder).language
+            needed = None if entry is None or entry.base.carried else base
+            return load_bundle(folder, device=self._settings.device, base=needed)
 
-        return self._hold(f"bundle {folder}", load)
+        held: Forecaster = self._hold(f"bundle {folder}", load)
+        return held
 
     def drop(self) -> None:
-        """Let go of the model that is held."""
+        """Release the model that is held."""
         self._key, self._held = "", None
-        gc.collect()
+        release_memory()
 
-    def _hold(self, key: str, load: Callable[[], LanguageForecaster]) -> LanguageForecaster:
+    def _hold(self, key: str, load: Callable[[], Any]) -> Any:
         if self._held is None or key != self._key:
             self.drop()
             self._held, self._key = load(), key

@@ -18,6 +18,7 @@ from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
 from llm4top.errors import CalibrationError
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
+from llm4top.forecasters.forecaster import Model
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel
 from llm4top.forecasters.model.batching import OnProgress
@@ -137,13 +138,13 @@ class LanguageWork:
         logits = self.desk.pieces.arrays("logits", self._came_from(), self._scored)
         return list(self._said(logits))
 
-    def forecaster(self) -> LanguageForecaster:
-        """The model, ready to be asked; after ``run``."""
+    def forecaster(self) -> Model:
+        """What computes; after ``run``."""
         loader = self.desk.loader
         if self.way == "as shipped" and self.model.bundle is not None:
-            return loader.bundle(self.model.bundle, self.model.base)
+            return loader.bundle(self.model.bundle, self.model.base).forecaster
         if self.way == "LoRA":
-            return loader.bundle(self.run_folder.bundle, self.model.base)
+            return loader.bundle(self.run_folder.bundle, self.model.base).forecaster
         untrained = loader.untrained(self.model)
         if self.way == "zero-shot":
             return untrained
@@ -190,7 +191,7 @@ class LanguageWork:
     def _scored(self) -> Arrays:
         forecaster = self.forecaster()
         return {
-            name: forecaster.answer_logits(rows.trials, on_progress=self.desk.on_prompts)
+            name: forecaster.label_logits(rows.trials, on_progress=self.desk.on_prompts)
             for name, rows in self._asked().items()
         }
 
@@ -294,7 +295,7 @@ def language_work(models: list[LanguageModel], desk: Desk) -> Iterator[LanguageW
                     yield LanguageWork(model, "few-shot", fold, POOLED, desk)
             elif fold.name == "split":
                 yield LanguageWork(model, "as shipped", fold, POOLED, desk)
-            for phase in tuned_on:
+            for phase in tuned_on if model.base is not None else ():
                 yield LanguageWork(model, "LoRA", fold, phase, desk)
 
 

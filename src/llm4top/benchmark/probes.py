@@ -50,7 +50,7 @@ class ProbeWork:
 
     def _probed(self) -> list[dict[str, Any]]:
         settings = self.desk.settings
-        forecaster = self.work.forecaster()
+        forecaster: Any = self.work.forecaster()
         rows = self.work.fold.checks["valid"]
         shared: dict[str, Any] = {
             "limit": settings.probe_trials,
@@ -72,7 +72,7 @@ def probe_work(language: Sequence[LanguageWork], desk: LanguageDesk) -> Iterator
     if not desk.settings.probe_trials:
         return
     for work in language:
-        if work.fold.name != "split" or work.phase != POOLED:
+        if work.fold.name != "split" or work.phase != POOLED or work.model.base is None:
             continue
         if work.way in ("zero-shot", "as shipped"):
             yield ProbeWork("contamination", work, desk)

@@ -39,7 +39,7 @@ StoredBundle = Annotated[
 
 
 def list_bundles(output: TableFormat = "table") -> None:
-    """List the bundles on this machine: name, question, base model, folder.
+    """List the bundles on this machine: name, question, kind, model, folder.
 
     A bundle whose manifest cannot be read is named on standard error; the exit code is then 1.
 
@@ -58,7 +58,8 @@ def list_bundles(output: TableFormat = "table") -> None:
             "name": bundle.name,
             "identity": bundle.identity,
             "task": bundle.manifest.task.name,
-            "base": bundle.manifest.base.id,
+            "kind": bundle.manifest.kind,
+            "base": bundle.manifest.model_name,
             "created": bundle.manifest.created,
             "folder": str(bundle.folder),
         }
@@ -78,9 +79,9 @@ def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
     if not rows:
         note("No bundles here yet. Make one with: llm4top train")
         return
-    cells = [[safe(row[key]) for key in ("name", "task", "base", "created")] for row in rows]
+    cells = [[safe(row[key]) for key in ("name", "task", "kind", "base", "created")] for row in rows]
     console = standard_output()
-    console.print(table_of(("Name", "Question", "Base model", "Made"), cells))
+    console.print(table_of(("Name", "Question", "Kind", "Model", "Made"), cells))
     console.print()
     for row in rows:
         # Left to the terminal to wrap, so that a path can be copied whole.
@@ -130,10 +131,9 @@ def verify(bundle: Bundle) -> None:
 
         llm4top bundle verify runs/qwen3-8b-top
     """
-    from llm4top.cli.model_options import bundle_place
     from llm4top.forecasters.bundles.verify import verify_bundle
 
-    report = verify_bundle(bundle_place(bundle))
+    report = verify_bundle(bundle)
     for check in report.files:
         typer.echo(f"{check.state:<8} {check.name}{': ' if check.problem else ''}{check.problem}")
     if not report.ok:
@@ -157,10 +157,9 @@ def export(
 
         llm4top bundle export runs/qwen3-8b-top qwen3-8b-top.zip
     """
-    from llm4top.cli.model_options import bundle_place
     from llm4top.forecasters.bundles.store import export_bundle
 
-    typer.echo(str(export_bundle(bundle_place(bundle), file, overwrite=overwrite)))
+    typer.echo(str(export_bundle(bundle, file, overwrite=overwrite)))
 
 
 def import_bundle(
@@ -216,10 +215,9 @@ def remove(
 
 
 def _verified(bundle: str) -> VerifyReport:
-    from llm4top.cli.model_options import bundle_place
     from llm4top.forecasters.bundles.verify import verify_bundle
 
-    report = verify_bundle(bundle_place(bundle))
+    report = verify_bundle(bundle)
     report.raise_for_problems()
     return report
 

@@ -90,18 +90,18 @@ def _measure(
         from llm4top.data.dataset import load_dataset
         from llm4top.evaluation.evaluate import compare as compare_all
         from llm4top.evaluation.evaluate import evaluate as evaluate_one
-        from llm4top.evaluation.source import load_source
+        from llm4top.evaluation.evaluate import open_forecaster
 
         dataset = load_dataset(measuring.data)
-        sources = [load_source(model, task=dataset.task, **asdict(loading)) for model in models]
+        forecasters = [open_forecaster(model, dataset, **asdict(loading)) for model in models]
         options = {**asdict(measuring), **asdict(loading)}
         del options["output"]
         chosen: dict[str, Any] = {name: options[name] for name in ("split", "seed", "draws")}
         chosen |= {"reproduce": command_line(command, models, options), "on_progress": progress}
         if command == "evaluate":
-            report = evaluate_one(sources[0], dataset, **chosen)
+            report = evaluate_one(forecasters[0], dataset, **chosen)
         else:
-            report = compare_all(sources, dataset, **chosen)
+            report = compare_all(forecasters, dataset, **chosen)
     show(report, measuring.output, measuring.out, sys.stdout)
 
 

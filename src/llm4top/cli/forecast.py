@@ -22,7 +22,7 @@ from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
     from llm4top.cli.tally import Tally
-    from llm4top.forecasters.bundles.read import LoadedForecaster
+    from llm4top.forecasters.forecaster import Forecaster
 
 RESUMABLE = (ForecastFormat.csv, ForecastFormat.jsonl)
 
@@ -153,7 +153,7 @@ def _forecast(
     _conclude(tally, records, forecaster.identity)
 
 
-def _explain_base_rates(forecaster: LoadedForecaster) -> None:
+def _explain_base_rates(forecaster: Forecaster) -> None:
     """Note which trials the column of base rates is about."""
     manifest = forecaster.manifest
     if manifest is None or manifest.data is None or not manifest.base_rates:

@@ -18,8 +18,8 @@ from llm4top.text import counted, safe_cell
 
 if TYPE_CHECKING:
     from llm4top.cli.output import ForecastWriter
-    from llm4top.forecasters.bundles.read import LoadedForecaster
     from llm4top.forecasters.forecast_format import Forecast, NotApplicable
+    from llm4top.forecasters.forecaster import Forecaster
     from llm4top.registry.trial import Record
 
 CHUNK = 64
@@ -44,7 +44,7 @@ class Sort(StrEnum):
 
 
 def forecast_all(
-    forecaster: LoadedForecaster,
+    forecaster: Forecaster,
     records: Iterator[Record],
     output: ForecastFormat,
     target: Target,
@@ -95,7 +95,7 @@ def forecast_all(
 
 def _behind(
     records: Iterator[Record],
-    forecaster: LoadedForecaster,
+    forecaster: Forecaster,
     output: ForecastFormat,
     part: Path,
     tally: Tally,
@@ -186,7 +186,7 @@ def _sorted(forecasts: Iterable[Forecast], sort: Sort) -> Iterator[Forecast]:
 
 @contextmanager
 def _writing(
-    forecaster: LoadedForecaster,
+    forecaster: Forecaster,
     output: ForecastFormat,
     stream: TextIO,
     limit: int | None,

@@ -16,7 +16,8 @@ from llm4top.errors import RegistryError, UnknownFormatError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llm4top.prompts.prompt import Prompt, PromptWriter
+    from llm4top.forecasters.forecaster import Writer
+    from llm4top.prompts.prompt import Prompt
     from llm4top.prompts.sections import Section
     from llm4top.registry.trial import Record
 
@@ -96,7 +97,7 @@ def _unseen(record: Record, prompt: Prompt) -> list[Section]:
 
 
 def _print_json(
-    record: Record, writer: PromptWriter, prompt: Prompt, unseen: list[Section]
+    record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]
 ) -> None:
     report: dict[str, Any] = {
         "record": record.source.name,
@@ -118,7 +119,7 @@ def _print_json(
 
 
 def _print_text(
-    record: Record, writer: PromptWriter, prompt: Prompt, unseen: list[Section]
+    record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]
 ) -> None:
     console = standard_output()
     source = record.source

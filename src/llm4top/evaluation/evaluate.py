@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top, phases_in, scope
 from llm4top.data.splits import check_disjoint
-from llm4top.errors import EvaluationError, TooFewRowsError
+from llm4top.errors import BundleError, EvaluationError, TooFewRowsError
 from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
 from llm4top.evaluation.metrics.bootstrap import DRAWS
 from llm4top.evaluation.reports.checklist import checklist
@@ -21,20 +22,21 @@ from llm4top.evaluation.reports.published import published_results
 from llm4top.evaluation.reports.report import LookEntry, Report
 from llm4top.evaluation.reports.summary import summary
 from llm4top.evaluation.reports.table import Entry, Measurements, measure_table
-from llm4top.evaluation.score_split import Judge, Split
+from llm4top.evaluation.score_split import Done, Judge, Split
 from llm4top.evaluation.slices import slice_table, too_small
-from llm4top.evaluation.source import ALWAYS, BASE_RATE, TFIDF, Done, Source, beside, distinct
+from llm4top.evaluation.source import ALWAYS, BASE_RATE, TFIDF, beside
 from llm4top.progress import OnProgress, Progress
 from llm4top.text import percent, thousands
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.bundles.trained_on import LearntFrom
+    from llm4top.forecasters.bundles.trained_on import TrainedOn
+    from llm4top.forecasters.forecaster import Forecaster
 
 POOLED = "pooled"
 
 
 def evaluate(
-    source: Source,
+    forecaster: Forecaster | str | Path,
     dataset: Dataset,
     *,
     split: str = "valid",
@@ -56,12 +58,13 @@ def evaluate(
     for scores that are no probabilities, ``SealedTestError`` where the look cannot be written
     down, and ``EvaluationError`` where the forecaster answers another question.
     """
-    work = _Work("evaluation", (source,), dataset, split, seed, draws, on_progress)
+    sources = (_opened(forecaster, dataset),)
+    work = _Work("evaluation", sources, dataset, split, seed, draws, on_progress)
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
 
 
 def compare(
-    sources: Sequence[Source],
+    forecasters: Sequence[Forecaster | str | Path],
     dataset: Dataset,
     *,
     split: str = "valid",
@@ -76,13 +79,87 @@ def compare(
     Everything else is as in ``evaluate``; one look is written down for all of them. Raises
     ``EvaluationError`` for fewer than two forecasters, or one that is named twice.
     """
-    if len(sources) < 2:
+    if len(forecasters) < 2:
         raise EvaluationError(
             "a comparison needs two forecasters or more.",
             hint="For one alone, use evaluate: it stands beside the baselines anyway.",
         )
-    work = _Work("comparison", distinct(sources), dataset, split, seed, draws, on_progress)
+    sources = distinct([_opened(forecaster, dataset) for forecaster in forecasters])
+    work = _Work("comparison", sources, dataset, split, seed, draws, on_progress)
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
+
+
+def open_forecaster(
+    model: str | Path,
+    dataset: Dataset,
+    *,
+    device: str = "auto",
+    quantize: str | None = None,
+    batch_tokens: int | None = None,
+) -> Forecaster:
+    """The forecaster of that name for an evaluation, verified, its weights still on disk.
+
+    Args:
+        model: What ``load_forecaster`` takes. A base model gets the data set's question.
+        dataset: The data set that it is evaluated on.
+        device, batch_tokens: As for ``load_forecaster``.
+        quantize: As for ``load_forecaster``; None loads a bundle as it was trained.
+
+    Raises:
+        BundleError: There is nothing of that name, or it is damaged.
+    """
+    from llm4top.forecasters.bundles.loading import AS_TRAINED
+    from llm4top.forecasters.bundles.paths import resolve_bundle
+    from llm4top.forecasters.load import load_forecaster
+
+    try:
+        resolve_bundle(model)
+        task = None
+    except BundleError:
+        task = dataset.task
+    return load_forecaster(
+        model,
+        task=task,
+        device=device,
+        quantize=quantize or AS_TRAINED,
+        batch_tokens=batch_tokens,
+        weights=False,
+    )
+
+
+def _opened(forecaster: Forecaster | str | Path, dataset: Dataset) -> Forecaster:
+    if isinstance(forecaster, str | Path):
+        return open_forecaster(forecaster, dataset)
+    return forecaster
+
+
+def check_task(forecaster: Forecaster, dataset: Dataset) -> None:
+    """``EvaluationError`` where the data set is about another question."""
+    own, other = forecaster.task, dataset.task
+    if (own.name, own.kind, own.labels) == (other.name, other.kind, other.labels):
+        return
+    raise EvaluationError(
+        f"it answers {own.name!r} ({', '.join(own.labels)}), and the data set "
+        f"{dataset.card.name!r} asks {other.name!r} ({', '.join(other.labels)}).",
+        where=forecaster.label,
+        hint="Give a data set of the same task, or a forecaster trained on this one.",
+    )
+
+
+def distinct(forecasters: Sequence[Forecaster]) -> tuple[Forecaster, ...]:
+    """The forecasters with labels that differ: where two share one, the identity is added.
+
+    Raises ``EvaluationError`` where one forecaster is named twice.
+    """
+    identities = [one.identity for one in forecasters]
+    for identity in identities:
+        if identities.count(identity) > 1:
+            raise EvaluationError(f"{identity} is named twice.", hint="Name each forecaster once.")
+    labels = [one.label for one in forecasters]
+    return tuple(
+        replace(one, label=f"{one.label} ({one.identity})") if labels.count(one.label) > 1 else one
+        for one in forecasters
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +167,7 @@ class _Work:
     """One evaluation from its checks to its report."""
 
     kind: Literal["evaluation", "comparison"]
-    sources: tuple[Source, ...]
+    sources: tuple[Forecaster, ...]
     dataset: Dataset
     split: str
     seed: int
@@ -105,7 +182,7 @@ class _Work:
         entries = self._entries(judge, companions)
         found, skipped = self._tables(judge.rows, entries, companions)
         self._tell("Slices")
-        always = companions[ALWAYS].name if ALWAYS in companions else None
+        always = companions[ALWAYS].label if ALWAYS in companions else None
         slices = slice_table(
             judge.rows,
             [e.scores for e in entries if e.scores.forecaster != always],
@@ -114,7 +191,7 @@ class _Work:
             draws=self.draws,
             seed=self.seed,
         )
-        names = [source.name for source in self.sources]
+        names = [source.label for source in self.sources]
         said = summary(found[0].table, found[0].differences, measured=names)
         looks, looks_note = self._looks(ledger)
         report = self._begun(reproduce).model_copy(
@@ -134,7 +211,7 @@ class _Work:
         return report.model_copy(update={"checklist": checklist(report)})
 
     def _begun(self, reproduce: str) -> Report:
-        names = " and ".join(s.name for s in self.sources)
+        names = " and ".join(s.label for s in self.sources)
         if len(self.sources) > 2:
             names = f"{len(self.sources)} forecasters"
         return new_report(
@@ -157,7 +234,7 @@ class _Work:
         data = self.dataset
         check_disjoint(data.nct_ids, data.splits)
         for source in self.sources:
-            source.check_task(data)
+            check_task(source, data)
         if self.split not in data.splits:
             raise TooFewRowsError(
                 f"there is no {self.split} split.",
@@ -185,30 +262,30 @@ class _Work:
         key = sealed_rows_sha256(self.dataset)
         return ledger.looks(key), ledger.note(key)
 
-    def _companions(self) -> dict[str, Source]:
+    def _companions(self) -> dict[str, Forecaster]:
         """What stands beside; a name that one of the forecasters has already is told apart."""
-        own = {source.name for source in self.sources}
+        own = {source.label for source in self.sources}
         found = beside(self.dataset, seed=self.seed)
         return {
-            key: replace(s, name=f"{s.name} (fitted here)") if s.name in own else s
+            key: replace(s, label=f"{s.label} (fitted here)") if s.label in own else s
             for key, s in found.items()
         }
 
-    def _entries(self, judge: Judge, companions: Mapping[str, Source]) -> list[Entry]:
+    def _entries(self, judge: Judge, companions: Mapping[str, Forecaster]) -> list[Entry]:
         """What was asked about, then what stands beside it, the leak oracle last."""
         everyone = (*self.sources, *companions.values())
-        entries = [judge.entry(source, self._hearing(source.name)) for source in everyone]
+        entries = [judge.entry(source, self._hearing(source.label)) for source in everyone]
         scores = {entry.scores.forecaster: entry.scores for entry in entries}
         tfidf = companions.get(TFIDF)
-        return [*entries, *judge.oracles(scores.get(tfidf.name) if tfidf else None)]
+        return [*entries, *judge.oracles(scores.get(tfidf.label) if tfidf else None)]
 
     def _tables(
-        self, rows: Dataset, entries: Sequence[Entry], companions: Mapping[str, Source]
+        self, rows: Dataset, entries: Sequence[Entry], companions: Mapping[str, Forecaster]
     ) -> tuple[list[Measurements], list[str]]:
         """A table of all rows, then one for each phase; why a phase has none."""
         phases = phases_in(rows)
         whole = phases[0] if len(phases) == 1 else POOLED
-        base = companions[BASE_RATE].name if BASE_RATE in companions else None
+        base = companions[BASE_RATE].label if BASE_RATE in companions else None
         found = [self._table(entries, whole, base)]
         skipped = []
         for phase in phases if whole == POOLED else ():
@@ -227,7 +304,7 @@ class _Work:
             title=f"{phase_name(phase)}, {CHECKS[self.split]}",
             phase=phase,
             check="test" if self.split == "test" else "valid",
-            against=self.sources[0].name,
+            against=self.sources[0].label,
             reference=by_name.get(base) if base else None,
             draws=self.draws,
             seed=self.seed,
@@ -238,7 +315,7 @@ class _Work:
     def _age(self) -> str:
         return age_note(self.dataset, self.split)
 
-    def _notes(self, judge: Judge, companions: Mapping[str, Source]) -> list[str]:
+    def _notes(self, judge: Judge, companions: Mapping[str, Forecaster]) -> list[str]:
         notes = []
         if not companions:
             notes.append(
@@ -246,15 +323,15 @@ class _Work:
                 "fitted to stand beside."
             )
         for source in self.sources:
-            if source.data_sha256 is None:
+            if source.data is None:
                 continue
             if judge.taught(source):
-                notes.append(f"{source.name} was made from this very data set.")
-            elif source.learnt is not None:
-                notes.append(_seen(source.name, source.learnt, judge.rows.nct_ids))
+                notes.append(f"{source.label} was made from this very data set.")
+            elif source.trained_on is not None:
+                notes.append(_seen(source.label, source.trained_on, judge.rows.nct_ids))
             else:
                 notes.append(
-                    f"{source.name} was made from another data set, or another state of this one: "
+                    f"{source.label} was made from another data set, or another state of this one: "
                     "it is not known whether it has learnt from rows measured here."
                 )
         notes += self._prevalences(judge.rows)
@@ -285,7 +362,7 @@ class _Work:
         return lambda done, total: self._tell(name, done, total)
 
 
-def _seen(name: str, learnt: LearntFrom, nct_ids: Sequence[str]) -> str:
+def _seen(name: str, learnt: TrainedOn, nct_ids: Sequence[str]) -> str:
     """How many of the rows a forecaster has learnt from, or was tuned on."""
     parts = Counter(map(learnt.part_of, nct_ids))
     n, taught, tuned = thousands(len(nct_ids)), parts["train"], parts["valid"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -22,13 +20,14 @@ from llm4top.evaluation.probes.leak_oracle import (
     oracle_probabilities,
 )
 from llm4top.evaluation.reports.table import Entry
-from llm4top.evaluation.source import Done, Scorer, Source
 from llm4top.evaluation.threshold import choose_threshold, cross_fitted_decisions, decide
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.calibration.calibrated import Calibrator
+    from llm4top.forecasters.forecaster import Forecaster
 
 Split = Literal["valid", "test"]
+Done = Callable[[int, int], None]
+"""Called with how many trials are done, of how many."""
 
 CROSS_FITTED = (
     "Calibration cross-fitted: the bundle's own was fitted on these very rows. Its weights were "
@@ -59,7 +58,7 @@ class Judge:
         """The rows that are measured on."""
         return self.dataset.select(self.split)
 
-    def taught(self, source: Source) -> bool:
+    def taught(self, source: Forecaster) -> bool:
         """Whether the forecaster was made from this data set, its learning part or a phase of it.
 
         Told by the trials that it records, where it has been tuned on every validation trial; else
@@ -67,14 +66,15 @@ class Judge:
         rows differently, by the numbers of its training and validation rows.
         """
         steering = self.dataset.select("valid").nct_ids
-        if source.learnt is not None and steering:
-            return all(source.learnt.part_of(nct_id) == "valid" for nct_id in steering)
-        if source.data_sha256 is None:
+        if source.trained_on is not None and steering:
+            return all(source.trained_on.part_of(nct_id) == "valid" for nct_id in steering)
+        data = source.data
+        if data is None:
             return False
         parts = [self.dataset, *(scope(self.dataset, p) for p in phases_in(self.dataset))]
         return any(
-            _counts(part) == dict(source.data_counts)
-            or source.data_sha256 in (part.sha256, _without_test(part).sha256)
+            _counts(part) == dict(data.counts)
+            or data.sha256 in (part.sha256, _without_test(part).sha256)
             for part in parts
         )
 
@@ -85,22 +85,21 @@ class Judge:
         even = np.full((len(rows), labels), 1 / labels)
         _scores(self.dataset.card.name, self.split, rows, even)
 
-    def entry(self, source: Source, done: Done | None = None) -> Entry:
+    def entry(self, source: Forecaster, done: Done | None = None) -> Entry:
         """What the forecaster says of the rows, and where it draws the line.
 
-        It is in memory only meanwhile. Raises what loading it raises, and ``ScoreError`` for
-        scores that are no numbers or no probabilities.
+        A forecaster whose model is not in memory yet is there only meanwhile. Raises what
+        loading it raises, and ``ScoreError`` for scores that are no numbers or no probabilities.
         """
-        about = _Asked(self, source, source.load(), done)
+        was_loaded = source.model is not None
+        about = _Asked(self, source, done)
         scores, decisions, note = about.on_valid() if self.split == "valid" else about.on_test()
-        heavy = about.scorer.heavy
-        del about
-        if heavy:
-            _let_go()
+        if not was_loaded:
+            source.release()
         return Entry(
             scores=scores,
-            kind=source.kind,
-            learnt_from=source.learnt_from,
+            kind=source.report_kind,
+            learnt_from=source.trained_on_text,
             decisions=decisions,
             identity=source.identity,
             note=note,
@@ -139,16 +138,14 @@ class _Asked:
     """One forecaster in memory, and the judge who asks it."""
 
     judge: Judge
-    source: Source
-    scorer: Scorer
+    source: Forecaster
     done: Done | None
 
     def on_valid(self) -> Judged:
         rows, raw = self._raw("valid")
-        probabilities, note = self.scorer.probabilities(raw, rows.trials), ""
-        calibration = self.scorer.calibration
-        if calibration is not None and self._has_seen(calibration):
-            probabilities, note = self._cross_calibrated(calibration, rows, raw, probabilities)
+        probabilities, note = self.source.probabilities(raw, rows.trials), ""
+        if self._has_seen():
+            probabilities, note = self._cross_calibrated(rows, raw, probabilities)
         scores = self._scores("valid", rows, probabilities)
         if len(scores.labels) != 2:
             return scores, None, note
@@ -161,7 +158,7 @@ class _Asked:
         # The threshold is there before the test rows are asked about.
         threshold, note = self._threshold()
         rows, raw = self._raw("test")
-        scores = self._scores("test", rows, self.scorer.probabilities(raw, rows.trials))
+        scores = self._scores("test", rows, self.source.probabilities(raw, rows.trials))
         return scores, None if threshold is None else decide(scores, threshold), note
 
     def _threshold(self) -> tuple[float | None, str]:
@@ -172,7 +169,7 @@ class _Asked:
         rows, raw = self._raw("valid")
         try:
             threshold = choose_threshold(
-                self._scores("valid", rows, self.scorer.probabilities(raw, rows.trials))
+                self._scores("valid", rows, self.source.probabilities(raw, rows.trials))
             )
         except ScoreError:
             raise
@@ -180,15 +177,16 @@ class _Asked:
             return None, _at_half(error.message)
         return threshold, f"Threshold {threshold:.3g}, chosen on the validation split."
 
-    def _has_seen(self, calibration: Calibrator) -> bool:
+    def _has_seen(self) -> bool:
         """Whether the calibration was fitted on the validation rows of this data set."""
-        return calibration.method != "none" and self.judge.taught(self.source)
+        return self.source.calibration.method != "none" and self.judge.taught(self.source)
 
     def _cross_calibrated(
-        self, calibration: Calibrator, rows: Dataset, raw: FloatArray, in_sample: FloatArray
+        self, rows: Dataset, raw: FloatArray, in_sample: FloatArray
     ) -> tuple[FloatArray, str]:
         from llm4top.forecasters.calibration.methods import cross_calibrate
 
+        calibration = self.source.calibration
         y = np.asarray(rows.label_indices, dtype=np.int64)
         try:
             phases = [trial.phase for trial in rows.trials] if calibration.by_phase else None
@@ -201,12 +199,13 @@ class _Asked:
         """Rows of a split with their scores; the one way to scores of test rows."""
         if split == "test":
             self.judge.before_test()
-        rows = self.judge.dataset.select(split)
-        raw = np.asarray(self.scorer.score(rows.trials, self.done), dtype=np.float64)
+        rows, done = self.judge.dataset.select(split), self.done
+        on_progress = None if done is None else lambda p: done(p.prompts, p.total_prompts)
+        raw = self.source.logits(rows.trials, on_progress=on_progress)
         return rows, _finite(self.source, split, rows, raw)
 
     def _scores(self, split: Split, rows: Dataset, probabilities: FloatArray) -> Scores:
-        return _scores(self.source.name, split, rows, probabilities)
+        return _scores(self.source.label, split, rows, probabilities)
 
 
 def _at_half(why: str) -> str:
@@ -222,23 +221,14 @@ def _counts(dataset: Dataset) -> dict[str, int]:
     return {split: dataset.splits.count(split) for split in ("train", "valid")}
 
 
-def _let_go() -> None:
-    gc.collect()
-    if "torch" in sys.modules:
-        import torch
-
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-
-def _finite(source: Source, split: Split, rows: Dataset, raw: FloatArray) -> FloatArray:
+def _finite(source: Forecaster, split: Split, rows: Dataset, raw: FloatArray) -> FloatArray:
     """Scores that are numbers; a calibration would name the row's position, not the trial."""
     wrong = ~np.isfinite(raw).all(axis=1)
     if wrong.any():
         first = rows.nct_ids[int(np.flatnonzero(wrong)[0])]
         raise ScoreError(
             f"the score of {first} is not a finite number ({int(wrong.sum())} of {len(raw)} rows).",
-            where=f"{source.name}, {split} split",
+            where=f"{source.label}, {split} split",
             hint="The model's weights are broken or its number type overflows: try float32.",
         )
     return raw

@@ -1,1 +1,1 @@
-"""Forecasters: the language model behind its answer head, calibration and bundles."""
+"""Forecasters: language models, baselines and blends; their calibration and bundles."""

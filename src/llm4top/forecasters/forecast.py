@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
 from llm4top.forecasters.bundles.trained_on import Part
-from llm4top.forecasters.calibration.calibrated import Calibrated, Phases
+from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable, title_of
 from llm4top.forecasters.forecast_warnings import Case, warnings_about
 from llm4top.forecasters.model.batching import OnProgress, Progress
-from llm4top.prompts.prompt import Prompt, PromptWriter
+from llm4top.prompts.prompt import Prompt
 from llm4top.prompts.sections import SECTION_NAMES, trial_sections
 from llm4top.registry.areas import therapeutic_area
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
@@ -42,66 +43,27 @@ def as_record(item: Record | Trial, position: int) -> Record:
     )
 
 
-ALL_PHASES = "all"
-
-
-class PromptForecaster(Protocol):
-    """The part of a forecaster that is needed here: prompts in, answer logits out."""
-
-    def logits_of(
-        self, prompts: Sequence[Prompt], *, on_progress: OnProgress | None = None
-    ) -> NDArray[np.float64]:
-        """Answer logits ``[n, K]``, a column for each of the task's labels, in their order."""
-        ...
-
-
-class Calibration(Protocol):
-    """The part of a calibrator that is needed here."""
-
-    @property
-    def method(self) -> str:
-        """Its name; "none" where the probabilities are the model's own."""
-        ...
-
-    def predict(self, logits: Any, phases: Phases | None = None) -> Calibrated:
-        """Calibrated probabilities of answer logits ``[n, K]`` of trials of these phases."""
-        ...
-
-
-class Combination(Protocol):
-    """The part of a stack that is needed here."""
-
-    def logits(self, trials: Sequence[Trial], language: NDArray[np.float64]) -> Any:
-        """The language model's logits ``[n, K]`` of the trials, combined with a baseline's."""
-        ...
-
-
 class ForecastSource(Protocol):
-    """What forecasts are made with: a loaded bundle, or anything of its shape.
-
-    ``base_rates`` maps each phase the model has learnt from, and "all", to the share of a binary
-    task's event, ``label_rates`` to the shares of all labels in their order; ``identity`` names
-    the bundle for good. ``stack`` is None where the language
-    model forecasts alone.
-    """
+    """What forecasts are made with: a ``Forecaster``, or anything of its shape."""
 
     @property
     def task(self) -> Task: ...
     @property
-    def forecaster(self) -> PromptForecaster: ...
-    @property
-    def calibration(self) -> Calibration: ...
-    @property
-    def base_rates(self) -> Mapping[str, float]: ...
-    @property
-    def label_rates(self) -> Mapping[str, tuple[float, ...]]: ...
-    @property
     def identity(self) -> str: ...
     @property
-    def writer(self) -> PromptWriter: ...
+    def calibration(self) -> Calibrator: ...
     @property
-    def stack(self) -> Combination | None: ...
-    def learnt_from(self, nct_id: str | None) -> Part | None: ...
+    def base_rates(self) -> Mapping[str, BaseRate]: ...
+    @property
+    def writer(self) -> Any: ...
+    def logits(
+        self,
+        trials: Iterable[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> NDArray[np.float64]: ...
+    def trained_on_part(self, nct_id: str | None) -> Part | None: ...
 
 
 def forecast_records(
@@ -170,9 +132,8 @@ def _forecasts(
     prompts: Sequence[Prompt],
     progress: OnProgress | None,
 ) -> Iterator[Forecast]:
-    logits = loaded.forecaster.logits_of(prompts, on_progress=progress)
-    if loaded.stack is not None:
-        logits = loaded.stack.logits([record.trial for record in records], logits)
+    trials = [record.trial for record in records]
+    logits = loaded.logits(trials, prompts=prompts, on_progress=progress)
     phases = [record.trial.phase for record in records]
     calibrated = loaded.calibration.predict(logits, phases)
     scores = _scores(np.asarray(logits, dtype=np.float64), calibrated.reported)
@@ -217,15 +178,14 @@ def _forecast(
     task, trial = loaded.task, record.trial
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
     reported = int(calibrated.reported[row])
-    rates_of = _base_rates_of(loaded, trial.phase)
-    rates = loaded.label_rates[rates_of] if rates_of else ()
+    rates_of, rates = base_rate_of(loaded.base_rates, trial.phase) or (None, ())
     case = Case(
         record,
         prompt,
         phases=[phase for phase in loaded.base_rates if phase != ALL_PHASES],
         sections=loaded.writer.spec.sections,
         calibrated=loaded.calibration.method != "none",
-        learnt=loaded.learnt_from(record.nct_id),
+        learnt=loaded.trained_on_part(record.nct_id),
     )
     return Forecast(
         record=record.source.name,
@@ -269,11 +229,3 @@ def _unread(trial: Trial, read: Sequence[str] | None) -> tuple[str, ...]:
 
 def _bound(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _base_rates_of(loaded: ForecastSource, phase: str | None) -> str | None:
-    """The phase whose base rates a trial gets: its own, else all together, None without any."""
-    rates = loaded.label_rates
-    if phase in rates:
-        return phase
-    return ALL_PHASES if ALL_PHASES in rates else None

@@ -9,10 +9,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import ConfigError
+from llm4top.forecasters.base_rates import measure_base_rates
+from llm4top.forecasters.classifier import TrialClassifier
 from llm4top.forecasters.finetuning.finetune import finetune
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
 from llm4top.forecasters.model.adapter import load_adapter
@@ -37,7 +38,7 @@ _DEFAULTS = FinetuneSettings()
 Logits = NDArray[np.float64]
 
 
-class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LanguageForecaster(TrialClassifier):
     """A language model that answers a task's question about trials.
 
     A scikit-learn classifier whose ``X`` is a sequence of ``Trial``. ``y`` holds the task's
@@ -184,6 +185,8 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._scorer = None
         self.finetuning_ = None
         self._columns = np.unique(positions)
+        phases = [trial.phase for trial in trials]
+        self.base_rates_ = measure_base_rates(len(task.labels), phases, positions.tolist())
         if self.tuning != "none":
             scorer = self._load()
             targets = np.searchsorted(self._columns, positions)
@@ -230,6 +233,22 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns = self.__dict__.get("_columns")
         return logits if columns is None else logits[:, columns]
 
+    def label_logits(
+        self,
+        trials: Sequence[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Logits:
+        """The model's logits ``[n, K]``, a column for each label of the task."""
+        written = self.prompts(trials) if prompts is None else prompts
+        return self.scorer.logits(written, on_progress=on_progress)
+
+    @property
+    def writer(self) -> PromptWriter:
+        """Writes the prompts that the model reads."""
+        return self.scorer.writer
+
     def decision_function(self, X: Iterable[Trial]) -> Logits:
         """Scores of the classes ``[n, K]``; of two classes, the second's log-odds ``[n]``."""
         logits = self.answer_logits(X)
@@ -260,11 +279,6 @@ class LanguageForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.tuning == "none" or self.__dict__.get("_scorer") is not None
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
 
     def __getstate__(self) -> dict[str, Any]:
         # Weights are saved in bundles, never in pickles or deep copies.

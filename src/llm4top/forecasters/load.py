@@ -1,19 +1,25 @@
-"""One way to a forecaster: the embedded one, a bundle, or a base model that is asked untrained."""
+"""One way to a forecaster: the embedded one, a bundle of any kind, or an untrained base model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from llm4top.errors import BundleError, ModelNotFoundError
-from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, resolve_bundle
-from llm4top.forecasters.bundles.read import AS_TRAINED, LoadedForecaster, load_bundle
-from llm4top.forecasters.calibration.methods import NoCalibration
-from llm4top.forecasters.language import LanguageForecaster
-from llm4top.forecasters.model.base_model import Quantize, load_base
-from llm4top.forecasters.model.model_files import resolve_base
-from llm4top.prompts.prompt import PromptSpec
+from llm4top.errors import BundleError, ModelError, ModelNotFoundError
+from llm4top.forecasters.baselines.base import PlainWriter
+from llm4top.forecasters.bundles.loading import AS_TRAINED, Loading
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, is_bundle, resolve_bundle
+from llm4top.forecasters.bundles.read import load_bundle
+from llm4top.forecasters.bundles.verify import language_part, verify_bundle
+from llm4top.forecasters.forecaster import Forecaster, Writer
+from llm4top.forecasters.model.model_files import identify, resolve_base
+from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.language import LanguageForecaster
+    from llm4top.forecasters.model.base_model import Quantize
 
 
 def load_forecaster(
@@ -25,24 +31,41 @@ def load_forecaster(
     quantize: str | None = AS_TRAINED,
     base: str | Path | None = None,
     batch_tokens: int | None = None,
-) -> LoadedForecaster:
+    encoder: str | Path | None = None,
+    weights: bool = True,
+) -> Forecaster:
     """The forecaster of that name, ready to forecast.
 
-    ``model`` is "embedded", a bundle's folder or its name in the store, else a base model's
-    folder or the name of a downloaded one, which is then asked untrained and uncalibrated.
-    ``task`` is the question: a bundle has its own and accepts no other; a base model is asked
-    "outcome" where there is none. The other arguments are as for ``load_bundle``.
+    Args:
+        model: "embedded"; the folder of a bundle or of the run that made it; the name of a bundle
+            in the store; or a base model's folder or name, which then forecasts untrained and
+            uncalibrated.
+        task: The question. A bundle has its own and accepts no other; a base model answers
+            "outcome" where there is none.
+        device: Where a language model computes: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: Its number type: "auto", "float32", "bfloat16" or "float16".
+        quantize: "as trained", "4bit" or None.
+        base: The folder of a bundle's base model, where it is not the downloaded one.
+        batch_tokens: Padded tokens of a scoring batch; None fits it to the free memory. It
+            changes the speed, not the result.
+        encoder: The folder of the text encoder that the baseline "sentence" needs.
+        weights: Whether to read the model now; else at its first use, after all checks.
 
-    Raises ``BundleError`` where there is neither bundle nor model of that name or the bundle
-    answers another question, and what ``load_bundle`` and ``load_base`` raise.
+    Raises:
+        BundleError: There is neither a bundle nor a model of that name, the bundle answers
+            another question, or something of it does not fit.
+        TamperedBundleError: A file of it is changed, missing or not listed.
+        UnsafeBundleError: A file of it could run code.
+        ModelError: The base model cannot be loaded.
     """
-    asked = None if task is None else get_task(task)
+    question = None if task is None else get_task(task)
+    loading = Loading(device, dtype, quantize, base, batch_tokens, encoder)
     try:
         folder = resolve_bundle(model)
     except BundleError as error:
         if str(model) == EMBEDDED_NAME:
             raise
-        return _untrained(model, asked, error, device, dtype, quantize, batch_tokens)
+        return _untrained(model, question or get_task("outcome"), error, loading, weights)
     loaded = load_bundle(
         folder,
         device=device,
@@ -50,25 +73,52 @@ def load_forecaster(
         quantize=quantize,
         base=base,
         batch_tokens=batch_tokens,
+        encoder=encoder,
+        weights=weights,
     )
-    if asked is not None and asked != loaded.task:
+    if question is not None and question != loaded.task:
         raise BundleError(
-            f"it answers {loaded.task.name!r} ({loaded.task.question}), not {asked.name!r}.",
+            f"it answers {loaded.task.name!r} ({loaded.task.question}), not {question.name!r}.",
             where=loaded.identity,
             hint="Leave the task out, or choose a bundle trained on that task.",
         )
     return loaded
 
 
+def load_writer(model: str | Path, task: Task | str | None = None) -> Writer:
+    """What writes the prompts of a bundle or base model, without reading its weights.
+
+    Args:
+        model: As for ``load_forecaster``.
+        task: The question to write, in place of the bundle's own.
+
+    Raises:
+        BundleError: The bundle is damaged.
+        ModelError: There is neither a bundle nor a base model of that name.
+    """
+    from llm4top.forecasters.model.base_model import load_tokenizer
+
+    try:
+        report = verify_bundle(model)
+    except BundleError:
+        if str(model) == EMBEDDED_NAME or is_bundle(Path(model).expanduser()):
+            raise
+        question = get_task(task or "outcome")
+        return PromptWriter(load_tokenizer(resolve_base(model)), question, PromptSpec())
+    report.raise_for_problems()
+    question = get_task(task or report.manifest.task)
+    part = language_part(report.folder)
+    if part is None:
+        sections = load_bundle(report.folder).writer.spec.sections
+        return PlainWriter(question, sections)
+    folder, entry = part
+    base = folder / "base" if entry.base.carried else resolve_base(entry.base.id)
+    return PromptWriter(load_tokenizer(base), question, entry.prompt.spec)
+
+
 def _untrained(
-    model: str | Path,
-    task: Task | None,
-    no_bundle: BundleError,
-    device: str,
-    dtype: str,
-    quantize: str | None,
-    batch_tokens: int | None,
-) -> LoadedForecaster:
+    model: str | Path, task: Task, no_bundle: BundleError, loading: Loading, weights: bool
+) -> Forecaster:
     try:
         folder = resolve_base(model)
     except ModelNotFoundError as error:
@@ -78,17 +128,38 @@ def _untrained(
         ) from no_bundle
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise no_bundle
-    question = task or get_task("outcome")
-    kind: Quantize = None if quantize == AS_TRAINED else quantize  # type: ignore[assignment]
-    base = load_base(folder, device=device, dtype=dtype, quantize=kind)
+    ready = None
+    if weights:
+        ready = _read_base(folder, task, loading)
+    try:
+        found = identify(folder)
+    except ModelError:
+        # Loading the model says best what is wrong with it.
+        _read_base(folder, task, loading)
+        raise
+    return Forecaster(
+        task=task,
+        kind="language",
+        name=found.id,
+        label=f"{found.id}, zero-shot",
+        identity=f"{found.id}-untrained-{found.sha256[:12]}",
+        trained_on_text="nothing: not trained",
+        model=ready,
+        read=lambda: _read_base(folder, task, loading),
+    )
+
+
+def _read_base(folder: Path, task: Task, loading: Loading) -> LanguageForecaster:
+    from llm4top.forecasters.language import LanguageForecaster
+    from llm4top.forecasters.model.base_model import load_base
+
+    kind = None if loading.quantize == AS_TRAINED else loading.quantize
+    base = load_base(
+        folder,
+        device=loading.device,
+        dtype=loading.dtype,
+        quantize=cast("Quantize", kind),  # anything else is refused by load_base
+    )
     limit = base.context_length or PromptSpec().max_tokens
     spec = PromptSpec(max_tokens=min(PromptSpec().max_tokens, limit))
-    forecaster = LanguageForecaster.from_model(base, question, spec=spec, batch_tokens=batch_tokens)
-    found = base.identity
-    return LoadedForecaster(
-        task=question,
-        forecaster=forecaster,
-        calibration=NoCalibration(),
-        base_rates={},
-        identity=f"{found.id}-untrained-{found.sha256[:12]}",
-    )
+    return LanguageForecaster.from_model(base, task, spec=spec, batch_tokens=loading.batch_tokens)

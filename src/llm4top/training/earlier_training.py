@@ -5,7 +5,7 @@ from pathlib import Path
 
 from llm4top.data.dataset import Dataset
 from llm4top.forecasters.bundles.manifest import Manifest
-from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.model.carried_base import earlier_training
 from llm4top.text import thousands as count
 from llm4top.training.pretrain import pretrained_context
@@ -23,7 +23,7 @@ def through_its_base(earlier: Manifest) -> str:
 
 
 def learnt_before(
-    earlier: Manifest, learnt: LearntFrom | None, dataset: Dataset | None, valid_split: str
+    earlier: Manifest, learnt: TrainedOn | None, dataset: Dataset | None, valid_split: str
 ) -> str:
     """For the check before a training: what the base has learnt from, and what that means here.
 
@@ -63,7 +63,8 @@ def beyond_what_was_seen(base: Path, longest: int) -> str:
             f"no longer text: set max_tokens to {block}, or pre-train with a larger --context."
         )
     earlier = earlier_training(base)
-    if earlier is not None and longest > (most := earlier.prompt.spec.max_tokens):
+    entry = earlier.language if earlier is not None else None
+    if entry is not None and longest > (most := entry.prompt.spec.max_tokens):
         return (
             f"The base model has learnt from prompts of at most {count(most)} tokens: set "
             f"max_tokens to {most}."

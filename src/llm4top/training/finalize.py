@@ -1,38 +1,37 @@
 """From a tuned model to a bundle: calibrate, measure, write, reload, compare."""
 
-import gc
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import row_phases
 from llm4top.errors import TrainingError
+from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
+from llm4top.forecasters.bundles.language_files import round_weights
 from llm4top.forecasters.bundles.manifest import (
     CONTEXT_OF_USE,
     BundleFacts,
-    DataEntry,
     Evaluation,
     Manifest,
     TuningEntry,
-    measure_base_rates,
     plain_settings,
 )
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import confirm_reload
-from llm4top.forecasters.bundles.trained_on import LearntFrom
-from llm4top.forecasters.bundles.write import round_weights, save_bundle
+from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
+from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
+from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.batching import Progress as Batches
-from llm4top.forecasters.model.carried_base import earlier_training
+from llm4top.forecasters.model.carried_base import earlier_training, earlier_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.training.card_figures import card_figures
 from llm4top.training.config import TrainingConfig
@@ -58,8 +57,8 @@ FIGURES_NOTE = (
 )
 _MOST_RELOADED = 32
 """A bundle that differs from the model it was made from differs on every trial."""
-# Paths are nobody else's business; the others have their own place in the manifest.
-_TOLD_ELSEWHERE = {"data", "base", "out", "name", "context_of_use", "licence", "seed"}
+# Paths are private; the others have their own field in the manifest.
+_STORED_ELSEWHERE = {"data", "base", "out", "name", "context_of_use", "licence", "seed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +108,25 @@ class Publisher:
         metrics = measured(self.dataset, logits, calibrator, splits=splits, seed=self.config.seed)
         self.run.add_event("figures", **metrics)
         self.report(Progress("bundle"))
+        base = forecaster.scorer.base
         manifest = save_bundle(
             self.run.bundle,
             name=bundle_name(self.config.name or self.run.path.resolve().name),
             forecaster=forecaster,
             calibration=calibrator,
             facts=self._facts(metrics),
+            tuning=self._tuning(),
             storage=self.config.storage,
-            learnt_from=learnt_from(
-                self.dataset, splits=splits, base=forecaster.scorer.base.folder
+            trained_on=TrainedOn.of_dataset(
+                self.dataset, splits=splits, earlier=earlier_trials(base.folder)
             ),
             replace=True,  # one of this very run, which was killed before it could say so
         )
-        base = forecaster.scorer.base
         loading: dict[str, Any] = {"device": base.device.torch, "dtype": base.dtype.name}
-        if not manifest.base.carried:
+        if manifest.language is not None and not manifest.language.base.carried:
             loading["base"] = base.folder
         del forecaster, base
-        _let_go()
+        release_memory()
         rows = sample_rows(len(choose), _MOST_RELOADED, self.config.seed)
         self.report(Progress("check", 0, len(rows)))
         loaded = confirm_reload(
@@ -143,25 +143,23 @@ class Publisher:
         self.run.add_event("reload", **check.model_dump())
         return Published(self.run.bundle, metrics, check.max_difference)
 
+    def _tuning(self) -> TuningEntry:
+        settings = self.config.model_dump(mode="json", exclude=_STORED_ELSEWHERE, exclude_none=True)
+        return TuningEntry(
+            method=self.config.tuning,
+            quantize=self.config.quantize,
+            settings=plain_settings(settings),
+        )
+
     def _facts(self, metrics: dict[str, Any]) -> BundleFacts:
         config, data = self.config, self.dataset
-        learn = data.select(config.train_split)
-        settings = config.model_dump(mode="json", exclude=_TOLD_ELSEWHERE, exclude_none=True)
-        rows = data.counts()
-        counts = {str(s): sum(rows[s].values()) for s in (config.train_split, config.valid_split)}
+        train = data.select(config.train_split)
+        entry = data_entry(data, splits=(config.train_split, config.valid_split))
+        terms = {"licence": " ".join(self._terms())[:2000], "note": " ".join(self._notes())[:2000]}
         return BundleFacts(
-            tuning=TuningEntry(
-                method=config.tuning, quantize=config.quantize, settings=plain_settings(settings)
-            ),
-            data=DataEntry(
-                name=data.card.name,
-                sha256=data.sha256,
-                counts=counts,
-                licence=" ".join(self._terms())[:2000],
-                note=" ".join(self._notes())[:2000],
-            ),
+            data=entry.model_copy(update=terms),
             base_rates=measure_base_rates(
-                data.task, [trial.phase for trial in learn.trials], learn.label_indices
+                len(data.task.labels), [trial.phase for trial in train.trials], train.label_indices
             ),
             evaluations=(Evaluation.model_validate({**metrics, "note": self._note()}),),
             licence=config.licence or "",
@@ -217,22 +215,3 @@ def measured(
     if task.kind == "binary":
         forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(y), 1))
     return card_figures(forecasts, y, split=splits[1], phases=row_phases(choose), seed=seed)
-
-
-def learnt_from(
-    dataset: Dataset, *, splits: tuple[str, str], base: Path | None = None
-) -> LearntFrom:
-    """What recognises the trials of the two splits: learnt from, and tuned or calibrated on.
-
-    With ``base``, the folder of a base model that a bundle carries, that bundle's trials too.
-    """
-    train, valid = (dataset.select(split).nct_ids for split in splits)
-    return LearntFrom.of(
-        train, valid, data_sha256=dataset.sha256, earlier=LearntFrom.beside(base) if base else None
-    )
-
-
-def _let_go() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

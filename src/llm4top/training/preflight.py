@@ -14,11 +14,10 @@ from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.data.scopes import of_phases
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
-from llm4top.forecasters.bundles.trained_on import LearntFrom
 from llm4top.forecasters.calibration.calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_tokenizer
-from llm4top.forecasters.model.carried_base import earlier_training
+from llm4top.forecasters.model.carried_base import earlier_training, earlier_trials
 from llm4top.forecasters.model.device import Device, choose_device, choose_dtype, free_memory
 from llm4top.forecasters.model.model_files import resolve_base, safe_config, weight_files
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
@@ -220,7 +219,7 @@ class _Preflight:
         if earlier is not None:
             on = f" on {earlier.data.name}" if earlier.data else ""
             found.detail = f"{earlier.name}, already trained{on}: {found.detail}"
-            learnt = LearntFrom.beside(folder)
+            learnt = earlier_trials(folder)
             found.hint = learnt_before(
                 earlier, learnt, self.report.dataset, self.config.valid_split
             )

@@ -8,26 +8,22 @@ import numpy as np
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError, CalibrationError
-from llm4top.forecasters.bundles.blend import link_or_copy
+from llm4top.files import publishing, write_json
+from llm4top.forecasters.bundles.blend_files import link_or_copy
 from llm4top.forecasters.bundles.manifest import (
     CALIBRATION_FILE,
     CARD_FILE,
-    LEARNT_FILE,
+    SCHEMA_VERSION,
+    TRAINED_ON_FILE,
     Evaluation,
-    FileEntry,
     Manifest,
 )
-from llm4top.forecasters.bundles.read import LoadedForecaster, confirm_reload, load_bundle
-from llm4top.forecasters.bundles.trained_on import LearntFrom
-from llm4top.forecasters.bundles.write import (
-    file_entries,
-    write_calibration,
-    write_json,
-    write_manifest,
-)
+from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
+from llm4top.forecasters.bundles.trained_on import TrainedOn
+from llm4top.forecasters.bundles.write import write_calibration, write_manifest
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import make_calibrator
-from llm4top.forecasters.folders import publish_folder
+from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.model.batching import OnProgress
 from llm4top.training.finalize import FIGURES_NOTE, RELOAD_TOLERANCE, measured
 from llm4top.training.preflight import sample_rows
@@ -45,7 +41,7 @@ def recalibrate(
     seed: int = 0,
     on_progress: OnProgress | None = None,
     **loading: Any,
-) -> LoadedForecaster:
+) -> Forecaster:
     """Calibrate a bundle again on the validation split of ``dataset``, and write it to ``out``.
 
     ``out`` may be the bundle's own folder, which is then exchanged. New are ``calibration.json``,
@@ -62,7 +58,7 @@ def recalibrate(
         raise TypeError("only bundles are calibrated again")
     _check(loaded.manifest, loaded, dataset)
     choose = dataset.select(SPLITS[1])
-    logits = loaded.forecaster.answer_logits(choose.trials, on_progress=on_progress)
+    logits = loaded.logits(choose.trials, on_progress=on_progress)
     calibrator = make_calibrator(method or loaded.manifest.calibration).fit(
         logits,
         np.asarray(choose.label_indices, dtype=np.int64),
@@ -76,15 +72,15 @@ def recalibrate(
         choose.take(rows).trials,
         logits[rows],
         calibrator,
-        tolerance=RELOAD_TOLERANCE[loaded.forecaster.scorer.base.dtype.name],
+        tolerance=_tolerance(loaded),
         **loading,
     )
 
 
-def _check(manifest: Manifest, loaded: LoadedForecaster, dataset: Dataset) -> None:
-    if manifest.stack is not None:
+def _check(manifest: Manifest, loaded: Forecaster, dataset: Dataset) -> None:
+    if manifest.kind == "blend":
         raise BundleError(
-            "a stack cannot be calibrated again: its pool was fitted on the same trials.",
+            "a blend cannot be calibrated again: its pool was fitted on the same trials.",
             where=manifest.identity,
             hint="Select it again with llm4top select.",
         )
@@ -95,7 +91,7 @@ def _check(manifest: Manifest, loaded: LoadedForecaster, dataset: Dataset) -> No
             where=manifest.identity,
             hint="Give a data set of the same question.",
         )
-    seen = [i for i in dataset.select(SPLITS[1]).nct_ids if loaded.learnt_from(i) == "train"]
+    seen = [i for i in dataset.select(SPLITS[1]).nct_ids if loaded.trained_on_part(i) == "train"]
     if seen:
         raise CalibrationError(
             f"{len(seen)} of the validation trials taught the model, {seen[0]} among them.",
@@ -105,7 +101,7 @@ def _check(manifest: Manifest, loaded: LoadedForecaster, dataset: Dataset) -> No
 
 
 def _write(
-    loaded: LoadedForecaster,
+    loaded: Forecaster,
     dataset: Dataset,
     out: Path,
     calibrator: Calibrator,
@@ -117,24 +113,23 @@ def _write(
     note = FIGURES_NOTE.format(rows="these rows")
     note += f" Calibrated again on {datetime.now(UTC).date().isoformat()}."
 
-    def write(staging: Path) -> None:
-        for file in sorted(source.files.keys() - {CARD_FILE, CALIBRATION_FILE, LEARNT_FILE}):
+    with publishing(out) as staging:
+        for file in sorted(source.files.keys() - {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE}):
             link_or_copy(folder / file, staging / file)
         write_calibration(staging, source.task, calibrator)
-        write_json(staging / LEARNT_FILE, _learnt_from(loaded, dataset).model_dump(mode="json"))
-        values = dict(source)
-        values.update(
-            calibration=calibrator.method,
-            evaluations=(Evaluation.model_validate({**figures, "note": note}),),
-            reload_check=None,
-            files={**file_entries(staging), CARD_FILE: FileEntry(sha256="0" * 64, size=0)},
-        )
-        write_manifest(staging, Manifest(**values))
-
-    publish_folder(out, write)
+        write_json(staging / TRAINED_ON_FILE, _trained_on(loaded, dataset).model_dump(mode="json"))
+        evaluation = Evaluation.model_validate({**figures, "note": note})
+        values = {"calibration": calibrator.method, "evaluations": (evaluation,)}
+        write_manifest(staging, {**dict(source), "schema_version": SCHEMA_VERSION, **values})
 
 
-def _learnt_from(loaded: LoadedForecaster, dataset: Dataset) -> LearntFrom:
+def _tolerance(loaded: Forecaster) -> float:
+    if loaded.language is None:
+        return RELOAD_TOLERANCE["float32"]
+    return RELOAD_TOLERANCE[loaded.language.scorer.base.dtype.name]
+
+
+def _trained_on(loaded: Forecaster, dataset: Dataset) -> TrainedOn:
     """The trials of this data set beside those that the bundle has known before.
 
     Its training trials count only where it is the data set that the bundle has learnt from, told
@@ -144,6 +139,6 @@ def _learnt_from(loaded: LoadedForecaster, dataset: Dataset) -> LearntFrom:
     train, valid = (dataset.select(split).nct_ids for split in SPLITS)
     counts = {SPLITS[0]: len(train), SPLITS[1]: len(valid)}
     taught = data is not None and dict(data.counts) == counts
-    fresh = LearntFrom.of(train if taught else (), valid, data_sha256=dataset.sha256)
-    before = loaded.learnt.sets if loaded.learnt is not None and not taught else ()
-    return LearntFrom(sets=(*fresh.sets, *before))
+    fresh = TrainedOn.of(train if taught else (), valid, data_sha256=dataset.sha256)
+    before = loaded.trained_on.sets if loaded.trained_on is not None and not taught else ()
+    return TrainedOn(sets=(*fresh.sets, *before))

@@ -33,8 +33,8 @@ EMBEDDED = "embedded"
 class WorkspaceBundle:
     """A bundle. ``identity`` names it for good, ``name`` is what it is called here.
 
-    ``facts`` is its manifest without the list of files; ``is_default`` says that forecasts are
-    made with it where nobody asks for another. Exactly one bundle is the default.
+    ``facts`` is its manifest without the list of files, with "model" for what computes, in a
+    phrase. Forecasts that name no bundle are made with the default one; there is exactly one.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Bundles:
         lying = self._sync()
         with self._session(write=False) as session:
             rows = session.scalars(select(BundleRow).order_by(BundleRow.name)).all()
-        own = [_value(row) for row in rows if row.name in lying]
+        own = [_value(row, lying[row.name].manifest) for row in rows if row.name in lying]
         plain = not any(bundle.is_default for bundle in own)
         shipped = [_embedded(lying[EMBEDDED].manifest, plain)] if EMBEDDED in lying else []
         return [*shipped, *own]
@@ -181,11 +181,12 @@ def _rewrite(session: Session, lying: dict[str, StoredBundle]) -> None:
 
 def _facts(manifest: Manifest) -> dict[str, Any]:
     facts: dict[str, Any] = storable(manifest.model_dump(mode="json", exclude={"files"}))
-    return facts
+    return {**facts, "model": manifest.model_name}
 
 
-def _value(row: BundleRow) -> WorkspaceBundle:
-    return WorkspaceBundle(row.id, row.name, row.identity, row.task, row.is_default, row.facts)
+def _value(row: BundleRow, manifest: Manifest) -> WorkspaceBundle:
+    facts = _facts(manifest)  # a row's own may be of an earlier version
+    return WorkspaceBundle(row.id, row.name, row.identity, row.task, row.is_default, facts)
 
 
 def _embedded(manifest: Manifest, is_default: bool) -> WorkspaceBundle:

@@ -38,12 +38,6 @@ def test_base_rates_are_shrunk_towards_the_pooled_rate():
     assert forecaster.predict([Trial(phase="Phase 1"), Trial()]).tolist() == [1, 0]
 
 
-def test_without_shrinkage_a_phase_has_its_own_frequency():
-    X = of_phase("Phase 1", 4) + of_phase(None, 4)
-    forecaster = BaseRateForecaster(prior_trials=0).fit(X, [1, 1, 1, 0, 0, 0, 0, 1])
-    assert forecaster.predict_proba([X[0], X[-1]])[:, 1].tolist() == [0.75, 0.25]
-
-
 def planted(count: int) -> tuple[list[Trial], list[str]]:
     words = ("safe and well known", "risky and new")
     X = [Trial(phase="Phase 2", criteria=f"Adults. {words[i % 2]}.") for i in range(count)]

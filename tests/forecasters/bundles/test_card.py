@@ -21,7 +21,7 @@ A forecaster of clinical trials .*
 - Tuning: a LoRA adapter over the base model
 - Prompt: at most 512 tokens; sections: phase, criteria
 
-## What it has learnt from
+## Training data
 
 - Data set: invented trials
 - Trials: train 40, valid 20
@@ -29,16 +29,16 @@ A forecaster of clinical trials .*
 
 ## Base rates
 
-Shares of the labels among the training trials: .*
+The base rate is what a forecast must beat: .*
 
 \| Phase \| n \| failure \| success \|
 \| --- \| --- \| --- \| --- \|
-\| Phase 1 \| 14 \| 100\.0% \| 0\.0% \|
-\| Phase 2 \| 13 \| 0\.0% \| 100\.0% \|
-\| Phase 3 \| 13 \| 0\.0% \| 100\.0% \|
+\| Phase 1 \| 14 \| 61\.8% \| 38\.2% \|
+\| Phase 2 \| 13 \| 21\.2% \| 78\.8% \|
+\| Phase 3 \| 13 \| 21\.2% \| 78\.8% \|
 \| all phases \| 40 \| 35\.0% \| 65\.0% \|
 
-They are those of the training trials alone: .*
+They are those of the training trials alone\. .*
 
 ## How good it is
 
@@ -166,7 +166,7 @@ def test_text_from_outside_is_shown_as_text(text, shown):
 
 def test_no_text_of_a_manifest_can_break_out_of_its_line():
     evil = "x\n# Owned\n\n<img src=x onerror=alert(1)>\n| a | b |\n[l](javascript:alert(1))"
-    values = facts("lora").model_dump()
+    values = facts().model_dump()
     evaluation = {**EVALUATION, "split": evil, "note": evil}
     evaluation["forecasters"] = {evil: EVALUATION["forecasters"]["this model, calibrated"]}
     card = render_card(
@@ -175,7 +175,7 @@ def test_no_text_of_a_manifest_can_break_out_of_its_line():
             licence=evil,
             context_of_use=evil,
             versions={evil: evil},
-            tuning=TuningEntry(method="lora", settings={evil: evil}),
+            language={"tuning": TuningEntry(method="lora", settings={evil: evil})},
             base_rates={evil: values["base_rates"]["all"], "all": values["base_rates"]["all"]},
             evaluations=(Evaluation.model_validate(evaluation),),
         )

@@ -10,33 +10,40 @@ from llm4top.forecasters.bundles.manifest import (
     BaseEntry,
     BundleFacts,
     FileEntry,
+    LanguageEntry,
     Manifest,
     PromptEntry,
     TuningEntry,
     is_plain_name,
-    measure_base_rates,
     plain_settings,
 )
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.tasks.builtin import OUTCOME
-from tests.forecasters.bundle_kit import EVALUATION, GRADES, LABELS, TRIALS, facts
+from tests.forecasters.bundle_kit import EVALUATION, facts, tuning
 
 FILES = ("MODEL_CARD.md", "calibration.json", "adapter_config.json", "adapter_model.safetensors")
 
 
-def manifest(**changes):
+LANGUAGE = {
+    "tuning": tuning("lora"),
+    "base": BaseEntry(id="Qwen/Qwen3-8B", revision="abc", sha256="1" * 64),
+    "tokenizer_sha256": "2" * 64,
+    "prompt": PromptEntry(spec=PromptSpec(512, ("phase", "criteria")), fingerprint="3" * 64),
+    "answers": (
+        AnswerEntry(label="failure", word="No", token_id=3),
+        AnswerEntry(label="success", word="Yes", token_id=4),
+    ),
+}
+
+
+def manifest(language=None, **changes):
     values = {
-        **dict(facts("lora")),
+        **dict(facts()),
+        "kind": "language",
         "name": "tiny-outcome",
         "created": "2031-05-14",
         "task": OUTCOME,
-        "base": BaseEntry(id="Qwen/Qwen3-8B", revision="abc", sha256="1" * 64),
-        "tokenizer_sha256": "2" * 64,
-        "prompt": PromptEntry(spec=PromptSpec(512, ("phase", "criteria")), fingerprint="3" * 64),
-        "answers": (
-            AnswerEntry(label="failure", word="No", token_id=3),
-            AnswerEntry(label="success", word="Yes", token_id=4),
-        ),
+        "language": LanguageEntry(**{**LANGUAGE, **(language or {})}),
         "calibration": "venn-abers",
         "versions": {"llm4top": "0.1.0"},
         "files": {name: FileEntry(sha256="4" * 64, size=9) for name in FILES},
@@ -44,8 +51,10 @@ def manifest(**changes):
     return Manifest(**{**values, **changes})
 
 
-def as_json(**changes):
-    return json.dumps({**json.loads(manifest().to_json()), **changes})
+def as_json(language=None, **changes):
+    values = json.loads(manifest().to_json())
+    values["language"] |= language or {}
+    return json.dumps({**values, **changes})
 
 
 def test_a_manifest_survives_json_with_its_identity():
@@ -54,7 +63,7 @@ def test_a_manifest_survives_json_with_its_identity():
     assert after == before
     assert after.identity == before.identity
     assert after.task == OUTCOME
-    assert after.prompt.spec == PromptSpec(512, ("phase", "criteria"))
+    assert after.language.prompt.spec == PromptSpec(512, ("phase", "criteria"))
     assert after.to_json() == before.to_json()
 
 
@@ -81,15 +90,22 @@ def test_figures_keep_their_order_with_the_bundle_first():
         ({"name": "../up"}, "wrong in 'name'"),
         ({"name": "a\nb"}, "wrong in 'name'"),
         ({"created": "yesterday"}, "wrong in 'created'"),
-        ({"tokenizer_sha256": "xyz"}, "wrong in 'tokenizer_sha256'"),
+        ({"language": {"tokenizer_sha256": "xyz"}}, "wrong in 'language.tokenizer_sha256'"),
         ({"calibration": "magic"}, "wrong in 'calibration'"),
-        ({"answers": []}, "answers: are not those of the task"),
+        ({"language": {"answers": []}}, "answers: are not those of the task"),
         ({"base_rates": {"all": {"n": 3, "shares": [1.0]}}}, "need one share for each label"),
         ({"base_rates": {"all": {"n": 3, "shares": [-1, 2]}}}, r"wrong in 'base_rates\.all"),
-        ({"tuning": {"method": "full"}}, "a fully tuned model is carried in the bundle"),
+        (
+            {"language": {"tuning": {"method": "full"}}},
+            "a fully tuned model is carried in the bundle",
+        ),
         ({"files": {}}, "'MODEL_CARD.md' is missing"),
-        ({"schema_version": 0}, "wrong in 'schema_version'"),
-        ({"prompt": {"spec": {"max_tokens": 9, "x": 1}, "fingerprint": "3" * 64}}, "prompt.spec.x"),
+        ({"kind": "blend"}, "blend: is missing, and the bundle's kind is blend"),
+        ({"kind": "oracle"}, "wrong in 'kind'"),
+        (
+            {"language": {"prompt": {"spec": {"max_tokens": 9, "x": 1}, "fingerprint": "3" * 64}}},
+            "prompt.spec.x",
+        ),
     ],
 )
 def test_a_wrong_manifest_names_the_field(changes, message):
@@ -99,10 +115,12 @@ def test_a_wrong_manifest_names_the_field(changes, message):
 
 
 def test_a_later_schema_asks_for_an_upgrade():
-    with pytest.raises(BundleError, match="schema version 2; this LLM4TOP reads 1") as refusal:
-        Manifest.from_json(as_json(schema_version=2, new_field=True), where="m")
+    with pytest.raises(
+        BundleError, match="schema version 3; this LLM4TOP reads versions 1 to 2"
+    ) as refusal:
+        Manifest.from_json(as_json(schema_version=3, new_field=True), where="m")
     assert "Upgrade LLM4TOP" in str(refusal.value)
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
 
 
 def test_contradicting_tasks_and_sections_are_refused_as_bundle_errors():
@@ -111,7 +129,7 @@ def test_contradicting_tasks_and_sections_are_refused_as_bundle_errors():
         Manifest.from_json(as_json(task=task), where="m")
     spec = {"spec": {"max_tokens": 9, "sections": ["gossip"]}, "fingerprint": "3" * 64}
     with pytest.raises(BundleError, match="no prompt section gossip"):
-        Manifest.from_json(as_json(prompt=spec), where="m")
+        Manifest.from_json(as_json({"prompt": spec}), where="m")
 
 
 @pytest.mark.parametrize("text", ["NaN", '{"a": ' * 5000])
@@ -135,19 +153,6 @@ def test_a_path_that_leads_outside_is_refused_as_unsafe():
 )  # fmt: skip
 def test_which_names_stay_inside(name, plain):
     assert is_plain_name(name) is plain
-
-
-def test_base_rates_count_phases_with_enough_trials():
-    rates = measure_base_rates(OUTCOME, [t.phase for t in TRIALS], LABELS)
-    assert list(rates) == ["Phase 1", "Phase 2", "Phase 3", "all"]
-    assert rates["Phase 1"].n == 14
-    assert rates["Phase 1"].shares == (1.0, 0.0)
-    assert rates["all"].n == 40
-    assert rates["all"].shares == pytest.approx((14 / 40, 26 / 40))
-    few = measure_base_rates(GRADES, ["Phase 4"] * 9 + [None] * 3, [0, 1, 2] * 4)
-    assert list(few) == ["all"]
-    assert few["all"].shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
-    assert measure_base_rates(OUTCOME, [], []) == {}
 
 
 def test_settings_that_are_no_plain_json_are_left_out():

@@ -8,11 +8,11 @@ import shutil
 
 import numpy as np
 import pytest
+from llm4top.forecasters._baseline_store import load_baseline
 
 from llm4top.data import parquet
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.errors import ConfigError, PreflightError, TooFewRowsError, TrainingError
-from llm4top.forecasters.baselines.store import load_baseline
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
 from llm4top.forecasters.calibration.calibrated import softmax

@@ -196,8 +196,8 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
 
 def test_models_are_evaluated_and_compared(local: Workspace, data: Path, tmp_path: Path) -> None:
     from llm4top.data.dataset import load_dataset
+    from llm4top.forecasters import save_baseline
     from llm4top.forecasters.baselines.catalog import make_baseline
-    from llm4top.forecasters.baselines.store import save_baseline
 
     dataset = load_dataset(data)
     learn = dataset.select("train")

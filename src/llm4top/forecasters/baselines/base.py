@@ -2,40 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from llm4top.errors import BundleError
+from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.features import visible_trials
+from llm4top.forecasters.calibration.pool import log_probabilities
+from llm4top.forecasters.classifier import TrialClassifier
 from llm4top.forecasters.validation import as_trials, class_positions
+from llm4top.prompts.prompt import Prompt, PromptSpec, SectionAccount
+from llm4top.prompts.sections import SECTIONS_BEYOND_RECORDS, trial_sections
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
+if TYPE_CHECKING:
+    from llm4top.forecasters.model.batching import OnProgress
+
 Probabilities = NDArray[np.float64]
 _T = TypeVar("_T")
+
+LEAST = 1e-15
+"""The least probability of a baseline that is not calibrated: its log-odds stay finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineState:
-    """What a fitted baseline has learnt, as a file can hold it: named arrays, and lists of words.
+    """What a fitted baseline has learned, as a file can store it: named arrays, lists of words.
 
-    What comes from a file may hold anything: whoever reads it checks it.
+    What comes from a file may hold anything: the code that reads it checks it.
     """
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     words: dict[str, list[str]] = field(default_factory=dict)
 
 
-class BaselineForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Trials in, probabilities in the task's label order out; no two-dimensional input."""
+class PlainWriter:
+    """Writes what a baseline reads of a trial, in the place of a language model's prompt.
 
-    task: Task | str
+    There are no tokens, so nothing is ever cut: a section's ``tokens`` are its words.
+    """
+
+    fingerprint = ""
+
+    def __init__(self, task: Task, sections: tuple[str, ...] | None):
+        self.task = task
+        self.spec = PromptSpec(sections=sections)
+
+    def write(self, trial: Trial) -> Prompt:
+        """The sections that the baseline reads."""
+        found = trial_sections(
+            trial, only=self.spec.sections, hidden_fields=self.task.hidden_fields
+        )
+        sizes = [len(section.text.split()) for section in found]
+        sections = (
+            SectionAccount(s.name, s.heading, size, size, s.text)
+            for s, size in zip(found, sizes, strict=True)
+        )
+        return Prompt("\n".join(section.block for section in found), (), tuple(sections))
+
+
+class BaselineForecaster(TrialClassifier):
+    """Trials in, probabilities in the task's label order out.
+
+    Attributes after ``fit`` besides those of ``TrialClassifier``: ``sections_``, the sections of
+    a trial that it reads and the training trials had (None: all).
+    """
+
+    reads: ClassVar[tuple[str, ...] | None] = None
+    """The sections of a trial that it reads; None for all."""
+    sections_: tuple[str, ...] | None = None
+    floor_: float = LEAST
 
     def predict(self, X: Iterable[Trial]) -> NDArray[Any]:
         """The most probable class of each trial: ``[n]``."""
@@ -45,29 +87,69 @@ class BaselineForecaster(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities ``[n, K]``, columns as ``classes_``."""
         raise NotImplementedError
 
+    def label_logits(
+        self,
+        trials: Sequence[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Probabilities:
+        """Log-probabilities ``[n, K]``, a column for each label of the task.
+
+        A label that no training trial had gets the least probability, ``floor_``.
+        """
+        del prompts, on_progress  # a baseline reads the trial itself, all in one step
+        found = self.predict_proba(trials)
+        spread = np.zeros((len(found), len(get_task(self.task).labels)))
+        spread[:, self.positions] = found
+        return log_probabilities(spread, floor=self.floor_)
+
+    @property
+    def positions(self) -> list[int]:
+        """The position of each class among the task's labels."""
+        task = get_task(self.task)
+        values = self.classes_.tolist()
+        return [task.label_index(v) if isinstance(v, str) else int(v) for v in values]
+
+    @property
+    def writer(self) -> PlainWriter:
+        """Writes what the baseline reads of a trial."""
+        return PlainWriter(get_task(self.task), self.sections_)
+
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``."""
+        """All that it has learned besides ``classes_``."""
         raise NotImplementedError
 
     def restore(self, state: BaselineState) -> None:
         """Inverse of ``state``, once ``classes_`` is set; ``BundleError`` if it does not fit."""
         raise NotImplementedError
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
     def _learn(self, X: Iterable[Trial], y: Iterable[Any]) -> tuple[list[Trial], NDArray[np.int64]]:
         """Sets ``classes_``; the trials as the task shows them, each label's position in it."""
+        task = get_task(self.task)
         trials = self._visible(X)
-        self.classes_, positions = class_positions(get_task(self.task), y)
+        self.classes_, positions = class_positions(task, y)
         if len(trials) != len(positions):
             raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
+        phases = [trial.phase for trial in trials]
+        self.base_rates_ = measure_base_rates(len(task.labels), phases, positions.tolist())
+        self.sections_ = _sections_of(self.reads, trials)
         return trials, np.searchsorted(np.unique(positions), positions)
 
     def _visible(self, X: Iterable[Trial]) -> list[Trial]:
         return visible_trials(get_task(self.task), as_trials(X))
+
+
+def _sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tuple[str, ...] | None:
+    """``reads`` without the sections that no registry record has, unless a trial has them."""
+    if reads is None:
+        return None
+    absent = set(reads) & set(SECTIONS_BEYOND_RECORDS)
+    for trial in trials:
+        if not absent:
+            break
+        absent -= {section.name for section in trial_sections(trial, only=tuple(absent))}
+    return tuple(name for name in reads if name not in absent)
 
 
 def wanted(parts: Mapping[str, _T], *names: str, more: bool = False) -> list[_T]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from llm4top.errors import ModelError
+from llm4top.errors import BundleError, ModelError
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
@@ -68,6 +68,23 @@ BASELINES: dict[str, Baseline] = {
     ),
 }
 """Every baseline by name, in the order of tables. "sentence" needs an encoder."""
+
+
+def baseline_name(forecaster: BaselineForecaster) -> str:
+    """The forecaster's name in ``BASELINES``; ``BundleError`` where it has none."""
+    own = _NAMES.get(type(forecaster).__name__)
+    if own is None:
+        raise BundleError(f"{type(forecaster).__name__} is not a baseline that can be stored.")
+    return own or str(forecaster.learner)
+
+
+_NAMES = {
+    "AlwaysForecaster": "always",
+    "BaseRateForecaster": "base-rate",
+    "TfidfForecaster": "tfidf",
+    "SentenceForecaster": "sentence",
+    "ClassicalForecaster": "",
+}
 
 
 def make_baseline(

@@ -1,4 +1,4 @@
-"""The trivial and the strong baseline that every figure of a model is shown beside."""
+"""The two trivial baselines, and TF-IDF: every report compares a model with them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import BundleError
+from llm4top.forecasters.base_rates import ALL_PHASES, PRIOR_TRIALS, measure_base_rates
 from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
@@ -37,8 +38,10 @@ class AlwaysForecaster(BaselineForecaster):
     """Every trial gets the same label for certain: the event of a binary task ("success").
 
     For any other task it is the label that most training trials have, the first of equals.
-    It answers what a figure is worth that "always success" reaches as well.
+    A figure that "always success" reaches as well is worth nothing.
     """
+
+    reads = ()
 
     def __init__(self, task: Task | str = "outcome"):
         self.task = task
@@ -68,37 +71,37 @@ class AlwaysForecaster(BaselineForecaster):
 
 
 class BaseRateForecaster(BaselineForecaster):
-    """Every trial gets the label frequencies of its phase among the training trials.
+    """Every trial gets the base rate of its phase; see ``measure_base_rates`` for the formula.
 
-    A phase's frequencies are drawn towards those of all phases as if ``prior_trials`` more trials
-    of it had been seen at the pooled rate; a phase never seen gets the pooled rate itself.
+    ``prior_trials`` is the weight of all phases together in a phase's base rate, in trials.
 
     Attributes after ``fit``: ``classes_``; ``pooled_``, the frequencies of all phases ``[K]``;
-    ``rates_``, those of each phase.
+    ``rates_``, those of each phase with 10 training trials or more.
     """
 
-    def __init__(self, task: Task | str = "outcome", *, prior_trials: float = 20.0):
+    reads = ("phase",)
+
+    def __init__(self, task: Task | str = "outcome", *, prior_trials: float = PRIOR_TRIALS):
         self.task = task
         self.prior_trials = prior_trials
 
     def fit(self, X: Iterable[Trial], y: Iterable[Any]) -> Self:
         """Count labels by phase; ``TaskError`` for labels that are none of the task's."""
         trials, targets = self._learn(X, y)
-        labels = len(self.classes_)
-        self.pooled_: Probabilities = np.bincount(targets, minlength=labels) / len(targets)
-        self.rates_: dict[str | None, Probabilities] = {}
-        for phase in {trial.phase for trial in trials}:
-            mine = targets[[trial.phase == phase for trial in trials]]
-            counts = np.bincount(mine, minlength=labels) + self.prior_trials * self.pooled_
-            self.rates_[phase] = counts / counts.sum()
+        rates = measure_base_rates(
+            len(self.classes_),
+            [trial.phase for trial in trials],
+            targets.tolist(),
+            prior_trials=self.prior_trials,
+        )
+        self.pooled_: Probabilities = np.array(rates.pop(ALL_PHASES).shares)
+        self.rates_ = {phase: np.array(rate.shares) for phase, rate in rates.items()}
         return self
 
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``. The phase "" stands for none."""
-        phases = sorted(self.rates_, key=lambda phase: phase or "")
-        rates = np.array([self.rates_[phase] for phase in phases])
-        arrays = {"pooled": self.pooled_, "rates": rates}
-        return BaselineState(arrays, {"phases": [phase or "" for phase in phases]})
+        """All it has learnt beside ``classes_``."""
+        rates = np.array(list(self.rates_.values())).reshape(-1, len(self.pooled_))
+        return BaselineState({"pooled": self.pooled_, "rates": rates}, {"phases": [*self.rates_]})
 
     def restore(self, state: BaselineState) -> None:
         """Inverse of ``state``; ``BundleError`` if it does not fit."""
@@ -110,12 +113,13 @@ class BaseRateForecaster(BaselineForecaster):
         if numbers(rates, 2).shape != (len(phases), labels):
             raise BundleError("holds rates of other phases than it names.")
         self.pooled_ = pooled
-        self.rates_ = dict(zip([phase or None for phase in phases], rates, strict=True))
+        # Version 0.1.0 stores trials without a phase as the phase "".
+        self.rates_ = dict(zip(phases, rates, strict=True))
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """The frequencies of each trial's phase: ``[n, K]``."""
         check_is_fitted(self)
-        rates = [self.rates_.get(trial.phase, self.pooled_) for trial in self._visible(X)]
+        rates = [self.rates_.get(trial.phase or "", self.pooled_) for trial in self._visible(X)]
         return np.array(rates, dtype=np.float64).reshape(-1, len(self.classes_))
 
 
@@ -131,6 +135,8 @@ class TfidfForecaster(BaselineForecaster):
 
     Attributes after ``fit``: ``classes_``; ``vectoriser_``; ``learner_``, the regression.
     """
+
+    reads = ("phase", "conditions", "icd_codes", "interventions", "criteria")
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""Forecasters on disk: written, verified, read, stored."""
+"""Bundles: any forecaster as a folder of safetensors and JSON, each file hashed."""

@@ -1,25 +1,28 @@
-"""``manifest.json``: what a bundle is, how it came about and the hash of every file of it."""
+"""``manifest.json``: what a bundle is, how it was made, and the hash of each of its files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from llm4top.errors import BundleError, PromptError, TaskError, UnsafeBundleError
+from llm4top.errors import BundleError, UnsafeBundleError
+from llm4top.forecasters.base_rates import BaseRate
+from llm4top.forecasters.bundles import schema1
 from llm4top.prompts.prompt import PromptSpec
+from llm4top.schema import read_model
 from llm4top.tasks.task import Task
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 CARD_FILE = "MODEL_CARD.md"
 CALIBRATION_FILE = "calibration.json"
+TRAINED_ON_FILE = "learnt_from.json"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 BASE_FILES = (
     "base/config.json",
@@ -27,25 +30,27 @@ BASE_FILES = (
     "base/tokenizer.json",
     "base/tokenizer_config.json",
 )
-STACK_FILE = "stack.json"
-LEARNT_FILE = "learnt_from.json"
-BASELINE_FOLDER = "baseline"
-BUNDLE_FILES = frozenset(
-    {CARD_FILE, CALIBRATION_FILE, STACK_FILE, LEARNT_FILE, *ADAPTER_FILES, *BASE_FILES}
-)
-"""Every file a bundle may hold beside its manifest and its baseline's files."""
-
-_BASELINE_FILE = re.compile(rf"{BASELINE_FOLDER}/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}")
-
-ALL_PHASES = "all"
-LEAST_ROWS_OF_A_PHASE = 10
-CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
+WEIGHTS_FILE = "weights.safetensors"
+WORDS_FILE = "words.json"
+BASELINE_FILES = (WEIGHTS_FILE, WORDS_FILE)
+POOL_FILE = "blend.json"
+PARTS_FOLDER = "parts"
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
+_OWN_FILES = frozenset(
+    {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE, POOL_FILE}
+    | {*ADAPTER_FILES, *BASE_FILES, *BASELINE_FILES}
+)
+_PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)
+
+CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
+_HINT = "Get the bundle again from where it came."
+
+Kind = Literal["language", "baseline", "blend"]
 Name = Annotated[str, Field(pattern=rf"^{NAME_PATTERN}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=2000)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Entry(BaseModel):
@@ -53,12 +58,12 @@ class _Entry(BaseModel):
 
 
 class BaseEntry(_Entry):
-    """The base model: its public name, the commit it was downloaded at, one hash over its files.
+    """The base model: its public name, the commit it was downloaded at, one hash of its files.
 
-    ``carried`` says that the bundle holds it, in ``base/``.
+    ``carried`` says that the bundle contains it, in ``base/``.
     """
 
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    id: Label
     revision: str | None = None
     sha256: Sha256
     carried: bool = False
@@ -82,8 +87,8 @@ class AnswerEntry(_Entry):
 class TuningEntry(_Entry):
     """What training changed, and with which settings.
 
-    ``method``: "lora" (the bundle holds an adapter), "full" (it holds the whole model) or "none"
-    (the base model is asked as it is). ``quantize`` is how the base model was loaded.
+    ``method``: "lora" (the bundle has an adapter), "full" (it has the whole model) or "none" (the
+    base model is used as it is). ``quantize`` is how the base model was loaded.
     """
 
     method: Literal["lora", "full", "none"]
@@ -91,21 +96,126 @@ class TuningEntry(_Entry):
     settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = {}
 
 
+class LanguageEntry(_Entry):
+    """A language model: its base model, what training changed, and how it is prompted."""
+
+    tuning: TuningEntry
+    base: BaseEntry
+    tokenizer_sha256: Sha256
+    prompt: PromptEntry
+    answers: tuple[AnswerEntry, ...]
+
+    def faults(self, task: Task) -> list[str]:
+        """What contradicts the task, or another field."""
+        faults = []
+        expected = tuple(zip(task.labels, task.answers, strict=True))
+        if tuple((a.label, a.word) for a in self.answers) != expected:
+            faults.append("answers: are not those of the task")
+        if self.tuning.method == "full" and not self.base.carried:
+            faults.append("tuning: a fully tuned model is carried in the bundle")
+        return faults
+
+    @property
+    def files(self) -> set[str]:
+        """The files that such a bundle has besides those of every bundle."""
+        files = set(ADAPTER_FILES if self.tuning.method == "lora" else ())
+        return files | set(BASE_FILES if self.base.carried else ())
+
+
+class EncoderEntry(_Entry):
+    """The text encoder that a baseline reads with: its name and one hash of its files."""
+
+    id: Label
+    sha256: Sha256
+
+
+class BaselineEntry(_Entry):
+    """A fitted baseline.
+
+    ``baseline`` is its name in ``BASELINES``, ``label`` the one that tables show. ``classes`` are
+    the fitted ``classes_``; ``sections`` the sections of a trial that it reads (None: unknown).
+    Probabilities below ``floor`` count as ``floor``. ``probe`` are its probabilities for a few
+    invented trials: loading compares them, so that a change in how text is read is noticed.
+    """
+
+    baseline: Label
+    label: Label
+    settings: dict[str, str | int | float | bool | None]
+    classes: tuple[bool | int | str, ...]
+    sections: tuple[str, ...] | None = None
+    floor: Annotated[float, Field(gt=0, lt=0.5)]
+    encoder: EncoderEntry | None = None
+    probe: tuple[tuple[float, ...], ...]
+
+    @property
+    def files(self) -> set[str]:
+        """The files that such a bundle has besides those of every bundle."""
+        return set(BASELINE_FILES)
+
+    def faults(self, task: Task) -> list[str]:
+        """What contradicts the task, or another field."""
+        faults = []
+        if (self.baseline == "sentence") != (self.encoder is not None):
+            faults.append("encoder: is for 'sentence', and only for it")
+        if not 2 <= len(self.classes) <= len(task.labels) or not self._known_classes(task):
+            faults.append("classes: are not labels of the task, in its order")
+        if any(len(row) != len(self.classes) for row in self.probe):
+            faults.append("probe: needs one probability for each class")
+        return faults
+
+    def _known_classes(self, task: Task) -> bool:
+        kinds = {type(value) for value in self.classes}
+        if len(kinds) != 1:
+            return False
+        names = {str: task.labels, bool: (False, True)}.get(
+            kinds.pop(), tuple(range(len(task.labels)))
+        )
+        found = [names.index(value) for value in self.classes if value in names]
+        return len(found) == len(self.classes) and found == sorted(set(found))
+
+
+class PartEntry(_Entry):
+    """One forecaster of a blend: a bundle in ``folder``, and the ``weight`` of its log-odds."""
+
+    folder: Annotated[str, Field(max_length=100)]
+    name: Name
+    kind: Literal["language", "baseline"]
+    identity: Label
+    label: Label
+    weight: Annotated[float, Field(ge=0)]
+
+
+class BlendEntry(_Entry):
+    """Several forecasters whose weighted log-odds are added; fitted on ``n`` validation trials.
+
+    The pool itself is in ``blend.json``.
+    """
+
+    parts: Annotated[tuple[PartEntry, ...], Field(min_length=1, max_length=8)]
+    n: Annotated[int, Field(gt=0)]
+
+    @property
+    def files(self) -> set[str]:
+        """The files that such a bundle has besides those of every bundle and its parts."""
+        return {POOL_FILE}
+
+    def faults(self, _task: Task) -> list[str]:
+        """What contradicts another field."""
+        names = [part.name for part in self.parts]
+        faults = [] if len(set(names)) == len(names) else ["blend: two parts have one name"]
+        if sum(part.kind == "language" for part in self.parts) > 1:
+            faults.append("blend: has more than one language model")
+        return faults
+
+
 class DataEntry(_Entry):
-    """The data it has learnt from: hash, rows by split, and what a reader should know of them."""
+    """The training data: hash, rows by split, and what a reader should know about them."""
 
     name: Text
     sha256: Sha256
     counts: dict[str, Annotated[int, Field(ge=0)]]
     licence: Text = ""
     note: Text = ""
-
-
-class BaseRate(_Entry):
-    """Shares of the labels among ``n`` training trials, in label order."""
-
-    n: Annotated[int, Field(gt=0)]
-    shares: tuple[Share, ...]
 
 
 class Figure(_Entry):
@@ -127,8 +237,8 @@ class Evaluation(_Entry):
     """Metrics of several forecasters on the same ``n`` rows of one split.
 
     ``forecasters`` maps a forecaster's name to its figures by metric; the bundle's own come first,
-    baselines after it. ``phases`` are the first one's figures in "I" to "IV"; a trial of two phases
-    counts in both. ``draws`` and ``seed`` are those of the bootstrap.
+    then the baselines. ``phases`` are the first one's figures in "I" to "IV"; a trial of two
+    phases counts in both. ``draws`` and ``seed`` are those of the bootstrap.
     """
 
     split: str
@@ -148,20 +258,6 @@ class ReloadCheck(_Entry):
     tolerance: Annotated[float, Field(gt=0)]
 
 
-class StackEntry(_Entry):
-    """The bundle forecasts with a baseline too: which one, and how much each is believed.
-
-    ``baseline`` is its name, ``baseline_identity`` names it for good. ``weights`` multiply the
-    log-odds of "language" and "baseline"; they were fitted on ``n`` validation trials. The whole
-    pool is in ``stack.json``, the baseline in ``baseline/``.
-    """
-
-    baseline: Annotated[str, Field(min_length=1, max_length=100)]
-    baseline_identity: Annotated[str, Field(min_length=1, max_length=200)]
-    weights: dict[str, Annotated[float, Field(ge=0)]]
-    n: Annotated[int, Field(gt=0)]
-
-
 class FileEntry(_Entry):
     """A file's hash and its size in bytes."""
 
@@ -170,13 +266,12 @@ class FileEntry(_Entry):
 
 
 class BundleFacts(_Entry):
-    """What whoever trained the model knows; ``save_bundle`` finds out the rest.
+    """What the caller of ``save_bundle`` knows; ``save_bundle`` adds the rest.
 
-    ``base_rates`` as ``measure_base_rates`` gives them; empty where nothing is known. ``seed`` is
-    that of the training, ``config_sha256`` the hash of its settings as used.
+    ``base_rates`` as ``measure_base_rates`` returns them; empty where they are not known.
+    ``seed`` is that of the training, ``config_sha256`` the hash of its settings as used.
     """
 
-    tuning: TuningEntry
     data: DataEntry | None = None
     base_rates: dict[str, BaseRate] = {}
     evaluations: tuple[Evaluation, ...] = ()
@@ -187,48 +282,68 @@ class BundleFacts(_Entry):
 
 
 class Manifest(BundleFacts):
-    """The whole of ``manifest.json``."""
+    """The content of ``manifest.json``.
 
-    schema_version: Literal[1] = 1
+    ``kind`` says which of ``language``, ``baseline`` and ``blend`` describes the forecaster.
+    ``schema_version`` is 1 for a bundle of LLM4TOP 0.1.0 (see ``schema1``).
+    """
+
+    schema_version: Literal[1, 2] = 2
+    kind: Kind
     name: Name
     created: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     task: Task
-    base: BaseEntry
-    tokenizer_sha256: Sha256
-    prompt: PromptEntry
-    answers: tuple[AnswerEntry, ...]
     calibration: Literal["venn-abers", "platt", "none"]
-    stack: StackEntry | None = None
+    language: LanguageEntry | None = None
+    baseline: BaselineEntry | None = None
+    blend: BlendEntry | None = None
     versions: dict[str, str]
     reload_check: ReloadCheck | None = None
     files: dict[str, FileEntry]
 
+    _stored: Mapping[str, Any] | None = PrivateAttr(default=None)
+    """The manifest as a bundle of 0.1.0 stores it, which its identity is the hash of."""
+
+    @property
+    def entry(self) -> LanguageEntry | BaselineEntry | BlendEntry:
+        """The entry of its kind."""
+        entry = {"language": self.language, "baseline": self.baseline, "blend": self.blend}
+        return entry[self.kind]  # type: ignore[return-value]
+
+    @property
+    def model_name(self) -> str:
+        """What computes its forecasts, in one phrase: the base model, the baseline, the parts."""
+        if self.language is not None:
+            return self.language.base.id
+        if self.baseline is not None:
+            return self.baseline.label
+        return " + ".join(part.label for part in self.blend.parts) if self.blend else ""
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        labels = self.task.labels
-        expected = {CARD_FILE, CALIBRATION_FILE}
-        expected |= set(ADAPTER_FILES if self.tuning.method == "lora" else ())
-        expected |= set(BASE_FILES if self.base.carried else ())
-        expected |= {STACK_FILE} if self.stack is not None else set()
-        faults = []
-        if tuple((a.label, a.word) for a in self.answers) != tuple(
-            zip(labels, self.task.answers, strict=True)
-        ):
-            faults.append("answers: are not those of the task")
-        if any(len(rate.shares) != len(labels) for rate in self.base_rates.values()):
+        others = {"language": self.language, "baseline": self.baseline, "blend": self.blend}
+        if others.pop(self.kind) is None:
+            raise ValueError(f"{self.kind}: is missing, and the bundle's kind is {self.kind}")
+        faults = [f"{n}: is given for a {self.kind}" for n, e in others.items() if e is not None]
+        faults += self.entry.faults(self.task)
+        if any(len(rate.shares) != len(self.task.labels) for rate in self.base_rates.values()):
             faults.append("base_rates: need one share for each label")
-        if self.tuning.method == "full" and not self.base.carried:
-            faults.append("tuning: a fully tuned model is carried in the bundle")
-        faults += [f"files: {name!r} is missing" for name in sorted(expected - set(self.files))]
-        # Bundles of before it was written have no such file.
-        extra = set(self.files) - expected - {LEARNT_FILE}
-        if self.stack is not None:
-            faults += [] if any(map(is_baseline_file, extra)) else ["files: has no baseline"]
-            extra = {name for name in extra if not is_baseline_file(name)}
-        faults += [f"files: {name!r} is extra" for name in sorted(extra)]
+        faults += self._wrong_files()
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _wrong_files(self) -> list[str]:
+        expected, optional = {CARD_FILE, CALIBRATION_FILE, *self.entry.files}, {TRAINED_ON_FILE}
+        names = set(self.files)
+        if self.schema_version == 1:
+            expected, optional = schema1.expected_files(self.kind, expected, names)
+        elif self.blend is not None:
+            folders = tuple(f"{part.folder}/" for part in self.blend.parts)
+            expected |= {folder + MANIFEST_FILE for folder in folders}
+            optional |= {n for n in names if n.startswith(folders) and is_bundle_file(n)}
+        faults = [f"files: {name!r} is missing" for name in sorted(expected - names)]
+        return faults + [f"files: {n!r} is extra" for n in sorted(names - expected - optional)]
 
     @property
     def identity(self) -> str:
@@ -240,70 +355,68 @@ class Manifest(BundleFacts):
         """The text of ``manifest.json``."""
         return json.dumps(self._values(), indent=2, ensure_ascii=False) + "\n"
 
-    def _values(self) -> dict[str, Any]:
-        # Bundles without a stack, or without figures by phase, say nothing of it, so that they
-        # keep the identity they had before there were any.
-        absent = without_absent_fields(self.task)
-        if self.stack is None:
-            absent["stack"] = True
-        values = self.model_dump(mode="json", exclude=absent)
-        for evaluation in values["evaluations"]:
-            if not evaluation["phases"]:
-                del evaluation["phases"]
-        return values
+    def _values(self) -> Mapping[str, Any]:
+        if self._stored is not None:
+            return self._stored
+        others = {"language", "baseline", "blend"} - {self.kind}
+        return self.model_dump(mode="json", exclude=others)
+
+    def renewed(self, **changes: Any) -> Manifest:
+        """A manifest of the present schema with these changes, to be written."""
+        return Manifest(**{**dict(self), "schema_version": SCHEMA_VERSION, **changes})
+
+    @property
+    def stored(self) -> Mapping[str, Any]:
+        """The manifest as it is on disk."""
+        return self._values()
 
     @classmethod
-    def from_json(cls, text: str, *, where: str) -> Self:
-        """Inverse of ``to_json``.
+    def from_json(cls, text: str, *, where: str) -> Manifest:
+        """Inverse of ``to_json``; reads the manifests of 0.1.0 too.
 
-        ``BundleError`` names the first field that is wrong, ``UnsafeBundleError`` a file that
-        would lie outside the bundle.
+        Raises:
+            BundleError: The first wrong field is named.
+            UnsafeBundleError: A file would be outside the bundle.
         """
-        hint = "Get the bundle again from where it came."
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(
-                f"the manifest is not JSON ({error}).", where=where, hint=hint
-            ) from None
-        version = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise BundleError(
-                f"the manifest has schema version {version}; this LLM4TOP reads {SCHEMA_VERSION}.",
-                where=where,
-                hint="Upgrade LLM4TOP to the version that wrote it.",
+        old: dict[str, Any] = {}
+
+        def present(values: dict[str, Any]) -> dict[str, Any]:
+            _refuse_outside_files(values, where)
+            if values["schema_version"] == SCHEMA_VERSION:
+                return values
+            old.update(values)
+            return schema1.upgraded(values)
+
+        manifest = read_model(
+            cls,
+            text,
+            what="the manifest",
+            error=BundleError,
+            where=where,
+            hint=_HINT,
+            version=SCHEMA_VERSION,
+            prepare=present,
+        )
+        if old:
+            manifest._stored = old
+        return manifest
+
+
+def _refuse_outside_files(values: Mapping[str, Any], where: str) -> None:
+    files = values.get("files")
+    for name in files if isinstance(files, dict) else ():
+        if not is_plain_name(name):
+            raise UnsafeBundleError(
+                f"the file {name!r:.100} points outside the bundle.", where=where, hint=_HINT
             )
-        files = values.get("files") if isinstance(values, dict) else None
-        for name in files if isinstance(files, dict) else ():
-            if not is_plain_name(name):
-                raise UnsafeBundleError(
-                    f"the file {name!r:.100} points outside the bundle.", where=where, hint=hint
-                )
-        try:
-            return cls.model_validate_json(text)
-        except (TaskError, PromptError) as error:
-            raise BundleError(error.message, where=where, hint=hint) from error
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "as a whole"
-            raise BundleError(
-                f"the manifest is wrong in {field!r:.100}: {first['msg']:.300}.",
-                where=where,
-                hint=hint,
-            ) from None
 
 
-def without_absent_fields(task: Task) -> dict[str, Any]:
-    """What a manifest leaves out of its task: study types, where the task is about any study.
-
-    So it keeps the identity that it had before there were study types.
-    """
-    return {} if task.study_types else {"task": {"study_types"}}
-
-
-def is_baseline_file(name: str) -> bool:
-    """Whether a bundle may hold a file of that name for its baseline."""
-    return _BASELINE_FILE.fullmatch(name) is not None
+def is_bundle_file(name: str) -> bool:
+    """Whether a bundle may have a file of that name besides its manifest."""
+    if name in _OWN_FILES or schema1.FILES.fullmatch(name):
+        return True
+    inside = _PART_FILE.fullmatch(name)
+    return inside is not None and (inside[2] == MANIFEST_FILE or inside[2] in _OWN_FILES)
 
 
 def is_plain_name(name: str) -> bool:
@@ -317,32 +430,8 @@ def is_plain_name(name: str) -> bool:
     )
 
 
-def measure_base_rates(
-    task: Task, phases: Sequence[str | None], label_indices: Sequence[int]
-) -> dict[str, BaseRate]:
-    """Base rates of the training trials by phase, and over "all".
-
-    A phase with fewer than 10 trials has none: its share would say nothing.
-    """
-    pooled: Counter[int] = Counter(label_indices)
-    by_phase: dict[str, Counter[int]] = {}
-    for phase, label in zip(phases, label_indices, strict=True):
-        if phase is not None:
-            by_phase.setdefault(phase, Counter())[label] += 1
-    kept = {p: c for p, c in sorted(by_phase.items()) if c.total() >= LEAST_ROWS_OF_A_PHASE}
-    groups: Mapping[str, Counter[int]] = {**kept, ALL_PHASES: pooled}
-    return {
-        name: BaseRate(
-            n=count.total(),
-            shares=tuple(count[i] / count.total() for i in range(len(task.labels))),
-        )
-        for name, count in groups.items()
-        if count.total()
-    }
-
-
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as a manifest may hold them: values that are no plain JSON are left out."""
+    """The settings that a manifest can store: values that are not plain JSON are left out."""
     plain = (str, int, float, bool, type(None))
     return {
         name: tuple(value) if isinstance(value, list | tuple) else value

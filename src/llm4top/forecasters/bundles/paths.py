@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, NAME_PATTERN
+from llm4top.forecasters.bundles.schema1 import manifest_file
 from llm4top.paths import home_folder
 
 EMBEDDED_NAME = "embedded"
@@ -50,7 +51,7 @@ def is_bundle_name(name: str) -> bool:
 
 def is_bundle(folder: Path) -> bool:
     """Whether the folder looks like a bundle: it has a manifest."""
-    return (folder / MANIFEST_FILE).is_file()
+    return manifest_file(folder).is_file()
 
 
 def resolve_bundle(bundle: str | Path) -> Path:

@@ -7,7 +7,6 @@ same, by name and by content, so that no other tool is handed one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -34,7 +33,7 @@ _BASELINE_DTYPES = {
     **_DTYPES, "F64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2,
     "U8": 1, "BOOL": 1,
 }  # fmt: skip
-_BASELINE = "baseline/"
+_BASELINE_WEIGHTS = "weights.safetensors"
 _TOKENIZER_FIELDS = {
     "tokenizer_class", "model_max_length", "clean_up_tokenization_spaces", "eos_token",
     "pad_token", "unk_token", "bos_token",
@@ -76,7 +75,7 @@ def unsafe_content(name: str, path: Path) -> str | None:
 
     A baseline's tensors may be of any plain number type, a model's are floating-point numbers.
     """
-    dtypes = _BASELINE_DTYPES if name.startswith(_BASELINE) else _DTYPES
+    dtypes = _BASELINE_DTYPES if name.rpartition("/")[2] == _BASELINE_WEIGHTS else _DTYPES
     with path.open("rb") as file:
         head = file.read(16)
     pickled = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
@@ -166,9 +165,3 @@ def _any_of(names: Iterable[str]) -> str:
 
 def _are_counts(values: Any) -> bool:
     return isinstance(values, list) and all(type(v) is int and 0 <= v < 1 << 48 for v in values)
-
-
-def sha256_of(path: Path) -> str:
-    """The file's sha256, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

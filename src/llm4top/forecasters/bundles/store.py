@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import IO
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
+from llm4top.files import publishing, replacing
 from llm4top.forecasters.bundles.manifest import (
-    BASELINE_FOLDER,
-    BUNDLE_FILES,
     MANIFEST_FILE,
     Manifest,
-    is_baseline_file,
+    is_bundle_file,
     is_plain_name,
 )
 from llm4top.forecasters.bundles.paths import (
@@ -26,8 +25,8 @@ from llm4top.forecasters.bundles.paths import (
     embedded_folder,
     is_bundle,
 )
+from llm4top.forecasters.bundles.schema1 import BASELINE_MANIFEST_FILE, manifest_file
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
-from llm4top.forecasters.folders import publish_folder
 
 MAX_RATIO = 200
 """Unpacked to packed bytes of one member: weights hardly shrink, text shrinks a few times."""
@@ -36,6 +35,7 @@ DISK_RESERVE = 1 << 30
 """Bytes that stay free on the disk after an import."""
 
 _MAX_MANIFEST_BYTES = 8 * 1024 * 1024
+_MANIFESTS = (MANIFEST_FILE, BASELINE_MANIFEST_FILE)
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -98,27 +98,28 @@ def export_bundle(bundle: str | Path, file: str | Path, *, overwrite: bool = Fal
             if file.is_dir()
             else "Choose another name, or --overwrite.",
         )
-    scratch = file.with_name(f".{file.name}.unfinished")
+    names = [manifest_file(report.folder).name, *sorted(report.manifest.files)]
     try:
         # Weights do not shrink: stored as they are, they unpack at the disk's speed.
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
-            for name in (MANIFEST_FILE, *sorted(report.manifest.files)):
-                member = zipfile.ZipInfo(name, _EPOCH)
-                member.external_attr = 0o644 << 16
-                path = report.folder / name
-                with (
-                    path.open("rb") as source,
-                    archive.open(member, "w", force_zip64=path.stat().st_size >= 1 << 31) as target,
-                ):
-                    shutil.copyfileobj(source, target, _CHUNK)
-        scratch.replace(file)
+        with (
+            replacing(file) as scratch,
+            zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive,
+        ):
+            for name in names:
+                _pack(report.folder / name, name, archive)
     except OSError as error:
         # A full disk does not say by itself which file it was.
         error.filename = error.filename or str(file)
         raise
-    finally:
-        scratch.unlink(missing_ok=True)
     return file
+
+
+def _pack(path: Path, name: str, archive: zipfile.ZipFile) -> None:
+    member = zipfile.ZipInfo(name, _EPOCH)
+    member.external_attr = 0o644 << 16
+    large = path.stat().st_size >= 1 << 31
+    with path.open("rb") as source, archive.open(member, "w", force_zip64=large) as target:
+        shutil.copyfileobj(source, target, _CHUNK)
 
 
 def import_bundle(
@@ -151,12 +152,10 @@ def import_bundle(
                 raise BundleError("there is something else here.", where=str(folder))
             _check_disk(store, sum(m.file_size for m in members.values()))
 
-            def unpack(staging: Path) -> None:
+            with publishing(folder) as staging:
                 for member_name, member in members.items():
                     _extract(archive, member, staging / member_name, file.name)
                 verify_bundle(staging).raise_for_problems()
-
-            publish_folder(folder, unpack)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
         if isinstance(error, OSError) and _is_about_store(error, file):
             raise _unusable(store, error) from error
@@ -183,7 +182,7 @@ def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename
-        if name in ("base/", f"{BASELINE_FOLDER}/"):
+        if name.endswith("/") and is_plain_name(name[:-1]) and not member.file_size:
             continue
         problem = _member_problem(name, member)
         if problem is None and name in found:
@@ -201,7 +200,7 @@ def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
 def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
     if not is_plain_name(name):
         return "points outside the bundle"
-    if name != MANIFEST_FILE and name not in BUNDLE_FILES and not is_baseline_file(name):
+    if name not in _MANIFESTS and not is_bundle_file(name):
         return "is none of a bundle's files"
     if member.flag_bits & 0x1:
         return "is encrypted"
@@ -215,7 +214,7 @@ def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
 def _manifest(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], where: str
 ) -> Manifest:
-    member = members.get(MANIFEST_FILE)
+    member = members.get(MANIFEST_FILE) or members.get(BASELINE_MANIFEST_FILE)
     if member is None:
         raise BundleError(
             "there is no manifest in it: this is not a bundle.",
@@ -227,7 +226,7 @@ def _manifest(
     with archive.open(member) as source:
         text = source.read(_MAX_MANIFEST_BYTES)
     try:
-        manifest = Manifest.from_json(text.decode("utf-8"), where=f"{where}!{MANIFEST_FILE}")
+        manifest = Manifest.from_json(text.decode("utf-8"), where=f"{where}!{member.filename}")
     except UnicodeDecodeError:
         raise UnsafeBundleError("its manifest is not text.", where=where) from None
     for name, entry in manifest.files.items():
@@ -270,7 +269,7 @@ def _check_disk(store: Path, needed: int) -> None:
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, where: str) -> None:
     """Unpack one member, never more of it than it said it holds."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     left = member.file_size
     with archive.open(member) as source, path.open("xb") as target:
         while chunk := _read(source, left):
@@ -293,11 +292,9 @@ def _import_folder(bundle: Path, name: str | None, store: Path) -> StoredBundle:
         return _already_there(folder, chosen, report.manifest)
     _check_disk(store, sum(entry.size for entry in report.manifest.files.values()))
 
-    def copy(staging: Path) -> None:
-        for file_name in (MANIFEST_FILE, *report.manifest.files):
-            (staging / file_name).parent.mkdir(exist_ok=True)
+    with publishing(folder) as staging:
+        for file_name in (manifest_file(report.folder).name, *report.manifest.files):
+            (staging / file_name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(report.folder / file_name, staging / file_name)
         verify_bundle(staging).raise_for_problems()
-
-    publish_folder(folder, copy)
     return StoredBundle(chosen, folder, read_manifest(folder))

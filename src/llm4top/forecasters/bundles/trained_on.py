@@ -1,10 +1,10 @@
-"""Which trials a bundle has learnt from, without naming them.
+"""Which trials a bundle was trained on, without naming them.
 
 A forecast of a trial whose outcome the model has seen is not a forecast. The bundle therefore
-keeps a hash of each NCT id of its training and validation trials: enough to recognise a trial, and
-no list of a data set that may not be passed on. Hashes are salted by the data set and cut to five
-bytes: among a hundred thousand other trials, fewer than one in a thousand bundles of TOP's size
-would take one for its own.
+stores a hash of each NCT id of its training and validation trials: enough to recognise a trial,
+and no list of a data set that may not be passed on. Hashes are salted by the data set and cut to
+five bytes: among a hundred thousand other trials, fewer than one in a thousand bundles of TOP's
+size would mistake one for its own.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
-from llm4top.forecasters.bundles.manifest import LEARNT_FILE, Manifest
+from llm4top.forecasters.bundles.manifest import TRAINED_ON_FILE, DataEntry
+from llm4top.schema import read_model
 
 Part = Literal["train", "valid"]
 
@@ -38,7 +40,7 @@ class TrialSet(BaseModel):
     valid: _Hashes = Field(repr=False)
 
     def part_of(self, nct_id: str) -> Part | None:
-        """See ``LearntFrom.part_of``."""
+        """See ``TrainedOn.part_of``."""
         return self._parts.get(_hash(self.salt, nct_id))
 
     @cached_property
@@ -48,10 +50,10 @@ class TrialSet(BaseModel):
         return parts
 
 
-class LearntFrom(BaseModel):
-    """The content of ``learnt_from.json``: the bundle's own data set, then those before it.
+class TrainedOn(BaseModel):
+    """The content of ``learnt_from.json``: the bundle's own data set, then earlier ones.
 
-    A model that was trained further has learnt from the trials of the bundle it began with too.
+    A model that was trained further was trained on the trials of the earlier bundle too.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,7 +67,7 @@ class LearntFrom(BaseModel):
         valid: Iterable[str],
         *,
         data_sha256: str,
-        earlier: LearntFrom | None = None,
+        earlier: TrainedOn | None = None,
     ) -> Self:
         """From the NCT ids of both parts, salted by the hash of the data set."""
         salt = hashlib.sha256(f"learnt from {data_sha256}".encode()).hexdigest()[:16]
@@ -73,28 +75,38 @@ class LearntFrom(BaseModel):
         return cls(sets=(own, *(earlier.sets if earlier else ())))
 
     @classmethod
-    def beside(cls, base: Path) -> LearntFrom | None:
-        """That of the bundle which carries the base model in ``base``, if it has one."""
-        file = base.resolve().parent / LEARNT_FILE
-        if base.name != "base" or not file.is_file():
-            return None
-        return cls.read(file.read_text(encoding="utf-8"), where=str(file))
+    def of_dataset(
+        cls,
+        dataset: Dataset,
+        *,
+        splits: tuple[str, str] = ("train", "valid"),
+        earlier: TrainedOn | None = None,
+    ) -> Self:
+        """From the two splits of a data set: trained on, and selected or calibrated on."""
+        train, valid = (dataset.select(split).nct_ids for split in splits)
+        return cls.of(train, valid, data_sha256=dataset.sha256, earlier=earlier)
 
     @classmethod
-    def read(cls, text: str, *, where: str) -> Self:
-        """From the file's text; ``BundleError`` where it is not such a file."""
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            field = ".".join(map(str, error.errors()[0]["loc"])) or "as a whole"
-            raise BundleError(
-                f"is wrong in {field!r:.100}.",
-                where=where,
-                hint="Get the bundle again from where it came.",
-            ) from None
+    def read(cls, folder: Path) -> TrainedOn | None:
+        """That of the bundle in ``folder``; None where it has none.
+
+        Raises:
+            BundleError: The file is damaged.
+        """
+        file = folder / TRAINED_ON_FILE
+        if not file.is_file():
+            return None
+        return read_model(
+            cls,
+            file,
+            what="the list of training trials",
+            error=BundleError,
+            where=f"{folder.name}/{TRAINED_ON_FILE}",
+            hint="Get the bundle again from where it came.",
+        )
 
     def part_of(self, nct_id: str | None) -> Part | None:
-        """Part of the data that the trial was in: it taught the model, or tuned or calibrated it.
+        """The split that the trial was in: "train", or "valid" (selected or calibrated on).
 
         None for any other trial, and for one without an id.
         """
@@ -104,12 +116,16 @@ class LearntFrom(BaseModel):
         return "train" if "train" in parts else "valid" if "valid" in parts else None
 
 
-def read_learnt_from(folder: Path, manifest: Manifest) -> LearntFrom | None:
-    """That of the bundle in ``folder``; None of a bundle of before it was written."""
-    if LEARNT_FILE not in manifest.files:
-        return None
-    text = (folder / LEARNT_FILE).read_text(encoding="utf-8")
-    return LearntFrom.read(text, where=f"{folder.name}/{LEARNT_FILE}")
+def data_entry(dataset: Dataset, *, splits: tuple[str, ...] | None = None) -> DataEntry:
+    """What a manifest says about the data set: hash, rows of ``splits`` (None: of all), terms."""
+    rows = {str(split): sum(count.values()) for split, count in dataset.counts().items()}
+    return DataEntry(
+        name=dataset.card.name,
+        sha256=dataset.sha256,
+        counts={split: rows[split] for split in splits or rows},
+        licence=" ".join(dataset.card.terms)[:2000],
+        note=" ".join(dataset.card.warnings)[:2000],
+    )
 
 
 def _hash(salt: str, nct_id: str) -> str:

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
-from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, Manifest
+from llm4top.files import sha256_of
+from llm4top.forecasters.bundles import schema1
+from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, LanguageEntry, Manifest
 from llm4top.forecasters.bundles.paths import is_bundle, resolve_bundle
-from llm4top.forecasters.bundles.safe_files import entries, sha256_of, unsafe_content, unsafe_kind
+from llm4top.forecasters.bundles.safe_files import entries, unsafe_content, unsafe_kind
+from llm4top.forecasters.bundles.schema1 import manifest_file
 
 State = Literal["ok", "missing", "changed", "unlisted", "unsafe"]
 _MAX_MANIFEST_BYTES = 8 * 1024 * 1024
@@ -53,8 +56,8 @@ class VerifyReport:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle in ``folder``; ``BundleError`` where it is none."""
-    path = folder / MANIFEST_FILE
-    where = f"{folder.name}/{MANIFEST_FILE}"
+    path = manifest_file(folder)
+    where = f"{folder.name}/{path.name}"
     if not is_bundle(folder):
         raise BundleError("there is no manifest here.", where=where)
     if path.is_symlink():
@@ -66,6 +69,21 @@ def read_manifest(folder: Path) -> Manifest:
     except UnicodeDecodeError:
         raise UnsafeBundleError("is not text.", where=where) from None
     return Manifest.from_json(text, where=where)
+
+
+def language_part(folder: Path) -> tuple[Path, LanguageEntry] | None:
+    """The language model of the bundle in ``folder``, alone or in a blend, and its own folder."""
+    manifest = read_manifest(folder)
+    if manifest.language is not None:
+        return folder, manifest.language
+    for part in manifest.blend.parts if manifest.blend else ():
+        if part.kind == "language":
+            place, stored = folder / part.folder, manifest.stored
+            own = schema1.language_part(stored) if part.folder == "." else None
+            where = f"{place.name}/{MANIFEST_FILE}"
+            found = read_manifest(place) if own is None else Manifest.from_json(own, where=where)
+            return None if found.language is None else (place, found.language)
+    return None
 
 
 def verify_bundle(bundle: str | Path) -> VerifyReport:
@@ -80,8 +98,9 @@ def verify_bundle(bundle: str | Path) -> VerifyReport:
     folder = resolve_bundle(bundle)
     manifest = read_manifest(folder)
     checks: dict[str, FileCheck] = {}
+    own = manifest_file(folder).name
     for name, entry in entries(folder):
-        if name == MANIFEST_FILE:
+        if name == own:
             continue
         path = Path(entry.path)
         if problem := unsafe_kind(name, entry):

@@ -13,6 +13,7 @@ from llm4top.forecasters.bundles.paths import (
     is_bundle,
     is_bundle_name,
 )
+from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 
 _BASE = "base"
@@ -32,13 +33,17 @@ def carried_base(name: str | Path) -> Path | None:
     bundle = next((place for place in places if is_bundle(place)), None)
     if bundle is None:
         return None
-    manifest = read_manifest(bundle)
-    if manifest.tuning.method == "full" and (bundle / _BASE).is_dir():
+    entry = read_manifest(bundle).language
+    if entry is None:
+        raise ModelError(
+            "this bundle is not a language model that can be trained.", where=str(name)
+        )
+    if entry.tuning.method == "full" and (bundle / _BASE).is_dir():
         return bundle / _BASE
     raise ModelError(
         "this bundle is an adapter on a base model, and cannot itself be trained further.",
         where=str(name),
-        hint=f"Train its base model: {manifest.base.id}.",
+        hint=f"Train its base model: {entry.base.id}.",
     )
 
 
@@ -51,4 +56,11 @@ def earlier_training(base: Path) -> Manifest | None:
     if base.name != _BASE or not is_bundle(bundle):
         return None
     manifest = read_manifest(bundle)
-    return manifest if manifest.tuning.method == "full" else None
+    entry = manifest.language
+    return manifest if entry is not None and entry.tuning.method == "full" else None
+
+
+def earlier_trials(base: Path) -> TrainedOn | None:
+    """The trials that the bundle with the trained model in ``base`` records; None of any other."""
+    bundle = base.resolve().parent
+    return TrainedOn.read(bundle) if base.name == _BASE and is_bundle(bundle) else None

@@ -158,11 +158,10 @@ def basis_facts(facts: Mapping[str, Any], phase: str | None) -> list[tuple[str, 
     if rate is not None and task["kind"] == "binary":
         where = f"{phase} trials" if phase else "trials of all phases"
         event = task["labels"][1]
-        share = percent(rate["shares"][1])
-        went = f"{share} succeeded" if event == SUCCESS else f"{share} were “{event}”"
-        rows.append(("Of this phase", f"{thousands(rate['n'])} {where}, {went}"))
+        share = percent(rate["shares"][1]) + ("" if event == SUCCESS else f" “{event}”")
+        rows.append(("Base rate", f"{share}, from {thousands(rate['n'])} {where}"))
     elif phase:
-        rows.append(("Of this phase", "none, or too few to count"))
+        rows.append(("Base rate", "that of all phases: this phase has too few trials"))
     methods = {
         "venn-abers": "Venn-Abers, with an interval",
         "platt": "Platt",

@@ -9,12 +9,14 @@ from llm4top.data.scopes import newest_check
 from llm4top.errors import LLM4TOPError
 from llm4top.evaluation.predictions import FloatArray, IntArray
 from llm4top.evaluation.reports.report import Figure
-from llm4top.forecasters.bundles.blend import BASELINE, LANGUAGE
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.calibration.pool import LogPool, fit_pool
 from llm4top.training.selection.baselines import Rival, told
 from llm4top.training.selection.losses import Judge, is_gain, row_losses
 from llm4top.training.selection.selection_file import Chosen, StackOutcome
+
+LANGUAGE, BASELINE = "language", "baseline"
+"""The parts of the stack, in the order of its weights."""
 
 _NEWEST_SHARE = 0.3
 

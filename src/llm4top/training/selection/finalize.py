@@ -1,6 +1,5 @@
-"""From what a selection found to what it leaves: a bundle or a baseline, and ``selection.json``."""
+"""The results of a selection: a bundle of the kind that was chosen, and ``selection.json``."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,29 +10,28 @@ from llm4top import __version__
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import row_phases
 from llm4top.evaluation.predictions import FloatArray
-from llm4top.forecasters.baselines.manifest import BaselineFacts
-from llm4top.forecasters.baselines.store import save_baseline
-from llm4top.forecasters.bundles.blend import link_or_copy, stack_bundle
-from llm4top.forecasters.bundles.manifest import (
-    MANIFEST_FILE,
-    DataEntry,
-    Evaluation,
-    measure_base_rates,
-)
+from llm4top.files import publishing
+from llm4top.forecasters.base_rates import measure_base_rates
+from llm4top.forecasters.blend import Blend
+from llm4top.forecasters.bundles.blend_files import copy_bundle
+from llm4top.forecasters.bundles.manifest import BundleFacts, Evaluation
 from llm4top.forecasters.bundles.paths import bundle_name
-from llm4top.forecasters.bundles.read import confirm_reload
+from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
+from llm4top.forecasters.bundles.save import save_forecaster
+from llm4top.forecasters.bundles.trained_on import data_entry
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
+from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.calibration.pool import LogPool, cross_pool
-from llm4top.forecasters.folders import publish_folder
+from llm4top.forecasters.forecaster import Forecaster, as_forecaster
 from llm4top.training.card_figures import card_figures
 from llm4top.training.finalize import RELOAD_TOLERANCE
 from llm4top.training.preflight import sample_rows
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection.baselines import Rivals
 from llm4top.training.selection.candidates import Candidate, SelectSettings
-from llm4top.training.selection.decision import Finalists, Verdict
+from llm4top.training.selection.decision import BASELINE, LANGUAGE, Finalists, Verdict
 from llm4top.training.selection.losses import SEED
 from llm4top.training.selection.runs import FinishedRun
 from llm4top.training.selection.selection_file import (
@@ -47,6 +45,7 @@ from llm4top.training.selection.selection_file import (
 BUNDLE_FOLDER = "bundle"
 BASELINE_FOLDER = "baseline"
 _MOST_RELOADED = 500
+_FACTS = ("data", "base_rates", "licence", "context_of_use", "seed", "config_sha256")
 
 _NOTE = (
     "Pool and calibration were cross-fitted for these figures: no row was measured by one that "
@@ -84,94 +83,101 @@ class Findings:
 
 
 def leave(findings: Findings) -> Winner:
-    """Write ``baseline/`` and, unless a baseline alone was chosen, ``bundle/``.
+    """Write ``baseline/``, the best baseline, and ``bundle/``, what was chosen.
 
-    What is new is loaded again and must give the same probabilities. Raises ``BundleError`` where
-    it does not, and what writing it raises.
+    Whatever is new is loaded again and must give the same probabilities.
+
+    Raises:
+        BundleError: It does not, or it cannot be written.
     """
-    out, verdict = findings.settings.out, findings.verdict
+    verdict, folder = findings.verdict, findings.settings.out / BUNDLE_FOLDER
     baseline = _leave_baseline(findings)
-    bundle = out / BUNDLE_FOLDER
-    if verdict.kind == "baseline":
-        # A bundle of an earlier call would pass for this one's choice.
-        shutil.rmtree(bundle, ignore_errors=True)
-        folder, identity = BASELINE_FOLDER, baseline
-    elif verdict.kind == "stack":
-        folder, identity = BUNDLE_FOLDER, _leave_stack(findings, bundle)
+    if verdict.kind == "stack":
+        identity = _leave_blend(findings, folder, baseline)
+    elif verdict.kind == "baseline":
+        identity = _leave_copy(findings.settings.out / BASELINE_FOLDER, folder)
     else:
-        folder, identity = BUNDLE_FOLDER, _leave_language(findings, bundle)
+        identity = _leave_copy(findings.language_bundle, folder)
     return Winner(
         kind=verdict.kind,
         name=verdict.name,
-        folder=folder,
+        folder=BUNDLE_FOLDER,
         identity=identity,
         log_loss=verdict.log_loss,
         gain=verdict.gain,
     )
 
 
-def _leave_baseline(findings: Findings) -> str:
-    """Save the best baseline, which is loaded again there and then; its identity."""
-    rival, dataset = findings.finalists.rival, findings.dataset
-    learn, counts = dataset.select("train"), dataset.counts()
-    facts = BaselineFacts(
-        data=DataEntry(
-            name=dataset.card.name,
-            sha256=dataset.card.sha256,
-            counts={split: sum(rows.values()) for split, rows in counts.items()},
-            licence=" ".join(dataset.card.terms)[:2000],
-            note=" ".join(dataset.card.warnings)[:2000],
-        ),
-        base_rates=measure_base_rates(
-            dataset.task, [trial.phase for trial in learn.trials], learn.label_indices
-        ),
-    )
-    rows = sample_rows(len(findings.valid), _MOST_RELOADED, SEED)
-    manifest = save_baseline(
-        findings.settings.out / BASELINE_FOLDER,
-        findings.rivals.fitted(rival.name),
-        name=rival.name,
-        facts=facts,
-        trials=findings.valid.take(rows).trials,
-        replace=True,
-    )
-    return manifest.identity
-
-
-def _leave_language(findings: Findings, folder: Path) -> str:
-    source = findings.language_bundle
-    names = [MANIFEST_FILE, *read_manifest(source).files]
-
-    def write(staging: Path) -> None:
-        for name in names:
-            link_or_copy(source / name, staging / name)
-
-    publish_folder(folder, write)
+def _leave_copy(source: Path, folder: Path) -> str:
+    with publishing(folder) as staging:
+        copy_bundle(source, read_manifest(source), staging)
     report = verify_bundle(folder)
     report.raise_for_problems()
     return report.manifest.identity
 
 
-def _leave_stack(findings: Findings, folder: Path) -> str:
-    """Write the stack's bundle, load it again and see that it gives the same; its identity."""
+def _leave_baseline(findings: Findings) -> Forecaster:
+    """Save the best baseline, calibrated on the validation split."""
+    finalists, dataset = findings.finalists, findings.dataset
+    train, method = dataset.select("train"), findings.run.config.calibration
+    facts = BundleFacts(
+        data=data_entry(dataset),
+        base_rates=measure_base_rates(
+            len(dataset.task.labels), [trial.phase for trial in train.trials], train.label_indices
+        ),
+        evaluations=(
+            _evaluation(
+                findings,
+                {"this baseline, calibrated": {finalists.rival.name: finalists.rival.logits}},
+                make_calibrator(method),
+                {finalists.rival.label + ", not calibrated": finalists.rival.probabilities},
+            ),
+        ),
+        seed=SEED,
+    )
+    return save_forecaster(
+        as_forecaster(findings.rivals.fitted(finalists.rival.name)),
+        findings.settings.out / BASELINE_FOLDER,
+        name=finalists.rival.name,
+        dataset=dataset,
+        validation=None,
+        calibration=method,
+        replace=True,
+        facts=facts,
+    )
+
+
+def _leave_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
+    """Write the blend's bundle, load it again and see that it gives the same; its identity."""
     if findings.pool is None:
         raise TypeError("there is no stack.")
     finalists, config = findings.finalists, findings.run.config
+    loading = _loading(findings)
+    language = load_bundle(findings.language_bundle, weights=False, **loading)
     pooled = findings.pool.logits(list(finalists.sources.values()))
     phases = [trial.phase for trial in findings.valid.trials]
     calibrator = make_calibrator(config.calibration).fit(pooled, finalists.judge.y, phases)
-    manifest = stack_bundle(
-        findings.language_bundle,
+    source = read_manifest(findings.language_bundle)
+    evaluation = _evaluation(
+        findings,
+        {"this stack, calibrated": finalists.sources},
+        calibrator,
+        {
+            "the language model alone": finalists.judge.scaled({LANGUAGE: finalists.logits}),
+            finalists.rival.label: finalists.judge.scaled({BASELINE: finalists.rival.logits}),
+        },
+    )
+    facts = BundleFacts.model_validate({name: getattr(source, name) for name in _FACTS})
+    save_bundle(
         folder,
-        baseline=findings.settings.out / BASELINE_FOLDER,
-        pool=findings.pool,
-        calibration=calibrator,
         name=bundle_name(config.name or findings.settings.out.resolve().name),
-        evaluations=(_evaluation(findings, calibrator),),
+        forecaster=Blend((language, baseline), findings.pool),
+        calibration=calibrator,
+        facts=facts.model_copy(update={"evaluations": (evaluation,)}),
+        trained_on=language.trained_on,
         replace=True,
     )
     rows = sample_rows(len(pooled), _MOST_RELOADED, SEED)
-    loading = _loading(config.base if not manifest.base.carried else None, findings)
     loaded = confirm_reload(
         folder,
         findings.valid.take(rows).trials,
@@ -183,8 +189,8 @@ def _leave_stack(findings: Findings, folder: Path) -> str:
     return loaded.identity
 
 
-def _loading(base: str | None, findings: Findings) -> dict[str, Any]:
-    """How to load the bundle so that it computes as the run did."""
+def _loading(findings: Findings) -> dict[str, Any]:
+    """How to load the language model so that it computes as its run did."""
     from llm4top.forecasters.model.device import choose_device, choose_dtype
     from llm4top.forecasters.model.model_files import resolve_base
 
@@ -194,28 +200,30 @@ def _loading(base: str | None, findings: Findings) -> dict[str, Any]:
         "device": device.torch,
         "dtype": choose_dtype(device, config.dtype).name,
     }
-    return loading if base is None else {**loading, "base": resolve_base(base)}
+    entry = read_manifest(findings.language_bundle).language
+    if entry is not None and not entry.base.carried:
+        loading["base"] = resolve_base(config.base)
+    return loading
 
 
-def _evaluation(findings: Findings, calibrator: Calibrator) -> Evaluation:
-    """The card's figures of the stack, the two it is made of and the base rate."""
-    finalists = findings.finalists
-    y = finalists.judge.y
-    forecasts: Mapping[str, FloatArray] = {
-        "this stack, calibrated": cross_pool(
-            finalists.sources,
-            y,
-            calibrator=calibrator,
-            phases=[trial.phase for trial in findings.valid.trials],
-            seed=SEED,
-        ),
-        "the language model alone": finalists.judge.scaled({"language": finalists.logits}),
-        finalists.rival.label: finalists.judge.scaled({"baseline": finalists.rival.logits}),
-        finalists.base_rate.label: finalists.base_rate.probabilities,
+def _evaluation(
+    findings: Findings,
+    own: Mapping[str, Mapping[str, FloatArray]],
+    calibrator: Calibrator,
+    others: Mapping[str, FloatArray],
+) -> Evaluation:
+    """A card's figures: its own, cross-fitted, the ``others``' and the base rate's.
+
+    ``own`` has one entry: its name, and the logits ``[n, K]`` that are pooled and calibrated.
+    """
+    finalists, valid = findings.finalists, findings.valid
+    y, phases = finalists.judge.y, [trial.phase for trial in valid.trials]
+    forecasts = {
+        name: cross_pool(sources, y, calibrator=calibrator, phases=phases, seed=SEED)
+        for name, sources in own.items()
     }
-    figures = card_figures(
-        forecasts, y, split="valid", phases=row_phases(findings.valid), seed=SEED
-    )
+    forecasts |= {**others, finalists.base_rate.label: finalists.base_rate.probabilities}
+    figures = card_figures(forecasts, y, split="valid", phases=row_phases(valid), seed=SEED)
     return Evaluation.model_validate({**figures, "note": _NOTE})
 
 

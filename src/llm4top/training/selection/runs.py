@@ -1,6 +1,5 @@
 """The runs of a selection: each in a folder of its own, found again by what it is."""
 
-import gc
 import hashlib
 import json
 import math
@@ -20,8 +19,8 @@ from llm4top.errors import (
     TrainingError,
 )
 from llm4top.evaluation.predictions import FloatArray
-from llm4top.forecasters.bundles.blend import LANGUAGE
 from llm4top.forecasters.bundles.paths import bundle_name, is_bundle
+from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.model.model_files import identify, resolve_base
 from llm4top.progress import OnProgress
 from llm4top.training.config import TrainingConfig
@@ -172,11 +171,11 @@ class Runs:
                     error=str(error),
                 )
             finally:
-                _let_go()
+                release_memory()
         logits = kept_logits(run)
         if logits is None:
             raise TrainingError("the run's logits are gone.", where=str(run.path))
-        losses = self.judge.losses({LANGUAGE: logits})
+        losses = self.judge.losses({"language": logits})
         outcome = RunOutcome(
             candidate=candidate.name,
             seed=seed,
@@ -235,12 +234,3 @@ def _is_done(run: RunFolder, *, publish: bool) -> bool:
 
 def _resumable(run: RunFolder) -> bool:
     return run.identity_file.is_file()
-
-
-def _let_go() -> None:
-    """Free the last run's weights before the next run's are loaded."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -23,7 +23,7 @@ from llm4top.workspace.serving.parsing import NOT_APPLICABLE, ParsingLimits, Ref
 from llm4top.workspace.views.exports import csv_cells
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.bundles.read import LoadedForecaster
+    from llm4top.forecasters.forecaster import Forecaster
     from llm4top.registry.trial import Record
 
 JSONL_FILE = "forecasts.jsonl"
@@ -81,7 +81,7 @@ def forecast_run(job: Job) -> dict[str, Any]:
 
 def _forecast_all(
     job: Job,
-    forecaster: LoadedForecaster,
+    forecaster: Forecaster,
     records: Iterator[Record],
     journal: _Journal,
     refusals: _Refusals,
@@ -161,8 +161,8 @@ class _Journal:
             return None
 
 
-def _load(job: Job, work: ForecastWork) -> LoadedForecaster:
-    from llm4top.forecasters.bundles.read import AS_TRAINED
+def _load(job: Job, work: ForecastWork) -> Forecaster:
+    from llm4top.forecasters.bundles.loading import AS_TRAINED
     from llm4top.forecasters.load import load_forecaster
 
     return load_forecaster(
@@ -234,7 +234,7 @@ def _records(
 
 
 def _applicable(
-    forecaster: LoadedForecaster, records: Iterator[Record], refusals: _Refusals
+    forecaster: Forecaster, records: Iterator[Record], refusals: _Refusals
 ) -> Iterator[Record]:
     """The records that the bundle's question applies to; the others are listed with the reason."""
     from llm4top.forecasters.forecast import not_applicable

@@ -14,7 +14,7 @@ from llm4top.workspace.jobs.work import Job
 
 if TYPE_CHECKING:
     from llm4top.evaluation.reports.report import Report
-    from llm4top.evaluation.source import Source
+    from llm4top.forecasters.forecaster import Forecaster
 
 REPORT_FOLDER = "report"
 AUDIT_FILE = "audit.json"
@@ -23,9 +23,9 @@ AUDIT_FILE = "audit.json"
 def evaluate_run(job: Job) -> dict[str, Any]:
     """Measure one model, or compare several; the report lies in ``report`` in three formats."""
     from llm4top.data.dataset import load_dataset
+    from llm4top.evaluation.evaluate import open_forecaster
     from llm4top.evaluation.evaluate import compare, evaluate
     from llm4top.evaluation.reports.render import write_report
-    from llm4top.evaluation.source import load_source
 
     work = work_of("evaluate", job.settings)
     job.report(Progress("Loading"))
@@ -34,9 +34,9 @@ def evaluate_run(job: Job) -> dict[str, Any]:
         _named(
             job,
             name,
-            load_source(
+            open_forecaster(
                 job.model(name),
-                task=dataset.task,
+                dataset,
                 device=job.device,
                 quantize=work.quantize,
                 batch_tokens=work.batch_tokens,
@@ -97,11 +97,11 @@ def audit_run(job: Job) -> dict[str, Any]:
     return {"file": AUDIT_FILE, "verdict": report.verdict, "passed": report.passed}
 
 
-def _named(job: Job, name: str, source: Source) -> Source:
-    """The source under the name that its bundle has in the workspace, where it is one of it."""
+def _named(job: Job, name: str, forecaster: Forecaster) -> Forecaster:
+    """The forecaster under the name of its bundle in the workspace, where it has one."""
     if job.model(name) == name:
-        return source
-    return replace(source, name=job.workspace.bundles.get(name).name)
+        return forecaster
+    return replace(forecaster, label=job.workspace.bundles.get(name).name)
 
 
 def _of_benchmark(progress: Progress) -> Progress:

@@ -96,7 +96,6 @@ def _absent(field: str, look: Any) -> list[str]:
 
 
 def _find_model(workspace: Workspace, kind: str, name: str, ids_only: bool) -> None:
-    from llm4top.forecasters.baselines.store import is_baseline
     from llm4top.forecasters.bundles.paths import resolve_bundle
     from llm4top.forecasters.model.model_files import resolve_base
 
@@ -106,8 +105,6 @@ def _find_model(workspace: Workspace, kind: str, name: str, ids_only: bool) -> N
     if ids_only and Path(name).expanduser().exists():
         raise ModelError(f"{name!r:.80} is a path; name a model or the id of a bundle.")
     if kind != "train":
-        if is_baseline(Path(name).expanduser()):
-            return
         try:
             resolve_bundle(name)
         except BundleError:

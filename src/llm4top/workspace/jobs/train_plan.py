@@ -109,7 +109,8 @@ def base_models(workspace: Workspace) -> dict[str, str]:
             name = folder.name.replace("--", "/", 1)
             found[name] = name
     for bundle in workspace.bundles.list():
-        full = bundle.facts["tuning"]["method"] == "full"
+        language = bundle.facts["language"]
+        full = language is not None and language["tuning"]["method"] == "full"
         if full and (workspace.bundles.folder(bundle.id) / "base").is_dir():
             called = "Embedded default" if bundle.id == EMBEDDED else bundle.name
             found[bundle.id] = f"{called}, already trained on {bundle.facts['data']['name']}"

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm4top.errors import LLM4TOPError, TaskError
 from llm4top.registry.trial import Record
@@ -24,7 +24,7 @@ from llm4top.workspace.serving.ipc import (
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.bundles.read import LoadedForecaster
+    from llm4top.forecasters.forecaster import Forecaster
 
 
 def main(arguments: list[str]) -> None:
@@ -50,9 +50,9 @@ class Shelf:
     def __init__(self, budget: int, device: str):
         self._budget = budget
         self._device = device
-        self._loaded: OrderedDict[str, tuple[LoadedForecaster, int]] = OrderedDict()
+        self._loaded: OrderedDict[str, tuple[Forecaster, int]] = OrderedDict()
 
-    def take(self, bundle: str) -> LoadedForecaster:
+    def take(self, bundle: str) -> Forecaster:
         """The bundle of that name or folder, loaded now if it is not; raises what loading does."""
         if bundle in self._loaded:
             self._loaded.move_to_end(bundle)
@@ -77,9 +77,8 @@ class Shelf:
         return list(self._loaded)
 
 
-def _bytes_of(loaded: LoadedForecaster) -> int:
-    model: Any = loaded.forecaster.scorer.model
-    return sum(p.numel() * p.element_size() for p in model.parameters())
+def _bytes_of(loaded: Forecaster) -> int:
+    return loaded.memory_bytes
 
 
 def answer(shelf: Shelf, asked: Message) -> Message:
@@ -98,7 +97,7 @@ def answer(shelf: Shelf, asked: Message) -> Message:
 
 
 def _forecast(
-    loaded: LoadedForecaster, records: Sequence[Record]
+    loaded: Forecaster, records: Sequence[Record]
 ) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
     """Forecasts of the records; where the batch fails, record by record, so one costs itself."""
     if not records:
@@ -122,7 +121,7 @@ def _forecast(
 
 
 def _items(
-    loaded: LoadedForecaster, records: Sequence[Record]
+    loaded: Forecaster, records: Sequence[Record]
 ) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
     """Forecasts, and the records that the question does not apply to, each with its position."""
     from llm4top.forecasters.forecast import forecast_records

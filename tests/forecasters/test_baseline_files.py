@@ -1,4 +1,4 @@
-"""Stored baselines: the same probabilities after loading, and hostile folders that are refused."""
+"""Bundles of baselines: the same probabilities after loading; hostile folders are refused."""
 
 from __future__ import annotations
 
@@ -19,19 +19,16 @@ from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.baselines.catalog import BASELINES, make_baseline
 from llm4top.forecasters.baselines.classical import ClassicalForecaster
-from llm4top.forecasters.baselines.manifest import BaselineFacts
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
-from llm4top.forecasters.baselines.store import is_baseline, load_baseline, save_baseline
-from llm4top.forecasters.bundles.manifest import DataEntry, measure_base_rates
+from llm4top.forecasters.bundles.paths import is_bundle
+from llm4top.forecasters.bundles.read import load_bundle
+from llm4top.forecasters.bundles.verify import read_manifest
+from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import OUTCOME
 from tests.forecasters.baseline_kit import THREE, make_tiny_bert, planted
 
 X, Y = planted(50)
-FACTS = BaselineFacts(
-    data=DataEntry(name="invented", sha256="ab" * 32, counts={"train": 50}, licence="<b>none</b>"),
-    base_rates=measure_base_rates(OUTCOME, [trial.phase for trial in X], Y),
-)
 STORED = [name for name in BASELINES if name != "sentence"]
 
 
@@ -39,7 +36,7 @@ STORED = [name for name in BASELINES if name != "sentence"]
 def stored(tmp_path_factory) -> Path:
     """A stored forest, to be copied before it is spoilt."""
     folder = tmp_path_factory.mktemp("stored") / "forest"
-    save_baseline(folder, make_baseline("forest").fit(X, Y), name="top-forest", facts=FACTS)
+    make_baseline("forest").fit(X, Y).save(folder, name="top-forest")
     return folder
 
 
@@ -54,15 +51,15 @@ def test_the_same_probabilities_after_loading(name, labels, tmp_path):
     trials, y = planted(40, labels=labels)
     task = OUTCOME if labels == 2 else THREE
     forecaster = make_baseline(name, task, seed=7).fit(trials, [task.labels[i] for i in y])
-    manifest = save_baseline(tmp_path / "b", forecaster, name="x", trials=trials)
-    assert manifest.reload_check is not None
-    assert manifest.reload_check.n == 43
-    assert manifest.reload_check.max_difference == 0
-    loaded = load_baseline(tmp_path / "b")
-    np.testing.assert_array_equal(loaded.predict_proba(trials), forecaster.predict_proba(trials))
+    loaded = forecaster.save(tmp_path / "b", name="x")
+    check = loaded.manifest.reload_check
+    assert (check.n, check.max_difference) == (3, 0)
+    np.testing.assert_allclose(
+        loaded.predict_proba(trials), forecaster.predict_proba(trials), rtol=0, atol=1e-14
+    )
     assert loaded.forecaster.classes_.tolist() == list(task.labels)
     assert (loaded.task, loaded.label) == (task, BASELINES[name].label)
-    assert loaded.identity == manifest.identity
+    assert loaded.identity == read_manifest(tmp_path / "b").identity
     assert loaded.identity.startswith("x-")
     assert len(loaded.identity) == len("x-") + 12
     params = {k: v for k, v in forecaster.get_params().items() if k != "task"}
@@ -72,43 +69,42 @@ def test_the_same_probabilities_after_loading(name, labels, tmp_path):
 
 def test_only_json_safetensors_and_a_card(stored):
     assert {p.name for p in stored.iterdir()} == {
-        "baseline.json", "weights.safetensors", "words.json", "MODEL_CARD.md",
+        "manifest.json", "weights.safetensors", "words.json", "MODEL_CARD.md", "calibration.json",
     }  # fmt: skip
-    manifest = json.loads((stored / "baseline.json").read_text())
-    assert manifest["data"]["counts"] == {"train": 50}
+    manifest = json.loads((stored / "manifest.json").read_text())
+    assert manifest["kind"] == "baseline"
+    assert manifest["calibration"] == "none"
     assert manifest["base_rates"]["all"]["shares"] == [0.5, 0.5]
-    assert manifest["baseline"] == "forest"
+    assert manifest["baseline"]["baseline"] == "forest"
     assert manifest["seed"] == 0
     assert {"llm4top", "scikit-learn", "numpy", "xgboost"} <= set(manifest["versions"])
     card = (stored / "MODEL_CARD.md").read_text()
-    assert "Random forest: A random forest over" in card
-    assert "rows: 50 in train" in card
-    assert "&lt;b&gt;none" in card
-    assert is_baseline(stored)
-    assert not is_baseline(stored.parent)
+    assert "A random forest over" in card
+    assert "- Baseline: Random forest" in card
+    assert "Do not read them as chances" in card
+    assert is_bundle(stored)
+    assert not is_bundle(stored.parent)
 
 
 def test_another_seed_is_another_identity(stored, tmp_path):
     other = make_baseline("forest", seed=1).fit(X, Y)
-    manifest = save_baseline(tmp_path / "b", other, name="top-forest", facts=FACTS)
-    assert manifest.identity != load_baseline(stored).identity
+    saved = other.save(tmp_path / "b", name="top-forest")
+    assert saved.identity != load_bundle(stored).identity
 
 
 def test_a_label_without_trials_has_probability_zero(tmp_path):
     trials, y = planted(20)
     forecaster = BaseRateForecaster(THREE).fit(trials, [2 * i for i in y])
-    save_baseline(tmp_path / "b", forecaster, name="two-of-three")
-    loaded = load_baseline(tmp_path / "b")
+    loaded = forecaster.save(tmp_path / "b", name="two-of-three")
     assert loaded.forecaster.classes_.tolist() == [0, 2]
     found = loaded.predict_proba(trials)
     assert found.shape == (20, 3)
-    assert (found[:, 1] == 0).all()
+    assert (found[:, 1] < 1e-14).all()
 
 
 def test_booleans_stay_booleans(tmp_path):
     forecaster = TfidfForecaster(class_weight={True: 2.0}).fit(X, [bool(i) for i in Y])
-    save_baseline(tmp_path / "b", forecaster, name="b")
-    loaded = load_baseline(tmp_path / "b").forecaster
+    loaded = forecaster.save(tmp_path / "b", name="b").forecaster
     assert loaded.classes_.tolist() == [False, True]
     np.testing.assert_array_equal(loaded.predict_proba(X), forecaster.predict_proba(X))
 
@@ -116,31 +112,30 @@ def test_booleans_stay_booleans(tmp_path):
 def test_sentence_needs_its_own_encoder(tmp_path):
     one, two = (make_tiny_bert(tmp_path / f"bert-{seed}", seed=seed) for seed in (0, 1))
     forecaster = make_baseline("sentence", encoder=one).fit(X, Y)
-    manifest = save_baseline(tmp_path / "b", forecaster, name="s", trials=X)
-    assert manifest.encoder is not None
-    assert manifest.encoder.id == "bert-0"
-    assert str(tmp_path) not in (tmp_path / "b" / "baseline.json").read_text()
-    loaded = load_baseline(tmp_path / "b", encoder=one)
+    loaded = forecaster.save(tmp_path / "b", name="s")
+    assert loaded.manifest.baseline.encoder.id == "bert-0"
+    assert str(tmp_path) not in (tmp_path / "b" / "manifest.json").read_text()
+    loaded = load_bundle(tmp_path / "b", encoder=one)
     np.testing.assert_allclose(loaded.predict_proba(X), forecaster.predict_proba(X), atol=1e-6)
     with pytest.raises(BundleError, match=r"reads with the text encoder bert-0.*Name the"):
-        load_baseline(tmp_path / "b")
+        load_bundle(tmp_path / "b")
     with pytest.raises(BundleError, match=r"is not the bert-0 that it was fitted with"):
-        load_baseline(tmp_path / "b", encoder=two)
+        load_bundle(tmp_path / "b", encoder=two)
 
 
 def test_a_taken_folder_is_kept(stored, spoilt, tmp_path):
     forecaster = make_baseline("base-rate").fit(X, Y)
-    with pytest.raises(BundleError, match="there is a baseline here already"):
-        save_baseline(spoilt, forecaster, name="b")
+    with pytest.raises(BundleError, match="there is a bundle here already"):
+        forecaster.save(spoilt, name="b")
     other = tmp_path / "other"
     other.mkdir()
     (other / "letter.txt").write_text("mine")
     with pytest.raises(BundleError, match="there is something else here already"):
-        save_baseline(other, forecaster, name="b", replace=True)
-    save_baseline(spoilt, forecaster, name="b", replace=True)
-    assert load_baseline(spoilt).manifest.baseline == "base-rate"
+        forecaster.save(other, name="b", replace=True)
+    forecaster.save(spoilt, name="b", replace=True)
+    assert load_bundle(spoilt).manifest.baseline.baseline == "base-rate"
     with pytest.raises(BundleError, match="cannot name a bundle"):
-        save_baseline(tmp_path / "new", forecaster, name="../b")
+        forecaster.save(tmp_path / "new", name="../b")
 
 
 def test_nothing_is_kept_that_does_not_come_back(tmp_path, monkeypatch):
@@ -153,7 +148,7 @@ def test_nothing_is_kept_that_does_not_come_back(tmp_path, monkeypatch):
 
     monkeypatch.setattr(BaseRateForecaster, "restore", wrong)
     with pytest.raises(BundleError, match="other probabilities"):
-        save_baseline(tmp_path / "b", forecaster, name="b", trials=X)
+        forecaster.save(tmp_path / "b", name="b")
     assert not (tmp_path / "b").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -169,7 +164,7 @@ def test_only_known_baselines_are_stored(tmp_path):
             raise AssertionError
 
     with pytest.raises(BundleError, match="Own is not a baseline that can be stored"):
-        save_baseline(tmp_path / "b", Own(), name="b")
+        as_forecaster(Own()).save(tmp_path / "b", name="b")
 
 
 # Hostile folders.
@@ -177,7 +172,7 @@ def test_only_known_baselines_are_stored(tmp_path):
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     """The manifest with ``change`` applied, as someone who forges hashes too would write it."""
-    path = folder / "baseline.json"
+    path = folder / "manifest.json"
     values = json.loads(path.read_text())
     for name in values["files"]:
         content = (folder / name).read_bytes()
@@ -191,7 +186,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 def reject(folder: Path, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
-        load_baseline(folder)
+        load_bundle(folder)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "words.json", "MODEL_CARD.md"])
@@ -216,7 +211,7 @@ class Payload:
 def test_a_file_that_does_not_belong(spoilt, name):
     (spoilt / name).parent.mkdir(exist_ok=True)
     (spoilt / name).write_bytes(pickle.dumps(Payload()))
-    reject(spoilt, UnsafeBundleError, "does not belong to the baseline|can run code")
+    reject(spoilt, UnsafeBundleError, "is a pickle|can run code")
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "words.json", "MODEL_CARD.md"])
@@ -232,32 +227,35 @@ def test_a_link_in_the_place_of_a_file(spoilt, tmp_path):
     (spoilt / "words.json").unlink()
     (spoilt / "words.json").symlink_to(tmp_path / "secret")
     reject(spoilt, UnsafeBundleError, r"copy/words\.json: is a link")
-    shutil.move(spoilt / "baseline.json", tmp_path / "manifest")
-    (spoilt / "baseline.json").symlink_to(tmp_path / "manifest")
-    reject(spoilt, UnsafeBundleError, r"copy/baseline\.json: is a link")
+    shutil.move(spoilt / "manifest.json", tmp_path / "manifest")
+    (spoilt / "manifest.json").symlink_to(tmp_path / "manifest")
+    reject(spoilt, UnsafeBundleError, r"copy/manifest\.json: is a link")
 
 
 @pytest.mark.parametrize("name", ["../weights.safetensors", "/etc/passwd", "a\\b", "C:x", "a//b"])
 def test_a_path_that_leads_outside(spoilt, name):
     rewritten(spoilt, lambda v: v["files"].update({name: {"sha256": "0" * 64, "size": 1}}))
-    reject(spoilt, UnsafeBundleError, "points outside the folder")
+    reject(spoilt, UnsafeBundleError, "points outside the bundle")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.update(schema_version=2), "schema version 2; this LLM4TOP reads 1"),
-        (lambda v: v.update(baseline="oracle"), "'oracle' is none of LLM4TOP's"),
+        (lambda v: v.update(schema_version=3), "schema version 3; this LLM4TOP reads versions 1"),
+        (lambda v: v["baseline"].update(baseline="oracle"), "no baseline 'oracle'"),
         (lambda v: v.update(surprise=1), "wrong in 'surprise'"),
-        (lambda v: v.update(classes=[0]), "are not labels of the task"),
-        (lambda v: v.update(classes=[1, 0]), "are not labels of the task"),
-        (lambda v: v.update(classes=["success", 0]), "are not labels of the task"),
-        (lambda v: v.update(classes=[0, 5]), "are not labels of the task"),
-        (lambda v: v.update(encoder={"id": "x", "sha256": "0" * 64}), "is for 'sentence'"),
+        (lambda v: v["baseline"].update(classes=[0]), "are not labels of the task"),
+        (lambda v: v["baseline"].update(classes=[1, 0]), "are not labels of the task"),
+        (lambda v: v["baseline"].update(classes=["success", 0]), "are not labels of the task"),
+        (lambda v: v["baseline"].update(classes=[0, 5]), "are not labels of the task"),
+        (
+            lambda v: v["baseline"].update(encoder={"id": "x", "sha256": "0" * 64}),
+            "is for 'sentence'",
+        ),
         (lambda v: v.update(name="../x"), "wrong in 'name'"),
         (lambda v: v["files"].pop("words.json"), "'words.json' is missing"),
         (lambda v: v["files"].update(x={"sha256": "0" * 64, "size": 0}), "'x' is extra"),
-        (lambda v: v.update(probe=[[0.5]]), "one probability for each class"),
+        (lambda v: v["baseline"].update(probe=[[0.5]]), "one probability for each class"),
         (lambda v: v["base_rates"].update(all={"n": 3, "shares": [1.0]}), "one share for each"),
         (lambda v: v["task"].update(kind="oracle"), "wrong in 'task.kind'"),
     ],
@@ -278,18 +276,18 @@ def test_a_manifest_that_is_wrong(spoilt, change, message):
     ],
 )
 def test_a_manifest_that_is_none(spoilt, content, kind, message):
-    (spoilt / "baseline.json").write_bytes(content)
+    (spoilt / "manifest.json").write_bytes(content)
     reject(spoilt, kind, message)
 
 
 def test_no_manifest(tmp_path):
-    reject(tmp_path, BundleError, r"there is no baseline\.json here")
+    reject(tmp_path, BundleError, "this folder is not a bundle")
 
 
 def test_settings_cannot_name_other_files(spoilt):
     change = {"encoder": "/somewhere", "learner": "xgboost", "task": "completion", "fit": "x"}
-    rewritten(spoilt, lambda values: values["settings"].update(change))
-    loaded = load_baseline(spoilt).forecaster
+    rewritten(spoilt, lambda values: values["baseline"]["settings"].update(change))
+    loaded = load_bundle(spoilt).forecaster
     assert isinstance(loaded, ClassicalForecaster)
     assert (loaded.learner, loaded.task, callable(loaded.fit)) == ("forest", OUTCOME, True)
 
@@ -352,7 +350,7 @@ def test_words_of_another_kind(spoilt):
 
 def test_a_version_that_forecasts_otherwise_is_named(spoilt):
     def change(values: dict[str, Any]) -> None:
-        values["probe"] = [[0.25, 0.75]] * 3
+        values["baseline"]["probe"] = [[0.25, 0.75]] * 3
         values["versions"]["scikit-learn"] = "0.1.2"
 
     rewritten(spoilt, change)
@@ -361,7 +359,7 @@ def test_a_version_that_forecasts_otherwise_is_named(spoilt):
 
 def test_a_base_rate_of_other_phases(tmp_path):
     folder = tmp_path / "b"
-    save_baseline(folder, make_baseline("base-rate").fit(X, Y), name="b")
+    make_baseline("base-rate").fit(X, Y).save(folder, name="b")
     words = json.loads((folder / "words.json").read_text())
     words["phases"].append("Phase 9")
     (folder / "words.json").write_text(json.dumps(words))
@@ -371,11 +369,11 @@ def test_a_base_rate_of_other_phases(tmp_path):
 
 def test_an_always_forecaster_of_no_label(tmp_path):
     folder = tmp_path / "b"
-    save_baseline(folder, make_baseline("always").fit(X, Y), name="b")
+    make_baseline("always").fit(X, Y).save(folder, name="b")
     save_file({"certain": np.array([2])}, folder / "weights.safetensors")
     rewritten(folder, lambda values: None)
     reject(folder, BundleError, "names no label as the certain one")
 
 
 def test_an_empty_trial_can_be_forecast(stored):
-    assert load_baseline(stored).predict_proba([Trial()]).shape == (1, 2)
+    assert load_bundle(stored).predict_proba([Trial()]).shape == (1, 2)

@@ -1,4 +1,4 @@
-"""Stacks as bundles: forecasts, reloading, export, tampering."""
+"""Blends as bundles: forecasts, reloading, export, tampering."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import pytest
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.forecasters.baselines.catalog import make_baseline
-from llm4top.forecasters.baselines.store import save_baseline
-from llm4top.forecasters.bundles.blend import stack_bundle
+from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.card import render_card
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
 from llm4top.forecasters.bundles.store import export_bundle, import_bundle
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
+from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.calibration.pool import fit_pool, log_probabilities
+from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.registry.trial import Record, RegistryOutcome, Source
-from tests.forecasters.bundle_kit import GRADES, LABELS, TRIALS, make, vouch
+from tests.forecasters.bundle_kit import GRADES, LABELS, TRIALS, facts, make, vouch
 
 
 @pytest.fixture(autouse=True)
@@ -39,15 +40,25 @@ class Parts:
         self.made.save(self.bundle)
         self.baseline = folder / "baseline"
         self.fitted = make_baseline(baseline).fit(TRIALS, np.array(LABELS))
-        save_baseline(self.baseline, self.fitted, name=baseline)
-        self.said = log_probabilities(self.fitted.predict_proba(TRIALS))
-        self.pool = fit_pool({"language": self.made.logits, "baseline": self.said}, LABELS)
-        self.logits = self.pool.logits([self.made.logits, self.said])
+        self.fitted.save(self.baseline, name=baseline)
+        logits = log_probabilities(self.fitted.predict_proba(TRIALS))
+        self.sources = {"language": self.made.logits, "baseline": logits}
+        self.pool = fit_pool(self.sources, LABELS)
+        self.logits = self.pool.logits(list(self.sources.values()))
         self.calibration = make_calibrator("platt").fit(self.logits, LABELS)
 
-    def stack(self, folder: Path, **changes):
-        values = {"baseline": self.baseline, "pool": self.pool, "calibration": self.calibration}
-        return stack_bundle(self.bundle, folder, **{**values, **changes})
+    def blend(self, **changes):
+        loaded = [load_bundle(p, device="cpu") for p in (self.bundle, self.baseline)]
+        return Blend(**{"parts": tuple(loaded), "pool": self.pool, **changes})
+
+    def stack(self, folder: Path, name: str = "blended", **changes):
+        return save_bundle(
+            folder,
+            name=name,
+            forecaster=self.blend(**changes),
+            calibration=self.calibration,
+            facts=facts(),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +69,14 @@ def parts(tiny_model_folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def stacked(parts, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stacks") / "stacked"
-    parts.stack(folder, name="stacked")
+    parts.stack(folder, "stacked")
     return folder
 
 
 def test_a_stack_forecasts_with_both(parts, stacked):
     loaded = load_bundle(stacked, device="cpu")
     assert loaded.identity.startswith("stacked-")
-    assert loaded.answer_logits(TRIALS) == pytest.approx(parts.logits, abs=1e-5)
+    assert loaded.logits(TRIALS) == pytest.approx(parts.logits, abs=1e-5)
     expected = parts.calibration.predict(parts.logits)
     calibrated = loaded.calibrated(TRIALS)
     assert calibrated.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
@@ -98,34 +109,29 @@ def test_reloading_is_confirmed_on_the_pooled_logits(parts, tmp_path):
         confirm_reload(tmp_path / "s", TRIALS, parts.made.logits, parts.calibration, device="cpu")
 
 
-def test_manifest_and_card_tell_of_the_stack(parts, stacked):
+def test_manifest_and_card_describe_the_blend(parts, stacked):
     manifest = read_manifest(stacked)
-    assert manifest.stack.baseline == "TF-IDF + logistic regression"
-    assert manifest.stack.weights == dict(
-        zip(("language", "baseline"), parts.pool.weights, strict=True)
-    )
-    assert manifest.stack.n == len(TRIALS)
+    assert manifest.kind == "blend"
+    assert [part.name for part in manifest.blend.parts] == ["language", "baseline"]
+    assert [part.kind for part in manifest.blend.parts] == ["language", "baseline"]
+    assert [part.label for part in manifest.blend.parts][1] == "TF-IDF + logistic regression"
+    assert tuple(part.weight for part in manifest.blend.parts) == parts.pool.weights
+    assert manifest.blend.n == len(TRIALS)
     assert manifest.calibration == "platt"
-    assert "baseline/baseline.json" in manifest.files
+    assert "parts/baseline/manifest.json" in manifest.files
     assert manifest.reload_check is None
     card = (stacked / "MODEL_CARD.md").read_text()
-    assert "Stack: the model's log-odds are added to those of a baseline, TF-IDF" in card
+    assert "- Part baseline: TF-IDF + logistic regression (tfidf-" in card
+    assert f"fitted on {len(TRIALS)} validation trials" in card
     assert card == render_card(manifest)
     assert Manifest.from_json(manifest.to_json(), where="here") == manifest
-
-
-def test_a_bundle_without_a_stack_says_nothing_of_it(parts):
-    manifest = read_manifest(parts.bundle)
-    assert manifest.stack is None
-    assert '"stack"' not in manifest.to_json()
-    assert "Stack:" not in render_card(manifest)
 
 
 def test_a_stack_travels_as_one_file(parts, stacked, tmp_path):
     packed = export_bundle(stacked, tmp_path / "s.zip")
     stored = import_bundle(packed, name="travelled")
     loaded = load_bundle(stored.folder, device="cpu")
-    assert loaded.answer_logits(TRIALS[:5]) == pytest.approx(parts.logits[:5], abs=1e-5)
+    assert loaded.logits(TRIALS[:5]) == pytest.approx(parts.logits[:5], abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["forest", "base-rate"])
@@ -133,11 +139,11 @@ def test_other_baselines_can_be_stacked(name, tiny_model_folder, tmp_path):
     parts = Parts(tmp_path, tiny_model_folder, "none", name)
     parts.stack(tmp_path / "s")
     loaded = load_bundle(tmp_path / "s", device="cpu")
-    assert loaded.answer_logits(TRIALS) == pytest.approx(parts.logits, abs=1e-5)
+    assert loaded.logits(TRIALS) == pytest.approx(parts.logits, abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    "name", ["stack.json", "baseline/baseline.json", "baseline/weights.safetensors"]
+    "name", ["blend.json", "parts/baseline/manifest.json", "parts/baseline/weights.safetensors"]
 )
 def test_a_changed_file_is_found(name, stacked, tmp_path):
     folder = shutil.copytree(stacked, tmp_path / "b")
@@ -153,11 +159,11 @@ def test_a_changed_file_is_found(name, stacked, tmp_path):
 
 def test_a_pickle_among_the_baselines_files_is_refused(stacked, tmp_path):
     folder = shutil.copytree(stacked, tmp_path / "b")
-    (folder / "baseline" / "weights.safetensors").write_bytes(b"\x80\x04K\x01.")
+    (folder / "parts" / "baseline" / "weights.safetensors").write_bytes(b"\x80\x04K\x01.")
     vouch(folder)
     with pytest.raises(UnsafeBundleError, match="is a pickle"):
         load_bundle(folder, device="cpu")
-    (folder / "baseline" / "extra.pkl").write_bytes(b"x")
+    (folder / "parts" / "baseline" / "extra.pkl").write_bytes(b"x")
     with pytest.raises(UnsafeBundleError, match="can run code"):
         load_bundle(folder, device="cpu")
 
@@ -166,15 +172,14 @@ def test_a_pickle_among_the_baselines_files_is_refused(stacked, tmp_path):
     ("changes", "told"),
     [
         ({"labels": ["a", "b"]}, "about other labels than the task"),
-        ({"baseline_identity": "other-000000000000"}, "its baseline is another one"),
         ({"floor": 0.7}, "is wrong in 'floor'"),
         ({"more": 1}, "is wrong in 'more'"),
     ],
 )
 def test_a_stack_that_contradicts_itself_is_refused(changes, told, stacked, tmp_path):
     folder = shutil.copytree(stacked, tmp_path / "b")
-    values = json.loads((folder / "stack.json").read_text())
-    (folder / "stack.json").write_text(json.dumps({**values, **changes}))
+    values = json.loads((folder / "blend.json").read_text())
+    (folder / "blend.json").write_text(json.dumps({**values, **changes}))
     vouch(folder)
     with pytest.raises(BundleError, match=told):
         load_bundle(folder, device="cpu")
@@ -182,62 +187,57 @@ def test_a_stack_that_contradicts_itself_is_refused(changes, told, stacked, tmp_
 
 def test_other_weights_than_the_manifest_says_are_refused(stacked, tmp_path):
     folder = shutil.copytree(stacked, tmp_path / "b")
-    values = json.loads((folder / "stack.json").read_text())
+    values = json.loads((folder / "blend.json").read_text())
     values["pool"]["weights"] = [1.0, 0.0]
-    (folder / "stack.json").write_text(json.dumps(values))
+    (folder / "blend.json").write_text(json.dumps(values))
     vouch(folder)
     with pytest.raises(BundleError, match="has other weights than the manifest says"):
         load_bundle(folder, device="cpu")
 
 
-def test_baseline_files_without_a_stack_are_extra(stacked, tmp_path):
+def test_another_part_than_the_manifest_says_is_refused(stacked, tmp_path):
     folder = shutil.copytree(stacked, tmp_path / "b")
-    values = json.loads((folder / "manifest.json").read_text())
-    del values["stack"]
-    (folder / "manifest.json").write_text(json.dumps(values))
-    with pytest.raises(BundleError, match=r"'baseline/.*' is extra"):
+    other = make_baseline("base-rate").fit(TRIALS, np.array(LABELS))
+    shutil.rmtree(folder / "parts" / "baseline")
+    other.save(folder / "parts" / "baseline", name="other")
+    vouch(folder)
+    with pytest.raises(BundleError, match="its part baseline is another one"):
         load_bundle(folder, device="cpu")
 
 
-def test_what_does_not_go_together_is_not_stacked(parts, stacked, tiny_model_folder, tmp_path):
-    with pytest.raises(BundleError, match="the bundle is a stack already"):
-        stack_bundle(
-            stacked,
-            tmp_path / "s",
-            baseline=parts.baseline,
-            pool=parts.pool,
-            calibration=parts.calibration,
-        )
-    one = fit_pool({"language": parts.made.logits}, LABELS)
-    with pytest.raises(BundleError, match="the pool is of language, not of language, baseline"):
-        parts.stack(tmp_path / "s", pool=one)
-    other = tmp_path / "other"
+def test_files_of_a_part_that_is_not_listed_are_extra(stacked, tmp_path):
+    folder = shutil.copytree(stacked, tmp_path / "b")
+    values = json.loads((folder / "manifest.json").read_text())
+    values["blend"]["parts"].pop()
+    (folder / "manifest.json").write_text(json.dumps(values))
+    with pytest.raises(BundleError, match=r"'parts/baseline/.*' is extra"):
+        load_bundle(folder, device="cpu")
+
+
+def test_what_does_not_go_together_is_not_blended(parts, stacked, tmp_path):
+    both = parts.blend().parts
+    with pytest.raises(BundleError, match="a part of a blend is a blend itself"):
+        parts.blend(parts=(both[0], load_bundle(stacked, device="cpu")))
+    with pytest.raises(BundleError, match="the pool is of 1 forecasters, not 2"):
+        parts.blend(pool=fit_pool({"language": parts.made.logits}, LABELS))
+    with pytest.raises(BundleError, match="more than one language model"):
+        parts.blend(parts=(both[0], both[0]))
     fitted = make_baseline("base-rate", "completion").fit(TRIALS, np.array(LABELS))
-    save_baseline(other, fitted, name="other")
-    with pytest.raises(BundleError, match="the baseline answers 'completion', the bundle"):
-        parts.stack(tmp_path / "s", baseline=other)
+    with pytest.raises(BundleError, match="the parts answer completion and outcome"):
+        parts.blend(parts=(both[0], as_forecaster(fitted)))
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
     with pytest.raises(BundleError, match="something else here already"):
         parts.stack(tmp_path / "taken")
-    assert not (tmp_path / "s").exists()
 
 
 def test_more_than_two_labels(tiny_model_folder, tmp_path):
     made = make(tiny_model_folder, "none", task=GRADES)
-    made.save(tmp_path / "alone")
     y = np.array([i % 3 for i in range(len(TRIALS))])
     fitted = make_baseline("tfidf", GRADES).fit(TRIALS, y)
-    save_baseline(tmp_path / "baseline", fitted, name="grades")
-    said = log_probabilities(fitted.predict_proba(TRIALS))
-    pool = fit_pool({"language": made.logits, "baseline": said}, y)
-    logits = pool.logits([made.logits, said])
-    stack_bundle(
-        tmp_path / "alone",
-        tmp_path / "s",
-        baseline=tmp_path / "baseline",
-        pool=pool,
-        calibration=make_calibrator("none"),
+    parts = {"language": as_forecaster(made.forecaster), "tfidf": as_forecaster(fitted)}
+    blend = Blend.fit(parts, TRIALS, y)
+    saved = as_forecaster(blend).save(tmp_path / "s")
+    assert saved.predict_proba(TRIALS) == pytest.approx(
+        softmax(blend.label_logits(TRIALS)), abs=1e-5
     )
-    loaded = load_bundle(tmp_path / "s", device="cpu")
-    assert loaded.predict_proba(TRIALS) == pytest.approx(softmax(logits), abs=1e-5)

@@ -1,0 +1,302 @@
+"""The files of a language model in a bundle: an adapter, a whole model, or neither."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llm4top.errors import (
+    BundleError,
+    ModelNotFoundError,
+    TamperedBundleError,
+    UnsafeBundleError,
+    UnsafeModelError,
+)
+from llm4top.files import sha256_of, write_json
+from llm4top.forecasters.bundles.loading import AS_TRAINED, Loading
+from llm4top.forecasters.bundles.manifest import (
+    AnswerEntry,
+    BaseEntry,
+    LanguageEntry,
+    Manifest,
+    PromptEntry,
+    TuningEntry,
+)
+from llm4top.forecasters.bundles.paths import is_bundle
+from llm4top.forecasters.bundles.verify import read_manifest
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.adapter import load_adapter
+from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base, quietly
+from llm4top.forecasters.model.download import ModelSource
+from llm4top.forecasters.model.model_files import identify, resolve_base, weight_files
+
+CARRIED_UP_TO = 256 * 1024 * 1024
+"""A base model that was not downloaded is put into the bundle up to this many bytes of weights."""
+_STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def write_language(
+    folder: Path,
+    forecaster: LanguageForecaster,
+    tuning: TuningEntry,
+    *,
+    carry_base: bool | None = None,
+    storage: str | None = None,
+) -> LanguageEntry:
+    """Write the model's files into ``folder`` and return what the manifest says about them.
+
+    Args:
+        folder: The bundle that is being written.
+        forecaster: The model.
+        tuning: What training changed; decides which files are written.
+        carry_base: Whether an untuned base model is put into the bundle too. None does so for a
+            small one that was not downloaded, since it could not be found elsewhere.
+        storage: The number type of a fully tuned model's weights on disk; its own where None.
+
+    Raises:
+        BundleError: The model does not go with ``tuning``, or ``storage`` would change it.
+    """
+    scorer, method = forecaster.scorer, tuning.method
+    _check_tuning(scorer.model, method)
+    carried = method == "full" or (_should_carry(scorer.base) if carry_base is None else carry_base)
+    if method == "full":
+        _write_model(folder / "base", scorer.model, scorer.base, storage)
+    elif carried:
+        _copy_base(folder / "base", scorer.base)
+    base = _base_entry(scorer.base, folder if carried else None)
+    if method == "lora":
+        _write_adapter(folder, scorer.model, base)
+    task = scorer.task
+    return LanguageEntry(
+        tuning=tuning,
+        base=base,
+        tokenizer_sha256=sha256_of(scorer.base.folder / "tokenizer.json"),
+        prompt=PromptEntry(spec=scorer.writer.spec, fingerprint=scorer.writer.fingerprint),
+        answers=tuple(
+            AnswerEntry(label=label, word=word, token_id=token)
+            for label, word, token in zip(task.labels, task.answers, scorer.answer_ids, strict=True)
+        ),
+    )
+
+
+def read_language(folder: Path, manifest: Manifest, loading: Loading) -> LanguageForecaster:
+    """The language model of the verified bundle in ``folder``.
+
+    Raises:
+        ModelNotFoundError: The base model is not on this machine; says how to download it.
+        BundleError: Another base model, or prompts that are written differently today.
+        UnsafeBundleError: A file of it could run code.
+    """
+    entry = manifest.language
+    if entry is None:
+        raise BundleError("has no language model.", where=folder.name)
+    where = _base_folder(folder, entry.base, loading.base)
+    model = None
+    try:
+        base = load_base(
+            where,
+            device=loading.device,
+            dtype=loading.dtype,
+            quantize=_quantize(loading.quantize, entry),
+        )
+        if entry.tuning.method == "lora":
+            _check_adapter_config(folder, entry)
+            model = load_adapter(base, folder)
+    except UnsafeModelError as error:
+        raise UnsafeBundleError(error.message, where=error.where, hint=error.hint) from error
+    forecaster = LanguageForecaster.from_model(
+        base,
+        manifest.task,
+        model=model,
+        spec=entry.prompt.spec,
+        batch_tokens=loading.batch_tokens,
+    )
+    _check_prompts(forecaster, base, entry, manifest)
+    return forecaster
+
+
+def round_weights(model: Any, storage: str) -> None:
+    """Round a model's weights in place to what ``storage`` ("bfloat16", "float16") can hold.
+
+    The model keeps its number type. Do it before calibrating, so that the bundle's smaller file
+    holds exactly the weights that were calibrated and measured.
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(_STORAGE[storage]).to(parameter.dtype))
+
+
+def _check_tuning(model: Any, method: str) -> None:
+    adapted = hasattr(model, "peft_config")
+    if adapted != (method == "lora"):
+        raise BundleError(
+            f"the model {'has an' if adapted else 'has no'} adapter, which does not go with "
+            f"tuning {method!r}."
+        )
+
+
+def _should_carry(base: BaseModel) -> bool:
+    if ModelSource.read(base.folder) is not None:
+        return False
+    files = weight_files(base.folder)
+    return len(files) == 1 and files[0].stat().st_size <= CARRIED_UP_TO
+
+
+def _base_entry(base: BaseModel, bundle: Path | None) -> BaseEntry:
+    """The base model's entry; with ``bundle``, of the model that this bundle carries."""
+    source = base.identity
+    parent = base.folder.resolve().parent
+    if base.folder.name == "base" and is_bundle(parent):
+        # Tuned from a model that itself came in a bundle: that is its name.
+        public = read_manifest(parent).identity
+    else:
+        public = source.id
+    held = identify(bundle / "base").sha256 if bundle else source.sha256
+    return BaseEntry(id=public, revision=source.revision, sha256=held, carried=bundle is not None)
+
+
+def _write_adapter(folder: Path, model: Any, base: BaseEntry) -> None:
+    """The adapter in PEFT's files. PEFT's own writer would look at the model hub first."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    save_file(plain, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = dict(model.peft_config["default"].to_dict())
+    config.update(
+        base_model_name_or_path=base.id,
+        revision=base.revision,
+        inference_mode=True,
+        auto_mapping=None,
+        task_type="CAUSAL_LM",
+        peft_type="LORA",
+    )
+    config = {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()}
+    write_json(folder / "adapter_config.json", config)
+
+
+def _write_model(folder: Path, model: Any, base: BaseModel, storage: str | None) -> None:
+    options: dict[str, Any] = {}
+    if storage is not None:
+        options["state_dict"] = _stored_weights(model, storage)
+    with quietly():
+        model.save_pretrained(folder, max_shard_size="100TB", **options)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    # A private field may hold the folder on this machine that the model came from.
+    config = {key: value for key, value in config.items() if not key.startswith("_")}
+    if storage is not None:
+        config["dtype"] = storage
+    write_json(folder / "config.json", config)
+    _write_tokenizer(folder, base)
+
+
+def _stored_weights(model: Any, storage: str) -> dict[str, torch.Tensor]:
+    if storage not in _STORAGE:
+        raise BundleError(f"no number type {storage!r}.", hint=f"Choose of: {', '.join(_STORAGE)}.")
+    weights: dict[str, torch.Tensor] = model.state_dict()
+    # Tied weights stay one tensor, so that they are written once.
+    converted = {w.data_ptr(): w.to(_STORAGE[storage]) for w in weights.values()}
+    stored = {name: converted[weight.data_ptr()] for name, weight in weights.items()}
+    for name, weight in weights.items():
+        if not torch.equal(stored[name].to(weight.dtype), weight):
+            raise BundleError(
+                f"storing {name} as {storage} would change it.",
+                hint="Round the model's weights with round_weights before calibrating it.",
+            )
+    return stored
+
+
+def _copy_base(folder: Path, base: BaseModel) -> None:
+    files = weight_files(base.folder)
+    if len(files) != 1:
+        raise BundleError(
+            f"the base model's weights are in {len(files)} files; a bundle carries one file.",
+            where=base.folder.name,
+            hint="Leave the base model out of the bundle (carry_base=False).",
+        )
+    folder.mkdir()
+    shutil.copyfile(files[0], folder / "model.safetensors")
+    shutil.copyfile(base.folder / "config.json", folder / "config.json")
+    _write_tokenizer(folder, base)
+
+
+def _write_tokenizer(folder: Path, base: BaseModel) -> None:
+    shutil.copyfile(base.folder / "tokenizer.json", folder / "tokenizer.json")
+    # For other tools. LLM4TOP reads tokenizer.json alone, and no chat template from anybody.
+    plain = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    write_json(folder / "tokenizer_config.json", plain)
+
+
+def _base_folder(bundle: Path, needed: BaseEntry, base: str | Path | None) -> Path:
+    """The folder of the base model, once it has shown to be the one that the bundle needs."""
+    if needed.carried:
+        if base is not None:
+            raise BundleError(
+                "the bundle carries its base model; it takes no other.",
+                where=bundle.name,
+                hint="Leave the base model out.",
+            )
+        return bundle / "base"
+    revision = f" --revision {needed.revision}" if needed.revision else ""
+    fetch = f"llm4top download {needed.id}{revision}"
+    try:
+        folder = resolve_base(needed.id if base is None else base)
+    except ModelNotFoundError as error:
+        raise ModelNotFoundError(
+            f"its base model {needed.id} is not on this machine.",
+            where=bundle.name,
+            hint=f"Download it once with: {fetch}" if "/" in needed.id else "Name its folder.",
+        ) from error
+    found = identify(folder)
+    if found.sha256 != needed.sha256:
+        raise BundleError(
+            f"the base model in {folder} is not the {needed.id} that the bundle was made with "
+            f"(its files hash to {found.sha256[:12]}, not {needed.sha256[:12]}).",
+            where=bundle.name,
+            hint=f"Get that very one with: {fetch}" if "/" in needed.id else "Name its folder.",
+        )
+    return folder
+
+
+def _quantize(quantize: str | None, entry: LanguageEntry) -> Quantize:
+    if quantize == AS_TRAINED:
+        return entry.tuning.quantize
+    # Anything else is checked by load_base.
+    return quantize  # type: ignore[return-value]
+
+
+def _check_adapter_config(folder: Path, entry: LanguageEntry) -> None:
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    named = config.get("base_model_name_or_path")
+    if named != entry.base.id:
+        raise TamperedBundleError(
+            f"names the base model {named!r:.200}, the manifest {entry.base.id!r}.",
+            where=f"{folder.name}/adapter_config.json",
+        )
+
+
+def _check_prompts(
+    forecaster: LanguageForecaster, base: BaseModel, entry: LanguageEntry, manifest: Manifest
+) -> None:
+    """The model must be prompted exactly as it was in training."""
+    scorer = forecaster.scorer
+    expected = tuple(answer.token_id for answer in entry.answers)
+    if sha256_of(base.folder / "tokenizer.json") != entry.tokenizer_sha256:
+        fault = "its tokenizer is another one"
+    elif scorer.writer.fingerprint != entry.prompt.fingerprint:
+        fault = "this version of LLM4TOP writes its prompts in other words"
+    elif scorer.answer_ids != expected:
+        fault = "its answers are other tokens"
+    else:
+        return
+    raise BundleError(
+        f"{fault} than when it was made.",
+        where=manifest.identity,
+        hint=f"It was made by LLM4TOP {manifest.versions.get('llm4top', '(unknown version)')}.",
+    )

@@ -1,0 +1,142 @@
+"""Saving a forecaster from Python: calibrate, write, load again, compare."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from llm4top.data.dataset import Dataset
+from llm4top.errors import BundleError
+from llm4top.forecasters.base_rates import measure_base_rates
+from llm4top.forecasters.baselines.base import BaselineForecaster
+from llm4top.forecasters.blend import Blend
+from llm4top.forecasters.bundles.baseline_files import PROBES, tolerance_of
+from llm4top.forecasters.bundles.manifest import (
+    BundleFacts,
+    ReloadCheck,
+    TuningEntry,
+    plain_settings,
+)
+from llm4top.forecasters.bundles.paths import bundle_name
+from llm4top.forecasters.bundles.read import RELOAD_TOLERANCE, compare_reloaded, load_bundle
+from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
+from llm4top.forecasters.bundles.verify import language_part
+from llm4top.forecasters.bundles.write import save_bundle
+from llm4top.forecasters.calibration.calibrated import Calibrator
+from llm4top.forecasters.calibration.methods import NoCalibration, make_calibrator
+from llm4top.forecasters.calibration.pool import FLOOR
+from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.validation import as_trials, class_positions
+from llm4top.registry.trial import Trial
+
+MOST_RELOADED = 500
+"""Trials on which a reloaded bundle is compared."""
+_PATHS = ("base", "adapter", "task", "device", "dtype", "quantize", "batch_tokens", "class_weight")
+
+Validation = tuple[Iterable[Trial], Iterable[Any]]
+
+
+def save_forecaster(
+    forecaster: Forecaster,
+    folder: str | Path,
+    *,
+    name: str | None,
+    dataset: Dataset | None,
+    validation: Validation | None,
+    calibration: str,
+    replace: bool,
+    facts: BundleFacts | None = None,
+) -> Forecaster:
+    """See ``Forecaster.save``; ``facts`` replace what is known from the data set."""
+    if validation is None and dataset is not None and "valid" in dataset.splits:
+        rows = dataset.select("valid")
+        validation = rows.trials, rows.label_indices
+    model, calibrator, trials, logits = _calibrated(forecaster, validation, calibration)
+    kept = np.arange(len(trials))[:: -(-len(trials) // MOST_RELOADED)]
+    compared = [trials[i] for i in kept]
+
+    def check(staging: Path) -> ReloadCheck:
+        loaded = load_bundle(staging, **_loading(model, staging))
+        tolerance = tolerance_of(model) if forecaster.kind == "baseline" else RELOAD_TOLERANCE
+        return compare_reloaded(loaded, compared, logits[kept], calibrator, tolerance=tolerance)
+
+    save_bundle(
+        folder,
+        name=name or bundle_name(Path(folder).resolve().name),
+        forecaster=model,
+        calibration=calibrator,
+        facts=facts or _facts(forecaster, dataset),
+        tuning=_tuning(model) if forecaster.kind == "language" else None,
+        trained_on=TrainedOn.of_dataset(dataset) if dataset else forecaster.trained_on,
+        check=check,
+        replace=replace,
+    )
+    return load_bundle(folder, **_loading(model, Path(folder)))
+
+
+def _calibrated(
+    forecaster: Forecaster, validation: Validation | None, method: str
+) -> tuple[Any, Calibrator, list[Trial], np.ndarray]:
+    """What computes, its calibration, and the trials with their logits to compare on."""
+    model: Any = forecaster.forecaster
+    if validation is None:
+        trials = list(PROBES)
+        return model, forecaster.calibration, trials, forecaster.logits(trials)
+    trials = as_trials(validation[0])
+    labels = class_positions(forecaster.task, validation[1])[1]
+    calibrator = make_calibrator(method)
+    if isinstance(model, BaselineForecaster) and method != NoCalibration.method:
+        # A calibration is fitted on log-odds: a probability of 0 must not decide it.
+        model = copy.copy(model)
+        model.floor_ = FLOOR
+    logits = model.label_logits(trials)
+    phases = [trial.phase for trial in trials]
+    return model, calibrator.fit(logits, labels, phases), trials, logits
+
+
+def _facts(forecaster: Forecaster, dataset: Dataset | None) -> BundleFacts:
+    rates, data = dict(forecaster.base_rates), forecaster.data
+    if dataset is not None:
+        train = dataset.select("train")
+        phases = [trial.phase for trial in train.trials]
+        rates = measure_base_rates(len(dataset.task.labels), phases, train.label_indices)
+        data = data_entry(dataset)
+        if dataset.task.labels != forecaster.task.labels:
+            raise BundleError(
+                f"it answers {forecaster.task.name!r}, and the data set asks "
+                f"{dataset.task.name!r}.",
+                hint="Give the data set that it was trained on.",
+            )
+    if forecaster.manifest is not None:
+        own = forecaster.manifest
+        fields = {name: getattr(own, name) for name in ("licence", "context_of_use", "seed")}
+        return BundleFacts(data=data, base_rates=rates, **fields)
+    seed = getattr(forecaster.forecaster, "seed", None)
+    return BundleFacts(data=data, base_rates=rates, seed=seed)
+
+
+def _tuning(model: Any) -> TuningEntry:
+    adapted = hasattr(model.scorer.model, "peft_config")
+    method: Literal["lora", "full", "none"]
+    method = "lora" if adapted else "full" if model.tuning == "full" else "none"
+    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in _PATHS}
+    return TuningEntry(method=method, quantize=model.quantize, settings=plain_settings(settings))
+
+
+def _loading(model: Any, bundle: Path) -> dict[str, Any]:
+    """How to load the bundle so that it computes as the forecaster in memory does."""
+    language = model if hasattr(model, "scorer") else None
+    if isinstance(model, Blend) and model.language is not None:
+        language = model.language.language
+    loading: dict[str, Any] = {"encoder": getattr(model, "encoder", None)}
+    if language is not None:
+        base = language.scorer.base
+        loading |= {"device": base.device.torch, "dtype": base.dtype.name}
+        part = language_part(bundle)
+        if part is not None and not part[1].base.carried:
+            loading["base"] = base.folder
+    return loading

@@ -1,0 +1,360 @@
+"""Everything that forecasts, whatever computes it: one class."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm4top.errors import BundleError
+from llm4top.forecasters.base_rates import BaseRate, base_rate_of
+from llm4top.forecasters.baselines.base import BaselineForecaster
+from llm4top.forecasters.baselines.catalog import BASELINES, baseline_name
+from llm4top.forecasters.bundles.manifest import DataEntry, Kind, Manifest
+from llm4top.forecasters.bundles.trained_on import Part, TrainedOn
+from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
+from llm4top.forecasters.calibration.methods import DEFAULT_CALIBRATION, NoCalibration
+from llm4top.forecasters.classifier import TrialClassifier
+from llm4top.forecasters.forecast import forecast_records
+from llm4top.forecasters.forecast_format import Forecast, NotApplicable
+from llm4top.forecasters.validation import as_trials
+from llm4top.prompts.prompt import Prompt, PromptSpec
+from llm4top.registry.trial import Record, Trial
+from llm4top.tasks.builtin import get_task
+from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.data.dataset import Dataset
+    from llm4top.forecasters.language import LanguageForecaster
+    from llm4top.forecasters.model.batching import OnProgress
+
+
+class Writer(Protocol):
+    """Writes what a forecaster reads of a trial."""
+
+    task: Task
+    spec: PromptSpec
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of everything about a prompt that is not the trial; "" without a prompt."""
+        ...
+
+    def write(self, trial: Trial) -> Prompt:
+        """What is read of one trial."""
+        ...
+
+
+class Model(Protocol):
+    """What computes: a language model, a baseline, or a blend."""
+
+    @property
+    def writer(self) -> Writer:
+        """Writes what it reads of a trial."""
+        ...
+
+    def label_logits(
+        self,
+        trials: Sequence[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> FloatArray:
+        """Logits ``[n, K]``, a column for each label of the task."""
+        ...
+
+
+@dataclass(eq=False, repr=False)
+class Forecaster:
+    """A forecaster that is ready: a loaded bundle of any kind, or one that was fitted in memory.
+
+    For scikit-learn it is a fitted classifier over a sequence of ``Trial``: scorers, displays and
+    ``FrozenEstimator`` take it. It cannot be fitted or cloned; the estimators can.
+
+    Attributes:
+        task: The question that it answers.
+        kind: "language", "baseline" or "blend".
+        name: The bundle's name.
+        label: What tables call it.
+        identity: Names it for good: its name and 12 digits of its manifest's hash.
+        calibration: Turns its logits into calibrated probabilities; its method is "none" where
+            the probabilities are the model's own.
+        base_rates: Base rates of its training trials by phase, and of all phases ("all").
+        data: Its training data, where they are recorded.
+        trained_on: Recognises the trials it was trained on, where they are recorded.
+        folder: Where it is stored; None for one that is only in memory.
+        manifest: The manifest there.
+    """
+
+    task: Task
+    kind: Kind
+    name: str
+    label: str
+    identity: str
+    calibration: Calibrator = field(default_factory=NoCalibration)
+    base_rates: Mapping[str, BaseRate] = field(default_factory=dict)
+    data: DataEntry | None = None
+    trained_on: TrainedOn | None = None
+    trained_on_text: str = "unknown data"
+    trivial: bool = False
+    folder: Path | None = None
+    manifest: Manifest | None = None
+    model: Model | None = None
+    read: Callable[[], Model] | None = None
+
+    def __repr__(self) -> str:
+        """Its identity and question: the fields have hashes of thousands of trials."""
+        return f"<Forecaster {self.identity!r}, task {self.task.name!r}>"
+
+    @property
+    def forecaster(self) -> Model:
+        """What computes, read from disk at first use; raises what reading it raises."""
+        if self.model is None:
+            if self.read is None:
+                raise TypeError("this forecaster has nothing that computes.")
+            self.model = self.read()
+        return self.model
+
+    @property
+    def language(self) -> LanguageForecaster | None:
+        """The language model, alone or in a blend; None for baselines."""
+        model: Any = self.forecaster
+        if self.kind == "blend":
+            return model.language.language if model.language else None
+        return model if self.kind == "language" else None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of its weights in memory; those of a baseline as they are on disk."""
+        stored = self.manifest.files.items() if self.manifest else ()
+        if self.language is None:
+            return sum(entry.size for _, entry in stored)
+        weights = self.language.scorer.model.parameters()
+        own = sum(int(w.numel() * w.element_size()) for w in weights)
+        parts = (e.size for n, e in stored if n.endswith("weights.safetensors"))
+        return own + sum(parts)
+
+    @property
+    def report_kind(self) -> Literal["language", "stack", "baseline", "trivial"]:
+        """Its kind in reports, where a blend is called a stack as in those of version 0.1.0."""
+        if self.trivial:
+            return "trivial"
+        return "stack" if self.kind == "blend" else self.kind
+
+    @property
+    def writer(self) -> Writer:
+        """Writes what it reads of a trial."""
+        return self.forecaster.writer
+
+    def release(self) -> None:
+        """Free the memory that can be read from disk again."""
+        if self.read is not None:
+            self.model = None
+        release_memory()
+
+    def logits(
+        self,
+        trials: Iterable[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> FloatArray:
+        """Log-odds of the labels before calibration.
+
+        Args:
+            trials: The trials.
+            prompts: What ``writer`` has written about them, where it has; they are not written
+                again then.
+            on_progress: Called after each batch of a language model.
+
+        Returns:
+            float64 ``[n, K]``, columns in the order of the task's labels.
+        """
+        rows = as_trials(trials)
+        return self.forecaster.label_logits(rows, prompts=prompts, on_progress=on_progress)
+
+    def calibrated(
+        self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
+    ) -> Calibrated:
+        """Calibrated probabilities of trials, with their intervals."""
+        rows = as_trials(trials)
+        logits = self.logits(rows, on_progress=on_progress)
+        return self.calibration.predict(logits, [trial.phase for trial in rows])
+
+    def probabilities(self, logits: FloatArray, trials: Sequence[Trial]) -> FloatArray:
+        """Calibrated probabilities ``[n, K]`` of the trials whose ``logits`` are known."""
+        return self.calibration.predict(logits, [trial.phase for trial in trials]).probabilities
+
+    def predict_proba(self, X: Iterable[Trial]) -> FloatArray:
+        """Calibrated probabilities ``[n, K]``, columns in the order of the task's labels."""
+        return self.calibrated(X).probabilities
+
+    def predict(self, X: Iterable[Trial]) -> NDArray[np.str_]:
+        """The most probable label of each trial: ``[n]``."""
+        best: NDArray[np.str_] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return best
+
+    def forecast(
+        self, records: Iterable[Record], *, progress: OnProgress | None = None
+    ) -> Iterator[Forecast | NotApplicable]:
+        """Forecasts of records, one value each, in order; see ``forecast_records``."""
+        return forecast_records(self, records, progress=progress)
+
+    def base_rate_of(self, phase: str | None) -> tuple[str, tuple[float, ...]] | None:
+        """The base rate that a trial of the phase is compared with; see ``base_rates``."""
+        return base_rate_of(self.base_rates, phase)
+
+    def trained_on_part(self, nct_id: str | None) -> Part | None:
+        """Whether the trial of that NCT id trained the model ("train") or tuned it ("valid").
+
+        None for any other trial, and where the bundle does not record its trials.
+        """
+        return None if self.trained_on is None else self.trained_on.part_of(nct_id)
+
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        dataset: Dataset | None = None,
+        validation: tuple[Iterable[Trial], Iterable[Any]] | None = None,
+        calibration: str = DEFAULT_CALIBRATION,
+        replace: bool = False,
+    ) -> Forecaster:
+        """Write it into ``folder`` as a bundle that ``llm4top forecast --model FOLDER`` takes.
+
+        The bundle is loaded again before the folder appears, and must give the same
+        probabilities. One that is not calibrated yet is calibrated on the validation trials;
+        without any, its forecasts have no interval and a warning says that it is not calibrated.
+
+        Args:
+            folder: Where to write; must be empty or missing unless ``replace``.
+            name: The bundle's name; made from the folder's name where None.
+            dataset: The data set it was trained on. Its hash and terms, hashes of its trials' ids
+                and the base rates of its training split are stored, and its validation split
+                calibrates.
+            validation: Trials and labels to calibrate with, in place of the data set's. They
+                must not have trained the model.
+            calibration: "venn-abers", "platt" or "none".
+            replace: Whether to exchange a bundle that is there.
+
+        Returns:
+            The bundle, as it was loaded from ``folder``.
+
+        Raises:
+            BundleError: The name or folder cannot be used, or the loaded bundle gives other
+                probabilities; nothing is left in ``folder`` then.
+            CalibrationError: The validation trials are too few to calibrate with.
+        """
+        from llm4top.forecasters.bundles.save import save_forecaster
+
+        return save_forecaster(
+            self,
+            folder,
+            name=name,
+            dataset=dataset,
+            validation=validation,
+            calibration=calibration,
+            replace=replace,
+        )
+
+    # What scikit-learn needs of a classifier that was fitted elsewhere.
+
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """The task's labels, in the order of the columns of ``predict_proba``."""
+        return np.array(self.task.labels)
+
+    def fit(self, X: Any, y: Any) -> NoReturn:  # noqa: ARG002 - as scikit-learn names them
+        """Refuses: it is trained already. Raises ``TypeError`` that says what to fit."""
+        raise TypeError(
+            "a loaded forecaster is trained already: use predict_proba, or fit a new one, "
+            "LanguageForecaster(base, task) or TfidfForecaster(task)."
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        return TrialClassifier().__sklearn_tags__()
+
+
+def as_forecaster(
+    fitted: Any,
+    *,
+    label: str | None = None,
+    identity: str | None = None,
+    calibration: Calibrator | None = None,
+    trained_on_text: str = "data in memory",
+) -> Forecaster:
+    """A forecaster around an estimator that was fitted in memory, or around a blend.
+
+    Args:
+        fitted: A ``LanguageForecaster``, a baseline, or a ``Blend``.
+        label: What tables call it; its own name where None.
+        identity: What names it in reports; its label where None.
+        calibration: Fitted on validation data; none where None.
+        trained_on_text: In words, what it was trained on.
+
+    Raises:
+        TypeError: ``fitted`` is none of these.
+        BundleError: It was fitted without one of the task's labels, which it could not forecast.
+    """
+    kind, own = _described(fitted)
+    return Forecaster(
+        task=get_task(fitted.task),
+        kind=kind,
+        name="",
+        label=label or own,
+        identity=identity or label or own,
+        calibration=calibration or NoCalibration(),
+        base_rates=_base_rates_of(fitted),
+        trained_on_text=trained_on_text,
+        trivial=kind == "baseline" and BASELINES[baseline_name(fitted)].kind == "trivial",
+        model=fitted,
+    )
+
+
+def _described(fitted: Any) -> tuple[Kind, str]:
+    if isinstance(fitted, BaselineForecaster):
+        return "baseline", BASELINES[baseline_name(fitted)].named(get_task(fitted.task))
+    if isinstance(fitted, TrialClassifier):
+        absent = set(get_task(fitted.task).labels) - _labels_of(fitted)
+        if absent:
+            raise BundleError(
+                f"the language model was fitted without the label {min(absent)!r:.100}.",
+                hint="Fit it on trials of every label of its task.",
+            )
+        return "language", str(fitted.base)
+    if hasattr(fitted, "parts"):
+        return "blend", " + ".join(part.label for part in fitted.parts)
+    raise TypeError(f"{type(fitted).__name__} is not a forecaster of LLM4TOP.")
+
+
+def _labels_of(fitted: Any) -> set[str]:
+    task = get_task(fitted.task)
+    values = fitted.classes_.tolist()
+    return {v if isinstance(v, str) else task.labels[int(v)] for v in values}
+
+
+def _base_rates_of(fitted: Any) -> Mapping[str, BaseRate]:
+    if hasattr(fitted, "parts"):
+        found = [part.base_rates for part in fitted.parts if part.base_rates]
+        return found[0] if found else {}
+    return getattr(fitted, "base_rates_", {})
+
+
+def release_memory() -> None:
+    """Free the memory of models that nothing refers to any more, a GPU's included."""
+    gc.collect()
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -14,7 +14,7 @@ from llm4top.forecasters.load import load_forecaster
 from llm4top.registry.trial import Record, RegistryOutcome, Source
 from tests.forecasters.bundle_kit import TRIALS
 
-OLD = Path(__file__).parent / "data" / "bundles-0.1.0.zip"
+OLD = Path(__file__).parents[1] / "data" / "bundles-0.1.0.zip"
 KINDS = {"tfidf": "baseline", "xgboost": "baseline", "base-rate": "baseline", "stack": "blend"}
 
 

@@ -18,8 +18,9 @@ from typer.testing import CliRunner, Result
 
 import llm4top
 from llm4top.cli.app import app
-from llm4top.forecasters import save_baseline
 from llm4top.forecasters.baselines.catalog import make_baseline
+from llm4top.forecasters.blend import Blend
+from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.registry.trial import Trial
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
@@ -450,10 +451,32 @@ def test_the_table_says_whose_base_rates_it_shows() -> None:
     ) in result.stderr
 
 
-def test_a_saved_baseline_is_named_for_what_it_is(tmp_path: Path) -> None:
-    trials = [Trial(brief_title=f"Trial {n}", phase="Phase 2") for n in range(4)]
-    fitted = make_baseline("base-rate").fit(trials, ["success", "failure"] * 2)
-    save_baseline(tmp_path / "rate", fitted, name="rate")
-    result = forecast("--example", "--model", tmp_path / "rate")
-    assert result.exit_code == 2
-    assert "this is a saved baseline, which makes no forecasts of records." in result.stderr
+def learning(count: int = 60) -> tuple[list[Trial], list[str]]:
+    """Invented trials whose criteria tell the label."""
+    words = ("risky and new", "safe and well known")
+    trials = [
+        Trial(
+            phase=("Phase 1", "Phase 2", "Phase 3")[i % 3],
+            conditions=("asthma",),
+            criteria=f"Adults of {18 + i % 9} years. {words[i % 2]}.",
+        )
+        for i in range(count)
+    ]
+    return trials, ["success" if i % 2 else "failure" for i in range(count)]
+
+
+@pytest.mark.parametrize("kind", ["tfidf", "xgboost", "base-rate", "blend"])
+def test_a_bundle_without_a_language_model_forecasts(kind: str, tmp_path: Path) -> None:
+    trials, y = learning()
+    rest = (trials[30:], y[30:])
+    made = {n: make_baseline(n).fit(trials[:30], y[:30]) for n in ("tfidf", "xgboost", "base-rate")}
+    if kind == "blend":
+        parts = {name: as_forecaster(made[name]) for name in ("tfidf", "xgboost")}
+        as_forecaster(Blend.fit(parts, *rest)).save(tmp_path / kind, validation=rest)
+    else:
+        made[kind].save(tmp_path / kind, validation=rest)
+    result = forecast("--example", "--model", tmp_path / kind, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    (found,) = json.loads(result.stdout)["forecasts"]
+    assert found["lower"] <= found["probability"] <= found["upper"]
+    assert found["bundle"].startswith(f"{kind}-")

@@ -6,11 +6,14 @@ import random
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from llm4top.evaluation._source import Scorer, Source
 
 from llm4top.data.dataset import Dataset, make_dataset
-from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.bundles.manifest import DataEntry
+from llm4top.forecasters.bundles.trained_on import TrainedOn
+from llm4top.forecasters.calibration.methods import NoCalibration
+from llm4top.forecasters.forecaster import Forecaster
 from llm4top.registry.trial import Trial
+from llm4top.tasks.builtin import get_task
 
 PHASES = ("Phase 1", "Phase 1/Phase 2", "Phase 2")
 CONDITIONS = {"success": "hypertension", "failure": "depression"}
@@ -63,6 +66,18 @@ def by_condition(trials: Sequence[Trial]) -> np.ndarray:
     return np.stack([1 - event, event], axis=1)
 
 
+class Scored:
+    """A model that is a function from trials to probabilities, or to logits."""
+
+    def __init__(self, score: Callable[[Sequence[Trial]], np.ndarray], *, logits: bool):
+        self._score = score
+        self._logits = logits
+
+    def label_logits(self, trials: Sequence[Trial], **_: object) -> np.ndarray:
+        found = np.asarray(self._score(trials), dtype=np.float64)
+        return found if self._logits else np.log(np.maximum(found, 1e-300))
+
+
 def source(
     score: Callable[[Sequence[Trial]], np.ndarray] = by_condition,
     *,
@@ -70,18 +85,19 @@ def source(
     task: Dataset | None = None,
     calibration: object = None,
     data_sha256: str | None = None,
-    learnt: LearntFrom | None = None,
-) -> Source:
-    """A forecaster that is a function."""
-    from llm4top.tasks.builtin import get_task
-
-    return Source(
-        name=name,
-        identity=f"{name}-0123",
-        kind="language",
+    learnt: TrainedOn | None = None,
+) -> Forecaster:
+    """A forecaster that is a function: of probabilities, or of logits with a ``calibration``."""
+    data = data_sha256 and DataEntry(name="invented", sha256=data_sha256, counts={})
+    return Forecaster(
         task=get_task("outcome") if task is None else task.task,
-        learnt_from="nothing",
-        load=lambda: Scorer(lambda trials, _: score(trials), calibration),  # type: ignore[arg-type]
-        data_sha256=data_sha256,
-        learnt=learnt,
+        kind="language",
+        name=name,
+        label=name,
+        identity=f"{name}-0123",
+        calibration=calibration or NoCalibration(),  # type: ignore[arg-type]
+        data=data or None,
+        trained_on=learnt,
+        trained_on_text="nothing",
+        model=Scored(score, logits=calibration is not None),  # type: ignore[arg-type]
     )

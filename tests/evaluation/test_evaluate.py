@@ -16,7 +16,8 @@ from llm4top.evaluation.predictions import Scores
 from llm4top.evaluation.reports.report import DataFacts, Report
 from llm4top.evaluation.score_split import CROSS_FITTED, IN_SAMPLE
 from llm4top.evaluation.threshold import cross_fitted_decisions
-from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.bundles.trained_on import TrainedOn
+from llm4top.forecasters.calibration.calibrated import Calibrated
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
@@ -146,11 +147,15 @@ class TestOnValidation:
         from llm4top.evaluation.score_split import Judge
 
         judge = Judge(DATA, "valid", lambda: None)
-        other = source(data_sha256="f" * 64)
-        assert judge.taught(replace(other, data_counts={"train": 60, "valid": 60}))
-        assert judge.taught(replace(other, data_counts={"train": 40, "valid": 40}))  # a phase
-        assert not judge.taught(replace(other, data_counts={"train": 60, "valid": 61}))
-        assert not judge.taught(replace(other, data_counts={"train": 60}))
+
+        def counts(**counts):
+            made = source(data_sha256="f" * 64)
+            return replace(made, data=made.data.model_copy(update={"counts": counts}))
+
+        assert judge.taught(counts(train=60, valid=60))
+        assert judge.taught(counts(train=40, valid=40))  # a phase
+        assert not judge.taught(counts(train=60, valid=61))
+        assert not judge.taught(counts(train=60))
 
     def test_on_other_data_the_calibration_is_measured_as_it_is(self):
         valid = DATA.select("valid")
@@ -170,13 +175,13 @@ class TestOnValidation:
 
     def test_rows_that_it_has_learnt_from_are_counted(self):
         valid = DATA.select("valid").nct_ids
-        learnt = LearntFrom.of(valid[:7], valid[7:10], data_sha256="b" * 64)
+        learnt = TrainedOn.of(valid[:7], valid[7:10], data_sha256="b" * 64)
         report = run(who=source(data_sha256="b" * 64, learnt=learnt))
         assert (
             "mine was trained on 7 of the 60 rows measured here and tuned on 3: its figures "
             "are optimistic."
         ) in report.notes
-        other = LearntFrom.of(["NCT1"], ["NCT2"], data_sha256="b" * 64)
+        other = TrainedOn.of(["NCT1"], ["NCT2"], data_sha256="b" * 64)
         report = run(who=source(data_sha256="b" * 64, learnt=other))
         assert "mine was trained on none of the 60 rows measured here." in report.notes
 
@@ -185,9 +190,9 @@ class TestOnValidation:
 
         judge = Judge(DATA, "valid", lambda: None)
         valid = DATA.select("valid").nct_ids
-        all_of_them = LearntFrom.of([], valid, data_sha256="b" * 64)
+        all_of_them = TrainedOn.of([], valid, data_sha256="b" * 64)
         assert judge.taught(source(data_sha256="b" * 64, learnt=all_of_them))
-        some = LearntFrom.of([], valid[1:], data_sha256="b" * 64)
+        some = TrainedOn.of([], valid[1:], data_sha256="b" * 64)
         assert not judge.taught(source(data_sha256=DATA.sha256, learnt=some))
 
     def test_too_few_rows_to_cross_fit_say_so(self):
@@ -435,19 +440,30 @@ class TestCompare:
             compare([source()], DATA)
 
     def test_only_one_is_in_memory_at_a_time(self):
-        held = []
+        read = []
 
-        def loading(name):
+        def on_disk(name):
             made = source(name=name)
+            model = made.model
 
             def load():
-                held.append(name)
-                return made.load()
+                assert not [one for one in opened if one.model is not None]
+                read.append(name)
+                return model
 
-            return replace(made, load=load)
+            return replace(made, model=None, read=load)
 
-        compare([loading("a"), loading("b"), loading("c")], DATA, draws=100)
-        assert held == ["a", "b", "c"]
+        opened = [on_disk("a"), on_disk("b"), on_disk("c")]
+        compare(opened, DATA, draws=100)
+        assert read == ["a", "b", "c"]
+
+
+class NotAProbability:
+    method, by_phase = "none", False
+
+    def predict(self, logits, phases=None):
+        del phases
+        return Calibrated(np.asarray(logits), *np.zeros((2, len(logits))))
 
 
 class TestRefusals:
@@ -506,7 +522,7 @@ class TestRefusals:
 
     def test_scores_that_are_no_probabilities(self):
         with pytest.raises(ScoreError, match="mine, valid split: the score of NCT90000060"):
-            run(who=source(constant(1.2)))
+            run(who=source(constant(1.2), calibration=NotAProbability()))
 
     def test_a_trial_twice_in_one_split(self):
         twice = DATA.take([*range(len(DATA)), len(DATA) - 1])

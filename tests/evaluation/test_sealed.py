@@ -80,7 +80,7 @@ class TestByReading:
         assert not named or f"evaluation/{path.name}" in MAY_SPEAK_OF_TEST
 
     def test_test_rows_are_scored_in_one_place_behind_the_look(self):
-        """Each `.score(` of the room is in `_raw`, which calls `before_test` first."""
+        """Each `.logits(` of the room is in `_raw`, which calls `before_test` first."""
         found = []
         for path in sorted((PACKAGE / "evaluation").glob("*.py")):
             for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -90,10 +90,9 @@ class TestByReading:
                         for node in ast.walk(function)
                         if isinstance(node, ast.Call)
                         and isinstance(node.func, ast.Attribute)
-                        and node.func.attr == "score"
+                        and node.func.attr == "logits"
                     ]
-        # Source.predict_proba is for whoever holds a forecaster; no evaluation calls it.
-        assert found == [("score_split.py", "_raw"), ("source.py", "predict_proba")]
+        assert found == [("score_split.py", "_raw")]
         raw = next(
             node
             for node in ast.walk(ast.parse((PACKAGE / "evaluation/score_split.py").read_text()))

@@ -14,7 +14,7 @@ import pytest
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.errors import PreflightError
 from llm4top.forecasters.bundles.paths import embedded_folder
-from llm4top.forecasters.bundles.trained_on import LearntFrom
+from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.testing import make_tiny_model
 from llm4top.training import preflight as _preflight
@@ -297,12 +297,12 @@ def test_what_a_base_has_learnt_from_is_told_by_its_trials(make_data: Data) -> N
     manifest = read_manifest(embedded_folder())
     data = make_data()
     valid = data.select("valid").nct_ids
-    seen = LearntFrom.of(valid[:3], valid[3:10], data_sha256="0" * 64)
+    seen = TrainedOn.of(valid[:3], valid[3:10], data_sha256="0" * 64)
     assert learnt_before(manifest, seen, data, "valid") == (
         "Of these 40 validation trials it was trained on 3, and selected or calibrated on 7: "
         "figures on them are optimistic."
     )
-    other = LearntFrom.of(["NCT00000001"], [], data_sha256="0" * 64)
+    other = TrainedOn.of(["NCT00000001"], [], data_sha256="0" * 64)
     assert learnt_before(manifest, other, data, "valid") == (
         "It has not learnt from any of these validation trials."
     )

@@ -79,7 +79,8 @@ def _print_rows(rows: Sequence[Mapping[str, str]]) -> None:
     if not rows:
         note("No bundles here yet. Make one with: llm4top train")
         return
-    cells = [[safe(row[key]) for key in ("name", "task", "kind", "base", "created")] for row in rows]
+    keys = ("name", "task", "kind", "base", "created")
+    cells = [[safe(row[key]) for key in keys] for row in rows]
     console = standard_output()
     console.print(table_of(("Name", "Question", "Kind", "Model", "Made"), cells))
     console.print()

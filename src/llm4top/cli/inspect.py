@@ -96,9 +96,7 @@ def _unseen(record: Record, prompt: Prompt) -> list[Section]:
     return [section for section in trial_sections(record.trial) if section.name not in shown]
 
 
-def _print_json(
-    record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]
-) -> None:
+def _print_json(record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]) -> None:
     report: dict[str, Any] = {
         "record": record.source.name,
         "nctid": record.nct_id,
@@ -118,9 +116,7 @@ def _print_json(
     print_json(report)
 
 
-def _print_text(
-    record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]
-) -> None:
+def _print_text(record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]) -> None:
     console = standard_output()
     source = record.source
     console.print(f"[bold]{record.nct_id or 'no NCT id'}[/]  {safe(source.name)}")

@@ -201,7 +201,9 @@ def _forecast(
         base_rate=rates[reported] if rates else None,
         warnings=warnings_about(case),
         bundle=loaded.identity,
-        prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest(),
+        prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest()
+        if prompt.token_ids
+        else None,
         tokens=len(prompt.token_ids),
         tokens_cut=prompt.tokens_cut,
         score=score,

@@ -196,14 +196,13 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
 
 def test_models_are_evaluated_and_compared(local: Workspace, data: Path, tmp_path: Path) -> None:
     from llm4top.data.dataset import load_dataset
-    from llm4top.forecasters import save_baseline
     from llm4top.forecasters.baselines.catalog import make_baseline
 
     dataset = load_dataset(data)
     learn = dataset.select("train")
     for name in ("tfidf", "base-rate"):
         fitted = make_baseline(name, dataset.task).fit(learn.trials, learn.label_indices)
-        save_baseline(tmp_path / name, fitted, name=name)
+        fitted.save(tmp_path / name, name=name)
     models = [str(tmp_path / name) for name in ("tfidf", "base-rate")]
     settings = {"data": str(data), "models": models[:1], "draws": 100}
     run, result = work(local, "evaluate", settings)

@@ -32,7 +32,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A whole bundle around the random model: calibrated, with base rates, carrying its base."""
     from llm4top.forecasters.base_rates import BaseRate
-    from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
+    from llm4top.forecasters.bundles.manifest import BundleFacts
     from llm4top.forecasters.bundles.write import save_bundle
     from llm4top.forecasters.calibration.methods import make_calibrator
     from llm4top.forecasters.language import LanguageForecaster
@@ -51,7 +51,6 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> P
         forecaster=forecaster,
         calibration=make_calibrator().fit(logits, y),
         facts=BundleFacts(
-            tuning=TuningEntry(method="none"),
             base_rates={
                 "Phase 2": BaseRate(n=100, shares=(0.6, 0.4)),
                 "all": BaseRate(n=300, shares=(0.5, 0.5)),

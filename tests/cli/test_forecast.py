@@ -477,6 +477,6 @@ def test_a_bundle_without_a_language_model_forecasts(kind: str, tmp_path: Path) 
         made[kind].save(tmp_path / kind, validation=rest)
     result = forecast("--example", "--model", tmp_path / kind, "--format", "json")
     assert result.exit_code == 0, result.stderr
-    (found,) = json.loads(result.stdout)["forecasts"]
+    found = json.loads(result.stdout)["forecasts"][0]
     assert found["lower"] <= found["probability"] <= found["upper"]
     assert found["bundle"].startswith(f"{kind}-")

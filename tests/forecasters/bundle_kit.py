@@ -177,13 +177,18 @@ def pickles(canary: Path, scratch: Path) -> dict[str, bytes]:
 
 
 def vouch(folder: Path, **changes: Any) -> None:
-    """Make the manifest vouch for the files as they are now, as a hostile author would."""
+    """Make the manifest vouch for the files as they are now, as a hostile author would.
+
+    ``changes`` replace fields of it; those of ``language`` are changed one by one.
+    """
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     for name, entry in manifest["files"].items():
         if (folder / name).is_file():
             content = (folder / name).read_bytes()
             entry.update(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+    if "language" in changes:
+        changes["language"] = {**manifest["language"], **changes["language"]}
     manifest.update(changes)
     path.write_text(json.dumps(manifest))
 

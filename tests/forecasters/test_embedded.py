@@ -23,7 +23,7 @@ def embedded():
 def test_every_file_of_it_is_as_its_manifest_says():
     report = verify_bundle(EMBEDDED_NAME)
     report.raise_for_problems()
-    assert report.manifest.base.carried
+    assert report.manifest.language.base.carried
     assert report.manifest.reload_check is not None
     size = sum(entry.size for entry in report.manifest.files.values())
     assert size < 40 * 1024 * 1024

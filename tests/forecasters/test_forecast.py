@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.calibration.calibrated import Calibrated, softmax
 from llm4top.forecasters.forecast import ForecastSource, forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
@@ -34,22 +35,25 @@ class Halfway:
         return Calibrated(p, reported - self.width, reported + self.width)
 
 
+def rates(events):
+    """Base rates of a binary task by phase, from the event's."""
+    return {name: BaseRate(n=100, shares=(1 - p, p)) for name, p in events.items()}
+
+
 @dataclass
 class Bundle:
     forecaster: LanguageForecaster
     task: Task = OUTCOME
     calibration: Halfway = field(default_factory=Halfway)
-    base_rates: dict = field(default_factory=lambda: {"Phase 1": 0.6, "Phase 2": 0.4, "all": 0.5})
+    base_rates: dict = field(
+        default_factory=lambda: rates({"Phase 1": 0.6, "Phase 2": 0.4, "all": 0.5})
+    )
     identity: str = "invented-0123456789ab"
-    stack: None = None
-    rates: dict | None = None
 
-    @property
-    def label_rates(self):
-        binary = {phase: (1 - rate, rate) for phase, rate in self.base_rates.items()}
-        return binary if self.rates is None else self.rates
+    def logits(self, trials, *, prompts=None, on_progress=None):
+        return self.forecaster.label_logits(trials, prompts=prompts, on_progress=on_progress)
 
-    def learnt_from(self, nct_id):
+    def trained_on_part(self, nct_id):
         return {"NCT00000001": "train", "NCT00000002": "valid"}.get(nct_id)
 
     @property
@@ -175,12 +179,13 @@ def test_many_labels_report_the_most_probable(tmp_path, records):
     folder = make_tiny_model(tmp_path / "tiny", words=("A", "B", "C"))
     task = Task("grade", "multiclass", "Which?", ("high", "low", "none"), ("A", "B", "C"))
     forecaster = LanguageForecaster.from_model(load_base(folder, device="cpu"), task)
-    rates = {"all": (0.2, 0.3, 0.5), "Phase 2": (0.1, 0.3, 0.6)}
-    forecasts = forecast_records(Bundle(forecaster, task, rates=rates), records)
+    shares = {"all": (0.2, 0.3, 0.5), "Phase 2": (0.1, 0.3, 0.6)}
+    known = {name: BaseRate(n=9, shares=values) for name, values in shares.items()}
+    forecasts = forecast_records(Bundle(forecaster, task, base_rates=known), records)
     for record, forecast in zip(records, forecasts, strict=True):
         assert forecast.probability == max(forecast.probabilities)
         assert forecast.label == task.labels[forecast.probabilities.index(forecast.probability)]
-        assert forecast.base_rates == rates.get(forecast.phase, rates["all"])
+        assert forecast.base_rates == shares.get(forecast.phase, shares["all"])
         assert forecast.base_rate == forecast.base_rates[task.labels.index(forecast.label)]
         (logits,) = forecaster.answer_logits([record.trial])
         p = softmax(logits[None])[0][forecast.labels.index(forecast.label)]

@@ -14,7 +14,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
-from llm4top.forecasters.forecast import PromptForecaster
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_base
@@ -213,7 +212,7 @@ def test_neither_clone_nor_pickle_nor_deep_copy_carries_weights(learner, zero_sh
 def test_a_loaded_model_is_ready_to_forecast(tiny_model_folder, zero_shot, trials):
     base = load_base(tiny_model_folder, device="cpu")
     spec = PromptSpec(max_tokens=1000, sections=("phase", "criteria"))
-    forecaster: PromptForecaster = LanguageForecaster.from_model(base, "completion", spec=spec)
+    forecaster = LanguageForecaster.from_model(base, "completion", spec=spec)
     assert forecaster.classes_.tolist() == list(COMPLETION.labels)
     prompts = forecaster.prompts(trials)
     assert {s.name for p in prompts for s in p.sections} == {"phase", "criteria"}

@@ -20,7 +20,7 @@ WAIT = 200_000
 
 def save_bundle_of_three(folder, model):
     """A whole bundle around a random model that tells one of three answers."""
-    from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
+    from llm4top.forecasters.bundles.manifest import BundleFacts
     from llm4top.forecasters.bundles.write import save_bundle
     from llm4top.forecasters.calibration.methods import make_calibrator
     from llm4top.forecasters.language import LanguageForecaster
@@ -39,7 +39,7 @@ def save_bundle_of_three(folder, model):
         name="duration",
         forecaster=forecaster,
         calibration=make_calibrator().fit(rng.normal(size=(200, 3)), y),
-        facts=BundleFacts(tuning=TuningEntry(method="none")),
+        facts=BundleFacts(),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError, CalibrationError
-from llm4top.forecasters.bundles.manifest import BundleFacts, DataEntry, TuningEntry
+from llm4top.forecasters.bundles.manifest import BundleFacts, DataEntry
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.verify import verify_bundle
 from llm4top.forecasters.bundles.write import save_bundle
@@ -40,7 +40,6 @@ def bundle(tiny_model_folder: Path, dataset: Dataset, tmp_path: Path) -> Path:
         forecaster=LanguageForecaster.from_model(base, spec=PromptSpec(max_tokens=192)),
         calibration=make_calibrator("none"),
         facts=BundleFacts(
-            tuning=TuningEntry(method="none"),
             data=DataEntry(name="data", sha256="c" * 64, counts={"train": 48, "valid": 40}),
         ),
         carry_base=True,

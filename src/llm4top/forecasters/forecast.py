@@ -229,5 +229,10 @@ def _unread(trial: Trial, read: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(section.heading for section in trial_sections(trial, only=others))
 
 
+def _prompt_hash(prompt: Prompt) -> str | None:
+    """The hash of the prompt's text; None for a baseline, which reads the trial itself."""
+    return hashlib.sha256(prompt.text.encode()).hexdigest() if prompt.token_ids else None
+
+
 def _bound(value: float) -> float | None:
     return None if math.isnan(value) else float(value)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from llm4top.errors import BundleError, ModelNotFoundError, TamperedBundleError, UnsafeBundleError
+from llm4top.forecasters.bundles.language_files import round_weights
 from llm4top.forecasters.bundles.paths import bundle_name, checked_name, resolve_bundle
 from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
 from llm4top.forecasters.bundles.verify import verify_bundle
-from llm4top.forecasters.bundles.write import round_weights
 from llm4top.forecasters.calibration.methods import NoCalibration
 from llm4top.forecasters.load import load_forecaster
 from llm4top.forecasters.model.adapter import load_adapter
@@ -18,7 +18,7 @@ from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.download import download_model
 from llm4top.registry.trial import Record, RegistryOutcome, Source
 from llm4top.testing import make_tiny_model
-from tests.forecasters.bundle_kit import GRADES, TRIALS, edit_json, facts, make, vouch
+from tests.forecasters.bundle_kit import GRADES, TRIALS, edit_json, facts, make, tuning, vouch
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_a_reloaded_bundle_gives_the_same_probabilities(any_made, tmp_path):
     manifest = any_made.save(tmp_path / "b")
     loaded = load_bundle(tmp_path / "b", device="cpu")
     assert np.abs(loaded.predict_proba(TRIALS) - any_made.probabilities()).max() <= 1e-6
-    assert np.abs(loaded.forecaster.answer_logits(TRIALS) - any_made.logits).max() <= 1e-5
+    assert np.abs(loaded.logits(TRIALS) - any_made.logits).max() <= 1e-5
     before, after = any_made.calibration.predict(any_made.logits), loaded.calibrated(TRIALS)
     np.testing.assert_allclose(before.lower, after.lower, atol=1e-6)
     np.testing.assert_allclose(before.upper, after.upper, atol=1e-6)
@@ -65,7 +65,7 @@ def test_a_reloaded_bundle_gives_the_same_probabilities(any_made, tmp_path):
 def test_three_labels_and_platt_survive_too(method, tmp_path):
     base = make_tiny_model(tmp_path / "base", words=("Yes", "No", "a"))
     made = make(base, method, task=GRADES, calibration="platt")
-    made.save(tmp_path / "b", facts=facts(method, GRADES))
+    made.save(tmp_path / "b", facts=facts(GRADES))
     loaded = load_bundle(tmp_path / "b", device="cpu")
     assert loaded.task == GRADES
     assert loaded.predict_proba(TRIALS).shape == (len(TRIALS), 3)
@@ -76,8 +76,8 @@ def test_an_adapter_over_a_downloaded_base_is_found_by_name(tiny_model_folder, t
     download_model(str(tiny_model_folder), save_as="tiny-base")
     made = make("tiny-base", "lora")
     manifest = made.save(tmp_path / "b")
-    assert not manifest.base.carried
-    assert manifest.base.id == "tiny-base"
+    assert not manifest.language.base.carried
+    assert manifest.language.base.id == "tiny-base"
     assert not (tmp_path / "b" / "base").exists()
     loaded = load_bundle(tmp_path / "b", device="cpu")
     assert np.abs(loaded.predict_proba(TRIALS) - made.probabilities()).max() <= 1e-6
@@ -85,9 +85,10 @@ def test_an_adapter_over_a_downloaded_base_is_found_by_name(tiny_model_folder, t
 
 def test_an_absent_base_is_named_with_the_command_that_fetches_it(lora, tmp_path):
     lora.save(tmp_path / "b", carry_base=False)
-    edit = json.loads((tmp_path / "b" / "manifest.json").read_text())["base"]
+    edit = json.loads((tmp_path / "b" / "manifest.json").read_text())["language"]["base"]
     edit_json(tmp_path / "b" / "adapter_config.json", base_model_name_or_path="Qwen/Qwen3-8B")
-    vouch(tmp_path / "b", base={**edit, "id": "Qwen/Qwen3-8B", "revision": "abc123"})
+    base = {**edit, "id": "Qwen/Qwen3-8B", "revision": "abc123"}
+    vouch(tmp_path / "b", language={"base": base})
     with pytest.raises(ModelNotFoundError) as refusal:
         load_bundle(tmp_path / "b")
     assert str(refusal.value) == (
@@ -147,7 +148,7 @@ def test_no_file_names_a_place_on_this_machine(any_made, tmp_path, tiny_model_fo
 def test_a_bundle_tuned_from_a_bundle_names_it(any_made, tmp_path):
     first = any_made.save(tmp_path / "first")
     second = make(tmp_path / "first" / "base", "lora").save(tmp_path / "second")
-    assert second.base.id == first.identity
+    assert second.language.base.id == first.identity
     assert load_bundle(tmp_path / "second", device="cpu").task.name == "outcome"
 
 
@@ -199,7 +200,7 @@ def test_what_is_there_is_not_overwritten(lora, tmp_path):
 @pytest.mark.parametrize("method", ["full", "none"])
 def test_tuning_must_go_with_the_model(lora, tmp_path, method):
     with pytest.raises(BundleError, match=f"has an adapter, which does not go with .*{method}"):
-        lora.save(tmp_path / "b", facts=facts(method))
+        lora.save(tmp_path / "b", tuning=tuning(method))
 
 
 def test_a_confirmed_reload_is_noted_and_gives_the_final_identity(lora, tmp_path):
@@ -250,13 +251,13 @@ def test_a_loaded_bundle_forecasts_records(lora, lora_bundle):
         assert forecast.probability == pytest.approx(expected.probabilities[row, 1], abs=1e-4)
         assert forecast.lower <= forecast.probability <= forecast.upper
         assert forecast.bundle == loaded.identity
-        assert forecast.base_rate == pytest.approx((0.0, 1.0, 1.0)[row % 3])
+        assert forecast.base_rate == loaded.base_rate_of(forecast.phase)[1][1]
         assert not any("not calibrated" in warning for warning in forecast.warnings)
 
 
 def test_a_loaded_bundle_prints_its_identity(lora_bundle):
     loaded = load_bundle(lora_bundle, device="cpu")
-    assert repr(loaded) == f"<LoadedForecaster {loaded.identity!r}, task 'outcome'>"
+    assert repr(loaded) == f"<Forecaster {loaded.identity!r}, task 'outcome'>"
 
 
 def test_a_bundle_without_calibration_warns_and_has_no_interval(tiny_model_folder, tmp_path):
@@ -400,7 +401,7 @@ def test_a_calibration_that_does_not_fit_is_refused(copied, stored, message):
     ],
 )  # fmt: skip
 def test_a_model_is_asked_only_as_it_has_learnt_to_be_asked(copied, field, value, message):
-    vouch(copied, **{field: value})
+    vouch(copied, language={field: value})
     with pytest.raises(BundleError, match=message):
         load_bundle(copied, device="cpu")
 

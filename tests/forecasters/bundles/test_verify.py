@@ -200,7 +200,7 @@ def test_a_manifest_that_cannot_be_read_says_so(bundle, tmp_path):
     with pytest.raises(BundleError, match="the manifest is not JSON"):
         verify_bundle(bundle)
     (bundle / "manifest.json").write_text("[]")
-    with pytest.raises(BundleError, match="the manifest is wrong in 'as a whole'"):
+    with pytest.raises(BundleError, match="the manifest is not a JSON object"):
         verify_bundle(bundle)
     with (bundle / "manifest.json").open("wb") as file:
         file.truncate(9 * 1024 * 1024)

@@ -5,7 +5,7 @@ import torch
 from safetensors import safe_open
 
 from llm4top.errors import BundleError
-from llm4top.forecasters.bundles.write import _write_model, round_weights
+from llm4top.forecasters.bundles.language_files import _write_model, round_weights
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.testing import make_tiny_model
 

@@ -83,16 +83,16 @@ def test_a_bundle_may_be_exchanged_in_its_own_place(bundle: Path, dataset: Datas
     assert loaded.identity == done.identity
     trials = dataset.select("valid").trials
     expected = loaded.calibration.predict(
-        loaded.answer_logits(trials), [trial.phase for trial in trials]
+        loaded.logits(trials), [trial.phase for trial in trials]
     ).probabilities
     np.testing.assert_allclose(loaded.predict_proba(trials), expected, atol=1e-6)
 
 
 def test_the_trials_it_has_learnt_from_are_known_then(bundle: Path, dataset: Dataset) -> None:
-    assert load_bundle(bundle, device="cpu").learnt_from(dataset.nct_ids[0]) is None
+    assert load_bundle(bundle, device="cpu").trained_on_part(dataset.nct_ids[0]) is None
     done = again(bundle, dataset, bundle)
     for split, part in (("train", "train"), ("valid", "valid"), ("test", None)):
-        assert {done.learnt_from(i) for i in dataset.select(split).nct_ids} == {part}
+        assert {done.trained_on_part(i) for i in dataset.select(split).nct_ids} == {part}
 
 
 def test_a_second_calibration_on_other_trials_keeps_those_it_knew(
@@ -104,7 +104,7 @@ def test_a_second_calibration_on_other_trials_keeps_those_it_knew(
         again(bundle, other, bundle)
     later = dataset.take([i for i, s in enumerate(dataset.splits) if s != "train" or i < 40])
     done = again(bundle, later, bundle)
-    assert {done.learnt_from(i) for i in dataset.select("train").nct_ids} == {"train"}
+    assert {done.trained_on_part(i) for i in dataset.select("train").nct_ids} == {"train"}
 
 
 def test_another_question_is_refused(bundle: Path, dataset: Dataset) -> None:

@@ -93,7 +93,7 @@ def test_a_run_learns_and_its_bundle_gives_the_same(finished: tuple[TrainingResu
     assert result.reload_difference <= 1e-4
     manifest = json.loads((run.bundle / "manifest.json").read_text())
     assert manifest["reload_check"]["max_difference"] == result.reload_difference
-    assert manifest["tuning"]["method"] == "lora"
+    assert manifest["language"]["tuning"]["method"] == "lora"
     assert manifest["data"]["counts"] == {"train": 48, "valid": 40}
     assert set(manifest["base_rates"]) == {"Phase 1", "Phase 2", "Phase 3", "all"}
     assert run.state()["state"] == "done"
@@ -144,7 +144,7 @@ def test_the_settings_as_used_lie_with_the_run(finished: tuple[TrainingResult, S
 
 def test_prompts_show_what_the_training_trials_have(finished: tuple[TrainingResult, Seen]) -> None:
     manifest = json.loads((finished[0].out / "bundle" / "manifest.json").read_text())
-    sections = manifest["prompt"]["spec"]["sections"]
+    sections = manifest["language"]["prompt"]["spec"]["sections"]
     assert {"phase", "conditions", "criteria"} <= set(sections)
     assert "smiles" not in sections
 

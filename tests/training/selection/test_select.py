@@ -8,13 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
-from llm4top.forecasters._baseline_store import load_baseline
 
 from llm4top.data import parquet
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.errors import ConfigError, PreflightError, TooFewRowsError, TrainingError
 from llm4top.forecasters.bundles.read import load_bundle
-from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
+from llm4top.forecasters.bundles.verify import verify_bundle
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.calibration.pool import FLOOR
 from llm4top.registry.trial import Intervention, Trial
@@ -135,16 +134,19 @@ def test_the_result_is_written_and_says_why(done):
 def test_the_best_of_each_kind_is_left(done):
     selection, out, _ = done
     assert selection.baseline == "tfidf"
-    baseline = load_baseline(out / "baseline")
+    baseline = load_bundle(out / "baseline")
     valid = invented().select("valid")
     assert baseline.predict_proba(valid.trials).shape == (60, 2)
     language = out / selection.language_bundle
     assert verify_bundle(language).ok
+    assert (baseline.kind, baseline.calibration.method) == ("baseline", "venn-abers")
+    assert baseline.manifest.evaluations[0].split == "valid"
+    assert baseline.trained_on_part(valid.nct_ids[0]) == "valid"
+    chosen = load_bundle(out, device="cpu")
+    assert chosen.identity == selection.winner.identity
+    assert chosen.predict_proba(valid.trials[:2]).shape == (2, 2)
     if selection.winner.kind == "baseline":
-        assert not (out / "bundle").exists()
-        assert selection.winner.identity == baseline.identity
-    else:
-        assert read_manifest(out / "bundle").identity == selection.winner.identity
+        assert chosen.identity == baseline.identity
 
 
 def test_baselines_are_checked_in_time(done):
@@ -263,8 +265,8 @@ def test_a_stack_is_a_bundle_that_gives_the_same(with_runs, make_settings, monke
     loaded = load_bundle(with_runs, device="cpu")
     assert loaded.identity == selection.winner.identity
     assert loaded.manifest.reload_check.max_difference < 1e-4
-    assert loaded.stack.floor == FLOOR
-    assert loaded.stack.baseline.manifest.baseline == "tfidf"
+    assert loaded.forecaster.floor == FLOOR
+    assert loaded.forecaster.parts[1].manifest.baseline.baseline == "tfidf"
     names = list(loaded.manifest.evaluations[0].forecasters)
     assert names[:3] == [
         "this stack, calibrated",
@@ -272,7 +274,7 @@ def test_a_stack_is_a_bundle_that_gives_the_same(with_runs, make_settings, monke
         "TF-IDF + logistic regression",
     ]
     valid = invented().select("valid")
-    pooled = softmax(loaded.answer_logits(valid.trials))
+    pooled = softmax(loaded.logits(valid.trials))
     losses = row_losses(pooled, np.array(valid.label_indices))
     assert losses.mean() == pytest.approx(selection.winner.log_loss.value, abs=0.02)
 

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from llm4top.cli.streams import is_unicode
-from llm4top.forecasters.forecast_format import COLUMNS
+from llm4top.forecasters.forecast_format import COLUMNS, csv_cells
 from llm4top.text import CsvRows
-from llm4top.workspace.views.exports import csv_cells
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecast_format import Forecast, NotApplicable

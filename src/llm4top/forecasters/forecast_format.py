@@ -306,6 +306,12 @@ class NotApplicable:
         }
 
 
+def csv_cells(row: Mapping[str, Cell]) -> list[Cell]:
+    """A row's cells for ``CsvRows``: ``COLUMNS`` in order, numbers with six decimals."""
+    cells = (row[name] for name in COLUMNS)
+    return [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells]
+
+
 def left_out_row(**values: Cell) -> dict[str, Cell]:
     """A row for a record without a forecast: these values, and None in all other columns."""
     return {**dict.fromkeys(COLUMNS), **values}

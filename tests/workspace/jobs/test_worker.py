@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llm4top.files import is_locked
+from llm4top.files import is_locked, locked
 from llm4top.progress import Progress
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
@@ -23,7 +23,7 @@ from llm4top.training.run import train
 from llm4top.training.run_folder import RunFolder
 from llm4top.workspace.jobs.job_progress import Reporter
 from llm4top.workspace.jobs.jobs import log_tail, submit
-from llm4top.workspace.jobs.worker import LOG_FILE, device_locked, is_device_busy
+from llm4top.workspace.jobs.worker import LOG_FILE, lane_lock
 from llm4top.workspace.run_states import Process, Run, RunState
 from llm4top.workspace.workspace import Workspace
 from tests.workspace.tiny import in_training, quick_training, save_tiny_dataset, wait_for
@@ -192,10 +192,10 @@ def test_a_busy_device_takes_no_second_worker(
     shared: Workspace, material: tuple[Path, Path]
 ) -> None:
     run = submit(shared, "train", quick_training(*material))
-    with device_locked(shared.folder / "runs", "cpu") as free:
-        assert free
-        assert is_device_busy(shared.folder / "runs", "cpu")
-        assert not is_device_busy(shared.folder / "runs", "cuda:0")
+    folder = shared.folder / "runs"
+    with locked(lane_lock(folder, "cpu")):
+        assert is_locked(lane_lock(folder, "cpu"))
+        assert not is_locked(lane_lock(folder, "cuda:0"))
         assert start_worker(shared).wait(120) == 0
         assert shared.runs.get(run.id).state is RunState.QUEUED
     shared.runs.request_stop(run.id)
@@ -217,9 +217,10 @@ def test_a_worker_that_does_not_stop_is_killed_after_the_grace_time(
 def test_the_lock_of_a_device_dies_with_its_holder(shared: Workspace) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from llm4top.workspace.jobs.worker import device_locked\n"
-        "with device_locked(Path(sys.argv[1]), 'cuda:1') as free:\n"
-        "    print(free, flush=True)\n    time.sleep(60)\n"
+        "from llm4top.files import locked\n"
+        "from llm4top.workspace.jobs.worker import lane_lock\n"
+        "with locked(lane_lock(Path(sys.argv[1]), 'cuda:1')):\n"
+        "    print(True, flush=True)\n    time.sleep(60)\n"
     )
     folder = shared.folder / "runs"
     with subprocess.Popen(
@@ -227,7 +228,6 @@ def test_the_lock_of_a_device_dies_with_its_holder(shared: Workspace) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "True\n"
-        assert is_device_busy(folder, "cuda:1")
+        assert is_locked(lane_lock(folder, "cuda:1"))
         holder.kill()
-    assert not is_device_busy(folder, "cuda:1")
-    assert not is_locked(folder / ".device-cuda-1.lock")
+    assert not is_locked(lane_lock(folder, "cuda:1"))

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llm4top.errors import NotFoundError
-from llm4top.files import replacing
-from llm4top.forecasters.forecast_format import COLUMNS, Forecast, mark_same_trials
+from llm4top.files import replacing, write_text
+from llm4top.forecasters.forecast_format import COLUMNS, Forecast, csv_cells, mark_same_trials
 from llm4top.progress import Progress
 from llm4top.text import CsvRows
 from llm4top.workspace.jobs.job_settings import ForecastWork, work_of
 from llm4top.workspace.jobs.resolve import keep_forecasts
 from llm4top.workspace.jobs.work import Job
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, ParsingLimits, Refusal, UploadReader
-from llm4top.workspace.views.exports import csv_cells
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
@@ -64,7 +63,8 @@ def forecast_run(job: Job) -> dict[str, Any]:
             raise
         done = journal.lines
     _write_csv(journal.path, job.folder / CSV_FILE)
-    _write_refusals(refusals.first, job.folder / REFUSALS_FILE)
+    lines = [json.dumps(item.to_dict(), ensure_ascii=False) + "\n" for item in refusals.first]
+    write_text(job.folder / REFUSALS_FILE, "".join(lines))
     told = [*refusals.first, *map(Refusal.note, notes[:_KEPT_NOTES])]
     keep_forecasts(job.workspace, job.run, items_of(journal.path), told)
     _forget_refused(job, refusals)
@@ -256,10 +256,5 @@ def _write_csv(journal: Path, file: Path) -> None:
     with replacing(file) as scratch, scratch.open("w", encoding="utf-8", newline="") as stream:
         rows = CsvRows(stream)
         rows.writerow(COLUMNS)
-        for item in items_of(journal):
-            rows.writerow(csv_cells(item.row()))
-
-
-def _write_refusals(refusals: list[Refusal], file: Path) -> None:
-    lines = [json.dumps(item.to_dict(), ensure_ascii=False) + "\n" for item in refusals]
-    file.write_text("".join(lines), "utf-8")
+        for forecast in items_of(journal):
+            rows.writerow(csv_cells(forecast.row()))

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm4top.errors import LLM4TOPError
+from llm4top.files import is_locked
 from llm4top.workspace.database import URL_VARIABLE
 from llm4top.workspace.jobs.devices import devices_here
 from llm4top.workspace.jobs.process import send_signal, wait_gone
-from llm4top.workspace.jobs.worker import GRACE_S, is_device_busy
+from llm4top.workspace.jobs.worker import GRACE_S, lane_lock
 from llm4top.workspace.run_states import KINDS, Process, RunState, lanes_of
 from llm4top.workspace.workspace import Workspace
 
@@ -38,14 +39,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Place:
+class _Lane:
     """A lane, the worker that was started for it, and how often one ended without a run."""
 
     device: str
     kinds: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
-    in_vain: int = 0
+    failures: int = 0
     not_before: float = 0.0
 
 
@@ -68,7 +69,7 @@ class Supervisor:
         self._asked = devices
         self._poll = poll
         self._grace = grace
-        self._places: list[_Place] = []
+        self._lanes: list[_Lane] = []
         self._stopping_since: dict[str, float] = {}
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -102,7 +103,7 @@ class Supervisor:
 
     def _run(self) -> None:
         names = self._asked if self._asked is not None else devices_here()
-        self._places = [_Place(name, kinds) for name in names for kinds in lanes_of(name)]
+        self._lanes = [_Lane(name, kinds) for name in names for kinds in lanes_of(name)]
         repaired = time.monotonic()
         while not self._end.is_set():
             try:
@@ -110,39 +111,39 @@ class Supervisor:
                     repaired = time.monotonic()
                     self._workspace.runs.interrupt_orphans()
                     self._kill_overdue()
-                for place in self._places:
-                    self._see_to(place)
+                for lane in self._lanes:
+                    self._check(lane)
             except LLM4TOPError as error:
                 # The database may be busy, or away for a moment: look again later.
                 log.warning("The queue could not be seen to: %s", error)
             self._end.wait(self._poll)
 
-    def _see_to(self, place: _Place) -> None:
-        if place.process is not None:
-            if place.process.poll() is None:
+    def _check(self, lane: _Lane) -> None:
+        if lane.process is not None:
+            if lane.process.poll() is None:
                 return
-            self._ended(place)
-        if time.monotonic() < place.not_before:
+            self._ended(lane)
+        if time.monotonic() < lane.not_before:
             return
-        busy = is_device_busy(self._folder, place.device, place.kinds)
-        if not busy and self._is_wanted(place):
-            place.process = self._worker(place.device, place.kinds)
-            place.began = time.monotonic()
+        busy = is_locked(lane_lock(self._folder, lane.device, lane.kinds))
+        if not busy and self._is_wanted(lane):
+            lane.process = self._worker(lane.device, lane.kinds)
+            lane.began = time.monotonic()
 
-    def _ended(self, place: _Place) -> None:
+    def _ended(self, lane: _Lane) -> None:
         """Learn how a worker ended; one that cannot even begin is not started again at once."""
-        assert place.process is not None
-        code, place.process = place.process.returncode, None
+        assert lane.process is not None
+        code, lane.process = lane.process.returncode, None
         self._workspace.runs.interrupt_orphans()
-        place.in_vain = 0 if code == 0 else place.in_vain + 1
+        lane.failures = 0 if code == 0 else lane.failures + 1
         if code != 0:
-            pause = min(2.0 ** (place.in_vain - 1), _LONGEST_PAUSE_S)
-            place.not_before = time.monotonic() + pause
-            log.warning("A worker of %s ended with code %s.", place.device, code)
+            pause = min(2.0 ** (lane.failures - 1), _LONGEST_PAUSE_S)
+            lane.not_before = time.monotonic() + pause
+            log.warning("A worker of %s ended with code %s.", lane.device, code)
 
-    def _is_wanted(self, place: _Place) -> bool:
+    def _is_wanted(self, lane: _Lane) -> bool:
         queued = self._workspace.runs.list(states=(RunState.QUEUED,), limit=None)
-        return any(run.device in (None, place.device) and run.kind in place.kinds for run in queued)
+        return any(run.device in (None, lane.device) and run.kind in lane.kinds for run in queued)
 
     def _worker(self, device: str, kinds: Sequence[str] = KINDS) -> subprocess.Popen[bytes]:
         """A worker in a session of its own; what it prints before its run goes to a small file."""
@@ -184,7 +185,7 @@ class Supervisor:
                 send_signal(run.process, signal.SIGKILL)
 
     def _stop_workers(self) -> None:
-        working = [place.process for place in self._places if place.process is not None]
+        working = [lane.process for lane in self._lanes if lane.process is not None]
         asked = [p for p in map(Process.of, (w.pid for w in working)) if p is not None]
         for process in asked:
             send_signal(process, signal.SIGTERM)
@@ -194,6 +195,6 @@ class Supervisor:
                 send_signal(process, signal.SIGKILL)
         for worker in working:
             worker.wait()
-        for place in self._places:
-            place.process = None
+        for lane in self._lanes:
+            lane.process = None
         self._workspace.runs.interrupt_orphans()

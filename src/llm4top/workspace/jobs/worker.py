@@ -1,9 +1,9 @@
-"""One run in a process of its own: claim it, do it, and say in the store how it ended.
+"""One run in a process of its own: claim it, do it, and store how it ended.
 
 A worker takes the longest-waiting run of its lane and ends with it: memory, threads and a
-broken GPU context die with the process. Two locks keep the peace: the lane's, an operating
-system lock on a file that dies with its holder, so that one lane never does two runs at once;
-and the claim, one compare-and-set in the store, so that one run is never done twice.
+broken GPU context die with the process. Mutual exclusion has two parts. The lane's lock, an
+operating system lock that dies with its holder, keeps one lane from doing two runs at once. The
+claim, one compare-and-set in the database, keeps one run from being done twice.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -49,34 +48,26 @@ def work_once(
     Returns the run as it stood at its end. For the main thread of a process of its own: it takes
     over standard output, standard error and SIGTERM.
     """
-    with device_locked(workspace.folder / "runs", device, kinds) as free:
-        if not free:
-            return None
-        run = workspace.runs.claim(Process.current(), device=device, kinds=kinds)
-        if run is None:
-            return None
-        _write_to_log(workspace.folder / "runs" / run.id)
-        log.info("Run %s (%s), attempt %d, on %s.", run.id, run.kind, run.attempt, device)
-        return _Attempt(workspace, run, device, grace).go()
+    try:
+        with locked(lane_lock(workspace.folder / "runs", device, kinds), wait=False):
+            return _work(workspace, device, kinds, grace)
+    except LockedError:
+        return None
 
 
-@contextmanager
-def device_locked(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> Iterator[bool]:
-    """Hold the lane of these kinds for this process alone; gives whether it is held now."""
+def _work(workspace: Workspace, device: str, kinds: Sequence[str], grace: float) -> Run | None:
+    run = workspace.runs.claim(Process.current(), device=device, kinds=kinds)
+    if run is None:
+        return None
+    _write_to_log(workspace.folder / "runs" / run.id)
+    log.info("Run %s (%s), attempt %d, on %s.", run.id, run.kind, run.attempt, device)
+    return _Attempt(workspace, run, device, grace).go()
+
+
+def lane_lock(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> Path:
+    """The lock file of the lane of these kinds: a worker holds it until it ends."""
     name = re.sub(r"[^a-z0-9]+", "-", lane_of(device, kinds[0]).lower())
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(folder / f".device-{name}.lock", wait=False))
-        except LockedError:
-            yield False
-            return
-        yield True
-
-
-def is_device_busy(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> bool:
-    """Whether a worker holds the lane of these kinds at this moment."""
-    with device_locked(folder, device, kinds) as free:
-        return not free
+    return folder / f".device-{name}.lock"
 
 
 _ENDS = {RunState.DONE: "finished", RunState.FAILED: "failed"}
@@ -115,7 +106,7 @@ class _Attempt:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 self._over.set()
-                self._last_words()
+                self._flush()
         except KeyboardInterrupt:
             log.info("Stopped.")
             return self._workspace.runs.interrupt(self._run.id, STOPPED, attempt=self._run.attempt)
@@ -145,7 +136,7 @@ class _Attempt:
             self._run.id, sentence, details={"code": code}, attempt=self._run.attempt
         )
 
-    def _last_words(self) -> None:
+    def _flush(self) -> None:
         self._report.flush(force=True)
         self._mirror()
 

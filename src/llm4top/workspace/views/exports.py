@@ -7,13 +7,13 @@ The text of a record is a stranger's: what a spreadsheet could run as a formula 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from llm4top.forecasters.forecast_format import COLUMNS, Cell, Forecast, left_out_row
+from llm4top.forecasters.forecast_format import COLUMNS, Cell, Forecast, csv_cells, left_out_row
 from llm4top.text import (
     DISCLAIMER,
     csv_text,
@@ -64,12 +64,6 @@ def _told(refusal: Refusal) -> dict[str, Cell]:
         "status": status_of(refusal),
         "reason": f"{reason}{where}.{hint}",
     }
-
-
-def csv_cells(row: Mapping[str, Cell]) -> list[Cell]:
-    """A row for ``CsvRows``: the values of ``COLUMNS``, shares and scores with six decimals."""
-    cells = (row[name] for name in COLUMNS)
-    return [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells]
 
 
 def to_csv(

@@ -41,14 +41,9 @@ class Said:
     def about(self, rows: Dataset) -> Scores:
         """Its scores of exactly these rows, in their order; raises what ``Scores`` raises."""
         place = {nct_id: i for i, nct_id in enumerate(self.ids)}
-        return Scores(
-            forecaster=self.name,
-            split="test" if self.check == "test" else "valid",
-            labels=rows.task.labels,
-            probabilities=self.probabilities[[place[i] for i in rows.nct_ids]],
-            y=np.array(rows.label_indices, dtype=np.int64),
-            ids=rows.nct_ids,
-        )
+        split = "test" if self.check == "test" else "valid"
+        found = self.probabilities[[place[nct_id] for nct_id in rows.nct_ids]]
+        return Scores.of_rows(self.name, split, rows, found)
 
     @property
     def sha256(self) -> str:

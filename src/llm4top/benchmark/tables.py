@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from llm4top.benchmark.cache import Pieces
 from llm4top.benchmark.predictions import Said
@@ -12,17 +12,11 @@ from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
 from llm4top.errors import EvaluationError
 from llm4top.evaluation.predictions import IntArray, Scores
-from llm4top.evaluation.probes.leak_oracle import (
-    ORACLE,
-    ORACLE_ADDED,
-    ORACLE_NOTE,
-    has_oracle,
-    oracle_probabilities,
-)
+from llm4top.evaluation.probes.leak_oracle import oracle_entries
 from llm4top.evaluation.reports.report import CurveSet, Difference, SliceTable, Table
 from llm4top.evaluation.reports.table import Entry, measure_table
 from llm4top.evaluation.slices import slice_table
-from llm4top.evaluation.threshold import choose_threshold, cross_fitted_decisions, decide
+from llm4top.evaluation.threshold import at_half, chosen_or_half, cross_fitted_or_half, decide
 from llm4top.forecasters.baselines.catalog import BASELINES
 
 BASE_RATE = BASELINES["base-rate"].label
@@ -98,8 +92,9 @@ class TableWork:
             (e.scores.probabilities for e in entries if e.scores.forecaster.startswith(BASE_RATE)),
             None,
         )
+        honest = next((e.scores for e in entries if e.scores.forecaster == TFIDF), None)
         found = measure_table(
-            [*entries, *self._oracles(entries)],
+            [*entries, *oracle_entries(self.trials, entries[0].scores.split, honest)],
             title=self.title,
             phase=self.phase,
             check=self.check,
@@ -131,34 +126,14 @@ class TableWork:
 
     def _decisions(self, said: Said, scores: Scores) -> tuple[IntArray | None, str]:
         """Decisions at a threshold that no row of the check has chosen for itself."""
-        if self.trials.task.kind != "binary":
-            return None, ""
+        if self.check != "test":
+            return cross_fitted_or_half(scores, self.settings.seed)
+        before = next(s for s in self.said_on_valid if s.name == said.name)
         try:
-            if self.check != "test":
-                return cross_fitted_decisions(scores, seed=self.settings.seed), ""
-            before = next(s for s in self.said_on_valid if s.name == said.name)
-            return decide(scores, choose_threshold(before.about(self.valid))), ""
+            threshold, note = chosen_or_half(before.about(self.valid))
         except EvaluationError as error:
-            return None, f"Decided at .5: {error.message}"
-
-    def _oracles(self, entries: Sequence[Entry]) -> list[Entry]:
-        """What a leak would look like, where the rows carry a status: alone, and in a model."""
-        if not has_oracle(self.trials):
-            return []
-        honest = next((e for e in entries if e.scores.forecaster == TFIDF), None)
-        said = {ORACLE: oracle_probabilities(self.trials)}
-        if honest is not None:
-            said[ORACLE_ADDED] = oracle_probabilities(self.trials, honest.scores.probabilities)
-        like = entries[0].scores
-        return [
-            Entry(
-                replace(like, forecaster=name, probabilities=probabilities),
-                "cheating",
-                "the outcome's own status",
-                note=ORACLE_NOTE,
-            )
-            for name, probabilities in said.items()
-        ]
+            threshold, note = None, at_half(error.message)
+        return None if threshold is None else decide(scores, threshold), note
 
     def _slices(self, entries: Sequence[Entry]) -> SliceTable:
         """The language models as they would be used, beside TF-IDF and the base rate."""

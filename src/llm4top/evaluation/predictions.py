@@ -1,13 +1,15 @@
-"""What a forecaster said about the rows of a split, checked before anything is measured on it."""
+"""A forecaster's probabilities for the rows of a split, checked before they are measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from llm4top.data.dataset import Dataset
 from llm4top.errors import EmptyClassError, ScoreError, TooFewRowsError
 
 FloatArray = NDArray[np.float64]
@@ -19,14 +21,20 @@ _SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Probabilities that one forecaster gave to ``n`` rows, with what came true.
+    """One forecaster's probabilities for ``n`` rows, with the true labels.
 
-    ``probabilities`` is ``[n, K]``, columns in the order of ``labels``; ``y`` ``[n]`` are label
-    indices and ``ids`` the rows' identifiers (each once). ``split`` is "train", "valid" or "test":
-    nothing is ever chosen from scores of "test".
+    Attributes:
+        forecaster: Its name in tables.
+        split: "train", "valid" or "test"; nothing is ever chosen from scores of "test".
+        labels: The task's labels.
+        probabilities: ``[n, K]``, columns in the order of ``labels``.
+        y: The true labels' indices ``[n]``.
+        ids: The rows' identifiers, each once.
 
-    Raises ``ScoreError`` for values that are no probabilities or do not line up,
-    ``TooFewRowsError`` below two rows and ``EmptyClassError`` for a label without a row.
+    Raises:
+        ScoreError: Values are not probabilities, or shapes do not match.
+        TooFewRowsError: There are fewer than two rows.
+        EmptyClassError: A label has no row.
     """
 
     forecaster: str
@@ -43,6 +51,12 @@ class Scores:
         self._check_shape()
         self._check_values()
         self._check_rows()
+
+    @classmethod
+    def of_rows(cls, forecaster: str, split: str, rows: Dataset, probabilities: FloatArray) -> Self:
+        """The scores of all ``rows`` of a data set, in their order."""
+        y = np.asarray(rows.label_indices, dtype=np.int64)
+        return cls(forecaster, split, rows.task.labels, probabilities, y, rows.nct_ids)
 
     def __len__(self) -> int:
         return len(self.y)

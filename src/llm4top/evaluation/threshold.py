@@ -1,4 +1,4 @@
-"""Choosing a threshold, on anything but a test split, and deciding by it."""
+"""Thresholds: chosen on any split but a test split, and applied."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from llm4top.evaluation.metrics.counts import binary_decisions
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 
 CHOICES = ("f1", "accuracy", "balanced_accuracy", "mcc")
-"""What a threshold can be chosen by: metrics that no one-sided rule makes perfect."""
+"""Metrics that a threshold can be chosen by: none is perfect for a constant decision."""
 _DEFAULT = 0.5
 
 
 def choose_threshold(scores: Scores, *, metric: str = "f1") -> float:
     """The threshold of the event's probability with the highest ``metric`` on these rows.
 
-    Thresholds lie halfway between neighbouring scores, or at 0 (every row is decided for); of
-    equally good ones the nearest to .5 is taken, the lower of two.
+    Candidates are halfway between neighbouring scores, and 0 (every row is decided for). Of equally
+    good ones the nearest to .5 is taken, the lower of two.
 
-    Raises ``SealedTestError`` for scores of a test split, ``ScoreError`` with more than two
-    labels, ``EvaluationError`` for a metric that is none of ``CHOICES``.
+    Args:
+        scores: Scores of a binary task, not of a test split.
+        metric: One of ``CHOICES``.
+
+    Raises:
+        SealedTestError: The scores are of a test split.
+        ScoreError: There are more than two labels.
+        EvaluationError: The metric is none of ``CHOICES``.
     """
     _refuse_test(scores)
     _check_metric(metric)
@@ -56,14 +62,20 @@ def decide(scores: Scores, threshold: float) -> IntArray:
 def cross_fitted_decisions(
     scores: Scores, *, metric: str = "f1", folds: int = 5, seed: int = 0
 ) -> IntArray:
-    """Decisions by thresholds chosen on other rows: ``[n]``.
+    """Decisions ``[n]`` by thresholds that were chosen on other rows (cross-fitting).
 
-    Rows are dealt to ``folds`` parts (fewer where the rarer label has fewer rows), each label
-    evenly; a part is judged by the threshold of the rest. So a validation split can both choose a
-    threshold and say what it is worth.
+    Rows are split into folds, stratified by label; each fold is decided by the threshold of the
+    others. So a validation split can both choose a threshold and measure it.
 
-    Raises what ``choose_threshold`` raises, and ``TooFewRowsError`` where a label has one row or
-    fewer than two folds are asked for.
+    Args:
+        scores: Scores of a binary task, not of a test split.
+        metric: One of ``CHOICES``.
+        folds: Number of folds; fewer where the rarer label has fewer rows.
+        seed: Seed of the split.
+
+    Raises:
+        TooFewRowsError: A label has only one row, or ``folds`` is below 2; and what
+            ``choose_threshold`` raises.
     """
     _refuse_test(scores)
     _check_metric(metric)
@@ -80,6 +92,35 @@ def cross_fitted_decisions(
         [choose_threshold(scores.take(part != k), metric=metric) for k in range(folds)]
     )
     return (event >= thresholds[part]).astype(np.int64)
+
+
+def cross_fitted_or_half(scores: Scores, seed: int) -> tuple[IntArray | None, str]:
+    """``cross_fitted_decisions``, or None and a note where they cannot be made.
+
+    None decides at .5, or for the most probable of more than two labels.
+    """
+    if len(scores.labels) != 2:
+        return None, ""
+    try:
+        return cross_fitted_decisions(scores, seed=seed), ""
+    except EvaluationError as error:
+        return None, at_half(error.message)
+
+
+def chosen_or_half(valid: Scores) -> tuple[float | None, str]:
+    """``choose_threshold`` with a note that states it, or None and a note why there is none."""
+    if len(valid.labels) != 2:
+        return None, ""
+    try:
+        threshold = choose_threshold(valid)
+    except EvaluationError as error:
+        return None, at_half(error.message)
+    return threshold, f"Threshold {threshold:.3g}, chosen on the validation split."
+
+
+def at_half(why: str) -> str:
+    """The note of a forecaster that is decided at .5."""
+    return f"Decided at .5: no threshold could be chosen on validation rows ({why.rstrip('.')})."
 
 
 def _deal(y: IntArray, folds: int, rng: np.random.Generator) -> IntArray:

@@ -150,8 +150,7 @@ class VariantRunner:
         return np.asarray(softmax(logits, axis=1), dtype=np.float64)
 
     def _scores(self, probabilities: FloatArray) -> Scores:
-        rows = self.rows
-        return Scores(self.name, self.check, rows.task.labels, probabilities, self.y, rows.nct_ids)
+        return Scores.of_rows(self.name, self.check, self.rows, probabilities)
 
     def _report(self, more: int) -> None:
         if self._on_progress is not None:

@@ -15,7 +15,7 @@ KINDS: dict[Kind, str] = {
     "trivial": "Trivial",
     "baseline": "Traditional machine learning",
     "language": "Language models",
-    "stack": "Stacks",
+    "stack": "Blends",
     "cheating": "Leak oracle",
 }
 """Groups of a table's rows, in display order."""

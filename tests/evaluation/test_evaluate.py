@@ -134,28 +134,28 @@ class TestOnValidation:
 
     def test_the_learning_part_and_its_phases_count_as_these_rows(self):
         from llm4top.data.scopes import scope
-        from llm4top.evaluation.score_split import Judge
+        from llm4top.evaluation.score_split import SplitScorer
 
-        judge = Judge(DATA, "valid", lambda: None)
+        scorer = SplitScorer(DATA, "valid", lambda: None)
         learning = DATA.take([i for i, split in enumerate(DATA.splits) if split != "test"])
         for part in (DATA, learning, scope(DATA, "II"), scope(learning, "I")):
-            assert judge.taught(source(data_sha256=part.sha256))
-        assert not judge.taught(source(data_sha256=DATA.select("valid").sha256))
-        assert not judge.taught(source())
+            assert scorer.made_from_this(source(data_sha256=part.sha256))
+        assert not scorer.made_from_this(source(data_sha256=DATA.select("valid").sha256))
+        assert not scorer.made_from_this(source())
 
     def test_as_many_rows_in_each_split_count_as_these_rows_too(self):
-        from llm4top.evaluation.score_split import Judge
+        from llm4top.evaluation.score_split import SplitScorer
 
-        judge = Judge(DATA, "valid", lambda: None)
+        scorer = SplitScorer(DATA, "valid", lambda: None)
 
         def counts(**counts):
             made = source(data_sha256="f" * 64)
             return replace(made, data=made.data.model_copy(update={"counts": counts}))
 
-        assert judge.taught(counts(train=60, valid=60))
-        assert judge.taught(counts(train=40, valid=40))  # a phase
-        assert not judge.taught(counts(train=60, valid=61))
-        assert not judge.taught(counts(train=60))
+        assert scorer.made_from_this(counts(train=60, valid=60))
+        assert scorer.made_from_this(counts(train=40, valid=40))  # a phase
+        assert not scorer.made_from_this(counts(train=60, valid=61))
+        assert not scorer.made_from_this(counts(train=60))
 
     def test_on_other_data_the_calibration_is_measured_as_it_is(self):
         valid = DATA.select("valid")
@@ -186,14 +186,14 @@ class TestOnValidation:
         assert "mine was trained on none of the 60 rows measured here." in report.notes
 
     def test_the_trials_that_it_was_tuned_on_count_as_these_rows_whatever_the_hash(self):
-        from llm4top.evaluation.score_split import Judge
+        from llm4top.evaluation.score_split import SplitScorer
 
-        judge = Judge(DATA, "valid", lambda: None)
+        scorer = SplitScorer(DATA, "valid", lambda: None)
         valid = DATA.select("valid").nct_ids
         all_of_them = TrainedOn.of([], valid, data_sha256="b" * 64)
-        assert judge.taught(source(data_sha256="b" * 64, learnt=all_of_them))
+        assert scorer.made_from_this(source(data_sha256="b" * 64, learnt=all_of_them))
         some = TrainedOn.of([], valid[1:], data_sha256="b" * 64)
-        assert not judge.taught(source(data_sha256=DATA.sha256, learnt=some))
+        assert not scorer.made_from_this(source(data_sha256=DATA.sha256, learnt=some))
 
     def test_too_few_rows_to_cross_fit_say_so(self):
         few = invented(train=40, valid=12, test=0, seed=3)

@@ -10,13 +10,12 @@ from llm4top.benchmark.predictions import Said
 from llm4top.benchmark.rows import POOLED, CheckName, Rows
 from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
-from llm4top.errors import EvaluationError
 from llm4top.evaluation.predictions import IntArray, Scores
 from llm4top.evaluation.probes.leak_oracle import oracle_entries
 from llm4top.evaluation.reports.report import CurveSet, Difference, SliceTable, Table
 from llm4top.evaluation.reports.table import Entry, measure_table
 from llm4top.evaluation.slices import slice_table
-from llm4top.evaluation.threshold import at_half, chosen_or_half, cross_fitted_or_half, decide
+from llm4top.evaluation.threshold import chosen_or_half, cross_fitted_or_half, decide
 from llm4top.forecasters.baselines.catalog import BASELINES
 
 BASE_RATE = BASELINES["base-rate"].label
@@ -128,11 +127,10 @@ class TableWork:
         """Decisions at a threshold that no row of the check has chosen for itself."""
         if self.check != "test":
             return cross_fitted_or_half(scores, self.settings.seed)
+        if len(scores.labels) != 2:
+            return None, ""
         before = next(s for s in self.said_on_valid if s.name == said.name)
-        try:
-            threshold, note = chosen_or_half(before.about(self.valid))
-        except EvaluationError as error:
-            threshold, note = None, at_half(error.message)
+        threshold, note = chosen_or_half(lambda: before.about(self.valid))
         return None if threshold is None else decide(scores, threshold), note
 
     def _slices(self, entries: Sequence[Entry]) -> SliceTable:

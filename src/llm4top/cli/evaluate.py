@@ -88,9 +88,9 @@ def _measure(
 ) -> None:
     with watching() as progress:
         from llm4top.data.dataset import load_dataset
+        from llm4top.evaluation.candidates import open_forecaster
         from llm4top.evaluation.evaluate import compare as compare_all
         from llm4top.evaluation.evaluate import evaluate as evaluate_one
-        from llm4top.evaluation.evaluate import open_forecaster
 
         dataset = load_dataset(measuring.data)
         forecasters = [open_forecaster(model, dataset, **asdict(loading)) for model in models]

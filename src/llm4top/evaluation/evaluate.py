@@ -1,4 +1,4 @@
-"""Evaluating one forecaster, or comparing several, on one split of a data set."""
+"""Evaluation of one forecaster, or comparison of several, on one split of a data set."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Literal, get_args
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top, phases_in, scope
 from llm4top.data.splits import check_disjoint
-from llm4top.errors import BundleError, EvaluationError, TooFewRowsError
+from llm4top.errors import EvaluationError, TooFewRowsError
+from llm4top.evaluation.candidates import check_task, distinct, open_forecaster
 from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
 from llm4top.evaluation.metrics.bootstrap import DRAWS
+from llm4top.evaluation.reference_baselines import ALWAYS, BASE_RATE, TFIDF, reference_baselines
 from llm4top.evaluation.reports.checklist import checklist
 from llm4top.evaluation.reports.formatting import CHECKS, phase_name
-from llm4top.evaluation.reports.metadata import age_note, data_facts, new_report
+from llm4top.evaluation.reports.metadata import age_note, base_rate_notes, data_facts, new_report
 from llm4top.evaluation.reports.published import published_results
 from llm4top.evaluation.reports.report import LookEntry, Report
 from llm4top.evaluation.reports.summary import summary
 from llm4top.evaluation.reports.table import Entry, Measurements, measure_table
-from llm4top.evaluation.score_split import Done, Judge, Split
+from llm4top.evaluation.score_split import Split, SplitScorer
 from llm4top.evaluation.slices import slice_table, too_small
-from llm4top.evaluation.source import ALWAYS, BASE_RATE, TFIDF, beside
-from llm4top.progress import OnProgress, Progress
-from llm4top.text import percent, thousands
+from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.text import thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.bundles.trained_on import TrainedOn
@@ -44,22 +45,37 @@ def evaluate(
     seed: int = 0,
     draws: int = DRAWS,
     reproduce: str = "",
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = ignore,
 ) -> Report:
-    """Measure one forecaster on one split, beside the trivial baselines, TF-IDF and the oracle.
+    """Measure a forecaster on one split, with reference baselines and the leak oracle.
 
-    ``split`` is "valid" or "test". Nothing is chosen on test rows: the threshold is chosen on the
-    validation split. On the validation split itself the threshold is cross-fitted, and so is a
-    calibration that was fitted on these rows. A look at a test split is written into ``ledger``
-    (None: the one in the home folder) before any test row is scored.
+    Nothing is chosen on test rows: the threshold is chosen on the validation split. On the
+    validation split itself the threshold is cross-fitted, and so is a calibration that was fitted
+    on these rows. A look at a test split is recorded before any test row is scored.
 
-    Raises ``SplitError`` where a trial is in two splits, ``TooFewRowsError`` and
-    ``EmptyClassError`` where the split has fewer than two rows or lacks a label, ``ScoreError``
-    for scores that are no probabilities, ``SealedTestError`` where the look cannot be written
-    down, and ``EvaluationError`` where the forecaster answers another question.
+    Args:
+        forecaster: A forecaster, or what ``load_forecaster`` takes: a bundle, or a base model,
+            which is then opened and released after use.
+        dataset: The data set.
+        split: "valid" or "test".
+        ledger: Where looks at test splits are recorded; None takes the home folder's.
+        seed: Seed of the bootstrap and of what is cross-fitted.
+        draws: Number of bootstrap draws behind the intervals.
+        reproduce: The command that makes the report again, for its readers.
+        on_progress: Called with the stage and how far it is.
+
+    Returns:
+        The report, for ``write_report``.
+
+    Raises:
+        SplitError: A trial is in two splits.
+        TooFewRowsError, EmptyClassError: The split has fewer than two rows or lacks a label.
+        ScoreError: Scores are not probabilities.
+        SealedTestError: The look at a test split cannot be recorded.
+        EvaluationError: The forecaster has another task, or the split cannot be evaluated.
     """
-    sources = (_opened(forecaster, dataset),)
-    work = _Work("evaluation", sources, dataset, split, seed, draws, on_progress)
+    found = (_opened(forecaster, dataset),)
+    work = _Evaluation("evaluation", found, dataset, split, seed, draws, on_progress)
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
 
 
@@ -72,59 +88,28 @@ def compare(
     seed: int = 0,
     draws: int = DRAWS,
     reproduce: str = "",
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = ignore,
 ) -> Report:
     """Measure several forecasters on the same rows, each compared with the first one.
 
-    Everything else is as in ``evaluate``; one look is written down for all of them. Raises
-    ``EvaluationError`` for fewer than two forecasters, or one that is named twice.
+    All else is as in ``evaluate``; one look at a test split is recorded for all of them.
+
+    Args:
+        forecasters: Two or more, each as in ``evaluate``.
+        dataset: The data set; all other arguments are those of ``evaluate`` too.
+
+    Raises:
+        EvaluationError: There are fewer than two forecasters, or one is named twice; and what
+            ``evaluate`` raises.
     """
     if len(forecasters) < 2:
         raise EvaluationError(
             "a comparison needs two forecasters or more.",
-            hint="For one alone, use evaluate: it stands beside the baselines anyway.",
+            hint="For one alone, use evaluate: it shows the reference baselines too.",
         )
-    sources = distinct([_opened(forecaster, dataset) for forecaster in forecasters])
-    work = _Work("comparison", sources, dataset, split, seed, draws, on_progress)
+    found = distinct([_opened(forecaster, dataset) for forecaster in forecasters])
+    work = _Evaluation("comparison", found, dataset, split, seed, draws, on_progress)
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
-
-
-def open_forecaster(
-    model: str | Path,
-    dataset: Dataset,
-    *,
-    device: str = "auto",
-    quantize: str | None = None,
-    batch_tokens: int | None = None,
-) -> Forecaster:
-    """The forecaster of that name for an evaluation, verified, its weights still on disk.
-
-    Args:
-        model: What ``load_forecaster`` takes. A base model gets the data set's question.
-        dataset: The data set that it is evaluated on.
-        device, batch_tokens: As for ``load_forecaster``.
-        quantize: As for ``load_forecaster``; None loads a bundle as it was trained.
-
-    Raises:
-        BundleError: There is nothing of that name, or it is damaged.
-    """
-    from llm4top.forecasters.bundles.loading import AS_TRAINED
-    from llm4top.forecasters.bundles.paths import resolve_bundle
-    from llm4top.forecasters.load import load_forecaster
-
-    try:
-        resolve_bundle(model)
-        task = None
-    except BundleError:
-        task = dataset.task
-    return load_forecaster(
-        model,
-        task=task,
-        device=device,
-        quantize=quantize or AS_TRAINED,
-        batch_tokens=batch_tokens,
-        weights=False,
-    )
 
 
 def _opened(forecaster: Forecaster | str | Path, dataset: Dataset) -> Forecaster:
@@ -133,70 +118,41 @@ def _opened(forecaster: Forecaster | str | Path, dataset: Dataset) -> Forecaster
     return forecaster
 
 
-def check_task(forecaster: Forecaster, dataset: Dataset) -> None:
-    """``EvaluationError`` where the data set is about another question."""
-    own, other = forecaster.task, dataset.task
-    if (own.name, own.kind, own.labels) == (other.name, other.kind, other.labels):
-        return
-    raise EvaluationError(
-        f"it answers {own.name!r} ({', '.join(own.labels)}), and the data set "
-        f"{dataset.card.name!r} asks {other.name!r} ({', '.join(other.labels)}).",
-        where=forecaster.label,
-        hint="Give a data set of the same task, or a forecaster trained on this one.",
-    )
-
-
-def distinct(forecasters: Sequence[Forecaster]) -> tuple[Forecaster, ...]:
-    """The forecasters with labels that differ: where two share one, the identity is added.
-
-    Raises ``EvaluationError`` where one forecaster is named twice.
-    """
-    identities = [one.identity for one in forecasters]
-    for identity in identities:
-        if identities.count(identity) > 1:
-            raise EvaluationError(f"{identity} is named twice.", hint="Name each forecaster once.")
-    labels = [one.label for one in forecasters]
-    return tuple(
-        replace(one, label=f"{one.label} ({one.identity})") if labels.count(one.label) > 1 else one
-        for one in forecasters
-    )
-
-
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _Evaluation:
     """One evaluation from its checks to its report."""
 
     kind: Literal["evaluation", "comparison"]
-    sources: tuple[Forecaster, ...]
+    forecasters: tuple[Forecaster, ...]
     dataset: Dataset
     split: str
     seed: int
     draws: int
-    on_progress: OnProgress | None
+    on_progress: OnProgress
 
     def report(self, ledger: TestLedger, reproduce: str) -> Report:
-        """Check, write the look down, ask, measure, put together."""
-        judge = self._judge(ledger)
-        self._tell("Baselines")
-        companions = self._companions()
-        entries = self._entries(judge, companions)
-        found, skipped = self._tables(judge.rows, entries, companions)
-        self._tell("Slices")
-        always = companions[ALWAYS].label if ALWAYS in companions else None
+        """Check, record the look, score, measure, and put the report together."""
+        scorer = self._scorer(ledger)
+        self.on_progress(Progress("Baselines", 0, 1))
+        references = self._references()
+        entries = self._entries(scorer, references)
+        found, skipped = self._tables(scorer.rows, entries, references)
+        self.on_progress(Progress("Slices", 0, 1))
+        always = references[ALWAYS].label if ALWAYS in references else None
         slices = slice_table(
-            judge.rows,
+            scorer.rows,
             [e.scores for e in entries if e.scores.forecaster != always],
             phase=found[0].table.phase,
-            check=judge.split,
+            check=scorer.split,
             draws=self.draws,
             seed=self.seed,
         )
-        names = [source.label for source in self.sources]
-        said = summary(found[0].table, found[0].differences, measured=names)
+        names = [one.label for one in self.forecasters]
+        sentences = summary(found[0].table, found[0].differences, measured=names)
         looks, looks_note = self._looks(ledger)
-        report = self._begun(reproduce).model_copy(
+        report = self._blank_report(reproduce).model_copy(
             update={
-                "summary": (*said, looks_note) if looks_note else said,
+                "summary": (*sentences, looks_note) if looks_note else sentences,
                 "data": (data_facts(self.dataset),),
                 "tables": tuple(one.table for one in found),
                 "curves": tuple(one.curves for one in found if one.curves is not None),
@@ -205,15 +161,16 @@ class _Work:
                 "published": published_results() if is_top(self.dataset) else (),
                 "looks": looks,
                 "looks_note": looks_note,
-                "notes": (*self._notes(judge, companions), *skipped),
+                "notes": (*self._notes(scorer, references), *skipped),
             }
         )
         return report.model_copy(update={"checklist": checklist(report)})
 
-    def _begun(self, reproduce: str) -> Report:
-        names = " and ".join(s.label for s in self.sources)
-        if len(self.sources) > 2:
-            names = f"{len(self.sources)} forecasters"
+    def _blank_report(self, reproduce: str) -> Report:
+        names = " and ".join(one.label for one in self.forecasters)
+        if len(self.forecasters) > 2:
+            names = f"{len(self.forecasters)} forecasters"
+        identities = [one.identity for one in self.forecasters]
         return new_report(
             self.kind,
             f"{names} on {self.dataset.card.name}, {CHECKS[self.split]}",
@@ -221,71 +178,75 @@ class _Work:
             reproduce=reproduce,
             seed=self.seed,
             draws=self.draws,
-            settings={"split": self.split, "forecasters": [s.identity for s in self.sources]},
+            settings={"split": self.split, "forecasters": identities},
         )
 
-    def _judge(self, ledger: TestLedger) -> Judge:
-        """Everything that can be refused is refused before a forecaster is asked."""
+    def _scorer(self, ledger: TestLedger) -> SplitScorer:
+        """Everything that can be refused is refused before a forecaster is run."""
         if self.split not in get_args(Split):
             raise EvaluationError(
                 f"nothing is evaluated on {self.split!r}.",
-                hint="Give the split valid or test; training rows only show what was learnt.",
+                hint="Give the split valid or test; scores of training rows say little.",
             )
         data = self.dataset
         check_disjoint(data.nct_ids, data.splits)
-        for source in self.sources:
-            check_task(source, data)
+        for forecaster in self.forecasters:
+            check_task(forecaster, data)
         if self.split not in data.splits:
             raise TooFewRowsError(
                 f"there is no {self.split} split.",
                 where=data.card.name,
                 hint=f"It has {', '.join(data.counts()) or 'no rows'}.",
             )
-        look = cache(lambda: self._look(ledger))  # once, however many forecasters are asked
-        judge = Judge(data, "test" if self.split == "test" else "valid", look, self.seed)
-        judge.check_rows()
-        return judge
+        look = cache(lambda: self._look(ledger))  # once, however many forecasters there are
+        scorer = SplitScorer(data, "test" if self.split == "test" else "valid", look, self.seed)
+        scorer.check_rows()
+        return scorer
 
     def _look(self, ledger: TestLedger) -> None:
-        """Write this look at the test split down."""
+        """Record this look at the test split."""
         ledger.record(
             what="compare" if self.kind == "comparison" else "evaluate",
-            bundle=", ".join(source.identity for source in self.sources),
+            bundle=", ".join(one.identity for one in self.forecasters),
             data_sha256=sealed_rows_sha256(self.dataset),
             n=self.dataset.splits.count("test"),
         )
 
     def _looks(self, ledger: TestLedger) -> tuple[tuple[LookEntry, ...], str]:
-        """All looks at these test rows, and a word on them."""
+        """All looks at these test rows, and a note on them."""
         if self.split != "test":
             return (), ""
         key = sealed_rows_sha256(self.dataset)
         return ledger.looks(key), ledger.note(key)
 
-    def _companions(self) -> dict[str, Forecaster]:
-        """What stands beside; a name that one of the forecasters has already is told apart."""
-        own = {source.label for source in self.sources}
-        found = beside(self.dataset, seed=self.seed)
+    def _references(self) -> dict[str, Forecaster]:
+        """The reference baselines, under labels that differ from the forecasters' own."""
+        own = {one.label for one in self.forecasters}
+        found = reference_baselines(self.dataset, seed=self.seed)
         return {
-            key: replace(s, label=f"{s.label} (fitted here)") if s.label in own else s
-            for key, s in found.items()
+            name: replace(one, label=f"{one.label} (fitted here)") if one.label in own else one
+            for name, one in found.items()
         }
 
-    def _entries(self, judge: Judge, companions: Mapping[str, Forecaster]) -> list[Entry]:
-        """What was asked about, then what stands beside it, the leak oracle last."""
-        everyone = (*self.sources, *companions.values())
-        entries = [judge.entry(source, self._hearing(source.label)) for source in everyone]
+    def _entries(self, scorer: SplitScorer, references: Mapping[str, Forecaster]) -> list[Entry]:
+        """The forecasters, then the references, the leak oracle last."""
+        entries = [
+            scorer.entry(
+                one, lambda done, total, one=one: self.on_progress(Progress(one.label, done, total))
+            )
+            for one in (*self.forecasters, *references.values())
+        ]
         scores = {entry.scores.forecaster: entry.scores for entry in entries}
-        tfidf = companions.get(TFIDF)
-        return [*entries, *judge.oracles(scores.get(tfidf.label) if tfidf else None)]
+        tfidf = references.get(TFIDF)
+        return [*entries, *scorer.oracles(scores.get(tfidf.label) if tfidf else None)]
 
     def _tables(
-        self, rows: Dataset, entries: Sequence[Entry], companions: Mapping[str, Forecaster]
+        self, rows: Dataset, entries: Sequence[Entry], references: Mapping[str, Forecaster]
     ) -> tuple[list[Measurements], list[str]]:
-        """A table of all rows, then one for each phase; why a phase has none."""
+        """A table of all rows and one for each phase; notes on phases that have none."""
         phases = phases_in(rows)
         whole = phases[0] if len(phases) == 1 else POOLED
-        base = companions[BASE_RATE].label if BASE_RATE in companions else None
+        base = references[BASE_RATE].label if BASE_RATE in references else None
         found = [self._table(entries, whole, base)]
         skipped = []
         for phase in phases if whole == POOLED else ():
@@ -297,14 +258,14 @@ class _Work:
         return found, skipped
 
     def _table(self, entries: Sequence[Entry], phase: str, base: str | None) -> Measurements:
-        self._tell(f"Measuring {phase_name(phase)}")
+        self.on_progress(Progress(f"Measuring {phase_name(phase)}", 0, 1))
         by_name = {entry.scores.forecaster: entry.scores.probabilities for entry in entries}
         return measure_table(
             entries,
             title=f"{phase_name(phase)}, {CHECKS[self.split]}",
             phase=phase,
             check="test" if self.split == "test" else "valid",
-            against=self.sources[0].label,
+            against=self.forecasters[0].label,
             reference=by_name.get(base) if base else None,
             draws=self.draws,
             seed=self.seed,
@@ -315,76 +276,45 @@ class _Work:
     def _age(self) -> str:
         return age_note(self.dataset, self.split)
 
-    def _notes(self, judge: Judge, companions: Mapping[str, Forecaster]) -> list[str]:
+    def _notes(self, scorer: SplitScorer, references: Mapping[str, Forecaster]) -> list[str]:
         notes = []
-        if not companions:
+        if not references:
             notes.append(
-                "The data set has no training rows with two labels, so no baseline could be "
-                "fitted to stand beside."
+                "The data set has no training rows with two labels, so there are no reference "
+                "baselines."
             )
-        for source in self.sources:
-            if source.data is None:
+        ids = scorer.rows.nct_ids
+        for one in self.forecasters:
+            if one.data is None:
                 continue
-            if judge.taught(source):
-                notes.append(f"{source.label} was made from this very data set.")
-            elif source.trained_on is not None:
-                notes.append(_seen(source.label, source.trained_on, judge.rows.nct_ids))
+            if scorer.made_from_this(one):
+                notes.append(f"{one.label} was made from this very data set.")
+            elif one.trained_on is not None:
+                notes.append(_overlap(one.label, one.trained_on, ids))
             else:
                 notes.append(
-                    f"{source.label} was made from another data set, or another state of this one: "
-                    "it is not known whether it has learnt from rows measured here."
+                    f"{one.label} was made from another data set, or another state of this one: "
+                    "it is not known whether it was trained on rows measured here."
                 )
-        notes += self._prevalences(judge.rows)
+        notes += base_rate_notes(self.dataset, scorer.rows)
         notes.append("For a leak audit of the data set, run `llm4top audit`.")
         return notes
 
-    def _prevalences(self, rows: Dataset) -> list[str]:
-        """Where the base rate, which is of training rows, is far from the rows' own share."""
-        if self.dataset.task.kind != "binary":
-            return []
-        event, learn, notes = self.dataset.task.labels[1], self.dataset.select("train"), []
-        for phase in (*phases_in(rows), POOLED):
-            own, learnt = (_share(scope(part, phase), event) for part in (rows, learn))
-            if own is None or learnt is None or abs(own - learnt) < _FAR_BASE_RATE:
-                continue
-            notes.append(
-                f"{phase_name(phase)}: {percent(learnt)} of the training rows are {event}, and "
-                f"{percent(own)} of the rows measured here. The base rate is that of the training "
-                "rows, so Brier skill against it is optimistic: see Brier skill, own prevalence."
-            )
-        return notes
 
-    def _tell(self, stage: str, done: int = 0, total: int = 1) -> None:
-        if self.on_progress is not None:
-            self.on_progress(Progress(stage, done, total))
-
-    def _hearing(self, name: str) -> Done:
-        return lambda done, total: self._tell(name, done, total)
-
-
-def _seen(name: str, learnt: TrainedOn, nct_ids: Sequence[str]) -> str:
-    """How many of the rows a forecaster has learnt from, or was tuned on."""
-    parts = Counter(map(learnt.part_of, nct_ids))
-    n, taught, tuned = thousands(len(nct_ids)), parts["train"], parts["valid"]
-    if not taught and not tuned:
+def _overlap(name: str, trained_on: TrainedOn, nct_ids: Sequence[str]) -> str:
+    """How many of the rows a forecaster was trained or tuned on."""
+    parts = Counter(map(trained_on.part_of, nct_ids))
+    n = thousands(len(nct_ids))
+    if not parts["train"] and not parts["valid"]:
         return f"{name} was trained on none of the {n} rows measured here."
     return (
-        f"{name} was trained on {thousands(taught)} of the {n} rows measured here and tuned on "
-        f"{thousands(tuned)}: its figures are optimistic."
+        f"{name} was trained on {thousands(parts['train'])} of the {n} rows measured here and "
+        f"tuned on {thousands(parts['valid'])}: its figures are optimistic."
     )
 
 
-_FAR_BASE_RATE = 0.05
-_LEAST_OF_A_RATE = 20
-
-
-def _share(rows: Dataset, event: str) -> float | None:
-    """The event's share; None of rows too few to have one."""
-    return rows.labels.count(event) / len(rows) if len(rows) >= _LEAST_OF_A_RATE else None
-
-
 _TABLE_NOTES = {
-    "valid": "Thresholds are cross-fitted: each row is judged by one that was chosen without it.",
+    "valid": "Thresholds are cross-fitted: each row is decided by one that was chosen without it.",
     "test": "Thresholds were chosen on the validation split; nothing was chosen on these rows.",
 }
 

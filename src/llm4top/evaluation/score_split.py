@@ -1,4 +1,4 @@
-"""One forecaster on one split: its probabilities, and decisions at a threshold it may know."""
+"""One forecaster's scores on one split, and its decisions at a threshold chosen elsewhere."""
 
 from __future__ import annotations
 
@@ -10,24 +10,18 @@ import numpy as np
 
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import phases_in, scope
-from llm4top.errors import CalibrationError, EvaluationError, ScoreError
+from llm4top.errors import CalibrationError, ScoreError
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
-from llm4top.evaluation.probes.leak_oracle import (
-    ORACLE,
-    ORACLE_ADDED,
-    ORACLE_NOTE,
-    has_oracle,
-    oracle_probabilities,
-)
+from llm4top.evaluation.probes.leak_oracle import has_oracle, oracle_entries
 from llm4top.evaluation.reports.table import Entry
-from llm4top.evaluation.threshold import choose_threshold, cross_fitted_decisions, decide
+from llm4top.evaluation.threshold import at_half, chosen_or_half, cross_fitted_or_half, decide
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
 
 Split = Literal["valid", "test"]
-Done = Callable[[int, int], None]
-"""Called with how many trials are done, of how many."""
+OnTrials = Callable[[int, int], None]
+"""Called with how many trials are scored, of how many."""
 
 CROSS_FITTED = (
     "Calibration cross-fitted: the bundle's own was fitted on these very rows. Its weights were "
@@ -40,12 +34,18 @@ IN_SAMPLE = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judge:
-    """Asks forecasters about the rows of one split of a data set.
+class SplitScorer:
+    """Scores forecasters on the rows of one split of a data set.
 
-    What is chosen is chosen on the validation split: for the split "test" a threshold, for
-    "valid" one that is cross-fitted, and so is a calibration that was fitted on these rows.
-    ``before_test`` is called each time before test rows are scored: it writes the look down.
+    Everything that is chosen is chosen on the validation split. For the split "test" that is a
+    threshold; for "valid" the threshold is cross-fitted, and so is a calibration that was fitted on
+    these rows.
+
+    Attributes:
+        dataset: The data set.
+        split: The split that is measured on.
+        before_test: Called each time before test rows are scored: it records the look.
+        seed: Seed of what is cross-fitted.
     """
 
     dataset: Dataset
@@ -58,17 +58,17 @@ class Judge:
         """The rows that are measured on."""
         return self.dataset.select(self.split)
 
-    def taught(self, source: Forecaster) -> bool:
-        """Whether the forecaster was made from this data set, its learning part or a phase of it.
+    def made_from_this(self, forecaster: Forecaster) -> bool:
+        """Whether the forecaster was made from this data set, its training part or a phase of it.
 
-        Told by the trials that it records, where it has been tuned on every validation trial; else
-        by the hash that it carries or, since another version of this program may hash the same
+        If the forecaster records its trials: whether it was tuned on every validation trial. If
+        not, by the hash of its data set or, since another version of this program may hash the same
         rows differently, by the numbers of its training and validation rows.
         """
-        steering = self.dataset.select("valid").nct_ids
-        if source.trained_on is not None and steering:
-            return all(source.trained_on.part_of(nct_id) == "valid" for nct_id in steering)
-        data = source.data
+        valid = self.dataset.select("valid").nct_ids
+        if forecaster.trained_on is not None and valid:
+            return all(forecaster.trained_on.part_of(nct_id) == "valid" for nct_id in valid)
+        data = forecaster.data
         if data is None:
             return False
         parts = [self.dataset, *(scope(self.dataset, p) for p in phases_in(self.dataset))]
@@ -79,137 +79,109 @@ class Judge:
         )
 
     def check_rows(self) -> None:
-        """The checks of ``Scores``, before anybody is asked about the rows."""
+        """Raise what ``Scores`` raises for these rows, before a forecaster is run."""
         rows = self.rows
         labels = len(rows.task.labels)
         even = np.full((len(rows), labels), 1 / labels)
-        _scores(self.dataset.card.name, self.split, rows, even)
+        Scores.of_rows(self.dataset.card.name, self.split, rows, even)
 
-    def entry(self, source: Forecaster, done: Done | None = None) -> Entry:
-        """What the forecaster says of the rows, and where it draws the line.
+    def entry(self, forecaster: Forecaster, on_trials: OnTrials | None = None) -> Entry:
+        """The forecaster's scores and decisions on the rows.
 
-        A forecaster whose model is not in memory yet is there only meanwhile. Raises what
-        loading it raises, and ``ScoreError`` for scores that are no numbers or no probabilities.
+        A forecaster whose model was not in memory is released afterwards.
+
+        Raises:
+            ScoreError: Its scores are not numbers or not probabilities; and what loading it raises.
         """
-        was_loaded = source.model is not None
-        about = _Asked(self, source, done)
-        scores, decisions, note = about.on_valid() if self.split == "valid" else about.on_test()
+        was_loaded = forecaster.model is not None
+        score = self._on_valid if self.split == "valid" else self._on_test
+        scores, decisions, note = score(forecaster, on_trials)
         if not was_loaded:
-            source.release()
+            forecaster.release()
         return Entry(
             scores=scores,
-            kind=source.report_kind,
-            learnt_from=source.trained_on_text,
+            kind=forecaster.report_kind,
+            learnt_from=forecaster.trained_on_text,
             decisions=decisions,
-            identity=source.identity,
+            identity=forecaster.identity,
             note=note,
         )
 
     def oracles(self, honest: Scores | None = None) -> list[Entry]:
-        """The leak oracle on these rows, alone and added to ``honest`` scores.
-
-        None without a status.
-        """
-        rows = self.rows
-        if not has_oracle(rows):
-            return []
-        if self.split == "test":
+        """The leak oracle on these rows, alone and added to ``honest`` scores; see its module."""
+        if self.split == "test" and has_oracle(self.rows):
             self.before_test()
-        said = {ORACLE: oracle_probabilities(rows)}
-        if honest is not None:
-            said[ORACLE_ADDED] = oracle_probabilities(rows, honest.probabilities)
-        return [
-            Entry(
-                _scores(name, self.split, rows, probabilities),
-                "cheating",
-                "the outcome's own status",
-                note=ORACLE_NOTE,
-            )
-            for name, probabilities in said.items()
-        ]
+        return oracle_entries(self.rows, self.split, honest)
 
+    def _on_valid(
+        self, forecaster: Forecaster, on_trials: OnTrials | None
+    ) -> tuple[Scores, IntArray | None, str]:
+        rows, logits = self._raw(forecaster, "valid", on_trials)
+        probabilities, notes = forecaster.probabilities(logits, rows.trials), []
+        if forecaster.calibration.method != "none" and self.made_from_this(forecaster):
+            probabilities, note = self._cross_calibrated(forecaster, rows, logits, probabilities)
+            notes.append(note)
+        scores = Scores.of_rows(forecaster.label, "valid", rows, probabilities)
+        decisions, note = cross_fitted_or_half(scores, self.seed)
+        return scores, decisions, " ".join(filter(None, (*notes, note)))
 
-Judged = tuple[Scores, IntArray | None, str]
-"""Scores, decisions at the chosen threshold, and what a reader should know of the two."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """One forecaster in memory, and the judge who asks it."""
-
-    judge: Judge
-    source: Forecaster
-    done: Done | None
-
-    def on_valid(self) -> Judged:
-        rows, raw = self._raw("valid")
-        probabilities, note = self.source.probabilities(raw, rows.trials), ""
-        if self._has_seen():
-            probabilities, note = self._cross_calibrated(rows, raw, probabilities)
-        scores = self._scores("valid", rows, probabilities)
-        if len(scores.labels) != 2:
-            return scores, None, note
-        try:
-            return scores, cross_fitted_decisions(scores, seed=self.judge.seed), note
-        except EvaluationError as error:
-            return scores, None, f"{note} {_at_half(error.message)}".lstrip()
-
-    def on_test(self) -> Judged:
-        # The threshold is there before the test rows are asked about.
-        threshold, note = self._threshold()
-        rows, raw = self._raw("test")
-        scores = self._scores("test", rows, self.source.probabilities(raw, rows.trials))
+    def _on_test(
+        self, forecaster: Forecaster, on_trials: OnTrials | None
+    ) -> tuple[Scores, IntArray | None, str]:
+        # The threshold is there before the test rows are scored.
+        threshold, note = self._threshold(forecaster, on_trials)
+        rows, logits = self._raw(forecaster, "test", on_trials)
+        probabilities = forecaster.probabilities(logits, rows.trials)
+        scores = Scores.of_rows(forecaster.label, "test", rows, probabilities)
         return scores, None if threshold is None else decide(scores, threshold), note
 
-    def _threshold(self) -> tuple[float | None, str]:
-        if len(self.judge.dataset.task.labels) != 2:
+    def _threshold(
+        self, forecaster: Forecaster, on_trials: OnTrials | None
+    ) -> tuple[float | None, str]:
+        if len(self.dataset.task.labels) != 2:
             return None, ""
-        if "valid" not in self.judge.dataset.splits:
-            return None, _at_half("there is no validation split")
-        rows, raw = self._raw("valid")
-        try:
-            threshold = choose_threshold(
-                self._scores("valid", rows, self.source.probabilities(raw, rows.trials))
-            )
-        except ScoreError:
-            raise
-        except EvaluationError as error:
-            return None, _at_half(error.message)
-        return threshold, f"Threshold {threshold:.3g}, chosen on the validation split."
-
-    def _has_seen(self) -> bool:
-        """Whether the calibration was fitted on the validation rows of this data set."""
-        return self.source.calibration.method != "none" and self.judge.taught(self.source)
+        if "valid" not in self.dataset.splits:
+            return None, at_half("there is no validation split")
+        rows, logits = self._raw(forecaster, "valid", on_trials)
+        probabilities = forecaster.probabilities(logits, rows.trials)
+        return chosen_or_half(
+            lambda: Scores.of_rows(forecaster.label, "valid", rows, probabilities)
+        )
 
     def _cross_calibrated(
-        self, rows: Dataset, raw: FloatArray, in_sample: FloatArray
+        self, forecaster: Forecaster, rows: Dataset, logits: FloatArray, in_sample: FloatArray
     ) -> tuple[FloatArray, str]:
         from llm4top.forecasters.calibration.methods import cross_calibrate
 
-        calibration = self.source.calibration
+        calibration = forecaster.calibration
         y = np.asarray(rows.label_indices, dtype=np.int64)
+        phases = [trial.phase for trial in rows.trials] if calibration.by_phase else None
         try:
-            phases = [trial.phase for trial in rows.trials] if calibration.by_phase else None
-            fitted = cross_calibrate(calibration, raw, y, phases, seed=self.judge.seed)
+            fitted = cross_calibrate(calibration, logits, y, phases, seed=self.seed)
         except CalibrationError:
             return in_sample, IN_SAMPLE
         return fitted.probabilities, CROSS_FITTED
 
-    def _raw(self, split: Split) -> tuple[Dataset, FloatArray]:
-        """Rows of a split with their scores; the one way to scores of test rows."""
+    def _raw(
+        self, forecaster: Forecaster, split: Split, on_trials: OnTrials | None
+    ) -> tuple[Dataset, FloatArray]:
+        """Rows of a split with their logits; the only way to scores of test rows."""
         if split == "test":
-            self.judge.before_test()
-        rows, done = self.judge.dataset.select(split), self.done
-        on_progress = None if done is None else lambda p: done(p.prompts, p.total_prompts)
-        raw = self.source.logits(rows.trials, on_progress=on_progress)
-        return rows, _finite(self.source, split, rows, raw)
-
-    def _scores(self, split: Split, rows: Dataset, probabilities: FloatArray) -> Scores:
-        return _scores(self.source.label, split, rows, probabilities)
-
-
-def _at_half(why: str) -> str:
-    return f"Decided at .5: no threshold could be chosen on validation rows ({why.rstrip('.')})."
+            self.before_test()
+        rows = self.dataset.select(split)
+        on_progress = None if on_trials is None else lambda p: on_trials(p.prompts, p.total_prompts)
+        logits = forecaster.logits(rows.trials, on_progress=on_progress)
+        # A calibration would name the row's position, not the trial.
+        wrong = ~np.isfinite(logits).all(axis=1)
+        if wrong.any():
+            first = rows.nct_ids[int(np.flatnonzero(wrong)[0])]
+            raise ScoreError(
+                f"the score of {first} is not a finite number "
+                f"({int(wrong.sum())} of {len(logits)} rows).",
+                where=f"{forecaster.label}, {split} split",
+                hint="The model's weights are broken or its number type overflows: try float32.",
+            )
+        return rows, logits
 
 
 def _without_test(dataset: Dataset) -> Dataset:
@@ -217,29 +189,4 @@ def _without_test(dataset: Dataset) -> Dataset:
 
 
 def _counts(dataset: Dataset) -> dict[str, int]:
-    """Rows of what teaches and what chooses."""
     return {split: dataset.splits.count(split) for split in ("train", "valid")}
-
-
-def _finite(source: Forecaster, split: Split, rows: Dataset, raw: FloatArray) -> FloatArray:
-    """Scores that are numbers; a calibration would name the row's position, not the trial."""
-    wrong = ~np.isfinite(raw).all(axis=1)
-    if wrong.any():
-        first = rows.nct_ids[int(np.flatnonzero(wrong)[0])]
-        raise ScoreError(
-            f"the score of {first} is not a finite number ({int(wrong.sum())} of {len(raw)} rows).",
-            where=f"{source.label}, {split} split",
-            hint="The model's weights are broken or its number type overflows: try float32.",
-        )
-    return raw
-
-
-def _scores(name: str, split: Split, rows: Dataset, probabilities: FloatArray) -> Scores:
-    return Scores(
-        forecaster=name,
-        split=split,
-        labels=rows.task.labels,
-        probabilities=probabilities,
-        y=np.asarray(rows.label_indices, dtype=np.int64),
-        ids=rows.nct_ids,
-    )

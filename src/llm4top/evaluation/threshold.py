@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from llm4top.errors import EvaluationError, SealedTestError, TooFewRowsError
+from llm4top.errors import EvaluationError, ScoreError, SealedTestError, TooFewRowsError
 from llm4top.evaluation.metrics.counts import binary_decisions
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 
@@ -107,12 +109,15 @@ def cross_fitted_or_half(scores: Scores, seed: int) -> tuple[IntArray | None, st
         return None, at_half(error.message)
 
 
-def chosen_or_half(valid: Scores) -> tuple[float | None, str]:
-    """``choose_threshold`` with a note that states it, or None and a note why there is none."""
-    if len(valid.labels) != 2:
-        return None, ""
+def chosen_or_half(valid: Callable[[], Scores]) -> tuple[float | None, str]:
+    """``choose_threshold`` with a note that states it, or None and a note why there is none.
+
+    ``valid`` makes the validation scores; rows that cannot be measured give no threshold either.
+    """
     try:
-        threshold = choose_threshold(valid)
+        threshold = choose_threshold(valid())
+    except ScoreError:
+        raise
     except EvaluationError as error:
         return None, at_half(error.message)
     return threshold, f"Threshold {threshold:.3g}, chosen on the validation split."

@@ -14,8 +14,11 @@ import psutil
 from llm4top import __version__
 from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import SPLITS
+from llm4top.data.scopes import phases_in, scope
+from llm4top.evaluation.reports.formatting import phase_name
 from llm4top.evaluation.reports.report import Asked, AuditLine, DataFacts, Report
 from llm4top.tasks.task import Task
+from llm4top.text import percent
 
 if TYPE_CHECKING:
     from llm4top.data.audit.findings import AuditReport
@@ -31,6 +34,7 @@ _PACKAGES = (
     "pyarrow",
 )
 
+_FAR_BASE_RATE, _LEAST_OF_A_RATE = 0.05, 20
 _NEWER = 0.95
 """The share of rows later than every training row from which a split is called newer."""
 
@@ -160,3 +164,25 @@ def _dates(dataset: Dataset, split: str) -> list[str]:
     pairs = zip(rows.start_dates, rows.first_submitted, strict=True)
     known = sorted(filter(None, (start or submitted for start, submitted in pairs)))
     return known if 2 * len(known) > len(rows) else []
+
+
+def base_rate_notes(dataset: Dataset, measured: Dataset) -> list[str]:
+    """Notes on phases whose base rate, which is of training rows, is far from the rows' own."""
+    if dataset.task.kind != "binary":
+        return []
+    event, train, notes = dataset.task.labels[1], dataset.select("train"), []
+    for phase in (*phases_in(measured), "pooled"):
+        own, base = (_share(scope(rows, phase), event) for rows in (measured, train))
+        if own is None or base is None or abs(own - base) < _FAR_BASE_RATE:
+            continue
+        notes.append(
+            f"{phase_name(phase)}: {percent(base)} of the training rows are {event}, and "
+            f"{percent(own)} of the rows measured here. The base rate is that of the training "
+            "rows, so Brier skill against it is optimistic: see Brier skill, own prevalence."
+        )
+    return notes
+
+
+def _share(rows: Dataset, event: str) -> float | None:
+    """The event's share; None where the rows are too few to have one."""
+    return rows.labels.count(event) / len(rows) if len(rows) >= _LEAST_OF_A_RATE else None

@@ -23,7 +23,8 @@ AUDIT_FILE = "audit.json"
 def evaluate_run(job: Job) -> dict[str, Any]:
     """Measure one model, or compare several; the report lies in ``report`` in three formats."""
     from llm4top.data.dataset import load_dataset
-    from llm4top.evaluation.evaluate import compare, evaluate, open_forecaster
+    from llm4top.evaluation.candidates import open_forecaster
+    from llm4top.evaluation.evaluate import compare, evaluate
     from llm4top.evaluation.reports.render import write_report
 
     work = work_of("evaluate", job.settings)

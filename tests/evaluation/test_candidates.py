@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llm4top.errors import BundleError, EvaluationError, TamperedBundleError
-from llm4top.evaluation.evaluate import check_task, distinct, open_forecaster
+from llm4top.evaluation.candidates import check_task, distinct, open_forecaster
 from llm4top.forecasters.baselines.catalog import make_baseline
 from llm4top.forecasters.load import load_forecaster
 from llm4top.tasks.builtin import get_task

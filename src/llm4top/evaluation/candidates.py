@@ -1,0 +1,81 @@
+"""The forecasters of an evaluation: opened, with the data set's task and distinct labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm4top.data.dataset import Dataset
+from llm4top.errors import BundleError, EvaluationError
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.forecaster import Forecaster
+
+
+def open_forecaster(
+    model: str | Path,
+    dataset: Dataset,
+    *,
+    device: str = "auto",
+    quantize: str | None = None,
+    batch_tokens: int | None = None,
+) -> Forecaster:
+    """The forecaster of that name for an evaluation, verified, its weights still on disk.
+
+    Args:
+        model: What ``load_forecaster`` takes. A base model gets the data set's question.
+        dataset: The data set that it is evaluated on.
+        device, batch_tokens: As for ``load_forecaster``.
+        quantize: As for ``load_forecaster``; None loads a bundle as it was trained.
+
+    Raises:
+        BundleError: There is nothing of that name, or it is damaged.
+    """
+    from llm4top.forecasters.bundles.loading import AS_TRAINED
+    from llm4top.forecasters.bundles.paths import resolve_bundle
+    from llm4top.forecasters.load import load_forecaster
+
+    try:
+        resolve_bundle(model)
+        task = None
+    except BundleError:
+        task = dataset.task
+    return load_forecaster(
+        model,
+        task=task,
+        device=device,
+        quantize=quantize or AS_TRAINED,
+        batch_tokens=batch_tokens,
+        weights=False,
+    )
+
+
+def check_task(forecaster: Forecaster, dataset: Dataset) -> None:
+    """``EvaluationError`` where the data set is about another question."""
+    own, other = forecaster.task, dataset.task
+    if (own.name, own.kind, own.labels) == (other.name, other.kind, other.labels):
+        return
+    raise EvaluationError(
+        f"it answers {own.name!r} ({', '.join(own.labels)}), and the data set "
+        f"{dataset.card.name!r} asks {other.name!r} ({', '.join(other.labels)}).",
+        where=forecaster.label,
+        hint="Give a data set of the same task, or a forecaster trained on this one.",
+    )
+
+
+def distinct(forecasters: Sequence[Forecaster]) -> tuple[Forecaster, ...]:
+    """The forecasters with labels that differ: where two share one, the identity is added.
+
+    Raises ``EvaluationError`` where one forecaster is named twice.
+    """
+    identities = [one.identity for one in forecasters]
+    for identity in identities:
+        if identities.count(identity) > 1:
+            raise EvaluationError(f"{identity} is named twice.", hint="Name each forecaster once.")
+    labels = [one.label for one in forecasters]
+    return tuple(
+        replace(one, label=f"{one.label} ({one.identity})") if labels.count(one.label) > 1 else one
+        for one in forecasters
+    )

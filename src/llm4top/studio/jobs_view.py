@@ -7,7 +7,7 @@ from nicegui import run as background
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import Words, heading, linked, progress_bar
+from llm4top.studio.components.elements import Words, heading, linked, muted, progress_bar
 from llm4top.studio.components.run_panel import run_buttons, show_buttons
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import Jobs, share_of, status_text, title_of
@@ -113,7 +113,7 @@ class JobsView:
         with ui.element("div").classes("l4-job").props('role="group"') as row:
             row.props["aria-label"] = title_of(run)
             linked(title_of(run), address_of_run(run)).classes("l4-what")
-            Words("div", status_text(run, jobs.active)).classes("l4-muted l4-small")
+            muted(status_text(run, jobs.active), "div")
             share = share_of(run) if run.state == "running" else None
             if share is not None:
                 progress_bar().set_value(share)

@@ -23,6 +23,7 @@ from llm4top.studio.api.schemas import (
     Page,
     page_of,
 )
+from llm4top.studio.components.bundle_facts import kind_of
 from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
@@ -56,6 +57,7 @@ def _values(bundle: WorkspaceBundle) -> dict[str, Any]:
         "id": bundle.id,
         "name": bundle.name,
         "identity": bundle.identity,
+        "kind": kind_of(bundle.facts),
         "task": bundle.task,
         "is_default": bundle.is_default,
     }

@@ -256,6 +256,7 @@ class BundleOut(BaseModel):
     id: str
     name: str = Field(description="Its name in this workspace.")
     identity: str = Field(description="Its name and hash, the same on every machine.")
+    kind: str = Field(description="language, baseline or blend.")
     task: str = Field(description="The question that it answers.")
     is_default: bool = Field(description="Whether it is used when a request names no bundle.")
 

@@ -104,8 +104,8 @@ def kind_of(facts: Mapping[str, Any]) -> str:
 
 def based_on(facts: Mapping[str, Any]) -> str:
     """The base model of a language model, the method of a baseline, the parts of a blend."""
-    if baseline := facts.get("baseline"):
-        return str(baseline["label"])
+    if facts.get("baseline"):
+        return str(facts["baseline"]["label"])
     if blend := facts.get("blend"):
         return " + ".join(str(part["label"]) for part in blend["parts"])
     return str(_language(facts).get("base", {}).get("id") or "not stated")

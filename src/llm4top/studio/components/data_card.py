@@ -12,6 +12,7 @@ from llm4top.studio.components.elements import (
     download_button,
     drawing,
     heading,
+    muted,
     section,
     table,
 )
@@ -33,7 +34,7 @@ def balance(card: DatasetCard) -> None:
     phases = {"All": card.balance, **card.balance_by_phase}
     with section("Trials and labels"):
         if event is not None:
-            Words("p", f"In brackets: the share of {event}.").classes("l4-small l4-muted")
+            muted(f"In brackets: the share of {event}.")
         rows = {
             phase or "not given": [cell(found.get(split, {}), event) for split in splits]
             for phase, found in phases.items()
@@ -148,7 +149,7 @@ def origin(dataset: StoredDataset, card: DatasetCard) -> None:
             Words("p", f"and {counted(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
         for words in (*card.warnings, *card.terms):
             Words("p", words)
-        Words("p", f"Content hash {dataset.sha256[:16]}.").classes("l4-small l4-muted")
+        muted(f"Content hash {dataset.sha256[:16]}.")
 
 
 _VERDICTS = {"pass": "passed", "warn": "check this", "fail": "leak"}

@@ -6,7 +6,7 @@ from functools import partial
 from nicegui import run, ui
 
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.elements import Words, drawing, heading
+from llm4top.studio.components.elements import Words, drawing, heading, muted
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import chance_of
@@ -110,12 +110,11 @@ def _successes(found: Distribution, from_base: float | None, label: str) -> None
         drawing(distribution_chart(found, from_base))
         if from_base is not None:
             _compare_base(found, from_base)
-        Words(
-            "p",
+        muted(
             "This assumes that a calibration error moves all chances together and that the trials "
             "are independent otherwise. Trials of one programme tend to succeed or fail together, "
-            "and errors of the model are not included. The true range is therefore wider.",
-        ).classes("l4-small l4-muted")
+            "and errors of the model are not included. The true range is therefore wider."
+        )
         _download("Download the distribution", partial(distribution_csv, found), "successes.csv")
 
 
@@ -140,7 +139,7 @@ def _chances(items: Sequence[Forecast], state: ListState) -> None:
                     with ui.element("li"):
                         who = item.nct_id or item.record
                         ui.link(f"{who}: {name_of(item)}", state.trial(item.id))
-                        Words("span", chance_of(item)).classes("l4-muted l4-small")
+                        muted(chance_of(item), "span")
         _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 
@@ -154,10 +153,9 @@ def _answers(items: Sequence[Forecast], likeliest: str, number: float) -> None:
             "The expected number of trials with each answer: the sum of their chances.",
         )
         drawing(answers_chart(items))
-        Words(
-            "p",
-            "Trials of one programme tend to have the same outcome, so the true numbers vary more.",
-        ).classes("l4-small l4-muted")
+        muted(
+            "Trials of one programme tend to have the same outcome, so the true numbers vary more."
+        )
         _download("Download the chances", partial(to_csv, items), "chances.csv")
 
 

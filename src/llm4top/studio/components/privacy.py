@@ -2,7 +2,7 @@
 
 from nicegui import run, ui
 
-from llm4top.studio.components.elements import Words, heading
+from llm4top.studio.components.elements import Words, heading, muted
 from llm4top.studio.context import StudioContext
 
 _PROMISE = (
@@ -27,7 +27,7 @@ async def privacy_statement(context: StudioContext) -> None:
     with box:
         for sentence in sentences or ():
             Words("div", sentence).classes("l4-what")
-        Words("div", _HOW).classes("l4-muted l4-small")
+        muted(_HOW, "div")
 
 
 def _reach(context: StudioContext) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.elements import Words, drawing
+from llm4top.studio.components.elements import Words, drawing, muted
 from llm4top.text import counted, interval, percent
 from llm4top.workspace.views.caveats import sentence, sorted_warnings
 from llm4top.workspace.views.label_bars import answer_named, is_yes_or_no, reading_of, scale_of
@@ -89,7 +89,7 @@ def trial_card(listed: Listed, withheld: int) -> None:
         card.props["id"] = listed.place
         with ui.element("h3").classes("l4-one-line"):
             title_link(listed)
-        Words("p", trial_facts(item)).classes("l4-muted l4-small")
+        muted(trial_facts(item))
         copy_note(listed)
         serious, routine = sorted_warnings(item.warnings)
         with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if serious else "")):
@@ -97,7 +97,7 @@ def trial_card(listed: Listed, withheld: int) -> None:
             chance_line(item)
         warning_lines(serious[:1])
         for name, other in listed.others:
-            Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
+            muted(f"{name}: {chance_of(other)}")
         hidden = f"{counted(withheld, 'field')} hidden from the model"
         with ui.element("div").classes("l4-foot l4-muted l4-small"):
             notes = [sentence(warning) for warning in [*serious[1:], *routine]]
@@ -189,7 +189,7 @@ def trial_row(listed: Listed, _withheld: int) -> None:
             title_link(listed)
             copy_note(listed)
             for name, other in listed.others:
-                Words("p", f"{name}: {chance_of(other)}").classes("l4-small l4-muted")
+                muted(f"{name}: {chance_of(other)}")
         for (title, _, kind), text in zip(COLUMNS[2:-1], cells, strict=True):
             # In the list each value is preceded by its heading.
             cell = Words("td", text).classes(kind)
@@ -213,4 +213,4 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
             if serious:
                 Words("p", " ".join(map(sentence, serious))).classes("l4-warnings")
             if routine:
-                Words("p", " ".join(map(sentence, routine))).classes("l4-muted l4-small")
+                muted(" ".join(map(sentence, routine)))

@@ -1,8 +1,6 @@
-"""A model in words: how well it ranks trials, and what it is based on."""
+"""A model in words: how well it ranks trials."""
 
-import pytest
-
-from llm4top.studio.components.bundle_facts import based_on, kind_of, skill_of
+from llm4top.studio.components.bundle_facts import skill_of
 
 
 def card(split="valid", n=901, **values):
@@ -29,22 +27,3 @@ def test_a_model_without_a_reference_or_without_metrics():
     unknown = {"mine": {"roc_auc": {"value": None, "lower": None, "upper": None}}}
     evaluation = {"split": "test", "n": 5, "forecasters": unknown}
     assert skill_of({"evaluations": [evaluation]}) == ""
-
-
-@pytest.mark.parametrize(
-    ("facts", "kind", "words"),
-    [
-        ({"kind": "language", "language": {"base": {"id": "x/y"}}}, "language", "x/y"),
-        ({"kind": "baseline", "baseline": {"label": "XGBoost"}}, "baseline", "XGBoost"),
-        (
-            {"kind": "blend", "blend": {"parts": [{"label": "mini"}, {"label": "TF-IDF"}]}},
-            "blend",
-            "mini + TF-IDF",
-        ),
-        # As version 0.1.0 stored them.
-        ({"base": {"id": "x/y"}, "stack": None}, "language", "x/y"),
-        ({"base": {"id": "x/y"}, "stack": {"n": 3}}, "blend", "x/y"),
-    ],
-)
-def test_every_kind_of_model_says_what_it_is_based_on(facts, kind, words):
-    assert (kind_of(facts), based_on(facts)) == (kind, words)

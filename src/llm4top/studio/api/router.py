@@ -23,7 +23,6 @@ from llm4top.studio.api.schemas import (
     Page,
     page_of,
 )
-from llm4top.studio.components.bundle_facts import kind_of
 from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
@@ -57,7 +56,7 @@ def _values(bundle: WorkspaceBundle) -> dict[str, Any]:
         "id": bundle.id,
         "name": bundle.name,
         "identity": bundle.identity,
-        "kind": kind_of(bundle.facts),
+        "kind": bundle.facts["kind"],
         "task": bundle.task,
         "is_default": bundle.is_default,
     }

@@ -1,7 +1,6 @@
 """A model in words: its row in the list, its identity, its metrics, its card.
 
-``facts`` are a bundle's manifest without its list of files, as the workspace stores it. Those that
-version 0.1.0 stored have the entries of the language model at the top level.
+``facts`` are a bundle's manifest without its list of files, as ``WorkspaceBundle`` has it.
 """
 
 from collections.abc import Mapping
@@ -84,7 +83,7 @@ def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
     return (
         display_name(bundle),
         question_of(facts),
-        based_on(facts),
+        str(facts["model"]),
         ", ".join(filter(None, trials)),
         with_interval(own_figures(measured).get("roc_auc")),
         _skill(measured),
@@ -95,20 +94,6 @@ def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
 def question_of(facts: Mapping[str, Any]) -> str:
     """The question that a model answers."""
     return str(facts["task"]["question"])
-
-
-def kind_of(facts: Mapping[str, Any]) -> str:
-    """The kind of a model: "language", "baseline" or "blend"."""
-    return str(facts.get("kind") or ("blend" if facts.get("stack") else "language"))
-
-
-def based_on(facts: Mapping[str, Any]) -> str:
-    """The base model of a language model, the method of a baseline, the parts of a blend."""
-    if facts.get("baseline"):
-        return str(facts["baseline"]["label"])
-    if blend := facts.get("blend"):
-        return " + ".join(str(part["label"]) for part in blend["parts"])
-    return str(_language(facts).get("base", {}).get("id") or "not stated")
 
 
 def with_interval(figure: Mapping[str, Any] | None) -> str:
@@ -122,16 +107,16 @@ def with_interval(figure: Mapping[str, Any] | None) -> str:
 def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
     """The model's kind, training data and permitted use."""
     facts = bundle.facts
-    data, tuning = _data(facts), _language(facts).get("tuning")
+    data, language = _data(facts), facts["language"]
     counts = ", ".join(
         f"{thousands(n)} {_SPLITS.get(split, split)}" for split, n in data.get("counts", {}).items()
     )
     name = str(data.get("name") or "not stated")
     return [
         ("Question", question_of(facts)),
-        ("Kind", _KINDS.get(kind_of(facts), kind_of(facts))),
-        ("Based on", based_on(facts)),
-        *([("Tuning", str(tuning["method"]))] if tuning else []),
+        ("Kind", _KINDS[facts["kind"]]),
+        ("Based on", str(facts["model"])),
+        *([("Tuning", str(language["tuning"]["method"]))] if language else []),
         ("Calibration", str(facts.get("calibration") or "none")),
         ("Data", f"{name}: {counts}" if counts else name),
         ("Phases", _phases(facts) or "not stated"),
@@ -148,7 +133,7 @@ def basis_facts(facts: Mapping[str, Any], phase: str | None) -> list[tuple[str, 
     data, task = _data(facts), facts["task"]
     rows = [
         ("Model", f"{facts['name']}, created on {facts['created']}"),
-        ("Based on", based_on(facts)),
+        ("Based on", str(facts["model"])),
         ("Question", question_of(facts)),
     ]
     if data:
@@ -211,10 +196,6 @@ def skill_of(facts: Mapping[str, Any]) -> str:
         better = found[own]["value"] >= found[simple]["value"]
         return f"{sentence}." if better else f"{sentence}, which is better."
     return ""
-
-
-def _language(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    return facts if "base" in facts else facts.get("language") or {}
 
 
 def _data(facts: Mapping[str, Any]) -> Mapping[str, Any]:

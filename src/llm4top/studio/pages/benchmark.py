@@ -117,7 +117,7 @@ class BenchmarkPage:
         test.props("dense")
         Words(
             "p",
-            "The baselines alone take minutes. Each model is evaluated both untrained and "
+            "The baselines alone take minutes. Each language model is evaluated untrained and "
             "fine-tuned, which takes hours without a GPU. You can stop and resume the benchmark.",
         ).classes("l4-muted")
         start = ui.button("Run the benchmark", on_click=lambda: self._start(datasets))

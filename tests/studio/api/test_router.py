@@ -336,3 +336,17 @@ def test_what_was_done_is_in_the_activity(api, workspace):
         ("delete", "API"),
         ("forecast", "API"),
     ]
+
+
+@pytest.mark.parametrize("name", ["tfidf", "xgboost", "baselines"])
+def test_bundles_without_a_language_model_forecast(name, api, workspace, tmp_path):
+    from tests.forecasters.kinds_kit import VALID, fitted
+
+    fitted(name).save(tmp_path / name, validation=VALID)
+    made = workspace.bundles.add(tmp_path / name)
+    facts = api.get(f"/api/v1/bundles/{made.id}").json()["facts"]
+    assert facts["kind"] == ("blend" if name == "baselines" else "baseline")
+    body = send(api, ("a.xml", XML), params={"bundle": made.id}).json()
+    (found,) = body["forecasts"]
+    assert found["bundle"] == made.identity
+    assert 0 <= found["lower"] <= found["probability"] <= found["upper"] <= 1

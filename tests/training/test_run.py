@@ -342,7 +342,7 @@ def test_two_processes_end_at_the_weights_of_one_with_the_double_batch(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == f"{together.out}/bundle\n"
-    assert done.stderr.count("Before the start") == 1
+    assert done.stderr.count("Checks before the start") == 1
     alone = settings(**shape, batch_size=10, out=tmp_path / "alone")
     train(alone)
     left, right = (load_file(tmp_path / f"weights-{rank}.safetensors") for rank in (0, 1))

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llm4top.data.card import CARD_SCHEMA, DatasetCard
-from llm4top.data.describe import Describer
+from llm4top.data.card import CARD_SCHEMA, DatasetCard, Describer, described, new_card
 from llm4top.data.parquet import (
     SCHEMA,
     SPLITS,
@@ -25,7 +24,7 @@ from llm4top.data.parquet import (
     trial_texts,
 )
 from llm4top.data.splits import check_disjoint
-from llm4top.data.write import CARD_FILE, TRIALS_FILE, described, new_card, write_dataset
+from llm4top.data.write import CARD_FILE, TRIALS_FILE, write_dataset
 from llm4top.errors import DatasetError, TaskError
 from llm4top.registry.trial import Trial
 from llm4top.schema import read_model

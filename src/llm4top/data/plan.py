@@ -5,13 +5,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm4top.data.card import DatasetCard, DroppedRecord, SourceFile
+from llm4top.data.card import DatasetCard, DroppedRecord, SourceFile, new_card
 from llm4top.data.one_row_per_trial import Pool, pool
 from llm4top.data.parquet import Row, decode_trial, encode_trial
 from llm4top.data.sources import path_sha256
 from llm4top.data.splits import OwnSplit, RowFacts, SplitRule, check_disjoint, real_shares
-from llm4top.data.spool import NO_LABEL, NOT_LISTED, Reading, Spool, reading_progress
-from llm4top.data.write import new_card
+from llm4top.data.spool import NO_LABEL, NOT_LISTED, Reading, Spool, reading_progress, row_of
 from llm4top.errors import DatasetError, RegistryError
 from llm4top.progress import OnProgress
 from llm4top.registry.limits import Limits
@@ -22,17 +21,6 @@ from llm4top.text import thousands
 _REPORT_EVERY = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    trial: str
-    start_date: str | None
-    first_submitted: str | None
-    status: str | None
-    why_stopped: str | None
-    processed: str | None
-    source_sha256: str
-
-
 class Enrichment:
     """Registry records of wanted trials, by NCT id; of several records the newest counts.
 
@@ -40,7 +28,8 @@ class Enrichment:
     """
 
     def __init__(self) -> None:
-        self._found: dict[str, _Found] = {}
+        self._found: dict[str, Row] = {}
+        self._processed: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -48,7 +37,7 @@ class Enrichment:
     @property
     def processing_dates(self) -> list[str]:
         """When the registry processed the records that were found."""
-        return [found.processed for found in self._found.values() if found.processed]
+        return [day for day in self._processed.values() if day]
 
     def read(
         self,
@@ -69,18 +58,10 @@ class Enrichment:
             nct_id = record.nct_id
             if nct_id is None or nct_id not in wanted or record.source.format == "top-csv":
                 continue
-            known = self._found.get(nct_id)
-            if known is not None and (known.processed or "") >= (record.source.processed or ""):
+            processed = record.source.processed or ""
+            if nct_id in self._found and self._processed[nct_id] >= processed:
                 continue
-            self._found[nct_id] = _Found(
-                encode_trial(record.trial),
-                record.registry_outcome.start_date,
-                record.registry_outcome.first_submitted,
-                record.registry_outcome.status or None,
-                record.registry_outcome.why_stopped or None,
-                record.source.processed,
-                record.source.sha256,
-            )
+            self._found[nct_id], self._processed[nct_id] = row_of(record), processed
 
     def apply(self, row: Row) -> Row:
         """The row with the registry's trial, if found; ICD codes and SMILES stay the row's own.
@@ -97,13 +78,13 @@ class Enrichment:
             smiles=own.smiles,
             phase=registered.phase or own.phase,
         )
-        told = row if row.status else found
+        outcome = row if row.status else found
         return replace(
             row,
             trial=encode_trial(trial),
             source_sha256=found.source_sha256,
-            status=told.status,
-            why_stopped=told.why_stopped,
+            status=outcome.status,
+            why_stopped=outcome.why_stopped,
         )
 
     def dates(self, nct_id: str) -> tuple[str | None, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -169,17 +169,12 @@ class Spool:
     def _add(self, candidate: Candidate, record: Record) -> None:
         self.candidates.append(candidate)
         self._pending.append(
-            Row(
-                nct_id=candidate.nct_id,
-                split="",
+            replace(
+                row_of(record),
                 label=candidate.label,
                 start_date=candidate.start_date,
                 first_submitted=candidate.first_submitted,
-                status=record.registry_outcome.status or None,
-                why_stopped=record.registry_outcome.why_stopped or None,
                 files=(candidate.file,),
-                source_sha256=candidate.source_sha256,
-                trial=encode_trial(record.trial),
             )
         )
         if len(self._pending) >= _ROWS_PER_GROUP:
@@ -194,6 +189,23 @@ class Spool:
         self._reading.on_progress(
             reading_progress("reading", source.path, self.read, len(self.candidates))
         )
+
+
+def row_of(record: Record) -> Row:
+    """A record with an NCT id as a row, before it has a label, a split or a file."""
+    outcome = record.registry_outcome
+    return Row(
+        nct_id=record.nct_id or "",
+        split="",
+        label="",
+        start_date=outcome.start_date,
+        first_submitted=outcome.first_submitted,
+        status=outcome.status or None,
+        why_stopped=outcome.why_stopped or None,
+        files=(),
+        source_sha256=record.source.sha256,
+        trial=encode_trial(record.trial),
+    )
 
 
 def reading_progress(stage: str, path: Path, read: int, kept: int) -> Progress:

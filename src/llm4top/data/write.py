@@ -2,16 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
-from llm4top import __version__
-from llm4top.data.card import DatasetCard
-from llm4top.data.describe import Describer
+from llm4top.data.card import DatasetCard, Describer, described
 from llm4top.data.parquet import SCHEMA, Row, row_batch
 from llm4top.errors import DatasetError
 from llm4top.files import publishing, write_json
@@ -73,26 +69,6 @@ def write_dataset(
         card = described(history, describer)
         write_json(scratch / CARD_FILE, card.model_dump(mode="json"))
     return card
-
-
-def described(history: DatasetCard, describer: Describer) -> DatasetCard:
-    """The card of the rows that ``describer`` has counted, with the history of another."""
-    return DatasetCard(
-        **{**history.model_dump(), **describer.measured(), "warnings": describer.warnings()}
-    )
-
-
-def new_card(name: str, task: Task, **history: Any) -> DatasetCard:
-    """A card that has a history but no counts yet."""
-    return DatasetCard(
-        name=name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        llm4top_version=__version__,
-        task=task.to_dict(),
-        sha256="",
-        rows=0,
-        **history,
-    )
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

@@ -10,9 +10,9 @@ from llm4top.errors import TooFewRowsError
 from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.registry.trial import Trial
-from llm4top.training.selection.baselines import BASE_RATE, Rival
-from llm4top.training.selection.decision import Finalists, decide, judge_stack
-from llm4top.training.selection.losses import Judge, is_gain, row_losses
+from llm4top.training.selection.baselines import BASE_RATE, BaselineModel
+from llm4top.training.selection.decision import Finalists, assess_stack, decide
+from llm4top.training.selection.losses import SelectionScorer, is_gain, row_losses
 from llm4top.training.selection.selection_file import StackOutcome
 
 N = 900
@@ -31,13 +31,13 @@ def world(seed=0):
 
 
 def finalists(language, baseline, y):
-    judge = Judge(y, draws=300)
+    scorer = SelectionScorer(y, draws=300)
     rate = np.tile([1 - y.mean(), y.mean()], (len(y), 1))
     p = softmax(odds(baseline))
-    rival = Rival("tfidf", p, judge.losses({"b": odds(baseline)}))
-    base_rate = Rival(BASE_RATE, rate, judge.losses({"r": np.log(rate)}))
-    losses = judge.losses({"language": odds(language)})
-    return Finalists("tiny", odds(language), losses, rival, base_rate, judge)
+    baseline = BaselineModel("tfidf", p, scorer.losses({"b": odds(baseline)}))
+    base_rate = BaselineModel(BASE_RATE, rate, scorer.losses({"r": np.log(rate)}))
+    losses = scorer.losses({"language": odds(language)})
+    return Finalists("tiny", odds(language), losses, baseline, base_rate, scorer)
 
 
 def valid(y, years=None):
@@ -56,7 +56,7 @@ def valid(y, years=None):
 def test_two_that_know_different_things_are_stacked():
     parts, y = world()
     both = finalists(parts[0], parts[1], y)
-    stack, pool, losses = judge_stack(both, valid(y))
+    stack, pool, losses = assess_stack(both, valid(y))
     assert stack.taken
     assert is_gain(stack.gain)
     assert stack.newest.n == pytest.approx(0.3 * N, abs=20)
@@ -65,18 +65,18 @@ def test_two_that_know_different_things_are_stacked():
     assert stack.weights == dict(zip(pool.sources, pool.weights, strict=True))
     assert stack.reason.startswith("The stack is taken: its log-loss is lower than that of ")
     assert "fitted on the older validation trials, it is lower on the newest" in stack.reason
-    verdict = decide(both, stack, losses, "In time.")
-    assert (verdict.kind, verdict.name) == ("stack", "tiny + TF-IDF + logistic regression")
-    assert verdict.why[0].startswith("Chosen: tiny + TF-IDF + logistic regression (the language")
-    assert verdict.why[2] == "In time."
-    assert "beats the base rate by phase by" in verdict.why[4]
+    decision = decide(both, stack, losses, "In time.")
+    assert (decision.kind, decision.name) == ("stack", "tiny + TF-IDF + logistic regression")
+    assert decision.why[0].startswith("Chosen: tiny + TF-IDF + logistic regression (the language")
+    assert decision.why[2] == "In time."
+    assert "beats the base rate by phase by" in decision.why[4]
 
 
 def test_a_copy_is_not_stacked():
     parts, y = world()
-    stack, _, losses = judge_stack(finalists(parts[0], parts[0], y), valid(y))
+    stack, _, losses = assess_stack(finalists(parts[0], parts[0], y), valid(y))
     assert not stack.taken
-    assert "which is within chance" in stack.reason or "higher than that of" in stack.reason
+    assert "the difference could be chance" in stack.reason or "higher than that of" in stack.reason
     assert decide(finalists(parts[0], parts[0], y), stack, losses, "").kind != "stack"
 
 
@@ -86,7 +86,7 @@ def test_a_gain_that_does_not_hold_in_time_is_none():
     language = parts[0].copy()
     newest = np.arange(N) >= int(0.7 * N)
     language[newest] *= -0.6
-    stack, _, _ = judge_stack(finalists(language, parts[1], y), valid(y))
+    stack, _, _ = assess_stack(finalists(language, parts[1], y), valid(y))
     assert is_gain(stack.gain)
     assert stack.newest.value > 0
     assert not stack.taken
@@ -95,7 +95,7 @@ def test_a_gain_that_does_not_hold_in_time_is_none():
 
 def test_trials_that_cannot_be_ordered_are_not_checked_in_time():
     parts, y = world()
-    stack, _, _ = judge_stack(finalists(parts[0], parts[1], y), valid(y, [2000] * N))
+    stack, _, _ = assess_stack(finalists(parts[0], parts[1], y), valid(y, [2000] * N))
     assert stack.taken
     assert stack.newest is None
     assert "It was not checked in time (" in stack.reason
@@ -106,40 +106,43 @@ def test_without_a_stack_the_lower_log_loss_is_chosen(language, kind):
     parts, y = world()
     noise = np.random.default_rng(5).normal(size=N)
     both = finalists(parts.sum(axis=0) * language + noise * (1 - language), parts[1], y)
-    verdict = decide(both, NOT_TRIED, None, "")
-    assert verdict.kind == kind
+    decision = decide(both, NOT_TRIED, None, "")
+    assert decision.kind == kind
     first, second = ("tiny", "TF-IDF") if kind == "language" else ("TF-IDF", "tiny")
-    assert verdict.why[1].startswith(first)
-    assert f"has a lower log-loss than {second}" in verdict.why[1]
-    assert "within chance" not in verdict.why[1]
-    assert verdict.why[3] == "No stack was tried, as asked."
+    assert decision.why[1].startswith(first)
+    assert f"has a lower log-loss than {second}" in decision.why[1]
+    assert "could be chance" not in decision.why[1]
+    assert decision.why[3] == "No stack was tried, as asked."
 
 
 def test_a_tie_is_told():
     parts, y = world()
     noise = np.random.default_rng(5).normal(0, 0.05, N)
-    verdict = decide(finalists(parts[0] + noise, parts[0], y), NOT_TRIED, None, "")
-    assert "within chance. Take whichever costs less to run." in verdict.why[1]
+    decision = decide(finalists(parts[0] + noise, parts[0], y), NOT_TRIED, None, "")
+    assert "The difference could be chance: use the one that costs less to run." in decision.why[1]
 
 
 def test_what_does_not_beat_the_base_rate_is_told():
     _, y = world()
     rng = np.random.default_rng(9)
     both = finalists(rng.normal(size=N), rng.normal(size=N), y)
-    verdict = decide(both, NOT_TRIED, None, "")
-    assert "does not beat the base rate by phase beyond chance" in verdict.why[4]
-    assert verdict.why[4].endswith("Do not rely on it.")
+    decision = decide(both, NOT_TRIED, None, "")
+    assert (
+        "does not clearly beat the base rate by phase: its log-loss minus the base rate's is "
+        in decision.why[4]
+    )
+    assert decision.why[4].endswith("Do not rely on it.")
 
 
 def test_the_judge_scales_everyone_alike():
     parts, y = world()
-    judge = Judge(y, draws=200)
-    plain = judge.losses({"a": odds(parts[0])})
-    loud = judge.losses({"a": odds(9 * parts[0] + 3)})
+    scorer = SelectionScorer(y, draws=200)
+    plain = scorer.losses({"a": odds(parts[0])})
+    loud = scorer.losses({"a": odds(9 * parts[0] + 3)})
     assert loud == pytest.approx(plain, abs=0.02)
-    same = judge.mean(plain - loud)
+    same = scorer.mean(plain - loud)
     assert abs(same.value) < 1e-3
-    figure = judge.mean(plain)
+    figure = scorer.mean(plain)
     assert figure.lower < figure.value < figure.upper
     assert figure.n == N
 
@@ -157,5 +160,5 @@ def test_too_few_rows_to_choose_by():
     with pytest.raises(
         TooFewRowsError, match="20 rows, 10 of the rarest label: 25 and 7 are the least"
     ):
-        Judge.of(valid(y), draws=100, split="valid")
-    assert len(Judge.of(valid([0, 1] * 13), draws=100, split="valid").y) == 26
+        SelectionScorer.of(valid(y), draws=100, split="valid")
+    assert len(SelectionScorer.of(valid([0, 1] * 13), draws=100, split="valid").y) == 26

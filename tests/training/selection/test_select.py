@@ -19,9 +19,9 @@ from llm4top.forecasters.calibration.pool import FLOOR
 from llm4top.registry.trial import Intervention, Trial
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection import runs as runs_module
-from llm4top.training.selection.baselines import Rivals, chosen_baselines
+from llm4top.training.selection.baselines import BaselineModels, chosen_baselines
 from llm4top.training.selection.candidates import make_select_settings
-from llm4top.training.selection.losses import Judge, row_losses
+from llm4top.training.selection.losses import SelectionScorer, row_losses
 from llm4top.training.selection.plan import plan_selection
 from llm4top.training.selection.runs import FinishedRun, middle_run
 from llm4top.training.selection.select import check_folder, learning_part, select
@@ -96,9 +96,9 @@ def sealed():
 def done(make_settings, sealed, tmp_path_factory):
     """A finished selection, its folder, and what it told of its progress."""
     out = tmp_path_factory.mktemp("selections") / "whole"
-    told = []
-    selection = select(make_settings(out), reproduce="as typed", progress=told.append)
-    return selection, out, told
+    seen = []
+    selection = select(make_settings(out), reproduce="as typed", progress=seen.append)
+    return selection, out, seen
 
 
 def test_rungs_drop_and_keep(done):
@@ -163,12 +163,12 @@ def test_baselines_are_checked_in_time(done):
 
 
 def test_progress_is_told(done):
-    _, _, told = done
-    begun = [p for p in told if p.stage == "selection"]
+    _, _, seen = done
+    begun = [p for p in seen if p.stage == "selection"]
     assert [p.done for p in begun] == list(range(1, len(begun) + 1))
     assert begun[-1].done <= begun[-1].total
     assert begun[0].detail == "baseline: Base rate by phase"
-    after = [p.stage for p in told[told.index(begun[-3]) :]]
+    after = [p.stage for p in seen[seen.index(begun[-3]) :]]
     assert "training" in after
 
 
@@ -253,13 +253,13 @@ def test_a_stack_is_a_bundle_that_gives_the_same(with_runs, make_settings, monke
     """Forced, since the invented data give the model nothing that the baseline lacks."""
     from llm4top.training.selection import select as _select
 
-    original = _select.judge_stack
+    original = _select.assess_stack
 
-    def judge_stack(*args):
+    def assess_stack(*args):
         outcome, pool, losses = original(*args)
         return outcome.model_copy(update={"taken": True, "reason": "Forced."}), pool, losses
 
-    monkeypatch.setattr(_select, "judge_stack", judge_stack)
+    monkeypatch.setattr(_select, "assess_stack", assess_stack)
     selection = select(make_settings(with_runs))
     assert selection.winner.kind == "stack"
     loaded = load_bundle(with_runs, device="cpu")
@@ -368,17 +368,17 @@ def test_a_gain_on_valid_alone_is_no_gain(tmp_path, monkeypatch):
         dates.append(f"{2000 + i // 60}-0{1 + i % 60 // 7}-01")
     numbers = [f"NCT{i:08d}" for i in range(300)]
     made = make_dataset(trials, labels, numbers, splits, task="outcome", start_dates=dates)
-    judge = Judge.of(made.select("valid"), draws=200, split="valid")
-    rivals = Rivals(made, judge, tmp_path / "kept", None, lambda _: None)
-    rivals.learn(chosen_baselines(("tfidf",), None))
-    best, outcomes, sentence = rivals.best()
+    scorer = SelectionScorer.of(made.select("valid"), draws=200, split="valid")
+    models = BaselineModels(made, scorer, tmp_path / "kept", None, lambda _: None)
+    models.fit(chosen_baselines(("tfidf",), None))
+    best, outcomes, sentence = models.best()
     assert [o.confirmed for o in outcomes] == [False, None]
     assert outcomes[0].log_loss.value < outcomes[1].log_loss.value
     assert best.name == "base-rate"
     assert "TF-IDF + logistic regression: better on the validation split" in sentence
     assert "but not on the newest trials" in sentence
     # What was said is kept: nothing is fitted a second time.
-    second = Rivals(made, judge, tmp_path / "kept", None, lambda _: None)
-    monkeypatch.setattr(Rivals, "fitted", None)
-    second.learn(chosen_baselines(("tfidf",), None))
+    second = BaselineModels(made, scorer, tmp_path / "kept", None, lambda _: None)
+    monkeypatch.setattr(BaselineModels, "fitted", None)
+    second.fit(chosen_baselines(("tfidf",), None))
     assert second.best()[0].name == "base-rate"

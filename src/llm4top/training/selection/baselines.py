@@ -19,19 +19,19 @@ from llm4top.evaluation.predictions import FloatArray
 from llm4top.files import replacing
 from llm4top.forecasters.baselines.catalog import BASELINES, make_baseline
 from llm4top.forecasters.calibration.pool import log_probabilities
-from llm4top.training.selection.losses import SEED, Judge, is_gain
+from llm4top.training.selection.losses import SEED, SelectionScorer, is_gain
 from llm4top.training.selection.selection_file import BaselineOutcome
 
 BASE_RATE = "base-rate"
 _NEVER = ("always",)
-"""Baselines that log-loss cannot judge: they are certain."""
+"""Baselines that log-loss cannot scorer: they are certain."""
 UNSTACKABLE = ("sentence",)
 """Baselines that need more than a bundle holds."""
 
 
 @dataclass(slots=True)
-class Rival:
-    """A baseline that has learnt: what it said of the validation split, and its losses there."""
+class BaselineModel:
+    """A fitted baseline: its probabilities on the validation split, and its losses there."""
 
     name: str
     probabilities: FloatArray
@@ -49,7 +49,7 @@ class Rival:
 
 
 def chosen_baselines(names: Sequence[str] | None, encoder: Path | None) -> tuple[str, ...]:
-    """The baselines to judge, the base rate always among them, in the order of ``BASELINES``.
+    """The baselines to scorer, the base rate always among them, in the order of ``BASELINES``.
 
     None takes all of them. Raises ``ConfigError`` for a name that is none, or cannot be judged.
     """
@@ -71,59 +71,59 @@ def chosen_baselines(names: Sequence[str] | None, encoder: Path | None) -> tuple
 
 
 @dataclass(slots=True)
-class Rivals:
-    """All baselines on one data set; ``folder`` keeps what each has said, by what it came from."""
+class BaselineModels:
+    """All baselines on one data set; ``folder`` caches their predictions by what they came from."""
 
     dataset: Dataset
-    judge: Judge
+    scorer: SelectionScorer
     folder: Path
     encoder: Path | None
-    tell: Callable[[str], None]
-    found: dict[str, Rival] = field(default_factory=dict)
+    on_step: Callable[[str], None]
+    found: dict[str, BaselineModel] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     _newest: Dataset | None = None
 
-    def learn(self, names: Sequence[str]) -> None:
-        """Let each learn from the training split, and judge it on the validation split.
+    def fit(self, names: Sequence[str]) -> None:
+        """Fit each on the training split, and score it on the validation split.
 
-        A baseline that cannot learn from these data is out, and its reason is kept.
+        A baseline that cannot be fitted to these data is left out; ``failed`` holds its error.
         """
-        choose = self.dataset.select("valid")
+        valid = self.dataset.select("valid")
         for name in names:
-            self.tell(f"baseline: {BASELINES[name].label}")
+            self.on_step(f"baseline: {BASELINES[name].label}")
             try:
-                said = self._said(name, self.dataset, choose)
-                losses = self.judge.losses({name: log_probabilities(said)})
+                predictions = self._predictions(name, self.dataset, valid)
+                losses = self.scorer.losses({name: log_probabilities(predictions)})
             except (LLM4TOPError, ValueError) as error:
                 if name == BASE_RATE:
                     raise
                 self.failed[name] = str(error)
                 continue
-            self.found[name] = Rival(name, said, losses)
+            self.found[name] = BaselineModel(name, predictions, losses)
 
-    def best(self) -> tuple[Rival, list[BaselineOutcome], str]:
-        """The best baseline, how each of them did, and a sentence on the check in time.
+    def best(self) -> tuple[BaselineModel, list[BaselineOutcome], str]:
+        """The best baseline, the results of all, and a sentence on the check in time.
 
-        The best is the one of least validation log-loss whose gain over the base rate holds on
-        the newest learning trials too, once it has learnt from the older ones alone.
+        The best has the lowest validation log-loss among those whose gain over the base rate also
+        holds on the newest training trials when they are fitted on the older ones only.
         """
-        order = sorted(self.found.values(), key=lambda rival: float(rival.losses.mean()))
-        outcomes = {rival.name: self._outcome(rival) for rival in order}
+        order = sorted(self.found.values(), key=lambda baseline: float(baseline.losses.mean()))
+        outcomes = {baseline.name: self._outcome(baseline) for baseline in order}
         outcomes |= {
             name: BaselineOutcome(name=name, label=BASELINES[name].label, log_loss=None, note=why)
             for name, why in self.failed.items()
         }
         chosen, sentence = self.found[BASE_RATE], "No baseline beats the base rate by phase."
         unconfirmed = []
-        for rival in order:
-            if rival.name == BASE_RATE:
+        for baseline in order:
+            if baseline.name == BASE_RATE:
                 break
-            checked = self._check_newest(rival, outcomes[rival.name])
-            outcomes[rival.name] = checked
+            checked = self._check_newest(baseline, outcomes[baseline.name])
+            outcomes[baseline.name] = checked
             if checked.confirmed is False:
-                unconfirmed.append(rival.label)
+                unconfirmed.append(baseline.label)
                 continue
-            chosen, sentence = rival, _in_time(checked)
+            chosen, sentence = baseline, _in_time(checked)
             break
         if unconfirmed:
             sentence += (
@@ -132,53 +132,51 @@ class Rivals:
             )
         return chosen, list(outcomes.values()), sentence
 
-    def _outcome(self, rival: Rival) -> BaselineOutcome:
+    def _outcome(self, baseline: BaselineModel) -> BaselineOutcome:
         return BaselineOutcome(
-            name=rival.name, label=rival.label, log_loss=self.judge.mean(rival.losses)
+            name=baseline.name, label=baseline.label, log_loss=self.scorer.mean(baseline.losses)
         )
 
-    def _check_newest(self, rival: Rival, outcome: BaselineOutcome) -> BaselineOutcome:
-        """``outcome`` with what the baseline is worth on trials newer than all it learnt from."""
+    def _check_newest(self, baseline: BaselineModel, outcome: BaselineOutcome) -> BaselineOutcome:
+        """``outcome`` with the gain on trials that are newer than all it was fitted on."""
         try:
             newest = self._newest = self._newest or newest_check(self.dataset)
-            asked = newest.select("valid")
-            judge = Judge.of(asked, draws=self.judge.draws, split="newest")
+            rows = newest.select("valid")
+            scorer = SelectionScorer.of(rows, draws=self.scorer.draws, split="newest")
         except (TooFewRowsError, SplitError) as error:
             return outcome.model_copy(update={"note": f"not checked in time: {error}"})
-        self.tell(f"check in time: {rival.label}")
+        self.on_step(f"check in time: {baseline.label}")
         losses = [
-            judge.losses({name: log_probabilities(self._said(name, newest, asked))})
-            for name in (rival.name, BASE_RATE)
+            scorer.losses({name: log_probabilities(self._predictions(name, newest, rows))})
+            for name in (baseline.name, BASE_RATE)
         ]
-        difference = judge.mean(losses[0] - losses[1])
+        difference = scorer.mean(losses[0] - losses[1])
         return outcome.model_copy(update={"newest": difference, "confirmed": is_gain(difference)})
 
-    def _said(self, name: str, data: Dataset, asked: Dataset) -> FloatArray:
-        """Probabilities ``[n, K]`` of ``asked`` from ``name`` fitted on the train rows of ``data``.
+    def _predictions(self, name: str, data: Dataset, rows: Dataset) -> FloatArray:
+        """Probabilities ``[n, K]`` of ``rows`` from ``name`` fitted on the train rows of ``data``.
 
-        Said once, it is kept.
+        They are computed once and cached in ``folder``.
         """
-        came_from = {
+        origin = {
             "baseline": name,
             "data": data.sha256,
-            "rows": hashlib.sha256("\n".join(asked.nct_ids).encode()).hexdigest(),
+            "rows": hashlib.sha256("\n".join(rows.nct_ids).encode()).hexdigest(),
             "seed": SEED,
             "encoder": str(self.encoder) if name == "sentence" else None,
             "llm4top": __version__,
         }
-        key = hashlib.sha256(json.dumps(came_from, sort_keys=True).encode()).hexdigest()[:16]
+        key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
         file = self.folder / f"{name}-{key}.safetensors"
         try:
-            kept = np.asarray(load_file(file)["probabilities"], dtype=np.float64)
+            return np.asarray(load_file(file)["probabilities"], dtype=np.float64)
         except (OSError, SafetensorError, KeyError):
-            pass
-        else:
-            return kept
-        said = np.asarray(self.fitted(name, data).predict_proba(asked.trials), dtype=np.float64)
+            fitted = self.fitted(name, data)
+        found = np.asarray(fitted.predict_proba(rows.trials), dtype=np.float64)
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(file) as scratch:
-            save_file({"probabilities": np.ascontiguousarray(said)}, scratch)
-        return said
+            save_file({"probabilities": np.ascontiguousarray(found)}, scratch)
+        return found
 
     def fitted(self, name: str, data: Dataset | None = None) -> Any:
         """The baseline, fitted on the train rows of ``data`` (the whole data set's if None)."""
@@ -194,13 +192,13 @@ def _in_time(outcome: BaselineOutcome) -> str:
             f" ({outcome.note.removeprefix('not checked in time: ').rstrip('.')})."
         )
     return (
-        f"The gain of {outcome.label} over the base rate holds in time: having learnt from the "
-        f"older trials, its log-loss on the newest {outcome.newest.n} is lower by "
-        f"{told(outcome.newest, sign=-1)}."
+        f"The gain of {outcome.label} over the base rate holds in time: fitted on the older "
+        f"trials, its log-loss on the newest {outcome.newest.n} is lower by "
+        f"{figure_text(outcome.newest, sign=-1)}."
     )
 
 
-def told(figure: Any, *, sign: int = 1) -> str:
-    """A figure with its interval, in words: "0.012 [0.004, 0.020]"; ``sign`` -1 turns it over."""
-    bounds = sorted(sign * bound for bound in (figure.lower, figure.upper))
-    return f"{sign * figure.value:.4f} [{bounds[0]:.4f}, {bounds[1]:.4f}]"
+def figure_text(figure: Any, *, sign: int = 1) -> str:
+    """A figure, times ``sign``: "0.0120 (95 % interval 0.0040 to 0.0200)"."""
+    lower, upper = sorted(sign * bound for bound in (figure.lower, figure.upper))
+    return f"{sign * figure.value:.4f} (95 % interval {lower:.4f} to {upper:.4f})"

@@ -159,7 +159,7 @@ def _names(points: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]
         base = str(own.get("base", "?"))
         last = base.rstrip("/").rsplit("/", 1)[-1]
         parts = [last if short[last] == 1 else base]
-        parts += [f"{k}={_plain(v)}" for k, v in own.items() if k not in ("base", "name")]
+        parts += [f"{k}={_value_text(v)}" for k, v in own.items() if k not in ("base", "name")]
         named = own.get("name")
         names.append(str(named) if named and not _shared(own, points) else ", ".join(parts))
     return names
@@ -169,7 +169,7 @@ def _shared(own: dict[str, Any], points: Sequence[tuple[dict[str, Any], dict[str
     return [other.get("name") for _, other in points].count(own["name"]) > 1
 
 
-def _plain(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "+".join(map(str, value))
     return "none" if value is None else str(value)

@@ -29,9 +29,9 @@ from llm4top.training.card_figures import card_figures
 from llm4top.training.finalize import RELOAD_TOLERANCE
 from llm4top.training.preflight import sample_rows
 from llm4top.training.run_folder import RunFolder
-from llm4top.training.selection.baselines import Rivals
+from llm4top.training.selection.baselines import BaselineModels
 from llm4top.training.selection.candidates import Candidate, SelectSettings
-from llm4top.training.selection.decision import BASELINE, LANGUAGE, Finalists, Verdict
+from llm4top.training.selection.decision import BASELINE, LANGUAGE, Decision, Finalists
 from llm4top.training.selection.losses import SEED
 from llm4top.training.selection.runs import FinishedRun
 from llm4top.training.selection.selection_file import (
@@ -56,7 +56,7 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """Everything a selection found out. ``pool`` is None where no stack was tried."""
+    """The results of all steps of a selection. ``pool`` is None where no stack was tried."""
 
     settings: SelectSettings
     dataset: Dataset
@@ -64,12 +64,12 @@ class Findings:
     rungs: Sequence[RungOutcome]
     run: FinishedRun
     finalists: Finalists
-    rivals: Rivals
+    models: BaselineModels
     baselines: Sequence[BaselineOutcome]
     stack: StackOutcome
     pool: LogPool | None
     stack_losses: FloatArray | None
-    verdict: Verdict
+    decision: Decision
 
     @property
     def language_bundle(self) -> Path:
@@ -82,7 +82,7 @@ class Findings:
         return self.dataset.select("valid")
 
 
-def leave(findings: Findings) -> Winner:
+def write_results(findings: Findings) -> Winner:
     """Write ``baseline/``, the best baseline, and ``bundle/``, what was chosen.
 
     Whatever is new is loaded again and must give the same probabilities.
@@ -90,25 +90,25 @@ def leave(findings: Findings) -> Winner:
     Raises:
         BundleError: It does not, or it cannot be written.
     """
-    verdict, folder = findings.verdict, findings.settings.out / BUNDLE_FOLDER
-    baseline = _leave_baseline(findings)
-    if verdict.kind == "stack":
-        identity = _leave_blend(findings, folder, baseline)
-    elif verdict.kind == "baseline":
-        identity = _leave_copy(findings.settings.out / BASELINE_FOLDER, folder)
+    decision, folder = findings.decision, findings.settings.out / BUNDLE_FOLDER
+    baseline = _write_baseline(findings)
+    if decision.kind == "stack":
+        identity = _write_blend(findings, folder, baseline)
+    elif decision.kind == "baseline":
+        identity = _write_copy(findings.settings.out / BASELINE_FOLDER, folder)
     else:
-        identity = _leave_copy(findings.language_bundle, folder)
+        identity = _write_copy(findings.language_bundle, folder)
     return Winner(
-        kind=verdict.kind,
-        name=verdict.name,
+        kind=decision.kind,
+        name=decision.name,
         folder=BUNDLE_FOLDER,
         identity=identity,
-        log_loss=verdict.log_loss,
-        gain=verdict.gain,
+        log_loss=decision.log_loss,
+        gain=decision.gain,
     )
 
 
-def _leave_copy(source: Path, folder: Path) -> str:
+def _write_copy(source: Path, folder: Path) -> str:
     with publishing(folder) as staging:
         copy_bundle(source, read_manifest(source), staging)
     report = verify_bundle(folder)
@@ -116,7 +116,7 @@ def _leave_copy(source: Path, folder: Path) -> str:
     return report.manifest.identity
 
 
-def _leave_baseline(findings: Findings) -> Forecaster:
+def _write_baseline(findings: Findings) -> Forecaster:
     """Save the best baseline, calibrated on the validation split."""
     finalists, dataset = findings.finalists, findings.dataset
     train, method = dataset.select("train"), findings.run.config.calibration
@@ -128,17 +128,17 @@ def _leave_baseline(findings: Findings) -> Forecaster:
         evaluations=(
             _evaluation(
                 findings,
-                {"this baseline, calibrated": {finalists.rival.name: finalists.rival.logits}},
+                {"this baseline, calibrated": {finalists.baseline.name: finalists.baseline.logits}},
                 make_calibrator(method),
-                {finalists.rival.label + ", not calibrated": finalists.rival.probabilities},
+                {finalists.baseline.label + ", not calibrated": finalists.baseline.probabilities},
             ),
         ),
         seed=SEED,
     )
     return save_forecaster(
-        as_forecaster(findings.rivals.fitted(finalists.rival.name)),
+        as_forecaster(findings.models.fitted(finalists.baseline.name)),
         findings.settings.out / BASELINE_FOLDER,
-        name=finalists.rival.name,
+        name=finalists.baseline.name,
         dataset=dataset,
         validation=None,
         calibration=method,
@@ -147,24 +147,25 @@ def _leave_baseline(findings: Findings) -> Forecaster:
     )
 
 
-def _leave_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
+def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
     """Write the blend's bundle, load it again and see that it gives the same; its identity."""
     if findings.pool is None:
         raise TypeError("there is no stack.")
     finalists, config = findings.finalists, findings.run.config
+    scorer = finalists.scorer
     loading = _loading(findings)
     language = load_bundle(findings.language_bundle, weights=False, **loading)
     pooled = findings.pool.logits(list(finalists.sources.values()))
     phases = [trial.phase for trial in findings.valid.trials]
-    calibrator = make_calibrator(config.calibration).fit(pooled, finalists.judge.y, phases)
+    calibrator = make_calibrator(config.calibration).fit(pooled, scorer.y, phases)
     source = read_manifest(findings.language_bundle)
     evaluation = _evaluation(
         findings,
         {"this stack, calibrated": finalists.sources},
         calibrator,
         {
-            "the language model alone": finalists.judge.scaled({LANGUAGE: finalists.logits}),
-            finalists.rival.label: finalists.judge.scaled({BASELINE: finalists.rival.logits}),
+            "the language model alone": scorer.scaled({LANGUAGE: finalists.logits}),
+            finalists.baseline.label: scorer.scaled({BASELINE: finalists.baseline.logits}),
         },
     )
     facts = BundleFacts.model_validate({name: getattr(source, name) for name in _FACTS})
@@ -217,7 +218,7 @@ def _evaluation(
     ``own`` has one entry: its name, and the logits ``[n, K]`` that are pooled and calibrated.
     """
     finalists, valid = findings.finalists, findings.valid
-    y, phases = finalists.judge.y, [trial.phase for trial in valid.trials]
+    y, phases = finalists.scorer.y, [trial.phase for trial in valid.trials]
     forecasts = {
         name: cross_pool(sources, y, calibrator=calibrator, phases=phases, seed=SEED)
         for name, sources in own.items()
@@ -228,7 +229,7 @@ def _evaluation(
 
 
 def to_selection(findings: Findings, winner: Winner) -> Selection:
-    """What ``selection.json`` says. Paths are told relative to the selection's folder."""
+    """The content of ``selection.json``. Paths are relative to the selection's folder."""
     settings, dataset = findings.settings, findings.dataset
     return Selection(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -240,23 +241,17 @@ def to_selection(findings: Findings, winner: Winner) -> Selection:
             "rows": {split: sum(rows.values()) for split, rows in dataset.counts().items()},
         },
         settings=settings.model_dump(mode="json", exclude={"data", "out", "encoder"}),
-        candidates={c.name: _plain(c.settings) for c in findings.candidates},
+        candidates={c.name: dict(c.settings) for c in findings.candidates},
         rungs=tuple(findings.rungs),
         language=findings.run.outcome,
         language_bundle=findings.language_bundle.relative_to(settings.out).as_posix(),
         baselines=tuple(findings.baselines),
-        baseline=findings.finalists.rival.name,
+        baseline=findings.finalists.baseline.name,
         stack=findings.stack,
         winner=winner,
-        why=findings.verdict.why,
+        why=findings.decision.why,
         notes=_notes(findings),
     )
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
-    }
 
 
 def _notes(findings: Findings) -> tuple[str, ...]:
@@ -265,8 +260,8 @@ def _notes(findings: Findings) -> tuple[str, ...]:
         "and an offset a label) by cross-fitting; intervals are 95 %, by the paired stratified "
         "bootstrap. The test split was not read.",
         "The winner was chosen on these rows, so its figure is slightly optimistic; the validation "
-        "split is drawn from the same years as the training trials. An untouched test split is "
-        "the judge.",
+        "split is drawn from the same years as the training trials. Use an untouched test split to "
+        "measure it.",
     ]
     if len(findings.settings.seeds) > 1:
         notes.append(
@@ -275,7 +270,7 @@ def _notes(findings: Findings) -> tuple[str, ...]:
         )
     if len(findings.rungs) > 1:
         notes.append(
-            "Language models are not checked in time: each would have to be trained anew. Rungs "
-            "are runs with a schedule of their own; only the last is trained in full."
+            "Language models are not checked in time, because each would have to be trained again. "
+            "Each rung has its own learning-rate schedule; only the last one is a full training."
         )
     return tuple(notes)

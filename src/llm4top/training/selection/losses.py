@@ -1,8 +1,8 @@
 """Log-losses row by row, so that any two forecasters' are paired, with bootstrap intervals.
 
-Every forecaster is scaled alike before it is judged: a slope and an offset for each label on its
-log-probabilities, cross-fitted on the same folds (``cross_pool``). No candidate then wins because
-its class weights or its overconfidence suit the split, and none loses because of them.
+Every forecaster is scaled in the same way before it is compared: a slope and an offset for each
+label on its log-probabilities, cross-fitted on the same folds (``cross_pool``). So no candidate
+wins or loses because of its class weights or its overconfidence.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ SEED = 0
 
 def row_losses(probabilities: FloatArray, y: IntArray) -> FloatArray:
     """-ln p of the label that came true: ``[n]`` of ``[n, K]`` and ``[n]``."""
-    said = probabilities[np.arange(len(y)), y]
-    return np.asarray(-np.log(np.maximum(said, _LEAST_LOG)), dtype=np.float64)
+    found = probabilities[np.arange(len(y)), y]
+    return np.asarray(-np.log(np.maximum(found, _LEAST_LOG)), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judge:
-    """Judges forecasters on the rows with label indices ``y`` ``[n]``."""
+class SelectionScorer:
+    """Scores forecasters by log-loss on the rows with label indices ``y`` ``[n]``."""
 
     y: IntArray
     draws: int = 1000
 
     @classmethod
-    def of(cls, rows: Dataset, *, draws: int, split: str) -> Judge:
-        """The judge of a split; ``TooFewRowsError`` where it has too few rows to choose by."""
+    def of(cls, rows: Dataset, *, draws: int, split: str) -> SelectionScorer:
+        """The scorer of a split; ``TooFewRowsError`` where it has too few rows to select by."""
         y = np.asarray(rows.label_indices, dtype=np.int64)
         counts = np.bincount(y, minlength=len(rows.task.labels))
         # One fold less must still carry a fit.

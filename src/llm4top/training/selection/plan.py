@@ -22,7 +22,7 @@ from llm4top.training.selection.candidates import (
     rung_steps,
     whole_steps,
 )
-from llm4top.training.selection.losses import Judge
+from llm4top.training.selection.losses import SelectionScorer
 from llm4top.training.selection.select import check_candidates, check_folder, learning_part
 
 _SAMPLE = 100
@@ -84,7 +84,7 @@ def plan_selection(settings: SelectSettings) -> SelectionPlan:
     candidates = make_candidates(settings)
     baselines = chosen_baselines(settings.baselines, settings.encoder)
     dataset = learning_part(settings.data)
-    Judge.of(dataset.select("valid"), draws=settings.draws, split="valid")
+    SelectionScorer.of(dataset.select("valid"), draws=settings.draws, split="valid")
     check_folder(settings.out)
     checks = check_candidates(settings, candidates, dataset)
     able = [c for c in candidates if checks[c.name].ok]

@@ -50,7 +50,7 @@ def make_report(findings: Findings, selection: Selection, reproduce: str) -> Rep
             "curves": (measured.curves,) if measured.curves else (),
             "differences": measured.differences,
             "variants": tuple(_rung(findings, rung) for rung in selection.rungs),
-            "notes": (*_told(selection), *selection.notes),
+            "notes": (*_details(selection), *selection.notes),
         }
     )
     return report.model_copy(update={"checklist": checklist(report)})
@@ -58,33 +58,33 @@ def make_report(findings: Findings, selection: Selection, reproduce: str) -> Rep
 
 def _finalists(findings: Findings) -> Measurements:
     """The language model, the stack where one was tried, and every baseline, on the same rows."""
-    finalists, judge = findings.finalists, findings.finalists.judge
+    finalists, scorer = findings.finalists, findings.finalists.scorer
     learnt = f"{findings.dataset.splits.count('train')} training trials"
-    said: list[tuple[str, Kind, FloatArray]] = [
-        (finalists.name, "language", judge.scaled({"language": finalists.logits}))
+    shown: list[tuple[str, Kind, FloatArray]] = [
+        (finalists.name, "language", scorer.scaled({"language": finalists.logits}))
     ]
     if findings.pool is not None:
-        name = f"{finalists.name} + {finalists.rival.label}"
-        said.append((name, "stack", judge.scaled(finalists.sources)))
-    for rival in findings.rivals.found.values():
-        scaled = judge.scaled({"baseline": rival.logits})
-        said.append((rival.label, BASELINES[rival.name].kind, scaled))
+        name = f"{finalists.name} + {finalists.baseline.label}"
+        shown.append((name, "stack", scorer.scaled(finalists.sources)))
+    for baseline in findings.models.found.values():
+        scaled = scorer.scaled({"baseline": baseline.logits})
+        shown.append((baseline.label, BASELINES[baseline.name].kind, scaled))
     ids = _unique(findings.valid.nct_ids)
     entries = [
         _entry(
             findings,
-            Scores(name, "valid", findings.dataset.task.labels, p, judge.y, ids),
+            Scores(name, "valid", findings.dataset.task.labels, p, scorer.y, ids),
             kind,
             learnt,
         )
-        for name, kind, p in said
+        for name, kind, p in shown
     ]
     return measure_table(
         entries,
         title="Finalists and baselines, validation split",
         phase=_phase(findings),
         check="valid",
-        against=findings.verdict.name,
+        against=findings.decision.name,
         reference=finalists.base_rate.probabilities,
         draws=findings.settings.draws,
         seed=SEED,
@@ -99,13 +99,13 @@ def _entry(findings: Findings, scores: Scores, kind: Kind, learnt: str) -> Entry
         kind=kind,
         learnt_from=learnt,
         decisions=cross_fitted_decisions(scores, seed=SEED) if binary else None,
-        note="chosen" if scores.forecaster == findings.verdict.name else "",
+        note="chosen" if scores.forecaster == findings.decision.name else "",
     )
 
 
 def _rung(findings: Findings, rung: RungOutcome) -> VariantTable:
-    """A rung's candidates with their log-losses, and what became of each."""
-    n = len(findings.finalists.judge.y)
+    """A rung's candidates with their log-losses, and whether each was kept."""
+    n = len(findings.finalists.scorer.y)
     dropped = {drop.candidate: drop for drop in rung.dropped}
     rows = []
     for one in rung.candidates:
@@ -140,8 +140,8 @@ def _phase(findings: Findings) -> str:
     return phases[0] if len(phases) == 1 else "pooled"
 
 
-def _told(selection: Selection) -> Iterator[str]:
-    """What the tables cannot say: the spread over seeds, and where the best of each kind lies."""
+def _details(selection: Selection) -> Iterator[str]:
+    """Notes beside the tables: the spread over seeds, errors, and where the bundles are."""
     for rung in selection.rungs:
         for one in rung.candidates:
             if one.least is not None and one.greatest is not None and len(one.runs) > 1:

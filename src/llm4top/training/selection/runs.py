@@ -1,4 +1,4 @@
-"""The runs of a selection: each in a folder of its own, found again by what it is."""
+"""The runs of a selection, each in its own folder, named by a hash of its settings and data."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ from llm4top.training.selection.candidates import (
     rung_steps,
     whole_steps,
 )
-from llm4top.training.selection.losses import Judge
+from llm4top.training.selection.losses import SelectionScorer
 from llm4top.training.selection.selection_file import (
     CandidateOutcome,
     Dropped,
@@ -43,9 +43,9 @@ from llm4top.training.selection.selection_file import (
     RunOutcome,
 )
 
-_A_RUN_FAILED = (TrainingError, ModelError, CalibrationError)
-"""What costs a candidate its place; anything else stops the selection."""
-_NOT_ITS_FAULT = (ResumeError, ModelNotFoundError)
+_RUN_ERRORS = (TrainingError, ModelError, CalibrationError)
+"""Errors that drop a candidate; any other stops the selection."""
+_SELECTION_ERRORS = (ResumeError, ModelNotFoundError)
 
 OnRun = Callable[[str], OnProgress]
 """Called with the description of a run that begins; gives what receives the run's progress."""
@@ -53,7 +53,7 @@ OnRun = Callable[[str], OnProgress]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishedRun:
-    """A run that has said something of the validation split: logits ``[n, K]``, losses ``[n]``."""
+    """A finished run: its logits ``[n, K]`` and losses ``[n]`` on the validation split."""
 
     outcome: RunOutcome
     config: TrainingConfig
@@ -67,7 +67,7 @@ class Runs:
 
     settings: SelectSettings
     dataset: Dataset
-    judge: Judge
+    scorer: SelectionScorer
     on_run: OnRun
     _bases: dict[str, str] = field(default_factory=dict)
 
@@ -82,7 +82,7 @@ class Runs:
         finished: dict[str, list[FinishedRun]] = {}
         for rung in rungs:
             last = rung is rungs[-1]
-            finished, outcome = self._climb([by_name[name] for name in alive], rung, last=last)
+            finished, outcome = self._run_rung([by_name[name] for name in alive], rung, last=last)
             outcomes.append(outcome)
             if not outcome.kept:
                 errors = {r.error for c in outcome.candidates for r in c.runs if r.error}
@@ -94,7 +94,7 @@ class Runs:
             alive = list(outcome.kept)
         return outcomes, finished[alive[0]]
 
-    def _climb(
+    def _run_rung(
         self, candidates: Sequence[Candidate], rung: Rung, *, last: bool
     ) -> tuple[dict[str, list[FinishedRun]], RungOutcome]:
         finished: dict[str, list[FinishedRun]] = {}
@@ -129,7 +129,7 @@ class Runs:
         means = [float(run.losses.mean()) for run in runs if isinstance(run, FinishedRun)]
         return CandidateOutcome(
             candidate=name,
-            log_loss=None if losses is None else self.judge.mean(losses),
+            log_loss=None if losses is None else self.scorer.mean(losses),
             least=min(means, default=None),
             greatest=max(means, default=None),
             runs=tuple(r.outcome if isinstance(r, FinishedRun) else r for r in runs),
@@ -143,24 +143,24 @@ class Runs:
             return Dropped(candidate=name, behind=None, reason="a run of it failed")
         if last is None:
             return Dropped(candidate=name, behind=None, reason="nothing was kept")
-        behind = self.judge.mean(own - last)
+        behind = self.scorer.mean(own - last)
         chance = behind.lower is None or behind.lower <= 0
-        reason = f"behind {kept[-1]}" + (", within chance" if chance else "")
+        reason = f"behind {kept[-1]}" + ("; the difference could be chance" if chance else "")
         return Dropped(candidate=name, behind=behind, reason=reason)
 
     def _run(
         self, candidate: Candidate, seed: int, rung: Rung, *, last: bool
     ) -> FinishedRun | RunOutcome:
-        """One run, or what is known of it where it failed."""
+        """One run, or its outcome with the error where it failed."""
         config, steps = self.config(candidate, seed, rung)
         run = RunFolder(config.out)
         folder = config.out.relative_to(self.settings.out).as_posix()
-        tell = self.on_run(f"rung {rung.number}: {candidate.name}, seed {seed}, {steps} steps")
-        if not _is_done(run, publish=last):
+        progress = self.on_run(f"rung {rung.number}: {candidate.name}, seed {seed}, {steps} steps")
+        if not _is_finished(run, publish=last):
             try:
-                train(config, progress=tell, resume=_resumable(run), publish=last)
-            except _A_RUN_FAILED as error:
-                if isinstance(error, _NOT_ITS_FAULT):
+                train(config, progress=progress, resume=run.identity_file.is_file(), publish=last)
+            except _RUN_ERRORS as error:
+                if isinstance(error, _SELECTION_ERRORS):
                     raise
                 return RunOutcome(
                     candidate=candidate.name,
@@ -175,13 +175,13 @@ class Runs:
         logits = kept_logits(run)
         if logits is None:
             raise TrainingError("the run's logits are gone.", where=str(run.path))
-        losses = self.judge.losses({"language": logits})
+        losses = self.scorer.losses({"language": logits})
         outcome = RunOutcome(
             candidate=candidate.name,
             seed=seed,
             steps=steps,
             folder=folder,
-            log_loss=self.judge.mean(losses),
+            log_loss=self.scorer.mean(losses),
         )
         return FinishedRun(outcome, config, logits, losses)
 
@@ -193,13 +193,13 @@ class Runs:
         # The last rung is the candidate as it was given, not a copy with its steps spelt out.
         chosen = None if rung.share == 1 else steps
         config = candidate.config(self.settings, seed=seed, out=self.settings.out, max_steps=chosen)
-        came_from = {
+        origin = {
             "data": self.dataset.sha256,
             "base": self._base_hash(candidate.base),
             "published": rung.share == 1,
             **config.model_dump(mode="json", exclude=FREE_TO_DIFFER),
         }
-        key = hashlib.sha256(json.dumps(came_from, sort_keys=True).encode()).hexdigest()[:8]
+        key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:8]
         name = f"{bundle_name(candidate.name)[:40]}-seed{seed}-{steps}steps-{key}"
         return config.model_copy(update={"out": self.settings.out / "runs" / name}), steps
 
@@ -222,15 +222,11 @@ def _mean_losses(runs: Sequence[FinishedRun]) -> FloatArray:
     return np.asarray(np.mean([run.losses for run in runs], axis=0), dtype=np.float64)
 
 
-def _is_done(run: RunFolder, *, publish: bool) -> bool:
-    """Whether nothing is left to do. A finished run whose result was taken away begins anew."""
+def _is_finished(run: RunFolder, *, publish: bool) -> bool:
+    """Whether the run and its result are there. A finished run without its result restarts."""
     if run.state().get("state") != "done":
         return False
     if kept_logits(run) is not None and (is_bundle(run.bundle) or not publish):
         return True
     shutil.rmtree(Path(run.path))
     return False
-
-
-def _resumable(run: RunFolder) -> bool:
-    return run.identity_file.is_file()

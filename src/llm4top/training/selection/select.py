@@ -12,16 +12,21 @@ from llm4top.forecasters.model.base_model import prepare_process
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder
-from llm4top.training.selection.baselines import BASE_RATE, UNSTACKABLE, Rivals, chosen_baselines
+from llm4top.training.selection.baselines import (
+    BASE_RATE,
+    UNSTACKABLE,
+    BaselineModels,
+    chosen_baselines,
+)
 from llm4top.training.selection.candidates import (
     Candidate,
     SelectSettings,
     make_candidates,
     make_rungs,
 )
-from llm4top.training.selection.decision import Finalists, decide, judge_stack
-from llm4top.training.selection.finalize import Findings, leave, to_selection
-from llm4top.training.selection.losses import Judge
+from llm4top.training.selection.decision import Finalists, assess_stack, decide
+from llm4top.training.selection.finalize import Findings, to_selection, write_results
+from llm4top.training.selection.losses import SelectionScorer
 from llm4top.training.selection.report import write_selection_report
 from llm4top.training.selection.runs import FinishedRun, Runs, middle_run
 from llm4top.training.selection.selection_file import SELECTION_FILE, Selection, StackOutcome
@@ -56,12 +61,12 @@ def select(
     candidates = make_candidates(settings)
     names = chosen_baselines(settings.baselines, settings.encoder)
     dataset = learning_part(settings.data)
-    judge = Judge.of(dataset.select("valid"), draws=settings.draws, split="valid")
+    scorer = SelectionScorer.of(dataset.select("valid"), draws=settings.draws, split="valid")
     check_folder(settings.out)
     raise_for_faults(check_candidates(settings, candidates, dataset))
     folder = RunFolder(settings.out)
     with folder.locked():
-        work = _Selecting(settings, dataset, judge, folder, reproduce, progress)
+        work = _Selecting(settings, dataset, scorer, folder, reproduce, progress)
         return work.run(candidates, names)
 
 
@@ -111,7 +116,7 @@ def raise_for_faults(reports: Mapping[str, PreflightReport]) -> None:
 class _Selecting:
     settings: SelectSettings
     dataset: Dataset
-    judge: Judge
+    scorer: SelectionScorer
     folder: RunFolder
     reproduce: str
     progress: OnProgress
@@ -132,12 +137,12 @@ class _Selecting:
 
     def _go(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
         settings = self.settings
-        rivals = Rivals(
-            self.dataset, self.judge, settings.out / "baselines", settings.encoder, self._begin
+        models = BaselineModels(
+            self.dataset, self.scorer, settings.out / "baselines", settings.encoder, self._begin
         )
-        rivals.learn(names)
-        best, baselines, in_time = rivals.best()
-        runs = Runs(settings, self.dataset, self.judge, self._on_run)
+        models.fit(names)
+        best, baselines, in_time = models.best()
+        runs = Runs(settings, self.dataset, self.scorer, self._on_run)
         rungs, finished = runs.halve(candidates)
         run = middle_run(finished)
         finalists = Finalists(
@@ -145,15 +150,15 @@ class _Selecting:
             run.logits,
             run.losses,
             best,
-            rivals.found[BASE_RATE],
-            self.judge,
+            models.found[BASE_RATE],
+            self.scorer,
         )
         self._begin("choice")
         stack, pool, losses = StackOutcome(taken=False, reason=_NOT_TRIED), None, None
         if settings.stack and best.name in UNSTACKABLE:
             stack = StackOutcome(taken=False, reason=_NO_ENCODER)
         elif settings.stack:
-            stack, pool, losses = judge_stack(finalists, self.dataset.select("valid"))
+            stack, pool, losses = assess_stack(finalists, self.dataset.select("valid"))
         findings = Findings(
             settings,
             self.dataset,
@@ -161,7 +166,7 @@ class _Selecting:
             rungs,
             run,
             finalists,
-            rivals,
+            models,
             baselines,
             stack,
             pool,
@@ -169,7 +174,7 @@ class _Selecting:
             decide(finalists, stack, losses, in_time),
         )
         self._begin("result")
-        selection = to_selection(findings, leave(findings))
+        selection = to_selection(findings, write_results(findings))
         write_json(settings.out / SELECTION_FILE, selection.model_dump(mode="json"))
         write_selection_report(findings, selection, self.reproduce)
         return selection

@@ -262,15 +262,14 @@ def _print_result(selection: Selection, out: Path) -> None:
         table.add_row(safe(baseline.label), _figure(baseline.log_loss), safe(words))
     if selection.stack.log_loss is not None:
         taken = "taken" if selection.stack.taken else "not taken"
-        table.add_row("stack", _figure(selection.stack.log_loss), taken)
+        table.add_row("blend", _figure(selection.stack.log_loss), taken)
     console.print(table)
     for sentence in selection.why:
         console.print(safe(sentence))
     typer.echo(str(out / selection.winner.folder))
     if selection.winner.kind == "baseline":
         note(f"The best language model: {out / selection.language_bundle}")
-    else:
-        note(f"Next: llm4top forecast PATHS --model {out}")
+    note(f"Next: llm4top forecast PATHS --model {out}")
 
 
 def _figure(figure: Any) -> str:

@@ -185,8 +185,7 @@ def make_dataset(
         splits: "train", "valid" or "test".
         task: A task, or the name of a built-in one.
         start_dates: ISO dates, or None where unknown.
-        statuses: Recruitment status by the registry ("Completed", "Terminated", ...). Used for
-            slices, audits and the leak oracle only, never for prompts.
+        statuses: Status in the registry ("Completed", ...), for slices and audits only.
         why_stopped: Reasons for stopping, used like ``statuses``.
         name: Name of the data set.
 

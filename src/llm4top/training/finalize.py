@@ -1,6 +1,7 @@
 """From a tuned model to a bundle: calibrate, measure, write, reload, compare."""
 
 import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from numpy.typing import NDArray
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import row_phases
 from llm4top.errors import TrainingError
+from llm4top.evaluation.metrics.bootstrap import DRAWS
+from llm4top.evaluation.metrics.metrics import measure_probabilities
+from llm4top.evaluation.predictions import FloatArray, IntArray
+from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
 from llm4top.forecasters.bundles.language_files import round_weights
@@ -33,7 +38,6 @@ from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.batching import Progress as Batches
 from llm4top.forecasters.model.carried_base import earlier_training, earlier_trials
 from llm4top.progress import OnProgress, Progress
-from llm4top.training.card_figures import card_figures
 from llm4top.training.config import TrainingConfig
 from llm4top.training.earlier_training import through_its_base
 from llm4top.training.evaluation_rows import evaluation_size
@@ -74,8 +78,8 @@ class Published:
 class Publisher:
     """Turns a tuned forecaster into the run's bundle.
 
-    ``forecaster`` is given up: its weights are let go of before the bundle is loaded again, so
-    that one model at a time has to fit on the device.
+    ``forecaster`` is released before the bundle is reloaded, so that only one model at a time has
+    to fit on the device.
     """
 
     run: RunFolder
@@ -94,21 +98,37 @@ class Publisher:
         forecaster, self.forecaster = self.forecaster, None
         if forecaster is None:
             raise RuntimeError("a publisher publishes once.")
-        choose = self.dataset.select(self.config.valid_split)
-        self.earlier = earlier_training(forecaster.scorer.base.folder)
+        valid = self.dataset.select(self.config.valid_split)
         if self.config.storage is not None:
             round_weights(forecaster.scorer.model, self.config.storage)
-        logits = forecaster.answer_logits(choose.trials, on_progress=self._shown)
+        logits = forecaster.answer_logits(valid.trials, on_progress=self._shown)
         keep_logits(self.run, logits)
-        targets = np.asarray(choose.label_indices, dtype=np.int64)
         calibrator = make_calibrator(self.config.calibration).fit(
-            logits, targets, [trial.phase for trial in choose.trials]
+            logits,
+            np.asarray(valid.label_indices, dtype=np.int64),
+            [trial.phase for trial in valid.trials],
         )
-        splits = (self.config.train_split, self.config.valid_split)
-        metrics = measured(self.dataset, logits, calibrator, splits=splits, seed=self.config.seed)
+        metrics = measured(
+            self.dataset, logits, calibrator, splits=self._splits, seed=self.config.seed
+        )
         self.run.add_event("figures", **metrics)
         self.report(Progress("bundle"))
+        loading = self._save(forecaster, calibrator, metrics)
+        del forecaster
+        release_memory()
+        difference = self._check_reload(valid, logits, calibrator, loading)
+        return Published(self.run.bundle, metrics, difference)
+
+    @property
+    def _splits(self) -> tuple[str, str]:
+        return self.config.train_split, self.config.valid_split
+
+    def _save(
+        self, forecaster: LanguageForecaster, calibrator: Calibrator, metrics: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Write the bundle; how to load it so that it computes as the forecaster does."""
         base = forecaster.scorer.base
+        self.earlier = earlier_training(base.folder)
         manifest = save_bundle(
             self.run.bundle,
             name=bundle_name(self.config.name or self.run.path.resolve().name),
@@ -118,20 +138,28 @@ class Publisher:
             tuning=self._tuning(),
             storage=self.config.storage,
             trained_on=TrainedOn.of_dataset(
-                self.dataset, splits=splits, earlier=earlier_trials(base.folder)
+                self.dataset, splits=self._splits, earlier=earlier_trials(base.folder)
             ),
-            replace=True,  # one of this very run, which was killed before it could say so
+            replace=True,  # one of this very run, which was killed before it was recorded
         )
         loading: dict[str, Any] = {"device": base.device.torch, "dtype": base.dtype.name}
         if manifest.language is not None and not manifest.language.base.carried:
             loading["base"] = base.folder
-        del forecaster, base
-        release_memory()
-        rows = sample_rows(len(choose), _MOST_RELOADED, self.config.seed)
+        return loading
+
+    def _check_reload(
+        self,
+        valid: Dataset,
+        logits: NDArray[np.float64],
+        calibrator: Calibrator,
+        loading: dict[str, Any],
+    ) -> float:
+        """Reload the bundle and compare; the largest difference of a probability."""
+        rows = sample_rows(len(valid), _MOST_RELOADED, self.config.seed)
         self.report(Progress("check", 0, len(rows)))
         loaded = confirm_reload(
             self.run.bundle,
-            choose.take(rows).trials,
+            valid.take(rows).trials,
             logits[rows],
             calibrator,
             tolerance=RELOAD_TOLERANCE[loading["dtype"]],
@@ -141,7 +169,7 @@ class Publisher:
         if check is None:
             raise TrainingError("the bundle was not reloaded.", where=str(self.run.bundle))
         self.run.add_event("reload", **check.model_dump())
-        return Published(self.run.bundle, metrics, check.max_difference)
+        return check.max_difference
 
     def _tuning(self) -> TuningEntry:
         settings = self.config.model_dump(mode="json", exclude=_STORED_ELSEWHERE, exclude_none=True)
@@ -154,7 +182,7 @@ class Publisher:
     def _facts(self, metrics: dict[str, Any]) -> BundleFacts:
         config, data = self.config, self.dataset
         train = data.select(config.train_split)
-        entry = data_entry(data, splits=(config.train_split, config.valid_split))
+        entry = data_entry(data, splits=self._splits)
         terms = {"licence": " ".join(self._terms())[:2000], "note": " ".join(self._notes())[:2000]}
         return BundleFacts(
             data=entry.model_copy(update=terms),
@@ -196,22 +224,91 @@ def measured(
     splits: tuple[str, str],
     seed: int,
 ) -> dict[str, Any]:
-    """The card's figures on the validation split, the baselines' beside the model's.
+    """The card's figures on the validation split, of the model and of baselines.
 
-    ``splits`` are what is learnt from and what is measured on; ``logits`` ``[n, K]`` are the
-    model's for the latter. Calibrated figures are cross-fitted.
+    ``splits`` are those of training and validation; ``logits`` ``[n, K]`` are the model's for the
+    latter. Calibrated figures are cross-fitted.
     """
-    learn, choose = (dataset.select(split) for split in splits)
+    train, valid = (dataset.select(split) for split in splits)
     task = dataset.task
-    y = np.asarray(choose.label_indices, dtype=np.int64)
+    y = np.asarray(valid.label_indices, dtype=np.int64)
     forecasts = {UNCALIBRATED: softmax(logits)}
     if calibrator.method != "none":
-        phases = [trial.phase for trial in choose.trials]
+        phases = [trial.phase for trial in valid.trials]
         fitted = cross_calibrate(calibrator, logits, y, phases, seed=seed)
         forecasts = {MODEL: fitted.probabilities, **forecasts}
-    train_y = np.asarray(learn.label_indices, dtype=np.int64)
+    train_y = np.asarray(train.label_indices, dtype=np.int64)
     for name, baseline in ((TFIDF, TfidfForecaster(task)), (BASE_RATE, BaseRateForecaster(task))):
-        forecasts[name] = baseline.fit(learn.trials, train_y).predict_proba(choose.trials)
+        forecasts[name] = baseline.fit(train.trials, train_y).predict_proba(valid.trials)
     if task.kind == "binary":
         forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(y), 1))
-    return card_figures(forecasts, y, split=splits[1], phases=row_phases(choose), seed=seed)
+    return card_figures(forecasts, y, split=splits[1], phases=row_phases(valid), seed=seed)
+
+
+SHOWN = {"log_loss": "log_loss", "brier": "brier", "roc_auc": "roc_auc", "f1": "f1_at_half"}
+"""The card's name of each figure, and the metric behind it."""
+
+SHOWN_BY_PHASE = ("roc_auc", "brier", "calibration_slope", "calibration_intercept")
+LEAST_ROWS, LEAST_ROWS_OF_A_LABEL = 20, 5
+"""Below these a phase is not measured."""
+
+
+def card_figures(
+    forecasts: Mapping[str, FloatArray],
+    y: IntArray,
+    *,
+    split: str,
+    phases: Sequence[Collection[str]] = (),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The card's figures of every forecaster on the same rows, by the same 1 000 draws.
+
+    ``forecasts`` maps a forecaster's name to its probabilities ``[n, K]``; ``y`` are label
+    indices ``[n]``. Gives ``{"split", "n", "draws", "seed", "forecasters": {name: {metric:
+    {"value", "lower", "upper"}}}}``, and with ``phases`` ``[n]``, those that each row belongs to,
+    ``{"phases": {phase: {"n", "figures"}}}`` of the first forecaster of two labels: its ROC-AUC,
+    Brier score, calibration slope and intercept and the event's share, in each phase of at least
+    20 rows and 5 of each label. What cannot be measured is None throughout: the F1 of more
+    than two labels, the ROC-AUC where a label has no row.
+    """
+    labels = np.asarray(y, dtype=np.int64)
+    arrays = {name: np.asarray(p, dtype=np.float64) for name, p in forecasts.items()}
+    return {
+        "split": split,
+        "n": len(y),
+        "draws": DRAWS,
+        "seed": seed,
+        "forecasters": {name: _figures(p, labels, seed) for name, p in arrays.items()},
+        "phases": _by_phase(next(iter(arrays.values())), labels, phases, seed),
+    }
+
+
+def _by_phase(
+    p: FloatArray, y: IntArray, phases: Sequence[Collection[str]], seed: int
+) -> dict[str, dict[str, Any]]:
+    if p.shape[1] != 2:
+        return {}
+    found = {}
+    for phase in sorted({phase for held in phases for phase in held}):
+        rows = np.array([phase in held for held in phases])
+        own = y[rows]
+        if len(own) < LEAST_ROWS or min(np.bincount(own, minlength=2)) < LEAST_ROWS_OF_A_LABEL:
+            continue
+        measured, _ = measure_probabilities(p[rows], own, draws=DRAWS, seed=seed)
+        figures = {name: _rounded(measured[name]) for name in SHOWN_BY_PHASE}
+        share = {"value": round(float(own.mean()), 6), "lower": None, "upper": None}
+        found[phase] = {"n": len(own), "figures": {**figures, "prevalence": share}}
+    return found
+
+
+def _figures(p: FloatArray, y: IntArray, seed: int) -> dict[str, dict[str, float | None]]:
+    measured, _ = measure_probabilities(p, y, draws=DRAWS, seed=seed)
+    unknown = Figure(value=None, lower=None, upper=None, n=len(y))
+    return {name: _rounded(measured.get(metric, unknown)) for name, metric in SHOWN.items()}
+
+
+def _rounded(one: Figure) -> dict[str, float | None]:
+    return {
+        bound: None if value is None else round(value, 6)
+        for bound, value in (("value", one.value), ("lower", one.lower), ("upper", one.upper))
+    }

@@ -130,21 +130,16 @@ def train(
 
     Only validation data decide which weights are kept, when to stop and how to calibrate. The
     test split is never read. Under ``torchrun`` every process calls this; process 0 writes.
-    Ctrl-C or SIGTERM stops after the current optimiser step with a checkpoint, and the state
-    becomes "interrupted".
 
     Args:
         config: The settings, from ``make_config``.
-        progress: Called with each ``Progress``. Stages are "preflight", "prompts", "training"
-            (in optimiser steps, with ``loss``, ``log_loss``, ``tokens_per_second`` and
-            ``eta_seconds`` in its figures), "calibration", "bundle", "check" (all in trials) and
-            "done".
+        progress: Called with the progress of each stage: "preflight", "prompts", "training" (in
+            optimiser steps, with its figures), "calibration", "bundle", "check", "done".
         resume: Continue from the newest complete checkpoint, or from the start where a run died
             before its first. The weights are those of an uninterrupted run.
         publish: Whether to write a bundle. Without one the run ends with the logits of the
             validation split (``kept_logits``), by which a selection compares candidates.
-        checked: The report of ``preflight`` for these settings, where it was made just now; it
-            spares a second check and loading the data set again.
+        checked: The report of ``preflight`` for these settings; spares a second check.
 
     Returns:
         The finished run; ``out`` holds what ``RunFolder`` describes.
@@ -153,7 +148,7 @@ def train(
         PreflightError: With every reason why the run would fail.
         ResumeError: Names what differs from the run that was started.
         TrainingError: Another process writes to the folder, or the run fails.
-        KeyboardInterrupt: The run was stopped and can be resumed.
+        KeyboardInterrupt: Ctrl-C or SIGTERM. The run has a checkpoint and can be resumed.
         LLM4TOPError: What loading data and models raises.
     """
     prepare_process()

@@ -1,4 +1,4 @@
-"""When a stack is taken, which forecaster is chosen, and the sentences that say why."""
+"""When a blend is taken, which forecaster is chosen, and the sentences that say why."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.registry.trial import Trial
 from llm4top.training.selection.baselines import BASE_RATE, BaselineModel
-from llm4top.training.selection.decision import Finalists, assess_stack, decide
+from llm4top.training.selection.decision import Finalists, assess_blend, decide
 from llm4top.training.selection.losses import SelectionScorer, is_gain, row_losses
 from llm4top.training.selection.selection_file import StackOutcome
 
 N = 900
-NOT_TRIED = StackOutcome(taken=False, reason="No stack was tried, as asked.")
+NOT_TRIED = StackOutcome(taken=False, reason="No blend was tried (--no-stack).")
 
 
 def odds(values):
@@ -56,14 +56,14 @@ def valid(y, years=None):
 def test_two_that_know_different_things_are_stacked():
     parts, y = world()
     both = finalists(parts[0], parts[1], y)
-    stack, pool, losses = assess_stack(both, valid(y))
+    stack, pool, losses = assess_blend(both, valid(y))
     assert stack.taken
     assert is_gain(stack.gain)
     assert stack.newest.n == pytest.approx(0.3 * N, abs=20)
     assert stack.newest.value < 0
     assert min(pool.weights) > 0.5
     assert stack.weights == dict(zip(pool.sources, pool.weights, strict=True))
-    assert stack.reason.startswith("The stack is taken: its log-loss is lower than that of ")
+    assert stack.reason.startswith("The blend is taken: its log-loss is lower than that of ")
     assert "fitted on the older validation trials, it is lower on the newest" in stack.reason
     decision = decide(both, stack, losses, "In time.")
     assert (decision.kind, decision.name) == ("stack", "tiny + TF-IDF + logistic regression")
@@ -74,7 +74,7 @@ def test_two_that_know_different_things_are_stacked():
 
 def test_a_copy_is_not_stacked():
     parts, y = world()
-    stack, _, losses = assess_stack(finalists(parts[0], parts[0], y), valid(y))
+    stack, _, losses = assess_blend(finalists(parts[0], parts[0], y), valid(y))
     assert not stack.taken
     assert "the difference could be chance" in stack.reason or "higher than that of" in stack.reason
     assert decide(finalists(parts[0], parts[0], y), stack, losses, "").kind != "stack"
@@ -86,7 +86,7 @@ def test_a_gain_that_does_not_hold_in_time_is_none():
     language = parts[0].copy()
     newest = np.arange(N) >= int(0.7 * N)
     language[newest] *= -0.6
-    stack, _, _ = assess_stack(finalists(language, parts[1], y), valid(y))
+    stack, _, _ = assess_blend(finalists(language, parts[1], y), valid(y))
     assert is_gain(stack.gain)
     assert stack.newest.value > 0
     assert not stack.taken
@@ -95,7 +95,7 @@ def test_a_gain_that_does_not_hold_in_time_is_none():
 
 def test_trials_that_cannot_be_ordered_are_not_checked_in_time():
     parts, y = world()
-    stack, _, _ = assess_stack(finalists(parts[0], parts[1], y), valid(y, [2000] * N))
+    stack, _, _ = assess_blend(finalists(parts[0], parts[1], y), valid(y, [2000] * N))
     assert stack.taken
     assert stack.newest is None
     assert "It was not checked in time (" in stack.reason
@@ -112,7 +112,7 @@ def test_without_a_stack_the_lower_log_loss_is_chosen(language, kind):
     assert decision.why[1].startswith(first)
     assert f"has a lower log-loss than {second}" in decision.why[1]
     assert "could be chance" not in decision.why[1]
-    assert decision.why[3] == "No stack was tried, as asked."
+    assert decision.why[3] == "No blend was tried (--no-stack)."
 
 
 def test_a_tie_is_told():

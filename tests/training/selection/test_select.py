@@ -239,7 +239,7 @@ def test_a_candidate_that_breaks_is_out(done, with_runs, make_settings, monkeypa
     (dropped,) = chosen.rungs[0].dropped
     assert dropped.candidate.endswith("learning_rate=1e-05")
     assert (dropped.behind, dropped.reason) == (None, "a run of it failed")
-    assert chosen.stack.reason == "No stack was tried, as asked."
+    assert chosen.stack.reason == "No blend was tried (--no-stack)."
     assert "out of memory" in (with_runs / "report.md").read_text()
     with pytest.raises(TrainingError, match="no candidate finished rung 1: out of memory"):
         select(make_settings(tmp_path / "t", grid={}))
@@ -253,13 +253,13 @@ def test_a_stack_is_a_bundle_that_gives_the_same(with_runs, make_settings, monke
     """Forced, since the invented data give the model nothing that the baseline lacks."""
     from llm4top.training.selection import select as _select
 
-    original = _select.assess_stack
+    original = _select.assess_blend
 
-    def assess_stack(*args):
+    def assess_blend(*args):
         outcome, pool, losses = original(*args)
         return outcome.model_copy(update={"taken": True, "reason": "Forced."}), pool, losses
 
-    monkeypatch.setattr(_select, "assess_stack", assess_stack)
+    monkeypatch.setattr(_select, "assess_blend", assess_blend)
     selection = select(make_settings(with_runs))
     assert selection.winner.kind == "stack"
     loaded = load_bundle(with_runs, device="cpu")
@@ -269,7 +269,7 @@ def test_a_stack_is_a_bundle_that_gives_the_same(with_runs, make_settings, monke
     assert loaded.forecaster.parts[1].manifest.baseline.baseline == "tfidf"
     names = list(loaded.manifest.evaluations[0].forecasters)
     assert names[:3] == [
-        "this stack, calibrated",
+        "this blend, calibrated",
         "the language model alone",
         "TF-IDF + logistic regression",
     ]

@@ -25,7 +25,7 @@ from llm4top.training.selection.selection_file import BaselineOutcome
 BASE_RATE = "base-rate"
 _NEVER = ("always",)
 """Baselines that log-loss cannot scorer: they are certain."""
-UNSTACKABLE = ("sentence",)
+NOT_BLENDED = ("sentence",)
 """Baselines that need more than a bundle holds."""
 
 

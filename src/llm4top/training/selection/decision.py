@@ -1,4 +1,4 @@
-"""Whether the stack is taken, which forecaster is chosen, and the sentences that say why."""
+"""Whether the blend is taken, which forecaster is chosen, and the sentences that say why."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from llm4top.training.selection.losses import SelectionScorer, is_gain, row_loss
 from llm4top.training.selection.selection_file import Chosen, StackOutcome
 
 LANGUAGE, BASELINE = "language", "baseline"
-"""The parts of the stack, in the order of its weights."""
+"""The parts of the blend, in the order of its weights."""
 
 _NEWEST_SHARE = 0.3
 
@@ -37,7 +37,7 @@ class Finalists:
 
     @property
     def sources(self) -> dict[str, FloatArray]:
-        """Both, as a stack pools them."""
+        """Both, as a blend pools them."""
         return {LANGUAGE: self.logits, BASELINE: self.baseline.logits}
 
     @property
@@ -48,8 +48,8 @@ class Finalists:
         return self.baseline.label, self.baseline.losses
 
 
-def assess_stack(finalists: Finalists, valid: Dataset) -> tuple[StackOutcome, LogPool, FloatArray]:
-    """The result for the stack, its pool fitted on all of ``valid``, and its losses ``[n]``.
+def assess_blend(finalists: Finalists, valid: Dataset) -> tuple[StackOutcome, LogPool, FloatArray]:
+    """The result for the blend, its pool fitted on all of ``valid``, and its losses ``[n]``.
 
     It is taken where the paired bootstrap of its cross-fitted log-loss against the better of the
     two alone excludes 0, and where a pool fitted on the older validation trials is no worse on
@@ -84,24 +84,24 @@ def _reason(taken: bool, gain: Figure, newest: Figure | None, against: str, no_c
         difference = f"{'lower' if lower else 'higher'} than that of {against} by "
         difference += figure_text(gain, sign=-1 if lower else 1)
         chance = "; the difference could be chance" if lower else ""
-        return f"The stack is not taken: its log-loss is {difference}{chance}."
+        return f"The blend is not taken: its log-loss is {difference}{chance}."
     text = f"its log-loss is lower than that of {against}, the better of the two alone, by "
     text += figure_text(gain, sign=-1)
     if newest is None:
-        return f"The stack is taken: {text}. It was not checked in time ({no_check})."
+        return f"The blend is taken: {text}. It was not checked in time ({no_check})."
     if not taken:
         return (
-            f"The stack is not taken: {text}, but fitted on the older validation trials it is "
+            f"The blend is not taken: {text}, but fitted on the older validation trials it is "
             f"worse on the newest {newest.n} by {figure_text(newest)}."
         )
     return (
-        f"The stack is taken: {text}; fitted on the older validation trials, it is lower on the "
+        f"The blend is taken: {text}; fitted on the older validation trials, it is lower on the "
         f"newest {newest.n} by {figure_text(newest, sign=-1)}."
     )
 
 
 def _newest_gain(finalists: Finalists, valid: Dataset) -> tuple[Figure | None, str]:
-    """The stack's log-loss minus the better one's on the newest validation trials.
+    """The blend's log-loss minus the better one's on the newest validation trials.
 
     All three are fitted on the older ones. The language model and the baseline were trained on
     training trials of all years, so this checks the pool alone. None with the reason where the
@@ -149,7 +149,7 @@ class Decision:
 def decide(
     finalists: Finalists, stack: StackOutcome, stack_losses: FloatArray | None, in_time: str
 ) -> Decision:
-    """The decision: the stack where it is taken, else whichever of the two has the lower log-loss.
+    """The decision: the blend where it is taken, else whichever of the two has the lower log-loss.
 
     ``in_time`` is the sentence on the baselines' check in time.
     """

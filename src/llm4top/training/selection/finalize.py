@@ -25,8 +25,7 @@ from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.calibration.pool import LogPool, cross_pool
 from llm4top.forecasters.forecaster import Forecaster, as_forecaster
-from llm4top.training.card_figures import card_figures
-from llm4top.training.finalize import RELOAD_TOLERANCE
+from llm4top.training.finalize import RELOAD_TOLERANCE, card_figures
 from llm4top.training.preflight import sample_rows
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection.baselines import BaselineModels
@@ -56,7 +55,7 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """The results of all steps of a selection. ``pool`` is None where no stack was tried."""
+    """The results of all steps of a selection. ``pool`` is None where no blend was tried."""
 
     settings: SelectSettings
     dataset: Dataset
@@ -150,7 +149,7 @@ def _write_baseline(findings: Findings) -> Forecaster:
 def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
     """Write the blend's bundle, load it again and see that it gives the same; its identity."""
     if findings.pool is None:
-        raise TypeError("there is no stack.")
+        raise TypeError("there is no blend.")
     finalists, config = findings.finalists, findings.run.config
     scorer = finalists.scorer
     loading = _loading(findings)
@@ -161,7 +160,7 @@ def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
     source = read_manifest(findings.language_bundle)
     evaluation = _evaluation(
         findings,
-        {"this stack, calibrated": finalists.sources},
+        {"this blend, calibrated": finalists.sources},
         calibrator,
         {
             "the language model alone": scorer.scaled({LANGUAGE: finalists.logits}),

@@ -57,7 +57,7 @@ def make_report(findings: Findings, selection: Selection, reproduce: str) -> Rep
 
 
 def _finalists(findings: Findings) -> Measurements:
-    """The language model, the stack where one was tried, and every baseline, on the same rows."""
+    """The language model, the blend where one was tried, and every baseline, on the same rows."""
     finalists, scorer = findings.finalists, findings.finalists.scorer
     learnt = f"{findings.dataset.splits.count('train')} training trials"
     shown: list[tuple[str, Kind, FloatArray]] = [

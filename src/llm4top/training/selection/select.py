@@ -1,4 +1,4 @@
-"""Model selection: candidates by successive halving, baselines, a stack, and one choice."""
+"""Model selection: candidates by successive halving, baselines, a blend, and one choice."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection.baselines import (
     BASE_RATE,
-    UNSTACKABLE,
+    NOT_BLENDED,
     BaselineModels,
     chosen_baselines,
 )
@@ -24,7 +24,7 @@ from llm4top.training.selection.candidates import (
     make_candidates,
     make_rungs,
 )
-from llm4top.training.selection.decision import Finalists, assess_stack, decide
+from llm4top.training.selection.decision import Finalists, assess_blend, decide
 from llm4top.training.selection.finalize import Findings, to_selection, write_results
 from llm4top.training.selection.losses import SelectionScorer
 from llm4top.training.selection.report import write_selection_report
@@ -155,10 +155,10 @@ class _Selecting:
         )
         self._begin("choice")
         stack, pool, losses = StackOutcome(taken=False, reason=_NOT_TRIED), None, None
-        if settings.stack and best.name in UNSTACKABLE:
+        if settings.stack and best.name in NOT_BLENDED:
             stack = StackOutcome(taken=False, reason=_NO_ENCODER)
         elif settings.stack:
-            stack, pool, losses = assess_stack(finalists, self.dataset.select("valid"))
+            stack, pool, losses = assess_blend(finalists, self.dataset.select("valid"))
         findings = Findings(
             settings,
             self.dataset,
@@ -189,9 +189,9 @@ class _Selecting:
         self.progress(Progress("selection", self._done, self._total, what))
 
 
-_NOT_TRIED = "No stack was tried, as asked."
+_NOT_TRIED = "No blend was tried (--no-stack)."
 _NO_ENCODER = (
-    "No stack was tried: the best baseline reads with a text encoder, which a bundle cannot hold."
+    "No blend was tried: the best baseline reads with a text encoder, which a bundle cannot hold."
 )
 
 

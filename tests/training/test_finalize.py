@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from llm4top.forecasters.bundles.manifest import Evaluation
-from llm4top.training.card_figures import card_figures
+from llm4top.training.finalize import card_figures
 
 
 @pytest.fixture

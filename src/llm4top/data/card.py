@@ -163,7 +163,7 @@ class Describer:
             return []
         return [
             f"The mere presence of a field may reveal the label: {'; '.join(found)}. Hide such a "
-            "field in the task unless it was there as often before the outcome was known."
+            "field in the task unless it was present as often before the outcome was known."
         ]
 
     def _label_totals(self) -> Counter[str]:

@@ -34,7 +34,7 @@ def test_an_honest_data_set_passes():
         "labels in each split",
         "time overlap",
         "copies across splits",
-        "sentences that tell the outcome",
+        "sentences that reveal the outcome",
         "status words",
         "label side in the text",
         "label from one word",
@@ -170,7 +170,7 @@ def test_sentences_that_tell_the_outcome(many):
     texts = ["The study was terminated early." if n < many else None for n in range(240)]
     report = audit(planted(HONEST, "detailed_description", texts))
     verdict = "fail" if many == 240 else "warn"
-    told = found(report, "sentences that tell the outcome")
+    told = found(report, "sentences that reveal the outcome")
     assert (verdict, "detailed_description") in told
     assert "says that the trial was stopped" in str(report)
 
@@ -178,14 +178,14 @@ def test_sentences_that_tell_the_outcome(many):
 def test_an_identifier_in_the_text_warns():
     texts = ["see NCT01234567"] * 240
     report = audit(planted(HONEST, "criteria", texts))
-    assert found(report, "sentences that tell the outcome") == [("warn", "criteria")]
+    assert found(report, "sentences that reveal the outcome") == [("warn", "criteria")]
 
 
 def test_a_patient_status_is_no_trial_status():
     texts = ["Performance status: 0-1. HIV status: unknown. Vaccination status: completed"] * 240
     assert audit(planted(HONEST, "criteria", texts)).verdict == "pass"
     report = audit(planted(HONEST, "criteria", ["Study status: completed"] * 240))
-    assert ("fail", "criteria") in found(report, "sentences that tell the outcome")
+    assert ("fail", "criteria") in found(report, "sentences that reveal the outcome")
 
 
 @pytest.mark.parametrize("rows", [1, 3, 30])
@@ -214,7 +214,7 @@ def test_status_words_in_the_rows_whose_status_it_is_warn():
 def test_a_stated_status_of_a_single_row_is_named(field, form):
     texts = [form if n == 7 else None for n in range(240)]
     report = audit(planted(HONEST, field, texts))
-    assert ("warn", field) in found(report, "sentences that tell the outcome")
+    assert ("warn", field) in found(report, "sentences that reveal the outcome")
     assert f"(1 of 240 rows: {HONEST.nct_ids[7]})" in str(report)
 
 

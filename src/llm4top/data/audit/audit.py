@@ -2,9 +2,9 @@
 
 from llm4top.data.audit.fields import check_fields, check_presence
 from llm4top.data.audit.findings import AuditFinding, AuditReport
-from llm4top.data.audit.near_duplicates import check_twins
-from llm4top.data.audit.outcome_leaks import check_telling
-from llm4top.data.audit.rows import AuditRows, close_rows
+from llm4top.data.audit.near_duplicates import check_near_duplicates
+from llm4top.data.audit.outcome_leaks import check_outcome_leaks
+from llm4top.data.audit.rows import AuditRows, sample_rows
 from llm4top.data.audit.splits import check_countable, check_ids, check_labels, check_time
 from llm4top.data.audit.status import check_status
 from llm4top.data.audit.terms import check_terms, field_terms
@@ -33,14 +33,14 @@ def audit(
     and ``TooFewRowsError`` for a split of one row or too few train rows.
     """
     check_countable(dataset)
-    rows = close_rows(dataset, seed)
+    rows = sample_rows(dataset, seed)
     count = _Steps(dataset, rows, on_progress)
     lines: list[AuditFinding] = []
     lines += _gravest_first(check_ids(dataset))
     lines += _gravest_first(check_labels(dataset))
     lines += _gravest_first(check_time(dataset))
-    lines += _gravest_first(check_twins(dataset, count))
-    lines += _gravest_first(check_telling(dataset, count))
+    lines += _gravest_first(check_near_duplicates(dataset, count))
+    lines += _gravest_first(check_outcome_leaks(dataset, count))
     lines += _gravest_first(check_status(rows, count))
     terms = {}
     for name, texts in rows.fields.items():

@@ -15,7 +15,7 @@ from llm4top.text import percent
 FloatArray = NDArray[np.float64]
 _Z = 1.959964
 _DRAWS = 200
-_TELLING_TERMS = 3
+_BEST_TERMS = 3
 CHECK = "label from one field"
 PRESENCE = "label from a field's presence"
 
@@ -59,9 +59,9 @@ def check_fields(
     scores = {}
     for name, own in terms.items():
         on_step(f"a model of {name} alone")
-        scores[name] = [_text_scores(own, rows.y == k, folds) for k in rows.judged()]
+        scores[name] = [_text_scores(own, rows.y == k, folds) for k in rows.tested_labels()]
     on_step("all fields together")
-    for position, label in enumerate(rows.judged()):
+    for position, label in enumerate(rows.tested_labels()):
         by_field = {name: own[position] for name, own in scores.items()}
         for found in _strengths(by_field, rows.y == label, label, folds, seed):
             if found.verdict != "pass":
@@ -78,7 +78,7 @@ def check_presence(rows: AuditRows) -> list[AuditFinding]:
     findings = []
     for name, texts in rows.fields.items():
         there = np.array([bool(text) for text in texts])
-        for label in rows.judged():
+        for label in rows.tested_labels():
             own = rows.y == label
             gap, lower = _gap(there[own], there[~own])
             if lower < LIMITS.presence_warn:
@@ -88,16 +88,16 @@ def check_presence(rows: AuditRows) -> list[AuditFinding]:
                     PRESENCE,
                     "fail" if lower >= LIMITS.presence_fail else "warn",
                     name,
-                    f"{name} is there in {percent(there[own].mean())} of the {rows.labels[label]} "
-                    f"rows and in {percent(there[~own].mean())} of the others: a gap of "
-                    f"{percent(gap)}. Hide the field in the task unless it was there as often "
-                    "before the outcome was known.",
+                    f"{name} is present in {percent(there[own].mean())} of the "
+                    f"{rows.labels[label]} rows and in {percent(there[~own].mean())} of the "
+                    f"others: a gap of {percent(gap)}. Hide the field in the task unless it was "
+                    "present as often before the outcome was known.",
                     {"share": there[own].mean(), "share_others": there[~own].mean(), "gap": gap},
                 )
             )
     if not findings:
         findings.append(
-            AuditFinding(PRESENCE, "pass", "", "No field is there much more often for one label.")
+            AuditFinding(PRESENCE, "pass", "", "No field is present much more often for one label.")
         )
     return findings
 
@@ -105,14 +105,14 @@ def check_presence(rows: AuditRows) -> list[AuditFinding]:
 def _finding(found: _Strength, rows: AuditRows) -> AuditFinding:
     label = rows.labels[found.label]
     text = (
-        f"{found.field} alone tells {label} with a ROC-AUC of {points(found.alone)} (at least "
+        f"{found.field} alone predicts {label} with a ROC-AUC of {points(found.alone)} (at least "
         f"{points(found.alone_lower)}); all fields reach {points(found.together)}, "
         f"{points(found.without)} without it: a jump of {points(found.jump)}."
     )
     if found.verdict == "pass":
         text = f"No field stands out; the strongest: {text}"
     else:
-        text += " Look at its words for what was not known before the outcome."
+        text += " Check it for words that were not known before the outcome."
     return AuditFinding(
         CHECK,
         found.verdict,
@@ -228,7 +228,7 @@ def _text_scores(
         if terms.names:
             with np.errstate(divide="ignore", invalid="ignore"):
                 telling = np.nan_to_num(chi2(terms.present[learn], own[learn])[0])
-            best = np.argsort(-telling, kind="stable")[:_TELLING_TERMS]
+            best = np.argsort(-telling, kind="stable")[:_BEST_TERMS]
             features = hstack([weighed, terms.present[:, best]], format="csr")
         scores[ask] = _out_of_fold(features, own, [(learn, ask)])[ask]
     return scores

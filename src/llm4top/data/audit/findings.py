@@ -56,8 +56,8 @@ class AuditLimits:
     thing: the smallest of 13 p-values was .10."""
     own_rows: int = 5
 
-    telling_rows: int = 5
-    telling_share: float = 0.005
+    leak_rows: int = 5
+    leak_share: float = 0.005
     """Rows with a sentence that tells the outcome: from both limits on it fails. The leak guard
     leaves none in what ``ingest`` writes."""
 
@@ -66,11 +66,11 @@ class AuditLimits:
     """Train rows that hold their own status as a word, and the chance at which that warns. Every
     mention is listed; this only decides which of them a person must read."""
 
-    twin_likeness: float = 0.9
+    duplicate_likeness: float = 0.9
     """Share of word triples two texts have in common before they count as copies."""
-    twin_words: int = 30
+    duplicate_words: int = 30
     """Words below which equal texts may be chance."""
-    twin_fail: float = 0.05
+    duplicate_fail: float = 0.05
     """Share of a check's rows with a copy among the rows learnt from. TOP has one in 901; sister
     trials of one protocol are honest, and a random split spreads them."""
 

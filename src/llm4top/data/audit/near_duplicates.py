@@ -1,4 +1,4 @@
-"""Are rows of a check copies, or nearly so, of rows that were learnt from?
+"""Are rows of a check split copies, or nearly so, of train rows?
 
 Each text becomes a sketch: of the hashes of its word triples the smallest in each of 128 ranges
 (one-permutation MinHash; Li, Owen and Zhang, NIPS 2012). The share of equal entries estimates the
@@ -44,25 +44,25 @@ class _WordHashes(dict[str, int]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Twins:
-    """The most alike learnt row of each check row: its position and the likeness, 0 if none."""
+class _Nearest:
+    """The most similar train row of each check row: its position and the likeness, 0 if none."""
 
     nearest: NDArray[np.int64]
     likeness: NDArray[np.float64]
 
 
-def check_twins(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
+def check_near_duplicates(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
     """Rows of valid and test with a near-copy in train, under another NCT id."""
     sketches = _sketches(dataset, on_step)
     splits = np.array(dataset.splits, dtype=object)
-    learnt = np.flatnonzero(splits == "train")
+    train = np.flatnonzero(splits == "train")
     findings = []
     for split in ("valid", "test"):
-        asked = np.flatnonzero(splits == split)
-        if len(asked):
+        checked = np.flatnonzero(splits == split)
+        if len(checked):
             on_step(f"copies between train and {split}")
-            twins = _nearest(sketches[asked], sketches[learnt])
-            findings.append(_finding(dataset, split, asked, learnt, twins))
+            nearest = _nearest(sketches[checked], sketches[train])
+            findings.append(_finding(dataset, split, checked, train, nearest))
     if not findings:
         text = "There is no valid and no test split to hold copies of train rows."
         findings.append(AuditFinding(CHECK, "pass", "", text))
@@ -72,24 +72,24 @@ def check_twins(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
 def _finding(
     dataset: Dataset,
     split: str,
-    asked: NDArray[np.int64],
-    learnt: NDArray[np.int64],
-    twins: _Twins,
+    checked: NDArray[np.int64],
+    train: NDArray[np.int64],
+    nearest: _Nearest,
 ) -> AuditFinding:
-    alike = np.flatnonzero(twins.likeness >= LIMITS.twin_likeness)
-    same = int((twins.likeness >= 1).sum())
-    figures = {"rows": len(alike), "same": same, "share": len(alike) / len(asked)}
+    alike = np.flatnonzero(nearest.likeness >= LIMITS.duplicate_likeness)
+    same = int((nearest.likeness >= 1).sum())
+    figures = {"rows": len(alike), "same": same, "share": len(alike) / len(checked)}
     if not len(alike):
         text = f"No {split} row is a near-copy of a train row."
         return AuditFinding(CHECK, "pass", "", text, figures)
-    most = alike[np.argmax(twins.likeness[alike])]
-    pair = f"{dataset.nct_ids[asked[most]]} and {dataset.nct_ids[learnt[twins.nearest[most]]]}"
+    most = alike[np.argmax(nearest.likeness[alike])]
+    pair = f"{dataset.nct_ids[checked[most]]} and {dataset.nct_ids[train[nearest.nearest[most]]]}"
     return AuditFinding(
         CHECK,
-        "fail" if len(alike) >= LIMITS.twin_fail * len(asked) else "warn",
+        "fail" if len(alike) >= LIMITS.duplicate_fail * len(checked) else "warn",
         "",
-        f"{thousands(len(alike))} of {thousands(len(asked))} {split} rows "
-        f"({percent(len(alike) / len(asked), 1)}) "
+        f"{thousands(len(alike))} of {thousands(len(checked))} {split} rows "
+        f"({percent(len(alike) / len(checked), 1)}) "
         f"{'is a near-copy' if len(alike) == 1 else 'are near-copies'} of a train row, "
         f"{thousands(same)} with exactly the same text; for example {pair}. Sister trials often "
         f"have the same outcome, so figures on {split} are optimistic.",
@@ -108,7 +108,7 @@ def _sketches(dataset: Dataset, on_step: OnStep) -> Sketches:
         values = json.loads(text)
         whole = "\n".join(flat_text(values[name]) for name in shown if name in values)
         words = WORDS.findall(whole.lower())
-        if len(words) >= LIMITS.twin_words:
+        if len(words) >= LIMITS.duplicate_words:
             codes = np.fromiter(map(hashes.__getitem__, words), np.uint64, len(words))
             sketches[number] = _sketch(codes)
     return sketches
@@ -126,15 +126,15 @@ def _sketch(words: NDArray[np.uint64]) -> Sketches:
     return np.where(first < ends, smallest.astype(np.uint32), _EMPTY)
 
 
-def _nearest(asked: Sketches, learnt: Sketches) -> _Twins:
-    """For each asked row the learnt row that is most alike among those that share a band."""
-    nearest = np.zeros(len(asked), dtype=np.int64)
-    likeness = np.zeros(len(asked))
-    if not len(learnt):
-        return _Twins(nearest, likeness)
-    usable = (asked != _EMPTY).sum(axis=1) >= _FEWEST_ENTRIES
+def _nearest(checked: Sketches, train: Sketches) -> _Nearest:
+    """For each checked row the most similar train row among those that share a band."""
+    nearest = np.zeros(len(checked), dtype=np.int64)
+    likeness = np.zeros(len(checked))
+    if not len(train):
+        return _Nearest(nearest, likeness)
+    usable = (checked != _EMPTY).sum(axis=1) >= _FEWEST_ENTRIES
     for start in range(0, _RANGES, _BAND):
-        ours, theirs = (_keys(s[:, start : start + _BAND]) for s in (asked, learnt))
+        ours, theirs = (_keys(s[:, start : start + _BAND]) for s in (checked, train))
         order = np.argsort(theirs, kind="stable")
         ordered = theirs[order]
         low = np.searchsorted(ordered, ours, side="left")
@@ -144,11 +144,11 @@ def _nearest(asked: Sketches, learnt: Sketches) -> _Twins:
             if not len(rows):
                 break
             candidates = order[low[rows] + offset]
-            alike = _alike(asked[rows], learnt[candidates])
+            alike = _alike(checked[rows], train[candidates])
             better = alike > likeness[rows]
             likeness[rows[better]] = alike[better]
             nearest[rows[better]] = candidates[better]
-    return _Twins(nearest, likeness)
+    return _Nearest(nearest, likeness)
 
 
 def _alike(first: Sketches, second: Sketches) -> NDArray[np.float64]:

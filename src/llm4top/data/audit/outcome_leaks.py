@@ -19,7 +19,7 @@ from llm4top.registry.leak_status import MENTIONS
 from llm4top.registry.trial import TRIAL_FIELDS, Trial
 from llm4top.text import thousands
 
-CHECK = "sentences that tell the outcome"
+CHECK = "sentences that reveal the outcome"
 WORDS = "status words"
 _REPORT_EVERY = 5000
 _MARKED = frozenset(mark.reason for mark in MARKS)
@@ -38,13 +38,13 @@ class _Seen:
     )
 
 
-def check_telling(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
+def check_outcome_leaks(dataset: Dataset, on_step: OnStep) -> list[AuditFinding]:
     """What the leak guard's rules still find in any row, and where status words stand."""
     seen = _Seen()
     shown = shown_fields(dataset)
     for number, text in enumerate(trial_texts(dataset.trials)):
         if number % _REPORT_EVERY == 0:
-            on_step("sentences that tell the outcome")
+            on_step("sentences that reveal the outcome")
         stored = json.loads(text)
         for key, words in _found(stored, shown).items():
             seen.told[key].append(number)
@@ -80,7 +80,7 @@ def _mentions(seen: _Seen, dataset: Dataset) -> list[AuditFinding]:
             )
         by_field[name].append(text)
     if not by_field:
-        text = "No field has a word for how a trial stands."
+        text = "No field contains a status word."
         return [AuditFinding(WORDS, "pass", "", text)]
     return [
         AuditFinding(
@@ -125,7 +125,7 @@ def _found(stored: dict[str, object], shown: tuple[str, ...]) -> dict[tuple[str,
 def _finding(key: tuple[str, str], rows: list[int], words: str, dataset: Dataset) -> AuditFinding:
     name, reason = key
     share = len(rows) / len(dataset)
-    many = len(rows) >= LIMITS.telling_rows and share >= LIMITS.telling_share
+    many = len(rows) >= LIMITS.leak_rows and share >= LIMITS.leak_share
     return AuditFinding(
         CHECK,
         "fail" if many and reason not in _MARKED else "warn",

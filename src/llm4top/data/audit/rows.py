@@ -34,7 +34,7 @@ class AuditRows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def judged(self) -> list[int]:
+    def tested_labels(self) -> list[int]:
         """Labels that enough rows have; of a binary task only the event."""
         counts = np.bincount(self.y, minlength=len(self.labels))
         if len(self.labels) == 2:
@@ -42,7 +42,7 @@ class AuditRows:
         return [k for k, n in enumerate(counts) if n >= LIMITS.label_rows]
 
 
-def close_rows(dataset: Dataset, seed: int) -> AuditRows:
+def sample_rows(dataset: Dataset, seed: int) -> AuditRows:
     """A sample of the train rows, stratified by label, the same for the same seed."""
     learning = dataset.select("train")
     chosen = _sample(np.array(learning.label_indices), np.random.default_rng(seed))

@@ -25,7 +25,7 @@ def check_countable(dataset: Dataset) -> None:
     counts = dataset.counts()
     if "train" not in counts:
         raise TooFewRowsError(
-            "the train split is empty.", hint="An audit looks at the rows that are learnt from."
+            "the train split is empty.", hint="An audit checks the training rows."
         )
     for split, by_label in counts.items():
         if sum(by_label.values()) == 1:
@@ -62,7 +62,7 @@ def check_ids(dataset: Dataset) -> list[AuditFinding]:
             "warn",
             "",
             f"No trial is in two splits, but {thousands(len(repeated))} with several rows in one "
-            f"split ({ids(sorted(repeated))}): these count more than the others.",
+            f"split ({ids(sorted(repeated))}): these trials count more than others.",
             {"trials": len(repeated)},
         )
     ]
@@ -75,7 +75,7 @@ def check_labels(dataset: Dataset) -> list[AuditFinding]:
             LABELS,
             "warn",
             "",
-            f"The {split} split has no row with label {label!r}: nothing can be said of it there.",
+            f"The {split} split has no row with label {label!r}: it cannot be evaluated there.",
         )
         for split, by_label in dataset.counts().items()
         for label, rows in by_label.items()
@@ -85,7 +85,7 @@ def check_labels(dataset: Dataset) -> list[AuditFinding]:
 
 
 def check_time(dataset: Dataset) -> list[AuditFinding]:
-    """Whether what is learnt from is older than what is asked."""
+    """Whether train rows are older than the rows they are checked on."""
     dates = [s or f for s, f in zip(dataset.start_dates, dataset.first_submitted, strict=True)]
     dated = sum(date is not None for date in dates) >= _UNDATED * len(dates)
     when = "start date" if dated else "NCT number, as dates are missing"
@@ -94,14 +94,14 @@ def check_time(dataset: Dataset) -> list[AuditFinding]:
     for split, key in zip(dataset.splits, keys, strict=True):
         if key is not None:
             by_split.setdefault(split, []).append(key)
-    learnt = by_split.get("train", [])
+    train = by_split.get("train", [])
     findings = []
     for split in ("valid", "test"):
-        asked = by_split.get(split, [])
-        if not asked or not learnt:
+        checked = by_split.get(split, [])
+        if not checked or not train:
             continue
-        older = sum(key <= max(learnt) for key in asked)
-        later = sum(key >= min(asked) for key in learnt)
+        older = sum(key <= max(train) for key in checked)
+        later = sum(key >= min(checked) for key in train)
         if not older:
             text = f"Every {split} row is newer than every train row (by {when})."
             findings.append(AuditFinding(TIME, "pass", "", text))
@@ -111,12 +111,12 @@ def check_time(dataset: Dataset) -> list[AuditFinding]:
                 TIME,
                 "warn",
                 "",
-                f"{split} and train overlap in time: {percent(later / len(learnt))} of the train "
+                f"{split} and train overlap in time: {percent(later / len(train))} of the train "
                 f"rows are as new as the oldest {split} row or newer, and "
-                f"{percent(older / len(asked))} of the {split} rows are no newer than the newest "
+                f"{percent(older / len(checked))} of the {split} rows are no newer than the newest "
                 f"train row (by {when}). Figures on {split} are optimistic; check them on a split "
                 "by time too.",
-                {"train_later": later / len(learnt), "older": older / len(asked)},
+                {"train_later": later / len(train), "older": older / len(checked)},
             )
         )
-    return findings or [AuditFinding(TIME, "pass", "", "There is no second split to overlap with.")]
+    return findings or [AuditFinding(TIME, "pass", "", "There is no second split to compare with.")]

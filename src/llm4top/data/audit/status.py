@@ -20,10 +20,10 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A phrase and the rows it is true of; ``own`` marks a row's own status, else its label."""
+class _Phrase:
+    """Words and the rows that they describe; ``own`` marks a row's own status, else its label."""
 
-    phrase: str
+    words: str
     rows: Mask
     own: bool
 
@@ -33,13 +33,13 @@ def check_status(rows: AuditRows, on_step: OnStep) -> list[AuditFinding]:
 
     Compared with the other rows: a word that stands everywhere tells nothing.
     """
-    told = list(_told(rows))
-    tests = max(1, len(told) * len(rows.fields))
+    phrases = list(_phrases(rows))
+    tests = max(1, len(phrases) * len(rows.fields))
     findings = []
     for field, texts in rows.fields.items():
         on_step(f"status words in {field}")
         spaced = np.array([spaced_words(text) for text in texts], dtype=object)
-        found = [f for each in told if (f := _word_finding(each, field, spaced, rows, tests))]
+        found = [f for each in phrases if (f := _word_finding(each, field, spaced, rows, tests))]
         found.sort(key=lambda finding: -finding.figures["rows"])
         findings += found[:1]
         reason = _reason_finding(field, spaced, rows)
@@ -53,46 +53,46 @@ def check_status(rows: AuditRows, on_step: OnStep) -> list[AuditFinding]:
     return findings
 
 
-def _told(rows: AuditRows) -> Iterator[_Told]:
+def _phrases(rows: AuditRows) -> Iterator[_Phrase]:
     statuses = np.array([status or "" for status in rows.statuses], dtype=object)
     for status in sorted(set(statuses) - {""}):
-        yield _Told(spaced_words(status), statuses == status, own=True)
+        yield _Phrase(spaced_words(status), statuses == status, own=True)
     names = dict.fromkeys([*STATUSES.values(), *rows.labels])
     for phrase in dict.fromkeys(map(spaced_words, names)):
         if phrase.strip():
             for label in range(len(rows.labels)):
-                yield _Told(phrase, rows.y == label, own=False)
+                yield _Phrase(phrase, rows.y == label, own=False)
 
 
 def _word_finding(
-    told: _Told, field: str, spaced: NDArray[np.object_], rows: AuditRows, tests: int
+    phrase: _Phrase, field: str, spaced: NDArray[np.object_], rows: AuditRows, tests: int
 ) -> AuditFinding | None:
     """A failure where the phrase stands far more often in the rows that it is true of."""
     from scipy.stats import hypergeom
 
-    own = int(told.rows.sum())
+    own = int(phrase.rows.sum())
     if not LIMITS.own_rows <= own <= len(rows) - 1:
         return None
-    there = np.array([told.phrase in text for text in spaced])
-    count, inside = int(there.sum()), int((there & told.rows).sum())
+    there = np.array([phrase.words in text for text in spaced])
+    count, inside = int(there.sum()), int((there & phrase.rows).sum())
     if inside < LIMITS.own_rows:
         return None
     chance = float(hypergeom.sf(inside - 1, len(rows), own, count))
     if chance * tests > LIMITS.own_level:
         return None
-    if not told.own and not _gives_away(inside, count, own, len(rows)):
+    if not phrase.own and not _gives_away(inside, count, own, len(rows)):
         return None
-    word = told.phrase.strip()
-    label = rows.labels[rows.y[np.flatnonzero(told.rows)[0]]]
-    whose = "whose status it is" if told.own else f"that are {label}"
+    word = phrase.words.strip()
+    label = rows.labels[rows.y[np.flatnonzero(phrase.rows)[0]]]
+    whose = "whose status it is" if phrase.own else f"that are {label}"
     return AuditFinding(
         CHECK,
         "fail",
         field,
         f"“{word}” is in {field} of {thousands(inside)} of the {thousands(own)} rows {whose} "
-        f"({ids([rows.nct_ids[row] for row in np.flatnonzero(there & told.rows)])}), and of "
+        f"({ids([rows.nct_ids[row] for row in np.flatnonzero(there & phrase.rows)])}), and of "
         f"{thousands(count - inside)} of the {thousands(len(rows) - own)} others. "
-        "Take it out of the text: it was not known beforehand.",
+        "Remove it from the text: it was not known beforehand.",
         {"rows": inside, "of": own, "others": count - inside, "chance": chance},
     )
 
@@ -127,7 +127,7 @@ def _reason_finding(
         field,
         f"{field} repeats the reason for stopping in {thousands(int(most['rows']))} of the "
         f"{thousands(len(positions))} rows that have one; with the text of another such row it "
-        f"would be {most['others']:.1f}. Take it out of the text.",
+        f"would be {most['others']:.1f}. Remove it from the text.",
         {**most, "of": len(positions)},
     )
 

@@ -103,7 +103,7 @@ def check_terms(rows: AuditRows, terms: dict[str, FieldTerms]) -> list[AuditFind
                 CHECK,
                 "pass",
                 "",
-                f"None of {thousands(looked_at)} words and word pairs gives it away.",
+                f"None of {thousands(looked_at)} words and word pairs predicts the label alone.",
             )
         )
     return findings
@@ -122,7 +122,7 @@ def _finding(terms: list[_Term], rows: AuditRows) -> AuditFinding:
         others = " and more" if len(terms) > _NAMED_AT_MOST + 1 else ""
         text += f" The same holds for {', '.join(more)}{others}."
     if first.verdict == "warn":
-        text += " That may be honest: a drug or a disease of its own."
+        text += " That may be legitimate: a drug or a disease."
     figures = {"rows": first.rows, "own": first.own, "share": first.own / first.rows}
     return AuditFinding(
         CHECK,

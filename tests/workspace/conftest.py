@@ -109,3 +109,27 @@ def made(tmp_path):
     dataset = make_dataset(trials, labels, ids, splits, task="outcome", name="four")
     dataset.save(tmp_path / "made")
     return tmp_path / "made"
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory):
+    """A language model's bundle, a baseline's, and what blends the two."""
+    from llm4top.testing import make_tiny_model
+    from tests.forecasters.test_blend import Parts
+
+    folder = tmp_path_factory.mktemp("parts")
+    return Parts(folder, make_tiny_model(folder / "tiny"), "full", "tfidf")
+
+
+@pytest.fixture(scope="session")
+def baseline_bundle(parts):
+    """The folder of a TF-IDF baseline's bundle."""
+    return parts.baseline
+
+
+@pytest.fixture(scope="session")
+def blend_bundle(parts, tmp_path_factory):
+    """The folder of a bundle that blends a tiny language model with the baseline."""
+    folder = tmp_path_factory.mktemp("blends") / "blend"
+    parts.stack(folder)
+    return folder

@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 
 from llm4top.errors import NotFoundError
+from llm4top.workspace.cleanup import delete_batch
 from llm4top.workspace.kept_records import (
     batch_name,
-    delete_batch,
     files_name,
     keep_result,
     record_again,

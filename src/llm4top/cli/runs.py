@@ -192,10 +192,8 @@ def stop_run(run: RunArgument) -> None:
 
         llm4top runs stop 3f2a
     """
-    from llm4top.workspace.jobs.jobs import stop
-
     with Workspace.open() as workspace:
-        stopped = stop(workspace, _find(workspace, run).id)
+        stopped = workspace.runs.request_stop(_find(workspace, run).id)
     short = stopped.id[:_SHORT]
     if stopped.state.is_over:
         note(f"Run {short} is {stopped.state}.")
@@ -243,10 +241,8 @@ def resume_run(
 
         llm4top runs resume 3f2a --wait
     """
-    from llm4top.workspace.jobs.jobs import resume
-
     with Workspace.open() as workspace:
-        queued = resume(workspace, _find(workspace, run).id)
+        queued = workspace.runs.resume(_find(workspace, run).id)
         note(f"Run {queued.id[:_SHORT]} waits for {queued.device or 'a device'}.")
         if wait:
             _wait(workspace, queued)

@@ -201,9 +201,7 @@ def _forecast(
         base_rate=rates[reported] if rates else None,
         warnings=warnings_about(case),
         bundle=loaded.identity,
-        prompt_sha256=hashlib.sha256(prompt.text.encode()).hexdigest()
-        if prompt.token_ids
-        else None,
+        prompt_sha256=_prompt_hash(prompt),
         tokens=len(prompt.token_ids),
         tokens_cut=prompt.tokens_cut,
         score=score,

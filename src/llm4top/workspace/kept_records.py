@@ -109,35 +109,6 @@ def uploads_behind(workspace: Workspace, batch: str) -> list[Upload]:
     return uploads
 
 
-def delete_batch(workspace: Workspace, batch: str) -> None:
-    """Delete a page's batch with the files that no other forecast or run was made from.
-
-    Raises ``NotFoundError`` where there is none.
-    """
-    behind = {upload.id for upload in uploads_behind(workspace, batch)}
-    workspace.batches.delete(batch)
-    if not behind:
-        return
-    for run in workspace.runs.list(limit=None):
-        behind -= uploads_of(run.settings)
-    for upload_id in behind:
-        if not workspace.forecasts.count(upload_id=upload_id):
-            with suppress(NotFoundError):
-                workspace.uploads.delete(upload_id)
-
-
-def forget_unused(
-    workspace: Workspace, uploads: Sequence[Upload], result: ForecastResult
-) -> list[Upload]:
-    """Delete the files of a request of which nothing was forecast; the others."""
-    used = set(result.files)
-    for number, upload in enumerate(uploads):
-        if number not in used:
-            with suppress(NotFoundError):
-                workspace.uploads.delete(upload.id)
-    return [upload for number, upload in enumerate(uploads) if number in used]
-
-
 @contextmanager
 def record_again(workspace: Workspace, stored: StoredForecast) -> Iterator[UploadedFile | None]:
     """The file that holds a stored forecast's record, alone where it is a member of an archive.

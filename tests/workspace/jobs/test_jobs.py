@@ -10,10 +10,10 @@ import pytest
 
 from llm4top.errors import ConfigError, JobError, NotFoundError
 from llm4top.testing import make_tiny_model
-from llm4top.workspace.jobs import devices, jobs
+from llm4top.workspace.jobs import devices
 from llm4top.workspace.jobs.devices import device_for, devices_here
 from llm4top.workspace.jobs.job_settings import checked_settings, wanted_device
-from llm4top.workspace.jobs.jobs import discard, log_tail, resume, retry, stop, submit
+from llm4top.workspace.jobs.jobs import log_tail, submit
 from llm4top.workspace.run_states import RunState
 from llm4top.workspace.workspace import Workspace
 from tests.workspace.tiny import quick_training, save_tiny_dataset
@@ -164,26 +164,15 @@ def test_stop_resume_and_retry_before_it_began(
     local: Workspace, material: tuple[Path, Path]
 ) -> None:
     run = submit(local, "audit", {"data": str(material[1])})
-    assert stop(local, run.id).state is RunState.INTERRUPTED
-    assert (resume(local, run.id).state, local.runs.get(run.id).resuming) == (
+    assert local.runs.request_stop(run.id).state is RunState.INTERRUPTED
+    assert (local.runs.resume(run.id).state, local.runs.get(run.id).resuming) == (
         RunState.QUEUED,
         True,
     )
-    stop(local, run.id)
-    assert not retry(local, run.id).resuming
+    local.runs.request_stop(run.id)
+    assert not local.runs.retry(run.id).resuming
     with pytest.raises(JobError):
-        resume(local, run.id)
-
-
-def test_the_queue_has_an_end(
-    local: Workspace, material: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "QUEUE_LIMIT", 2)
-    settings = {"data": str(material[1])}
-    for _ in range(2):
-        submit(local, "audit", settings)
-    with pytest.raises(JobError, match=r"2 runs wait already\. Wait for some, or stop them\."):
-        submit(local, "audit", settings)
+        local.runs.resume(run.id)
 
 
 def test_the_end_of_a_log(local: Workspace) -> None:
@@ -197,23 +186,3 @@ def test_the_end_of_a_log(local: Workspace) -> None:
     assert len(log_tail(local, run.id, 100_000)) < 7_000
     with pytest.raises(NotFoundError):
         log_tail(local, "../other")
-
-
-def test_a_discarded_run_takes_its_own_uploads_along(local: Workspace) -> None:
-    ids = [local.uploads.add(f"{n}.xml", io.BytesIO(b"<a/>")).id for n in range(3)]
-    asked = {"name": "N", "uploads": ids[:1], "labels_upload": ids[1]}
-    run, other = (
-        submit(local, "ingest", {**asked, "labels_upload": label}) for label in (ids[1], ids[2])
-    )
-    with pytest.raises(JobError, match=r"the run is queued\. Stop it first\."):
-        discard(local, run.id)
-    assert local.uploads.count() == 3
-    stop(local, run.id)
-    discard(local, run.id)
-    assert {upload.id for upload in local.uploads.list()} == {ids[0], ids[2]}
-    stop(local, other.id)
-    local.uploads.delete(ids[0])
-    discard(local, other.id)
-    assert (local.uploads.count(), local.runs.count()) == (0, 0)
-    with pytest.raises(NotFoundError, match="no run"):
-        discard(local, run.id)

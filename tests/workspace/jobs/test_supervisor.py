@@ -219,7 +219,7 @@ def test_stopping_may_leave_workers_to_finish(yard: Yard) -> None:
     supervisor = Supervisor(yard.workspace, devices=("cpu",), poll=0.05)
     supervisor.start()
     wait_for(yard.workspace, run, running)
-    (worker,) = (place.process for place in supervisor._places if place.process)
+    (worker,) = (lane.process for lane in supervisor._lanes if lane.process)
     supervisor.stop(keep_working=True)
     yard.go.touch()
     assert wait_for(yard.workspace, run, over).state is RunState.DONE

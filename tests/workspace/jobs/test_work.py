@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from llm4top.errors import BundleError, DatasetError, LLM4TOPError
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.progress import Progress
 from llm4top.workspace.jobs.forecast_job import items_of
 from llm4top.workspace.jobs.ingest_job import bounded_memory
@@ -19,6 +20,8 @@ from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.resolve import base_place
 from llm4top.workspace.jobs.work import Job, do
 from llm4top.workspace.run_states import Process, Run
+from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
+from llm4top.workspace.views.listing import Listing, ListQuery
 from llm4top.workspace.workspace import Workspace
 from tests.workspace.tiny import RECORD, save_tiny_dataset
 
@@ -192,6 +195,25 @@ def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) ->
     stored = local.forecasts.list(run_id=run.id, order="position")
     assert [row.nct_id for row in stored] == [f"NCT9000000{n}" for n in range(5)]
     assert not journal.exists()
+
+
+@pytest.mark.parametrize("kind", ["baseline", "blend"])
+def test_bundles_of_every_kind_are_listed_forecast_and_exported(
+    local: Workspace, kind: str, request: pytest.FixtureRequest
+) -> None:
+    bundle = local.bundles.add(request.getfixturevalue(f"{kind}_bundle"))
+    assert bundle.id in [found.id for found in local.bundles.list()]
+    upload = local.uploads.add("r.xml", io.BytesIO(records(1)[0].encode())).id
+    run, result = work(local, "forecast", {"uploads": [upload], "model": bundle.id})
+    assert (result["forecasts"], result["bundle"]) == (1, bundle.identity)
+    (stored,) = local.forecasts.list(run_id=run.id)
+    forecast = Forecast.from_dict(stored.values, id=stored.id)
+    assert 0 < forecast.probability < 1
+    assert (forecast.tokens == 0) is (kind == "baseline")
+    listing = Listing.read(local, run.id)
+    for export in map(export_batch, EXPORT_NAMES):
+        assert export.write(local, listing, ListQuery(), {bundle.identity: bundle.name})
+    assert local.bundles.set_default(bundle.id).is_default
 
 
 def test_models_are_evaluated_and_compared(local: Workspace, data: Path, tmp_path: Path) -> None:

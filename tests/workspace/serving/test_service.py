@@ -54,8 +54,18 @@ def wait_for(condition, seconds=60):
         time.sleep(0.01)
 
 
+def forecast_now(service, files, *, timeout=None, **more):
+    """Forecast and wait; past ``timeout`` the request is withdrawn."""
+    future = service.submit(files, **more)
+    try:
+        return future.result(timeout)
+    except TimeoutError:
+        future.cancel()
+        raise
+
+
 def test_a_forecast_is_the_one_that_is_made_here(service):
-    result = service.forecast_sync([ONE], client="a")
+    result = forecast_now(service, [ONE], client="a")
     (item,) = result.items
     loaded = load_forecaster("embedded", device="cpu")
     (record,) = read_records(ONE.path)
@@ -72,15 +82,28 @@ def test_a_forecast_is_the_one_that_is_made_here(service):
     assert result.seconds > 0
 
 
+@pytest.mark.parametrize("kind", ["baseline", "blend"])
+def test_a_bundle_of_another_kind_forecasts(service, kind, request):
+    folder = request.getfixturevalue(f"{kind}_bundle")
+    result = forecast_now(service, [ONE, TWO], client="a", bundle=str(folder))
+    loaded = load_forecaster(folder, device="cpu")
+    records = [record for file in (ONE, TWO) for record in read_records(file.path)]
+    for item, here in zip(result.items, forecast_records(loaded, records), strict=True):
+        assert item.probabilities == pytest.approx(here.probabilities, abs=1e-4)
+        assert (item.bundle, item.warnings) == (loaded.identity, here.warnings)
+        assert (item.prompt_sha256 is None, item.tokens == 0) == (kind == "baseline",) * 2
+    assert str(folder) in service.state.loaded
+
+
 def test_an_item_survives_json(service):
-    (item,) = service.forecast_sync([ONE], client="a").items
+    (item,) = forecast_now(service, [ONE], client="a").items
     assert Forecast.from_dict(json.loads(json.dumps(item.to_dict()))) == item
 
 
 def test_what_cannot_be_read_is_refused_beside_the_forecasts(service, tmp_path):
     path = tmp_path / "0f"
     path.write_text("<rss/>")
-    result = service.forecast_sync([ONE, UploadedFile(path, "notes.xml"), TWO], client="a")
+    result = forecast_now(service, [ONE, UploadedFile(path, "notes.xml"), TWO], client="a")
     assert [item.record for item in result.items] == ["one.xml", "two.json!#1"]
     (refusal,) = result.refusals
     assert (refusal.record, refusal.code) == ("notes.xml", "UnknownFormatError")
@@ -90,7 +113,7 @@ def test_what_is_missing_of_a_search_is_noted(service, tmp_path):
     path = tmp_path / "0f"
     page = {"totalCount": 3, "studies": [json.loads(TWO.path.read_text("utf-8"))]}
     path.write_text(json.dumps(page))
-    result = service.forecast_sync([UploadedFile(path, "page.json")], client="a")
+    result = forecast_now(service, [UploadedFile(path, "page.json")], client="a")
     assert len(result.items) == 1
     assert result.refusals == ()
     (note,) = result.notes
@@ -101,7 +124,7 @@ def test_a_study_that_the_question_is_not_about_stands_beside_the_forecasts(serv
     path = tmp_path / "cohort"
     text = ONE.path.read_text("utf-8")
     path.write_text(text.replace("<study_type>Interventional", "<study_type>Observational"))
-    result = service.forecast_sync([ONE, UploadedFile(path, "cohort.xml"), TWO], client="a")
+    result = forecast_now(service, [ONE, UploadedFile(path, "cohort.xml"), TWO], client="a")
     assert [item.record for item in result.items] == ["one.xml", "two.json!#1"]
     (apart,) = result.refusals
     assert (apart.record, apart.code) == ("cohort.xml", "NotApplicable")
@@ -109,14 +132,14 @@ def test_a_study_that_the_question_is_not_about_stands_beside_the_forecasts(serv
 
 
 def test_nothing_readable_is_no_error(service, tmp_path):
-    result = service.forecast_sync([UploadedFile(tmp_path / "gone", "gone.xml")], client="a")
+    result = forecast_now(service, [UploadedFile(tmp_path / "gone", "gone.xml")], client="a")
     assert (result.items, result.bundle) == ((), None)
     assert result.refusals[0].reason == "there is no such file or folder."
 
 
 def test_progress_and_order(service, many):
     told = []
-    result = service.forecast_sync([many(6)], client="a", on_progress=told.append)
+    result = forecast_now(service, [many(6)], client="a", on_progress=told.append)
     assert [item.record for item in result.items] == [f"many.zip!{n:03}.xml" for n in range(6)]
     assert [told[0].stage, told[1].stage, told[-1].stage] == ["waiting", "reading", "forecasting"]
     assert (told[-1].done, told[-1].total) == (6, 6)
@@ -128,7 +151,7 @@ def test_a_listener_that_fails_costs_no_forecast(service):
     def listener(progress):
         raise RuntimeError("the page is gone")
 
-    assert len(service.forecast_sync([ONE], client="a", on_progress=listener).items) == 1
+    assert len(forecast_now(service, [ONE], client="a", on_progress=listener).items) == 1
 
 
 def test_awaiting_leaves_the_event_loop_free(service, many):
@@ -184,13 +207,13 @@ def test_a_cancelled_request_leaves_the_queue(service, many):
 
 def test_a_request_that_is_too_slow_is_withdrawn(service, many):
     with pytest.raises(TimeoutError):
-        service.forecast_sync([many(80)], client="a", timeout=0.2)
+        forecast_now(service, [many(80)], client="a", timeout=0.2)
     wait_for(lambda: service.state.waiting == 0)
 
 
 def test_too_many_records_need_a_run(service, many):
     with pytest.raises(LargeUploadError) as caught:
-        service.forecast_sync([many(service.limits.records + 1)], client="a")
+        forecast_now(service, [many(service.limits.records + 1)], client="a")
     assert str(caught.value) == (
         "more than 100 records are not forecast at once. Forecast them in a run."
     )
@@ -223,13 +246,13 @@ def test_a_full_queue_says_so_and_others_still_get_in(many):
 
 def test_an_unknown_bundle_is_refused_in_words(service):
     with pytest.raises(BundleError, match="neither a bundle nor a base model"):
-        service.forecast_sync([ONE], client="a", bundle="no-such-bundle")
-    assert len(service.forecast_sync([ONE], client="a").items) == 1
+        forecast_now(service, [ONE], client="a", bundle="no-such-bundle")
+    assert len(forecast_now(service, [ONE], client="a").items) == 1
 
 
 def test_a_dead_process_is_replaced_and_the_forecast_still_made(service, many):
     starts = service.state.starts
-    pid = service.process_id
+    pid = service._scorer.pid
     os.kill(pid, signal.SIGSTOP)
     future = service.submit([many(3)], client="a")
     wait_for(lambda: service.state.busy)
@@ -248,10 +271,10 @@ def test_a_record_on_which_the_process_dies_twice_is_given_up(service, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(service._scorer, "score", dies)
         with pytest.raises(ServiceError, match="ended by SIGKILL"):
-            service.forecast_sync([ONE, TWO], client="a", timeout=60)
+            forecast_now(service, [ONE, TWO], client="a", timeout=60)
     # Together with others at first, then alone.
     assert asked[-1] == 1
-    assert len(service.forecast_sync([ONE], client="a").items) == 1
+    assert len(forecast_now(service, [ONE], client="a").items) == 1
 
 
 def test_a_process_that_hangs_is_ended_and_only_the_last_bundles_are_kept(tmp_path):
@@ -260,7 +283,7 @@ def test_a_process_that_hangs_is_ended_and_only_the_last_bundles_are_kept(tmp_pa
     scorer = Scorer(memory_bytes=1, device="cpu")
     scorer.score("embedded", [])
     scorer.score(str(other), [])
-    assert scorer.shelf == (str(other),)
+    assert scorer.loaded == (str(other),)
     os.kill(scorer.pid, signal.SIGSTOP)
     scorer.seconds = 0.3
     with pytest.raises(ServiceError, match=r"gave no answer in 0\.3 seconds") as caught:

@@ -34,9 +34,10 @@ from llm4top.studio.api.uploads import (
     upload_out,
 )
 from llm4top.text import DISCLAIMER, counted
+from llm4top.workspace.cleanup import delete_unused
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.jobs.jobs import submit
-from llm4top.workspace.kept_records import forget_unused, keep_result
+from llm4top.workspace.kept_records import keep_result
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, Refusal
 from llm4top.workspace.serving.request import ForecastResult, UploadedFile
 from llm4top.workspace.serving.service import ForecastService
@@ -208,7 +209,7 @@ def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> A
 def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -> ForecastsOut:
     """Store the forecasts, each with its upload, and return them. Refused files are deleted."""
     batch = keep_result(workspace, result, _files(workspace, uploads))
-    there = forget_unused(workspace, uploads, result)
+    there = delete_unused(workspace, uploads, result)
     kept = workspace.forecasts.list(batch=batch, order="position", limit=None)
     refused = [r for r in result.refusals if r.code != NOT_APPLICABLE]
     not_applicable = [r for r in result.refusals if r.code == NOT_APPLICABLE]

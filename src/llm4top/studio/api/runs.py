@@ -20,11 +20,12 @@ from llm4top.studio.api.schemas import (
 )
 from llm4top.workspace.jobs import jobs
 from llm4top.workspace.run_states import Run
+from llm4top.workspace.runs import Runs
 
 State = Literal["queued", "running", "stopping", "done", "failed", "interrupted"]
 Action = Literal["stop", "resume", "retry"]
 _LARGEST_EVENT = 2**63 - 1
-_ACTIONS = {"stop": jobs.stop, "resume": jobs.resume, "retry": jobs.retry}
+_ACTIONS = {"stop": Runs.request_stop, "resume": Runs.resume, "retry": Runs.retry}
 
 
 router = APIRouter(tags=["Runs"])
@@ -93,7 +94,7 @@ def change_run(
     ],
 ) -> RunOut:
     """Stop, resume or restart a run."""
-    run = _ACTIONS[action](workspace, run_id)
+    run = _ACTIONS[action](workspace.runs, run_id)
     workspace.activity.log(action, "API", f"{action} of a {run.kind} run", subject=run.id)
     return run_out(run)
 

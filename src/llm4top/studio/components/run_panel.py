@@ -1,6 +1,7 @@
 """A run on a page: its status, its progress, and buttons to stop, resume, restart and delete it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from nicegui import run as work
 from nicegui import ui
@@ -9,9 +10,9 @@ from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.elements import Words, confirm, muted, progress_bar, warn
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import share_of, status_text, title_of
-from llm4top.workspace.jobs.jobs import RESUMABLE, discard, log_tail, resume, retry, stop
+from llm4top.workspace.cleanup import delete_run
+from llm4top.workspace.jobs.jobs import RESUMABLE, log_tail
 from llm4top.workspace.run_states import Run, RunState
-from llm4top.workspace.workspace import Workspace
 
 EVERY = 1.0
 """Seconds between two reads of a run."""
@@ -20,7 +21,7 @@ LOG_LINES = 60
 
 NOTE = "You can close this page; the work continues."
 
-Action = Callable[[Workspace, str], object]
+Action = Callable[[str], object]
 
 _DELETED = {
     "forecast": "Its forecasts, finished ones included, and the records they were made from are "
@@ -39,7 +40,7 @@ async def act_on_run(context: StudioContext, run_id: str, done: str, action: Act
 
     def change() -> bool:
         run = context.workspace.runs.get(run_id)
-        action(context.workspace, run_id)
+        action(run_id)
         context.workspace.activity.log(done, who, title_of(run), subject=run_id)
         return True
 
@@ -67,10 +68,11 @@ def run_buttons(
 
         return ui.button(verb, on_click=clicked).props("outline no-caps")
 
-    again = ("Resume", "resumed", resume)
+    runs = context.workspace.runs
+    again = ("Resume", "resumed", runs.resume)
     if run.kind not in RESUMABLE:
-        again = ("Start over", "retried", retry)
-    return button("Stop", "stopped", stop), button(*again)
+        again = ("Start over", "retried", runs.retry)
+    return button("Stop", "stopped", runs.request_stop), button(*again)
 
 
 def show_buttons(run: Run, stop: ui.button, again: ui.button) -> None:
@@ -150,8 +152,9 @@ class RunPanel:
 
     async def _ask_and_delete(self) -> None:
         lost = _DELETED.get(self.run.kind, _DELETED_OTHERWISE)
+        delete = partial(delete_run, self._context.workspace)
         if await confirm(f"Delete {title_of(self.run)}?", lost) and await act_on_run(
-            self._context, self.run.id, "deleted", discard
+            self._context, self.run.id, "deleted", delete
         ):
             ui.navigate.to(self._home)
 

@@ -1,4 +1,4 @@
-"""Runs as a person handles them: begin one, stop it, go on with it, read its log.
+"""Submitting a run with checked settings, and reading its log.
 
 The queue is the table of runs itself, and a worker takes a run from it by one compare-and-set.
 Queues that are well kept were looked at first. Huey 3 (SQLite or PostgreSQL, no other service)
@@ -14,24 +14,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-from llm4top.errors import ConfigError, JobError, NotFoundError
+from llm4top.errors import ConfigError
 from llm4top.workspace.jobs.devices import device_for
 from llm4top.workspace.jobs.job_settings import by_id, checked_settings
-from llm4top.workspace.jobs.resolve import missing_things, uploads_of
+from llm4top.workspace.jobs.resolve import missing_things
 from llm4top.workspace.jobs.worker import LOG_FILE
-from llm4top.workspace.run_states import Run, RunState
+from llm4top.workspace.run_states import Run
 from llm4top.workspace.workspace import Workspace
 
 _TAIL_BYTES = 65_536
 
-QUEUE_LIMIT = 1000
-"""Runs that may wait at a time."""
-
 RESUMABLE = ("train", "benchmark", "forecast")
-"""Kinds that go on where they stopped; the others begin again when they are resumed."""
+"""Kinds that resume after the last finished step; the others start over when resumed."""
 
 
 def submit(
@@ -48,54 +44,16 @@ def submit(
     the workspace by its id, downloaded models by their name, and no path: for whatever comes from
     a browser.
 
-    Raises ``ConfigError`` with every fault at once, and ``JobError`` where ``QUEUE_LIMIT`` runs
-    wait already.
+    Raises ``ConfigError`` with every fault at once, and ``JobError`` where too many runs
+    are waiting.
     """
     checked = checked_settings(kind, settings)
     faults = by_id(kind, checked) if ids_only else []
     faults += missing_things(workspace, kind, checked, ids_only=ids_only)
     if faults:
         raise ConfigError(f"the settings of this {kind} run are wrong.", faults)
-    waiting = workspace.runs.count(states=(RunState.QUEUED,))
-    if waiting >= QUEUE_LIMIT:
-        raise JobError(f"{waiting} runs wait already.", hint="Wait for some, or stop them.")
     device = device_for(workspace, kind, checked)
     return workspace.runs.submit(kind, checked, title=title, device=device)
-
-
-def stop(workspace: Workspace, run_id: str) -> Run:
-    """Ask a run to stop: its process hears of it within a second or two.
-
-    A training ends its step and writes a checkpoint; what does not stop within the grace time is
-    killed. Raises ``NotFoundError``, and ``JobError`` for a run that is over.
-    """
-    return workspace.runs.request_stop(run_id)
-
-
-def resume(workspace: Workspace, run_id: str) -> Run:
-    """Queue an interrupted or failed run again: ``RESUMABLE`` kinds go on where they stopped."""
-    return workspace.runs.resume(run_id)
-
-
-def retry(workspace: Workspace, run_id: str) -> Run:
-    """Queue an interrupted or failed run again, from its beginning."""
-    return workspace.runs.retry(run_id)
-
-
-def discard(workspace: Workspace, run_id: str) -> None:
-    """Delete a run that is over for good: events, files, forecasts, and uploads of no other run.
-
-    Data sets and bundles that it made stay. Raises ``NotFoundError``, and ``JobError`` for a run
-    that waits or is at work.
-    """
-    uploads = uploads_of(workspace.runs.get(run_id).settings)
-    workspace.runs.delete(run_id)
-    if uploads:
-        for other in workspace.runs.list(limit=None):
-            uploads -= uploads_of(other.settings)
-    for upload_id in uploads:
-        with suppress(NotFoundError):
-            workspace.uploads.delete(upload_id)
 
 
 def log_tail(workspace: Workspace, run_id: str, lines: int = 50) -> list[str]:

@@ -1,4 +1,4 @@
-"""Child processes of our own, and what is said to them: framed JSON, never a pickle.
+"""Child processes and their messages: framed JSON, never a pickle.
 
 The child that parses uploads reads what strangers wrote. What it sends back is data, so even a
 parser that has been taken over cannot make its parent run anything.
@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from llm4top import errors
 from llm4top.errors import LLM4TOPError, RegistryError
-from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial, Withheld
+from llm4top.registry.trial import Record
 
 MAX_MESSAGE = 256_000_000
 """Bytes of one message; a batch of the largest records the limits allow stays below it."""
@@ -38,7 +39,7 @@ class ChildSlowError(Exception):
 class Child:
     """A Python module that runs as a process and answers on a pipe of its own.
 
-    It ends by itself when this process is gone, and hears no Ctrl-C of the terminal.
+    It ends by itself when this process is gone, and ignores Ctrl-C in the terminal.
     """
 
     def __init__(self, module: str, arguments: Sequence[str] = ()):
@@ -66,7 +67,7 @@ class Child:
         return self._process.poll() is None
 
     def send(self, message: Message) -> None:
-        """Send one message; ``ChildDiedError`` where nobody is there to read it."""
+        """Send one message; ``ChildDiedError`` where the process has ended."""
         try:
             self._ours.send_bytes(json.dumps(message).encode())
         except OSError as error:
@@ -111,12 +112,12 @@ def own_pipe(descriptor: str) -> Connection:
     return Connection(int(descriptor))
 
 
-def say(pipe: Connection, message: Message) -> None:
+def send(pipe: Connection, message: Message) -> None:
     """Send one message from the child."""
     pipe.send_bytes(json.dumps(message).encode())
 
 
-def hear(pipe: Connection) -> Message | None:
+def receive(pipe: Connection) -> Message | None:
     """The next message in the child; None where the parent is gone."""
     try:
         message: Message = json.loads(pipe.recv_bytes())
@@ -125,26 +126,19 @@ def hear(pipe: Connection) -> Message | None:
     return message
 
 
+_RECORD = TypeAdapter(Record)
+
+
 def record_to_wire(record: Record) -> Message:
-    """A record as JSON-able values."""
-    return {
-        "nct_id": record.nct_id,
-        "trial": record.trial.to_dict(),
-        "registry_outcome": asdict(record.registry_outcome),
-        "withheld": [asdict(item) for item in record.withheld],
-        "source": asdict(record.source),
-    }
+    """A record as JSON-able values; what was withheld is written out first."""
+    kind, values = record.__reduce__()
+    message: Message = _RECORD.dump_python(kind(*values), mode="json")
+    return message
 
 
 def record_from_wire(values: Message) -> Record:
     """Inverse of ``record_to_wire``."""
-    return Record(
-        values["nct_id"],
-        Trial.from_dict(values["trial"]),
-        RegistryOutcome(**values["registry_outcome"]),
-        tuple(Withheld(**item) for item in values["withheld"]),
-        Source(**values["source"]),
-    )
+    return _RECORD.validate_python(values)
 
 
 def error_to_wire(error: LLM4TOPError) -> Message:

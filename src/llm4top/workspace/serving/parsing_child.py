@@ -14,8 +14,8 @@ from typing import Any
 from llm4top.errors import LimitError, RegistryError
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
-from llm4top.registry.trial import NO_RECORD, ReadNote, Record
-from llm4top.workspace.serving.ipc import error_to_wire, hear, own_pipe, record_to_wire, say
+from llm4top.registry.trial import NO_RECORD, ReadNote
+from llm4top.workspace.serving.ipc import error_to_wire, own_pipe, receive, record_to_wire, send
 
 _OPEN_FILES = 64
 
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     """Read one upload after the other until the parent is gone."""
     pipe = own_pipe(arguments[0])
     _confine(int(arguments[1]))
-    while (job := hear(pipe)) is not None:
+    while (job := receive(pipe)) is not None:
         _allow_seconds(int(job["cpu_seconds"]))
         try:
             _read(pipe, job)
@@ -63,37 +63,28 @@ def _read(pipe: Connection, job: dict[str, Any]) -> None:
     def refuse(error: RegistryError) -> None:
         nonlocal refused
         refused += 1
-        say(pipe, {"refusal": _named(error_to_wire(error), path, name)})
+        send(pipe, {"refusal": _named(error_to_wire(error), path, name)})
 
     def remark(note: ReadNote) -> None:
         if note.message != NO_RECORD:  # which is a refusal here
             said = {"file": note.file, "message": note.message, "hint": note.hint}
-            say(pipe, {"note": _named(said, path, name)})
+            send(pipe, {"note": _named(said, path, name)})
 
     try:
         reader = read_records(Path(path), limits=limits, on_refusal=refuse, on_note=remark)
         for record in reader:
             if most is not None and records == most:
-                say(pipe, {"end": records, "more": True})
+                send(pipe, {"end": records, "more": True})
                 return
             records += 1
-            say(pipe, {"record": record_to_wire(_renamed(record, name))})
+            # The upload's own name in place of where it is stored here.
+            renamed = replace(record, source=replace(record.source, file=name))
+            send(pipe, {"record": record_to_wire(renamed)})
     except RegistryError as error:
         refuse(error)
     if not records and not refused:
         refuse(LimitError(NO_RECORD, file=path, hint="Give a record's file."))
-    say(pipe, {"end": records, "more": False})
-
-
-def _renamed(record: Record, name: str) -> Record:
-    """The record with the upload's own name in place of where it lies here."""
-    return replace(_told(record), source=replace(record.source, file=name))
-
-
-def _told(record: Record) -> Record:
-    """The record with its account in words, as a plain record holds it."""
-    kind, values = record.__reduce__()
-    return kind(*values)
+    send(pipe, {"end": records, "more": False})
 
 
 def _named(error: dict[str, Any], path: str, name: str) -> dict[str, Any]:

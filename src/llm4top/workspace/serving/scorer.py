@@ -51,7 +51,7 @@ class Scorer:
         self.seconds = seconds
         self._child: Child | None = None
         self.starts = 0
-        self.shelf: tuple[str, ...] = ()
+        self.loaded: tuple[str, ...] = ()
 
     @property
     def pid(self) -> int | None:
@@ -82,7 +82,7 @@ class Scorer:
                 hint="It is started again by itself. Use a smaller model or a run.",
             ) from None
         self._raise_if_failed(answer)
-        self.shelf = tuple(answer["shelf"])
+        self.loaded = tuple(answer["loaded"])
         return Scored(
             tuple((n, values) for n, values in answer["items"]),
             tuple((n, values) for n, values in answer["refusals"]),
@@ -95,7 +95,7 @@ class Scorer:
         if self._child is not None:
             self._child.end()
             self._child = None
-            self.shelf = ()
+            self.loaded = ()
 
     def _running(self) -> Child:
         if self._child is None or not self._child.alive:

@@ -16,10 +16,10 @@ from llm4top.registry.trial import Record
 from llm4top.workspace.serving.ipc import (
     Message,
     error_to_wire,
-    hear,
     own_pipe,
+    receive,
     record_from_wire,
-    say,
+    send,
 )
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE
 
@@ -31,18 +31,18 @@ def main(arguments: list[str]) -> None:
     """Answer one batch after the other until the parent is gone."""
     pipe = own_pipe(arguments[0])
     logging.disable(logging.WARNING)
-    shelf = Shelf(int(arguments[1]), arguments[2])
-    while (asked := hear(pipe)) is not None:
+    cache = ModelCache(int(arguments[1]), arguments[2])
+    while (request := receive(pipe)) is not None:
         try:
-            say(pipe, answer(shelf, asked))
+            send(pipe, answer(cache, request))
         except LLM4TOPError as error:
-            say(pipe, {"error": error_to_wire(error)})
+            send(pipe, {"error": error_to_wire(error)})
         except Exception as error:
-            say(pipe, {"fault": type(error).__name__, "trace": traceback.format_exc()})
+            send(pipe, {"fault": type(error).__name__, "trace": traceback.format_exc()})
 
 
-class Shelf:
-    """The loaded bundles, the one used longest ago first; together within ``budget`` bytes.
+class ModelCache:
+    """The loaded bundles, least recently used first; together within ``budget`` bytes.
 
     One bundle is always kept, however large it is.
     """
@@ -52,7 +52,7 @@ class Shelf:
         self._device = device
         self._loaded: OrderedDict[str, tuple[Forecaster, int]] = OrderedDict()
 
-    def take(self, bundle: str) -> Forecaster:
+    def load(self, bundle: str) -> Forecaster:
         """The bundle of that name or folder, loaded now if it is not; raises what loading does."""
         if bundle in self._loaded:
             self._loaded.move_to_end(bundle)
@@ -60,7 +60,7 @@ class Shelf:
         from llm4top.forecasters.load import load_forecaster
 
         loaded = load_forecaster(bundle, device=self._device)
-        self._loaded[bundle] = (loaded, _bytes_of(loaded))
+        self._loaded[bundle] = (loaded, loaded.memory_bytes)
         while len(self._loaded) > 1 and self.bytes > self._budget:
             self._loaded.popitem(last=False)
             gc.collect()
@@ -68,31 +68,27 @@ class Shelf:
 
     @property
     def bytes(self) -> int:
-        """What the weights on the shelf take."""
+        """Memory that the weights take together."""
         return sum(size for _, size in self._loaded.values())
 
     @property
     def names(self) -> list[str]:
-        """The bundles on the shelf."""
+        """The loaded bundles."""
         return list(self._loaded)
 
 
-def _bytes_of(loaded: Forecaster) -> int:
-    return loaded.memory_bytes
-
-
-def answer(shelf: Shelf, asked: Message) -> Message:
+def answer(cache: ModelCache, request: Message) -> Message:
     """Items and refusals of the batch, each with its position in it; none: the bundle is warm."""
-    loaded = shelf.take(str(asked["bundle"]))
+    loaded = cache.load(str(request["bundle"]))
     begun = time.perf_counter()
-    records = [record_from_wire(values) for values in asked["records"]]
+    records = [record_from_wire(values) for values in request["records"]]
     items, refusals = _forecast(loaded, records)
     return {
         "seconds": time.perf_counter() - begun,
         "items": items,
         "refusals": refusals,
         "bundle": loaded.identity,
-        "shelf": shelf.names,
+        "loaded": cache.names,
     }
 
 

@@ -120,15 +120,10 @@ class ForecastService:
             return ServiceState(
                 waiting=len(self._open),
                 records=len(self._records),
-                loaded=self._scorer.shelf,
+                loaded=self._scorer.loaded,
                 starts=self._scorer.starts,
                 busy=self._busy,
             )
-
-    @property
-    def process_id(self) -> int | None:
-        """The process that holds the models; None before the first batch."""
-        return self._scorer.pid
 
     def submit(
         self,
@@ -161,23 +156,6 @@ class ForecastService:
             self._uploads.add(client, request)
             self._changed.notify_all()
         return request.future
-
-    def forecast_sync(
-        self,
-        files: Sequence[UploadedFile],
-        *,
-        client: str,
-        bundle: str = "embedded",
-        on_progress: OnForecastProgress | None = None,
-        timeout: float | None = None,
-    ) -> ForecastResult:
-        """``submit``, waited for; ``TimeoutError`` (and the request withdrawn) past ``timeout``."""
-        future = self.submit(files, client=client, bundle=bundle, on_progress=on_progress)
-        try:
-            return future.result(timeout)
-        except TimeoutError:
-            future.cancel()
-            raise
 
     async def forecast(
         self,

@@ -7,7 +7,7 @@ folder and session that it was given; it is signalled and waited for like any ot
 Everything else is started as always: other commands, platforms other than Linux, commands with
 another ``PYTHONPATH``, and all commands where ``LLM4TOP_TEST_COLD`` is set.
 
-``LLM4TOP_TEST_HOOK`` may name a Python file that a fork runs first; see ``slow_training.py``.
+``hook`` has code of a test run first in each process that imports torch.
 """
 
 from __future__ import annotations
@@ -27,12 +27,35 @@ import sys
 import time
 import types
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "LLM4TOP_TEST_WARM"
 HOOK = "LLM4TOP_TEST_HOOK"
 COLD = "LLM4TOP_TEST_COLD"
+GO = "LLM4TOP_TEST_GO"
+SLOW = f"""
+import os, time
+from pathlib import Path
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+go, fast = Path(os.environ["{GO}"]), int(os.environ["{GO}_FAST"])
+steps = 0
+
+def wait(*_):
+    global steps
+    steps += 1
+    end = time.monotonic() + 2
+    while steps > fast and not go.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+register_optimizer_step_post_hook(wait)
+"""
+"""Makes steps of a training wait, so that a test can stop it between two of them."""
+
 SHARED = (
     "pydantic pydantic.types sqlalchemy.orm sqlalchemy.dialects.sqlite alembic.command lxml.etree "
     "numpy jinja2 rich.console typer yaml psutil platformdirs ahocorasick_rs safetensors filelock"
@@ -70,6 +93,31 @@ def install(folder: Path | None = None) -> None:
         if folder is not None:
             os.environ[ADDRESS] = f"{os.getpid()}:{folder / 'warm'}"
         subprocess.Popen = WarmPopen  # type: ignore[misc]
+
+
+def hook(patch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """Have processes that are started with this environment run ``code`` first.
+
+    Forks of the warm process that has torch run it; where there is none, all that run Python.
+    """
+    file = folder / "site" / "sitecustomize.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(code)
+    if is_possible():
+        patch.setenv(HOOK, str(file))
+    else:
+        patch.setenv("PYTHONPATH", str(file.parent), prepend=os.pathsep)
+
+
+def slow_training(patch: pytest.MonkeyPatch, folder: Path, fast: int = 8) -> Path:
+    """Have each training of a process make ``fast`` steps, and then one in two seconds.
+
+    Returns the file that ends the waiting once it exists.
+    """
+    patch.setenv(GO, str(folder / "go"))
+    patch.setenv(f"{GO}_FAST", str(fast))
+    hook(patch, folder, SLOW)
+    return folder / "go"
 
 
 def libraries_of(args: Any) -> str:
@@ -115,9 +163,8 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
             return
         self.pid = int(self._link.recv(64))
         self._child_created = True
-        kept = {given["p2cwrite"], given["c2pread"], given["errread"]}
-        for own in {*standard} - {-1} - kept:
-            os.close(own)
+        pipes = "p2cread p2cwrite c2pread c2pwrite errread errwrite"
+        self._close_pipe_fds(*(given[name] for name in pipes.split()))  # type: ignore[attr-defined]
 
     def _internal_poll(self, _deadstate: Any = None, **_: Any) -> int | None:
         if self._link is None:
@@ -291,8 +338,9 @@ def run(request: dict[str, Any]) -> None:
     sys.stderr = sys.__stderr__ = standard(2, "w", buffering=1, errors="backslashreplace")
     way, what, *rest = request["args"]
     sys.path[0] = "" if way == "-c" else request["cwd"]
-    if hook := os.environ.get(HOOK):
-        runpy.run_path(hook)
+    install()
+    if "torch" in sys.modules and HOOK in os.environ:
+        runpy.run_path(os.environ[HOOK])
     sys.argv = [what if way == "-m" else "-c", *rest]
     if way == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)

@@ -22,6 +22,7 @@ from llm4top.progress import Progress
 from llm4top.training.run_folder import RunFolder
 from llm4top.workspace.run_states import Process, Run, RunState
 from llm4top.workspace.workspace import Workspace
+from tests.warm import slow_training
 from tests.workspace.tiny import in_training, over, quick_training, save_tiny_dataset, wait_for
 
 
@@ -218,10 +219,15 @@ def test_a_run_of_the_studio_is_no_second_run_in_a_terminal(workspace: Workspace
 
 
 def test_a_terminal_training_is_stopped_resumed_and_finished_as_a_run(
-    home: Path, workspace: Workspace, tiny_model: Path, tmp_path: Path
+    home: Path,
+    workspace: Workspace,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    go = slow_training(monkeypatch, tmp_path)
     data = save_tiny_dataset(tmp_path / "data")
-    settings = quick_training(tiny_model, data, epochs=60, evals_per_epoch=1, checkpoint_steps=6)
+    settings = quick_training(tiny_model, data, epochs=8, evals_per_epoch=1, checkpoint_steps=6)
     config = tmp_path / "mine.yaml"
     config.write_text(yaml.safe_dump({**settings, "out": str(tmp_path / "run")}))
     command = [sys.executable, "-m", "llm4top", "train", "--config", str(config)]
@@ -234,6 +240,7 @@ def test_a_terminal_training_is_stopped_resumed_and_finished_as_a_run(
         assert terminal.wait(120) == 130
     stopped = wait_for(workspace, run, over)
     assert stopped.state is RunState.INTERRUPTED
+    go.touch()
     result = runs("resume", run.id[:8], "--wait")
     assert result.exit_code == 0, result.output
     assert f"Run {run.id[:8]} is done." in result.stderr

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from llm4top.cli.app import app
 from llm4top.data.dataset import make_dataset
 from llm4top.registry.trial import Intervention, Trial
+from tests.warm import slow_training
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +71,10 @@ def test_a_dry_run_prints_the_plan(data: Path, tiny_model: Path, tmp_path: Path)
     assert not out.exists()
 
 
-def test_killed_and_called_again_it_goes_on(data: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_killed_and_called_again_it_goes_on(
+    data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_training(monkeypatch, tmp_path, fast=6)  # the steps of the first rung
     out = tmp_path / "s"
     args = arguments(data, tiny_model, out, "--set", "learning_rate=1e-2,1e-3")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -16,6 +16,7 @@ from llm4top.cli.watch import Lines, figures
 from llm4top.data.dataset import make_dataset
 from llm4top.progress import Progress
 from llm4top.registry.trial import Intervention, Trial
+from tests.warm import slow_training
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
@@ -122,8 +123,9 @@ def test_flags_go_before_the_file(data: Path, tiny_model: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
-    data: Path, tiny_model: Path, tmp_path: Path
+    data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    slow_training(monkeypatch, tmp_path, fast=1)
     out = tmp_path / "run"
     steps = ("--set", "max_steps=8", "--set", "checkpoint_steps=1", "--epochs", 4)
     long = arguments(data, tiny_model, out, *steps)

@@ -18,10 +18,11 @@ from llm4top.testing import make_tiny_model
 from llm4top.workspace.run_states import Process
 from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server, start_server, stop_server
+from tests.warm import slow_training
 from tests.workspace.tiny import quick_training, save_tiny_dataset
 
 WAIT = 280
-LONG = {"epochs": 56, "evals_per_epoch": 1, "checkpoint_steps": 6, "log_steps": 2}
+LONG = {"epochs": 10, "evals_per_epoch": 1, "checkpoint_steps": 6, "log_steps": 2}
 
 
 def ask(server: Server, path: str, body: Any = None, method: str = "") -> dict[str, Any]:
@@ -63,7 +64,10 @@ def process_of(home: Path, run: str) -> Process:
 
 
 @pytest.mark.slow
-def test_what_was_finished_survives_kills_of_the_server_and_of_a_worker(tmp_path: Path) -> None:
+def test_what_was_finished_survives_kills_of_the_server_and_of_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = slow_training(monkeypatch, tmp_path)
     home = tmp_path / "home"
     make_tiny_model(home / "models" / "invented--tiny")
     save_tiny_dataset(tmp_path / "data")
@@ -95,6 +99,7 @@ def test_what_was_finished_survives_kills_of_the_server_and_of_a_worker(tmp_path
         stopped = wait_until(server, run, lambda found: found["state"] != "running")
         assert stopped["state"] == "interrupted"
         assert intact(home)
+        go.touch()
         ask(server, f"/runs/{run}/resume", method="POST")
         done = wait_until(server, run, lambda found: found["state"] in ("done", "failed"))
         assert (done["state"], done["attempt"]) == ("done", 2), done["error"]

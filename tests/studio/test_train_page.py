@@ -9,13 +9,14 @@ from llm4top.testing import make_tiny_model
 from llm4top.workspace.run_states import Process, Run, RunEvent, RunState
 from llm4top.workspace.workspace import Workspace
 from tests.studio._server import start_server, stop_server
+from tests.warm import slow_training
 from tests.workspace.tiny import save_tiny_dataset, wait_for
 
 WAIT = 60_000
 """Milliseconds for what first loads torch, in the checks and in the worker."""
 
 SETTINGS = {
-    "Epochs": "60",
+    "Epochs": "8",
     "Maximum tokens": "128",
     "Learning rate": "0.01",
     "Batch size": "8",
@@ -33,7 +34,9 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("train")
     make_tiny_model(folder / "home" / "models" / "invented--tiny")
     save_tiny_dataset(folder / "invented", train=64)
-    made = start_server(folder / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        slow_training(patch, folder)
+        made = start_server(folder / "home")
     yield made
     stop_server(made)
 
@@ -69,7 +72,7 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
         page.get_by_label(label, exact=True).fill(entry)
     choose(page, "Gradient checkpointing", "no")
     page.get_by_text("needs about").first.wait_for(timeout=WAIT)
-    page.get_by_text("at most 480 steps of 8 trials").wait_for()
+    page.get_by_text("at most 64 steps of 8 trials").wait_for()
     command = page.locator(".l4-command code").inner_text()
     assert command.startswith("llm4top train --data ")
     assert "--base invented/tiny" in command
@@ -99,6 +102,7 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
         stopped = workspace.runs.get(run.id)
         assert stopped.state is RunState.INTERRUPTED
         again.get_by_text("Interrupted.").wait_for()
+        (server.home.parent / "go").touch()
         again.get_by_role("button", name="Resume", exact=True).click()
         again.goto("/about")
         assert wait_for(workspace, run, lambda r: r.state is RunState.DONE).attempt == 2

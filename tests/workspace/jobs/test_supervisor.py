@@ -23,6 +23,7 @@ from llm4top.workspace.jobs.supervisor import Supervisor
 from llm4top.workspace.jobs.worker import lane_lock
 from llm4top.workspace.run_states import Process, Run, RunState
 from llm4top.workspace.workspace import Workspace
+from tests.warm import hook
 from tests.workspace.tiny import over, wait_for
 
 # In the workers of these tests a run waits for a file, and writes down that it was done.
@@ -63,9 +64,7 @@ class Yard:
 
 @pytest.fixture(autouse=True)
 def waiting_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(WAITS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    hook(monkeypatch, tmp_path, WAITS)
 
 
 @pytest.fixture
@@ -273,12 +272,14 @@ def test_a_pid_that_went_to_a_stranger_is_not_touched(
 
 
 def test_a_worker_that_cannot_begin_is_not_started_again_at_once(
-    yard: Yard, supervise: Callable[..., Supervisor], tmp_path: Path
+    yard: Yard,
+    supervise: Callable[..., Supervisor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun = tmp_path / "begun"
-    (tmp_path / "site" / "sitecustomize.py").write_text(
-        f"import os\nwith open({str(begun)!r}, 'a') as f: f.write('x')\nos._exit(3)\n"
-    )
+    code = f"import os\nwith open({str(begun)!r}, 'a') as f: f.write('x')\nos._exit(3)\n"
+    hook(monkeypatch, tmp_path, code)
     run = yard.submit()
     supervise()
     time.sleep(1.6)

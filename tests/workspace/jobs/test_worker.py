@@ -26,11 +26,11 @@ from llm4top.workspace.jobs.jobs import log_tail, submit
 from llm4top.workspace.jobs.worker import LOG_FILE, lane_lock
 from llm4top.workspace.run_states import Process, Run, RunState
 from llm4top.workspace.workspace import Workspace
+from tests.warm import slow_training
 from tests.workspace.tiny import in_training, quick_training, save_tiny_dataset, wait_for
 
-# Enough small steps to be killed and stopped between two of them.
 LONG: dict[str, Any] = {
-    "epochs": 24,
+    "epochs": 8,
     "evals_per_epoch": 1,
     "checkpoint_steps": 6,
     "lora_dropout": 0.1,
@@ -79,8 +79,16 @@ def adapter(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def ordeal(shared: Workspace, material: tuple[Path, Path]) -> Run:
+def ordeal(
+    shared: Workspace, material: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
     """A training whose worker is killed, that is resumed, stopped, resumed again, and ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        go = slow_training(patch, tmp_path_factory.mktemp("slow"))
+        return put_through(shared, material, go)
+
+
+def put_through(shared: Workspace, material: tuple[Path, Path], go: Path) -> Run:
     run = submit(shared, "train", quick_training(*material, **LONG))
     worker = start_worker(shared)
     begun = wait_for(shared, run, in_training)
@@ -103,6 +111,7 @@ def ordeal(shared: Workspace, material: tuple[Path, Path]) -> Run:
     assert folder.state()["state"] == "interrupted"
     assert any(folder.checkpoints.iterdir())
 
+    go.touch()
     shared.runs.resume(run.id)
     assert start_worker(shared).wait(120) == 0
     done = shared.runs.get(run.id)

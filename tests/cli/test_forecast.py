@@ -195,7 +195,7 @@ def test_an_old_terminal_gets_what_it_can_show(tiny_bundle: Path, encoding: str)
 
 REGISTRY = (
     "a patient registry: 'outcome' is a question about interventional studies; only a question of "
-    "your own can be asked of it."
+    "your own can be used for it."
 )
 
 

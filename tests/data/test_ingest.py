@@ -283,7 +283,7 @@ def test_registry_records_of_chosen_phases(tmp_path):
     split = RandomSplit((1.0, 0.0, 0.0))
     made = ingest(folder, tmp_path / "out", task="completion", phases=["I"], split=split)
     assert set(made.nct_ids) == {nct(0), nct(1), nct(3)}
-    assert made.card.dropped == {"of a phase that was not asked for": 2}
+    assert made.card.dropped == {"of another phase than chosen": 2}
 
 
 def test_the_newest_record_of_a_trial_counts(tmp_path):

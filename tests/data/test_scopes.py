@@ -102,7 +102,7 @@ def test_where_dates_are_missing_the_nct_number_stands_for_them():
 
 @pytest.mark.parametrize("starts", [[], ["2001"], ["2001"] * 10])
 def test_a_check_needs_rows_of_several_dates(starts):
-    with pytest.raises(TooFewRowsError, match=r"cannot be told from the rest by date. It takes"):
+    with pytest.raises(TooFewRowsError, match=r"separated from the rest by date. It takes"):
         newest_check(rows(starts=starts))
 
 

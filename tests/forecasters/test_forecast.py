@@ -224,7 +224,7 @@ def test_a_study_that_the_question_is_not_about_gets_no_number(bundle, records):
         "nct_id": "NCT00000001",
         "task": "outcome",
         "reason": "an observational study: 'outcome' is a question about interventional studies; "
-        "only a question of your own can be asked of it.",
+        "only a question of your own can be used for it.",
     }
     assert list(forecast_records(bundle, [registry])) == [said[1]]
 

@@ -33,7 +33,7 @@ def test_a_trial_and_an_unknown_kind_of_study_can_be_asked_anything(task, kind):
 def test_other_kinds_of_study_are_not_asked_about_success(kind, words):
     assert why_not_applicable(OUTCOME, Trial(study_type=kind)) == (
         f"{words}: 'outcome' is a question about interventional studies; only a question of your "
-        "own can be asked of it."
+        "own can be used for it."
     )
     assert why_not_applicable(OWN, Trial(study_type=kind)) is None
 
@@ -45,7 +45,7 @@ def test_an_own_question_says_what_it_is_about():
     )
     assert why_not_applicable(registries, Trial(study_type="Interventional")) == (
         "an interventional study: 'dropout' is a question about observational studies; 'outcome' "
-        "and 'completion' can be asked of it."
+        "and 'completion' can be used for it."
     )
 
 

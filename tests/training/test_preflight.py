@@ -88,7 +88,7 @@ def test_prompts_longer_than_those_the_embedded_model_has_learnt_from_are_told(
     long = make_dataset(trials, data.labels, data.nct_ids, data.splits, task="outcome", name="long")
     check = named(preflight(settings(base="embedded", max_tokens=1024), dataset=long), "prompts")
     assert check.hint == (
-        "The base model has learnt from prompts of at most 768 tokens: set max_tokens to 768."
+        "The base model was trained on prompts of at most 768 tokens: set max_tokens to 768."
     )
     short = named(preflight(settings(base="embedded", max_tokens=768), dataset=long), "prompts")
     assert "at most 768" not in short.hint
@@ -304,9 +304,9 @@ def test_what_a_base_has_learnt_from_is_told_by_its_trials(make_data: Data) -> N
     )
     other = TrainedOn.of(["NCT00000001"], [], data_sha256="0" * 64)
     assert learnt_before(manifest, other, data, "valid") == (
-        "It has not learnt from any of these validation trials."
+        "It was not trained on any of these validation trials."
     )
     assert learnt_before(manifest, None, data, "valid") == (
-        "Its weights have already learnt from the training trials of top and were selected on "
+        "Its weights were already trained on the training trials of top and were selected on "
         "top's validation trials: figures on any of those trials are optimistic."
     )

@@ -100,7 +100,7 @@ def test_a_second_calibration_on_other_trials_keeps_those_it_knew(
 ) -> None:
     again(bundle, dataset, bundle)
     other = invented_dataset(train=30, valid=70)  # its valid rows begin among the train rows
-    with pytest.raises(CalibrationError, match="18 of the validation trials taught the model"):
+    with pytest.raises(CalibrationError, match="18 of the validation trials were used"):
         again(bundle, other, bundle)
     later = dataset.take([i for i, s in enumerate(dataset.splits) if s != "train" or i < 40])
     done = again(bundle, later, bundle)

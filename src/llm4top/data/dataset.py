@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 class Dataset:
     """Labelled trials with a split. Immutable; entry i of every sequence is the same trial.
 
-    ``trials`` is any sequence of ``Trial`` (one loaded from disk decodes them when asked for);
+    ``trials`` is any sequence of ``Trial`` (one loaded from disk decodes them on access);
     ``labels`` are labels of ``task``; ``splits`` hold "train", "valid" or "test".
     ``start_dates`` and ``first_submitted`` (ISO, or None) serve splitting and slices only, never
     a prompt. ``statuses`` ("Completed", "Terminated", ...) and ``why_stopped`` are the label side
@@ -193,9 +193,9 @@ def make_dataset(
         DatasetError: The sequences differ in length, or a label is not one of the task's.
         SplitError: An NCT id is in two splits.
     """
-    asked = get_task(task)
+    chosen = get_task(task)
     check_disjoint(nct_ids, splits)
-    describer = Describer(asked)
+    describer = Describer(chosen)
     sources = [hashlib.sha256(encode_trial(trial).encode()).hexdigest() for trial in trials]
     made = Dataset(
         tuple(trials),
@@ -208,8 +208,8 @@ def make_dataset(
         _column(why_stopped, len(trials)),
         ((),) * len(trials),
         tuple(sources),
-        asked,
-        new_card(name, asked),
+        chosen,
+        new_card(name, chosen),
     )
     for row in made._rows():
         describer.add(row)

@@ -1,4 +1,4 @@
-"""Labels from a CSV of a user's own: one row a trial, joined by NCT id."""
+"""Labels from a user's CSV: one row per trial, joined by NCT id."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence

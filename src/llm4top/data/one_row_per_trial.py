@@ -17,8 +17,8 @@ _STRICTNESS = {None: 0, "train": 0, "valid": 1, "test": 2}
 class Candidate:
     """A record, without its text.
 
-    ``in_question`` is false for one that cannot be a row (no label, or a phase not asked for);
-    the split it stands in still decides where other records of its trial may stand.
+    ``in_question`` is false for one that cannot be a row (no label, or another phase); its
+    split still decides in which splits other records of its trial may be.
     """
 
     nct_id: str
@@ -49,7 +49,7 @@ class Pool:
 def pool(candidates: Sequence[Candidate], *, keep_own_split: bool) -> Pool:
     """One candidate for each NCT id.
 
-    A trial that stands in a test file leaves train and valid, one in a valid file leaves train.
+    A trial in a test file is removed from train and valid, one in a valid file from train.
     ``keep_own_split`` false is for a new split over the source's train and valid: its test rows
     are left out altogether, so that they stay unseen. Of what remains the newest record stands
     for the trial; copies that disagree on label or phase are all left out.

@@ -53,7 +53,7 @@ class Row:
 
     @property
     def phase(self) -> str | None:
-        """The trial's phase, a column of its own so that files can be queried by it."""
+        """The trial's phase, stored as a column so that files can be queried by it."""
         phase: str | None = json.loads(self.trial).get("phase")
         return phase
 
@@ -90,7 +90,7 @@ def batch_rows(batch: Any) -> Iterator[Row]:
 
 
 class ContentHash:
-    """Identity of a data set: what is asked, of which trials, with which labels and splits.
+    """Identity of a data set: its task, trials, labels and splits.
 
     The order of the rows does not count, nor does the file a trial was read from: the same
     trials from a zip, a folder or another format are the same data set.
@@ -116,7 +116,7 @@ class ContentHash:
 
 
 class StoredTrials(Sequence[Trial]):
-    """Trials of a data set on disk, decoded when asked for.
+    """Trials of a data set on disk, decoded on access.
 
     Holds the stored text, which is a third of the size of the decoded trials and loads at once.
     """

@@ -61,12 +61,12 @@ def is_top(dataset: Dataset) -> bool:
 
 
 def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
-    """A check by time inside the learning part: what is learnt from is older than what is asked.
+    """A check by time within the train and valid rows: the new train rows are older than "valid".
 
     Of the train and valid rows the newest ``share`` become "valid", the others "train"; no test
     row survives. Newest by start date, as ``TimeSplit`` dates them; rows of one date stay
     together, so the share is approximate. Up to 5 % rows without any date stay in train; where
-    more lack one, the order of the NCT numbers stands for that of registration.
+    more lack one, the order of NCT numbers is used instead.
 
     Raises ``SplitError`` where ``share`` is not between 0 and 1, ``TooFewRowsError`` where one
     of the two parts would be empty.
@@ -92,8 +92,8 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     splits = tuple(split or "train" for split in rule.assign(facts))
     if set(splits) != {"train", "valid"}:
         raise TooFewRowsError(
-            f"the newest {percent(share)} of {len(learning)} learning rows cannot be told from the "
-            "rest by date.",
+            f"the newest {percent(share)} of {len(learning)} train and valid rows cannot be "
+            "separated from the rest by date.",
             hint="It takes rows of several dates, or more rows.",
         )
     return replace(learning, splits=splits)

@@ -32,7 +32,7 @@ def unpacked_top(
 
     They may lie in any folder of the zip; what else is in it is left alone, as it is in a folder.
     The folders are made in ``beside`` and gone when the block is left. Other zips, broken ones
-    too, stay as they are for whoever reads them.
+    too, are left as they are for the reader.
 
     Raises ``RegistryError`` for a member that is not safe to unpack or is no CSV, ``DatasetError``
     for a zip that has two files of one name.
@@ -163,7 +163,7 @@ def is_top_file(file: str) -> bool:
 
 
 def top_dates(sources: Iterable[SourcePath]) -> dict[str, tuple[str | None, str | None]]:
-    """Start date and date of first submission by NCT id, where a file of dates lies beside."""
+    """Start date and date of first submission by NCT id, from the files of dates next to TOP's."""
     dates: dict[str, tuple[str | None, str | None]] = {}
     for file in dates_files(sources):
         for _, nct_id, (start, submitted) in read_columns(file, ("start_date", "first_submitted")):
@@ -172,7 +172,7 @@ def top_dates(sources: Iterable[SourcePath]) -> dict[str, tuple[str | None, str 
 
 
 def dates_files(sources: Iterable[SourcePath]) -> list[Path]:
-    """The files of titles and dates that lie beside TOP's files."""
+    """The files of titles and dates next to TOP's files."""
     folders = dict.fromkeys(s.path.parent for s in sources if s.top_phase)
     return [file for f in folders if (file := f / TITLES_AND_DATES).is_file()]
 
@@ -183,14 +183,14 @@ def phases_of(phase: str | None) -> frozenset[str]:
 
 
 def check_phases(phases: Iterable[str]) -> frozenset[str]:
-    """The phases asked for; ``DatasetError`` for one that does not exist."""
-    asked = frozenset(phases)
-    unknown = sorted(asked - set(PHASES))
+    """The phases as a set; ``DatasetError`` for one that does not exist."""
+    chosen = frozenset(phases)
+    unknown = sorted(chosen - set(PHASES))
     if unknown:
         raise DatasetError(
             f"{', '.join(map(repr, unknown))}: no phase.", hint=f"Phases are {', '.join(PHASES)}."
         )
-    return asked
+    return chosen
 
 
 def path_sha256(path: Path) -> str:

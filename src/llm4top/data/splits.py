@@ -1,4 +1,4 @@
-"""Which rows are learnt from, which steer the learning, and which are kept for the end.
+"""Split rules: which rows are for training, validation and test.
 
 Rows of one trial always stay together: every rule groups by NCT id, and ``check_disjoint`` holds
 the result to it.
@@ -44,7 +44,7 @@ class OwnSplit:
         """Split of each row; raises ``SplitError`` where a source declares none."""
         if any(row.own_split is None for row in rows):
             raise SplitError(
-                "these records bring no split of their own.",
+                "these records have no split of their own.",
                 hint="Split by start date or at random.",
             )
         return [row.own_split for row in rows]
@@ -62,10 +62,10 @@ class TimeSplit:
 
     ``dating`` chooses the date: the start, the first submission, or "nct_number" where a source has
     no dates. A trial without a start date was often registered long after it began, so that its
-    first submission would make an old trial the newest of all: it is learnt from where it was
+    first submission would make an old trial the newest of all: it is a train row where it was
     submitted before the validation split begins, and left out otherwise. Where most trials have no
     start date, all are dated by their first submission instead. Rows without any date are left out,
-    or with ``undated`` "train" learnt from.
+    or with ``undated`` "train" are train rows.
 
     Raises ``SplitError`` for settings that contradict each other.
     """
@@ -171,7 +171,7 @@ class RandomSplit:
             strata[label].add(nct_id)
         split_of: dict[str, str] = {}
         for ids in strata.values():
-            # Ordered by a hash, so that the same trial falls alike whatever stands beside it.
+            # Ordered by a hash, so that a trial's split does not depend on the other rows.
             ordered = sorted(ids, key=self._draw)
             learn = round(self.shares[0] * len(ordered))
             steer = learn + round(self.shares[1] * len(ordered))
@@ -239,7 +239,7 @@ def _is_far(
 
 
 def real_shares(rule: SplitRule, splits: Iterable[str]) -> str:
-    """The rule in words, with the shares that came of it where they are others than asked for."""
+    """The rule in words, with the real shares where they differ from those of the rule."""
     counts = Counter(splits)
     n = counts.total()
     shares = getattr(rule, "shares", None)

@@ -46,7 +46,7 @@ class Losses:
 class Reading:
     """How records are read and labelled.
 
-    ``labels`` is a label file, which goes before ``rule``; ``phases`` empty stands for all.
+    ``labels`` is a label file, used instead of ``rule``; empty ``phases`` means all.
     ``dates`` are start and first-submission dates by NCT id for records that bring none.
     """
 
@@ -73,7 +73,7 @@ class Reading:
         return label, NO_LABEL
 
     def in_question(self, record: Record, source: SourcePath) -> bool:
-        """Whether the record is of a phase asked for: TOP's by its file, others by their own."""
+        """Whether the record is of a chosen phase: TOP's by its file, others by their own."""
         if not self.phases:
             return True
         phases = {source.top_phase} if source.top_phase else phases_of(record.trial.phase)
@@ -145,7 +145,7 @@ class Spool:
             return None
         label, reason = self._reading.label(record)
         if not self._reading.in_question(record, source):
-            label, reason = None, "of a phase that was not asked for"
+            label, reason = None, "of another phase than chosen"
         if label is None:
             self.losses.add(record.nct_id, reason)
             if source.own_split is None:

@@ -1,4 +1,4 @@
-"""Few-shot prompts: labelled training trials shown before the trial that is asked about.
+"""Few-shot prompts: labelled training trials shown before the trial in question.
 
 Each example is an earlier turn of the chat: the trial with the question as the user's message,
 its label's answer as the model's. Qwen3's own template writes earlier answers without the think

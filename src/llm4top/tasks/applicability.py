@@ -1,4 +1,4 @@
-"""Whether a question can be asked of a study at all."""
+"""Whether a task applies to a study."""
 
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import TASKS
@@ -6,7 +6,7 @@ from llm4top.tasks.task import Task
 
 
 def why_not_applicable(task: Task, trial: Trial) -> str | None:
-    """One sentence why ``task`` cannot be asked of this study, else None.
+    """One sentence why ``task`` does not apply to this study, else None.
 
     A record without a study type is taken as one that the task applies to: drafts and TOP's rows
     do not carry it. A patient registry is an observational study. The sentence names the built-in
@@ -21,9 +21,9 @@ def why_not_applicable(task: Task, trial: Trial) -> str | None:
         if not other.study_types or _plain(kind) in other.study_types
     ]
     instead = (
-        f"{' and '.join(others)} can be asked of it"
+        f"{' and '.join(others)} can be used for it"
         if others
-        else "only a question of your own can be asked of it"
+        else "only a question of your own can be used for it"
     )
     names = " and ".join(name.lower() for name in asked_of)
     return (

@@ -12,36 +12,36 @@ from llm4top.training.pretrain import pretrained_context
 
 
 def through_its_base(earlier: Manifest) -> str:
-    """For a card: what a model has learnt from through its base; "" where nothing is recorded."""
+    """For a card: what a model was trained on through its base; "" where nothing is recorded."""
     if earlier.data is None:
         return ""
     rows = ", ".join(f"{split}: {count(n)}" for split, n in earlier.data.counts.items())
     return (
-        f"Through its base model, {earlier.name}, it has also learnt from the data set "
+        f"Through its base model, {earlier.name}, it was also trained on the data set "
         f"{earlier.data.name} (trials in {rows})."
     )
 
 
 def learnt_before(
-    earlier: Manifest, learnt: TrainedOn | None, dataset: Dataset | None, valid_split: str
+    earlier: Manifest, trained_on: TrainedOn | None, dataset: Dataset | None, valid_split: str
 ) -> str:
-    """For the check before a training: what the base has learnt from, and what that means here.
+    """For the check before a training: what the base was trained on, and what that means here.
 
-    ``learnt`` recognises the trials that the base was trained, tuned or calibrated on, where its
-    bundle has that.
+    ``trained_on`` recognises the trials that the base was trained, tuned or calibrated on, where
+    its bundle has that.
     """
-    if learnt is not None and dataset is not None:
+    if trained_on is not None and dataset is not None:
         rows = dataset.select(valid_split).nct_ids
-        parts = Counter(learnt.part_of(nct_id) for nct_id in rows)
+        parts = Counter(trained_on.part_of(nct_id) for nct_id in rows)
         if not parts["train"] + parts["valid"]:
-            return "It has not learnt from any of these validation trials."
+            return "It was not trained on any of these validation trials."
         return (
             f"Of these {count(len(rows))} validation trials it was trained on "
             f"{count(parts['train'])}, and selected or calibrated on {count(parts['valid'])}: "
             "figures on them are optimistic."
         )
     if earlier.data is None:
-        return "What it has learnt from is not recorded: figures on any data may be optimistic."
+        return "Its training data are not recorded: figures on any data may be optimistic."
     name = earlier.data.name
     if dataset is not None and dataset.sha256 == earlier.data.sha256:
         return (
@@ -49,7 +49,7 @@ def learnt_before(
             "trials are optimistic."
         )
     return (
-        f"Its weights have already learnt from the training trials of {name} and were selected on "
+        f"Its weights were already trained on the training trials of {name} and were selected on "
         f"{name}'s validation trials: figures on any of those trials are optimistic."
     )
 
@@ -66,7 +66,7 @@ def beyond_what_was_seen(base: Path, longest: int) -> str:
     entry = earlier.language if earlier is not None else None
     if entry is not None and longest > (most := entry.prompt.spec.max_tokens):
         return (
-            f"The base model has learnt from prompts of at most {count(most)} tokens: set "
+            f"The base model was trained on prompts of at most {count(most)} tokens: set "
             f"max_tokens to {most}."
         )
     return ""

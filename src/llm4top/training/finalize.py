@@ -47,7 +47,7 @@ from llm4top.training.run_folder import RunFolder, keep_logits
 RELOAD_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 5e-3}
 """The largest difference between a model's probabilities and its reloaded bundle's, by type.
 
-Batches are made anew, and bfloat16 has 8 bits: a sum in another order moves the third digit.
+Batches differ, and bfloat16 has 8 bits: a sum in another order changes the third digit.
 """
 
 MODEL = "this model, calibrated"
@@ -197,7 +197,7 @@ class Publisher:
         )
 
     def _terms(self) -> list[str]:
-        """The licences of all that the model has learnt from, through its base model too."""
+        """The licences of all data the model was trained on, through its base model too."""
         before = self.earlier.data.licence if self.earlier and self.earlier.data else ""
         return list(dict.fromkeys(filter(None, (*self.dataset.card.terms, before))))
 

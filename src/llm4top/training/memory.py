@@ -127,7 +127,7 @@ def estimate_memory(
     exact = weights + trained * _TRAINED_BYTES + activations
     head_room = round(exact * (_HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
     # A checkpoint holds the weights and two moments in float32; one more is being written, and
-    # the best weights and the bundle lie beside them.
+    # the best weights and the bundle come on top.
     disk = trained * 4 * (3 * (checkpoints_kept + 1) + 2)
     return MemoryEstimate(weights, trained * _TRAINED_BYTES, activations, head_room, disk, trained)
 
@@ -136,7 +136,7 @@ def _layer_bytes(shape: ModelShape, compute_bytes: int, *, lora: bool, dropout: 
     h, q, v, i = shape.hidden, shape.query, shape.key_value, shape.intermediate
     total = (2 * h + 3 * q + 4 * i) * compute_bytes + (4 * h + 2 * q + 2 * v) * 4
     if lora and dropout:
-        # Each of the seven projections drops its input anew and keeps what is left.
+        # Each of the seven projections drops out its own input and stores the rest.
         total += (5 * h + q + i) * (compute_bytes + 2)
     return total
 

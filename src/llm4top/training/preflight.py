@@ -1,4 +1,4 @@
-"""Would this run work here? Every check that needs no weights, before any weight is loaded."""
+"""Checks before a training run: everything that can be checked without loading weights."""
 
 import importlib.util
 import math
@@ -37,7 +37,7 @@ _MOSTLY_CUT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, whether the run may go on, what was found and what to do about it.
+    """One check: its name, whether the run may start, what was found and what to do about it.
 
     A check that is ``ok`` may still carry a ``hint``: advice, not a fault.
     """
@@ -62,7 +62,7 @@ class PreflightReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stands in the way."""
+        """Whether every check passed."""
         return all(check.ok for check in self.checks)
 
     def raise_for_faults(self) -> None:

@@ -204,9 +204,9 @@ def pretrain(
     """Pre-train on ``trials`` and write model, tokenizer and ``pretraining.json`` into ``out``.
 
     ``base`` is a model to carry on from, as for ``load_base``; without it, tokenizer and model
-    are made from nothing. ``progress`` is called with (step, steps, loss). Checkpoints lie beside
-    ``out`` until it is there, whole; ``resume`` goes on from the newest one, with the same trials
-    and settings. Returns ``out``.
+    are made from scratch. ``progress`` is called with (step, steps, loss). Checkpoints are stored
+    next to ``out`` until it is complete; ``resume`` continues from the newest, with the same
+    trials and settings. Returns ``out``.
 
     Raises ``TrainingError`` where ``out`` is taken, there is nothing to resume, or the text does
     not fill one block; and what ``load_base`` raises.

@@ -50,8 +50,8 @@ def recalibrate(
     ``loading`` goes to ``load_bundle``. Returns the bundle, reloaded and compared.
 
     Raises ``BundleError`` for a stack (its pool would have to be fitted again too) or a data set of
-    another question, ``CalibrationError`` where a validation trial taught the model or the data
-    cannot support a calibration, and what loading the bundle raises.
+    another question, ``CalibrationError`` where the model was trained on a validation trial or the
+    data cannot support a calibration, and what loading the bundle raises.
     """
     loaded = load_bundle(bundle, **loading)
     if loaded.manifest is None or loaded.folder is None:
@@ -84,19 +84,19 @@ def _check(manifest: Manifest, loaded: Forecaster, dataset: Dataset) -> None:
             where=manifest.identity,
             hint="Select it again with llm4top select.",
         )
-    own, asked = manifest.task, dataset.task
-    if (own.name, own.labels) != (asked.name, asked.labels):
+    own, other = manifest.task, dataset.task
+    if (own.name, own.labels) != (other.name, other.labels):
         raise BundleError(
-            f"it answers {own.name!r}, and the data set asks {asked.name!r}.",
+            f"it answers {own.name!r}, and the data set asks {other.name!r}.",
             where=manifest.identity,
             hint="Give a data set of the same question.",
         )
     seen = [i for i in dataset.select(SPLITS[1]).nct_ids if loaded.trained_on_part(i) == "train"]
     if seen:
         raise CalibrationError(
-            f"{len(seen)} of the validation trials taught the model, {seen[0]} among them.",
+            f"{len(seen)} of the validation trials were used to train the model, such as {seen[0]}.",
             where=manifest.identity,
-            hint="Give validation trials that it has not learnt from.",
+            hint="Give validation trials that it was not trained on.",
         )
 
 
@@ -132,13 +132,13 @@ def _tolerance(loaded: Forecaster) -> float:
 def _trained_on(loaded: Forecaster, dataset: Dataset) -> TrainedOn:
     """The trials of this data set beside those that the bundle has known before.
 
-    Its training trials count only where it is the data set that the bundle has learnt from, told
+    Its training trials count only where it is the data set that the bundle was trained on, told
     by the numbers of its rows: another version of this program may hash the same rows differently.
     """
     data = loaded.manifest.data if loaded.manifest else None
     train, valid = (dataset.select(split).nct_ids for split in SPLITS)
     counts = {SPLITS[0]: len(train), SPLITS[1]: len(valid)}
-    taught = data is not None and dict(data.counts) == counts
-    fresh = TrainedOn.of(train if taught else (), valid, data_sha256=dataset.sha256)
-    before = loaded.trained_on.sets if loaded.trained_on is not None and not taught else ()
-    return TrainedOn(sets=(*fresh.sets, *before))
+    same = data is not None and dict(data.counts) == counts
+    new = TrainedOn.of(train if same else (), valid, data_sha256=dataset.sha256)
+    before = loaded.trained_on.sets if loaded.trained_on is not None and not same else ()
+    return TrainedOn(sets=(*new.sets, *before))

@@ -80,7 +80,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.progress(Progress("training", step, steps, figures=dict(known)))
 
 
-# What may differ when a run is resumed: where things lie and how they are called. The data, the
+# What may differ when a run is resumed: paths and names. The data, the
 # base model and the device are compared by what they are, not by their names.
 FREE_TO_DIFFER = {
     "data",
@@ -171,7 +171,7 @@ def train(
 
 
 def _check_free(run: RunFolder, *, resume: bool) -> None:
-    """The last word on the folder, now that it is locked."""
+    """Check the folder once more, now that it is locked."""
     if run.identity_file.is_file() and not resume:
         raise TrainingError(
             "the folder holds a run already.",
@@ -184,7 +184,7 @@ def _check_free(run: RunFolder, *, resume: bool) -> None:
             if run.bundle.exists()
             else "the run is finished.",
             where=str(run.path),
-            hint="To train anew, choose another folder.",
+            hint="To train again, choose another folder.",
         )
 
 
@@ -237,7 +237,7 @@ class _Training:
         keep_logits(self.run, logits)
 
     def _tune(self) -> tuple[LanguageForecaster, FinetuneResult]:
-        """The tuned forecaster, and how it came about (without the model)."""
+        """The tuned forecaster, and the result of tuning without the model."""
         base = load_base(
             self.config.base,
             device=self.config.device,
@@ -332,7 +332,7 @@ class _Training:
 
 
 def _leave_process_group() -> None:
-    """Under torchrun: let the other processes go; what is left is one process's work."""
+    """Under torchrun: end the other processes; one process does the rest."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():
@@ -346,19 +346,19 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
 
     A second one interrupts at once. Outside the main thread signals stay as they are.
     """
-    asked = threading.Event()
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield stop.is_set
         return
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
             signal.default_int_handler(number, frame)
-        asked.set()
+        stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked.is_set
+        yield stop.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""A run's folder: who may write it, what happened in it, and how it stands.
+"""A run's folder: its lock, its events and its state.
 
 ::
 
@@ -116,9 +116,9 @@ class RunFolder:
         write_json(self.state_file, entry)
 
     def state(self) -> dict[str, Any]:
-        """How the run stands; empty where there is none.
+        """The run's state; empty where there is none.
 
-        A run whose process has been killed still says "running": ``is_alive`` tells the truth.
+        A run whose process was killed still says "running"; ``is_alive`` tells whether it runs.
         """
         if not self.state_file.is_file():
             return {}

@@ -1,4 +1,4 @@
-"""The baselines that a language model has to beat: learnt, judged, and checked in time."""
+"""The baselines that a language model has to beat: fitted, scored, and checked in time."""
 
 import hashlib
 import json

@@ -189,7 +189,7 @@ def _read(file: Path | str | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """``candidates`` are trained for ``share`` of their steps, and ``keep`` of them go on."""
+    """``candidates`` are trained for ``share`` of their steps, and ``keep`` of them advance."""
 
     number: int
     candidates: int

@@ -35,22 +35,24 @@ from llm4top.training.selection.selection_file import SELECTION_FILE, Selection,
 def select(
     settings: SelectSettings, *, reproduce: str = "", progress: OnProgress = ignore
 ) -> Selection:
-    """Choose a forecaster on the validation split, and say why; see ``Selection``.
+    """Choose a forecaster on the validation split, with the reasons.
 
-    Candidates climb the rungs of ``make_rungs``; the survivor is trained in full, as ``train``
-    does it. Baselines are judged beside it and checked on newer trials than they have learnt from;
-    the language model and the best baseline are tried together. No test row is ever used: they
-    are dropped before anything else happens.
+    Candidates are compared by successive halving (``make_rungs``); the last one is trained in
+    full, as ``train`` does it. Baselines are compared with it and checked on newer trials than
+    they were fitted on, and a blend of the language model and the best baseline is tried. Test
+    rows are dropped before anything else. A selection that was stopped or killed resumes when it
+    is called again; candidates can be added.
 
-    Everything lies in ``settings.out``: ``selection.json``, ``report.*``, ``runs/``, ``baseline/``
-    (the best one) and, unless a baseline alone is chosen, ``bundle/``. A selection that was
-    stopped or killed goes on where it was when it is called again; runs are found by what they
-    are, so candidates can be added. ``reproduce`` is the command as the user typed it. ``progress``
-    gets the pieces of work as stage "selection" and, between them, the progress of each training.
+    Args:
+        settings: From ``make_select_settings``. ``settings.out`` gets ``selection.json``,
+            ``report.*``, ``runs/``, ``baseline/`` (the best one) and ``bundle/`` (the choice).
+        reproduce: The command as the user typed it, for the report.
+        progress: Called with each step as stage "selection", and with each training's progress.
 
-    Raises ``ConfigError`` and ``PreflightError`` with every fault before anything begins,
-    ``TooFewRowsError`` where the validation split is too small to choose by, ``TrainingError``
-    where another process writes the folder or every candidate fails.
+    Raises:
+        ConfigError, PreflightError: With every fault, before anything starts.
+        TooFewRowsError: The validation split is too small.
+        TrainingError: Another process writes to the folder, or every candidate fails.
     """
     prepare_process()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -1,4 +1,4 @@
-"""``selection.json``: what was tried, what came of it, what was chosen and why."""
+"""``selection.json``: what was tried, the results, what was chosen and why."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class CandidateOutcome(_Part):
 
 
 class Dropped(_Part):
-    """A candidate that did not go on. ``behind``: its log-loss minus that of the last one kept."""
+    """A candidate that was dropped. ``behind``: its log-loss minus that of the last one kept."""
 
     candidate: str
     behind: Figure | None

@@ -94,7 +94,7 @@ def _check(manifest: Manifest, loaded: Forecaster, dataset: Dataset) -> None:
     seen = [i for i in dataset.select(SPLITS[1]).nct_ids if loaded.trained_on_part(i) == "train"]
     if seen:
         raise CalibrationError(
-            f"{len(seen)} of the validation trials were used to train the model, such as {seen[0]}.",
+            f"{len(seen)} of the validation trials were used to train it, such as {seen[0]}.",
             where=manifest.identity,
             hint="Give validation trials that it was not trained on.",
         )

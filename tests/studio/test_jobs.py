@@ -52,9 +52,12 @@ def test_progress_is_told_with_its_share_and_the_time_left(workspace: Workspace)
     queued = workspace.runs.submit("train", {}, title="Mine")
     progress = {"stage": "Learning", "done": 25, "total": 100, "eta_seconds": 4000}
     run = replace(queued, state=RunState.RUNNING, progress=progress)
-    assert status_text(run) == "Learning, 25\u00a0%, about 1\u00a0h 07\u00a0min left in this stage"
+    assert (
+        status_text(run)
+        == "Learning: 25 of 100 (25\u00a0%), about 1\u00a0h 07\u00a0min left in this stage"
+    )
     alone = replace(run, kind="forecast", progress={**progress, "eta_seconds": 43.2})
-    assert status_text(alone) == "Learning, 25\u00a0%, about 45\u00a0s left"
+    assert status_text(alone) == "Learning: 25 of 100 (25\u00a0%), about 45\u00a0s left"
     assert share_of(run) == 0.25
     assert status_text(replace(run, progress={})) == "Working"
     assert share_of(replace(run, progress={"done": 3, "total": 0})) is None

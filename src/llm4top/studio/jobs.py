@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm4top.text import about
+from llm4top.text import about, percent, thousands
 from llm4top.workspace.run_states import Run, lane_of
 from llm4top.workspace.workspace import Workspace
 
@@ -97,13 +97,12 @@ def status_text(run: Run, active: Sequence[Run] = ()) -> str:
         name = "Failed" if run.state == "failed" else "Interrupted"
         return f"{name}. {run.error}" if run.error else name
     stage = str(run.progress.get("stage") or "working")
-    parts = [STAGES.get(stage, stage[:1].upper() + stage[1:])]
-    share = share_of(run)
-    if share is not None:
-        parts.append(f"{100 * share:.0f}\u00a0%")
-    if left := time_left(run):
-        parts.append(left)
-    return ", ".join(parts)
+    status = STAGES.get(stage, stage[:1].upper() + stage[1:])
+    if (share := share_of(run)) is not None:
+        done, total = (thousands(round(run.progress[name])) for name in ("done", "total"))
+        status += f": {done} of {total} ({percent(share)})"
+    left = time_left(run)
+    return f"{status}, {left}" if left else status
 
 
 def time_left(run: Run) -> str:

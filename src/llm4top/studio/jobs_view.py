@@ -3,11 +3,17 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from nicegui import run as background
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import Words, heading, linked, muted, progress_bar
+from llm4top.studio.components.elements import (
+    Words,
+    heading,
+    in_thread,
+    linked,
+    muted,
+    progress_bar,
+)
 from llm4top.studio.components.run_panel import run_buttons, show_buttons
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import Jobs, share_of, status_text, title_of
@@ -87,7 +93,7 @@ class JobsView:
         await self._refresh()
 
     async def _refresh(self) -> None:
-        jobs = await background.io_bound(self._context.jobs.look)
+        jobs = await in_thread(self._context.jobs.look)
         if jobs is None:  # the server is closing
             return
         for label in self._labels:

@@ -12,6 +12,7 @@ from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio.api.errors import ApiError, responses
 from llm4top.studio.api.runs import run_out
 from llm4top.studio.api.schemas import (
+    EXAMPLES,
     ID_PATTERN,
     ClientHeader,
     ForecastOut,
@@ -81,16 +82,7 @@ _BODY: dict[str, Any] = {
                         {"type": "array", "minItems": 1, "items": {"type": "object"}},
                     ]
                 },
-                "example": {
-                    "protocolSection": {
-                        "identificationModule": {
-                            "nctId": "NCT99999901",
-                            "briefTitle": "Exemplamab in Plaque Psoriasis",
-                        },
-                        "designModule": {"studyType": "INTERVENTIONAL", "phases": ["PHASE2"]},
-                        "conditionsModule": {"conditions": ["Plaque Psoriasis"]},
-                    }
-                },
+                "example": EXAMPLES["record"],
             },
         },
     }

@@ -1,12 +1,13 @@
 """What the operations of the API share: the workspace, pages of a list, the client."""
 
+import json
 from datetime import datetime
+from importlib.resources import files
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm4top.text import DISCLAIMER
 from llm4top.workspace.workspace import Workspace
 
 Item = TypeVar("Item")
@@ -16,53 +17,10 @@ ID_PATTERN = r"^[0-9a-f]{32}$"
 LARGEST_OFFSET = 2**31 - 1
 LARGEST_PAGE = 1000
 
-_FORECAST: dict[str, Any] = {
-    "format": 2,
-    "id": "0123456789abcdef0123456789abcdef",
-    "status": "forecast",
-    "reason": None,
-    "record": "example.xml",
-    "nct_id": "NCT99999901",
-    "title": "Exemplamab in Adults With Moderate to Severe Plaque Psoriasis",
-    "phase": "Phase 2",
-    "area": "skin (L)",
-    "sponsor_class": "Industry",
-    "task": "outcome",
-    "labels": ["failure", "success"],
-    "label": "success",
-    "probability": 0.59,
-    "lower": 0.48,
-    "upper": 0.69,
-    "base_rate": 0.47,
-    "base_rate_of": "Phase 2",
-    "score": 0.36,
-    "probabilities": {"failure": 0.41, "success": 0.59},
-    "base_rates": {"failure": 0.53, "success": 0.47},
-    "warnings": [],
-    "withheld": [
-        {"field": "overall_status", "reason": "reveals the outcome", "excerpt": "Recruiting"}
-    ],
-    "sections": [
-        {
-            "name": "phase",
-            "heading": "Phase",
-            "text": "Phase 2",
-            "tokens": 6,
-            "kept": 6,
-            "cut": 0,
-        }
-    ],
-    "unread": [],
-    "tokens": 372,
-    "tokens_cut": 0,
-    "bundle": "llm4top-mini-0123456789ab",
-    "prompt_sha256": "0" * 64,
-    "source_format": "legacy-xml",
-    "source_processed": "2026-01-31",
-    "source_sha256": "0" * 64,
-    "same_trial_as": None,
-    "disclaimer": DISCLAIMER,
-}
+EXAMPLES: dict[str, Any] = json.loads(
+    (files("llm4top.studio") / "assets" / "api_examples.json").read_text("utf-8")
+)
+"""A forecast and a record, as the documentation shows them."""
 
 
 class Page(BaseModel, Generic[Item]):
@@ -95,7 +53,7 @@ class SectionOut(BaseModel):
 class ForecastOut(BaseModel):
     """The estimate for one trial, in the form that docs/forecast-format.md describes."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_FORECAST]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLES["forecast"]]})
 
     format: int = Field(description="Version of this form.")
     id: str = Field(description="The id under which it is stored.")

@@ -5,14 +5,13 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePath
 
-from nicegui import run as background
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from llm4top.errors import BundleError, LLM4TOPError, NotFoundError
-from llm4top.studio.components.elements import error_box
+from llm4top.studio.components.elements import error_box, in_thread
 from llm4top.studio.components.temp_files import stored_files
 from llm4top.studio.context import StudioContext
 from llm4top.studio.guard.refusals import NOT_FOUND, Refusal, refusal_body
@@ -33,7 +32,7 @@ def import_button(context: StudioContext, on_done: Callable[[], Awaitable[None]]
         button.props("loading")
         try:
             async with stored_files([event.file]) as stored:
-                made = await background.io_bound(_add, context.workspace, stored[0].path, name, who)
+                made = await in_thread(_add, context.workspace, stored[0].path, name, who)
         except LLM4TOPError as error:
             with faults:
                 error_box(error)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
@@ -14,6 +13,7 @@ from llm4top.studio.components.elements import (
     choice,
     error_box,
     folded,
+    in_thread,
     muted,
     text_field,
 )
@@ -157,7 +157,7 @@ class ImportForm:
         try:
             settings = self._settings()
             async with stored_files(uploads) as files:
-                run = await work.io_bound(
+                run = await in_thread(
                     queue_ingest, self._context.workspace, files, settings, self._who
                 )
         except LLM4TOPError as error:

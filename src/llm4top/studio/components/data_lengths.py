@@ -3,7 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.data.card import DatasetCard
@@ -15,6 +14,7 @@ from llm4top.studio.components.elements import (
     drawing,
     error_box,
     heading,
+    in_thread,
     section,
     table,
 )
@@ -53,7 +53,7 @@ class LengthsView:
         ui.timer(0, self._begin, once=True)
 
     async def _begin(self) -> None:
-        self._counters = await work.io_bound(tokenizers, self._workspace) or {}
+        self._counters = await in_thread(tokenizers, self._workspace) or {}
         if self._place.is_deleted:
             return
         named = {name: called for name, (called, _) in self._counters.items()}
@@ -72,7 +72,7 @@ class LengthsView:
     async def _measure(self) -> None:
         chosen = self._chosen
         try:
-            found = await work.io_bound(self._read, chosen)
+            found = await in_thread(self._read, chosen)
         except LLM4TOPError as error:
             self._place.clear()
             with self._place:

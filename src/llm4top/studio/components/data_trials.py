@@ -5,11 +5,10 @@ from functools import partial
 from html import escape
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from llm4top.studio.components.elements import Words, choice, facts, heading
+from llm4top.studio.components.elements import Words, choice, facts, heading, in_thread
 from llm4top.text import counted, thousands
 from llm4top.workspace.views.browse import ListedTrial, OpenedTrial, TrialTable
 
@@ -80,7 +79,7 @@ class TrialBrowser:
     async def _open(self, event: GenericEventArguments) -> None:
         if not isinstance(event.args, int):
             return
-        opened = await work.io_bound(self._table.open_trial, event.args)
+        opened = await in_thread(self._table.open_trial, event.args)
         if opened is None:
             return
         self._dialog.clear()

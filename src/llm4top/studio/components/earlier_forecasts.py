@@ -1,9 +1,8 @@
 """Forecasts in progress and earlier ones, to search and page through."""
 
-from nicegui import run as work
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, muted, pager, section
+from llm4top.studio.components.elements import Words, in_thread, muted, pager, section
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import ACTIVE, status_text, title_of
@@ -16,7 +15,7 @@ PER_PAGE = 10
 
 async def list_earlier(context: StudioContext, place: ui.element) -> None:
     """Fill ``place`` with forecasts in progress and earlier ones, if there are any."""
-    found = await work.io_bound(_read, context, "", 0)
+    found = await in_thread(_read, context, "", 0)
     if found is None or place.is_deleted:
         return
     running, batches, total = found
@@ -59,7 +58,7 @@ class _Earlier:
 
     async def _turn(self, page: int) -> None:
         self._page = page
-        found = await work.io_bound(_read, self._context, self._search, (page - 1) * PER_PAGE)
+        found = await in_thread(_read, self._context, self._search, (page - 1) * PER_PAGE)
         if found is not None and not self._list.is_deleted:
             self._draw(*found[1:])
 

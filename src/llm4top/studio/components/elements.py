@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from nicegui import ui
+from nicegui import run, ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from llm4top.errors import LLM4TOPError
 
 Cell = str | Callable[[], object]
 """A cell of a table: its text, or what draws it."""
+
+in_thread = run.io_bound
+"""Await a function that waits for disk or database; None where the server is closing."""
 
 PRIMARY = "unelevated no-caps text-color=on-accent"
 """Properties of the one button of a page or dialog that goes on."""

@@ -1,11 +1,10 @@
 """Making a model the default, after a question if its metrics are worse than those of others."""
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.bundle_facts import display_name
-from llm4top.studio.components.elements import confirm, warn
+from llm4top.studio.components.elements import confirm, in_thread, warn
 from llm4top.studio.context import StudioContext
 from llm4top.workspace.views.baseline_comparison import Standing, beside_default
 
@@ -29,10 +28,10 @@ async def make_default(context: StudioContext, bundle_id: str) -> bool:
         return name
 
     try:
-        found = await work.io_bound(comparison_of_bundle, context, bundle_id)
+        found = await in_thread(comparison_of_bundle, context, bundle_id)
         if found is None or (found.weaker and not await _agreed(found)):
             return False
-        name = await work.io_bound(change)
+        name = await in_thread(change)
     except LLM4TOPError as error:
         warn(error)
         return False

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from nicegui import run, ui
+from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.elements import Words, drawing, heading, muted
+from llm4top.studio.components.elements import Words, drawing, heading, in_thread, muted
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import chance_of
@@ -46,7 +46,7 @@ async def portfolio(
         return
     place = ui.element("div").classes("l4-figures")
     # The distribution of ten thousand trials takes a while, and there are other visitors.
-    found = await run.io_bound(successes, trials)
+    found = await in_thread(successes, trials)
     if place.is_deleted:
         return
     with place:

@@ -1,8 +1,8 @@
 """The privacy statement with its proof, for the badge and the About page."""
 
-from nicegui import run, ui
+from nicegui import ui
 
-from llm4top.studio.components.elements import Words, heading, muted
+from llm4top.studio.components.elements import Words, heading, in_thread, muted
 from llm4top.studio.context import StudioContext
 
 _PROMISE = (
@@ -23,7 +23,7 @@ async def privacy_statement(context: StudioContext) -> None:
     Words("p", _reach(context))
     box = ui.element("div").classes("l4-box")
     # Listing the connections of all processes takes a moment.
-    sentences = await run.io_bound(proof, context)
+    sentences = await in_thread(proof, context)
     with box:
         for sentence in sentences or ():
             Words("div", sentence).classes("l4-what")

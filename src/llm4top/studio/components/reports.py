@@ -8,12 +8,11 @@ run, and it inherits the page's content policy, so nothing in it reaches the net
 
 from pathlib import Path
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.evaluation.reports.report import Report
-from llm4top.studio.components.elements import Words, choice, error_box, heading
+from llm4top.studio.components.elements import Words, choice, error_box, heading, in_thread
 from llm4top.studio.components.run_panel import RunPanel
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
@@ -55,7 +54,7 @@ class ReportView:
         if run.state is not RunState.DONE or self._drawn:
             return
         self._drawn = True
-        found = await work.io_bound(_read_report, self._context.workspace, run.id)
+        found = await in_thread(_read_report, self._context.workspace, run.id)
         if found is None:  # the server is closing
             return
         text, report = found
@@ -105,7 +104,7 @@ class _Tables:
         self._place.clear()
         with self._place:
             Words("p", "Drawing the figures …").classes("l4-muted").props('role="status"')
-        drawn = await work.io_bound(section_html, self._report, wanted)
+        drawn = await in_thread(section_html, self._report, wanted)
         if drawn is None or wanted != self._chosen or self._place.is_deleted:
             return  # the server is closing, another table was chosen, or the visitor has left
         self._place.clear()

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio.components.bundle_facts import question_of, skill_of
-from llm4top.studio.components.elements import Words, choice, confirm, muted, pager
+from llm4top.studio.components.elements import Words, choice, confirm, in_thread, muted, pager
 from llm4top.studio.components.list_state import VIEWS, ListState
 from llm4top.studio.components.portfolio import portfolio
 from llm4top.studio.components.refused_files import not_applicable_list, refused_list
@@ -102,7 +101,7 @@ class ResultsView:
         if not self._items:
             return
         query = list_query(self._state)
-        items = await work.io_bound(self._listing.shown, query)
+        items = await in_thread(self._listing.shown, query)
         if items is None or self._body.is_deleted:
             return
         with self._body:
@@ -248,7 +247,7 @@ class ResultsView:
         first = (self._state.page - 1) * per_page
         now = items[first : first + per_page]
         ids = [item.id for item in now]
-        withheld = await work.io_bound(self._context.workspace.batches.withheld_counts, ids)
+        withheld = await in_thread(self._context.workspace.batches.withheld_counts, ids)
         if withheld is None or self._body.is_deleted:
             return
         draw = trial_row if self._view == "Table" else trial_card

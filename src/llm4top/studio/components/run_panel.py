@@ -3,11 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
-from llm4top.studio.components.elements import Words, confirm, muted, progress_bar, warn
+from llm4top.studio.components.elements import Words, confirm, in_thread, muted, progress_bar, warn
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import share_of, status_text, title_of
 from llm4top.workspace.cleanup import delete_run
@@ -45,7 +44,7 @@ async def act_on_run(context: StudioContext, run_id: str, done: str, action: Act
         return True
 
     try:
-        return bool(await work.io_bound(change))
+        return bool(await in_thread(change))
     except LLM4TOPError as error:
         warn(error)
         return False
@@ -118,7 +117,7 @@ class RunPanel:
         self._timer = ui.timer(EVERY, self._read)
 
     async def _read(self) -> None:
-        found = await work.io_bound(self._look)
+        found = await in_thread(self._look)
         if found is None:  # the server is closing
             return
         self.run, self.active, lines = found

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
@@ -14,6 +13,7 @@ from llm4top.studio.components.elements import (
     drawing,
     facts,
     heading,
+    in_thread,
     muted,
     section,
     table,
@@ -67,7 +67,7 @@ class RunView:
         self._curve_box.set_visibility(False)
 
     async def _read(self, run: Run) -> None:
-        events = await work.io_bound(self._events, run.id)
+        events = await in_thread(self._events, run.id)
         if events is None or self._curve_box.is_deleted:
             return
         if events:
@@ -136,7 +136,7 @@ class RunView:
                 ui.navigate.to("/")
 
         try:
-            found = await work.io_bound(comparison_of_bundle, context, bundle_id)
+            found = await in_thread(comparison_of_bundle, context, bundle_id)
         except LLM4TOPError:
             return  # The model has been deleted since.
         if found is None or place.is_deleted:

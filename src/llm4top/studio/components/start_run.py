@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
-from llm4top.studio.components.elements import Words, error_box
+from llm4top.studio.components.elements import Words, error_box, in_thread
 from llm4top.studio.context import StudioContext
 from llm4top.text import counted
 from llm4top.workspace.jobs.jobs import submit
@@ -50,9 +49,7 @@ async def start_run(
     """Queue a run and open its report page; an error is shown in ``faults``."""
     faults.clear()
     try:
-        run = await work.io_bound(
-            queue_run, context.workspace, kind, settings, title, context.who()
-        )
+        run = await in_thread(queue_run, context.workspace, kind, settings, title, context.who())
     except LLM4TOPError as error:
         with faults:
             error_box(error)

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nicegui import run, ui
+from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
+from llm4top.studio.components.elements import in_thread
 from llm4top.workspace.serving.request import UploadedFile
 
 
@@ -28,7 +29,7 @@ async def download(make: Callable[[], bytes], name: str, media_type: str) -> Non
         with suppress(FileNotFoundError):  # the visitor has left
             file.write_bytes(content)
 
-    await run.io_bound(write)
+    await in_thread(write)
     if file.is_file():
         ui.download.file(file, name, media_type)
 
@@ -48,4 +49,4 @@ async def stored_files(uploads: Sequence[FileUpload]) -> AsyncIterator[list[Uplo
             stored.append(UploadedFile(place, upload.name or "upload"))
         yield stored
     finally:
-        await run.io_bound(shutil.rmtree, folder, ignore_errors=True)
+        await in_thread(shutil.rmtree, folder, ignore_errors=True)

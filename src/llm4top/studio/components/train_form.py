@@ -7,7 +7,6 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import ConfigError, JobError, LLM4TOPError
@@ -18,6 +17,7 @@ from llm4top.studio.components.elements import (
     copy_button,
     error_box,
     heading,
+    in_thread,
     muted,
 )
 from llm4top.studio.components.start_run import queue_run
@@ -187,9 +187,9 @@ class TrainForm:
         workspace = self._context.workspace
         try:
             plan = self._plan()
-            config = await work.io_bound(plan.config, workspace)
-            duration = await work.io_bound(time_check, plan, workspace)
-            command = await work.io_bound(plan.command, workspace)
+            config = await in_thread(plan.config, workspace)
+            duration = await in_thread(time_check, plan, workspace)
+            command = await in_thread(plan.command, workspace)
         except LLM4TOPError as error:
             if turn == self._turn:
                 self._show_fault(error)
@@ -259,7 +259,7 @@ class TrainForm:
         name = str(self._name.value or "").strip()
         title = name or f"Training on {self._datasets[self._dataset].name}"
         try:
-            run = await work.io_bound(
+            run = await in_thread(
                 queue_run, self._context.workspace, "train", self._plan().settings(), title, who
             )
         except LLM4TOPError as error:

@@ -4,40 +4,13 @@ import html
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
 from typing import Any
 
 API_PREFIX = "/api/"
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} · LLM4TOP</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; margin: 0;
-  color: #1c2326; background: #fefefe; }}
-main {{ max-width: 34rem; margin: 15vh auto 0; padding: 0 24px; }}
-h1 {{ font-size: 1.4rem; line-height: 1.25; margin: 0 0 8px; }}
-p {{ margin: 0 0 16px; }}
-a {{ color: #0b5f62; }}
-label {{ display: block; margin: 0 0 4px; }}
-input, button {{ font: inherit; padding: 8px 12px; border-radius: 6px; border: 1px solid #7d8a8c; }}
-input {{ width: 100%; box-sizing: border-box; margin: 0 0 12px; background: transparent;
-  color: inherit; }}
-button {{ background: #0b5f62; color: #fff; border-color: #0b5f62; cursor: pointer; }}
-:focus-visible {{ outline: 2px solid #0b5f62; outline-offset: 2px; }}
-@media (prefers-color-scheme: dark) {{
-  body {{ color: #e6eaea; background: #14191a; }}
-  a {{ color: #6cc5c3; }}
-  :focus-visible {{ outline-color: #6cc5c3; }}
-}}
-</style>
-</head>
-<body><main><h1>{title}</h1>{body}</main></body>
-</html>
-"""
+_PAGE = Template((files("llm4top.studio") / "assets" / "error.html").read_text("utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +45,7 @@ CLOSING = Refusal(
 
 def error_page(title: str, body: str) -> bytes:
     """A page without scripts. ``body`` is HTML, ``title`` is text."""
-    return _PAGE.format(title=html.escape(title), body=body).encode()
+    return _PAGE.substitute(title=html.escape(title), body=body).encode()
 
 
 def refusal_body(refusal: Refusal, path: str) -> tuple[bytes, str]:

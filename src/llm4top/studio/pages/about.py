@@ -1,9 +1,9 @@
 """About: privacy with its proof, versions, and a check of everything required."""
 
-from nicegui import run, ui
+from nicegui import ui
 
 from llm4top.forecasters.doctor import Check
-from llm4top.studio.components.elements import Words, heading, section, table
+from llm4top.studio.components.elements import Words, heading, in_thread, section, table
 from llm4top.studio.components.privacy import privacy_statement
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
@@ -24,7 +24,7 @@ def register(context: StudioContext) -> None:
             waiting.props('role="status"')
             place = ui.element("div")
         await ui.context.client.connected()
-        checks = await run.io_bound(_all_checks)
+        checks = await in_thread(_all_checks)
         waiting.delete()
         with place:
             _show(checks or [])

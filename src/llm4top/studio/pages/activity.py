@@ -2,9 +2,17 @@
 
 from functools import partial
 
-from nicegui import run, ui
+from nicegui import ui
 
-from llm4top.studio.components.elements import Words, add_rows, empty, linked, muted, table
+from llm4top.studio.components.elements import (
+    Words,
+    add_rows,
+    empty,
+    in_thread,
+    linked,
+    muted,
+    table,
+)
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.studio.jobs_view import addresses_of
@@ -48,7 +56,7 @@ class _Log:
     async def _next(self) -> list[ActivityEntry]:
         before = self._last
         # One more than is shown: whether there are earlier ones.
-        found = await run.io_bound(
+        found = await in_thread(
             lambda: self._workspace.activity.list(before=before, limit=PAGE + 1)
         )
         return list(found or ())
@@ -59,7 +67,7 @@ class _Log:
     async def _add(self, entries: list[ActivityEntry]) -> None:
         shown = entries[:PAGE]
         subjects = [entry.subject for entry in shown]
-        addresses = await run.io_bound(addresses_of, self._workspace, subjects) or {}
+        addresses = await in_thread(addresses_of, self._workspace, subjects) or {}
         if self._body.is_deleted:
             return
         rows = [

@@ -5,14 +5,21 @@ from functools import partial
 from typing import Any
 
 from nicegui import app as pages_app
-from nicegui import run as background
 from nicegui import ui
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.bundle_facts import display_name
 from llm4top.studio.components.bundle_import import refused
-from llm4top.studio.components.elements import PRIMARY, Words, choice, muted, section, table
+from llm4top.studio.components.elements import (
+    PRIMARY,
+    Words,
+    choice,
+    in_thread,
+    muted,
+    section,
+    table,
+)
 from llm4top.studio.components.reports import KINDS, ReportView, report_file
 from llm4top.studio.components.start_run import dataset_names, no_data_yet, start_run
 from llm4top.studio.context import StudioContext
@@ -53,7 +60,7 @@ def register(context: StudioContext) -> None:
     )
     async def report(run_id: str) -> None:
         await ui.context.client.connected()
-        run = await background.io_bound(context.workspace.runs.get, run_id)
+        run = await in_thread(context.workspace.runs.get, run_id)
         if run is not None:
             ui.link("All reports", "/benchmark")
             await ReportView(context, run).show()
@@ -78,8 +85,8 @@ class BenchmarkPage:
     async def show(self) -> None:
         """Draw the page; the list follows the runs from then on."""
         workspace = self._context.workspace
-        datasets = await background.io_bound(dataset_names, workspace)
-        bundles = await background.io_bound(workspace.bundles.list)
+        datasets = await in_thread(dataset_names, workspace)
+        bundles = await in_thread(workspace.bundles.list)
         Words(
             "p",
             "Evaluate models and baselines on the same trials. The report has metrics with "
@@ -129,7 +136,7 @@ class BenchmarkPage:
         await start_run(self._context, "benchmark", self._settings, title, self._faults)
 
     async def _follow(self) -> None:
-        found = await background.io_bound(self._runs)
+        found = await in_thread(self._runs)
         if found is not None and (found, self._active) != self._drawn:
             self._drawn = (found, self._active)
             self._list.clear()

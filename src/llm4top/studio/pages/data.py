@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError, NotFoundError
@@ -18,6 +17,7 @@ from llm4top.studio.components.elements import (
     Words,
     confirm,
     heading,
+    in_thread,
     progress_bar,
     section,
     table,
@@ -72,13 +72,13 @@ class _DataPage:
     async def show(self) -> None:
         Words("p", "Trials with known outcomes, for training and evaluation. They stay here.")
         ImportForm(self._context, _to_dataset)
-        unfinished = await work.io_bound(
+        unfinished = await in_thread(
             lambda: self._workspace.runs.list(kind="ingest", states=UNFINISHED, limit=5)
         )
         for run in unfinished or ():
             with section(title_of(run)):
                 watch_run(self._context, run, _to_dataset, home="/data")
-        found = await work.io_bound(lambda: self._workspace.datasets.list(limit=LISTED))
+        found = await in_thread(lambda: self._workspace.datasets.list(limit=LISTED))
         with section("Data sets"):
             if not found:
                 Words("p", "No data sets yet. Import the first one above.")
@@ -113,7 +113,7 @@ class _DatasetPage:
             Words("p", "Reading the trials …")
             progress_bar("Reading").props("indeterminate")
         try:
-            found = await work.io_bound(_load, self._workspace, self._id)
+            found = await in_thread(_load, self._workspace, self._id)
         finally:
             waiting.delete()
         if found is None:
@@ -158,7 +158,7 @@ class _DatasetPage:
 
     async def _begin_audit(self) -> None:
         title = f"Leak audit of {self._name.text}"
-        run = await work.io_bound(
+        run = await in_thread(
             queue_run, self._workspace, "audit", {"dataset": self._id}, title, self._who
         )
         if run is None:
@@ -168,7 +168,7 @@ class _DatasetPage:
             watch_run(self._context, run, self._audited, home=f"/data/{self._id}")
 
     async def _audited(self, run: Run) -> None:
-        report = await work.io_bound(_report_of, self._workspace, run)
+        report = await in_thread(_report_of, self._workspace, run)
         self._show_audit(report)
 
     async def _rename(self) -> None:
@@ -186,7 +186,7 @@ class _DatasetPage:
         if wanted is None:
             return
         try:
-            made = await work.io_bound(rename_dataset, self._workspace, self._id, wanted, self._who)
+            made = await in_thread(rename_dataset, self._workspace, self._id, wanted, self._who)
         except LLM4TOPError as error:
             warn(error)
             return
@@ -196,7 +196,7 @@ class _DatasetPage:
     async def _ask_and_delete(self) -> None:
         lost = "The data set and the files it came from are removed. This cannot be undone."
         if await confirm("Delete this data set?", lost):
-            await work.io_bound(delete_dataset, self._workspace, self._id, self._who)
+            await in_thread(delete_dataset, self._workspace, self._id, self._who)
             trial_table.cache_clear()
             ui.navigate.to("/data")
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from nicegui import run as work
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
@@ -17,6 +16,7 @@ from llm4top.studio.components.elements import (
     Words,
     choice,
     error_box,
+    in_thread,
     muted,
     progress_bar,
 )
@@ -141,10 +141,7 @@ class ForecastPage:
             await self._refuse([limits.refusal(upload.name, why) for upload in uploads])
             return
         async with stored_files(uploads) as stored:
-            try:
-                await self._forecast(stored)
-            except LargeUploadError:
-                await self._as_run(stored)
+            await self._forecast(stored)
 
     async def _refuse(self, refused: Sequence[Refusal]) -> None:
         """List the refused files, together with the forecasts of the others."""
@@ -161,7 +158,7 @@ class ForecastPage:
         """Forecast many records in a run, which continues when the page is closed."""
         self._say("Storing the records for a run …")
         try:
-            made = await work.io_bound(
+            made = await in_thread(
                 queue_forecasts, self._context.workspace, given, self._models.chosen, self._who
             )
         except LLM4TOPError as error:
@@ -175,7 +172,7 @@ class ForecastPage:
     async def _follow(self, run_id: str) -> None:
         """Watch a run. Show its forecasts when it has finished, or those it has if it stopped."""
         workspace = self._context.workspace
-        run = await work.io_bound(workspace.runs.get, run_id)
+        run = await in_thread(workspace.runs.get, run_id)
         if run is None:
             return
         self._status.clear()
@@ -191,7 +188,7 @@ class ForecastPage:
             watch_run(self._context, run, lambda _: self._bring_back(), home="/", note=RUN_NOTE)
         if not run.state.is_over:
             return
-        finished = await work.io_bound(lambda: workspace.forecasts.count(run_id=run_id))
+        finished = await in_thread(lambda: workspace.forecasts.count(run_id=run_id))
         if finished:
             await self._bring_back(quiet=True)
 
@@ -199,8 +196,8 @@ class ForecastPage:
         """Show the batch that the state names; ``quiet``: below the status of its run."""
         workspace = self._context.workspace
         try:
-            listing = await work.io_bound(Listing.read, workspace, self._state.id)
-            self._behind = await work.io_bound(uploads_behind, workspace, self._state.id) or ()
+            listing = await in_thread(Listing.read, workspace, self._state.id)
+            self._behind = await in_thread(uploads_behind, workspace, self._state.id) or ()
         except LLM4TOPError as error:
             self._place.clear()
             self._failed(error)
@@ -251,7 +248,7 @@ class ForecastPage:
             Words("p", words)
 
     async def _forecast(self, given: Sequence[UploadedFile]) -> None:
-        """Forecast the files and show the progress; only one request at a time."""
+        """Forecast the files and show the progress, one request at a time; many become a run."""
         if self._task is not None:
             ui.notify("A forecast is in progress. Wait for it, or cancel it.", type="warning")
             return
@@ -269,8 +266,7 @@ class ForecastPage:
         except asyncio.CancelledError:
             self._status.clear()
         except LargeUploadError:
-            self._status.clear()
-            raise
+            await self._as_run(given)
         except LLM4TOPError as error:
             self._failed(error)
         else:
@@ -320,7 +316,7 @@ class ForecastPage:
             return batch
 
         try:
-            batch = await work.io_bound(keep)
+            batch = await in_thread(keep)
         except NotFoundError:
             # Deleted in another tab meanwhile: start a new batch.
             self._state = ListState()
@@ -346,22 +342,16 @@ class ForecastPage:
             return [UploadedFile(path(u.id), u.name, u.id) for u in self._behind]
 
         try:
-            given = await work.io_bound(found)
+            given = await in_thread(found)
         except LLM4TOPError as error:
             self._failed(error)
             return
         if given is None:
             return
-        if self._state.run:
-            await self._as_run(given)
-            return
-        try:
-            await self._forecast(given)
-        except LargeUploadError:
-            await self._as_run(given)
+        await (self._as_run if self._state.run else self._forecast)(given)
 
     async def _delete(self) -> None:
-        await work.io_bound(delete_forecasts, self._context.workspace, self._state.id, self._who)
+        await in_thread(delete_forecasts, self._context.workspace, self._state.id, self._who)
         ui.navigate.to("/")
 
     def _empty(self) -> None:

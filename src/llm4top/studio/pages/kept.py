@@ -3,11 +3,10 @@
 from contextlib import suppress
 from functools import partial
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import Words, confirm, empty, pager, table
+from llm4top.studio.components.elements import Words, confirm, empty, in_thread, pager, table
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.text import counted, file_size
@@ -35,7 +34,7 @@ class _Files:
         self._page = 1
 
     async def show(self) -> None:
-        found = await work.io_bound(self._read)
+        found = await in_thread(self._read)
         if found is None or self._place.is_deleted:
             return
         uploads, used, total, size = found
@@ -99,5 +98,5 @@ class _Files:
                 workspace.uploads.delete(upload.id)
                 workspace.activity.log("deleted", who, "a stored file", subject=upload.id)
 
-        await work.io_bound(delete)
+        await in_thread(delete)
         await self.show()

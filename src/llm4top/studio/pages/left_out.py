@@ -1,9 +1,8 @@
 """A record that the question does not apply to: what it is, and what a model would have read."""
 
-from nicegui import run as work
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, heading, section
+from llm4top.studio.components.elements import Words, heading, in_thread, section
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.trial_detail import hidden_fields
 from llm4top.studio.context import StudioContext
@@ -26,11 +25,11 @@ def register(context: StudioContext) -> None:
     )
     async def left_out(row_id: str) -> None:
         await ui.context.client.connected()
-        found = await work.io_bound(batches.one_left_out, row_id)
+        found = await in_thread(batches.one_left_out, row_id)
         if found is None:
             return
         batch_id, refusal = found
-        batch = await work.io_bound(batches.get, batch_id)
+        batch = await in_thread(batches.get, batch_id)
         if batch is None:
             return
         with ui.element("div").classes("l4-actions l4-noprint"):

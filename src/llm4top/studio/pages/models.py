@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from nicegui import app as pages_app
-from nicegui import run as background
 from nicegui import ui
 from starlette.responses import Response
 
@@ -23,6 +22,7 @@ from llm4top.studio.components.elements import (
     error_box,
     facts,
     heading,
+    in_thread,
     muted,
     section,
     table,
@@ -60,7 +60,7 @@ def register(context: StudioContext) -> None:
     )
     async def model(bundle_id: str) -> None:
         await ui.context.client.connected()
-        bundle = await background.io_bound(context.workspace.bundles.get, bundle_id)
+        bundle = await in_thread(context.workspace.bundles.get, bundle_id)
         if bundle is not None:
             await ModelPage(context, bundle).show()
 
@@ -89,8 +89,8 @@ class ModelsPage:
     async def show(self) -> None:
         """Draw the list; nothing is selected then."""
         workspace = self._context.workspace
-        bundles = await background.io_bound(workspace.bundles.list)
-        datasets = await background.io_bound(dataset_names, workspace)
+        bundles = await in_thread(workspace.bundles.list)
+        datasets = await in_thread(dataset_names, workspace)
         self._ticked = {}
         self._list.clear()
         with self._list:
@@ -171,7 +171,7 @@ class ModelPage:
 
     async def show(self) -> None:
         """Draw the page."""
-        text = await background.io_bound(self._card_text)
+        text = await in_thread(self._card_text)
         ui.link("All models", "/models")
         heading(self._name)
         self._default = Words("p", "").classes("l4-muted")
@@ -219,7 +219,7 @@ class ModelPage:
 
         self._found.clear()
         try:
-            report = await background.io_bound(work)
+            report = await in_thread(work)
         except LLM4TOPError as error:
             with self._found:
                 error_box(error)
@@ -238,7 +238,7 @@ class ModelPage:
             self._bundles.delete(self._bundle.id)
             self._log("deleted", who)
 
-        await background.io_bound(delete)
+        await in_thread(delete)
         ui.navigate.to("/models")
 
     def _log(self, action: str, who: str) -> None:

@@ -2,10 +2,10 @@
 
 import shutil
 
-from nicegui import run, ui
+from nicegui import ui
 
 from llm4top.studio.components.bundle_facts import display_name
-from llm4top.studio.components.elements import Words, facts, section
+from llm4top.studio.components.elements import Words, facts, in_thread, section
 from llm4top.studio.components.make_default import make_default
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
@@ -23,11 +23,11 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/settings", "Settings", icon="settings", order=90, where="menu")
     async def settings() -> None:
-        bundles = await run.io_bound(context.workspace.bundles.list)
+        bundles = await in_thread(context.workspace.bundles.list)
         with section("Default model"):
             _default_model(context, list(bundles or ()))
         with section("Workspace"):
-            facts(await run.io_bound(_where, context.workspace) or ())
+            facts(await in_thread(_where, context.workspace) or ())
             Words("p", _MOVE).classes("l4-muted")
         with section("Colours"):
             _colours()

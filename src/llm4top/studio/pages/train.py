@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from nicegui import run as work
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, empty, muted, section
+from llm4top.studio.components.elements import Words, empty, in_thread, muted, section
 from llm4top.studio.components.run_view import RunView
 from llm4top.studio.components.train_form import Checker, TrainForm
 from llm4top.studio.context import StudioContext
@@ -24,7 +23,7 @@ def register(context: StudioContext) -> None:
     @page(context, "/train", "Train", icon="model_training", order=20)
     async def train() -> None:
         await ui.context.client.connected()
-        found = await work.io_bound(_choices, context)
+        found = await in_thread(_choices, context)
         if found is None:
             return
         datasets, bases, runs, active = found
@@ -57,7 +56,7 @@ def register(context: StudioContext) -> None:
     )
     async def training(run_id: str) -> None:
         await ui.context.client.connected()
-        run = await work.io_bound(context.workspace.runs.get, run_id)
+        run = await in_thread(context.workspace.runs.get, run_id)
         if run is None:
             return
         ui.link("All trainings", "/train")

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from nicegui import run as work
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.elements import Words, muted
+from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.model_choice import Models
 from llm4top.studio.components.results import list_query
@@ -48,7 +47,7 @@ def register(context: StudioContext) -> None:
     async def trial(forecast_id: str) -> None:
         state = ListState.from_query(ui.context.client.request.query_params)
         await ui.context.client.connected()
-        stored = await work.io_bound(context.workspace.forecasts.get, forecast_id)
+        stored = await in_thread(context.workspace.forecasts.get, forecast_id)
         if stored is not None:
             await _Trial(context, stored, state).show()
 
@@ -99,7 +98,7 @@ class _Trial:
             return shown, listing.others(self._item)
 
         try:
-            found = await work.io_bound(look)
+            found = await in_thread(look)
         except LLM4TOPError:  # deleted in another tab meanwhile: the trial is shown already
             return
         if found is None or self._way.is_deleted:

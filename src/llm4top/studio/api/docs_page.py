@@ -3,6 +3,7 @@
 from importlib.resources import files
 from string import Template
 
+import fastapi_offline
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
@@ -25,5 +26,5 @@ def add_docs(app: FastAPI, prefix: str) -> None:
     def asset(name: str) -> Response:
         if name not in _ASSETS:
             return Response(status_code=404)
-        content = (files("fastapi_offline") / "static" / name).read_bytes()
+        content = (files(fastapi_offline) / "static" / name).read_bytes()
         return Response(content, media_type=_ASSETS[name])

@@ -69,8 +69,9 @@ $(BIN)/python:
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 $(RUN_STAMP): pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing into $(VENV). This takes a few minutes."
 	$(INSTALL) --no-deps --require-hashes --requirement requirements.lock
-	$(INSTALL) "$(TORCH)"
+	$(BIN)/python -m pip install --disable-pip-version-check "$(TORCH)"
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	@touch $@

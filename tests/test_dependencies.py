@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-NOT_IMPORTED = {"accelerate"}
-"""Declared because a library that we use imports it."""
+NOT_IMPORTED = {"accelerate", "fastapi-offline"}
+"""Used by a library of ours, or for the files that it carries."""
 NOT_LOCKED = {"torch"}
 """Its builds share a version and differ in their hashes."""
 
@@ -44,7 +44,7 @@ def imported_packages() -> set[str]:
                 modules.add(node.module.split(".")[0])
     homes = packages_distributions()
     third_party = modules - set(sys.stdlib_module_names) - {"llm4top"}
-    return {canonicalize_name(homes[module][0]) for module in third_party if module in homes}
+    return {canonicalize_name(homes.get(module, [module])[0]) for module in third_party}
 
 
 def test_what_is_imported_is_declared_and_the_reverse() -> None:

@@ -149,7 +149,7 @@ def list_runs(
 
         llm4top runs list --limit 100 --format json
     """
-    with Workspace.open() as workspace:
+    with _open() as workspace:
         found = workspace.runs.list(limit=limit)
     if output == "json":
         print_json([asdict(run) for run in found])
@@ -174,7 +174,7 @@ def show_run(
     """
     from llm4top.workspace.jobs.jobs import log_tail
 
-    with Workspace.open() as workspace:
+    with _open() as workspace:
         found = _find(workspace, run)
         folder = workspace.runs.folder(found.id)
         tail = log_tail(workspace, found.id, lines) or folder_log(folder, lines)
@@ -192,7 +192,7 @@ def stop_run(run: RunArgument) -> None:
 
         llm4top runs stop 3f2a
     """
-    with Workspace.open() as workspace:
+    with _open() as workspace:
         stopped = workspace.runs.request_stop(_find(workspace, run).id)
     short = stopped.id[:_SHORT]
     if stopped.state.is_over:
@@ -215,7 +215,7 @@ def delete_run(
 
         llm4top runs delete 3f2a --yes
     """
-    with Workspace.open() as workspace:
+    with _open() as workspace:
         found = _find(workspace, run)
         if not yes:
             title = printable(found.title) or found.kind
@@ -241,7 +241,7 @@ def resume_run(
 
         llm4top runs resume 3f2a --wait
     """
-    with Workspace.open() as workspace:
+    with _open() as workspace:
         queued = workspace.runs.resume(_find(workspace, run).id)
         note(f"Run {queued.id[:_SHORT]} waits for {queued.device or 'a device'}.")
         if wait:
@@ -273,6 +273,12 @@ def _wait(workspace: Workspace, run: Run) -> None:
     note(printable(f"Run {run.id[:_SHORT]} is {now.state}. {now.error or ''}".rstrip()))
     if now.state != "done":
         raise typer.Exit(IN_PART)
+
+
+def _open() -> Workspace:
+    from llm4top.workspace.workspace import Workspace
+
+    return Workspace.open()
 
 
 def _find(workspace: Workspace, beginning: str) -> Run:

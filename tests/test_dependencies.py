@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-NOT_IMPORTED = {"accelerate", "fastapi-offline"}
-"""Used by a library of ours, or for the files that it carries."""
+NOT_IMPORTED = {"accelerate"}
+"""Declared because a library that we use imports it."""
 NOT_LOCKED = {"torch"}
 """Its builds share a version and differ in their hashes."""
 

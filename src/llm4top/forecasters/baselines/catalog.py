@@ -94,11 +94,20 @@ def make_baseline(
     seed: int = 0,
     encoder: str | Path | None = None,
 ) -> BaselineForecaster:
-    """An unfitted baseline: a scikit-learn classifier over a sequence of ``Trial``.
+    """Make an unfitted baseline: a scikit-learn classifier over a sequence of ``Trial``.
 
-    ``seed`` is for those that draw numbers; ``encoder`` is the folder of "sentence".
+    Args:
+        name: One of "always", "base-rate", "logistic", "forest", "adaboost", "xgboost",
+            "knn-forest", "feed-forward", "tfidf" and "sentence".
+        task: The question; its name or a ``Task``.
+        seed: Seed of the baselines that draw random numbers.
+        encoder: Folder of a text encoder; for "sentence" only.
 
-    Raises ``ModelError`` for a name that is none, and for "sentence" without an encoder.
+    Returns:
+        The baseline. ``fit(trials, labels)`` trains it, and ``save(folder)`` writes a bundle.
+
+    Raises:
+        ModelError: There is no such baseline, or "sentence" has no encoder.
     """
     get_task(task)
     if name not in BASELINES:

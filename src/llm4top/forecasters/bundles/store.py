@@ -59,10 +59,18 @@ def list_bundles(
     *,
     on_problem: Callable[[Path, BundleError], None] | None = None,
 ) -> list[StoredBundle]:
-    """The embedded bundle and those in the store, by name. Their files are not verified.
+    """List the embedded bundle and those in the store. Their files are not verified.
 
-    ``store`` is ``bundles_folder()`` if None. ``on_problem`` hears of each folder whose manifest
-    cannot be read, and the others go on; without it the first such ``BundleError`` is raised.
+    Args:
+        store: The folder of the store; ``bundles_folder()`` where None.
+        on_problem: Called with each folder whose manifest cannot be read, and its error. Without
+            it, the first such error is raised.
+
+    Returns:
+        The bundles with name, folder and manifest: the embedded one, then the store's by name.
+
+    Raises:
+        BundleError: A manifest cannot be read, and ``on_problem`` is None.
     """
     store = bundles_folder() if store is None else store
     folders = [(EMBEDDED_NAME, embedded_folder())]
@@ -82,10 +90,20 @@ def list_bundles(
 
 
 def export_bundle(bundle: str | Path, file: str | Path, *, overwrite: bool = False) -> Path:
-    """Verify a bundle and pack it into one zip; the same bundle gives the same bytes.
+    """Verify a bundle and pack it into one zip. The same bundle gives the same bytes.
 
-    Raises what ``verify_bundle`` and its report raise, and ``BundleError`` where ``file`` exists
-    and ``overwrite`` is not asked for.
+    Args:
+        bundle: "embedded", a folder, or a name in the store.
+        file: The zip to write.
+        overwrite: Replace the file if it exists.
+
+    Returns:
+        The path of the zip.
+
+    Raises:
+        BundleError: There is no such bundle, or ``file`` exists and ``overwrite`` is False.
+        TamperedBundleError: A file of the bundle does not match its hash.
+        UnsafeBundleError: A file of the bundle may contain code.
     """
     report = verify_bundle(bundle)
     report.raise_for_problems()
@@ -125,14 +143,23 @@ def _pack(path: Path, name: str, archive: zipfile.ZipFile) -> None:
 def import_bundle(
     file: str | Path, *, name: str | None = None, store: Path | None = None
 ) -> StoredBundle:
-    """Take a bundle into the store: from a zip that ``export_bundle`` wrote, or from a folder.
+    """Import a bundle into the store, from a zip of ``export_bundle`` or from a folder.
 
-    It appears there only when every file of it has been verified. ``name`` is what to call it
-    here, its own name if None. A bundle that is there already is left as it is.
+    The bundle appears in the store only after every file has been verified. An identical bundle
+    that is already there is left as it is.
 
-    Raises ``UnsafeBundleError`` for an archive with any other file, a link, encryption or a
-    suspicious size, ``TamperedBundleError`` for a file that does not match the manifest, and
-    ``BundleError`` where it is no archive, the name is taken or the disk too full.
+    Args:
+        file: The zip or folder.
+        name: Name in the store; the bundle's own name where None.
+        store: The folder of the store; ``bundles_folder()`` where None.
+
+    Returns:
+        The imported bundle with name, folder and manifest.
+
+    Raises:
+        UnsafeBundleError: The archive has another file, a link, encryption or a suspicious size.
+        TamperedBundleError: A file does not match the manifest.
+        BundleError: The file is not an archive, the name is taken, or the disk is full.
     """
     file = Path(file)
     store = bundles_folder() if store is None else store

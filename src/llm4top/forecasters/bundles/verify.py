@@ -87,13 +87,18 @@ def language_part(folder: Path) -> tuple[Path, LanguageEntry] | None:
 
 
 def verify_bundle(bundle: str | Path) -> VerifyReport:
-    """Compare every file with the manifest; nothing is loaded and no link followed.
+    """Check every file of a bundle against its manifest. Nothing is loaded, no link is followed.
 
-    ``bundle`` is "embedded", a folder, or a name in the store. Problems with files are in the
-    report: see ``VerifyReport.ok`` and ``raise_for_problems``.
+    Args:
+        bundle: "embedded", a folder, or a name in the store.
 
-    Raises ``BundleError`` where there is no bundle or its manifest is wrong, ``UnsafeBundleError``
-    where the manifest itself points outside its folder.
+    Returns:
+        A report with the state of each file. ``ok`` says whether all are as they should be;
+        ``raise_for_problems`` raises the gravest problem.
+
+    Raises:
+        BundleError: There is no bundle, or its manifest is wrong.
+        UnsafeBundleError: The manifest points outside its folder.
     """
     folder = resolve_bundle(bundle)
     manifest = read_manifest(folder)

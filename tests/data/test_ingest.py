@@ -485,7 +485,7 @@ def test_a_bomb_under_a_name_of_top_is_refused(tmp_path, monkeypatch):
 
 def test_records_without_a_split_of_their_own(tmp_path):
     folder = write_registry(tmp_path / "xml", [legacy_xml(1)])
-    with pytest.raises(SplitError, match="bring no split of their own"):
+    with pytest.raises(SplitError, match="have no split of their own"):
         ingest(folder, tmp_path / "out", task="completion", split=OwnSplit())
 
 

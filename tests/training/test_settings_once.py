@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from llm4top.cli.app import app
+from llm4top.cli.completion import presets
 from llm4top.cli.train import plain_value
 from llm4top.forecasters.finetuning.settings import FORMER_NAMES, FinetuneSettings
 from llm4top.forecasters.language import LanguageForecaster
@@ -66,6 +67,13 @@ def test_the_form_of_the_studio_shows_every_setting() -> None:
         description = str(TrainingConfig.model_fields[name].description)
         assert field.help.rstrip(".").lower() == description.lower()
         assert field.defaults["standard"] == TrainingConfig.model_fields[name].default, name
+
+
+def test_every_place_that_offers_presets_offers_all() -> None:
+    from llm4top.studio.components import train_form
+    from llm4top.studio.pages import benchmark
+
+    assert list(train_form.PRESETS) == list(benchmark.PRESETS) == list(PRESETS) == presets("")
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))

@@ -1,4 +1,4 @@
-"""How long the reader takes to refuse hostile files, beside what it reads of harmless ones.
+"""Measure how long the reader takes to reject hostile files, relative to harmless ones.
 
     python benchmarks/hostile_files.py [--repeats N]
 

@@ -1,4 +1,4 @@
-"""How fast records are read, beside bare parsing of the same bytes, and in how much memory.
+"""Measure the speed and memory of reading records, relative to parsing the same bytes alone.
 
     python benchmarks/ingestion.py [ZIP] [--times N]
 

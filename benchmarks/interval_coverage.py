@@ -4,7 +4,7 @@ Run: python benchmarks/interval_coverage.py [--repeats 200]
 
 Scores and labels are drawn from a known curve; a calibration is fitted on n of them and asked
 about 500 others. "smooth" is a logistic curve, as Platt assumes; "bent" jumps, as no logistic
-curve does; in "phases" the smooth curve stands .5 lower in phase II and .5 higher in phase III, and
+curve does; in "phases" the smooth curve is .5 lower in phase II and .5 higher in phase III, and
 the calibration is told the phases. Printed: share of true chances inside the interval, mean width
 of the interval, mean distance of the probability from the truth; for Venn-Abers also the share
 inside its own pair.

@@ -1,4 +1,4 @@
-"""How long a large data set takes to build, save and load, beside plain JSON of the same trials.
+"""Measure how long a large data set takes to build, save and load, relative to plain JSON.
 
     python benchmarks/large_datasets.py [--rows N] [--repeats N]
 

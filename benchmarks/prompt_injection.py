@@ -1,4 +1,4 @@
-"""How far words that address the model move a forecast, beside words that do not.
+"""Measure how far words that address the model move a forecast, relative to other words.
 
 Run: python benchmarks/prompt_injection.py [RECORDS ...] [--model embedded] [--limit 200]
 

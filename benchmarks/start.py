@@ -1,4 +1,4 @@
-"""How long the command takes to start, beside the interpreter alone.
+"""Measure how long the command takes to start, relative to the interpreter alone.
 
     python benchmarks/start.py [--repeats N]
 

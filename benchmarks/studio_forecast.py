@@ -56,7 +56,7 @@ def main() -> int:
             good = asyncio.run(measure(port, psutil.Process(server.pid), options))
         port = free_port()
         studio = ["-m", "llm4top", "studio", "--no-browser", "--port", str(port)]
-        # Another workspace: the ten thousand that wait in the first would be forecast beside it.
+        # Another workspace: the ten thousand queued in the first would be forecast at the same time.
         with running(studio, f"{folder}/studio"):
             good &= in_a_browser(f"http://127.0.0.1:{port}", options.singles)
     return 0 if good else 1
@@ -115,8 +115,8 @@ async def measure(port: int, server: psutil.Process, options: argparse.Namespace
         await started(client)
         good = await single(client, options.singles)
         good &= await crowd(client, server, options)
-        good &= await beside_a_hundred(client)
-        good &= await beside_a_run(client)
+        good &= await during_a_hundred(client)
+        good &= await during_a_run(client)
     return good
 
 
@@ -230,7 +230,7 @@ def memory(server: psutil.Process) -> int:
     return sum(process.memory_full_info().pss for process in every)
 
 
-async def beside_a_hundred(client: httpx.AsyncClient) -> bool:
+async def during_a_hundred(client: httpx.AsyncClient) -> bool:
     busy = asyncio.create_task(forecast(client, "busy", zip_of(100), "hundred.zip"))
     await asyncio.sleep(1)
     took, response = await forecast(client, "quick")
@@ -241,7 +241,7 @@ async def beside_a_hundred(client: httpx.AsyncClient) -> bool:
     return good and (took < MOST_SECONDS or not waited)
 
 
-async def beside_a_run(client: httpx.AsyncClient) -> bool:
+async def during_a_run(client: httpx.AsyncClient) -> bool:
     content = await asyncio.to_thread(zip_of, 10_000)
     sent = asyncio.create_task(forecast(client, "large", content, "many.zip"))
     slowest = 0.0

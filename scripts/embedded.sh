@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the embedded model anew: scripts/embedded.sh DATA WORK
+# Make the embedded model again: scripts/embedded.sh DATA WORK
 #   DATA  holds registry/AllPublicXML-sample.zip (any registry dump will do) and top/ (TOP's CSV files)
 #   WORK  a folder for the pre-trained base model, the data set and the run
 # About an hour on two CPU cores. The trials of TOP's validation files are left out of pre-training.

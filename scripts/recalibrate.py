@@ -2,8 +2,8 @@
 """Calibrate a bundle again: scripts/recalibrate.py BUNDLE DATA [--out FOLDER]
 
 BUNDLE is a bundle's folder or name, DATA a data set's folder or what `llm4top ingest` takes, such
-as TOP's folder. Without --out the bundle itself is exchanged. Weights stay as they are; new are the
-calibration, its figures in manifest and card, and the hashed ids of the trials it has learnt from.
+as TOP's folder. Without --out, the bundle itself is replaced. The weights stay the same. The
+calibration, its figures in manifest and card, and the hashed ids of the training trials are new.
 The embedded model: scripts/recalibrate.py src/llm4top/embedded TOP (about six minutes of a CPU).
 """
 

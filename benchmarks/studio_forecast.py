@@ -56,7 +56,7 @@ def main() -> int:
             good = asyncio.run(measure(port, psutil.Process(server.pid), options))
         port = free_port()
         studio = ["-m", "llm4top", "studio", "--no-browser", "--port", str(port)]
-        # Another workspace: the ten thousand queued in the first would be forecast at the same time.
+        # Another workspace: the first still forecasts the ten thousand in its queue.
         with running(studio, f"{folder}/studio"):
             good &= in_a_browser(f"http://127.0.0.1:{port}", options.singles)
     return 0 if good else 1

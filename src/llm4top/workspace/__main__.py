@@ -1,7 +1,5 @@
 """``python -m llm4top.workspace``: work off the queue, without the Studio."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import signal

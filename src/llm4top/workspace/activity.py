@@ -1,7 +1,5 @@
 """The activity log: who did what, when, and to which thing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime

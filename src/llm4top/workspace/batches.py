@@ -1,7 +1,5 @@
 """Batches: what was forecast together, under a name, with what of it got no forecast."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the stores of a workspace share: transactions, and values that outlive them."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """Deleting for good: what was deleted is found nowhere in the workspace's folder afterwards."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import time

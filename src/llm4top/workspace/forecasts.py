@@ -1,16 +1,15 @@
 """Forecasts that were made, kept with everything that was said about them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any, Literal, Protocol
+from itertools import count, islice
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace.batches import ensure_batch
 from llm4top.workspace.database import CHUNK, Transactions, find, missing, storable, value_of
 from llm4top.workspace.tables import (
@@ -24,14 +23,6 @@ from llm4top.workspace.tables import (
 )
 
 Order = Literal["position", "probability", "newest"]
-
-
-class SaysItself(Protocol):
-    """A forecast, or anything of its shape."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able values, with those that a ``Forecast`` has."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,62 +57,68 @@ class Forecasts:
     def add(
         self,
         upload_id: str | None,
-        forecasts: Iterable[SaysItself | Mapping[str, Any]],
+        forecasts: Iterable[Forecast | Mapping[str, Any]],
         *,
         run_id: str | None = None,
         batch: str | None = None,
         name: str = "",
         moment: datetime | None = None,
     ) -> str:
-        """Keep the forecasts of one request; returns the id of their batch.
+        """Store the forecasts of one request. After an error none of them is stored.
 
-        A new batch is called ``name``, or by its first record where that is empty. ``moment`` is
-        when they were made, now where it is None: those of one moment stay in their order.
+        They are written in chunks, so that other writers do not wait for ten thousand.
 
-        They are written some hundreds at a time, so that nobody waits for ten thousand. With
-        ``batch`` they are appended to one that was begun. Where it fails half way, nothing of
-        this call stays. Raises ``NotFoundError`` for an unknown upload or run.
+        Args:
+            upload_id: The upload they were made from.
+            forecasts: ``Forecast`` values, or their JSON form.
+            run_id: The run that made them.
+            batch: An existing batch to append to; None makes one.
+            name: What to call a new batch; its first record's name where empty.
+            moment: When they were made; now where None. Those of one moment keep their order.
+
+        Returns:
+            The id of their batch.
+
+        Raises:
+            NotFoundError: There is no such upload or run.
         """
-        batch = batch or new_id()
-        moment, written = moment or now(), 0
-        with self._session(write=False) as session:
-            if upload_id is not None:
-                find(session, UploadRow, upload_id, "upload")
-            if run_id is not None:
-                find(session, RunRow, run_id, "run")
-            first = session.scalar(
-                select(func.max(ForecastRow.position)).where(ForecastRow.batch == batch)
-            )
-        start = 0 if first is None else first + 1
-        source = iter(forecasts)
+        batch, moment = batch or new_id(), moment or now()
+        start = self._next_position(batch, upload_id, run_id)
+        shared = {"batch": batch, "upload_id": upload_id, "run_id": run_id, "created": moment}
+        positions, source = count(start), iter(forecasts)
         try:
             while chunk := list(islice(source, CHUNK)):
-                rows = [
-                    {
-                        **_columns(said),
-                        "batch": batch,
-                        "position": start + written + n,
-                        "upload_id": upload_id,
-                        "run_id": run_id,
-                        "created": moment,
-                    }
-                    for n, said in enumerate(chunk)
-                ]
+                rows = [_columns(made) | shared | {"position": next(positions)} for made in chunk]
                 with self._session() as session:
                     ensure_batch(session, batch, name or rows[0]["record"], run_id)
                     session.execute(insert(ForecastRow), rows)
-                written += len(rows)
         except BaseException as error:
-            with self._session() as session:
-                mine = (ForecastRow.batch == batch, ForecastRow.position >= start)
-                session.execute(delete(ForecastRow).where(*mine))
-                if not start:
-                    session.execute(delete(BatchRow).where(BatchRow.id == batch))
+            self._undo(batch, start)
             if isinstance(error, IntegrityError):
                 # The upload or the run was deleted while its forecasts were made.
                 raise missing("upload or run", upload_id or run_id or "") from error
             raise
         return batch
+
+    def _next_position(self, batch: str, upload_id: str | None, run_id: str | None) -> int:
+        """Where in the batch the next forecast goes; checks that upload and run exist."""
+        with self._session(write=False) as session:
+            if upload_id is not None:
+                find(session, UploadRow, upload_id, "upload")
+            if run_id is not None:
+                find(session, RunRow, run_id, "run")
+            last = session.scalar(
+                select(func.max(ForecastRow.position)).where(ForecastRow.batch == batch)
+            )
+        return 0 if last is None else last + 1
+
+    def _undo(self, batch: str, start: int) -> None:
+        """Remove the forecasts from position ``start`` on, and a batch that has no others."""
+        with self._session() as session:
+            mine = (ForecastRow.batch == batch, ForecastRow.position >= start)
+            session.execute(delete(ForecastRow).where(*mine))
+            if not start:
+                session.execute(delete(BatchRow).where(BatchRow.id == batch))
 
     def get(self, forecast_id: str) -> StoredForecast:
         """The forecast; ``NotFoundError`` where there is none."""
@@ -188,17 +185,16 @@ def _conditions(
     return [column == value for column, value in asked if value is not None]
 
 
-def _columns(said: SaysItself | Mapping[str, Any]) -> dict[str, Any]:
-    values = dict(said) if isinstance(said, Mapping) else said.to_dict()
-    texts = {name: clean_text(str(values[name])) for name in ("record", "task", "label", "bundle")}
-    known = {
-        name: None if values.get(name) is None else clean_text(str(values[name]))
-        for name in ("nct_id", "phase")
+def _columns(made: Forecast | Mapping[str, Any]) -> dict[str, Any]:
+    values = made if isinstance(made, Mapping) else made.to_dict()
+    columns: dict[str, Any] = {
+        name: clean_text(str(values[name])) for name in ("record", "task", "label", "bundle")
     }
-    return {
+    for name in ("nct_id", "phase"):
+        value = values.get(name)
+        columns[name] = None if value is None else clean_text(str(value))
+    return columns | {
         "id": new_id(),
-        **texts,
-        **known,
         "probability": float(values["probability"]),
         "values": storable(values),
     }

@@ -1,29 +1,23 @@
 """The records behind forecasts: kept with them, read again from them, deleted with them."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from llm4top.errors import NotFoundError
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.jobs.resolve import uploads_of
 from llm4top.workspace.serving.parsing import Refusal
-from llm4top.workspace.serving.request import UploadedFile
+from llm4top.workspace.serving.request import ForecastResult, UploadedFile
 from llm4top.workspace.tables import ForecastRow, now
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
-    from llm4top.workspace.forecasts import StoredForecast
-    from llm4top.workspace.serving.request import ForecastResult
-    from llm4top.workspace.uploads import Upload
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.uploads import Upload
+from llm4top.workspace.workspace import Workspace
 
 _MARK = "!"
 """Between an archive and its member in the name of a record."""

@@ -1,7 +1,5 @@
 """Brings a database to this version's tables, once, whoever opens it first."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Small pieces of ``Runs``: conditions, errors, events, and rows as values."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Runs: the queue, the states and the events. Every change of state is one transaction."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

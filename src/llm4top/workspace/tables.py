@@ -3,8 +3,6 @@
 The tables as they stand now; how older databases get here is told in ``migrations``.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4

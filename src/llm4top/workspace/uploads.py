@@ -1,7 +1,5 @@
 """Uploads: files that somebody brought in, kept for their owner alone until they are deleted."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -18,7 +18,7 @@ from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
 from llm4top.workspace.jobs.measure_job import REPORT_FOLDER
 from llm4top.workspace.run_states import Run, RunState
-from llm4top.workspace.views.report_sheet import lead, read_run_report
+from llm4top.workspace.views.run_report import lead, read_run_report
 from llm4top.workspace.workspace import Workspace
 
 KINDS = ("evaluate", "benchmark")

@@ -1,7 +1,5 @@
 """Which devices this machine has, and which one a run waits for."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from functools import cache

@@ -15,6 +15,7 @@ from llm4top.errors import NotFoundError
 from llm4top.files import replacing, write_text
 from llm4top.forecasters.forecast_format import COLUMNS, Forecast, csv_cells, mark_same_trials
 from llm4top.progress import Progress
+from llm4top.registry.trial import Record
 from llm4top.text import CsvRows
 from llm4top.workspace.jobs.job_settings import ForecastWork, work_of
 from llm4top.workspace.jobs.resolve import keep_forecasts
@@ -23,7 +24,6 @@ from llm4top.workspace.serving.parsing import NOT_APPLICABLE, ParsingLimits, Ref
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
-    from llm4top.registry.trial import Record
 
 JSONL_FILE = "forecasts.jsonl"
 CSV_FILE = "forecasts.csv"

@@ -10,19 +10,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
-from llm4top.errors import LLM4TOPError, UploadError
+from llm4top.errors import LLM4TOPError, RegistryError, UploadError
+from llm4top.progress import Progress
+from llm4top.tasks.task import Task
 from llm4top.workspace.jobs.job_settings import IngestWork, work_of
 from llm4top.workspace.jobs.work import Job
-
-if TYPE_CHECKING:
-    from llm4top.errors import RegistryError
-    from llm4top.progress import Progress
-    from llm4top.tasks.task import Task
-    from llm4top.workspace.uploads import Uploads
+from llm4top.workspace.uploads import Uploads
 
 _FOLDER = "sources"
 _LONGEST = 100

@@ -4,8 +4,6 @@ Data are named by the id of a data set or of uploads in the workspace, or by a p
 names ids only: see ``by_id``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

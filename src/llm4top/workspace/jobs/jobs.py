@@ -10,8 +10,6 @@ be in exactly one state, to survive a kill of anything, and to be the same row f
 command line and the worker: with the row being the queue, there is nothing to disagree with.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Processes: signals to those that are surely ours, and who gives way to whom."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,22 +1,18 @@
 """What the settings of a run name, found in the workspace; and what a run gives, kept there."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm4top.errors import BundleError, ModelError, NotFoundError
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.jobs.job_settings import model_names
 from llm4top.workspace.run_states import Run
+from llm4top.workspace.serving.parsing import Refusal
 from llm4top.workspace.workspace import Workspace
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
-    from llm4top.workspace.bundles import WorkspaceBundle
-    from llm4top.workspace.serving.parsing import Refusal
 
 EMBEDDED = "embedded"
 _ID = re.compile(r"[0-9a-f]{32}")

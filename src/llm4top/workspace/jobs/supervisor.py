@@ -6,8 +6,6 @@ Workers lead sessions of their own. They outlive a supervisor that dies, finish 
 are found again by the next one: by the lock of their lane, and by the run's process in the store.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm4top.errors import ConfigError, JobError
+from llm4top.progress import Progress
 from llm4top.workspace.jobs.job_settings import configured
 from llm4top.workspace.jobs.resolve import keep_bundle
 from llm4top.workspace.jobs.work import Job
 from llm4top.workspace.jobs.worker import LOG_FILE
 
 if TYPE_CHECKING:
-    from llm4top.progress import Progress
     from llm4top.training.config import TrainingConfig
     from llm4top.training.run_folder import RunFolder
 

@@ -16,12 +16,12 @@ from llm4top.errors import ConfigError, DatasetError
 from llm4top.text import about, thousands
 from llm4top.workspace.jobs.job_settings import by_id, checked_settings, configured
 from llm4top.workspace.jobs.resolve import EMBEDDED, base_place
+from llm4top.workspace.run_states import Run
+from llm4top.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from llm4top.training.config import TrainingConfig
     from llm4top.training.preflight import PreflightReport
-    from llm4top.workspace.run_states import Run
-    from llm4top.workspace.workspace import Workspace
 
 _COST = ("tuning", "quantize", "max_tokens", "gradient_checkpointing", "precision", "dtype")
 """What the time of a trial depends on, beside the base model and the device."""

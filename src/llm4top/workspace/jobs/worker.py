@@ -6,8 +6,6 @@ operating system lock that dies with its holder, keeps one lane from doing two r
 claim, one compare-and-set in the database, keeps one run from being done twice.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """A waiting line in which clients take turns: one with a hundred requests does not block one."""
 
-from __future__ import annotations
-
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

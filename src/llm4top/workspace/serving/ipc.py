@@ -4,8 +4,6 @@ The child that parses uploads reads what strangers wrote. What it sends back is 
 parser that has been taken over cannot make its parent run anything.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

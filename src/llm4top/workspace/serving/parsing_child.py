@@ -1,7 +1,5 @@
 """The process that reads uploads, within limits of its own: ``_parsing`` starts it."""
 
-from __future__ import annotations
-
 import os
 import resource
 import sys

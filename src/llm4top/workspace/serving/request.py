@@ -1,7 +1,5 @@
 """One request for forecasts on its way through the service."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """The process with the models, seen from here: batches in, items out, restarted when it dies."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Sequence

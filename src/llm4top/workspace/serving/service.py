@@ -5,8 +5,6 @@ and forecasts small batches. Batches are filled round robin over clients, so a c
 hundred records waits longer than a client with one, and never the other way round.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import logging

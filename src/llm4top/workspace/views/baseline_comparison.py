@@ -1,7 +1,5 @@
 """How a trained model's figures stand beside a bag of words and beside the default model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm4top.errors import DatasetError, NotFoundError
-
-if TYPE_CHECKING:
-    from llm4top.registry.trial import Trial
+from llm4top.registry.trial import Trial
 
 _LISTED = ("nct_id", "split", "label", "phase", "start_date")
 _BATCH = 2048

@@ -1,12 +1,9 @@
 """What a warning means for the number: undermines it, limits it, or is only worth knowing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
+from llm4top.forecasters.forecast_format import Forecast
 
 Caveat = Literal["learnt", "scope", "limit", "note"]
 """The model has learnt from the trial; it is unlike what the model knows; text is missing; news."""

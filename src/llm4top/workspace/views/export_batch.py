@@ -1,17 +1,12 @@
 """A batch to take away: what a person looks at, with what got no forecast beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace.views.exports import EXPORTS
 from llm4top.workspace.views.listing import Listing, ListQuery, copies_of
-
-if TYPE_CHECKING:
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 EXPORT_NAMES = {"csv": "CSV table", "xlsx": "Spreadsheet (XLSX)", "html": "Report (HTML)"}
 """The kinds of export, by what a person calls them."""

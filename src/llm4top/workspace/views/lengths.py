@@ -1,7 +1,5 @@
 """How long the prompts of a data set's trials are, beside the budgets that models read within."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -9,15 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llm4top.errors import DatasetError, ModelError
+from llm4top.tasks.task import Task
 from llm4top.text import csv_text, thousands
 from llm4top.workspace.views.svg import INK, SERIES, axis, bar, chart, line, step_of, text
-
-if TYPE_CHECKING:
-    from llm4top.tasks.task import Task
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 SAMPLE = 500
 """Trials that are measured, at most: a tokenizer reads some hundred of them in a second."""

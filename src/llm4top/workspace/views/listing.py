@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from llm4top.errors import NotFoundError
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace.batches import Batch
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, NOTE, Refusal
 from llm4top.workspace.views.portfolio import Filter, name_of, sort_trials
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
-    from llm4top.workspace.batches import Batch
-    from llm4top.workspace.workspace import Workspace
+from llm4top.workspace.workspace import Workspace
 
 FILE_ORDER = "file"
 """The sort that keeps the order in which the records were read."""

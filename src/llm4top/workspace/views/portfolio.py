@@ -1,19 +1,15 @@
 """Many forecasts looked at together: choosing, sorting, and how many successes to expect."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace.views.caveats import is_learnt, is_out_of_scope
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecast_format import Forecast
 
 NOT_STATED = "not stated"
 """The value of a trial that does not say its phase, area or sponsor's class."""

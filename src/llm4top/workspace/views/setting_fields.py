@@ -1,7 +1,5 @@
 """The settings of a training as labelled fields: made from ``TrainingConfig``, its only home."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType

@@ -1,4 +1,4 @@
-"""Pieces appear whole or not at all, and are found again only by what they came from."""
+"""WorkCache appear whole or not at all, and are found again only by what they came from."""
 
 import json
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from llm4top.benchmark import cache
-from llm4top.benchmark.cache import KEY_FILE, Pieces
+from llm4top.benchmark.cache import KEY_FILE, WorkCache
 
 
 @pytest.fixture
 def pieces(tmp_path):
-    return Pieces(tmp_path / "pieces")
+    return WorkCache(tmp_path / "pieces")
 
 
 def refuse():

@@ -20,8 +20,13 @@ SPEC = PromptSpec(1500)
 
 
 @pytest.fixture(scope="module")
-def base(tiny_model_folder):
-    return load_base(tiny_model_folder, device="cpu")
+def base(tiny_model):
+    return load_base(tiny_model, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return invented_trials()
 
 
 @pytest.fixture(scope="module")

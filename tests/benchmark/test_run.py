@@ -109,7 +109,7 @@ def test_language_models(settings, tiny_model):
     report = result.report
     ways = ["tiny, zero-shot", "tiny, 1-shot", "tiny + LoRA"]
     expected = [name for way in ways for name in (way, f"{way}, calibrated")]
-    stack = "Stack: tiny + LoRA and TF-IDF + logistic regression"
+    stack = "Blend: tiny + LoRA and TF-IDF + logistic regression"
     for check in ("valid", "test", "newest"):
         found = rows_of(report, "pooled", check)
         assert found == [*BASELINES, *expected, CALIBRATED, stack, ORACLE, ORACLE_ADDED]
@@ -168,7 +168,7 @@ def test_arrays_hold_what_was_asked(settings):
     chosen = settings(newest=False, test=False, baselines=("tfidf",), phases=("pooled",))
     benchmark(chosen)
     (piece,) = (chosen.out / "pieces").glob("baseline-*")
-    key = json.loads((piece / "came_from.json").read_text())
+    key = json.loads((piece / "inputs.json").read_text())
     assert key["baseline"] == "tfidf"
     from safetensors.numpy import load_file
 

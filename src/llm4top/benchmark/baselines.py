@@ -1,4 +1,4 @@
-"""The baselines: each learns from each scope of each fold and is asked about that fold's checks."""
+"""The baselines: each is trained on each scope of each fold and predicts that fold's checks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm4top.benchmark.cache import Arrays, Pieces, hash_of
-from llm4top.benchmark.predictions import Said, learnt_words
-from llm4top.benchmark.rows import POOLED, CheckName, Fold, Rows
+from llm4top.benchmark.cache import Arrays, hash_of
+from llm4top.benchmark.context import Context
+from llm4top.benchmark.predictions import Predictions, trained_on_text
+from llm4top.benchmark.rows import POOLED, CheckName, Fold
 from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
 from llm4top.errors import ConfigError
@@ -18,13 +19,12 @@ from llm4top.forecasters.baselines.catalog import BASELINES, make_baseline
 
 @dataclass(frozen=True, slots=True)
 class BaselineWork:
-    """One baseline, learning from one scope of one fold."""
+    """One baseline, trained on one scope of one fold."""
 
     name: str
     phase: str
     fold: Fold
-    rows: Rows
-    settings: BenchmarkSettings
+    context: Context
 
     @property
     def title(self) -> str:
@@ -33,48 +33,46 @@ class BaselineWork:
         where = "all phases" if self.phase == POOLED else f"phase {self.phase}"
         return f"{BASELINES[self.name].label} on {where}{newest}"
 
-    def came_from(self) -> dict[str, object]:
-        """Everything that the piece depends on."""
-        learn = self._learn()
+    def inputs(self) -> dict[str, object]:
+        """Everything that the predictions depend on."""
+        learn, settings = self._learn(), self.context.settings
         return {
             "baseline": self.name,
             "learn": learn.sha256,
             "checks": {name: self._check(name).sha256 for name in self.fold.checks},
-            "seed": self.settings.seed,
-            "encoder": _encoder_hash(self.settings) if self.name == "sentence" else None,
+            "seed": settings.seed,
+            "encoder": _encoder_hash(settings) if self.name == "sentence" else None,
         }
 
-    def done(self, pieces: Pieces) -> bool:
-        """Whether the piece is there already."""
-        return pieces.has("baseline", self.came_from())
+    def done(self) -> bool:
+        """Whether it is finished already."""
+        return self.context.cache.has("baseline", self.inputs())
 
-    def run(self, pieces: Pieces) -> list[Said]:
-        """What the baseline says about each check; raises what ``fit`` raises."""
-        came_from = self.came_from()
-        arrays = pieces.arrays("baseline", came_from, self._scored)
+    def run(self) -> list[Predictions]:
+        """The baseline's predictions for each check; raises what ``fit`` raises."""
+        inputs = self.inputs()
+        arrays = self.context.cache.arrays("baseline", inputs, self._predicted)
         about = BASELINES[self.name]
         single = about.kind == "trivial" or self.phase == POOLED
         label = about.named(self._learn().task)
         name = label if single else f"{label} (phase {self.phase} only)"
         return [
-            Said(
+            Predictions(
                 name=name,
                 kind=about.kind,
                 phase=self.phase,
-                learnt_from=learnt_words(self.phase, len(self._learn())),
+                learnt_from=trained_on_text(self.phase, len(self._learn())),
                 check=check,
                 ids=self._check(check).nct_ids,
                 probabilities=arrays[check],
-                identity=hash_of(came_from)[:12],
+                identity=hash_of(inputs)[:12],
             )
             for check in self.fold.checks
         ]
 
-    def _scored(self) -> Arrays:
-        learn = self._learn()
-        model = make_baseline(
-            self.name, learn.task, seed=self.settings.seed, encoder=self.settings.encoder
-        )
+    def _predicted(self) -> Arrays:
+        learn, settings = self._learn(), self.context.settings
+        model = make_baseline(self.name, learn.task, seed=settings.seed, encoder=settings.encoder)
         model.fit(learn.trials, np.array(learn.label_indices))
         labels = len(learn.task.labels)
         return {
@@ -83,43 +81,44 @@ class BaselineWork:
         }
 
     def _learn(self) -> Dataset:
-        return self.rows.of_phase(self.fold.learn, self.phase)
+        return self.context.rows.of_phase(self.fold.learn, self.phase)
 
     def _check(self, check: CheckName) -> Dataset:
-        return self.rows.of_phase(self.fold.checks[check], self.phase)
+        return self.context.rows.of_phase(self.fold.checks[check], self.phase)
 
 
-def baseline_work(rows: Rows, settings: BenchmarkSettings) -> Iterator[BaselineWork]:
-    """All baselines over all scopes and folds; the trivial ones learn from one scope only.
+def baseline_work(context: Context) -> Iterator[BaselineWork]:
+    """All baselines on all scopes and folds; the trivial ones on one scope only.
 
     Raises ``ConfigError`` for a name that is no baseline, or one whose encoder is not given.
     """
+    rows, settings = context.rows, context.settings
     names = chosen_baselines(settings)
     phases = [p for p in settings.phases if p == POOLED or p in rows.phases]
     for fold in rows.folds:
         for name in names:
             trivial = BASELINES[name].kind == "trivial" and POOLED in phases
             for phase in [POOLED] if trivial else sorted(phases, key=lambda p: p != POOLED):
-                yield BaselineWork(name, phase, fold, rows, settings)
+                yield BaselineWork(name, phase, fold, context)
 
 
 def chosen_baselines(settings: BenchmarkSettings) -> tuple[str, ...]:
-    """The baselines asked for, in the order of ``BASELINES``."""
-    asked = settings.baselines
-    if asked is None:
-        asked = tuple(n for n in BASELINES if n != "sentence" or settings.encoder is not None)
-    unknown = [name for name in asked if name not in BASELINES]
+    """The baselines of the settings, in the order of ``BASELINES``."""
+    chosen = settings.baselines
+    if chosen is None:
+        chosen = tuple(n for n in BASELINES if n != "sentence" or settings.encoder is not None)
+    unknown = [name for name in chosen if name not in BASELINES]
     if unknown:
         raise ConfigError(
             "the benchmark's settings are wrong.",
             [f"baselines: no baseline {', '.join(unknown)}; there are {', '.join(BASELINES)}"],
         )
-    if "sentence" in asked and settings.encoder is None:
+    if "sentence" in chosen and settings.encoder is None:
         raise ConfigError(
             "the benchmark's settings are wrong.",
             ["baselines: 'sentence' needs the folder of a sentence encoder (encoder)"],
         )
-    return tuple(name for name in BASELINES if name in asked)
+    return tuple(name for name in BASELINES if name in chosen)
 
 
 def _all_columns(probabilities: np.ndarray, model: object, labels: int) -> np.ndarray:

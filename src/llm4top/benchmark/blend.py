@@ -1,14 +1,13 @@
-"""Each language model pooled with the best baseline: does it know something the baseline lacks?"""
+"""Blends of each language model with the best baseline: does the model add information?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm4top.benchmark.predictions import Said
+from llm4top.benchmark.predictions import Predictions
 from llm4top.benchmark.rows import POOLED, CheckName, Rows
 from llm4top.data.dataset import Dataset
 from llm4top.forecasters.calibration.calibrated import softmax
@@ -21,67 +20,66 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-def stacked(said: Sequence[Said], rows: Rows, seed: int) -> Iterator[Said]:
-    """A log-linear pool of each model that has learnt and the best baseline, on every check.
+def blended(predictions: Sequence[Predictions], rows: Rows, seed: int) -> Iterator[Predictions]:
+    """A log-linear pool of each trained model and the best baseline, on every check.
 
-    The best baseline is the one of least log-loss on the validation split, of those that learn
-    from all phases. It is pooled alone, too: a pool calibrates, and what a stack gains has to be
-    seen beside what calibration gains.
+    The best baseline has the lowest log-loss on the validation split, of those trained on all
+    phases. It is pooled alone, too: a pool calibrates, and the gain of a blend has to be compared
+    with the gain of calibration.
     """
     valid = rows.folds[0].checks["valid"]
-    everywhere = {(s.name, s.check): s for s in said if s.phase == POOLED}
-    baselines = [s for s in everywhere.values() if (s.kind, s.check) == ("baseline", "valid")]
+    pooled = {(p.name, p.check): p for p in predictions if p.phase == POOLED}
+    baselines = [p for p in pooled.values() if (p.kind, p.check) == ("baseline", "valid")]
     if not baselines:
         return
-    best = min(baselines, key=lambda s: _log_loss(s, valid))
-    own = [s for s in everywhere.values() if s.pools and s.check == "valid"]
-    for parts in ([best], *([model, best] for model in own)):
+    best = min(baselines, key=lambda p: _log_loss(p, valid))
+    models = [p for p in pooled.values() if p.blends and p.check == "valid"]
+    for on_valid in ([best], *([model, best] for model in models)):
         for fold in rows.folds:
             for check, trials in fold.checks.items():
-                here = [everywhere.get((s.name, check)) for s in parts]
-                if all(here):
-                    yield _Stack([s for s in here if s], parts, valid, seed).said(check, trials)
+                parts = [pooled[p.name, check] for p in on_valid if (p.name, check) in pooled]
+                if len(parts) == len(on_valid):
+                    yield _blend(parts, on_valid, valid, check, trials, seed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stack:
-    """One or two forecasters: what they said of a check, and of the validation split."""
+def _blend(
+    parts: list[Predictions],
+    on_valid: list[Predictions],
+    valid: Dataset,
+    check: CheckName,
+    trials: Dataset,
+    seed: int,
+) -> Predictions:
+    """One or two forecasters pooled on one check, with weights that no row chose for itself."""
+    logits = _logits(parts, trials)
+    if check == "test":
+        pool = fit_pool(_logits(on_valid, valid), _labels(valid))
+        probabilities = softmax(pool.logits(list(logits.values())))
+    else:
+        probabilities = cross_pool(logits, _labels(trials), seed=seed)
+    names = [p.name for p in parts]
+    alone = len(names) == 1
+    return Predictions(
+        name=f"{names[0]}, calibrated" if alone else f"Blend: {' and '.join(names)}",
+        kind="baseline" if alone else "stack",
+        phase=POOLED,
+        learnt_from=parts[0].learnt_from if alone else "both, pooled",
+        check=check,
+        ids=trials.nct_ids,
+        probabilities=probabilities,
+        identity="+".join(p.identity for p in parts),
+        note=_TEST_NOTE if check == "test" else _CROSS_NOTE,
+    )
 
-    parts: list[Said]
-    on_valid: list[Said]
-    valid: Dataset
-    seed: int
 
-    def said(self, check: CheckName, trials: Dataset) -> Said:
-        logits = _logits(self.parts, trials)
-        if check == "test":
-            pool = fit_pool(_logits(self.on_valid, self.valid), _labels(self.valid))
-            probabilities = softmax(pool.logits(list(logits.values())))
-        else:
-            probabilities = cross_pool(logits, _labels(trials), seed=self.seed)
-        names = [s.name for s in self.parts]
-        alone = len(names) == 1
-        return Said(
-            name=f"{names[0]}, calibrated" if alone else f"Stack: {' and '.join(names)}",
-            kind="baseline" if alone else "stack",
-            phase=POOLED,
-            learnt_from=self.parts[0].learnt_from if alone else "both, pooled",
-            check=check,
-            ids=trials.nct_ids,
-            probabilities=probabilities,
-            identity="+".join(s.identity for s in self.parts),
-            note=_TEST_NOTE if check == "test" else _CROSS_NOTE,
-        )
-
-
-def _logits(said: Sequence[Said], rows: Dataset) -> dict[str, FloatArray]:
-    return {s.name: log_probabilities(s.about(rows).probabilities) for s in said}
+def _logits(predictions: Sequence[Predictions], rows: Dataset) -> dict[str, FloatArray]:
+    return {p.name: log_probabilities(p.scores(rows).probabilities) for p in predictions}
 
 
 def _labels(rows: Dataset) -> IntArray:
     return np.array(rows.label_indices, dtype=np.int64)
 
 
-def _log_loss(said: Said, rows: Dataset) -> float:
-    logits = log_probabilities(said.about(rows).probabilities)
+def _log_loss(predictions: Predictions, rows: Dataset) -> float:
+    logits = log_probabilities(predictions.scores(rows).probabilities)
     return float(-logits[np.arange(len(rows)), _labels(rows)].mean())

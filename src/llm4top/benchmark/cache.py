@@ -1,10 +1,10 @@
-"""Finished pieces of work on disk, each found again by the hash of what it came from."""
+"""Finished work on disk, found again by the hash of its inputs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,81 +16,70 @@ from safetensors.numpy import load_file, save_file
 
 from llm4top.files import publishing, write_json
 
-KEY_FILE = "came_from.json"
+KEY_FILE = "inputs.json"
 _ARRAYS = "arrays.safetensors"
 _VALUES = "values.json"
-# The rooms whose code decides what a piece holds, and the libraries that compute it.
+# The rooms whose code decides what an entry holds, and the libraries that compute it.
 _ROOMS = ("registry", "tasks", "data", "prompts", "forecasters", "evaluation", "benchmark")
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "torch", "transformers", "peft")
 
 Arrays = dict[str, NDArray[Any]]
 
 
-class Pieces:
-    """A folder of finished pieces.
+class WorkCache:
+    """A folder of finished work.
 
-    A piece is arrays and values, kept with everything it came from: data, settings, seed, the
-    code and the libraries. It appears whole or not at all, so a killed benchmark goes on behind
-    its last finished piece, and a piece is made anew as soon as anything it came from changes.
+    An entry is arrays or values, stored with all inputs: data, settings, seed, the code and the
+    libraries. It appears whole or not at all, so that a killed benchmark resumes after its last
+    finished entry, and an entry is made again as soon as any input changes.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def path(self, kind: str, came_from: Mapping[str, Any]) -> Path:
-        """Where the piece lies or would lie."""
-        return self.folder / f"{kind}-{_hash(_key(kind, came_from))[:16]}"
+    def path(self, kind: str, inputs: Mapping[str, Any]) -> Path:
+        """Where the entry is, or would be."""
+        return self.folder / f"{kind}-{hash_of(_key(kind, inputs))[:16]}"
 
-    def has(self, kind: str, came_from: Mapping[str, Any]) -> bool:
-        """Whether the piece is finished."""
-        return (self.path(kind, came_from) / KEY_FILE).is_file()
+    def has(self, kind: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether the work is finished."""
+        return (self.path(kind, inputs) / KEY_FILE).is_file()
 
-    def arrays(self, kind: str, came_from: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
-        """The piece's arrays, made now if they are not there."""
+    def arrays(self, kind: str, inputs: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+        """The entry's arrays, made now if they are not there."""
 
         def write(folder: Path) -> None:
             made = {name: np.ascontiguousarray(array) for name, array in make().items()}
             save_file(made, folder / _ARRAYS)
 
-        found: Arrays = load_file(self._settle(kind, came_from, write) / _ARRAYS)
+        found: Arrays = load_file(self._folder(kind, inputs, write) / _ARRAYS)
         return found
 
-    def values(self, kind: str, came_from: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-        """The piece's JSON-able value, made now if it is not there."""
+    def values(self, kind: str, inputs: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+        """The entry's JSON-able value, made now if it is not there."""
 
         def write(folder: Path) -> None:
             (folder / _VALUES).write_text(json.dumps(make(), ensure_ascii=False), "utf-8")
 
-        return json.loads((self._settle(kind, came_from, write) / _VALUES).read_text("utf-8"))
+        return json.loads((self._folder(kind, inputs, write) / _VALUES).read_text("utf-8"))
 
-    def _settle(
-        self, kind: str, came_from: Mapping[str, Any], write: Callable[[Path], None]
-    ) -> Path:
-        folder = self.path(kind, came_from)
-        if not self.has(kind, came_from):
+    def _folder(self, kind: str, inputs: Mapping[str, Any], write: Callable[[Path], None]) -> Path:
+        folder = self.path(kind, inputs)
+        if not self.has(kind, inputs):
             with publishing(folder) as scratch:
                 write(scratch)
-                write_json(scratch / KEY_FILE, _key(kind, came_from))
+                write_json(scratch / KEY_FILE, _key(kind, inputs))
         return folder
 
 
 def hash_of(values: Any) -> str:
     """One hash over JSON-able values."""
-    return _hash(values)
-
-
-def ids_hash(ids: Iterable[str]) -> str:
-    """Which rows, in which order."""
-    return _hash(list(ids))
-
-
-def _key(kind: str, came_from: Mapping[str, Any]) -> dict[str, Any]:
-    return {"kind": kind, **came_from, "code": code_hash(), "libraries": library_versions()}
-
-
-def _hash(values: Any) -> str:
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key(kind: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": kind, **inputs, "code": code_hash(), "libraries": library_versions()}
 
 
 @cache

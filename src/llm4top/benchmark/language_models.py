@@ -1,36 +1,113 @@
-"""The language models: asked as they are, with examples, and fine-tuned with LoRA."""
+"""The language models: as they are, with examples, and fine-tuned with LoRA."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from llm4top.benchmark.cache import Arrays, Pieces, hash_of
-from llm4top.benchmark.language import LanguageModel, Loader, prompt_spec
-from llm4top.benchmark.predictions import Said, learnt_words
-from llm4top.benchmark.rows import POOLED, CheckName, Fold, Rows
+from llm4top.benchmark.cache import Arrays, hash_of
+from llm4top.benchmark.context import Context, prompt_spec
+from llm4top.benchmark.predictions import Predictions, trained_on_text
+from llm4top.benchmark.rows import POOLED, CheckName, Fold
 from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
-from llm4top.errors import CalibrationError
+from llm4top.errors import BundleError, CalibrationError
+from llm4top.forecasters.bundles.paths import resolve_bundle
+from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
 from llm4top.forecasters.forecaster import Model
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel
-from llm4top.forecasters.model.batching import OnProgress
-from llm4top.progress import OnProgress as OnTraining
+from llm4top.forecasters.model.model_files import BaseIdentity, identify, resolve_base
 from llm4top.prompts.examples import FewShotWriter, choose_examples
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
-from llm4top.training.config import TrainingConfig, make_config
+from llm4top.training.config import make_config
 from llm4top.training.run import train
 from llm4top.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """One entry of ``--base``.
+
+    Attributes:
+        name: Its name in the tables.
+        bundle: The folder of a bundle of the benchmark's task; None for a base model.
+        base: The folder of the weights to prompt and to fine-tune; None for a bundle of baselines.
+        seen: Whether the weights were trained on labelled trials.
+    """
+
+    name: str
+    bundle: Path | None
+    base: Path | None
+    seen: bool
+
+    @property
+    def weights(self) -> Path:
+        """The folder of its base model; ``BundleError`` for a bundle of baselines."""
+        if self.base is None:
+            raise BundleError("has no language model.", where=self.name)
+        return self.base
+
+    @cached_property
+    def identity(self) -> BaseIdentity:
+        """Which base model it is."""
+        return identify(self.weights)
+
+    @property
+    def key(self) -> str:
+        """Its identity, as an input of cached work."""
+        if self.bundle is None:
+            return self.identity.sha256
+        return read_manifest(self.bundle).identity
+
+
+def find_models(settings: BenchmarkSettings, task: Task) -> list[LanguageModel]:
+    """The models of ``settings.bases``, under names that tell them apart.
+
+    Raises ``ModelNotFoundError`` and ``BundleError`` for what is not on this machine.
+    """
+    found = [_find(name, task) for name in settings.bases]
+    names = [model.name for model in found]
+    return [
+        model
+        if names.count(model.name) == 1
+        else LanguageModel(f"{model.name} ({model.key[-6:]})", model.bundle, model.base, model.seen)
+        for model in found
+    ]
+
+
+def _find(name: str, task: Task) -> LanguageModel:
+    try:
+        folder = resolve_bundle(name)
+    except BundleError:
+        base = resolve_base(name)
+        return LanguageModel(_short(name), None, base, seen=False)
+    manifest = read_manifest(folder)
+    answers = manifest.task == task
+    entry = manifest.language
+    if entry is None:
+        if not answers:
+            raise BundleError(f"answers {manifest.task.name!r}, not {task.name!r}.", where=name)
+        return LanguageModel(_short(name), folder, None, seen=True)
+    base = folder / "base" if entry.base.carried else resolve_base(entry.base.id)
+    # An adapter stays in its bundle; a fully tuned model's weights are the base itself.
+    seen = entry.tuning.method == "full"
+    return LanguageModel(_short(name), folder if answers else None, base, seen)
+
+
+def _short(name: str) -> str:
+    return Path(name).name or name
 
 
 def few_shot(
@@ -44,51 +121,47 @@ def few_shot(
     spec: PromptSpec | None = None,
     batch_tokens: int | None = None,
 ) -> LanguageForecaster:
-    """A forecaster that shows ``shots`` labelled trials before each question; nothing is trained.
+    """An untrained forecaster whose prompts begin with labelled examples.
 
-    ``trials`` and ``labels`` (labels of ``task``) are **training** data: whatever is shown has
-    been seen. The examples are drawn by ``seed``, balanced over the labels, the same for every
-    question, and never the trial that is asked about. They and the question share the budget of
-    ``spec``, of which the question keeps half or more; see ``FewShotWriter``. A clone of the
-    forecaster shows no examples.
+    The examples are the same for every question, balanced over the labels, and never the trial in
+    question. A clone of the forecaster has no examples.
 
-    Raises ``PromptError`` where a label has too few trials or the budget is too small for so
-    many examples, ``TaskError`` for what is no label, and what ``LanguageForecaster`` raises.
+    Args:
+        base: The base model.
+        task: The question, or its name.
+        trials: Training data that the examples are drawn from.
+        labels: Their labels.
+        shots: Number of examples.
+        seed: Seed of the draw.
+        spec: The prompts' budget, of which the question keeps half or more; see ``FewShotWriter``.
+        batch_tokens: As for ``LanguageForecaster``.
+
+    Raises:
+        PromptError: A label has too few trials, or the budget is too small for the examples.
+        TaskError: A label is not one of the task's.
     """
-    asked = get_task(task)
-    examples = choose_examples(asked, trials, labels, shots=shots, seed=seed)
-    writer = FewShotWriter(base.tokenizer, asked, examples, spec)
-    return LanguageForecaster.from_model(base, asked, writer=writer, batch_tokens=batch_tokens)
+    question = get_task(task)
+    examples = choose_examples(question, trials, labels, shots=shots, seed=seed)
+    writer = FewShotWriter(base.tokenizer, question, examples, spec)
+    return LanguageForecaster.from_model(base, question, writer=writer, batch_tokens=batch_tokens)
 
 
-STEER = "steer"
+CALIBRATION = "calibration"
 Logits = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What all language work shares."""
-
-    rows: Rows
-    settings: BenchmarkSettings
-    loader: Loader
-    pieces: Pieces
-    on_prompts: OnProgress | None = None
-    on_training: OnTraining | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class LanguageWork:
-    """One model, asked in one ``way`` on one fold: "as shipped", "zero-shot", "few-shot", "LoRA".
+    """One model on one fold, in one variant: "as shipped", "zero-shot", "few-shot" or "LoRA".
 
-    With "LoRA", ``phase`` is what it is tuned on; otherwise "pooled", since nothing is learnt.
+    With "LoRA", ``phase`` is what it is fine-tuned on; else "pooled", since nothing is trained.
     """
 
     model: LanguageModel
-    way: str
+    variant: str
     fold: Fold
     phase: str
-    desk: Desk
+    context: Context
 
     @property
     def title(self) -> str:
@@ -100,22 +173,22 @@ class LanguageWork:
     @property
     def name(self) -> str:
         """The forecaster's name in the tables."""
-        shots = self.desk.settings.shots
-        way = f"{shots}-shot" if self.way == "few-shot" else self.way
+        shots = self.context.settings.shots
+        variant = f"{shots}-shot" if self.variant == "few-shot" else self.variant
         own = "" if self.phase == POOLED else f" (phase {self.phase} only)"
-        joint = " + " if self.way == "LoRA" else ", "
-        return f"{self.model.name}{joint}{way}{own}"
+        joint = " + " if self.variant == "LoRA" else ", "
+        return f"{self.model.name}{joint}{variant}{own}"
 
     @property
     def tuning_data(self) -> Dataset:
         """The rows that fine-tuning may see, in its splits "train" and "valid"; no other."""
-        return self.desk.rows.of_phase(self.fold.tuning, self.phase)
+        return self.context.rows.of_phase(self.fold.tuning, self.phase)
 
     @property
     def run_folder(self) -> RunFolder:
-        """The folder of the fine-tuning run, named after all that decides its result."""
-        settings = self.desk.settings
-        came_from = {
+        """The folder of the fine-tuning run, named after all inputs of its result."""
+        settings = self.context.settings
+        inputs = {
             "base": self.model.identity.sha256,
             "data": self.tuning_data.sha256,
             "preset": settings.preset,
@@ -123,183 +196,169 @@ class LanguageWork:
             "seed": settings.seed,
             "device": settings.device,
         }
-        return RunFolder(settings.out / "runs" / f"lora-{hash_of(came_from)[:16]}")
+        return RunFolder(settings.out / "runs" / f"lora-{hash_of(inputs)[:16]}")
 
     def done(self) -> bool:
         """Whether nothing is left to compute."""
-        if self.way == "LoRA" and self.run_folder.state().get("state") != "done":
+        if self.variant == "LoRA" and self.run_folder.state().get("state") != "done":
             return False
-        return self.desk.pieces.has("logits", self._came_from())
+        return self.context.cache.has("logits", self.inputs())
 
-    def run(self) -> list[Said]:
-        """What the model says about each check, as it is and calibrated."""
-        if self.way == "LoRA":
+    def run(self) -> list[Predictions]:
+        """The model's predictions for each check, uncalibrated and calibrated."""
+        if self.variant == "LoRA":
             self._tune()
-        logits = self.desk.pieces.arrays("logits", self._came_from(), self._scored)
-        return list(self._said(logits))
+        logits = self.context.cache.arrays("logits", self.inputs(), self._logits)
+        return list(self._predictions(logits))
 
     def forecaster(self) -> Model:
-        """What computes; after ``run``."""
-        loader = self.desk.loader
-        if self.way == "as shipped" and self.model.bundle is not None:
+        """The model in memory; after ``run``."""
+        loader, settings = self.context.loader, self.context.settings
+        if self.variant == "as shipped" and self.model.bundle is not None:
             return loader.bundle(self.model.bundle, self.model.base).forecaster
-        if self.way == "LoRA":
+        if self.variant == "LoRA":
             return loader.bundle(self.run_folder.bundle, self.model.base).forecaster
-        untrained = loader.untrained(self.model)
-        if self.way == "zero-shot":
+        untrained = loader.untrained(self.model.weights)
+        if self.variant == "zero-shot":
             return untrained
-        teach = self.tuning_data.select("train")
+        examples = self.tuning_data.select("train")
         return few_shot(
             untrained.scorer.base,
-            self.desk.rows.dataset.task,
-            teach.trials,
-            teach.labels,
-            shots=self.desk.settings.shots,
-            seed=self.desk.settings.seed,
+            self.context.rows.dataset.task,
+            examples.trials,
+            examples.labels,
+            shots=settings.shots,
+            seed=settings.seed,
             spec=untrained.scorer.writer.spec,
         )
 
-    def _came_from(self) -> dict[str, Any]:
-        settings = self.desk.settings
-        come: dict[str, Any] = {
-            "way": self.way,
-            "asked": {name: rows.sha256 for name, rows in self._asked().items()},
+    def inputs(self) -> dict[str, Any]:
+        """Everything that the logits depend on."""
+        settings = self.context.settings
+        inputs: dict[str, Any] = {
+            "variant": self.variant,
+            "rows": {name: rows.sha256 for name, rows in self._row_sets().items()},
             "device": settings.device,
         }
-        if self.way == "LoRA":
-            come["run"] = self.run_folder.path.name
-        elif self.way == "as shipped":
-            come["model"] = self.model.key
-        else:
-            come["model"] = self.model.identity.sha256
-            come["spec"] = prompt_spec(settings, None).to_dict()
-        if self.way == "few-shot":
-            come |= {"shots": settings.shots, "seed": settings.seed}
-            come["examples"] = self.tuning_data.sha256
-        return come
+        if self.variant == "LoRA":
+            return inputs | {"run": self.run_folder.path.name}
+        if self.variant == "as shipped":
+            return inputs | {"model": self.model.key}
+        inputs["model"] = self.model.identity.sha256
+        inputs["spec"] = prompt_spec(settings, None).to_dict()
+        if self.variant == "few-shot":
+            inputs |= {"shots": settings.shots, "seed": settings.seed}
+            inputs["examples"] = self.tuning_data.sha256
+        return inputs
 
-    def _asked(self) -> dict[str, Dataset]:
-        """Every row set the model is asked about: the checks, and what calibrates it."""
-        asked: dict[str, Dataset] = {
-            check: self.desk.rows.of_phase(rows, self.phase)
+    def _row_sets(self) -> dict[str, Dataset]:
+        """All rows that the model scores: the checks, and what calibrates it."""
+        sets: dict[str, Dataset] = {
+            check: self.context.rows.of_phase(rows, self.phase)
             for check, rows in self.fold.checks.items()
         }
         if self.fold.name == "newest":
-            asked[STEER] = self.tuning_data.select("valid")
-        return asked
+            sets[CALIBRATION] = self.tuning_data.select("valid")
+        return sets
 
-    def _scored(self) -> Arrays:
+    def _logits(self) -> Arrays:
         forecaster = self.forecaster()
         return {
-            name: forecaster.label_logits(rows.trials, on_progress=self.desk.on_prompts)
-            for name, rows in self._asked().items()
+            name: forecaster.label_logits(rows.trials, on_progress=self.context.on_prompts)
+            for name, rows in self._row_sets().items()
         }
 
     def _tune(self) -> None:
-        run = self.run_folder
+        run, settings = self.run_folder, self.context.settings
         if run.state().get("state") == "done":
             return
-        self.desk.loader.drop()  # the run loads its own
-        data = self.desk.settings.out / "data" / self.tuning_data.sha256[:16]
+        self.context.loader.release()  # the run loads its own
+        data = settings.out / "data" / self.tuning_data.sha256[:16]
         if not (data / "card.json").is_file():
             self.tuning_data.save(data, overwrite=data.exists())
-        train(
-            self._config(data, run),
-            progress=self.desk.on_training,
-            resume=run.identity_file.is_file(),
-        )
-
-    def _config(self, data: Path, run: RunFolder) -> TrainingConfig:
-        settings = self.desk.settings
         values = {"preset": settings.preset, **settings.training}
         if settings.max_tokens is not None:
             values.setdefault("max_tokens", settings.max_tokens)
         values |= {"data": data, "base": str(self.model.base), "out": run.path}
         values |= {"device": settings.device, "seed": settings.seed, "name": run.path.name}
-        return make_config(None, values)
+        train(
+            make_config(None, values),
+            progress=self.context.on_training,
+            resume=run.identity_file.is_file(),
+        )
 
-    def _said(self, logits: dict[str, Logits]) -> Iterator[Said]:
+    def _predictions(self, logits: dict[str, Logits]) -> Iterator[Predictions]:
+        trained = self.variant in ("LoRA", "as shipped")
+        selected = self.variant == "LoRA" and self.fold.name == "split"
+        note = "The weights were chosen on the validation rows." if selected else ""
         for check in self.fold.checks:
-            raw = _softmax(logits[check])
-            learnt = self.way in ("LoRA", "as shipped")
-            yield replace(self._one(check, self.name, raw, self._raw_note), pools=learnt)
+            raw = np.asarray(softmax(logits[check], axis=1), dtype=np.float64)
+            yield replace(self._one(check, self.name, raw, note), blends=trained)
             try:
-                calibrated, note = self._calibrated(check, logits)
+                calibrated, own_note = self._calibrated(check, logits)
             except CalibrationError:
-                continue  # too few rows: the model stands there uncalibrated
-            yield self._one(check, f"{self.name}, calibrated", calibrated, note)
+                continue  # too few rows: the model is shown uncalibrated
+            yield self._one(check, f"{self.name}, calibrated", calibrated, own_note)
 
-    def _one(self, check: CheckName, name: str, probabilities: Logits, note: str) -> Said:
-        return Said(
+    def _one(self, check: CheckName, name: str, probabilities: Logits, note: str) -> Predictions:
+        return Predictions(
             name=name,
             kind="language",
             phase=self.phase,
-            learnt_from=self._learnt_from,
+            learnt_from=self._trained_on,
             check=check,
-            ids=self._asked()[check].nct_ids,
+            ids=self._row_sets()[check].nct_ids,
             probabilities=probabilities,
-            identity=hash_of(self._came_from())[:12],
+            identity=hash_of(self.inputs())[:12],
             note=note,
         )
 
     @property
-    def _raw_note(self) -> str:
-        if self.way == "LoRA" and self.fold.name == "split":
-            return "The weights were chosen on the validation rows."
-        return ""
-
-    @property
-    def _learnt_from(self) -> str:
-        if self.way == "as shipped":
+    def _trained_on(self) -> str:
+        if self.variant == "as shipped":
             return "what its card says"
-        before = "its own training, then " if self.model.seen else ""
-        if self.way == "LoRA":
-            return before + learnt_words(self.phase, len(self.tuning_data.select("train")))
-        shown = f"{self.desk.settings.shots} examples" if self.way == "few-shot" else "nothing"
-        return "its own training" if self.model.seen else shown
+        if self.variant == "LoRA":
+            before = "its own training, then " if self.model.seen else ""
+            return before + trained_on_text(self.phase, len(self.tuning_data.select("train")))
+        if self.model.seen:
+            return "its own training"
+        shots = self.context.settings.shots
+        return f"{shots} examples" if self.variant == "few-shot" else "nothing"
 
     def _calibrated(self, check: CheckName, logits: dict[str, Logits]) -> tuple[Logits, str]:
-        """Calibrated without ever seeing the row that is measured."""
-        seed = self.desk.settings.seed
-        steer = STEER if check == "newest" else "valid"
-        y = np.array(self._asked()[steer].label_indices, dtype=np.int64)
-        phases = {
-            name: [trial.phase for trial in self._asked()[name].trials] for name in {steer, check}
-        }
+        """Calibrated without the row that is measured."""
+        sets, seed = self._row_sets(), self.context.settings.seed
+        fitted_on = CALIBRATION if check == "newest" else "valid"
+        y = np.array(sets[fitted_on].label_indices, dtype=np.int64)
+        phases = {name: [t.phase for t in sets[name].trials] for name in {fitted_on, check}}
         calibrator = make_calibrator()
-        if check == steer:
-            fitted = cross_calibrate(calibrator, logits[check], y, phases[steer], seed=seed)
+        if check == fitted_on:
+            fitted = cross_calibrate(calibrator, logits[check], y, phases[check], seed=seed)
             return fitted.probabilities, "Cross-fitted calibration: no row calibrates itself."
-        calibrator.fit(logits[steer], y, phases[steer])
+        calibrator.fit(logits[fitted_on], y, phases[fitted_on])
         fitted = calibrator.predict(logits[check], phases[check])
         return fitted.probabilities, f"Calibrated on {len(y)} other rows."
 
 
-def language_work(models: list[LanguageModel], desk: Desk) -> Iterator[LanguageWork]:
-    """All ways of asking all models, on all folds.
+def language_work(models: list[LanguageModel], context: Context) -> Iterator[LanguageWork]:
+    """All variants of all models, on all folds.
 
-    Weights that have learnt from labelled trials are not asked about the newest of the learning
-    part: they may have learnt from those very trials.
+    Weights that were trained on labelled trials are not measured on the newest of the training
+    data: they may have been trained on those very trials.
     """
-    settings = desk.settings
+    settings = context.settings
     tuned_on = [POOLED] if POOLED in settings.phases else []
     if settings.each_phase or not tuned_on:
-        tuned_on += [p for p in settings.phases if p in desk.rows.phases]
+        tuned_on += [p for p in settings.phases if p in context.rows.phases]
     for model in models:
-        for fold in desk.rows.folds:
+        for fold in context.rows.folds:
             if fold.name == "newest" and model.seen:
                 continue
             if model.bundle is None:
-                yield LanguageWork(model, "zero-shot", fold, POOLED, desk)
+                yield LanguageWork(model, "zero-shot", fold, POOLED, context)
                 if settings.shots:
-                    yield LanguageWork(model, "few-shot", fold, POOLED, desk)
+                    yield LanguageWork(model, "few-shot", fold, POOLED, context)
             elif fold.name == "split":
-                yield LanguageWork(model, "as shipped", fold, POOLED, desk)
+                yield LanguageWork(model, "as shipped", fold, POOLED, context)
             for phase in tuned_on if model.base is not None else ():
-                yield LanguageWork(model, "LoRA", fold, phase, desk)
-
-
-def _softmax(logits: Logits) -> Logits:
-    from scipy.special import softmax
-
-    return np.asarray(softmax(logits, axis=1), dtype=np.float64)
+                yield LanguageWork(model, "LoRA", fold, phase, context)

@@ -1,4 +1,4 @@
-"""What one forecaster said about the rows of one check."""
+"""One forecaster's predictions for the rows of one check."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from llm4top.evaluation.reports.report import Kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
+class Predictions:
     """Probabilities ``[n, K]`` of the rows ``ids`` of a check.
 
-    ``phase`` is what the forecaster has learnt from: one phase, or "pooled" for all of them (and
-    for what learns nothing); it says nothing about trials of other phases. ``pools`` marks what is
-    stacked with a baseline.
+    ``phase`` is what the forecaster was trained on: one phase, or "pooled" for all of them (and for
+    untrained models); it has no predictions for trials of other phases. ``blends`` marks what is
+    blended with a baseline.
     """
 
     name: str
@@ -32,13 +32,9 @@ class Said:
     probabilities: NDArray[np.float64]
     identity: str = ""
     note: str = ""
-    pools: bool = False
+    blends: bool = False
 
-    def covers(self, phase: str) -> bool:
-        """Whether its rows hold all those of ``phase``."""
-        return self.phase in (POOLED, phase)
-
-    def about(self, rows: Dataset) -> Scores:
+    def scores(self, rows: Dataset) -> Scores:
         """Its scores of exactly these rows, in their order; raises what ``Scores`` raises."""
         place = {nct_id: i for i, nct_id in enumerate(self.ids)}
         split = "test" if self.check == "test" else "valid"
@@ -47,14 +43,14 @@ class Said:
 
     @property
     def sha256(self) -> str:
-        """Identity of what was said, and by whom."""
+        """Identity of the predictions and their forecaster."""
         head = repr((self.name, self.kind, self.phase, self.learnt_from, self.check, self.ids))
         digest = hashlib.sha256(f"{head}{self.identity}{self.note}".encode())
         digest.update(np.ascontiguousarray(self.probabilities).tobytes())
         return digest.hexdigest()
 
 
-def learnt_words(phase: str, trials: int) -> str:
-    """What a forecaster has learnt from, in words."""
+def trained_on_text(phase: str, trials: int) -> str:
+    """What a forecaster was trained on, in words."""
     where = "all phases" if phase == POOLED else f"phase {phase}"
     return f"{where}, {trials} trials"

@@ -80,7 +80,7 @@ _STEERING_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Fold:
-    """One way to split the rows.
+    """One variant to split the rows.
 
     ``learn`` teaches; ``checks`` measure. ``tuning`` is what fine-tuning sees: its split "train"
     teaches, its split "valid" decides when to stop and how to calibrate. No test row is in it.

@@ -1,24 +1,23 @@
-"""The whole benchmark, piece by piece, and its one report."""
+"""The whole benchmark, one piece of work after the other, and its report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from llm4top.benchmark.baselines import BaselineWork, baseline_work, chosen_baselines
-from llm4top.benchmark.blend import stacked
-from llm4top.benchmark.cache import Pieces
-from llm4top.benchmark.language import Loader, find_models
-from llm4top.benchmark.language_models import Desk, LanguageWork, language_work
-from llm4top.benchmark.predictions import Said
-from llm4top.benchmark.probes import ProbeWork, probe_work
+from llm4top.benchmark.baselines import baseline_work, chosen_baselines
+from llm4top.benchmark.blend import blended
+from llm4top.benchmark.cache import WorkCache
+from llm4top.benchmark.context import Context
+from llm4top.benchmark.language_models import find_models, language_work
+from llm4top.benchmark.probes import probe_work
 from llm4top.benchmark.rows import Rows, settle_data
 from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.benchmark.summary import summarise
-from llm4top.benchmark.tables import Measured, table_work
+from llm4top.benchmark.tables import table_work
 from llm4top.data.audit.audit import audit
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top
@@ -29,11 +28,13 @@ from llm4top.evaluation.reports.metadata import audit_lines, data_facts, new_rep
 from llm4top.evaluation.reports.published import published_results
 from llm4top.evaluation.reports.render import write_report
 from llm4top.evaluation.reports.report import AuditLine, Report, VariantTable
+from llm4top.evaluation.reports.table import Measurements
 from llm4top.forecasters.model.batching import Progress as PromptProgress
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training.run_folder import RunFolder
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 FINISHED = "finished earlier"
 """The detail of a piece of work that a former call has finished."""
@@ -57,27 +58,51 @@ def benchmark(
 ) -> BenchmarkResult:
     """Run everything that ``settings`` asks for and write ``report.html``, ``.json`` and ``.md``.
 
-    Everything lies in ``settings.out``; a benchmark that was stopped or killed goes on behind its
-    last finished piece when it is run again. A forecaster that fails is named among the failures
-    and in the report, and the others go on. Every call that shows test figures is one look in the
-    ledger, written before the first of them.
+    Everything is stored in ``settings.out``: a benchmark that was stopped or killed resumes after
+    its last finished piece of work. A forecaster that fails is named among the failures and in the
+    report, and the others are not affected. Each call that shows test results is one look in the
+    ledger, recorded before the first of them.
 
-    Raises ``TrainingError`` where another process writes the folder, ``ConfigError`` for settings
-    that fit nothing, and what making the data set and finding the models raises.
+    Args:
+        settings: What is run.
+        ledger: Where looks at test splits are recorded; None takes the home folder's.
+        reproduce: The command that makes the report again, for its readers.
+        progress: Called with each piece of work; its detail is ``FINISHED`` for cached ones.
+
+    Raises:
+        TrainingError: Another process writes the folder.
+        ConfigError: A setting fits nothing; and what making the data set and finding the models
+            raises.
     """
     run = RunFolder(settings.out)
     with run.locked():
-        return _Benchmark(settings, ledger or TestLedger(), reproduce, progress).go()
+        return _Benchmark(settings, ledger or TestLedger(), reproduce, progress).run()
 
 
 def plan(settings: BenchmarkSettings) -> list[tuple[str, bool]]:
-    """The work ahead, in words, each with whether it is finished already; makes the data set."""
+    """The titles of the work ahead, each with whether it is finished; makes the data set."""
     rows = Rows(settle_data(settings), test=settings.test, newest=settings.newest)
-    pieces = Pieces(settings.out / "pieces")
-    desk = Desk(rows, settings, Loader(settings, rows.dataset.task), pieces)
+    context = Context.of(rows, settings)
     models = find_models(settings, rows.dataset.task)
-    baselines = [(w.title, w.done(pieces)) for w in baseline_work(rows, settings)]
-    return [*baselines, *((w.title, w.done()) for w in language_work(models, desk))]
+    work: list[_Work[Any]] = [*baseline_work(context), *language_work(models, context)]
+    return [(one.title, one.done()) for one in work]
+
+
+class _Work(Protocol[_T_co]):
+    """A piece of work: cached where it is finished."""
+
+    @property
+    def title(self) -> str:
+        """What is being done, in words."""
+        ...
+
+    def done(self) -> bool:
+        """Whether it is finished already."""
+        ...
+
+    def run(self) -> Sequence[_T_co]:
+        """Its results; raises what making them raises."""
+        ...
 
 
 @dataclass(slots=True)
@@ -89,41 +114,40 @@ class _Benchmark:
     failures: list[str] = field(default_factory=list)
     _now: Progress = field(default_factory=lambda: Progress(""))
 
-    def go(self) -> BenchmarkResult:
+    def run(self) -> BenchmarkResult:
         settings = self.settings
         chosen_baselines(settings)  # a wrong name should fail before the data are read
-        self._tell("Data set")
-        dataset = settle_data(settings, self._reading)
+        self._begin("Data set")
+        dataset = settle_data(settings, self._on_reading)
         models = find_models(settings, dataset.task)
         rows = Rows(dataset, test=settings.test, newest=settings.newest)
-        pieces = Pieces(settings.out / "pieces")
-        desk = Desk(
-            rows,
-            settings,
-            Loader(settings, dataset.task),
-            pieces,
-            self._prompts,
-            self._training,
-        )
-        baselines = list(baseline_work(rows, settings))
-        language = list(language_work(models, desk))
-        probes = list(probe_work(language, desk))
+        callbacks = {"on_prompts": self._on_prompts, "on_training": self._on_training}
+        context = Context.of(rows, settings, **callbacks)
+        baselines = list(baseline_work(context))
+        language = list(language_work(models, context))
+        probes = list(probe_work(language, context))
         total = len(baselines) + len(language) + len(probes) + 2
-        looks_at = self._look(rows, len(baselines) + len(language))
-        audited = self._audit(dataset, pieces, total)
-        said = list(self._said(baselines, language, pieces, total))
-        said += self._guarded("Stacks", partial(stacked, said, rows, settings.seed))
-        variants = self._variants(probes, total)
-        desk.loader.drop()
-        self._tell("Measuring", total - 1, total)
-        measured = list(self._measured(rows, said, pieces))
-        report = self._report(dataset, audited, measured, variants, looks_at)
+        test_sha256 = self._look(rows, len(baselines) + len(language))
+        self._begin("Leak audit", 0, total)
+        audited = self._audit(dataset, context.cache)
+        predictions = self._all(baselines, 1, total)
+        predictions += self._all(language, 1 + len(baselines), total)
+        blends = partial(blended, predictions, rows, settings.seed)
+        predictions += self._guarded("Blends", blends)
+        variants = self._all(probes, total - 1 - len(probes), total)
+        context.loader.release()
+        self._begin("Measuring", total - 1, total)
+        measured: list[Measurements] = []
+        for work in table_work(predictions, context):
+            self._detail(work.title)
+            measured += self._guarded(work.title, work.run)
+        report = self._report(dataset, audited, measured, variants, test_sha256)
         files = write_report(report, settings.out)
-        self._tell("Done", total, total)
+        self._begin("Done", total, total)
         return BenchmarkResult(report, files, tuple(self.failures))
 
     def _look(self, rows: Rows, forecasters: int) -> str | None:
-        """Write the look down before any score of a test row is made; the test's identity."""
+        """Record the look before any test row is scored; returns the test's identity."""
         if not any("test" in fold.checks for fold in rows.folds):
             return None
         test = sealed_rows_sha256(rows.dataset)
@@ -135,54 +159,30 @@ class _Benchmark:
         )
         return test
 
-    def _audit(self, dataset: Dataset, pieces: Pieces, total: int) -> tuple[AuditLine, ...]:
-        self._tell("Leak audit", 0, total)
-        came_from = {"data": dataset.sha256, "seed": self.settings.seed}
-
-        def made() -> list[dict[str, Any]]:
+    def _audit(self, dataset: Dataset, cache: WorkCache) -> tuple[AuditLine, ...]:
+        def audited() -> list[dict[str, Any]]:
             report = audit(dataset, seed=self.settings.seed)
             return [line.model_dump(mode="json") for line in audit_lines(report)]
 
-        stored = pieces.values("audit", came_from, made)
+        inputs = {"data": dataset.sha256, "seed": self.settings.seed}
+        stored = cache.values("audit", inputs, audited)
         return tuple(AuditLine.model_validate(line) for line in stored)
 
-    def _said(
-        self,
-        baselines: Sequence[BaselineWork],
-        language: Sequence[LanguageWork],
-        pieces: Pieces,
-        total: int,
-    ) -> Iterator[Said]:
-        done = 1
-        for work in baselines:
-            self._tell(work.title, done, total, FINISHED if work.done(pieces) else "")
-            yield from self._guarded(work.title, partial(work.run, pieces))
-            done += 1
-        for asked in language:
-            self._tell(asked.title, done, total, FINISHED if asked.done() else "")
-            yield from self._guarded(asked.title, asked.run)
-            done += 1
-
-    def _variants(self, probes: Sequence[ProbeWork], total: int) -> list[VariantTable]:
-        found: list[VariantTable] = []
-        for position, work in enumerate(probes):
-            done = total - 1 - len(probes) + position
-            self._tell(work.title, done, total, FINISHED if work.done() else "")
+    def _all(self, works: Sequence[_Work[_T]], first: int, total: int) -> list[_T]:
+        """The results of all pieces of work, of which one that fails is left out."""
+        found: list[_T] = []
+        for done, work in enumerate(works, start=first):
+            self._begin(work.title, done, total, FINISHED if work.done() else "")
             found += self._guarded(work.title, work.run)
         return found
-
-    def _measured(self, rows: Rows, said: Sequence[Said], pieces: Pieces) -> Iterator[Measured]:
-        for work in table_work(rows, said, self.settings):
-            self._detail(work.title)
-            yield from self._guarded(work.title, partial(work.run, pieces))
 
     def _report(
         self,
         dataset: Dataset,
         audited: tuple[AuditLine, ...],
-        measured: Sequence[Measured],
+        measured: Sequence[Measurements],
         variants: Sequence[VariantTable],
-        looks_at: str | None,
+        test_sha256: str | None,
     ) -> Report:
         tables = tuple(m.table for m in measured)
         differences = tuple(d for m in measured for d in m.differences)
@@ -207,38 +207,38 @@ class _Benchmark:
                 "slices": tuple(m.slices for m in measured if m.slices),
                 "variants": tuple(variants),
                 "published": published_results() if is_top(dataset) else (),
-                "looks": self.ledger.looks(looks_at) if looks_at else (),
-                "looks_note": self.ledger.note(looks_at) if looks_at else _UNLOOKED,
+                "looks": self.ledger.looks(test_sha256) if test_sha256 else (),
+                "looks_note": self.ledger.note(test_sha256) if test_sha256 else _NO_LOOK,
                 "notes": tuple(f"Left out: {failure}" for failure in self.failures),
             }
         )
         return report.model_copy(update={"checklist": checklist(report)})
 
     def _guarded(self, what: str, work: Callable[[], Iterable[_T]]) -> list[_T]:
-        """One piece that fails never stops its neighbours; it is named in the report."""
+        """The results of some work; if it fails, it is named in the report and stops no other."""
         try:
             return list(work())
         except LLM4TOPError as error:
             self.failures.append(f"{what}: {error}")
             return []
 
-    def _tell(self, stage: str, done: int = 0, total: int = 1, detail: str = "") -> None:
+    def _begin(self, stage: str, done: int = 0, total: int = 1, detail: str = "") -> None:
         self._now = Progress(stage, done, total, detail)
         self.progress(self._now)
 
     def _detail(self, words: str) -> None:
         self.progress(replace(self._now, detail=words))
 
-    def _reading(self, p: Progress) -> None:
+    def _on_reading(self, p: Progress) -> None:
         self._detail(f"{p.done} records read")
 
-    def _prompts(self, p: PromptProgress) -> None:
+    def _on_prompts(self, p: PromptProgress) -> None:
         self._detail(f"{p.prompts} of {p.total_prompts} trials")
 
-    def _training(self, p: Progress) -> None:
+    def _on_training(self, p: Progress) -> None:
         log_loss = p.figures.get("log_loss")
         loss = f", validation log-loss {log_loss:.3f}" if log_loss is not None else ""
         self._detail(f"{p.stage} {p.done} of {p.total}{loss}" if p.total else p.stage)
 
 
-_UNLOOKED = "No test row was looked at."
+_NO_LOOK = "No test row was looked at."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -231,14 +231,15 @@ class _Evaluation:
     def _entries(self, scorer: SplitScorer, references: Mapping[str, Forecaster]) -> list[Entry]:
         """The forecasters, then the references, the leak oracle last."""
         entries = [
-            scorer.entry(
-                one, lambda done, total, one=one: self.on_progress(Progress(one.label, done, total))
-            )
+            scorer.entry(one, partial(self._on_trials, one.label))
             for one in (*self.forecasters, *references.values())
         ]
         scores = {entry.scores.forecaster: entry.scores for entry in entries}
         tfidf = references.get(TFIDF)
         return [*entries, *scorer.oracles(scores.get(tfidf.label) if tfidf else None)]
+
+    def _on_trials(self, label: str, done: int, total: int) -> None:
+        self.on_progress(Progress(label, done, total))
 
     def _tables(
         self, rows: Dataset, entries: Sequence[Entry], references: Mapping[str, Forecaster]

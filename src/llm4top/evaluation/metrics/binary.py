@@ -47,10 +47,8 @@ class BinaryStatistic:
             BinnedGaps(without, np.zeros(none)),
             BinnedGaps(events, np.ones(self._n - none)),
         )
-        self._own_gaps = sum(
-            gaps.sums(np.ones((1, n)))
-            for gaps, n in zip(self._gaps, (none, self._n - none), strict=True)
-        )
+        self._own_gaps = self._gaps[0].sums(np.ones((1, none)))
+        self._own_gaps += self._gaps[1].sums(np.ones((1, self._n - none)))
         self._losses = log_losses(probabilities, y)[rows]
         self._errors = squared_errors(probabilities, y)[rows]
         self._base_errors = None if reference is None else squared_errors(reference, y)[rows]

@@ -45,7 +45,7 @@ def calibration_fit(probabilities: FloatArray, y: IntArray) -> dict[str, Estimat
         return found
     z, row = np.unique(logits, return_inverse=True)
     n = np.bincount(row).astype(np.float64)
-    events = np.bincount(row, weights=y)
+    events = np.asarray(np.bincount(row, weights=y), dtype=np.float64)
     ones = np.ones((len(z), 1))
     found["calibration_intercept"] = _last_coefficient(ones, z, n, events)
     if z[-1] - z[0] > _ROUNDING and not _separated(events, n - events):

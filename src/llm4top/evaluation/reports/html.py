@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby
+from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -66,7 +67,7 @@ def section_html(report: Report, key: str) -> str:
     series = choose_series(report.tables)
     ranking = forest(part.table, series, name=f"{key}-intervals")
     drawings = [*([ranking] if ranking else []), *curve_drawings(report, part, series)]
-    macros = environment().get_template("parts.html").module
+    macros: Any = environment().get_template("parts.html").module
     return f'<div class="{_PART}">{macros.section_of(part, series, drawings)}</div>'
 
 

@@ -9,7 +9,15 @@ from llm4top.evaluation.metrics.curves import curve_set
 from llm4top.evaluation.metrics.differences import compare_pairs
 from llm4top.evaluation.metrics.metrics import Measured, measure
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores, same_rows
-from llm4top.evaluation.reports.report import CurveSet, Difference, ForecasterRow, Kind, Table
+from llm4top.evaluation.reports.report import (
+    CurveSet,
+    Difference,
+    ForecasterRow,
+    Kind,
+    Part,
+    SliceTable,
+    Table,
+)
 
 Check = Literal["valid", "test", "newest"]
 
@@ -36,13 +44,13 @@ class Entry:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurements:
-    """A table with what belongs to it; ``curves`` is None unless the task is binary."""
+class Measurements(Part):
+    """A table with all that was measured on its rows; ``curves`` of binary tasks only."""
 
     table: Table
     curves: CurveSet | None
     differences: tuple[Difference, ...]
+    slices: SliceTable | None = None
 
 
 def measure_table(
@@ -95,9 +103,10 @@ def measure_table(
         note=note,
     )
     if len(scores[0].labels) != 2:
-        return Measurements(table, None, differences)
+        return Measurements(table=table, curves=None, differences=differences)
     kinds = [entry.kind for entry in entries]
-    return Measurements(table, curve_set(scores, kinds, phase=phase, check=check), differences)
+    curves = curve_set(scores, kinds, phase=phase, check=check)
+    return Measurements(table=table, curves=curves, differences=differences)
 
 
 def _check_entries(scores: Sequence[Scores], against: str) -> None:

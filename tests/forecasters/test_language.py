@@ -10,7 +10,6 @@ import pytest
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
@@ -240,6 +239,14 @@ def test_wrong_settings_are_refused_at_fit(learner, trials, settings, fault):
     with pytest.raises(ConfigError) as caught:
         learner.set_params(**settings).fit(trials, Y)
     assert caught.value.faults == (fault,)
+
+
+def test_a_grid_search_of_scikit_learn_sets_its_settings(learner, trials):
+    grid = {"learning_rate": np.array([1e-3, 5e-3]), "lora_rank": np.array([2])}
+    search = GridSearchCV(learner.set_params(epochs=0.5), grid, cv=2)
+    search.fit(trials, [0, 1] * 6)
+    assert search.best_params_["learning_rate"] in (1e-3, 5e-3)
+    assert search.predict_proba(trials).shape == (12, 2)
 
 
 def test_wrong_data_are_refused_before_the_model_is_loaded(trials):

@@ -183,7 +183,9 @@ def test_scorers_judge_the_right_column(zero_shot, trials):
 
 
 def test_grid_search_chooses_and_refits(learner, trials):
-    search = GridSearchCV(learner, {"epochs": [0.5, 1.0]}, cv=2, scoring="neg_log_loss")
+    # Arrays give NumPy's numbers, which pydantic would refuse.
+    grid = {"epochs": np.array([0.5, 1.0]), "lora_rank": np.array([2])}
+    search = GridSearchCV(learner, grid, cv=2, scoring="neg_log_loss")
     search.fit(trials, Y)
     assert search.best_params_["epochs"] in (0.5, 1.0)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -239,14 +241,6 @@ def test_wrong_settings_are_refused_at_fit(learner, trials, settings, fault):
     with pytest.raises(ConfigError) as caught:
         learner.set_params(**settings).fit(trials, Y)
     assert caught.value.faults == (fault,)
-
-
-def test_a_grid_search_of_scikit_learn_sets_its_settings(learner, trials):
-    grid = {"learning_rate": np.array([1e-3, 5e-3]), "lora_rank": np.array([2])}
-    search = GridSearchCV(learner.set_params(epochs=0.5), grid, cv=2)
-    search.fit(trials, [0, 1] * 6)
-    assert search.best_params_["learning_rate"] in (1e-3, 5e-3)
-    assert search.predict_proba(trials).shape == (12, 2)
 
 
 def test_wrong_data_are_refused_before_the_model_is_loaded(trials):

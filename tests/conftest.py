@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests import warm
+from tests.profiles import load_profile
 
 ROOT = Path(__file__).resolve().parent.parent
+LONG = {"slow", "browser", "gpu"}
+SLOW_FIXTURES = {"test_data", "postgresql", "server", "fresh_server"}
+"""Real data and servers: a test that uses them is slow."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,16 +21,24 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="llm4top-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     warm.install(folder)
+    load_profile()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that no process ends alone with one; the browser's files together."""
-    marks: dict[Path, set[str]] = {}
+    """Sort the tests into tiers, and long files first, so that no process ends alone with one."""
+    tiers: dict[Path, set[str]] = {}
     for item in items:
-        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
-    items.sort(
-        key=lambda item: (not marks[item.path] & {"browser"}, not marks[item.path] & {"slow"})
-    )
+        names = {mark.name for mark in item.iter_markers()} & LONG
+        if not names and SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            names = {"slow"}
+        given = getattr(item, "callspec", None)
+        if not names and given and given.params.get("database") == "postgresql":
+            names = {"slow"}
+        for name in names or {"unit"}:
+            item.add_marker(name)
+        tiers.setdefault(item.path, set()).update(names)
+    # The files with browser tests follow each other: they share one browser.
+    items.sort(key=lambda item: ["browser" not in tiers[item.path], "slow" not in tiers[item.path]])
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from llm4top.evaluation.probes.leak_oracle import ORACLE, ORACLE_ADDED
 from llm4top.evaluation.reports.render import read_report
 from llm4top.training.run_folder import RunFolder
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
 
 CALIBRATED = "TF-IDF + logistic regression, calibrated"
 BASELINES = ["Always success", "Base rate by phase", "TF-IDF + logistic regression"]
@@ -101,7 +101,6 @@ def test_every_call_that_shows_test_figures_is_a_look(settings):
     assert "2 looks" in again.report.looks_note
 
 
-@pytest.mark.slow
 def test_language_models(settings, tiny_model):
     chosen = settings(bases=(str(tiny_model),), phases=("I", "pooled"))
     result = benchmark(chosen)
@@ -128,7 +127,6 @@ def test_language_models(settings, tiny_model):
     assert tables_of(again) == tables_of(result)
 
 
-@pytest.mark.slow
 def test_weights_that_learnt_from_labels_are_not_asked_about_the_newest(settings):
     chosen = settings(bases=("embedded",), phases=("pooled",), probe_trials=0, test=False)
     result = benchmark(chosen)

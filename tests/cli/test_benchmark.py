@@ -16,6 +16,8 @@ from typer.testing import CliRunner, Result
 from llm4top.cli.app import app
 from tests.benchmark.conftest import write_top
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def top(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.test_evaluate import EMBEDDED, evaluate, write_top
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 from llm4top.cli.app import app
 from llm4top.cli.evaluate import command_line
 
+pytestmark = pytest.mark.slow
+
 EMBEDDED = "llm4top-mini (embedded)"
 WIDE = {"COLUMNS": "160"}
 HEADER = "nctid status why_stop label phase diseases icdcodes drugs smiless criteria".split()  # noqa: SIM905

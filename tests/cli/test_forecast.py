@@ -380,6 +380,8 @@ def test_the_reader_of_a_pipe_may_go_away(tiny_bundle: Path, records: Path) -> N
 GUARD = """
 import socket
 
+pytestmark = pytest.mark.slow
+
 class Blocked(Exception): ...
 
 def refuse(what):

@@ -18,6 +18,8 @@ from llm4top.cli import forecast_run
 from llm4top.cli.app import app
 from llm4top.cli.output import CsvWriter, ForecastWriter, JsonLinesWriter, JsonWriter
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.xml"
 RECORDS = 11
 TRIAL = "<study_type>Interventional"

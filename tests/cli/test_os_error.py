@@ -17,6 +17,8 @@ from llm4top.cli.app import app
 from llm4top.cli.exit_codes import report_of
 from llm4top.cli.streams import adapt_streams, is_unicode
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.xml"
 
 

@@ -25,6 +25,8 @@ from llm4top.workspace.workspace import Workspace
 from tests.warm import slow_training
 from tests.workspace.tiny import in_training, over, quick_training, save_tiny_dataset, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def runs(*args: str) -> Result:
     return CliRunner().invoke(app, ["runs", *args], env={"COLUMNS": "160"})

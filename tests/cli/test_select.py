@@ -18,6 +18,8 @@ from llm4top.data.dataset import make_dataset
 from llm4top.registry.trial import Intervention, Trial
 from tests.warm import slow_training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,8 @@ from llm4top.progress import Progress
 from llm4top.registry.trial import Intervention, Trial
 from tests.warm import slow_training
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
 
@@ -121,7 +123,6 @@ def test_flags_go_before_the_file(data: Path, tiny_model: Path, tmp_path: Path) 
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.slow
 def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
     data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

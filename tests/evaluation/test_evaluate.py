@@ -23,6 +23,8 @@ from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 from tests.evaluation.evaluate_kit import by_condition, invented, source
 
+pytestmark = pytest.mark.slow
+
 ALWAYS, BASE, TFIDF = "Always success", "Base rate by phase", "TF-IDF + logistic regression"
 RULE, ORACLE = "Leak oracle: registry status", "Leak oracle: TF-IDF + registry status"
 DATA = invented()

@@ -19,6 +19,8 @@ from llm4top.evaluation.threshold import choose_threshold, cross_fitted_decision
 from llm4top.registry.trial import Trial
 from tests.evaluation.evaluate_kit import by_condition, invented, source
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(llm4top.__file__).parent
 DATA = invented()
 
@@ -201,7 +203,6 @@ class TestValidationTouchesNoTestRow:
         assert first.differences == second.differences
 
 
-@pytest.mark.slow
 def test_training_decodes_no_test_trial(tmp_path, monkeypatch):
     """A whole run on a stored data set whose test trials cannot be decoded."""
     from llm4top.data import parquet

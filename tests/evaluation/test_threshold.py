@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -21,6 +21,7 @@ from llm4top.evaluation.threshold import (
     decide,
 )
 from tests.evaluation.kit import binary_scores, invented
+from tests.profiles import examples
 
 METRIC: dict[str, Callable[[Any, Any], float]] = {
     "f1": lambda y, said: reference.f1_score(y, said, zero_division=0),
@@ -139,7 +140,7 @@ def test_folds_are_fewer_where_a_label_is_rare() -> None:
     ),
     st.sampled_from(CHOICES),
 )
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_the_best_threshold_of_any_rows(rows: list[tuple[int, int]], metric: str) -> None:
     p, y = np.array(rows, dtype=float).T
     scores = binary_scores(p / 20, y.astype(int))

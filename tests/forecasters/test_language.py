@@ -23,6 +23,8 @@ from llm4top.tasks.builtin import COMPLETION, OUTCOME
 from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_model
 
+pytestmark = pytest.mark.slow
+
 Y = ["success", "failure"] * 6
 
 

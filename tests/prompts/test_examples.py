@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from llm4top.errors import PromptError, TaskError
@@ -15,11 +15,10 @@ from llm4top.prompts.sections import trial_sections
 from llm4top.registry.trial import Intervention, Trial
 from llm4top.tasks.builtin import COMPLETION, OUTCOME
 from llm4top.tasks.task import Task
+from tests.profiles import examples
 
 THREE = Task("reason", "multiclass", "Why?", ("enrolment", "efficacy", "safety"), ("A", "B", "C"))
-unhurried = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+unhurried = examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def trial(number, words=20):

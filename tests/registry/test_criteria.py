@@ -9,7 +9,7 @@ from dataclasses import replace
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -19,6 +19,7 @@ from llm4top.registry.limits import Limits
 from llm4top.registry.top_csv import read_rows
 from llm4top.registry.trial import Trial
 from llm4top.registry.xml_record import read_xml
+from tests.profiles import examples
 from tests.registry.builders import TOP_HEADER, criteria_words, dump, study, top_row, xml
 
 NORMAL = """\
@@ -240,7 +241,7 @@ def test_nothing_but_marks_is_none(text):
     assert normal_criteria(text) is None
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(alphabet="ab AB12.)(-*•o:;\n\r\té\xa0①", max_size=80) | st.text(max_size=80))
 def test_the_normal_form_is_its_own(text):
     normal = normal_criteria(text)
@@ -302,14 +303,14 @@ def layouts(draw: st.DrawFn) -> tuple[str, str]:
     return normal_of(*sides), text
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(layouts())
 def test_a_layout_that_keeps_the_words_keeps_the_normal_form(case):
     normal, text = case
     assert normal_criteria(text) == normal
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(layouts())
 def test_all_formats_and_trials_made_by_hand_have_one_normal_form(case):
     normal, text = case

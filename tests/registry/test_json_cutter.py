@@ -2,13 +2,14 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError, UnknownFormatError
 from llm4top.registry import json_cutter
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
+from tests.profiles import examples
 from tests.registry.builders import dump, study
 
 IDS = ["NCT90000001", "NCT90000002", "NCT90000003"]
@@ -112,6 +113,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_each_cap_refuses_by_name(name, tmp_path):
     data, words = HOSTILE[name]
@@ -296,7 +298,7 @@ def written(answer) -> tuple[bytes, int]:
     return between.join(json.dumps(m, indent=indent).encode() for m in made) + behind, len(studies)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(ANSWER, min_size=1, max_size=4), st.integers(1, 40))
 def test_any_answers_in_one_file_give_all_their_studies(answers, chunk):
     written_ = [written(answer) for answer in answers]
@@ -306,7 +308,7 @@ def test_any_answers_in_one_file_give_all_their_studies(answers, chunk):
     assert all(json.loads(c.data) in STUDIES for c in cuts)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(ANSWER.filter(lambda a: a[0]), st.data())
 def test_what_is_cut_off_or_appended_is_never_silent(answer, data):
     whole = written(answer)[0].removesuffix(b"\xef\xbb\xbf").rstrip()
@@ -323,7 +325,7 @@ def test_what_is_cut_off_or_appended_is_never_silent(answer, data):
     assert len(pieces_of(cuts)) < len(cuts) or whole[:end].rstrip(b", \r\n")[-1:] == b"}"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.lists(
         st.dictionaries(st.text(max_size=5), st.recursive(

@@ -1,13 +1,14 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.registry.leak_guard import guard, guard_fields
 from llm4top.registry.leak_identifiers import MARKS
 from llm4top.registry.leak_rules import RULES
 from llm4top.registry.reader import read_records
+from tests.profiles import examples
 from tests.registry.builders import dump, study, xml
 
 TELLING = [
@@ -164,7 +165,7 @@ def test_a_bullet_of_which_nothing_is_left_is_dropped():
     assert guard("This study has been terminated.", "brief_summary", []) is None
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.sampled_from([*TELLING, *INNOCENT, "- Adults", "(see below)", "[a; b]"])))
 def test_what_is_left_is_left_alone(sentences):
     for text in (" ".join(sentences), "\n".join(sentences)):
@@ -175,7 +176,7 @@ def test_what_is_left_is_left_alone(sentences):
             assert cut == []
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.sampled_from(INNOCENT), min_size=1))
 def test_plans_stay_whatever_stands_beside_them(sentences):
     text = " ".join(sentences)

@@ -7,7 +7,7 @@ import random
 import zipfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -17,6 +17,7 @@ from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import TRIAL_FIELDS
 from llm4top.registry.xml_record import read_xml
+from tests.profiles import examples
 from tests.registry.pairs import TRIAL
 from tests.registry.pairs_json import to_json
 from tests.registry.pairs_xml import to_xml
@@ -30,7 +31,8 @@ def both(trial):
     )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@examples(100, suppress_health_check=list(HealthCheck))
 @given(TRIAL)
 def test_both_formats_give_equal_trials(trial):
     a, b = both(trial)
@@ -42,13 +44,12 @@ def test_both_formats_give_equal_trials(trial):
     assert a.source.processed == b.source.processed == "2023-05-09"
 
 
+@pytest.mark.slow
 def test_the_generator_fills_every_field():
     """A field that no example holds would be equal without being compared."""
     filled = set()
 
-    @settings(
-        max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @examples(80, database=None, suppress_health_check=list(HealthCheck))
     @given(TRIAL)
     def collect(trial):
         filled.update(both(trial)[0].trial.to_dict())
@@ -107,7 +108,7 @@ def changed(data: bytes, rng: random.Random) -> bytes:
     return etree.tostring(root)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(50, suppress_health_check=list(HealthCheck))
 @given(TRIAL, st.integers())
 def test_what_is_withheld_has_no_say_in_an_invented_trial(trial, seed):
     data = to_xml(trial)

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from llm4top.errors import MalformedRecordError, RegistryError, UnknownFormatError
@@ -13,6 +13,7 @@ from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import Record, RegistryOutcome
 from llm4top.registry.withheld_reasons import UNKNOWN as UNKNOWN_ELEMENT
+from tests.profiles import examples
 from tests.registry.builders import TOP_HEADER, dump, study, top_row, xml
 
 
@@ -189,7 +190,7 @@ def only_refusals(path, data: bytes) -> None:
     assert all(isinstance(error, RegistryError) and error.hint for error in seen)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(150, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(
         [b"", b"<clinical_study>", b"PK\x03\x04", b"[{", b'{"protocolSection":', b"nctid,"]
@@ -209,7 +210,7 @@ SHAPES = [
 ]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(200, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(SHAPES), st.data())
 def test_mutated_records_never_raise(tmp_path_factory, shape, data):
     changed = bytearray(shape)
@@ -229,7 +230,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(150, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_a_wrong_type_anywhere_in_a_study_never_raises(tmp_path_factory, data):
     made = study()

@@ -1,11 +1,12 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import LimitError, MalformedRecordError, UnknownFormatError
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import Intervention
+from tests.profiles import examples
 from tests.registry.builders import TOP_HEADER, top_row
 
 
@@ -103,7 +104,7 @@ def test_headers_as_programs_write_them(name, tmp_path):
     assert (record.trial.smiles, record.registry_outcome.label) == (("CCO", "CCN"), "0")
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data())
 def test_a_csv_that_is_cut_off_or_appended_to_is_never_silent(tmp_path_factory, data):
     ids = [f"NCT9000000{n}" for n in range(3)]

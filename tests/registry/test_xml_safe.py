@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import (
@@ -13,6 +13,7 @@ from llm4top.errors import (
 )
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
+from tests.profiles import examples
 from tests.registry.builders import xml
 
 BODY = b"<clinical_study><brief_title>&a;</brief_title></clinical_study>"
@@ -162,7 +163,7 @@ def test_broken_xml_names_the_line(tmp_path):
     assert "the XML is broken" in str(error)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data())
 def test_a_record_that_is_cut_off_or_appended_to_is_refused(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any")

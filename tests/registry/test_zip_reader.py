@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import (
@@ -19,6 +19,7 @@ from llm4top.errors import (
 )
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import read_records
+from tests.profiles import examples
 from tests.registry.builders import TOP_HEADER, dump, study, top_row, xml
 
 
@@ -399,7 +400,7 @@ def test_what_file_managers_add_is_left_out(tmp_path):
     assert read(path) == (["NCT90000001"], [])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data())
 def test_an_archive_that_is_cut_off_or_appended_to_is_never_silent(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "a.zip"

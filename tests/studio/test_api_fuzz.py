@@ -9,6 +9,8 @@ from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
 from tests.studio.api_kit import app_over
 
+pytestmark = pytest.mark.slow
+
 BOUNDED = settings(
     max_examples=15,
     deadline=None,

@@ -20,6 +20,8 @@ from llm4top.studio.app import page_modules
 from llm4top.studio.serve import check_address, listen, names_of
 from tests.studio._server import Answer, Server, start_server
 
+pytestmark = pytest.mark.slow
+
 SOURCES = sorted(Path(llm4top.studio.__file__).parent.rglob("*.py"))
 CLIENTS = {"httpx", "requests", "aiohttp", "urllib3", "urllib.request", "http.client", "websockets"}
 

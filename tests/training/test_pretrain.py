@@ -18,6 +18,8 @@ from llm4top.training.pretrain import (
     trial_document,
 )
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PretrainSettings(
     vocab_size=400, hidden=32, layers=1, heads=2, context=32, batch_size=4, epochs=12,
     precision="fp32",

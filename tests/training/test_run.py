@@ -304,6 +304,8 @@ from safetensors.torch import save_file
 from llm4top.cli.app import main
 from llm4top.training import run as _run
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 folder = Path(sys.argv.pop(1))
 finetune = _run.finetune

@@ -19,6 +19,8 @@ from llm4top.workspace.tables import Base
 from llm4top.workspace.workspace import Workspace
 from tests.workspace.views.test_portfolio import item
 
+pytestmark = pytest.mark.slow
+
 STEPS = migrate.STEPS
 
 

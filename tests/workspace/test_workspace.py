@@ -132,6 +132,7 @@ def test_a_locked_database_is_told_in_words(tmp_path, monkeypatch):
                 two.runs.submit("audit", {})
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_writes_leaves_an_intact_database(tmp_path, database):
     code = """
         import sys

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
 from llm4top.data.audit.audit import audit
@@ -14,6 +14,7 @@ from llm4top.progress import Progress
 from llm4top.registry.trial import TRIAL_FIELDS, Trial
 from llm4top.tasks.task import Task
 from tests.data.audits import CODES, TEXT_FIELDS, found, honest, made_of, planted
+from tests.profiles import examples
 
 HONEST = honest()
 
@@ -67,12 +68,8 @@ def test_a_saved_data_set_is_audited_alike(tmp_path):
     assert audit(load_dataset(tmp_path / "set")).lines == audit(HONEST).lines
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@pytest.mark.slow
+@examples(12, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(
     field=st.sampled_from(TEXT_FIELDS),
     share=st.sampled_from([0.4, 0.7, 1.0]),

@@ -6,13 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from llm4top.errors import ScoreError
 from llm4top.evaluation.metrics.curves import MOST_POINTS, curve_set, curves_of, treat_all
 from llm4top.evaluation.predictions import Scores
+from tests.profiles import examples
 
 
 def scores_of(p, y, name="model") -> Scores:
@@ -33,7 +34,7 @@ def step_area(points):
     return sum((b[0] - a[0]) * b[1] for a, b in itertools.pairwise(points))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(n=st.integers(2, 3000), seed=st.integers(0, 2**31), ties=st.booleans())
 def test_areas_are_those_of_the_metrics(n, seed, ties):
     p, y = drawn(n, seed, ties)
@@ -43,7 +44,7 @@ def test_areas_are_those_of_the_metrics(n, seed, ties):
     assert step_area(curves.pr) == pytest.approx(average_precision_score(y, p), abs=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(n=st.integers(2, 3000), seed=st.integers(0, 2**31), ties=st.booleans())
 def test_curves_are_thin_monotone_and_exact_at_the_ends(n, seed, ties):
     p, y = drawn(n, seed, ties)
@@ -74,7 +75,7 @@ def test_a_constant_forecaster_has_the_diagonal_and_one_bin():
     assert only.observed == pytest.approx(2 / 3)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(n=st.integers(2, 1500), seed=st.integers(0, 2**31), ties=st.booleans())
 def test_reliability_bins_share_the_rows_and_split_no_tie(n, seed, ties):
     p, y = drawn(n, seed, ties)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import EvaluationError, ScoreError
@@ -16,6 +16,7 @@ from llm4top.evaluation.metrics.differences import compare_pairs, delong, holm, 
 from llm4top.evaluation.metrics.metrics import Measured, measure
 from llm4top.evaluation.predictions import Scores
 from tests.evaluation.kit import binary_scores, invented
+from tests.profiles import examples
 
 SURGERY = """
 3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0
@@ -72,7 +73,7 @@ rows = st.lists(
 
 
 @given(rows)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_delong_is_what_it_is_defined_as(rows: list[tuple[int, int, int]]) -> None:
     first, second, y = np.array(rows, dtype=float).T
     a, b = binary_scores(first / 10, y.astype(int)), binary_scores(second / 10, y.astype(int))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +16,7 @@ from llm4top.evaluation.metrics.bootstrap import draw_counts, grouped
 from llm4top.evaluation.metrics.metrics import METRICS, Measured, measure, measure_probabilities
 from llm4top.evaluation.predictions import Scores
 from tests.evaluation.kit import binary_scores, invented
+from tests.profiles import examples
 
 
 def values(measured: Measured) -> dict[str, float | None]:
@@ -298,7 +299,7 @@ def _split(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(rows)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_increasing_change_keeps_the_ranking(rows: list[tuple[int, int]]) -> None:
     p, y = _split(rows)
     first = measure(binary_scores(p, y), draws=20)
@@ -309,7 +310,7 @@ def test_any_increasing_change_keeps_the_ranking(rows: list[tuple[int, int]]) ->
 
 
 @given(rows)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_swapping_the_labels_mirrors_the_metrics(rows: list[tuple[int, int]]) -> None:
     p, y = _split(rows)
     said = (p > 0.4).astype(int)
@@ -327,7 +328,7 @@ def test_swapping_the_labels_mirrors_the_metrics(rows: list[tuple[int, int]]) ->
 
 
 @given(rows, st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_the_order_of_rows_is_no_matter(rows: list[tuple[int, int]], random: Any) -> None:
     p, y = _split(rows)
     order = np.array(random.sample(range(len(p)), len(p)))
@@ -338,7 +339,7 @@ def test_the_order_of_rows_is_no_matter(rows: list[tuple[int, int]], random: Any
 
 
 @given(rows)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_metrics_stay_within_their_bounds(rows: list[tuple[int, int]]) -> None:
     p, y = _split(rows)
     measured = measure(binary_scores(p, y), draws=20)

@@ -7,7 +7,7 @@ import re
 import zipfile
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm4top.evaluation.probes.masking import MASKS, is_ordinary, mask_names
@@ -15,6 +15,7 @@ from llm4top.evaluation.probes.masking_words import SALTS, trial_acronyms
 from llm4top.prompts.sections import trial_sections
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import Arm, Collaborator, Intervention, Outcome, Trial
+from tests.profiles import examples
 
 TRIAL = Trial(
     phase="Phase 2",
@@ -219,7 +220,7 @@ def trials(draw):
     )
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(trial=trials())
 @example(
     trial=Trial(interventions=(Intervention("ab cd"), Intervention("cd ef")), criteria="AB CD EF")
@@ -235,7 +236,7 @@ def test_no_name_survives_in_a_prompt(trial):
             assert not stands_in(sponsor.name.strip(), text), sponsor.name
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(trial=trials(), what=st.sets(st.sampled_from(MASKS)))
 def test_masking_keeps_the_shape_and_is_repeatable(trial, what):
     masked = mask_names(trial, what)

@@ -16,6 +16,8 @@ from llm4top.evaluation.reports.drawing import Drawing, choose_series
 from llm4top.evaluation.reports.svg import COLOURS
 from tests.evaluation.report_kit import made_part, made_report
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("failure", "success")
 HOSTILE = 'a<b>&"c" $x_1^2$ `d` #0072b2 ]]> -- \x00\x1b 試験'
 

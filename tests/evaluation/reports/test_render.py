@@ -82,6 +82,7 @@ def html(written):
     return written["html"].read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_three_files(written):
     assert {form: file.name for form, file in written.items()} == {
         "html": "report.html",

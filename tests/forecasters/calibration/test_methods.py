@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
@@ -20,6 +20,7 @@ from llm4top.forecasters.calibration.methods import (
 )
 from llm4top.forecasters.calibration.platt import PlattCalibrator
 from llm4top.forecasters.calibration.venn_abers import VennAbersCalibrator
+from tests.profiles import examples
 
 FITTED = ("venn-abers", "platt")
 
@@ -56,7 +57,7 @@ def isotonic_by_brute_force(scores, y, score, label):
     return model.predict([score])[0]
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(calibration_sets())
 def test_venn_abers_equals_isotonic_regression_with_the_test_score_added(data):
     logits, y = data
@@ -73,7 +74,7 @@ def test_venn_abers_equals_isotonic_regression_with_the_test_score_added(data):
 
 
 @pytest.mark.parametrize("method", FITTED)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(data=calibration_sets())
 def test_probabilities_lie_in_their_interval_and_rise_with_the_score(method, data):
     tested = np.linspace(-5, 20, 200)
@@ -134,7 +135,7 @@ def told(p0, p1):
     return p1 / (1 - p0 + p1)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(kinds_of_scores())
 def test_what_is_reported_is_within_the_exact_pairs_of_the_trials_nearest_in_score(data):
     logits, y = data
@@ -178,7 +179,7 @@ def test_clusters_of_scores_keep_their_own_chances_whatever_the_window(spread):
     assert errors.mean() < 0.032
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(calibration_sets(), st.sampled_from([1e-6, -1e-6]))
 def test_a_rounding_difference_cannot_jump_a_step(data, noise):
     # The calibration trials themselves stand right on the steps.

@@ -32,6 +32,7 @@ def intercept(event, y):
     return tested[np.abs(expected - y.sum()).argmin()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", FITTED)
 def test_a_model_that_is_blind_to_the_phase_is_calibrated_in_each_phase(method):
     logits, y, phases = blind_model()

@@ -23,6 +23,8 @@ from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import BaseModel, load_base
 from llm4top.testing import make_tiny_model
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = (260, 261)
 FAST = FinetuneSettings(
     lora_rank=4,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import AnswerTokenError
@@ -17,6 +17,7 @@ from llm4top.forecasters.model.scoring import score_prompts
 from llm4top.tasks.builtin import OUTCOME
 from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_model
+from tests.profiles import examples
 
 ANSWERS = (257, 258, 3)
 PROMPTS = st.lists(st.lists(st.integers(0, 511), min_size=1, max_size=70), min_size=1, max_size=9)
@@ -38,7 +39,7 @@ def own_logits(model, prompts):
     return torch.stack(rows)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(PROMPTS, st.integers(1, 400), st.integers(0, 527), st.randoms(use_true_random=False))
 def test_batch_order_and_padding_change_nothing(model, prompts, budget, pad_id, random):
     expected = own_logits(model, prompts)

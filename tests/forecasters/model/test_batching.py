@@ -22,6 +22,8 @@ from llm4top.forecasters.model.batching import (
 )
 from llm4top.forecasters.model.device import Device
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = st.lists(st.integers(1, 300), max_size=60)
 CPU = Device("cpu", "cpu", "")
 

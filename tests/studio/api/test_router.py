@@ -10,6 +10,8 @@ from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
 from tests.studio.api_kit import JSON, NO_ID, XML, app_over, error_of, zip_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def service():

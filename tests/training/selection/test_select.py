@@ -27,6 +27,8 @@ from llm4top.training.selection.runs import FinishedRun, middle_run
 from llm4top.training.selection.select import check_folder, learning_part, select
 from llm4top.training.selection.selection_file import RunOutcome, read_selection
 
+pytestmark = pytest.mark.slow
+
 SEALED = "sealed test trial"
 
 

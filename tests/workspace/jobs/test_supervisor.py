@@ -33,6 +33,8 @@ from pathlib import Path
 from llm4top.workspace.jobs import work as _work
 from llm4top.progress import Progress
 
+pytestmark = pytest.mark.slow
+
 def do(job):
     print("doing it", flush=True)
     job.report(Progress("waiting", 1, 2))

@@ -39,6 +39,8 @@ LONG: dict[str, Any] = {
 STUBBORN = """
 import sys, time
 from llm4top.workspace import __main__; from llm4top.workspace.jobs import work as _work
+
+pytestmark = pytest.mark.slow
 def do(job):
     while True:
         try:

@@ -23,6 +23,8 @@ from llm4top.workspace.serving.parsing import (
     UploadReader,
 )
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
 

@@ -23,6 +23,8 @@ from llm4top.workspace.serving.request import UploadedFile
 from llm4top.workspace.serving.scorer import Scorer
 from llm4top.workspace.serving.service import ForecastService
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 ONE = UploadedFile(EXAMPLES / "example.xml", "one.xml")
 TWO = UploadedFile(EXAMPLES / "example.json", "two.json")

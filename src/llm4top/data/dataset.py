@@ -126,7 +126,7 @@ class Dataset:
     def take(self, indices: Sequence[int]) -> Dataset:
         """Those rows, in that order."""
         trials = self.trials
-        columns = {name: _pick(getattr(self, name), indices) for name in _COLUMNS}
+        columns: dict[str, Any] = {n: _pick(getattr(self, n), indices) for n in _COLUMNS}
         if isinstance(trials, StoredTrials):
             return replace(self, trials=trials.take(indices), **columns)
         return replace(self, trials=_pick(trials, indices), **columns)

@@ -33,7 +33,7 @@ _PRECISION: dict[str, Literal["fp32", "bf16"]] = {
     "bf16": "bf16",
 }
 
-_DEFAULTS = FinetuneSettings()
+_DEFAULTS = finetune_settings()
 
 Logits = NDArray[np.float64]
 

@@ -129,7 +129,7 @@ def _rows(
     if settings is None or settings.class_weights is None:
         return PromptRows(prompts, targets)
     if settings.class_weights != "balanced":
-        if len(settings.class_weights) != labels:
+        if isinstance(settings.class_weights, dict) or len(settings.class_weights) != labels:
             raise TrainingError(
                 f"{len(settings.class_weights)} class weights for {labels} labels.",
                 hint="Give one weight a label, in label order.",

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import llm4top
 from llm4top.cli.app import app
-from llm4top.cli.watch import Lines, figures
+from llm4top.cli.watch import Lines, details
 from llm4top.data.dataset import make_dataset
 from llm4top.progress import Progress
 from llm4top.registry.trial import Intervention, Trial
@@ -148,7 +148,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_the_run(
 
 
 def test_figures_leave_out_what_is_unknown() -> None:
-    assert figures(Progress("training")) == ""
+    assert details(Progress("training")) == ""
     known = Progress(
         "training",
         1,
@@ -160,7 +160,7 @@ def test_figures_leave_out_what_is_unknown() -> None:
             "eta_seconds": 90.0,
         },
     )
-    assert figures(known) == "loss 0.693, validation log-loss 0.650, 1234 tokens/s, 2 min left"
+    assert details(known) == "loss 0.693, validation log-loss 0.650, 1234 tokens/s, 2 min left"
 
 
 def test_a_log_gets_a_line_for_each_phase_and_figure(capsys: pytest.CaptureFixture[str]) -> None:

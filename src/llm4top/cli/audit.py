@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm4top.cli.console import print_json, progress_bar, safe, standard_output, table_of
+from llm4top.cli.console import print_json, safe, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
 from llm4top.cli.options import TextFormat
+from llm4top.cli.watch import watching
 from llm4top.text import counted, thousands
 
 if TYPE_CHECKING:
     from llm4top.data.audit.findings import AuditReport
-    from llm4top.progress import Progress
 
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -46,18 +46,8 @@ def audit(
     from llm4top.data.audit.audit import audit as run
     from llm4top.data.dataset import load_dataset
 
-    loaded = load_dataset(dataset)
-    with progress_bar("Auditing", None) as bar:
-
-        def show(progress: Progress) -> None:
-            bar.update(
-                bar.task_ids[0],
-                description=f"Auditing: {progress.stage}",
-                completed=progress.done,
-                total=progress.total,
-            )
-
-        report = run(loaded, seed=seed, on_progress=show)
+    with watching(lines=False) as progress:
+        report = run(load_dataset(dataset), seed=seed, on_progress=progress)
     if output == "json":
         print_json(report.to_dict())
     else:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,14 +21,12 @@ from llm4top.cli.options import (
     read_settings,
 )
 from llm4top.cli.report import print_report
+from llm4top.cli.watch import watching
 from llm4top.text import counted
 
 if TYPE_CHECKING:
     from llm4top.benchmark.settings import BenchmarkSettings
     from llm4top.evaluation.reports.report import Report
-    from llm4top.progress import Progress
-
-LINE_EVERY = 30.0
 
 
 @dataclass(frozen=True)
@@ -132,11 +128,17 @@ def benchmark(flags: Flags, dry_run: DryRunOption = False) -> None:
 
 
 def _run(settings: BenchmarkSettings) -> None:
+    from llm4top.benchmark.run import FINISHED
     from llm4top.benchmark.run import benchmark as run
 
     try:
-        with _watching() as progress:
-            result = run(settings, reproduce=_command(), progress=progress)
+        with watching() as progress:
+            command = shlex.join(["llm4top", *sys.argv[1:]])
+            result = run(
+                settings,
+                reproduce=command,
+                progress=lambda p: None if p.detail == FINISHED else progress(p),
+            )
     except KeyboardInterrupt:
         note("Stopped. Run the same command again to resume after the last completed step.")
         raise
@@ -149,13 +151,6 @@ def _run(settings: BenchmarkSettings) -> None:
         raise typer.Exit(IN_PART)
 
 
-def _command() -> str:
-    """The command as it was typed."""
-    import shlex
-
-    return shlex.join(["llm4top", *sys.argv[1:]])
-
-
 def _print_plan(settings: BenchmarkSettings) -> None:
     from llm4top.benchmark.run import plan
 
@@ -163,51 +158,6 @@ def _print_plan(settings: BenchmarkSettings) -> None:
     for title, done in work:
         typer.echo(f"{'done ' if done else 'to do'}  {title}")
     note(f"{sum(not done for _, done in work)} of {len(work)} steps are still to be done.")
-
-
-@contextmanager
-def _watching() -> Iterator[Callable[[Progress], None]]:
-    """What to hand to ``benchmark`` as ``progress``: a bar on a terminal, lines in a log."""
-    console = standard_error()
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    from rich import progress as rich_progress
-
-    columns = (
-        rich_progress.SpinnerColumn(),
-        rich_progress.BarColumn(bar_width=24),
-        rich_progress.MofNCompleteColumn(),
-        rich_progress.TimeElapsedColumn(),
-        rich_progress.TextColumn("{task.description}"),
-    )
-    with rich_progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("")
-
-        def show(p: Progress) -> None:
-            words = f"{p.stage}: {p.detail}" if p.detail else p.stage
-            bar.update(task, completed=p.done, total=p.total, description=words)
-
-        yield show
-
-
-class _Lines:
-    """One line for each piece that is not found finished, and one every half minute."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._last = 0.0
-
-    def __call__(self, p: Progress) -> None:
-        """Print a line where there is something new to say."""
-        from llm4top.benchmark.run import FINISHED
-
-        now = time.monotonic()
-        new = p.stage != self._stage and p.detail != FINISHED
-        if not new and (not p.detail or now - self._last < LINE_EVERY):
-            return
-        self._stage, self._last = p.stage, now
-        note(f"{p.done}/{p.total} {p.stage}{': ' if p.detail else ''}{p.detail}")
 
 
 def _print_report(report: Report) -> None:

@@ -13,7 +13,8 @@ import typer
 
 from llm4top.cli.completion import model_names
 from llm4top.cli.options import Measuring, ModelLoading
-from llm4top.cli.report import show, watching
+from llm4top.cli.report import show
+from llm4top.cli.watch import watching
 
 _DEFAULTS = {"seed": 0, "draws": 1000, "device": "auto"}
 
@@ -86,7 +87,7 @@ def compare(
 def _measure(
     command: str, models: Sequence[str], measuring: Measuring, loading: ModelLoading
 ) -> None:
-    with watching() as progress:
+    with watching(lines=False) as progress:
         from llm4top.data.dataset import load_dataset
         from llm4top.evaluation.candidates import open_forecaster
         from llm4top.evaluation.evaluate import compare as compare_all

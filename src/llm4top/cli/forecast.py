@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm4top.cli.tally import Tally
     from llm4top.forecasters.forecaster import Forecaster
 
-RESUMABLE = (ForecastFormat.csv, ForecastFormat.jsonl)
+RESUMABLE = ("csv", "jsonl")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Output:
     output: Annotated[
         ForecastFormat,
         typer.Option("--format", help="A table for people, or a format for programs."),
-    ] = ForecastFormat.table
+    ] = "table"
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of records.", metavar="N")
     ] = None
@@ -128,7 +128,7 @@ def forecast(
 def _forecast(
     sources: list[Path], model: str, task: str | None, writing: Output, loading: ModelLoading
 ) -> None:
-    if writing.output is not ForecastFormat.table and isinstance(sys.stdout, io.TextIOWrapper):
+    if writing.output != "table" and isinstance(sys.stdout, io.TextIOWrapper):
         # What programs read is UTF-8, whatever the terminal's encoding.
         sys.stdout.reconfigure(encoding="utf-8", errors="strict")
     with (
@@ -148,7 +148,7 @@ def _forecast(
             resume=writing.resume,
             sort=writing.sort,
         )
-    if writing.output is ForecastFormat.table and tally.done:
+    if writing.output == "table" and tally.done:
         _explain_base_rates(forecaster)
     _conclude(tally, records, forecaster.identity)
 

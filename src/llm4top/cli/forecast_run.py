@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from llm4top.cli.console import note, progress_bar
 from llm4top.cli.output_file import KeptRow, Target, kept_rows
@@ -26,21 +25,8 @@ CHUNK = 64
 """Trials that are forecast together: enough to batch by length, few enough to see rows soon."""
 
 
-class ForecastFormat(StrEnum):
-    """Formats of the forecasts."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-
-
-class Sort(StrEnum):
-    """Orders of the forecasts, beside that of the records as they are read."""
-
-    chance = "chance"
-    record = "record"
-    base_diff = "base-diff"
+ForecastFormat = Literal["table", "json", "jsonl", "csv"]
+Sort = Literal["chance", "record", "base-diff"]
 
 
 def forecast_all(
@@ -88,7 +74,7 @@ def forecast_all(
         except KeyboardInterrupt:
             writer.close()
             raise
-        if tally.done or output is not ForecastFormat.table:
+        if tally.done or output != "table":
             writer.close()
     return tally
 
@@ -108,7 +94,7 @@ def _behind(
     from llm4top.forecasters.forecast_format import COLUMNS, NotApplicable
     from llm4top.tasks.applicability import why_not_applicable
 
-    rows = kept_rows(part, output.value, tuple(COLUMNS))
+    rows = kept_rows(part, output, tuple(COLUMNS))
     size = 0
     while taken := list(islice(records, CHUNK)):
         held = list(islice(rows, len(taken)))
@@ -174,10 +160,10 @@ def _sorted(forecasts: Iterable[Forecast], sort: Sort) -> Iterator[Forecast]:
             held.append(forecast)
     except KeyboardInterrupt as interrupt:
         stopped = interrupt
-    if sort is Sort.record:
+    if sort == "record":
         held.sort(key=lambda forecast: forecast.record)
     else:
-        key = by_chance if sort is Sort.chance else above_base
+        key = by_chance if sort == "chance" else above_base
         held.sort(key=key, reverse=True)
     yield from held
     if stopped is not None:
@@ -201,7 +187,7 @@ def _writing(
     from llm4top.cli.output import RESUMABLE, WRITERS
 
     on_terminal = stream.isatty()
-    if output is ForecastFormat.table:
+    if output == "table":
         from rich.console import Console
 
         from llm4top.cli.forecast_table import TableWriter
@@ -212,8 +198,8 @@ def _writing(
             writer: ForecastWriter = TableWriter(console, several=several)
             yield writer, lambda n: bar.update(bar.task_ids[0], completed=n)
         return
-    made = WRITERS[output.value]
-    writer = RESUMABLE[output.value](stream, resumed=True) if resumed else made(stream)
+    made = WRITERS[output]
+    writer = RESUMABLE[output](stream, resumed=True) if resumed else made(stream)
     if on_terminal:
         yield writer, lambda _: None
         return

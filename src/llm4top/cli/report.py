@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from llm4top.cli.console import note, progress_bar, safe, table_of
+from llm4top.cli.console import note, safe, table_of
 from llm4top.cli.options import ReportFormat
 from llm4top.text import CsvRows, percent, thousands
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from llm4top.evaluation.reports.report import Figure, ForecasterRow, Report, Table
-    from llm4top.progress import Progress
 
 CSV_COLUMNS = ("phase", "check", "forecaster", "kind", "identity", "metric")
 CSV_FIGURES = ("value", "lower", "upper", "n")
@@ -25,19 +23,6 @@ _BINARY = {"roc_auc": "ROC-AUC", "average_precision": "AP", "brier": "Brier", "f
 _SEVERAL = {"roc_auc": "ROC-AUC", "balanced_accuracy": "Bal. acc."}
 _SEVERAL |= {"macro_f1": "Macro F1", "brier": "Brier"}
 # A file has all metrics; a terminal of 80 columns holds four beside a name.
-
-
-@contextmanager
-def watching() -> Iterator[Callable[[Progress], None]]:
-    """A bar that follows an evaluation from stage to stage."""
-    with progress_bar("Reading", None) as bar:
-        task = bar.task_ids[0]
-
-        def hear(progress: Progress) -> None:
-            stage = safe(progress.stage)
-            bar.update(task, description=stage, completed=progress.done, total=progress.total)
-
-        yield hear
 
 
 def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -> None:

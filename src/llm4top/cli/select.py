@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,10 +23,11 @@ from llm4top.cli.options import (
     listed,
     yaml_value,
 )
+from llm4top.cli.watch import watching
 from llm4top.text import counted, thousands
 
 if TYPE_CHECKING:
-    from llm4top.progress import OnProgress, Progress
+    from llm4top.progress import Progress
     from llm4top.training.selection.candidates import SelectSettings
     from llm4top.training.selection.plan import SelectionPlan
     from llm4top.training.selection.selection_file import Selection
@@ -220,7 +219,14 @@ def _run(settings: SelectSettings, output: str) -> None:
 
     command = shlex.join(["llm4top", *sys.argv[1:]])
     try:
-        with _watching() as progress:
+        with watching() as show:
+
+            def progress(now: Progress) -> None:
+                if now.stage == "selection":  # a line for each of its steps stays on the screen
+                    note(f"[{now.done}/{now.total}] {now.detail}")
+                else:
+                    show(now)
+
             selection = run(settings, reproduce=command, progress=progress)
     except KeyboardInterrupt:
         note("Stopped. Run the same command again to resume.")
@@ -229,22 +235,6 @@ def _run(settings: SelectSettings, output: str) -> None:
         print_json(selection.model_dump(mode="json"))
     else:
         _print_result(selection, settings.out)
-
-
-@contextmanager
-def _watching() -> Iterator[OnProgress]:
-    """A line for each piece of work; the current training is shown as ``train`` shows it."""
-    from llm4top.cli.watch import watching
-
-    with watching(True) as shown:
-
-        def show(progress: Progress) -> None:
-            if progress.stage == "selection":
-                note(f"[{progress.done}/{progress.total}] {progress.detail}")
-            else:
-                shown(progress)
-
-        yield show
 
 
 def _print_result(selection: Selection, out: Path) -> None:

@@ -167,7 +167,7 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
     if dry_run:
         return
     try:
-        with registered(config.out, speaks) as tell, watching(speaks) as show:
+        with registered(config.out, speaks) as tell, watching(quiet=not speaks) as show:
             result = run(config, progress=_both(tell, show), resume=resume, checked=report)
     except KeyboardInterrupt:
         if speaks:

@@ -62,7 +62,7 @@ def test_the_plan_says_what_is_left(top: Path, tmp_path: Path) -> None:
         "to do  TF-IDF + logistic regression on all phases",
         "to do  TF-IDF + logistic regression on phase II",
     ]
-    assert "3 of 3 pieces are to be done." in before.stderr
+    assert "3 of 3 steps are still to be done." in before.stderr
     assert run(*arguments(top, tmp_path / "out", *more)).exit_code == 0
     after = run(*arguments(top, tmp_path / "out", *more, "--dry-run"))
     assert [line[:5] for line in after.stdout.splitlines()] == ["done "] * 3

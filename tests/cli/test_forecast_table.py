@@ -11,18 +11,28 @@ from rich.console import Console
 from llm4top.cli.console import names_apart, short_name
 from llm4top.cli.forecast_table import TableWriter
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.registry.trial import Record, Trial
-from tests.cli.test_output import FORECAST, RECORD, SEVERAL, TITLE
+from tests.cli.test_output import FORECAST, TITLE
+
+SEVERAL = replace(
+    FORECAST,
+    labels=("enrolment", "efficacy", "safety"),
+    probabilities=(0.3, 0.5, 0.2),
+    label="efficacy",
+    probability=0.5,
+    base_rate=0.3,
+    base_rates=(0.6, 0.3, 0.1),
+)
 
 
-def table(*forecasts: Forecast, record: Record = RECORD, width: int = 100, same: str = "") -> str:
+def table(*forecasts: Forecast, width: int = 100) -> str:
+    """The table, its no-break spaces as plain ones."""
     stream = io.StringIO()
     several = len(forecasts[0].labels) > 2
     writer = TableWriter(Console(file=stream, width=width), several=several)
     for forecast in forecasts:
-        writer.write(record, forecast, same or None)
+        writer.write(forecast)
     writer.close()
-    return stream.getvalue()
+    return stream.getvalue().replace("\xa0", " ")
 
 
 def test_the_table_is_for_people() -> None:
@@ -36,8 +46,8 @@ def test_the_table_is_for_people() -> None:
 
 @pytest.mark.parametrize("width", [40, 50, 60, 66, 80, 120])
 def test_a_narrow_terminal_cuts_the_title_alone(width: int) -> None:
-    record = replace(RECORD, trial=replace(RECORD.trial, brief_title=TITLE * 9))
-    lines = table(replace(FORECAST, lower=0, upper=1, warnings=()), record=record, width=width)
+    forecast = replace(FORECAST, lower=0, upper=1, warnings=(), title=TITLE * 9)
+    lines = table(forecast, width=width)
     assert max(len(line) for line in lines.splitlines()) <= width
     for whole in ("NCT99999901", " 62 %", "0 to 100 %", "41 %", " 2"):
         assert whole in lines
@@ -46,8 +56,8 @@ def test_a_narrow_terminal_cuts_the_title_alone(width: int) -> None:
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_long_name_is_folded_and_not_cut(width: int) -> None:
-    source = replace(RECORD.source, file="dir/a-very-long-draft.json", member="#12")
-    text = table(FORECAST, record=replace(RECORD, nct_id=None, source=source), width=width)
+    record = "dir/a-very-long-draft.json!#12"
+    text = table(replace(FORECAST, nct_id=None, record=record), width=width)
     first = "".join(line[:11].strip() for line in text.splitlines() if "!" not in line)
     assert "a-very-long-draft.json#12" in first
 
@@ -80,8 +90,7 @@ def test_names_of_two_records_differ(one: str, other: str, told: tuple[str, str]
 
 
 def test_the_number_of_a_record_stays_whole() -> None:
-    source = replace(RECORD.source, file="draft.json", member="#12")
-    text = table(FORECAST, record=replace(RECORD, nct_id=None, source=source), width=80)
+    text = table(replace(FORECAST, nct_id=None, record="draft.json!#12"), width=80)
     assert [line[:11].strip() for line in text.splitlines()[1:3]] == ["draft.json", "#12"]
 
 
@@ -95,12 +104,13 @@ def test_several_answers_are_named_with_their_base_rates() -> None:
 
 
 def test_a_copy_names_the_first() -> None:
-    assert "  = the same trial as first.json#1" in table(FORECAST, same="a/first.json!#1")
+    assert "  = the same trial as first.json#1" in table(
+        replace(FORECAST, same_trial_as="a/first.json!#1")
+    )
 
 
 def test_a_record_cannot_steer_the_terminal() -> None:
-    trial = Trial(brief_title="[red]\x1b[2J\x07 title[/red]")
-    text = table(FORECAST, record=replace(RECORD, trial=trial))
+    text = table(replace(FORECAST, title="[red]\x1b[2J\x07 title[/red]"))
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "[red]" in text

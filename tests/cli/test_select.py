@@ -64,7 +64,7 @@ def test_a_dry_run_prints_the_plan(data: Path, tiny_model: Path, tmp_path: Path)
     assert "2 candidates, 2 seeds:" in result.stderr
     assert "tiny-qwen3, learning_rate=1e-3" in result.stderr
     assert "6 runs, " in result.stderr
-    assert "2 baselines beside them" in result.stderr
+    assert "2 baselines to compare with" in result.stderr
     assert result.stdout == ""
     plan = json.loads(run([*args, "--format", "json"]).stdout)
     assert plan["runs"] == 3

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from llm4top.forecasters.forecast_format import Forecast
 
-_WIDTHS = {"Trial": 11, "Phase": 7, "Chance": 6, "Interval": 11, "Base rate": 9}
+_WIDTHS = {"Trial": 11, "Phase": 7, "Chance": 6, "Interval": 13, "Base rate": 9}
 _GAP = 2
 _LEAST_TITLE = 12
 

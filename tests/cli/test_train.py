@@ -60,7 +60,7 @@ def test_from_a_data_set_to_a_forecast(data: Path, tiny_model: Path, tmp_path: P
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path}/run/bundle\n"
     text = result.stderr
-    assert "Before the start" in text
+    assert "Checks before the start" in text
     assert "Training" in text
     assert "On 40 trials of the split valid:" in text
     assert "TF-IDF + logistic regression" in text
@@ -160,7 +160,7 @@ def test_figures_leave_out_what_is_unknown() -> None:
             "eta_seconds": 90.0,
         },
     )
-    assert details(known) == "loss 0.693, validation log-loss 0.650, 1234 tokens/s, 2 min left"
+    assert details(known) == "loss 0.693, validation log-loss 0.650, 1234 tokens/s, 2\xa0min left"
 
 
 def test_a_log_gets_a_line_for_each_phase_and_figure(capsys: pytest.CaptureFixture[str]) -> None:

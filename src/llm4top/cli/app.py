@@ -33,11 +33,11 @@ from llm4top.errors import LLM4TOPError
 class ReportingGroup(PlainGroup):
     """Turns what a command raises into one sentence on standard error and an exit code.
 
-    ``--debug`` is accepted anywhere on the line and shows the trace instead.
+    ``--debug`` is accepted anywhere on the line and shows the traceback instead.
     """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line; what is written last is written out, or its failure reported."""
+        """Run the command line, flush standard output, and report it if that fails."""
         adapt_streams()
         try:
             return super().main(*args, **kwargs)
@@ -47,7 +47,7 @@ class ReportingGroup(PlainGroup):
                 raise SystemExit(failed)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """As ever; the help of the application itself is written here, perhaps into a pipe."""
+        """As in typer; the application's help is written here, perhaps into a closed pipe."""
         try:
             return super().make_context(*args, **kwargs)
         except (BrokenPipeError, SystemExit) as end:
@@ -62,7 +62,7 @@ class ReportingGroup(PlainGroup):
         return super().parse_args(ctx, own + rest)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; raise ``typer.Exit`` with the code that its end deserves."""
+        """Run the command; raise ``typer.Exit`` with the code that fits how it ended."""
         try:
             return super().invoke(ctx)
         except LLM4TOPError as error:
@@ -114,22 +114,22 @@ def _application(
     version: Annotated[  # noqa: ARG001 - its callback acts
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Print the version and stop."
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
     debug: Annotated[  # noqa: ARG001 - read from the context
-        bool, typer.Option("--debug", help="Show the trace of an error instead of a sentence.")
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
 ) -> None:
-    """The chance of success of a clinical trial, from its registry record, on this machine.
+    """Estimate a clinical trial's chance of success from its registry record, on this machine.
 
-    Only [bold]llm4top download[/bold] uses the network, and only when it is called.
+    Only [bold]llm4top download[/bold] uses the network.
     """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if ctx.invoked_subcommand != "download":
         os.environ["HF_HUB_OFFLINE"] = "1"
-    # Before torch is there: threads that spin at barriers lose most of their time on a machine
-    # with other work to do: a small network on two busy cores took sixty times as long.
+    # Set before torch is imported: threads that spin at barriers lose most of their time on a
+    # machine with other work; a small network on two busy cores took sixty times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 

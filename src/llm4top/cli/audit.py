@@ -1,4 +1,4 @@
-"""``llm4top audit``: does a data set give its labels away, and by which field?"""
+"""``llm4top audit``: whether a data set reveals its labels, and by which field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def audit(
     seed: Annotated[int, typer.Option(help="Seed of the sample and of the folds.")] = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
 ) -> None:
-    """Look for leaks: does anything in a data set give the label away, and which field?
+    """Check a data set for leaks: whether anything reveals the label, and which field.
 
     Checks each field alone, single words, the record's own status and reason for stopping in its
     text, sentences that reveal the outcome, copies and shared ids across splits, and overlap in

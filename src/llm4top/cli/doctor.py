@@ -1,4 +1,4 @@
-"""``llm4top doctor``: one screen about what works, what is missing and what fixes it."""
+"""``llm4top doctor``: what works, what is missing and how to fix it, on one screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS = {"ok": "[green]✓[/]", "missing": "[yellow]○[/]", "broken": "[bold]�
 
 
 def doctor(output: TableFormat = "table") -> None:
-    """Check the installation: versions, device, memory, disk, models, and what fixes a fault.
+    """Check the installation: versions, device, memory, disk and models, with fixes.
 
     Exits with 1 if something that is needed is broken. A missing optional part is not a fault.
 

@@ -1,4 +1,4 @@
-"""``llm4top download``: fetch a base model once. The only command that uses the network."""
+"""``llm4top download``: download a base model. The only command that uses the network."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ def download(
         typer.Option(help="Branch, tag or commit. Default: the newest, pinned to its commit."),
     ] = None,
     save_as: Annotated[
-        str | None, typer.Option("--as", help="The name to keep it under.", metavar="NAME")
+        str | None, typer.Option("--as", help="The name to store it under.", metavar="NAME")
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the model that has this name.")
     ] = False,
 ) -> None:
-    """Fetch a base model, once, to learn on. [bold]The only command that uses the network.[/bold]
+    """Download a base model for fine-tuning. [bold]The only command that uses the network.[/bold]
 
-    Takes safetensors, JSON and tokenizer files only, never code or pickles. The commit and the
-    sha256 of every file are written beside them (llm4top-source.json). Continues where it stopped.
+    Downloads safetensors, JSON and tokenizer files only, never code or pickles. The commit and the
+    sha256 of every file are stored next to them (llm4top-source.json). An interrupted download
+    resumes when the command is run again.
 
     [bold]Examples[/bold]
 

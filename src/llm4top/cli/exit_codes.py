@@ -81,15 +81,15 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 EXIT_CODES: tuple[tuple[int, str], ...] = (
-    (0, "all done"),
+    (0, "success"),
     (
         IN_PART,
-        "done in part or failed: a refused record, a bundle that does not verify, a leak that was "
-        "found, a broken run",
+        "partly done or failed: refused records, a bundle that does not verify, a leak that was "
+        "found, a failed run",
     ),
-    (NOTHING_DONE, "nothing done: bad usage, wrong settings, no such file or model"),
+    (NOTHING_DONE, "nothing done: wrong usage or settings, no such file or model"),
     (INTERRUPTED, "interrupted with Ctrl-C"),
-    (BROKEN_PIPE, "the reader of a pipe went away"),
+    (BROKEN_PIPE, "the reader of a pipe has gone"),
 )
 
 _FAILED_MIDWAY = (TrainingError, DownloadError, TamperedBundleError, UnsafeBundleError)

@@ -14,14 +14,13 @@ import typer
 
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
-from llm4top.cli.forecast_run import ForecastFormat, Sort, forecast_all
+from llm4top.cli.forecast_run import ForecastFormat, Sort, Tally, forecast_all
 from llm4top.cli.inputs import Records, opened
 from llm4top.cli.options import ModelLoading, ModelOption, TaskOption
 from llm4top.cli.output_file import written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
-    from llm4top.cli.tally import Tally
     from llm4top.forecasters.forecaster import Forecaster
 
 RESUMABLE = ("csv", "jsonl")
@@ -68,8 +67,6 @@ class Output:
 
 
 def forecast(
-    writing: Output,
-    loading: ModelLoading,
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -80,6 +77,9 @@ def forecast(
     ] = None,
     model: ModelOption = "embedded",
     task: TaskOption = None,
+    *,
+    writing: Output,
+    loading: ModelLoading,
     example: Annotated[
         bool,
         typer.Option(
@@ -93,16 +93,17 @@ def forecast(
 
     Writes one line per trial to standard output as soon as it is done, and names refused records
     on standard error. Records that the question does not apply to, such as observational studies,
-    get no number: their "status" is "not applicable",with a "reason". Copies of a trial, by NCT
+    get no number: their "status" is "not applicable", with a "reason". Copies of a trial, by NCT
     id, are named, and counted once in the expected number of successes.
 
-    CSV has one row a trial: probability, lower, upper, base_rate and score are about "label"; a
-    question with several answers has each of them in "probabilities" and "base_rates". score is
-    the log-odds before calibration and orders trials with equal chances. JSON and CSV are the
-    same as the Studio's and the API's: docs/forecast-format.md describes every key and column.
+    CSV has one row per trial. "probability", its interval and "base_rate" refer to "label"; where a
+    question has several answers, "probabilities" has all of them. "score" is the log-odds before
+    calibration, which orders trials with equal chances. docs/forecast-format.md describes every
+    column of CSV and key of JSON.
 
-    With --out, Ctrl-C or a full disk leaves what is done in FILE.partial; --resume continues it.
-    Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to forecast.
+    With --out, Ctrl-C or a full disk leaves the finished forecasts in FILE.partial, and --resume
+    continues it. Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to
+    forecast.
 
     [bold]Examples[/bold]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,17 +11,17 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from llm4top.cli.console import note, progress_bar
+from llm4top.cli.console import names_apart, note, progress_bar, short_name
 from llm4top.cli.output_file import KeptRow, Target, kept_rows
-from llm4top.cli.tally import Tally
 from llm4top.errors import WorkspaceError
-from llm4top.text import counted, safe_cell
+from llm4top.text import counted, safe_cell, thousands
 
 if TYPE_CHECKING:
     from llm4top.cli.output import ForecastWriter
     from llm4top.forecasters.forecast_format import Forecast, NotApplicable
     from llm4top.forecasters.forecaster import Forecaster
     from llm4top.registry.trial import Record
+    from llm4top.tasks.task import Task
 
 CHUNK = 64
 """Trials that are forecast together: enough to batch by length, few enough to see rows soon."""
@@ -56,7 +58,7 @@ def forecast_all(
             target.done = tally.done
             note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
         else:
-            note("Nothing to resume: beginning with the first record.")
+            note("Nothing to resume: starting with the first record.")
     with _writing(forecaster, output, target.stream, limit, tally.done, resumed=size > 0) as (
         writer,
         advance,
@@ -123,7 +125,7 @@ def _check_rows(
             raise WorkspaceError(
                 f"holds forecasts of {row.bundle}, and the model is {identity}.",
                 where=str(part),
-                hint="Name the same model, or remove the file to begin again.",
+                hint="Name the same model, or remove the file to start again.",
             )
 
 
@@ -131,7 +133,7 @@ def _other_records(part: Path) -> WorkspaceError:
     return WorkspaceError(
         "holds forecasts of other records than these.",
         where=str(part),
-        hint="Give the same paths in the same order, or remove the file to begin again.",
+        hint="Give the same paths in the same order, or remove the file to start again.",
     )
 
 
@@ -205,3 +207,85 @@ def _writing(
         return
     with progress_bar("Forecasting", limit) as bar:
         yield writer, lambda n: bar.update(bar.task_ids[0], completed=before + n)
+
+
+NAMED = 3
+"""Records that are named of many alike; the rest is counted."""
+
+
+class Tally:
+    """Counts forecasts as they come. Holds names and numbers, no records."""
+
+    def __init__(self, task: Task):
+        self.done = 0
+        self.left_out = 0
+        self._task = task
+        self._reasons: Counter[str] = Counter()
+        self._names: defaultdict[str, list[str]] = defaultdict(list)
+        self._first: dict[str, str] = {}
+        self._copies: list[str] = []
+        self._n_copies = 0
+        self._chances = array("d")
+        self._from_base: float | None = 0.0
+
+    def add(
+        self, record: str, nct_id: str | None, probability: float, base_rate: float | None
+    ) -> str | None:
+        """Count one forecast; the earlier record with the same NCT id, where there is one."""
+        self.done += 1
+        first = self._first.setdefault(nct_id, record) if nct_id else record
+        if first is not record:
+            self._n_copies += 1
+            if len(self._copies) < NAMED:
+                copy, original = names_apart(record, first)
+                self._copies.append(f"{copy} ({nct_id}, as {original})")
+            return first
+        self._chances.append(probability)
+        if base_rate is None or self._from_base is None:
+            self._from_base = None
+        else:
+            self._from_base += base_rate
+        return None
+
+    def leave_out(self, record: NotApplicable) -> None:
+        """Count a record that the question does not apply to."""
+        self.left_out += 1
+        self._reasons[record.reason] += 1
+        if len(self._names[record.reason]) < NAMED:
+            self._names[record.reason].append(short_name(record.record))
+
+    def lines(self) -> list[str]:
+        """The sentences, each a line: one a reason, the commonest first; copies; the sum."""
+        lines = []
+        for reason, count in self._reasons.most_common():
+            names = _listed(self._names[reason], count)
+            lines.append(f"Not forecast: {counted(count, 'record')} ({names}): {reason}")
+        if self._n_copies:
+            names = _listed(self._copies, self._n_copies)
+            several = "is a copy" if self._n_copies == 1 else "are copies"
+            lines.append(
+                f"{counted(self._n_copies, 'record')} {several} of a trial that came before, by "
+                f"NCT id: {names}."
+            )
+        return lines + self._expected()
+
+    def _expected(self) -> list[str]:
+        """How many trials have the event, copies counted once; nothing for fewer than two."""
+        from llm4top.workspace.views.label_bars import event_verb
+        from llm4top.workspace.views.portfolio import expected_successes
+
+        if self._task.kind != "binary" or len(self._chances) < 2:
+            return []
+        found = expected_successes(self._chances)
+        once = " (copies counted once)" if self._n_copies else ""
+        base = "" if self._from_base is None else f"; by base rates alone {self._from_base:.1f}"
+        return [
+            f"Expected to {event_verb(self._task.labels[1])}: {found.expected:.1f} of "
+            f"{thousands(found.n)} trials{once}, {thousands(found.lower)} to "
+            f"{thousands(found.upper)} with 95 % probability if they are independent{base}."
+        ]
+
+
+def _listed(names: list[str], count: int) -> str:
+    rest = count - len(names)
+    return ", ".join(names) + (f" and {thousands(rest)} more" if rest else "")

@@ -1,4 +1,4 @@
-"""``llm4top ingest``: a data set from TOP's folder or from registry records."""
+"""``llm4top ingest``: make a data set from TOP's folder or from registry records."""
 
 from __future__ import annotations
 
@@ -92,10 +92,11 @@ def ingest(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
-    splitting: Splitting,
     task: Annotated[
         str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
     ] = "outcome",
+    *,
+    splitting: Splitting,
     labels: Annotated[
         Path | None, typer.Option(help="A CSV with the columns nctid and label.")
     ] = None,

@@ -51,7 +51,7 @@ EncoderOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cuda, cuda:N, mps or cpu.")]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be done and what it costs, and stop.")
+    bool, typer.Option("--dry-run", help="Print what would be done and what it costs, and exit.")
 ]
 
 

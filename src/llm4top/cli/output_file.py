@@ -54,9 +54,9 @@ def written(out: Path | None, *, resume: bool, resumable: bool) -> Iterator[Targ
     part = out.with_name(out.name + PARTIAL)
     if part.exists() and not resume:
         raise WorkspaceError(
-            "is there from a call that broke off.",
+            "exists from an interrupted call.",
             where=str(part),
-            hint="Continue it with --resume, or remove it to begin again.",
+            hint="Continue it with --resume, or remove it to start again.",
         )
     if out.is_dir():
         raise WorkspaceError("is a folder.", where=str(out), hint="Give the name of a file.")

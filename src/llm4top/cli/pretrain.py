@@ -1,4 +1,4 @@
-"""``llm4top pretrain``: read registry text, without labels, before learning from labels."""
+"""``llm4top pretrain``: train on registry text, without labels, before fine-tuning."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ def pretrain(
         list[Path], typer.Argument(help="Registry files, folders or zips, and TOP's CSV files.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
-    flags: Flags,
     base: Annotated[
         str | None,
         typer.Option(help="A model to continue from. Default: a small new one."),
@@ -46,9 +45,11 @@ def pretrain(
         list[Path] | None,
         typer.Option(help="Leave out the trials of these records, such as validation files."),
     ] = None,
+    *,
+    flags: Flags,
     resume: Annotated[bool, typer.Option("--resume", help="Resume from the checkpoint.")] = False,
 ) -> None:
-    """Read registry text before learning from labels: a new small model, or a given one.
+    """Train a new small model, or a given one, on registry text before fine-tuning on labels.
 
     Only fields that pass the leak guard are read. The result is a model folder for
     [bold]llm4top train --base[/bold].

@@ -1,4 +1,4 @@
-"""``llm4top select``: try base models and settings, keep the best, and say why."""
+"""``llm4top select``: try base models and settings, choose the best, and explain why."""
 
 from __future__ import annotations
 
@@ -77,12 +77,13 @@ def select(
     ] = None,
     baselines: BaselinesOption = None,
     no_stack: Annotated[
-        bool, typer.Option("--no-stack", help="Do not try a blend of model and baseline.")
+        bool,
+        typer.Option("--no-blend", "--no-stack", help="Do not try a blend of model and baseline."),
     ] = False,
     dry_run: DryRunOption = False,
     output: TableFormat = "table",
 ) -> None:
-    """Try base models and settings on a data set, choose one, and say why.
+    """Try base models and settings on a data set, choose the best, and explain the choice.
 
     Candidates are trained for a few steps, the best of them for more, the last one in full
     (successive halving on validation log-loss). It is then compared with the baselines, alone and

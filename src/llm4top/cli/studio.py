@@ -16,26 +16,26 @@ def studio(
     ] = 8642,
     token: Annotated[
         bool,
-        typer.Option("--token", help="Ask every visitor for a token, which is printed once."),
+        typer.Option("--token", help="Require a token, which is printed once."),
     ] = False,
     behind: Annotated[
         str | None,
         typer.Option(
             "--behind",
             metavar="ADDRESS",
-            help="Address by which a reverse proxy serves it. Needs --token.",
+            help="Public address of a reverse proxy in front of it. Needs --token.",
         ),
     ] = None,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address, open no browser.")
+        bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
     ] = False,
 ) -> None:
     """Open the Studio in the browser: forecasts, data, training and reports on this machine.
 
-    It listens on this machine only, and its pages load nothing from elsewhere. Ctrl-C closes it.
-    From another machine: a tunnel (ssh -L 8642:127.0.0.1:8642 HOST), or a reverse proxy that gives
-    it a host name of its own, keeps the Host header and passes websockets on. Under a path of
-    another site (https://example.org/llm4top) it cannot be served.
+    It listens on this machine only, and its pages load nothing from other hosts. Ctrl-C stops it.
+    To open it from another machine, use a tunnel (ssh -L 8642:127.0.0.1:8642 HOST) or a reverse
+    proxy with a separate host name that keeps the Host header and forwards websockets. It cannot
+    be served under a path of another site (https://example.org/llm4top).
 
     [bold]Examples[/bold]
 

@@ -22,13 +22,13 @@ def template(
         Path | None, typer.Option(help="The file to write; standard output without it.")
     ] = None,
     choices: Annotated[
-        bool, typer.Option("--choices", help="Print what each coded field can say, and stop.")
+        bool, typer.Option("--choices", help="Print the codes of each coded field, and exit.")
     ] = False,
 ) -> None:
-    """Write a record to fill in: an invented trial with every field that a model may read.
+    """Write a template record: an invented trial with every field that a model may read.
 
-    Replace what does not fit, delete what you do not know, and forecast it. docs/records.md says
-    more about records and where to get them.
+    Replace what does not fit, delete what you do not know, and forecast it. docs/records.md
+    describes records and where to get them.
 
     [bold]Examples[/bold]
 

@@ -88,7 +88,7 @@ ListSettingsOption = Annotated[
         "--list-settings",
         callback=_print_settings,
         is_eager=True,
-        help="Print every setting with what it does, and stop.",
+        help="Describe every setting, and exit.",
     ),
 ]
 
@@ -106,16 +106,16 @@ def train(
         bool, typer.Option("--resume", help="Resume from the run's last checkpoint.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and stop.")
+        bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and exit.")
     ] = False,
     list_settings: ListSettingsOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     r"""Fine-tune a base model on a data set, and write a bundle to forecast with.
 
-    Everything is checked before a weight is loaded. Ctrl-C leaves a checkpoint; so does a killed
-    process. At the end the bundle is loaded again and must give the same probabilities.
-    [bold]llm4top train --list-settings[/bold] lists every setting with what it does; KEY=VALUE is
-    read as YAML.
+    Data, memory, disk and tokenizer are checked before any weights are loaded. After Ctrl-C or a
+    crash, --resume continues from the last checkpoint. At the end the bundle is reloaded and must
+    give the same probabilities. [bold]llm4top train --list-settings[/bold] describes every
+    setting; KEY=VALUE is read as YAML.
 
     [bold]Examples[/bold]
 

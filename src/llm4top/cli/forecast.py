@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,56 +13,14 @@ import typer
 
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
-from llm4top.cli.forecast_run import ForecastFormat, Sort, Tally, forecast_all
+from llm4top.cli.forecast_run import Output, Tally, forecast_all
 from llm4top.cli.inputs import Records, opened
-from llm4top.cli.options import ModelLoading, ModelOption, TaskOption
+from llm4top.cli.options import ModelLoading, ModelOption, TaskOption, named_task
 from llm4top.cli.output_file import written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
-
-RESUMABLE = ("csv", "jsonl")
-
-
-@dataclass(frozen=True)
-class Output:
-    """Which forecasts are written, where and how."""
-
-    output: Annotated[
-        ForecastFormat,
-        typer.Option("--format", help="A table for people, or a format for programs."),
-    ] = "table"
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of records.", metavar="N")
-    ] = None
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
-    ] = None
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Resume an interrupted call; needs --out and csv or jsonl."),
-    ] = False
-    sort: Annotated[
-        Sort | None,
-        typer.Option(
-            help="Order: highest chance first, by record, or furthest above the base rate first. "
-            "Default: as read."
-        ),
-    ] = None
-
-    @property
-    def resumable(self) -> bool:
-        """Whether a later call can continue a file that this one did not finish."""
-        return self.output in RESUMABLE and self.sort is None
-
-    def check(self) -> None:
-        """Raise ``typer.BadParameter`` for options that exclude each other."""
-        if self.resume and (self.out is None or not self.resumable):
-            raise typer.BadParameter(
-                "needs --out and --format csv or jsonl, without --sort.", param_hint="--resume"
-            )
 
 
 def forecast(
@@ -137,18 +94,17 @@ def _forecast(
         written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
         with _status(f"Loading {model}"):
-            from llm4top.cli.model_options import open_forecaster
+            from llm4top.forecasters.bundles.loading import AS_TRAINED
+            from llm4top.forecasters.load import load_forecaster
 
-            forecaster = open_forecaster(model, task, **asdict(loading))
-        tally = forecast_all(
-            forecaster,
-            records,
-            writing.output,
-            target,
-            limit=writing.limit,
-            resume=writing.resume,
-            sort=writing.sort,
-        )
+            forecaster = load_forecaster(
+                model,
+                task=named_task(task),
+                device=loading.device,
+                quantize=loading.quantize or AS_TRAINED,
+                batch_tokens=loading.batch_tokens,
+            )
+        tally = forecast_all(forecaster, records, writing, target)
     if writing.output == "table" and tally.done:
         _explain_base_rates(forecaster)
     _conclude(tally, records, forecaster.identity)

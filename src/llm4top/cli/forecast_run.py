@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+
+import typer
 
 from llm4top.cli.console import names_apart, note, progress_bar, short_name
 from llm4top.cli.output_file import KeptRow, Target, kept_rows
 from llm4top.errors import WorkspaceError
+from llm4top.progress import OnProgress, ignore
 from llm4top.text import counted, safe_cell, thousands
 
 if TYPE_CHECKING:
@@ -27,48 +30,76 @@ CHUNK = 64
 """Trials that are forecast together: enough to batch by length, few enough to see rows soon."""
 
 
-ForecastFormat = Literal["table", "json", "jsonl", "csv"]
-Sort = Literal["chance", "record", "base-diff"]
+@dataclass(frozen=True)
+class Output:
+    """Which forecasts are written, where and how."""
+
+    output: Annotated[
+        Literal["table", "json", "jsonl", "csv"],
+        typer.Option("--format", help="A table for people, or a format for programs."),
+    ] = "table"
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of records.", metavar="N")
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+    ] = None
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Resume an interrupted call; needs --out and csv or jsonl."),
+    ] = False
+    sort: Annotated[
+        Literal["chance", "record", "base-diff"] | None,
+        typer.Option(
+            help="Order: highest chance first, by record, or furthest above the base rate first. "
+            "Default: as read."
+        ),
+    ] = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a later call can continue a file that this one did not finish."""
+        return self.output in ("csv", "jsonl") and self.sort is None
+
+    def check(self) -> None:
+        """Raise ``typer.BadParameter`` for options that exclude each other."""
+        if self.resume and (self.out is None or not self.resumable):
+            raise typer.BadParameter(
+                "needs --out and --format csv or jsonl, without --sort.", param_hint="--resume"
+            )
 
 
 def forecast_all(
-    forecaster: Forecaster,
-    records: Iterator[Record],
-    output: ForecastFormat,
-    target: Target,
-    *,
-    limit: int | None = None,
-    resume: bool = False,
-    sort: Sort | None = None,
+    forecaster: Forecaster, records: Iterator[Record], writing: Output, target: Target
 ) -> Tally:
-    """Forecast and write record after record; returns what is to be said of them together.
+    """Forecast and write record after record; returns the counts of all of them together.
 
-    With ``resume`` the records that the target's part holds are read and not forecast again.
-    ``sort`` keeps all forecasts until the last one is made. Ctrl-C ends the document before it is
-    raised on. Raises ``WorkspaceError`` for a part that other records or another model made.
+    With ``writing.resume`` the records that the target's part holds are read and not forecast
+    again. ``writing.sort`` keeps all forecasts until the last one is made. Ctrl-C ends the
+    document before it is raised again. Raises ``WorkspaceError`` for a part that other records or
+    another model made.
     """
     from llm4top.forecasters.forecast import forecast_records
 
     tally, size = Tally(forecaster.task), 0
-    records = islice(records, limit)
-    if resume and target.part is not None:
+    records = islice(records, writing.limit)
+    if writing.resume and target.part is not None:
         if target.part.stat().st_size:
-            records, size = _behind(records, forecaster, output, target.part, tally)
+            records, size = _behind(records, forecaster, writing.output, target.part, tally)
             target.cut_to(size)
             target.done = tally.done
             note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
         else:
             note("Nothing to resume: starting with the first record.")
-    with _writing(forecaster, output, target.stream, limit, tally.done, resumed=size > 0) as (
+    with _writer(forecaster, writing, target.stream, tally.done, resumed=size > 0) as (
         writer,
-        advance,
+        on_progress,
     ):
-        made = forecast_records(
-            forecaster, records, chunk=CHUNK, progress=lambda p: advance(p.prompts)
-        )
+        made = forecast_records(forecaster, records, chunk=CHUNK, progress=on_progress)
         forecasts = _applicable(made, tally, writer)
         try:
-            for forecast in forecasts if sort is None else _sorted(forecasts, sort):
+            for forecast in _sorted(forecasts, writing.sort) if writing.sort else forecasts:
                 chance, base = forecast.probability, forecast.base_rate
                 earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
                 writer.write(replace(forecast, same_trial_as=earlier))
@@ -76,7 +107,7 @@ def forecast_all(
         except KeyboardInterrupt:
             writer.close()
             raise
-        if tally.done or output != "table":
+        if tally.done or writing.output != "table":
             writer.close()
     return tally
 
@@ -84,7 +115,7 @@ def forecast_all(
 def _behind(
     records: Iterator[Record],
     forecaster: Forecaster,
-    output: ForecastFormat,
+    output: str,
     part: Path,
     tally: Tally,
 ) -> tuple[Iterator[Record], int]:
@@ -151,7 +182,7 @@ def _applicable(
             yield forecast
 
 
-def _sorted(forecasts: Iterable[Forecast], sort: Sort) -> Iterator[Forecast]:
+def _sorted(forecasts: Iterable[Forecast], sort: str) -> Iterator[Forecast]:
     """All of them in that order; after Ctrl-C those that there are, and then the interruption."""
     from llm4top.workspace.views.portfolio import above_base, by_chance
 
@@ -173,40 +204,36 @@ def _sorted(forecasts: Iterable[Forecast], sort: Sort) -> Iterator[Forecast]:
 
 
 @contextmanager
-def _writing(
-    forecaster: Forecaster,
-    output: ForecastFormat,
-    stream: TextIO,
-    limit: int | None,
-    before: int,
-    *,
-    resumed: bool,
-) -> Iterator[tuple[ForecastWriter, Callable[[int], None]]]:
+def _writer(
+    forecaster: Forecaster, writing: Output, stream: TextIO, before: int, *, resumed: bool
+) -> Iterator[tuple[ForecastWriter, OnProgress]]:
     """A writer for the stream and a bar that does not run into what is written.
 
     Where the rows themselves appear on a terminal as CSV or JSON, they are the progress.
     """
-    from llm4top.cli.output import RESUMABLE, WRITERS
+    from llm4top.cli.output import CsvWriter, JsonLinesWriter, JsonWriter
 
     on_terminal = stream.isatty()
-    if output == "table":
+    writer: ForecastWriter
+    if writing.output == "table":
         from rich.console import Console
 
         from llm4top.cli.forecast_table import TableWriter
 
         console = Console(file=stream, highlight=False)
-        with progress_bar("Forecasting", limit, console if on_terminal else None) as bar:
-            several = len(forecaster.task.labels) > 2
-            writer: ForecastWriter = TableWriter(console, several=several)
-            yield writer, lambda n: bar.update(bar.task_ids[0], completed=n)
+        with progress_bar("Forecasting", writing.limit, console if on_terminal else None) as bar:
+            writer = TableWriter(console, several=len(forecaster.task.labels) > 2)
+            yield writer, lambda p: bar.update(bar.task_ids[0], completed=p.done)
         return
-    made = WRITERS[output]
-    writer = RESUMABLE[output](stream, resumed=True) if resumed else made(stream)
+    if writing.output == "csv":
+        writer = CsvWriter(stream, heading=not resumed)
+    else:
+        writer = JsonWriter(stream) if writing.output == "json" else JsonLinesWriter(stream)
     if on_terminal:
-        yield writer, lambda _: None
+        yield writer, ignore
         return
-    with progress_bar("Forecasting", limit) as bar:
-        yield writer, lambda n: bar.update(bar.task_ids[0], completed=before + n)
+    with progress_bar("Forecasting", writing.limit) as bar:
+        yield writer, lambda p: bar.update(bar.task_ids[0], completed=before + p.done)
 
 
 NAMED = 3

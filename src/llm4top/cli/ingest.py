@@ -10,6 +10,7 @@ import typer
 
 from llm4top.cli.console import note, progress_bar, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.options import named_task
 from llm4top.text import counted, percent, printable, thousands
 
 if TYPE_CHECKING:
@@ -148,7 +149,6 @@ def ingest(
 
 
 def _ingest(sources: list[Path], out: Path, *, task: str, **options: Any) -> None:
-    from llm4top.cli.model_options import named_task
     from llm4top.data.ingest import ingest as run
     from llm4top.data.spool import NO_LABEL
     from llm4top.tasks.builtin import OUTCOME

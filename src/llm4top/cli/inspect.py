@@ -10,7 +10,7 @@ import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output
 from llm4top.cli.inputs import expected
-from llm4top.cli.options import ModelOption, TableFormat, TaskOption
+from llm4top.cli.options import ModelOption, TableFormat, TaskOption, named_task
 from llm4top.errors import RegistryError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def inspect(
         llm4top inspect ctg-studies.json --record 3 --format json
     """
     found = _find(file, record, nctid)
-    from llm4top.cli.model_options import prompt_writer
+    from llm4top.forecasters.load import load_writer
 
-    writer = prompt_writer(model, task)
+    writer = load_writer(model, named_task(task))
     prompt = writer.write(found.trial)
     unseen = _unseen(found, prompt)
     if output == "json":

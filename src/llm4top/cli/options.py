@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from llm4top.cli.completion import model_names, presets, task_names
+
+if TYPE_CHECKING:
+    from llm4top.tasks.task import Task
 
 TableFormat = Annotated[
     Literal["table", "json"], typer.Option("--format", help="A table for people, or JSON.")
@@ -90,6 +93,16 @@ class Measuring:
     draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws behind each interval.")] = (
         1000
     )
+
+
+def named_task(name: str | None) -> Task | None:
+    """The built-in task of that name, or the one of a YAML or JSON file; None where not given."""
+    from llm4top.tasks.builtin import get_task
+    from llm4top.tasks.task_file import load_task
+
+    if name is None:
+        return None
+    return load_task(name) if name.endswith((".yaml", ".yml", ".json")) else get_task(name)
 
 
 def given(options: Any) -> dict[str, Any]:

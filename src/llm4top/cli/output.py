@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from llm4top.cli.streams import is_unicode
@@ -37,13 +36,13 @@ class CsvWriter(ForecastWriter):
     """``COLUMNS``, one row a record; probabilities with six decimals, absent values empty.
 
     A record that the question does not apply to has "not applicable" as "status", and the reason.
-    ``resumed`` says that the stream holds the heading already.
+    ``heading`` says whether the heading is still to be written.
     """
 
-    def __init__(self, stream: TextIO, *, resumed: bool = False):
+    def __init__(self, stream: TextIO, *, heading: bool = True):
         self._stream = stream
         self._rows = CsvRows(stream)
-        if not resumed:
+        if heading:
             self._rows.writerow(COLUMNS)
 
     def write(self, forecast: Forecast) -> None:
@@ -60,7 +59,7 @@ class CsvWriter(ForecastWriter):
 class JsonLinesWriter(ForecastWriter):
     """One JSON object a line; a record without a forecast has the status "not applicable"."""
 
-    def __init__(self, stream: TextIO, *, resumed: bool = False):  # noqa: ARG002
+    def __init__(self, stream: TextIO):
         self._stream = stream
 
     def write(self, forecast: Forecast) -> None:
@@ -106,16 +105,6 @@ class JsonWriter(ForecastWriter):
         listed = "\n" + ",\n".join(others) + "\n" if others else ""
         self._stream.write(f', "not_applicable": [{listed}]}}\n')
         self._stream.flush()
-
-
-WRITERS: dict[str, Callable[[TextIO], ForecastWriter]] = {
-    "csv": CsvWriter,
-    "json": JsonWriter,
-    "jsonl": JsonLinesWriter,
-}
-
-RESUMABLE: dict[str, Callable[..., ForecastWriter]] = {"csv": CsvWriter, "jsonl": JsonLinesWriter}
-"""Formats with a record a line, which can be continued where they were left."""
 
 
 def _json(values: Any, stream: TextIO) -> str:

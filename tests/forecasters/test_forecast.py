@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from llm4top.done.prompt import PromptSpec
 
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.calibration.calibrated import Calibrated, softmax
@@ -16,7 +17,6 @@ from llm4top.forecasters.forecast import ForecastSource, forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import load_base
-from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
 from llm4top.tasks.builtin import OUTCOME
 from llm4top.tasks.task import Task
@@ -203,9 +203,9 @@ def test_a_forecast_is_plain_json(bundle, records):
 def test_progress_goes_on_from_chunk_to_chunk(bundle, records):
     heard = []
     forecasts = list(forecast_records(bundle, records, chunk=5, progress=heard.append))
-    assert [p.prompts for p in heard] == sorted(p.prompts for p in heard)
-    assert heard[-1].prompts == heard[-1].total_prompts == 12
-    assert heard[-1].tokens == sum(f.tokens for f in forecasts)
+    assert [p.done for p in heard] == sorted(p.done for p in heard)
+    assert heard[-1].done == heard[-1].total == 12
+    assert heard[-1].figures["tokens"] == sum(f.tokens for f in forecasts)
 
 
 def test_a_study_that_the_question_is_not_about_gets_no_number(bundle, records):

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from llm4top.done.prompt import PromptSpec
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
@@ -17,7 +18,6 @@ from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_base
-from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import COMPLETION, OUTCOME
 from llm4top.tasks.task import Task
@@ -228,7 +228,7 @@ def test_a_loaded_model_is_ready_to_forecast(tiny_model_folder, zero_shot, trial
 def test_progress_is_told(zero_shot, trials):
     heard = []
     zero_shot.predict_proba(trials, on_progress=heard.append)
-    assert heard[-1].prompts == heard[-1].total_prompts == len(trials)
+    assert heard[-1].done == heard[-1].total == len(trials)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ from llm4top.evaluation.reports.published import published_results
 from llm4top.evaluation.reports.render import write_report
 from llm4top.evaluation.reports.report import AuditLine, Report, VariantTable
 from llm4top.evaluation.reports.table import Measurements
-from llm4top.forecasters.model.batching import Progress as PromptProgress
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training.run_folder import RunFolder
 
@@ -232,8 +231,8 @@ class _Benchmark:
     def _on_reading(self, p: Progress) -> None:
         self._detail(f"{p.done} records read")
 
-    def _on_prompts(self, p: PromptProgress) -> None:
-        self._detail(f"{p.prompts} of {p.total_prompts} trials")
+    def _on_prompts(self, p: Progress) -> None:
+        self._detail(f"{p.done} of {p.total} trials")
 
     def _on_training(self, p: Progress) -> None:
         log_loss = p.figures.get("log_loss")

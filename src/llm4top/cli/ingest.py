@@ -158,7 +158,7 @@ def _ingest(sources: list[Path], out: Path, *, task: str, **options: Any) -> Non
         dataset = run(
             sources,
             out,
-            task=named_task(task),
+            task=named_task(task) or OUTCOME,
             on_refusal=refusals,
             on_note=lambda remark: note(f"Note: {printable(str(remark))}"),
             on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.done),

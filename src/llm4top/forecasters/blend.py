@@ -17,7 +17,7 @@ from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.model.batching import OnProgress
+    from llm4top.progress import OnProgress
 
 
 @dataclass(frozen=True, eq=False)

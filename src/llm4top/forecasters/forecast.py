@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from llm4top.forecasters.bundles.trained_on import Part
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable, title_of
 from llm4top.forecasters.forecast_warnings import Case, warnings_about
-from llm4top.forecasters.model.batching import OnProgress, Progress
+from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt
 from llm4top.prompts.sections import SECTION_NAMES, trial_sections
 from llm4top.registry.areas import therapeutic_area
@@ -152,17 +152,11 @@ def _scores(logits: NDArray[np.float64], reported: NDArray[np.int64]) -> list[fl
 def _shifted(progress: OnProgress | None, prompts: int, tokens: int) -> OnProgress | None:
     if progress is None:
         return None
-    tell: Callable[[Progress], None] = progress
+    report: OnProgress = progress
 
     def shifted(p: Progress) -> None:
-        tell(
-            Progress(
-                p.prompts + prompts,
-                p.tokens + tokens,
-                p.total_prompts + prompts,
-                p.total_tokens + tokens,
-            )
-        )
+        figures = {name: count + tokens for name, count in p.figures.items()}
+        report(Progress(p.stage, p.done + prompts, p.total + prompts, figures=figures))
 
     return shifted
 

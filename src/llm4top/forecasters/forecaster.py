@@ -32,7 +32,7 @@ from llm4top.tasks.task import Task
 if TYPE_CHECKING:
     from llm4top.data.dataset import Dataset
     from llm4top.forecasters.language import LanguageForecaster
-    from llm4top.forecasters.model.batching import OnProgress
+    from llm4top.progress import OnProgress
 
 
 class Writer(Protocol):

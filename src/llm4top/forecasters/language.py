@@ -18,9 +18,9 @@ from llm4top.forecasters.finetuning.finetune import finetune
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base
-from llm4top.forecasters.model.batching import OnProgress
 from llm4top.forecasters.model.scoring import TrialScorer
 from llm4top.forecasters.validation import as_trials, class_positions, weights_of
+from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task

@@ -35,7 +35,6 @@ from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
-from llm4top.forecasters.model.batching import Progress as Batches
 from llm4top.forecasters.model.carried_base import earlier_training, earlier_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.training.config import TrainingConfig
@@ -212,8 +211,8 @@ class Publisher:
         rows = "these rows" if size == valid else f"{size} of these rows"
         return FIGURES_NOTE.format(rows=rows)
 
-    def _shown(self, done: Batches) -> None:
-        self.report(Progress("calibration", done.prompts, done.total_prompts))
+    def _shown(self, done: Progress) -> None:
+        self.report(Progress("calibration", done.done, done.total))
 
 
 def measured(

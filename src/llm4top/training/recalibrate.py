@@ -24,7 +24,7 @@ from llm4top.forecasters.bundles.write import write_calibration, write_manifest
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.forecaster import Forecaster
-from llm4top.forecasters.model.batching import OnProgress
+from llm4top.progress import OnProgress
 from llm4top.training.finalize import FIGURES_NOTE, RELOAD_TOLERANCE, measured
 from llm4top.training.preflight import sample_rows
 

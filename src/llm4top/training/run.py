@@ -230,9 +230,7 @@ class _Training:
         rows = self.dataset.select(self.config.valid_split)
         logits = forecaster.answer_logits(
             rows.trials,
-            on_progress=lambda done: self.report(
-                Progress("calibration", done.prompts, done.total_prompts)
-            ),
+            on_progress=lambda done: self.report(Progress("calibration", done.done, done.total)),
         )
         keep_logits(self.run, logits)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from llm4top.done.prompt import PromptSpec
+from llm4top.done.sections import SECTION_NAMES
 from sklearn.metrics import log_loss, roc_auc_score
 
 from llm4top.benchmark.language_models import few_shot
 from llm4top.errors import EmptyClassError
 from llm4top.evaluation.probes.ablation import prompt_ablation
 from llm4top.forecasters.calibration.methods import NoCalibration
-from llm4top.prompts.prompt import PromptSpec
-from llm4top.prompts.sections import SECTION_NAMES
 from tests.evaluation.asking_kit import LABELS, forecaster, quick, rows, tiny_base, trial
 
 SECTIONS = [
@@ -106,7 +106,7 @@ def test_few_shot_models_lose_the_section_in_their_examples_too():
 def test_progress_reaches_the_end():
     seen = []
     prompt_ablation(quick(), rows(20), draws=20, on_progress=seen.append)
-    assert seen[-1].prompts == seen[-1].total_prompts == 9 * 20
+    assert seen[-1].done == seen[-1].total == 9 * 20
 
 
 def test_rows_without_a_label_are_an_error():

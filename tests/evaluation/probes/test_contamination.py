@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from llm4top.done.prompt import PromptSpec
 from sklearn.metrics import log_loss
 
 from llm4top.benchmark.language_models import few_shot
 from llm4top.errors import EmptyClassError, EvaluationError
 from llm4top.evaluation.probes.contamination import contamination_probes
 from llm4top.evaluation.probes.masking import mask_names
-from llm4top.prompts.prompt import PromptSpec
 from tests.evaluation.asking_kit import LABELS, forecaster, quick, rows, tiny_base, trial
 
 
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_tables(tables):
 def test_progress_reaches_the_end():
     seen = []
     probes(rows(20), on_progress=seen.append)
-    assert seen[-1].prompts == seen[-1].total_prompts == 7 * 20
+    assert seen[-1].done == seen[-1].total == 7 * 20
 
 
 @pytest.mark.parametrize("cutoff", ["soon", "2024-13", "24", "2024/10"])

@@ -15,7 +15,7 @@ from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 from llm4top.evaluation.reports.report import Figure, VariantRow
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.language import LanguageForecaster
-from llm4top.forecasters.model.batching import OnProgress, Progress
+from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptWriter
 from llm4top.registry.trial import Trial
 
@@ -97,7 +97,6 @@ class VariantRunner:
         labels = len(rows.task.labels)
         self._scores(np.full((len(rows), labels), 1 / labels))  # raises for unmeasurable rows
         self.prompts = [self.writer.write(trial) for trial in self.trials]
-        self._tokens = sum(len(prompt.token_ids) for prompt in self.prompts)
         self.full = self._run(self.prompts).scores
 
     @property
@@ -130,7 +129,7 @@ class VariantRunner:
         new = {p.token_ids: p for p in prompts if p.token_ids not in self._known}
         reused = len(prompts) - len(new)
         logits = self.forecaster.logits_of(
-            list(new.values()), on_progress=lambda p: self._report(reused + p.prompts)
+            list(new.values()), on_progress=lambda p: self._report(reused + p.done)
         )
         known = self._known | dict(zip(new, logits, strict=True))
         if not self._known:
@@ -155,8 +154,7 @@ class VariantRunner:
     def _report(self, more: int) -> None:
         if self._on_progress is not None:
             n, done = len(self.trials), self._done + more
-            tokens, total = round(done * self._tokens / n), self._tokens * self._variants
-            self._on_progress(Progress(done, tokens, n * self._variants, total))
+            self._on_progress(Progress("probe", done, n * self._variants))
 
 
 def variant_row(

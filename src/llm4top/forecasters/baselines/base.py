@@ -22,7 +22,7 @@ from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.model.batching import OnProgress
+    from llm4top.progress import OnProgress
 
 Probabilities = NDArray[np.float64]
 _T = TypeVar("_T")

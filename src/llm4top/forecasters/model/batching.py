@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,25 +12,13 @@ from torch import Tensor
 
 from llm4top.errors import ModelError
 from llm4top.forecasters.model.device import Device, free_memory
+from llm4top.progress import OnProgress, Progress
 
 MAX_BATCH_TOKENS = 65_536
 """The default budget's upper end: beyond it a GPU gains no speed."""
 MAX_BATCH_TOKENS_CPU = 4_096
 """The same on a CPU, whose caches larger batches overflow."""
 _SHARE_OF_FREE_MEMORY = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run of batches is: prompts and tokens done, and in all."""
-
-    prompts: int
-    tokens: int
-    total_prompts: int
-    total_tokens: int
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -90,7 +77,8 @@ def run_batches(
         done_prompts += len(batch)
         done_tokens += sum(lengths[i] for i in batch)
         if on_progress is not None:
-            on_progress(Progress(done_prompts, done_tokens, len(prompts), sum(lengths)))
+            tokens = {"tokens": done_tokens, "total_tokens": sum(lengths)}
+            on_progress(Progress("forecast", done_prompts, len(prompts), figures=tokens))
     return torch.stack([row for row in rows if row is not None])
 
 

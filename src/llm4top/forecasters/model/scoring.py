@@ -13,7 +13,8 @@ from torch import Tensor
 from llm4top.errors import ModelError
 from llm4top.forecasters.model.answer_head import answer_logits, answer_token_ids, pad_right
 from llm4top.forecasters.model.base_model import BaseModel
-from llm4top.forecasters.model.batching import OnProgress, default_budget, run_batches
+from llm4top.forecasters.model.batching import default_budget, run_batches
+from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task

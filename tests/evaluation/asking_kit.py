@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 from zlib import crc32
 
 import numpy as np
-from llm4top.done.prompt import PromptSpec
+from llm4top.prompts.prompt import PromptSpec
 
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.forecasters.language import LanguageForecaster

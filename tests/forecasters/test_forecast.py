@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from llm4top.done.prompt import PromptSpec
+from llm4top.prompts.prompt import PromptSpec
 
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.calibration.calibrated import Calibrated, softmax

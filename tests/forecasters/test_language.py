@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from llm4top.done.prompt import PromptSpec
+from llm4top.prompts.prompt import PromptSpec
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError

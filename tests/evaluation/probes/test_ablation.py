@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from llm4top.done.prompt import PromptSpec
-from llm4top.done.sections import SECTION_NAMES
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.prompts.sections import SECTION_NAMES
 from sklearn.metrics import log_loss, roc_auc_score
 
 from llm4top.benchmark.language_models import few_shot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from llm4top.done.prompt import PromptSpec
+from llm4top.prompts.prompt import PromptSpec
 from sklearn.metrics import log_loss
 
 from llm4top.benchmark.language_models import few_shot

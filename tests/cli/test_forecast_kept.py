@@ -17,6 +17,7 @@ import llm4top
 from llm4top.cli import forecast_run
 from llm4top.cli.app import app
 from llm4top.cli.output import CsvWriter, ForecastWriter, JsonLinesWriter, JsonWriter
+from llm4top.forecasters import forecast as forecast_module
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +110,7 @@ def test_resuming_where_nothing_was_kept_begins_with_the_first_record(
     out = tmp_path / "out.csv"
     result = forecast(records, "--model", tiny_bundle, "--format", "csv", "--out", out, "--resume")
     assert result.exit_code == 0, result.output
-    assert "Nothing to resume: beginning with the first record." in result.stderr
+    assert "Nothing to resume: starting with the first record." in result.stderr
     assert len(out.read_text().splitlines()) == 12
 
 
@@ -123,8 +124,8 @@ def test_a_part_is_not_lost_by_a_second_call(
     )
     assert result.exit_code == 2
     assert result.stderr == (
-        f"Error: {part}: is there from a call that broke off. Continue it with --resume, or remove "
-        "it to begin again.\n"
+        f"Error: {part}: exists from an interrupted call. Continue it with --resume, or remove "
+        "it to start again.\n"
     )
     assert part.read_text() == "a day of work"
 
@@ -183,7 +184,7 @@ def test_resuming_without_a_part_begins(tiny_bundle: Path, records: Path, tmp_pa
 def test_what_cannot_be_continued_says_so(tmp_path: Path, more: tuple[str, ...]) -> None:
     result = forecast(EXAMPLE, "--out", tmp_path / "o", "--resume", *more)
     assert result.exit_code == 2
-    assert "goes with --out and --format csv or jsonl, without --sort." in " ".join(
+    assert "needs --out and --format csv or jsonl, without --sort." in " ".join(
         result.stderr.replace("│", " ").split()
     )
 
@@ -200,15 +201,15 @@ def test_interrupted_json_is_still_json(
 def test_an_interrupted_order_holds_what_there_is(
     tiny_bundle: Path, records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = forecast_run._forecasts
+    real = forecast_module.forecast_records
 
-    def stopped(*args: object) -> object:
-        for n, pair in enumerate(real(*args)):  # type: ignore[arg-type]
+    def stopped(*args: object, **more: object) -> object:
+        for n, found in enumerate(real(*args, **more)):  # type: ignore[arg-type]
             if n == 6:
                 raise KeyboardInterrupt
-            yield pair
+            yield found
 
-    monkeypatch.setattr(forecast_run, "_forecasts", stopped)
+    monkeypatch.setattr(forecast_module, "forecast_records", stopped)
     result = forecast(records, "--model", tiny_bundle, "--format", "json", "--sort", "chance")
     assert result.exit_code == 130
     found = json.loads(result.stdout)["forecasts"]

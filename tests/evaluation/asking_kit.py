@@ -8,12 +8,12 @@ from tempfile import mkdtemp
 from zlib import crc32
 
 import numpy as np
-from llm4top.prompts.prompt import PromptSpec
 
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel, load_base
 from llm4top.progress import Progress
+from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Arm, Collaborator, Intervention, Trial
 from llm4top.tasks.builtin import OUTCOME
 from llm4top.testing import make_tiny_model

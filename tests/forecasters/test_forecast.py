@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from llm4top.prompts.prompt import PromptSpec
 
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.calibration.calibrated import Calibrated, softmax
@@ -17,6 +16,7 @@ from llm4top.forecasters.forecast import ForecastSource, forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import load_base
+from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
 from llm4top.tasks.builtin import OUTCOME
 from llm4top.tasks.task import Task

@@ -7,7 +7,6 @@ import pickle
 
 import numpy as np
 import pytest
-from llm4top.prompts.prompt import PromptSpec
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
@@ -18,6 +17,7 @@ from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_base
+from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import COMPLETION, OUTCOME
 from llm4top.tasks.task import Task

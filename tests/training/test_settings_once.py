@@ -55,7 +55,10 @@ def test_the_language_forecaster_stays_an_estimator_of_scikit_learn() -> None:
 def test_the_options_of_train_are_settings_in_the_words_of_the_settings() -> None:
     described = {setting.name: setting.description for setting in describe_settings()}
     command = typer.main.get_command(app).commands["train"]
-    shown = {option.name: str(getattr(option, "help", "")) for option in command.params}
+    shown = {
+        option.name: str(getattr(option, "help", ""))
+        for option in command.get_params(typer.Context(command))
+    }
     for name in shown.keys() & described.keys() - {"data", "base", "out", "preset"}:
         assert shown[name].rstrip(".").lower() == described[name].lower(), name
 

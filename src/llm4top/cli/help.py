@@ -12,6 +12,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+SETTING = "(a setting of a training)"
+"""Help of an option that is a setting: the description in ``TrainingConfig`` takes its place."""
+
 _WORDS: dict[Any, str] = {bool: "", int: "NUMBER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
@@ -89,6 +92,8 @@ class PlainGroup(TyperGroup):
 
 def _in_one_style(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
+        if getattr(parameter, "help", None) == SETTING:
+            parameter.help = _description(parameter.name)
         if parameter.metavar is not None:
             continue
         if parameter.param_type_name == "argument":
@@ -100,3 +105,10 @@ def _in_one_style(parameters: list[Any]) -> list[Any]:
 
 def _element(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is list else annotation
+
+
+def _description(name: str) -> str:
+    from llm4top.training.config import TrainingConfig  # not at the head: it is slow to import
+
+    text = str(TrainingConfig.model_fields[name].description)
+    return f"{text[:1].upper()}{text[1:]}."

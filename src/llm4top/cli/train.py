@@ -12,22 +12,17 @@ import typer
 from llm4top.cli.completion import dataset_names
 from llm4top.cli.console import is_main_process, note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
+from llm4top.cli.help import SETTING
 from llm4top.cli.options import PresetOption, given, read_settings
 from llm4top.progress import OnProgress, Progress
 from llm4top.text import duration, thousands
-from llm4top.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from llm4top.training.config import TrainingConfig
     from llm4top.training.preflight import PreflightReport
     from llm4top.training.run import TrainingResult
-
-
-def setting_help(name: str) -> str:
-    """What a setting of a training does, in the words of ``TrainingConfig``."""
-    text = str(TrainingConfig.model_fields[name].description)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 @dataclass(frozen=True)
@@ -47,14 +42,14 @@ class Flags:
     ] = None
     out: Annotated[Path | None, typer.Option(help="Folder of the run and its bundle.")] = None
     preset: PresetOption = None
-    tuning: Annotated[str | None, typer.Option(help=setting_help("tuning"))] = None
-    epochs: Annotated[float | None, typer.Option(help=setting_help("epochs"))] = None
-    learning_rate: Annotated[float | None, typer.Option(help=setting_help("learning_rate"))] = None
-    batch_size: Annotated[int | None, typer.Option(help=setting_help("batch_size"))] = None
-    max_tokens: Annotated[int | None, typer.Option(help=setting_help("max_tokens"))] = None
-    quantize: Annotated[str | None, typer.Option(help=setting_help("quantize"))] = None
-    device: Annotated[str | None, typer.Option(help=setting_help("device"))] = None
-    seed: Annotated[int | None, typer.Option(help=setting_help("seed"))] = None
+    tuning: Annotated[str | None, typer.Option(help=SETTING)] = None
+    epochs: Annotated[float | None, typer.Option(help=SETTING)] = None
+    learning_rate: Annotated[float | None, typer.Option(help=SETTING)] = None
+    batch_size: Annotated[int | None, typer.Option(help=SETTING)] = None
+    max_tokens: Annotated[int | None, typer.Option(help=SETTING)] = None
+    quantize: Annotated[str | None, typer.Option(help=SETTING)] = None
+    device: Annotated[str | None, typer.Option(help=SETTING)] = None
+    seed: Annotated[int | None, typer.Option(help=SETTING)] = None
 
 
 def plain_value(value: object) -> str:

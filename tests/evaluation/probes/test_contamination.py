@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from llm4top.prompts.prompt import PromptSpec
 from sklearn.metrics import log_loss
 
 from llm4top.benchmark.language_models import few_shot
 from llm4top.errors import EmptyClassError, EvaluationError
 from llm4top.evaluation.probes.contamination import contamination_probes
 from llm4top.evaluation.probes.masking import mask_names
+from llm4top.prompts.prompt import PromptSpec
 from tests.evaluation.asking_kit import LABELS, forecaster, quick, rows, tiny_base, trial
 
 

@@ -68,7 +68,7 @@ def test_only_changed_prompts_are_asked_again(monkeypatch):
     other = runner.run(trials=one)
     assert other.changed == 1
     assert counts == [0, 0]  # the first trial's prompt is now the second's, which was answered
-    done = [progress.prompts for progress in seen]
+    done = [progress.done for progress in seen]
     assert done == sorted(done)
     assert (seen[-1].done, seen[-1].total) == (60, 60)
 

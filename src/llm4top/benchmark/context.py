@@ -15,7 +15,6 @@ from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.forecaster import Forecaster, release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import load_base
-from llm4top.forecasters.model.batching import OnProgress as OnPrompts
 from llm4top.progress import OnProgress, ignore
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.prompts.sections import SECTION_NAMES, SECTIONS_BEYOND_RECORDS
@@ -74,7 +73,7 @@ class Context:
     settings: BenchmarkSettings
     cache: WorkCache
     loader: Loader
-    on_prompts: OnPrompts | None = None
+    on_prompts: OnProgress | None = None
     on_training: OnProgress = ignore
 
     @classmethod

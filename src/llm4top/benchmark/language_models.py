@@ -26,8 +26,8 @@ from llm4top.forecasters.forecaster import Model
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel
 from llm4top.forecasters.model.model_files import BaseIdentity, identify, resolve_base
-from llm4top.done.examples import FewShotWriter, choose_examples
-from llm4top.done.prompt import PromptSpec
+from llm4top.prompts.examples import FewShotWriter, choose_examples
+from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task

@@ -312,8 +312,8 @@ def test_a_chosen_split_is_what_the_run_is_asked(
 @pytest.mark.parametrize(
     ("rule", "fields", "said"),
     [
-        ("time", {"valid_before": "2012"}, "the trials to validate on begin nowhere"),
-        ("random", {"seed": "-1"}, "the seed is a whole number"),
+        ("time", {"valid_before": "2012"}, "the date before which to train is missing"),
+        ("random", {"seed": "-1"}, "the seed is not a whole number"),
     ],
 )
 def test_a_split_that_contradicts_itself(rule: str, fields: dict[str, str], said: str) -> None:

@@ -169,9 +169,11 @@ def watch_run(
     """Show a run where it was started; ``on_done`` gets it when it has finished."""
 
     async def read(now: Run) -> None:
-        if now.state is RunState.DONE:
+        if now.state is RunState.DONE and panel.box.visible:
             panel.box.set_visibility(False)
-            await on_done(now)
+            # Outside of the panel: clearing the panel cancels what its own timer awaits.
+            with panel.box.client.content:
+                ui.timer(0, partial(on_done, now), once=True)
 
     panel = RunPanel(context, run, read, home=home, note=note)
     panel.box.classes("l4-box")

@@ -1,12 +1,11 @@
 """The page of a training: status, curves, figures, log, results."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
-from llm4top.studio.components.bundle_facts import METRICS, with_interval
+from llm4top.studio.components.bundle_facts import measured_tables
 from llm4top.studio.components.elements import (
     PRIMARY,
     Words,
@@ -16,7 +15,6 @@ from llm4top.studio.components.elements import (
     in_thread,
     muted,
     section,
-    table,
 )
 from llm4top.studio.components.make_default import comparison_of_bundle, make_default
 from llm4top.studio.components.run_panel import NOTE, RunPanel
@@ -106,9 +104,7 @@ class RunView:
             Words("p", step)
         metrics = run.result.get("metrics") or {}
         if metrics.get("forecasters"):
-            rows = "validation" if metrics["split"] == "valid" else str(metrics["split"])
-            Words("p", f"On {thousands(metrics['n'])} {rows} trials, with 95\u00a0% intervals:")
-            _metrics_table(metrics["forecasters"])
+            measured_tables({"evaluations": [metrics]})
         difference = run.result.get("reload_difference")
         if difference is not None:
             Words(
@@ -189,13 +185,3 @@ def figures_of(run: Run) -> list[tuple[str, str]]:
         steps = thousands(run.result["steps"])
         found.append(("Duration", f"{duration(run.result['seconds'])}, {steps} steps"))
     return found
-
-
-def _metrics_table(forecasters: Mapping[str, Mapping[str, Any]]) -> None:
-    names = list(next(iter(forecasters.values())))
-    rows = [
-        [forecaster, *(with_interval(figures.get(name)) for name in names)]
-        for forecaster, figures in forecasters.items()
-    ]
-    headings = [METRICS.get(name, name.replace("_", " ")) for name in names]
-    table(["Forecaster", *headings], rows, label="Figures")

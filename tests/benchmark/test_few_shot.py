@@ -26,7 +26,7 @@ def base(tiny_model):
 
 @pytest.fixture(scope="module")
 def trials():
-    return invented_trials()
+    return invented_trials(12)
 
 
 @pytest.fixture(scope="module")

@@ -140,3 +140,26 @@ def test_an_upload_that_is_deleted_meanwhile_is_told_and_nothing_stays(workspace
     with pytest.raises(NotFoundError, match=f"there is no upload or run '{upload.id}'"):
         workspace.forecasts.add(upload.id, slow())
     assert workspace.forecasts.count() == 0
+
+
+def test_forecasts_that_version_0_1_0_stored_still_open(workspace):
+    from llm4top.forecasters.forecast_format import Forecast
+    from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
+    from llm4top.workspace.views.listing import Listing, ListQuery
+    from tests.forecasters.test_forecast_format import STORED_BY_0_1_0
+
+    batch = workspace.forecasts.add(None, [STORED_BY_0_1_0])
+    (line,) = workspace.batches.lines(batch)
+    assert (line.title, line.sponsor_class, line.base_rate_of) == (
+        "An invented trial",
+        "Industry",
+        "all",
+    )
+    whole = Forecast.from_dict(workspace.forecasts.get(line.id).values, id=line.id)
+    assert whole.probabilities == (0.3, 0.5, 0.2)
+    assert (len(whole.withheld), len(whole.sections)) == (1, 1)
+    assert workspace.batches.withheld_counts([line.id]) == {line.id: 1}
+    assert [b.id for b in workspace.batches.list(search="invented")] == [batch]
+    listing = Listing.read(workspace, batch)
+    for export in map(export_batch, EXPORT_NAMES):
+        assert export.write(workspace, listing, ListQuery(), {})

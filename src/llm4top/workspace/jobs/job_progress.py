@@ -15,8 +15,13 @@ from llm4top.workspace.workspace import Workspace
 EVERY_S = 0.5
 """Seconds between two progress events of a run, at least."""
 
-FIGURES = ("eta_seconds", "loss", "log_loss", "tokens_per_second")
-"""Figures that every progress event has, None while unknown."""
+FIGURES = ("eta_seconds", "tokens_per_second")
+"""Figures that every progress event has, None while unknown.
+
+A training's losses are not among them: they are in its folder's events, see ``Runs.mirror``.
+"""
+
+LOSSES = ("loss", "log_loss")
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class Reporter:
                 "detail": progress.detail,
                 **dict.fromkeys(FIGURES),
                 "eta_seconds": left,
-                **progress.figures,
+                **{k: v for k, v in progress.figures.items() if k not in LOSSES},
             }
             if time.monotonic() - self._written >= self._every:
                 self._write()

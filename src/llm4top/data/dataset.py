@@ -38,16 +38,25 @@ _T = TypeVar("_T")
 class Dataset:
     """Labelled trials with a split. Immutable; entry i of every sequence is the same trial.
 
-    ``trials`` is any sequence of ``Trial`` (one loaded from disk decodes them on access);
-    ``labels`` are labels of ``task``; ``splits`` hold "train", "valid" or "test".
-    ``start_dates`` and ``first_submitted`` (ISO, or None) serve splitting and slices only, never
-    a prompt. ``statuses`` ("Completed", "Terminated", ...) and ``why_stopped`` are the label side
-    of the records, None where unknown: they serve slices, audits and the leak oracle only, and
-    no ``Trial`` and no prompt can hold them. ``files`` are the names of the files each row stood
-    in, ``sources`` the sha256 of each record as read. After ``select`` or ``take`` the card still
-    describes the whole.
+    After ``select`` or ``take`` the card still describes the whole data set.
 
-    Raises ``DatasetError`` where the sequences do not fit together.
+    Attributes:
+        trials: The trials. Those loaded from disk are decoded on access.
+        labels: Labels of ``task``.
+        nct_ids: The registry's ids.
+        splits: "train", "valid" or "test".
+        start_dates: ISO dates or None, for splitting and slices only, never in a prompt.
+        first_submitted: ISO dates or None, likewise.
+        statuses: Registry statuses ("Completed", "Terminated", ...) or None, for slices, audits
+            and the leak oracle only. No ``Trial`` and no prompt can hold them.
+        why_stopped: Reasons for stopping or None, likewise.
+        files: Name of the file of each row.
+        sources: SHA-256 of each record as read.
+        task: The question.
+        card: What the data set is and how it was made.
+
+    Raises:
+        DatasetError: The sequences do not fit together.
     """
 
     trials: Sequence[Trial]

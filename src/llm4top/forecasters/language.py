@@ -47,24 +47,28 @@ class LanguageForecaster(TrialClassifier):
     ("success"). scikit-learn's scorers and ``cross_val_predict`` sort strings alphabetically:
     with a task whose labels are in another order ("stopped", "completed"), give positions.
 
-    Parameters:
-        base: a folder, or the name of a downloaded model. It is loaded anew by each ``fit``,
-            because training changes it; clones and pickles carry no weights.
-        task: a ``Task`` or the name of a built-in one.
-        adapter: a folder with a LoRA adapter to forecast with; only with tuning "none".
-        tuning: what ``fit`` trains: "lora" (low-rank adapters), "full" (every weight) or "none",
-            which learns nothing and forecasts without ``fit`` too (zero-shot).
-        max_tokens, sections: the prompt's token budget and sections, see ``PromptSpec``.
-        lora_rank ... gradient_checkpointing, seed: as in ``FinetuneSettings``, with its defaults
+    Args:
+        base: A folder, or the name of a downloaded model. Each ``fit`` loads it again, because
+            training changes it. Clones and pickles have no weights.
+        task: A ``Task`` or the name of a built-in one.
+        adapter: A folder with a LoRA adapter to forecast with; only with tuning "none".
+        tuning: What ``fit`` trains: "lora" (low-rank adapters), "full" (all weights) or "none",
+            which trains nothing and also forecasts without ``fit`` (zero-shot).
+        max_tokens: Token budget of the prompt; see ``PromptSpec``.
+        sections: Sections of the prompt; see ``PromptSpec``.
+        lora_rank ... gradient_checkpointing, seed: As in ``FinetuneSettings``, with its defaults
             (those of the preset "standard" of ``llm4top train``).
         class_weight: None, "balanced" or a mapping from class to weight. Weights shift the
-            probabilities; calibration undoes it.
-        device, dtype, quantize: as for ``load_base``.
-        batch_tokens: padded tokens of a scoring batch; None fits it to the free memory. It
+            probabilities; calibration corrects this.
+        device: As for ``load_base``.
+        dtype: As for ``load_base``.
+        quantize: As for ``load_base``.
+        batch_tokens: Padded tokens in one batch for scoring; None fits it to the free memory. It
             changes the speed, not the result.
 
-    Attributes after ``fit``: ``classes_``; ``finetuning_``, the ``FinetuneResult`` (None with
-    tuning "none").
+    Attributes:
+        classes_: The classes, in the order of the task's labels. Set by ``fit``.
+        finetuning_: The ``FinetuneResult``; None with tuning "none". Set by ``fit``.
     """
 
     def __init__(

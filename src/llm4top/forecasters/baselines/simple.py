@@ -126,14 +126,22 @@ class BaseRateForecaster(BaselineForecaster):
 class TfidfForecaster(BaselineForecaster):
     """Words and word pairs, weighted by TF-IDF, under a logistic regression.
 
-    It reads phase, conditions, interventions, ICD codes and criteria, which any source of trials
-    has. ``regularisation`` is scikit-learn's ``C``; ``min_count`` is the number of training trials
-    a term must occur in. Inside TOP's training split, in 4-fold cross-validation and on its newest
-    fifth, a larger ``C`` lowers the log-loss and a smaller one ranks the newest trials a little
-    better. 1.5 lies between; the validation split was looked at for several values, too, so its
-    figures there are favoured a little.
+    It reads phase, conditions, interventions, ICD codes and criteria, which every source of trials
+    has. Within TOP's training split, in 4-fold cross-validation and on its newest fifth, a larger
+    ``regularisation`` lowers the log-loss, and a smaller one ranks the newest trials slightly
+    better. The default is between the two. Several values were also tried on the validation
+    split, so its figures there are slightly optimistic.
 
-    Attributes after ``fit``: ``classes_``; ``vectoriser_``; ``learner_``, the regression.
+    Args:
+        task: The question; its name or a ``Task``.
+        regularisation: Inverse strength of the regularisation (``C`` of scikit-learn).
+        min_count: Number of training trials in which a term must occur.
+        class_weight: None, "balanced" or a mapping from class to weight.
+
+    Attributes:
+        classes_: The classes, in the order of the task's labels. Set by ``fit``.
+        vectoriser_: The fitted TF-IDF vectoriser.
+        learner_: The fitted logistic regression.
     """
 
     reads = ("phase", "conditions", "icd_codes", "interventions", "criteria")

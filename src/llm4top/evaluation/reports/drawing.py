@@ -13,6 +13,8 @@ from llm4top.evaluation.reports.svg import COLOURS, to_svg
 from llm4top.text import csv_text, one_line
 
 MOST_SERIES = 6
+FEW_OF_A_LABEL = 20
+"""With fewer trials of a label a single one moves a curve by more than a twentieth."""
 _ORACLE = "oracle"
 
 

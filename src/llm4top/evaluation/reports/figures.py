@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from llm4top.evaluation.metrics.curves import treat_all
-from llm4top.evaluation.reports.drawing import Drawing, Series, curve_drawing, drawing, drawn_curves
+from llm4top.evaluation.reports.drawing import (
+    FEW_OF_A_LABEL,
+    Drawing,
+    Series,
+    curve_drawing,
+    drawing,
+    drawn_curves,
+)
 from llm4top.evaluation.reports.figure_titles import (
     decision_title,
     precision_recall_title,
@@ -20,8 +27,6 @@ from llm4top.evaluation.reports.svg import COLOURS, FONT_SIZE, canvas, label, st
 from llm4top.text import one_line, percent, thousands
 
 _CHANCE = 0.5
-FEW_OF_A_LABEL = 20
-"""With fewer trials of a label a single one moves a curve by more than a twentieth."""
 _NAME_WIDTH = 27
 _REFERENCE: dict[str, Any] = {"color": COLOURS["muted"], "linewidth": 1, "linestyle": (0, (2, 2))}
 """How a reference line is drawn: dotted."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from llm4top.evaluation.metrics.metrics import METRICS
-from llm4top.evaluation.reports.drawing import MOST_SERIES, Series
+from llm4top.evaluation.reports.drawing import FEW_OF_A_LABEL, MOST_SERIES, Series
 from llm4top.evaluation.reports.formatting import (
     CHECKS,
     KINDS,
@@ -16,12 +15,10 @@ from llm4top.evaluation.reports.formatting import (
     display_order,
     heading,
     phase_name,
-    with_interval,
 )
 from llm4top.evaluation.reports.report import (
     CurveSet,
     Difference,
-    Figure,
     ForecasterRow,
     Kind,
     PublishedRow,
@@ -33,53 +30,32 @@ from llm4top.evaluation.reports.report import (
 )
 from llm4top.text import thousands
 
-_T = TypeVar("_T")
-
 _MAIN = {
-    "binary": (
-        ("roc_auc", ""),
-        ("average_precision", "lift"),
-        ("f1", ""),
-        ("f1_at_half", ""),
-        ("brier", "brier_skill"),
-        ("log_loss", ""),
-        ("ece", ""),
-    ),
-    "many": (
-        ("roc_auc", ""),
-        ("macro_f1", ""),
-        ("balanced_accuracy", ""),
-        ("accuracy", ""),
-        ("brier", "brier_skill"),
-        ("log_loss", ""),
-        ("ece", ""),
+    "binary": ("roc_auc", "average_precision", "f1", "f1_at_half", "brier", "log_loss", "ece"),
+    "multiclass": (
+        "roc_auc",
+        "macro_f1",
+        "balanced_accuracy",
+        "accuracy",
+        "brier",
+        "log_loss",
+        "ece",
     ),
 }
+_BELOW = {"average_precision": ("lift", "lift"), "brier": ("brier_skill", "skill")}
+"""Metrics shown below others in the same cell, with one word for each."""
 FEW = 50
-"""Below this many rows a slice is shown muted."""
-
-FEW_OF_A_LABEL = 20
-"""With fewer trials of a label a single one moves a curve by more than a twentieth."""
-
-_BESIDE = {"lift": "lift", "brier_skill": "skill"}
+"""Slices with fewer rows are shown muted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the main table: a metric, and one shown below it in the same cell."""
+    """A column of the main table: a metric, and perhaps one shown below it in the same cell."""
 
     key: str
-    beside: str
-
-    @property
-    def label(self) -> str:
-        """The metric's name, or its key where it is a new one."""
-        return metric_label(self.key)
-
-    @property
-    def beside_label(self) -> str:
-        """One word for the metric below."""
-        return _BESIDE[self.beside]
+    label: str
+    below: str = ""
+    below_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +112,9 @@ class PublishedGroup:
     source: str
 
 
+_Part = CurveSet | Difference | SliceTable
+
+
 def metric_label(key: str) -> str:
     """The metric's name in words; its key where nothing is known of it."""
     metric = METRICS.get(key)
@@ -155,70 +134,57 @@ def sections(report: Report) -> tuple[Section, ...]:
     belong to the first table that has all of their forecasters.
     """
     tables = sorted(report.tables, key=lambda t: display_order(t.phase, t.check))
-    places = [_place(table) for table in tables]
-    rest = _Rest(list(report.curves), list(report.differences), list(report.slices))
+    places = [(table.phase, table.check) for table in tables]
+    rest: list[_Part] = [*report.curves, *report.differences, *report.slices]
     return tuple(
-        _section(table, i, rest, alone=places.count(_place(table)) == 1)
+        _section(table, i, rest, alone=places.count((table.phase, table.check)) == 1)
         for i, table in enumerate(tables, start=1)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
-    """What belongs to no table yet."""
-
-    curves: list[CurveSet]
-    differences: list[Difference]
-    slices: list[SliceTable]
-
-
-def _place(part: Table | CurveSet | Difference | SliceTable) -> tuple[str, str]:
-    return part.phase, part.check
-
-
-def _section(table: Table, position: int, rest: _Rest, *, alone: bool) -> Section:
-    here, names = _place(table), {row.forecaster for row in table.rows}
+def _section(table: Table, position: int, rest: list[_Part], *, alone: bool) -> Section:
+    own = [part for part in rest if _belongs(part, table)]
+    rest[:] = [part for part in rest if not _belongs(part, table)]
+    differences = [part for part in own if isinstance(part, Difference)]
+    slices = [row for part in own if isinstance(part, SliceTable) for row in part.rows]
     present = {key for row in table.rows for key in row.figures}
-    main = _MAIN["many" if "macro_f1" in present else "binary"]
-    curves = _take(
-        rest.curves, lambda c: _place(c) == here and {x.forecaster for x in c.curves} <= names
-    )
-    own = _take(rest.differences, lambda d: _place(d) == here and {d.first, d.second} <= names)
-    sliced = _take(
-        rest.slices, lambda s: _place(s) == here and {row.forecaster for row in s.rows} <= names
-    )
-    slices = [row for one in sliced for row in one.rows]
+    main = _MAIN["multiclass" if "macro_f1" in present else "binary"]
     return Section(
         anchor=f"table-{position}",
         heading=heading(table) if alone else table.title,
         name=phase_name(table.phase) if alone else table.title,
         short=SHORT_CHECKS.get(table.check, table.check) if alone else table.title,
         table=table,
-        columns=tuple(
-            Column(key, beside if beside in present else "")
-            for key, beside in main
-            if key in present
-        ),
+        columns=tuple(_column(key, present) for key in main if key in present),
         metrics=ordered(present),
         groups=tuple(
             (kind, rows)
             for kind in KINDS
             if (rows := tuple(row for row in table.rows if row.kind == kind))
         ),
-        curves=curves[0] if curves else None,
+        curves=next((part for part in own if isinstance(part, CurveSet)), None),
         differences=tuple(
-            (key, tuple(d for d in own if d.metric == key))
-            for key in ordered(d.metric for d in own)
+            (key, tuple(d for d in differences if d.metric == key))
+            for key in ordered(d.metric for d in differences)
         ),
         slices=tuple(_slice_group(by, slices) for by in unique(row.by for row in slices)),
     )
 
 
-def _take(parts: list[_T], wanted: Callable[[_T], bool]) -> list[_T]:
-    """Remove and return the parts that are wanted."""
-    taken = [part for part in parts if wanted(part)]
-    parts[:] = [part for part in parts if not wanted(part)]
-    return taken
+def _column(key: str, present: Collection[str]) -> Column:
+    below, label = _BELOW.get(key, ("", ""))
+    return Column(key, metric_label(key), *((below, label) if below in present else ()))
+
+
+def _belongs(part: _Part, table: Table) -> bool:
+    """Whether all forecasters of a part are in a table of its phase and check."""
+    if isinstance(part, Difference):
+        names = {part.first, part.second}
+    else:
+        rows = part.curves if isinstance(part, CurveSet) else part.rows
+        names = {row.forecaster for row in rows}
+    same = (part.phase, part.check) == (table.phase, table.check)
+    return same and names <= {row.forecaster for row in table.rows}
 
 
 def _slice_group(by: str, slices: Sequence[SliceRow]) -> SliceGroup:
@@ -342,8 +308,3 @@ def overview_checks(report: Report) -> tuple[str, ...]:
 def used_metrics(report: Report) -> tuple[str, ...]:
     """Every metric that some table of the report has."""
     return ordered(key for table in report.tables for row in table.rows for key in row.figures)
-
-
-def cell(figures: dict[str, Figure], key: str) -> str:
-    """A figure with its interval, or a dash."""
-    return with_interval(figures.get(key))

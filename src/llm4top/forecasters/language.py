@@ -47,6 +47,9 @@ class LanguageForecaster(TrialClassifier):
     ("success"). scikit-learn's scorers and ``cross_val_predict`` sort strings alphabetically:
     with a task whose labels are in another order ("stopped", "completed"), give positions.
 
+    All other arguments, from ``lora_rank`` to ``seed``, are those of ``FinetuneSettings`` with its
+    defaults, which are the preset "standard" of ``llm4top train``.
+
     Args:
         base: A folder, or the name of a downloaded model. Each ``fit`` loads it again, because
             training changes it. Clones and pickles have no weights.
@@ -56,13 +59,11 @@ class LanguageForecaster(TrialClassifier):
             which trains nothing and also forecasts without ``fit`` (zero-shot).
         max_tokens: Token budget of the prompt; see ``PromptSpec``.
         sections: Sections of the prompt; see ``PromptSpec``.
-        lora_rank ... gradient_checkpointing, seed: As in ``FinetuneSettings``, with its defaults
-            (those of the preset "standard" of ``llm4top train``).
         class_weight: None, "balanced" or a mapping from class to weight. Weights shift the
             probabilities; calibration corrects this.
-        device: As for ``load_base``.
-        dtype: As for ``load_base``.
-        quantize: As for ``load_base``.
+        device: "auto", "cuda", "cuda:N", "mps" or "cpu".
+        dtype: "auto", "float32", "bfloat16" or "float16".
+        quantize: "4bit" loads the base model in 4 bits, for less memory.
         batch_tokens: Padded tokens in one batch for scoring; None fits it to the free memory. It
             changes the speed, not the result.
 

@@ -182,24 +182,27 @@ def test_a_folder_that_is_taken_is_left_alone(tmp_path):
 
 
 def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
+    made = small()
+
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("llm4top.data.write.described", fail)
+    monkeypatch.setattr("llm4top.data.dataset.described", fail)
     with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
-        small().save(tmp_path / "set")
+        made.save(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_overwrite_leaves_the_old_one(tmp_path, monkeypatch):
-    small().save(tmp_path / "set")
+    made = small()
+    made.save(tmp_path / "set")
 
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("llm4top.data.write.described", fail)
+    monkeypatch.setattr("llm4top.data.dataset.described", fail)
     with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
-        small().select("train").save(tmp_path / "set", overwrite=True)
+        made.select("train").save(tmp_path / "set", overwrite=True)
     assert len(load_dataset(tmp_path / "set")) == 3
 
 

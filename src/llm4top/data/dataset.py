@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,17 +23,21 @@ from llm4top.data.parquet import (
     Row,
     StoredTrials,
     encode_trial,
+    row_batch,
     trial_texts,
 )
 from llm4top.data.splits import check_disjoint
-from llm4top.data.write import CARD_FILE, TRIALS_FILE, write_dataset
 from llm4top.errors import DatasetError, TaskError
+from llm4top.files import publishing, write_json
 from llm4top.registry.trial import Trial
 from llm4top.schema import read_model
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
 _T = TypeVar("_T")
+TRIALS_FILE = "trials.parquet"
+CARD_FILE = "card.json"
+_ROWS_PER_GROUP = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,3 +292,60 @@ def _load_card(path: Path) -> DatasetCard:
         version=CARD_SCHEMA,
         oldest=CARD_SCHEMA,
     )
+
+
+def check_target(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to write over what is there.
+
+    Raises ``DatasetError`` where ``folder`` exists, unless it is a data set and ``overwrite``.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / CARD_FILE).is_file():
+        raise DatasetError(
+            "exists and is not a data set.",
+            where=str(folder),
+            hint="Choose a folder that does not exist yet.",
+        )
+    if not overwrite:
+        raise DatasetError(
+            "already holds a data set.",
+            where=str(folder),
+            hint="Choose another folder, or replace it (--overwrite).",
+        )
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses (space, permissions) into a ``DatasetError``."""
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"cannot be written: {error.strerror or error}.",
+            where=str(folder),
+            hint="Check the disk's free space and the folder's permissions.",
+        ) from error
+
+
+def write_dataset(
+    folder: Path, rows: Iterable[Row], *, task: Task, history: DatasetCard, overwrite: bool
+) -> DatasetCard:
+    """Write ``rows`` and their card to ``folder``, all of it or nothing.
+
+    ``history`` is a card with what rows do not show (name, provenance, what was dropped, terms);
+    counts, hash and warnings of the returned card are measured here. Holds one batch of rows at a
+    time. Raises ``DatasetError`` as ``check_target`` does, and where the disk is full or the
+    folder cannot be written.
+    """
+    check_target(folder, overwrite=overwrite)
+    with writing(folder), publishing(folder) as scratch:
+        describer, rest = Describer(task), iter(rows)
+        with pq.ParquetWriter(scratch / TRIALS_FILE, SCHEMA, compression="zstd") as writer:
+            while group := list(islice(rest, _ROWS_PER_GROUP)):
+                for row in group:
+                    describer.add(row)
+                writer.write_batch(row_batch(group))
+        card = described(history, describer)
+        write_json(scratch / CARD_FILE, card.model_dump(mode="json"))
+    return card

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from llm4top.data.dataset import Dataset, load_dataset
+from llm4top.data.dataset import Dataset, check_target, load_dataset, write_dataset, writing
 from llm4top.data.labels import LabelFile, read_label_file
 from llm4top.data.plan import Plan, make_plan, plan_card
 from llm4top.data.sources import (
@@ -19,7 +19,6 @@ from llm4top.data.sources import (
 )
 from llm4top.data.splits import OwnSplit, SplitRule, TimeSplit
 from llm4top.data.spool import Reading, Spool
-from llm4top.data.write import check_target, write_dataset, writing
 from llm4top.errors import DatasetError, RegistryError
 from llm4top.progress import OnProgress, ignore
 from llm4top.registry.limits import Limits

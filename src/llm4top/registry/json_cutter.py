@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from llm4top.errors import LimitError, MalformedRecordError, RegistryError
-from llm4top.registry.json_pages import FRAME, Page, Search
+from llm4top.registry.json_pages import AGAIN, FRAME, Page, Search
 from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.normalize_text import printable
 from llm4top.registry.trial import ReadNote
@@ -22,7 +22,6 @@ from llm4top.text import thousands
 CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 _BOM_BEGUN = re.compile(rb"\xef\xbb?\Z")
-AGAIN = "Export the studies again from ClinicalTrials.gov."
 # The patterns are possessive (++ and *+): they never try a shorter match again, so that no text,
 # however hostile, takes more than one pass.
 # No JSON string holds a line break; one before a "{" ends a broken string.

@@ -23,7 +23,7 @@ from llm4top.registry.input_files import (
     unreadable,
 )
 from llm4top.registry.json_cutter import Piece, Readable, cut
-from llm4top.registry.json_value import load
+from llm4top.registry.json_pages import load
 from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.top_csv import read_rows
 from llm4top.registry.trial import NO_RECORD, ReadNote, Record
@@ -230,7 +230,7 @@ def _stream_items(
                 continue
             position = f"{member}#{piece.number}" if member else f"#{piece.number}"
             try:
-                study = load(piece, f"{file}!{position}", limits)
+                study = load(piece.data, piece.line, f"{file}!{position}", limits)
                 if foreign := foreign_json(study):
                     raise foreign.refusal(f"{file}!{position}", piece.line)
                 yield read_study(study, piece.data, file, position, piece.line)

@@ -14,9 +14,9 @@ from llm4top.forecasters.bundles.manifest import (
     Manifest,
     PromptEntry,
     TuningEntry,
-    is_plain_name,
     plain_settings,
 )
+from llm4top.forecasters.bundles.paths import is_plain_name
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.tasks.builtin import OUTCOME
 from tests.forecasters.bundle_kit import EVALUATION, facts, tuning

@@ -273,7 +273,7 @@ def test_many_labels_sum_to_one_and_bound_the_predicted_label(method, k):
     assert result.probabilities.shape == (300, k)
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-12)
     best = result.probabilities.max(axis=1)
-    np.testing.assert_array_equal(result.reported, result.predicted)
+    np.testing.assert_array_equal(result.reported, result.probabilities.argmax(axis=1))
     assert (result.lower <= best).all()
     assert (best <= result.upper).all()
 
@@ -309,7 +309,6 @@ def test_no_calibration_is_the_softmax_without_an_interval():
     np.testing.assert_allclose(result.probabilities, [[0.25, 0.75]])
     assert np.isnan(result.lower).all()
     assert np.isnan(result.upper).all()
-    assert not calibrator.has_interval
 
 
 GOOD, LABELS = binary_data(40, seed=3)

@@ -18,13 +18,8 @@ from safetensors.numpy import load_file, save_file
 from llm4top.errors import BundleError, ModelError, UnsafeBundleError
 from llm4top.forecasters.baselines.base import BaselineForecaster, BaselineState
 from llm4top.forecasters.baselines.catalog import BASELINES, baseline_name, make_baseline
-from llm4top.forecasters.bundles.manifest import (
-    WEIGHTS_FILE,
-    WORDS_FILE,
-    BaselineEntry,
-    EncoderEntry,
-    Manifest,
-)
+from llm4top.forecasters.bundles.manifest import BaselineEntry, EncoderEntry, Manifest
+from llm4top.forecasters.bundles.paths import WEIGHTS_FILE, WORDS_FILE
 from llm4top.forecasters.bundles.safe_files import MAX_JSON_BYTES
 from llm4top.registry.trial import Intervention, Trial
 

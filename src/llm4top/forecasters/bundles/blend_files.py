@@ -14,14 +14,8 @@ from llm4top.errors import BundleError
 from llm4top.files import write_json
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles import schema1
-from llm4top.forecasters.bundles.manifest import (
-    MANIFEST_FILE,
-    PARTS_FOLDER,
-    POOL_FILE,
-    BlendEntry,
-    Manifest,
-    PartEntry,
-)
+from llm4top.forecasters.bundles.manifest import BlendEntry, Manifest, PartEntry
+from llm4top.forecasters.bundles.paths import MANIFEST_FILE, PARTS_FOLDER, POOL_FILE
 from llm4top.forecasters.calibration.pool import LogPool
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.schema import read_model

@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from llm4top.forecasters.base_rates import ALL_PHASES
 from llm4top.forecasters.baselines.catalog import BASELINES
-from llm4top.forecasters.bundles.manifest import TRAINED_ON_FILE, Evaluation, Figure, Manifest
+from llm4top.forecasters.bundles.manifest import Evaluation, Figure, Manifest
+from llm4top.forecasters.bundles.paths import TRAINED_ON_FILE
 
 _METRICS = {
     "roc_auc": "ROC-AUC (higher is better)",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -14,35 +12,24 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from llm4top.errors import BundleError, UnsafeBundleError
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.bundles import schema1
+from llm4top.forecasters.bundles.paths import (
+    ADAPTER_FILES,
+    BASE_FILES,
+    BASELINE_FILES,
+    CALIBRATION_FILE,
+    CARD_FILE,
+    MANIFEST_FILE,
+    NAME_PATTERN,
+    POOL_FILE,
+    TRAINED_ON_FILE,
+    is_bundle_file,
+    is_plain_name,
+)
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.schema import read_model
 from llm4top.tasks.task import Task
 
 SCHEMA_VERSION = 2
-MANIFEST_FILE = "manifest.json"
-CARD_FILE = "MODEL_CARD.md"
-CALIBRATION_FILE = "calibration.json"
-TRAINED_ON_FILE = "learnt_from.json"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-BASE_FILES = (
-    "base/config.json",
-    "base/model.safetensors",
-    "base/tokenizer.json",
-    "base/tokenizer_config.json",
-)
-WEIGHTS_FILE = "weights.safetensors"
-WORDS_FILE = "words.json"
-BASELINE_FILES = (WEIGHTS_FILE, WORDS_FILE)
-POOL_FILE = "blend.json"
-PARTS_FOLDER = "parts"
-
-NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
-_OWN_FILES = frozenset(
-    {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE, POOL_FILE}
-    | {*ADAPTER_FILES, *BASE_FILES, *BASELINE_FILES}
-)
-_PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)
-
 CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
 _HINT = "Get the bundle again from where it came."
 
@@ -409,25 +396,6 @@ def _refuse_outside_files(values: Mapping[str, Any], where: str) -> None:
             raise UnsafeBundleError(
                 f"the file {name!r:.100} points outside the bundle.", where=where, hint=_HINT
             )
-
-
-def is_bundle_file(name: str) -> bool:
-    """Whether a bundle may have a file of that name besides its manifest."""
-    if name in _OWN_FILES or schema1.FILES.fullmatch(name):
-        return True
-    inside = _PART_FILE.fullmatch(name)
-    return inside is not None and (inside[2] == MANIFEST_FILE or inside[2] in _OWN_FILES)
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether a file's name stays inside the folder it is read in, on every system."""
-    path = PurePosixPath(name)
-    parts = name.split("/")
-    return not (
-        path.is_absolute()
-        or any(part in ("", ".", "..") for part in parts)
-        or any(mark in name for mark in ("\\", ":", "\0"))
-    )
 
 
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from llm4top.errors import BundleError
-from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, NAME_PATTERN
+from llm4top.forecasters.bundles import schema1
 from llm4top.forecasters.bundles.schema1 import manifest_file
 from llm4top.paths import home_folder
+
+MANIFEST_FILE = "manifest.json"
+CARD_FILE = "MODEL_CARD.md"
+CALIBRATION_FILE = "calibration.json"
+TRAINED_ON_FILE = "learnt_from.json"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+BASE_FILES = (
+    "base/config.json",
+    "base/model.safetensors",
+    "base/tokenizer.json",
+    "base/tokenizer_config.json",
+)
+WEIGHTS_FILE = "weights.safetensors"
+WORDS_FILE = "words.json"
+BASELINE_FILES = (WEIGHTS_FILE, WORDS_FILE)
+POOL_FILE = "blend.json"
+PARTS_FOLDER = "parts"
+
+NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
+_OWN_FILES = frozenset(
+    {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE, POOL_FILE}
+    | {*ADAPTER_FILES, *BASE_FILES, *BASELINE_FILES}
+)
+_PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)
 
 EMBEDDED_NAME = "embedded"
 """The name of the bundle that ships inside the package."""
@@ -84,4 +108,23 @@ def resolve_bundle(bundle: str | Path) -> Path:
     raise BundleError(
         f"no bundle {str(bundle)!r:.200}.",
         hint="List the bundles of this machine with: llm4top bundle list",
+    )
+
+
+def is_bundle_file(name: str) -> bool:
+    """Whether a bundle may have a file of that name besides its manifest."""
+    if name in _OWN_FILES or schema1.FILES.fullmatch(name):
+        return True
+    inside = _PART_FILE.fullmatch(name)
+    return inside is not None and (inside[2] == MANIFEST_FILE or inside[2] in _OWN_FILES)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a file's name stays inside the folder it is read in, on every system."""
+    path = PurePosixPath(name)
+    parts = name.split("/")
+    return not (
+        path.is_absolute()
+        or any(part in ("", ".", "..") for part in parts)
+        or any(mark in name for mark in ("\\", ":", "\0"))
     )

@@ -16,8 +16,8 @@ from llm4top.forecasters.baselines.catalog import BASELINES
 from llm4top.forecasters.bundles.baseline_files import read_baseline
 from llm4top.forecasters.bundles.blend_files import read_blend
 from llm4top.forecasters.bundles.loading import AS_TRAINED, Loading
-from llm4top.forecasters.bundles.manifest import CALIBRATION_FILE, Manifest, ReloadCheck
-from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, embedded_folder
+from llm4top.forecasters.bundles.manifest import Manifest, ReloadCheck
+from llm4top.forecasters.bundles.paths import CALIBRATION_FILE, EMBEDDED_NAME, embedded_folder
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import verify_bundle
 from llm4top.forecasters.bundles.write import note_reload

@@ -12,18 +12,16 @@ from typing import IO
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import publishing, replacing
-from llm4top.forecasters.bundles.manifest import (
-    MANIFEST_FILE,
-    Manifest,
-    is_bundle_file,
-    is_plain_name,
-)
+from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.paths import (
     EMBEDDED_NAME,
+    MANIFEST_FILE,
     bundles_folder,
     checked_name,
     embedded_folder,
     is_bundle,
+    is_bundle_file,
+    is_plain_name,
 )
 from llm4top.forecasters.bundles.schema1 import BASELINE_MANIFEST_FILE, manifest_file
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle

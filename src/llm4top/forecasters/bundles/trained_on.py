@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
-from llm4top.forecasters.bundles.manifest import TRAINED_ON_FILE, DataEntry
+from llm4top.forecasters.bundles.manifest import DataEntry
+from llm4top.forecasters.bundles.paths import TRAINED_ON_FILE
 from llm4top.schema import read_model
 
 Part = Literal["train", "valid"]

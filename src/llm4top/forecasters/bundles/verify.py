@@ -9,8 +9,8 @@ from typing import Literal
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import sha256_of
 from llm4top.forecasters.bundles import schema1
-from llm4top.forecasters.bundles.manifest import MANIFEST_FILE, LanguageEntry, Manifest
-from llm4top.forecasters.bundles.paths import is_bundle, resolve_bundle
+from llm4top.forecasters.bundles.manifest import LanguageEntry, Manifest
+from llm4top.forecasters.bundles.paths import MANIFEST_FILE, is_bundle, resolve_bundle
 from llm4top.forecasters.bundles.safe_files import entries, unsafe_content, unsafe_kind
 from llm4top.forecasters.bundles.schema1 import manifest_file
 

@@ -18,17 +18,20 @@ from llm4top.forecasters.bundles.baseline_files import write_baseline
 from llm4top.forecasters.bundles.blend_files import write_blend
 from llm4top.forecasters.bundles.card import render_card
 from llm4top.forecasters.bundles.manifest import (
-    CALIBRATION_FILE,
-    CARD_FILE,
-    MANIFEST_FILE,
-    TRAINED_ON_FILE,
     BundleFacts,
     FileEntry,
     Manifest,
     ReloadCheck,
     TuningEntry,
 )
-from llm4top.forecasters.bundles.paths import checked_name, is_bundle
+from llm4top.forecasters.bundles.paths import (
+    CALIBRATION_FILE,
+    CARD_FILE,
+    MANIFEST_FILE,
+    TRAINED_ON_FILE,
+    checked_name,
+    is_bundle,
+)
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.calibration.calibrated import Calibrator

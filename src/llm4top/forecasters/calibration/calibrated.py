@@ -27,7 +27,7 @@ class Calibrated:
     """Calibrated probabilities of ``n`` trials over ``K`` labels.
 
     ``probabilities`` is ``[n, K]``, each row sums to one. ``lower`` and ``upper`` are ``[n]`` and
-    bound one column: the second of a binary task (the event), else that of ``predicted``. They
+    bound one column: the second of a binary task (the event), else the most probable one. They
     are NaN where the calibration gives no interval.
     """
 
@@ -36,24 +36,15 @@ class Calibrated:
     upper: FloatArray
 
     @property
-    def predicted(self) -> IntArray:
-        """Index of each trial's most probable label: ``[n]``."""
-        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
-
-    @property
     def reported(self) -> IntArray:
         """Index of the label that ``lower`` and ``upper`` are about: ``[n]``."""
         return reported_labels(self.probabilities)
 
 
 class Calibrator(Protocol):
-    """A map from answer logits to calibrated probabilities.
-
-    ``method`` is its name in a bundle; ``has_interval`` says whether it bounds its probabilities.
-    """
+    """A map from answer logits to calibrated probabilities; ``method`` is its name in a bundle."""
 
     method: str
-    has_interval: bool
 
     @property
     def by_phase(self) -> bool:
@@ -186,8 +177,3 @@ def bad_state(method: str, reason: str) -> CalibrationError:
         f"the stored {method} calibration cannot be used: {reason}.",
         hint="Get the bundle again from where it came, or calibrate anew.",
     )
-
-
-def not_fitted(method: str) -> CalibrationError:
-    """The error for a prediction before the fit."""
-    return CalibrationError(f"the {method} calibration has not been fitted.", hint="Call fit.")

@@ -35,7 +35,6 @@ class NoCalibration:
     """
 
     method: str = "none"
-    has_interval: bool = False
     by_phase: bool = False
 
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:

@@ -11,11 +11,10 @@ intercept regularisation without the off-diagonal: Kull et al. 2019, arXiv:1910.
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.special import expit, log_softmax
 
 from llm4top.forecasters.calibration.calibrated import (
@@ -24,37 +23,35 @@ from llm4top.forecasters.calibration.calibrated import (
     FloatArray,
     IntArray,
     Phases,
-    bad_state,
     checked_data,
     checked_logits,
-    not_fitted,
     reported_labels,
     softmax,
 )
 from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
 from llm4top.forecasters.calibration.softmax_fit import fit_softmax
+from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
 
 _PRIOR_PRECISION = 1.0
 
 
-class _State(BaseModel):
+class _State(CalibratorState):
     """``theta [P]``, its ``covariance [P, P]``, and the centring of a binary task's score."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
     method: Literal["platt"] = "platt"
-    n: int
     n_labels: int
-    phases: PhaseOffsets | None = None
     theta: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
     centre: float = 0.0
     scale: float = 1.0
 
+    @property
+    def label_count(self) -> int:
+        """How many labels it is about."""
+        return self.n_labels
+
     def fault(self) -> str | None:
         """Why this is not a scaling, or None."""
-        if self.phases and self.phases.n_labels != self.n_labels:
-            return "its phases are about another number of labels"
         size = 2 if self.n_labels == 2 else 2 * self.n_labels
         covariance = np.array([row for row in self.covariance if len(row) == size])
         if self.n_labels < 2 or len(self.theta) != size or covariance.shape != (size, size):
@@ -71,7 +68,7 @@ class _State(BaseModel):
         )
 
 
-class PlattCalibrator:
+class PlattCalibrator(StatefulCalibrator[_State]):
     """Platt scaling: smooth, two parameters, at home with few calibration rows.
 
     ``lower`` and ``upper`` are a 95 % interval of the calibrated probability by the delta method:
@@ -83,16 +80,9 @@ class PlattCalibrator:
     trial gets the base rate, since calibration must not turn a ranking over.
     """
 
-    method: str = "platt"
-    has_interval: bool = True
-
-    def __init__(self) -> None:
-        self._state: _State | None = None
-
-    @property
-    def by_phase(self) -> bool:
-        """See ``Calibrator.by_phase``."""
-        return self._state is not None and self._state.phases is not None
+    method = "platt"
+    title = "Platt"
+    state_type = _State
 
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """See ``Calibrator.fit``: validation data only."""
@@ -105,9 +95,7 @@ class PlattCalibrator:
 
     def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
         """See ``Calibrator.predict``."""
-        state = self._state
-        if state is None:
-            raise not_fitted(self.method)
+        state = self.state
         array = correct(state.phases, checked_logits(logits, state.n_labels), phases)
         if state.n_labels == 2:
             design = _binary_design(array[:, 1] - array[:, 0], state.centre, state.scale)
@@ -123,25 +111,6 @@ class PlattCalibrator:
         point = probabilities[np.arange(len(array)), reported]
         # Rounding must not push the point out of its own interval.
         return Calibrated(probabilities, np.minimum(lower, point), np.maximum(upper, point))
-
-    def to_dict(self) -> dict[str, Any]:
-        """See ``Calibrator.to_dict``."""
-        if self._state is None:
-            raise not_fitted(self.method)
-        return self._state.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
-        """See ``Calibrator.from_dict``."""
-        try:
-            parsed = _State.model_validate(state)
-        except ValidationError as error:
-            raise bad_state("Platt", f"{error.error_count()} of its fields are wrong") from None
-        if fault := parsed.fault():
-            raise bad_state("Platt", fault)
-        calibrator = cls()
-        calibrator._state = parsed
-        return calibrator
 
 
 def _binary_design(scores: FloatArray, centre: float, scale: float) -> FloatArray:

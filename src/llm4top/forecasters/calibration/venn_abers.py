@@ -17,11 +17,11 @@ score (``_smoothing``); the exact pair stays available.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import logsumexp
 
 from llm4top.forecasters.calibration.calibrated import (
@@ -30,13 +30,12 @@ from llm4top.forecasters.calibration.calibrated import (
     FloatArray,
     IntArray,
     Phases,
-    bad_state,
     checked_data,
     checked_logits,
-    not_fitted,
 )
 from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
 from llm4top.forecasters.calibration.smoothing import lower_at, tent_means, upper_at
+from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
 
 RESAMPLES = 200
 WINDOW = 0.05
@@ -148,21 +147,25 @@ class _Column(BaseModel):
         return points, (p0, p1, lower, upper)
 
 
-class _State(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _State(CalibratorState):
+    """``columns``: one for a binary task (its second label), else one a label."""
 
     method: Literal["venn-abers"] = "venn-abers"
-    n: int
-    phases: PhaseOffsets | None = None
     columns: tuple[_Column, ...]
-    """One for a binary task (its second label), else one a label."""
 
     @property
-    def n_labels(self) -> int:
+    def label_count(self) -> int:
+        """How many labels it is about."""
         return 2 if len(self.columns) == 1 else len(self.columns)
 
+    def fault(self) -> str | None:
+        """Why this is not a calibration, or None."""
+        if len(self.columns) in (0, 2):
+            return "it fits no number of labels"
+        return next((fault for column in self.columns if (fault := column.fault())), None)
 
-class VennAbersCalibrator:
+
+class VennAbersCalibrator(StatefulCalibrator[_State]):
     """Venn-Abers, the default: it assumes nothing about the scores but their order.
 
     Binary tasks: the second label's probability is ``p1 / (1 - p0 + p1)``, the choice that is
@@ -175,16 +178,9 @@ class VennAbersCalibrator:
     exact. See ``docs/calibration.md`` for what the interval means.
     """
 
-    method: str = "venn-abers"
-    has_interval: bool = True
-
-    def __init__(self) -> None:
-        self._state: _State | None = None
-
-    @property
-    def by_phase(self) -> bool:
-        """See ``Calibrator.by_phase``."""
-        return self._state is not None and self._state.phases is not None
+    method = "venn-abers"
+    title = "Venn-Abers"
+    state_type = _State
 
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
         """See ``Calibrator.fit``: validation data only."""
@@ -235,36 +231,9 @@ class VennAbersCalibrator:
     def _scored(
         self, logits: ArrayLike, phases: Phases | None
     ) -> tuple[tuple[_Column, ...], FloatArray]:
-        state = self._state
-        if state is None:
-            raise not_fitted(self.method)
-        array = checked_logits(logits, state.n_labels)
+        state = self.state
+        array = checked_logits(logits, state.label_count)
         return state.columns, _scores(correct(state.phases, array, phases))
-
-    def to_dict(self) -> dict[str, Any]:
-        """See ``Calibrator.to_dict``."""
-        if self._state is None:
-            raise not_fitted(self.method)
-        return self._state.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, state: dict[str, Any]) -> Self:
-        """See ``Calibrator.from_dict``."""
-        try:
-            parsed = _State.model_validate(state)
-        except ValidationError as error:
-            wrong = f"{error.error_count()} of its fields are wrong"
-            raise bad_state("Venn-Abers", wrong) from None
-        if len(parsed.columns) in (0, 2):
-            raise bad_state("Venn-Abers", "it fits no number of labels")
-        if parsed.phases and parsed.phases.n_labels != parsed.n_labels:
-            raise bad_state("Venn-Abers", "its phases are about another number of labels")
-        for column in parsed.columns:
-            if fault := column.fault():
-                raise bad_state("Venn-Abers", fault)
-        calibrator = cls()
-        calibrator._state = parsed
-        return calibrator
 
 
 def _scores(logits: FloatArray) -> FloatArray:

@@ -1,0 +1,75 @@
+"""A calibration that is its state: how it is stored, and read from what may be damaged."""
+
+from typing import Any, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from llm4top.errors import CalibrationError
+from llm4top.forecasters.calibration.calibrated import bad_state
+from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets
+
+
+class CalibratorState(BaseModel):
+    """What a fitted calibration has learned, as a bundle stores it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    n: int
+    phases: PhaseOffsets | None = None
+
+    @property
+    def label_count(self) -> int:
+        """How many labels it is about."""
+        raise NotImplementedError
+
+    def fault(self) -> str | None:
+        """Why this is not a calibration, or None."""
+        raise NotImplementedError
+
+
+S = TypeVar("S", bound=CalibratorState)
+
+
+class StatefulCalibrator(Generic[S]):
+    """A calibration with a state of type ``S``; ``title`` is its name in errors."""
+
+    method: str
+    state_type: type[S]
+    title: str
+
+    def __init__(self) -> None:
+        self._state: S | None = None
+
+    @property
+    def state(self) -> S:
+        """What it has learned; ``CalibrationError`` before the fit."""
+        if self._state is None:
+            raise CalibrationError(
+                f"the {self.method} calibration has not been fitted.", hint="Call fit."
+            )
+        return self._state
+
+    @property
+    def by_phase(self) -> bool:
+        """See ``Calibrator.by_phase``."""
+        return self._state is not None and self._state.phases is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """See ``Calibrator.to_dict``."""
+        return self.state.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """See ``Calibrator.from_dict``."""
+        try:
+            parsed = cls.state_type.model_validate(state)
+        except ValidationError as error:
+            wrong = f"{error.error_count()} of its fields are wrong"
+            raise bad_state(cls.title, wrong) from None
+        if parsed.phases and parsed.phases.n_labels != parsed.label_count:
+            raise bad_state(cls.title, "its phases are about another number of labels")
+        if fault := parsed.fault():
+            raise bad_state(cls.title, fault)
+        calibrator = cls()
+        calibrator._state = parsed
+        return calibrator

@@ -1,7 +1,5 @@
 """The checks behind ``llm4top doctor``: each says what was found and which command mends it."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """The language model as a scikit-learn classifier over trials."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -120,9 +118,7 @@ class LanguageForecaster(TrialClassifier):
         self.evals_per_epoch = evals_per_epoch
         self.gradient_checkpointing = gradient_checkpointing
         self.seed = seed
-        self.device = device
-        self.dtype = dtype
-        self.quantize = quantize
+        self.device, self.dtype, self.quantize = device, dtype, quantize
         self.batch_tokens = batch_tokens
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -37,23 +38,19 @@ def load_forecaster(
     """The forecaster of that name, ready to forecast.
 
     Args:
-        model: "embedded"; the folder of a bundle or of the run that made it; the name of a bundle
-            in the store; or a base model's folder or name, which then forecasts untrained and
-            uncalibrated.
-        task: The question. A bundle has its own and accepts no other; a base model answers
-            "outcome" where there is none.
+        model: "embedded"; the folder of a bundle, or of the run that made it; a name in the
+            store; or a base model's folder or name, which then forecasts untrained.
+        task: The question. A bundle accepts only its own; a base model's default is "outcome".
         device: Where a language model computes: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: Its number type: "auto", "float32", "bfloat16" or "float16".
         quantize: "as trained", "4bit" or None.
         base: The folder of a bundle's base model, where it is not the downloaded one.
-        batch_tokens: Padded tokens of a scoring batch; None fits it to the free memory. It
-            changes the speed, not the result.
+        batch_tokens: Padded tokens of a batch; None fits the memory. It changes the speed only.
         encoder: The folder of the text encoder that the baseline "sentence" needs.
         weights: Whether to read the model now; else at its first use, after all checks.
 
     Raises:
-        BundleError: There is neither a bundle nor a model of that name, the bundle answers
-            another question, or something of it does not fit.
+        BundleError: There is nothing of that name, or the bundle answers another question.
         TamperedBundleError: A file of it is changed, missing or not listed.
         UnsafeBundleError: A file of it could run code.
         ModelError: The base model cannot be loaded.
@@ -66,16 +63,7 @@ def load_forecaster(
         if str(model) == EMBEDDED_NAME:
             raise
         return _untrained(model, question or get_task("outcome"), error, loading, weights)
-    loaded = load_bundle(
-        folder,
-        device=device,
-        dtype=dtype,
-        quantize=quantize,
-        base=base,
-        batch_tokens=batch_tokens,
-        encoder=encoder,
-        weights=weights,
-    )
+    loaded = load_bundle(folder, weights=weights, **asdict(loading))
     if question is not None and question != loaded.task:
         raise BundleError(
             f"it answers {loaded.task.name!r} ({loaded.task.question}), not {question.name!r}.",

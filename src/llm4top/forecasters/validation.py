@@ -1,7 +1,5 @@
 """What scikit-learn's ``X`` and ``y`` may be here: trials, and labels in the task's order."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

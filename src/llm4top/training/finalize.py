@@ -18,14 +18,13 @@ from llm4top.evaluation.predictions import FloatArray, IntArray
 from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
-from llm4top.forecasters.bundles.language_files import round_weights
+from llm4top.forecasters.bundles.language_files import plain_settings, round_weights
 from llm4top.forecasters.bundles.manifest import (
     CONTEXT_OF_USE,
     BundleFacts,
     Evaluation,
     Manifest,
     TuningEntry,
-    plain_settings,
 )
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import confirm_reload

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from llm4top.errors import BundleError, UnsafeBundleError
+from llm4top.forecasters.bundles.language_files import plain_settings
 from llm4top.forecasters.bundles.manifest import (
     SCHEMA_VERSION,
     AnswerEntry,
@@ -14,7 +15,6 @@ from llm4top.forecasters.bundles.manifest import (
     Manifest,
     PromptEntry,
     TuningEntry,
-    plain_settings,
 )
 from llm4top.forecasters.bundles.paths import is_plain_name
 from llm4top.prompts.prompt import PromptSpec

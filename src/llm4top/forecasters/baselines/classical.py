@@ -1,7 +1,5 @@
 """The classical learners that papers on trial outcomes compare with, over one feature matrix."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self
 
@@ -30,13 +28,13 @@ from llm4top.forecasters.baselines.learners import (
     IntArray,
     Learner,
     TreeLearner,
+    one_thread,
     read_adaboost,
     read_forest,
     read_network,
     read_regression,
     read_xgboost,
 )
-from llm4top.forecasters.threads import one_thread
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 

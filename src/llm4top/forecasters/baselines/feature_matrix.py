@@ -1,7 +1,5 @@
 """The matrix that the tabular baselines share: a trial's numbers beside the topics of its text."""
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -25,8 +23,7 @@ from llm4top.forecasters.baselines.features import (
     restored_vectoriser,
     terms_of,
 )
-from llm4top.forecasters.baselines.learners import numbers
-from llm4top.forecasters.threads import one_thread
+from llm4top.forecasters.baselines.learners import numbers, one_thread
 from llm4top.registry.trial import Trial
 
 _T = TypeVar("_T")

@@ -6,10 +6,9 @@ depend on either library's version, and nothing that a file says reaches compile
 is checked where arrays come from a file.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol, Self
@@ -17,6 +16,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from llm4top.errors import BundleError
 
@@ -286,3 +286,13 @@ def _joined(
         base.astype(np.float64),
         exponential,
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra and OpenMP loops inside run on one thread, so equal inputs give equal bits.
+
+    What torch computes is not limited: it keeps threads of its own.
+    """
+    with threadpool_limits(limits=1):
+        yield

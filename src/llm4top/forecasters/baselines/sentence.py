@@ -1,7 +1,5 @@
 """Sentence embeddings under a logistic regression, where a local encoder is named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -22,10 +20,14 @@ from llm4top.forecasters.baselines.base import (
 )
 from llm4top.forecasters.baselines.feature_matrix import remembered
 from llm4top.forecasters.baselines.features import FloatArray, all_text
-from llm4top.forecasters.baselines.learners import DenseLearner, numbers, read_regression
+from llm4top.forecasters.baselines.learners import (
+    DenseLearner,
+    numbers,
+    one_thread,
+    read_regression,
+)
 from llm4top.forecasters.model.base_model import load_tokenizer, prepare_process, quietly
 from llm4top.forecasters.model.model_files import BaseIdentity, identify, safe_config, weight_files
-from llm4top.forecasters.threads import one_thread
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 
@@ -103,6 +105,22 @@ def load_encoder(folder: str | Path) -> TextEncoder:
 def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
     """``_marks`` tell one state of the folder from another."""
     prepare_process()
+    tokenizer = load_tokenizer(folder)
+    config, model = _read_weights(folder)
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer has {len(tokenizer)} tokens, the encoder {rows}.",
+            where=str(folder),
+            hint="The tokenizer belongs to another model: download the encoder again.",
+        )
+    # RoBERTa and its kin keep two positions back.
+    positions = int(getattr(config, "max_position_embeddings", None) or MAX_TOKENS + 2) - 2
+    return TextEncoder(model.eval(), tokenizer, folder, max(1, min(MAX_TOKENS, positions)))
+
+
+def _read_weights(folder: Path) -> tuple[Any, Any]:
+    """The encoder's configuration and model."""
     from transformers import AutoModel
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -120,7 +138,6 @@ def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
         raise ModelError(
             f"{kind!r:.60} encodes and decodes; a sentence encoder only encodes.", where=where
         )
-    tokenizer = load_tokenizer(folder)
     try:
         config = CONFIG_MAPPING[kind].from_dict(fields)
         with quietly():
@@ -141,16 +158,7 @@ def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
             hint="Download it again.",
         ) from error
     _refuse_gaps(report, folder)
-    rows = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
-        raise ModelError(
-            f"the tokenizer has {len(tokenizer)} tokens, the encoder {rows}.",
-            where=str(folder),
-            hint="The tokenizer belongs to another model: download the encoder again.",
-        )
-    # RoBERTa and its kin keep two positions back.
-    positions = int(getattr(config, "max_position_embeddings", None) or MAX_TOKENS + 2) - 2
-    return TextEncoder(model.eval(), tokenizer, folder, max(1, min(MAX_TOKENS, positions)))
+    return config, model
 
 
 def _refuse_gaps(report: dict[str, Any], folder: Path) -> None:

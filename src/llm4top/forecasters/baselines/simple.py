@@ -1,7 +1,5 @@
 """The two trivial baselines, and TF-IDF: every report compares a model with them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -24,8 +22,13 @@ from llm4top.forecasters.baselines.features import (
     restored_vectoriser,
     terms_of,
 )
-from llm4top.forecasters.baselines.learners import DenseLearner, indices, numbers, read_regression
-from llm4top.forecasters.threads import one_thread
+from llm4top.forecasters.baselines.learners import (
+    DenseLearner,
+    indices,
+    numbers,
+    one_thread,
+    read_regression,
+)
 from llm4top.forecasters.validation import as_trials
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task

@@ -4,8 +4,6 @@ The words and, for "knn-forest", rows of features come from the training trials:
 passed on only where those may.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

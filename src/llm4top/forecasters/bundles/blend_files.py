@@ -1,7 +1,5 @@
 """The files of a blend: a bundle for each part, and ``blend.json``, which says how they pool."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

@@ -1,9 +1,8 @@
 """The files of a language model in a bundle: an adapter, a whole model, or neither."""
 
-from __future__ import annotations
-
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +299,14 @@ def _check_prompts(
         where=manifest.identity,
         hint=f"It was made by LLM4TOP {manifest.versions.get('llm4top', '(unknown version)')}.",
     )
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a manifest can store: values that are not plain JSON are left out."""
+    plain = (str, int, float, bool, type(None))
+    return {
+        name: tuple(value) if isinstance(value, list | tuple) else value
+        for name, value in settings.items()
+        if isinstance(value, plain)
+        or (isinstance(value, list | tuple) and all(isinstance(v, str | float) for v in value))
+    }

@@ -396,14 +396,3 @@ def _refuse_outside_files(values: Mapping[str, Any], where: str) -> None:
             raise UnsafeBundleError(
                 f"the file {name!r:.100} points outside the bundle.", where=where, hint=_HINT
             )
-
-
-def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a manifest can store: values that are not plain JSON are left out."""
-    plain = (str, int, float, bool, type(None))
-    return {
-        name: tuple(value) if isinstance(value, list | tuple) else value
-        for name, value in settings.items()
-        if isinstance(value, plain)
-        or (isinstance(value, list | tuple) and all(isinstance(v, str | float) for v in value))
-    }

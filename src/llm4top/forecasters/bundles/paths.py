@@ -1,7 +1,5 @@
 """Where bundles lie: in the package, in the user's store, or in a folder of their own."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path, PurePosixPath
 

@@ -1,7 +1,5 @@
 """Loading a bundle of any kind: checked file by file, then ready to forecast."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import replace

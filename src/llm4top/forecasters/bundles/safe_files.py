@@ -5,8 +5,6 @@ loaded. None of a bundle's parsers loads such a file whatever it is called; it i
 same, by name and by content, so that no other tool is handed one.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """Saving a forecaster from Python: calibrate, write, load again, compare."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,12 +13,8 @@ from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.baseline_files import PROBES, tolerance_of
-from llm4top.forecasters.bundles.manifest import (
-    BundleFacts,
-    ReloadCheck,
-    TuningEntry,
-    plain_settings,
-)
+from llm4top.forecasters.bundles.language_files import plain_settings
+from llm4top.forecasters.bundles.manifest import BundleFacts, ReloadCheck, TuningEntry
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import RELOAD_TOLERANCE, compare_reloaded, load_bundle
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry

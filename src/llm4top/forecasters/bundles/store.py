@@ -1,7 +1,5 @@
 """The bundles on this machine, and bundles as one file to carry to another."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 import zipfile

@@ -1,7 +1,5 @@
 """Whether a bundle is what its manifest says, file by file, before anything of it is loaded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Writing a bundle of any kind: whole or not at all."""
 
-from __future__ import annotations
-
 import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -58,7 +56,7 @@ def save_bundle(
     check: Callable[[Path], ReloadCheck] | None = None,
     replace: bool = False,
 ) -> Manifest:
-    """Write a forecaster and its calibration into ``folder`` as a bundle.
+    """Write a forecaster and its calibration into ``folder`` as a bundle; return its manifest.
 
     The folder appears complete or not at all. Without ``check``, call ``confirm_reload`` next:
     a bundle is finished when it has been loaded again.
@@ -69,40 +67,21 @@ def save_bundle(
         forecaster: A ``LanguageForecaster``, a fitted baseline or a ``Blend``.
         calibration: Fitted on the forecaster's logits of validation data.
         facts: What its manifest says about data, figures and licence.
-        tuning: Of a language model: what training changed. Decides what is written: an adapter
-            in PEFT's format ("lora"), the whole model ("full"), or neither ("none").
-        carry_base, storage: Of a language model: see ``write_language``.
+        tuning: What training changed in a language model: an adapter is written ("lora"), the
+            whole model ("full"), or neither ("none").
+        carry_base, storage: See ``write_language``.
         trained_on: Recognises the trials it was trained on.
         check: Loads the bundle from the folder it is given and compares it, before it appears.
         replace: Whether to exchange a bundle that is there.
 
-    Returns:
-        Its manifest.
-
     Raises:
-        BundleError: The name is not allowed, the folder is taken, or the model does not go with
-            ``tuning`` or ``storage``.
+        BundleError: The name is not allowed, the folder is taken, or ``tuning`` does not fit.
     """
     folder = Path(folder)
     checked_name(name)
     check_vacant(folder, replace=replace)
     with publishing(folder) as staging:
-        values: dict[str, Any]
-        if isinstance(forecaster, BaselineForecaster):
-            values = {"kind": "baseline", "baseline": write_baseline(staging, forecaster)}
-        elif isinstance(forecaster, Blend):
-            values = {"kind": "blend", "blend": write_blend(staging, forecaster)}
-        else:
-            from llm4top.forecasters.bundles.language_files import write_language
-
-            entry = write_language(
-                staging,
-                forecaster,
-                tuning or TuningEntry(method="none"),
-                carry_base=carry_base,
-                storage=storage,
-            )
-            values = {"kind": "language", "language": entry}
+        values = _write_model(staging, forecaster, tuning, carry_base, storage)
         if trained_on is not None:
             write_json(staging / TRAINED_ON_FILE, trained_on.model_dump())
         task = get_task(forecaster.task)
@@ -112,6 +91,30 @@ def save_bundle(
         if check is not None:
             note_reload(staging, manifest, check(staging))
     return read_manifest(folder)
+
+
+def _write_model(
+    folder: Path,
+    forecaster: Any,
+    tuning: TuningEntry | None,
+    carry_base: bool | None,
+    storage: str | None,
+) -> dict[str, Any]:
+    """Write what computes into ``folder``; its kind and its entry of the manifest."""
+    if isinstance(forecaster, BaselineForecaster):
+        return {"kind": "baseline", "baseline": write_baseline(folder, forecaster)}
+    if isinstance(forecaster, Blend):
+        return {"kind": "blend", "blend": write_blend(folder, forecaster)}
+    from llm4top.forecasters.bundles.language_files import write_language
+
+    entry = write_language(
+        folder,
+        forecaster,
+        tuning or TuningEntry(method="none"),
+        carry_base=carry_base,
+        storage=storage,
+    )
+    return {"kind": "language", "language": entry}
 
 
 def note_reload(folder: Path, manifest: Manifest, check: ReloadCheck) -> Manifest:

@@ -1,7 +1,5 @@
 """What every calibration takes and gives, and the data that none of them accepts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self

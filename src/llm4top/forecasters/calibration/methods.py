@@ -1,7 +1,5 @@
 """Calibration: from answer logits to probabilities that mean what they say."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 import numpy as np

@@ -6,8 +6,6 @@ therefore get an offset for each phase, fitted on the calibration data together 
 one level for all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Self
 

@@ -8,8 +8,6 @@ arXiv:1706.04599), drawn towards slope 1 and offset 0, where nothing changes (of
 intercept regularisation without the off-diagonal: Kull et al. 2019, arXiv:1910.12656).
 """
 
-from __future__ import annotations
-
 from statistics import NormalDist
 from typing import Literal, Self
 

@@ -7,8 +7,6 @@ Stacked generalization, 1992, with non-negative weights as Breiman, Stacked regr
 With one forecaster it is Platt or bias-and-slope scaling.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Self
 

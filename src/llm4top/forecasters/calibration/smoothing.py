@@ -12,8 +12,6 @@ The means keep the order: a tent is log-concave, so a higher score weighs higher
 mean of rising values rises.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from llm4top.forecasters.calibration.calibrated import FloatArray, IntArray

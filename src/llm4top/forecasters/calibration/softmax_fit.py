@@ -1,7 +1,5 @@
 """Softmax regression of any design, towards a prior: what every parametric calibration solves."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import log_softmax
 

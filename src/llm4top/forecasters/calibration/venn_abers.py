@@ -14,8 +14,6 @@ probability. What is reported is therefore continuous, a mean over the calibrati
 score (``_smoothing``); the exact pair stays available.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import Annotated, Literal, Self
 

@@ -5,8 +5,6 @@ over all accumulation steps and processes). So 8 x 1, 2 x 4 and two processes of
 rows at the same step, and a resumed run continues exactly where it stopped.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

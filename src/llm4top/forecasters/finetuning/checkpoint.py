@@ -15,8 +15,6 @@ A folder is written under another name and renamed when it is whole, so that a k
 leaves either the complete checkpoint or none.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """What is trained: the answer head's scorer around a base model, with LoRA or in full."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext

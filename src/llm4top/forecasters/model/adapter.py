@@ -5,8 +5,6 @@ configuration may say plain LoRA and its sizes; anything else is refused, and th
 exactly those which that configuration gives on this base model.
 """
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Loading a base model from a folder on this machine, with nothing in it trusted."""
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import os

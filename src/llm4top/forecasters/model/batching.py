@@ -1,7 +1,5 @@
 """Batches of prompts: alike in length, within a token budget, and smaller when memory runs out."""
 
-from __future__ import annotations
-
 import gc
 from collections import deque
 from collections.abc import Callable, Sequence

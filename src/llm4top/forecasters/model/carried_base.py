@@ -1,7 +1,5 @@
 """A model that came in a bundle, trained already, as the base model of a further training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from llm4top.errors import ModelError

@@ -1,7 +1,5 @@
 """The device and the number type a model runs in, each chosen with its reason."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ Its code, its chat template and any field that names code or a kernel to fetch a
 (CVE-2026-4372 was such a field, with remote code switched off).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

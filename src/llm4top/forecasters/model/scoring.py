@@ -1,7 +1,5 @@
 """From trials to answer logits: prompts, batches, one prefill pass each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

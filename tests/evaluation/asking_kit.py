@@ -34,7 +34,7 @@ class Quick(LanguageForecaster):
         seeds = [crc32(prompt.text.encode()) for prompt in prompts]
         logits = [np.random.default_rng(seed).normal(size=2) for seed in seeds]
         if on_progress is not None:
-            on_progress(Progress(len(prompts), len(prompts), len(prompts), len(prompts)))
+            on_progress(Progress("scoring", len(prompts), len(prompts)))
         return np.array(logits).reshape(len(prompts), 2)
 
 

@@ -169,7 +169,7 @@ class SplitScorer:
         if split == "test":
             self.before_test()
         rows = self.dataset.select(split)
-        on_progress = None if on_trials is None else lambda p: on_trials(p.prompts, p.total_prompts)
+        on_progress = None if on_trials is None else lambda p: on_trials(p.done, p.total)
         logits = forecaster.logits(rows.trials, on_progress=on_progress)
         # A calibration would name the row's position, not the trial.
         wrong = ~np.isfinite(logits).all(axis=1)

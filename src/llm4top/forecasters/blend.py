@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.baselines.base import PlainWriter
@@ -12,12 +12,10 @@ from llm4top.forecasters.calibration.calibrated import FloatArray, softmax
 from llm4top.forecasters.calibration.pool import FLOOR, LogPool, fit_pool, log_probabilities
 from llm4top.forecasters.forecaster import Forecaster, Writer
 from llm4top.forecasters.validation import as_trials, class_positions
+from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
-
-if TYPE_CHECKING:
-    from llm4top.progress import OnProgress
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +99,12 @@ class Blend:
         on_progress: OnProgress | None = None,
     ) -> FloatArray:
         """Pooled logits ``[n, K]``, a column for each label of the task."""
-        return self.pool.logits(
+        pooled = self.pool.logits(
             [_part_logits(part, trials, prompts, on_progress, self.floor) for part in self.parts]
         )
+        if on_progress is not None and self.language is None:
+            on_progress(Progress("forecast", len(pooled), len(pooled)))
+        return pooled
 
 
 def _part_logits(

@@ -24,6 +24,7 @@ from llm4top.forecasters.classifier import TrialClassifier
 from llm4top.forecasters.forecast import forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.validation import as_trials
+from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec
 from llm4top.registry.trial import Record, Trial
 from llm4top.tasks.builtin import get_task
@@ -32,7 +33,6 @@ from llm4top.tasks.task import Task
 if TYPE_CHECKING:
     from llm4top.data.dataset import Dataset
     from llm4top.forecasters.language import LanguageForecaster
-    from llm4top.progress import OnProgress
 
 
 class Writer(Protocol):

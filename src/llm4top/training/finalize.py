@@ -45,7 +45,7 @@ from llm4top.training.run_folder import RunFolder, keep_logits
 RELOAD_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 5e-3}
 """The largest difference between a model's probabilities and its reloaded bundle's, by type.
 
-Batches differ, and bfloat16 has 8 bits: a sum in another order changes the third digit.
+Progress differ, and bfloat16 has 8 bits: a sum in another order changes the third digit.
 """
 
 MODEL = "this model, calibrated"

@@ -14,13 +14,13 @@ from llm4top.forecasters.model import batching
 from llm4top.forecasters.model.batching import (
     MAX_BATCH_TOKENS,
     MAX_BATCH_TOKENS_CPU,
-    Progress,
     default_budget,
     is_out_of_memory,
     plan_batches,
     run_batches,
 )
 from llm4top.forecasters.model.device import Device
+from llm4top.progress import Progress
 
 pytestmark = pytest.mark.slow
 

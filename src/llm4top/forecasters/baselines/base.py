@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,12 @@ from llm4top.forecasters.baselines.features import visible_trials
 from llm4top.forecasters.calibration.pool import log_probabilities
 from llm4top.forecasters.classifier import TrialClassifier
 from llm4top.forecasters.validation import as_trials, class_positions
+from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, SectionAccount
 from llm4top.prompts.sections import SECTIONS_BEYOND_RECORDS, trial_sections
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
-
-if TYPE_CHECKING:
-    from llm4top.progress import OnProgress
 
 Probabilities = NDArray[np.float64]
 _T = TypeVar("_T")
@@ -98,8 +96,10 @@ class BaselineForecaster(TrialClassifier):
 
         A label that no training trial had gets the least probability, ``floor_``.
         """
-        del prompts, on_progress  # a baseline reads the trial itself, all in one step
+        del prompts  # a baseline reads the trial itself
         found = self.predict_proba(trials)
+        if on_progress is not None:
+            on_progress(Progress("forecast", len(found), len(found)))
         spread = np.zeros((len(found), len(get_task(self.task).labels)))
         spread[:, self.positions] = found
         return log_probabilities(spread, floor=self.floor_)

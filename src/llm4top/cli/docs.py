@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from click import Context
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -109,7 +110,7 @@ def _prose(help_text: str) -> str:
 def _options(command: Any) -> list[str]:
     """One list item an argument or option: its names, its values, its help and its default."""
     lines = []
-    for parameter in command.params:
+    for parameter in command.get_params(Context(command)):
         if "--show-completion" in parameter.opts or "--help" in parameter.opts:
             continue
         names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))

@@ -1,4 +1,4 @@
-"""The forecasters of an evaluation: opened, with the data set's task and distinct labels."""
+"""The forecasters of an evaluation: those given, opened and checked, and reference baselines."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from llm4top.data.dataset import Dataset
-from llm4top.errors import BundleError, EvaluationError
+from llm4top.errors import BundleError, EvaluationError, TaskError
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
+
+
+ALWAYS, BASE_RATE, TFIDF = "always", "base-rate", "tfidf"
 
 
 def open_forecaster(
@@ -79,3 +84,29 @@ def distinct(forecasters: Sequence[Forecaster]) -> tuple[Forecaster, ...]:
         replace(one, label=f"{one.label} ({one.identity})") if labels.count(one.label) > 1 else one
         for one in forecasters
     )
+
+
+def reference_baselines(dataset: Dataset, *, seed: int = 0) -> dict[str, Forecaster]:
+    """The baselines that every evaluation shows, by name, fitted on the data set's training split.
+
+    Empty where the training split has fewer than two labels; without TF-IDF where it has no words.
+    """
+    from llm4top.forecasters.baselines.catalog import make_baseline
+    from llm4top.forecasters.forecaster import as_forecaster
+
+    learn = dataset.select("train")
+    found: dict[str, Forecaster] = {}
+    if len(set(learn.labels)) < 2:
+        return found
+    for name in (ALWAYS, BASE_RATE, TFIDF):
+        model = make_baseline(name, learn.task, seed=seed)
+        try:
+            model.fit(learn.trials, np.asarray(learn.label_indices))
+        except (TaskError, ValueError):
+            continue
+        found[name] = as_forecaster(
+            model,
+            identity=f"{name} on {learn.sha256[:12]}",
+            trained_on_text=f"train split, {len(learn)} trials",
+        )
+    return found

@@ -13,10 +13,17 @@ from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top, phases_in, scope
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import EvaluationError, TooFewRowsError
-from llm4top.evaluation.candidates import check_task, distinct, open_forecaster
+from llm4top.evaluation.candidates import (
+    ALWAYS,
+    BASE_RATE,
+    TFIDF,
+    check_task,
+    distinct,
+    open_forecaster,
+    reference_baselines,
+)
 from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
 from llm4top.evaluation.metrics.bootstrap import DRAWS
-from llm4top.evaluation.reference_baselines import ALWAYS, BASE_RATE, TFIDF, reference_baselines
 from llm4top.evaluation.reports.checklist import checklist
 from llm4top.evaluation.reports.formatting import CHECKS, phase_name
 from llm4top.evaluation.reports.metadata import age_note, base_rate_notes, data_facts, new_report

@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from llm4top.evaluation.metrics.binary import BinaryStatistic
 from llm4top.evaluation.metrics.bootstrap import bootstrap, draw_counts, grouped, interval, whole
 from llm4top.evaluation.metrics.metrics import measure
+from llm4top.evaluation.metrics.statistic import BinaryStatistic
 from tests.evaluation.kit import binary_scores, invented
 
 

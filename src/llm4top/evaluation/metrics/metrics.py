@@ -6,11 +6,10 @@ from typing import Literal
 import numpy as np
 
 from llm4top.errors import ScoreError
-from llm4top.evaluation.metrics.binary import BinaryStatistic
 from llm4top.evaluation.metrics.bootstrap import DRAWS, bootstrap, interval, whole
 from llm4top.evaluation.metrics.calibration_slope import calibration_fit
 from llm4top.evaluation.metrics.counts import ECE_NOISE
-from llm4top.evaluation.metrics.multiclass import MulticlassStatistic
+from llm4top.evaluation.metrics.statistic import BinaryStatistic, MulticlassStatistic
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 from llm4top.evaluation.reports.report import Figure
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
+
+import yaml
 
 from llm4top.registry.trial import Trial
 
@@ -61,56 +64,15 @@ def _abbreviated(name: str, before: str) -> list[str]:
     return []
 
 
-COMMON = frozenset(
-    """
-    a an the and or no not none other any all each per as to of in on at by for from with without
-    placebo placebos control controls comparator comparators active inactive matching matched match
-    dummy sham vehicle blank mimic saline water sugar pill pills study test reference standard care
-    soc usual routine conventional best supportive background rescue medication medications
-    medicine medicines drug drugs agent agents product products investigational experimental
-    intervention interventions treatment treatments therapy therapies therapeutic therapeutics
-    regimen regimens chemotherapy chemoradiotherapy chemoradiation radiotherapy radiation
-    immunotherapy surgery surgical procedure procedures transplantation vaccine vaccines
-    vaccination immunization biological biologically based combination combined concurrent
-    sequential adjuvant neoadjuvant maintenance induction consolidation prophylaxis preventive
-    prevention management complications adjunctive alternative complementary differentiation
-    systemic local standardised standardized observation observational monitoring follow followup
-    questionnaire questionnaires administration assessment analysis laboratory biomarker
-    quality-of-life quality life examination screening diagnostic education educational counseling
-    behavioral behavioural program training session exercise diet dietary supplement
-    supplementation waiting waitlist list group groups arm arms cohort cohorts stage part period
-    line first second third initial low lower high higher medium mid middle dose doses dosage
-    dosing level levels single multiple double triple fixed fixed-dose flexible variable loading
-    escalating increasing tapering continuous intermittent once twice thrice two three four times
-    daily weekly monthly yearly every day days week weeks month months year years hour hours hourly
-    morning evening bedtime night duration following before after during then versus vs bid tid qid
-    qd qhs prn oral orally intravenous intravenously iv im sc po subcutaneous intramuscular
-    inhalation inhaled inhaler nasal intranasal topical ophthalmic ocular transdermal rectal
-    vaginal sublingual intrathecal intravitreal injection injections injectable infusion infusions
-    bolus tablet tablets capsule capsules caplet suspension solution solutions syrup cream gel
-    ointment lotion patch patches spray drop drops eye powder powders granules film coated release
-    extended-release immediate-release sustained-release controlled-release extended immediate
-    sustained controlled delayed modified xr er sr mr ir formulation formulations form brand
-    generic new old free unspecified recombinant human purified synthetic blood plasma serum cell
-    cells device patient patients subject subjects participant participants healthy volunteers
-    adult adults child children phase type total body short long term intensive intensity
-    normal range same open label blind blinded masked randomized randomised
-    registered trademark tm
-    mg mcg ug g kg ml l iu unit units mmol meq gy ppm percent mgs
-    """.split()  # noqa: SIM905 - two hundred words read better as prose
+_WORDS = yaml.safe_load(
+    (files("llm4top.evaluation.probes") / "data/masking_words.yaml").read_text("utf-8")
 )
+
+COMMON = frozenset(_WORDS["common"].split())
 """Words of no drug's name: an intervention made of them alone ("Placebo", "Usual care") is no
 name that could be recalled, and stays."""
 
-SALTS = frozenset(
-    """
-    hydrochloride dihydrochloride hcl sodium disodium potassium calcium magnesium zinc sulfate
-    sulphate bisulfate acetate maleate mesylate mesilate tartrate bitartrate citrate phosphate
-    diphosphate succinate fumarate besylate besilate tosylate bromide hydrobromide chloride
-    nitrate lactate gluconate pamoate palmitate valerate propionate furoate medoxomil axetil
-    dimeglumine meglumine tromethamine olamine trihydrate dihydrate monohydrate hydrate anhydrous
-    """.split()  # noqa: SIM905
-)
+SALTS = frozenset(_WORDS["salts"].split())
 """Last words of a drug's name that texts leave out."""
 
 DRUG_STEM = re.compile(
@@ -125,18 +87,7 @@ DRUG_STEM = re.compile(
 )
 """Endings by which a single word shows to be a drug (the WHO's stems of international names)."""
 
-ORGANISATION_WORDS = frozenset(
-    """
-    the of and for de la inc ltd limited llc llp plc gmbh ag sa spa nv bv ab co kg corp corporation
-    company companies group holdings international global usa us uk pharmaceutical pharmaceuticals
-    pharma laboratories laboratory labs therapeutics biosciences bioscience biotech biotechnology
-    biotechnologies biopharma biopharmaceuticals biologics healthcare health medical medicine
-    sciences science research development institute institutes institution national federal
-    university college school hospital hospitals clinic clinics center centers centre centres
-    foundation trust association society council consortium network department ministry
-    cooperative oncology cancer study studies trials trial clinical general office
-    """.split()  # noqa: SIM905
-)
+ORGANISATION_WORDS = frozenset(_WORDS["organisation"].split())
 """Words that many organisations' names share; one alone names none."""
 
 _FORM = (

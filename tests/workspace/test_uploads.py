@@ -85,7 +85,7 @@ def test_a_file_over_its_cap_is_not_read_to_its_end(workspace):
 
 def test_too_many_files_or_too_much_altogether_is_refused(workspace):
     add(workspace, b"x" * 100)
-    said = r"1 uploads are kept already, 100 bytes together\. Delete those"
+    said = r"the workspace is full: it holds 1 upload, 100 bytes\. Delete uploads"
     with pytest.raises(UploadError, match=said):
         add(workspace, files=1)
     with pytest.raises(UploadError, match=said):

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from llm4top.errors import LLM4TOPError
-from llm4top.workspace.jobs.process import give_way
+from llm4top.workspace.jobs.process import lower_priority
 from llm4top.workspace.jobs.supervisor import Supervisor
 from llm4top.workspace.jobs.worker import GRACE_S, work_once
 from llm4top.workspace.run_states import KINDS
@@ -23,17 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kind", action="append", help="With --once: only runs of this kind.")
     parser.add_argument("--grace", type=float, default=GRACE_S, help="Seconds to stop politely.")
     parser.add_argument("--once", action="store_true", help="Do one run in this process and end.")
-    asked = parser.parse_args(arguments)
-    if asked.once and len(asked.device or ()) != 1:
+    options = parser.parse_args(arguments)
+    if options.once and len(options.device or ()) != 1:
         parser.error("--once needs one --device")
-    if asked.once:
-        give_way()
+    if options.once:
+        lower_priority()
     try:
-        with Workspace.open(asked.folder) as workspace:
-            if asked.once:
-                work_once(workspace, asked.device[0], asked.kind or KINDS, grace=asked.grace)
+        with Workspace.open(options.folder) as workspace:
+            if options.once:
+                work_once(workspace, options.device[0], options.kind or KINDS, grace=options.grace)
             else:
-                _serve(Supervisor(workspace, devices=asked.device, grace=asked.grace))
+                _serve(Supervisor(workspace, devices=options.device, grace=options.grace))
     except LLM4TOPError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -42,11 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(supervisor: Supervisor) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    asked = threading.Event()
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
+        signal.signal(number, lambda *_: stopping.set())
     supervisor.start()
-    asked.wait()
+    stopping.wait()
     supervisor.stop()
 
 

@@ -20,7 +20,7 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Forecasts that were asked for together.
+    """Forecasts that were requested together.
 
     ``count`` forecasts were made (by ``bundle``, the newest where there were several) and
     ``left_out`` files or records got none. ``run_id`` is the run that made them, if one did.
@@ -86,13 +86,13 @@ class Batches:
         self._eraser.wipe()
 
     def clear(self, batch: str) -> None:
-        """Take out all that a batch holds, to be filled anew; nothing where there is none."""
+        """Empty a batch, to fill it again; does nothing where there is none."""
         with self._session() as session:
             session.execute(delete(ForecastRow).where(ForecastRow.batch == batch))
             session.execute(delete(LeftOutRow).where(LeftOutRow.batch == batch))
 
     def leave_out(self, batch: str, refusals: Iterable[Refusal]) -> None:
-        """Keep what got no forecast behind what is kept already; ``NotFoundError`` as ``get``."""
+        """Append records without a forecast to those of the batch; ``NotFoundError`` as ``get``."""
         with self._session() as session:
             find(session, BatchRow, batch, "batch of forecasts")
             query = select(func.max(LeftOutRow.position)).where(LeftOutRow.batch == batch)
@@ -121,7 +121,7 @@ class Batches:
             return [Refusal(**{**json.loads(values), "id": row_id}) for row_id, values in rows]
 
     def one_left_out(self, row_id: str) -> tuple[str, Refusal]:
-        """One of those with all that is kept of it, and its batch; ``NotFoundError`` as ``get``."""
+        """One of those in full, and its batch; ``NotFoundError`` as ``get``."""
         with self._session(write=False) as session:
             row = find(session, LeftOutRow, row_id, "record")
             return row.batch, Refusal(**{**row.values, "id": row.id})
@@ -139,7 +139,7 @@ class Batches:
             return [Forecast.from_dict(json.loads(values), id=row_id) for row_id, values in rows]
 
     def withheld_counts(self, ids: Sequence[str]) -> dict[str, int]:
-        """For the ids of forecasts: how many things were kept from the model."""
+        """For the ids of forecasts: how many things were withheld from the model."""
         with self._session(write=False) as session:
             length = (
                 func.jsonb_array_length(ForecastRow.values["withheld"])

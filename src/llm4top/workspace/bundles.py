@@ -1,4 +1,4 @@
-"""Bundles by id. The folder ``bundles`` is what counts: the rows follow what lies there.
+"""Bundles by id. The folder ``bundles`` is the truth: the rows follow its content.
 
 So a bundle that was imported in a terminal is listed here, and the other way round.
 """
@@ -58,12 +58,12 @@ class Bundles:
 
     def list(self) -> Sequence[WorkspaceBundle]:
         """The embedded bundle, then the others by name. A damaged one is left out."""
-        lying = self._sync()
+        stored = self._sync()
         with self._session(write=False) as session:
             rows = session.scalars(select(BundleRow).order_by(BundleRow.name)).all()
-        own = [_value(row, lying[row.name].manifest) for row in rows if row.name in lying]
+        own = [_value(row, stored[row.name].manifest) for row in rows if row.name in stored]
         plain = not any(bundle.is_default for bundle in own)
-        shipped = [_embedded(lying[EMBEDDED].manifest, plain)] if EMBEDDED in lying else []
+        shipped = [_embedded(stored[EMBEDDED].manifest, plain)] if EMBEDDED in stored else []
         return [*shipped, *own]
 
     def get(self, bundle_id: str) -> WorkspaceBundle:
@@ -74,7 +74,7 @@ class Bundles:
         raise missing("bundle", bundle_id)
 
     def folder(self, bundle_id: str) -> Path:
-        """Where it lies; ``NotFoundError`` for an id that no bundle has."""
+        """Its folder; ``NotFoundError`` for an unknown id."""
         from llm4top.forecasters.bundles.paths import embedded_folder
 
         bundle = self.get(bundle_id)
@@ -104,7 +104,7 @@ class Bundles:
         return verify_bundle(self.folder(bundle_id))
 
     def default(self) -> WorkspaceBundle:
-        """The bundle that forecasts are made with where nobody asks for another."""
+        """The bundle that forecasts where no other is chosen."""
         for bundle in self.list():
             if bundle.is_default:
                 return bundle
@@ -142,30 +142,30 @@ class Bundles:
         delete_remains(self._folder)
 
     def _sync(self) -> dict[str, StoredBundle]:
-        """Bring the rows to what lies in the folder; what lies there, by name."""
+        """Update the rows from the folder's content; the bundles there, by name."""
         from llm4top.forecasters.bundles.store import list_bundles
 
-        lying = {
+        stored = {
             bundle.name: bundle
             for bundle in list_bundles(self._folder, on_problem=lambda _path, _error: None)
         }
-        expected = {name: b.identity for name, b in lying.items() if name != EMBEDDED}
+        expected = {name: b.identity for name, b in stored.items() if name != EMBEDDED}
         with self._session(write=False) as session:
             found = session.execute(select(BundleRow.name, BundleRow.identity)).all()
         if {row.name: row.identity for row in found} != expected:
             try:
                 with self._session() as session:
-                    _rewrite(session, lying)
+                    _rewrite(session, stored)
             except IntegrityError:
                 pass  # Another process has just written the same rows.
-        return lying
+        return stored
 
 
-def _rewrite(session: Session, lying: dict[str, StoredBundle]) -> None:
+def _rewrite(session: Session, stored: dict[str, StoredBundle]) -> None:
     rows = {row.name: row for row in session.scalars(select(BundleRow))}
-    for name in rows.keys() - lying.keys():
+    for name in rows.keys() - stored.keys():
         session.delete(rows[name])
-    for name, bundle in lying.items():
+    for name, bundle in stored.items():
         if name == EMBEDDED:
             continue
         row = rows.get(name)

@@ -30,11 +30,11 @@ def database_url(folder: Path, url: str | None) -> URL:
 
     Raises ``WorkspaceError`` for a URL of another kind of database.
     """
-    asked = url or os.environ.get(URL_VARIABLE)
-    if not asked:
+    chosen = url or os.environ.get(URL_VARIABLE)
+    if not chosen:
         return URL.create("sqlite", database=str(folder / DATABASE_FILE))
     try:
-        parsed = make_url(asked)
+        parsed = make_url(chosen)
     except ArgumentError:
         # The text may hold a password, so it is not repeated.
         raise WorkspaceError(

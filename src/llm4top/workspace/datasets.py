@@ -1,4 +1,4 @@
-"""Data sets by id: those the workspace keeps, and those that lie in folders elsewhere."""
+"""Data sets by id: in the workspace's own folder, or in folders elsewhere."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Datasets:
             return value_of(StoredDataset, find(session, DatasetRow, dataset_id, "data set"))
 
     def folder(self, dataset_id: str) -> Path:
-        """Where it lies; ``NotFoundError`` for an id that no data set has."""
+        """Its folder; ``NotFoundError`` for an unknown id."""
         found = self.get(dataset_id)
         if found.folder is not None:
             return Path(found.folder)
@@ -213,9 +213,9 @@ def _card(folder: Path) -> DatasetCard:
     try:
         return DatasetCard.model_validate_json((folder / "card.json").read_bytes())
     except (OSError, ValueError) as error:
-        told = "it has no card" if isinstance(error, FileNotFoundError) else "its card is damaged"
+        reason = "it has no card" if isinstance(error, FileNotFoundError) else "its card is damaged"
         raise DatasetError(
-            f"is not a data set that this version can read: {told}.",
+            f"is not a data set that this version can read: {reason}.",
             where=str(folder),
             hint="Make the data set again with `llm4top ingest`.",
         ) from error

@@ -25,7 +25,7 @@ PART = ".part-"
 def place_of(folder: Path, thing_id: str, what: str) -> Path:
     """``folder/<id>``, for an id as we make them and never for anything else.
 
-    Raises ``NotFoundError``, which does not tell whether anything lies there.
+    Raises ``NotFoundError``, which does not reveal whether anything is there.
     """
     if not _ID.fullmatch(thing_id):
         raise NotFoundError(f"there is no {what} with this id.", hint="It may have been deleted.")
@@ -33,7 +33,7 @@ def place_of(folder: Path, thing_id: str, what: str) -> Path:
 
 
 def sweep(folder: Path, known: Collection[str]) -> None:
-    """Remove what a killed process left: half-deleted things, and old ones that nobody lists."""
+    """Remove what a killed process left: half-deleted things, and old ones without a row."""
     delete_remains(folder)
     for path in folder.iterdir():
         stray = path.name.startswith(PART) or (

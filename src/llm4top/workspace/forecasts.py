@@ -1,4 +1,4 @@
-"""Forecasts that were made, kept with everything that was said about them."""
+"""Stored forecasts, each with its whole JSON form."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Order = Literal["position", "probability", "newest"]
 class StoredForecast:
     """A forecast that was made. Those of one request share ``batch``, in order of ``position``.
 
-    ``values`` is all that was said, as ``to_dict`` gave it; the other fields are for lists.
+    ``values`` is its JSON form; the other fields are for lists.
     """
 
     id: str
@@ -148,7 +148,7 @@ class Forecasts:
             return [value_of(StoredForecast, row) for row in rows]
 
     def whole(self, ids: Sequence[str]) -> Sequence[tuple[str, dict[str, Any]]]:
-        """All that was said, by id, in the order asked for; without those that are gone."""
+        """JSON forms by id, in the order of ``ids``; deleted ones are left out."""
         found: dict[str, dict[str, Any]] = {}
         with self._session(write=False) as session:
             for start in range(0, len(ids), CHUNK):
@@ -176,13 +176,13 @@ def _conditions(
     batch: str | None, upload_id: str | None, run_id: str | None, nct_id: str | None
 ) -> list[ColumnElement[bool]]:
     row = ForecastRow
-    asked = (
+    filters = (
         (row.batch, batch),
         (row.upload_id, upload_id),
         (row.run_id, run_id),
         (row.nct_id, nct_id),
     )
-    return [column == value for column, value in asked if value is not None]
+    return [column == value for column, value in filters if value is not None]
 
 
 def _columns(made: Forecast | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The records behind forecasts: kept with them, read again from them, deleted with them."""
+"""The records behind forecasts: stored with them, and read again for their pages."""
 
 import shutil
 import tempfile
@@ -52,8 +52,8 @@ def keep_result(
             upload = stored_upload(workspace, file)
             workspace.forecasts.add(upload, new, batch=batch, moment=moment)
     there = {(r.record, r.code, r.reason) for r in workspace.batches.left_out(batch)}
-    told = [*result.refusals, *map(Refusal.note, result.notes)]
-    left = [r for r in told if (r.record, r.code, r.reason) not in there]
+    refused = [*result.refusals, *map(Refusal.note, result.notes)]
+    left = [r for r in refused if (r.record, r.code, r.reason) not in there]
     workspace.batches.leave_out(batch, left)
     return batch
 
@@ -88,7 +88,7 @@ def stored_upload(workspace: Workspace, file: UploadedFile) -> str:
 
 
 def uploads_behind(workspace: Workspace, batch: str) -> list[Upload]:
-    """The kept files that a batch was made from, those that are still there."""
+    """The stored files that a batch was made from and that still exist."""
     found = workspace.batches.get(batch)
     query = select(ForecastRow.upload_id).where(ForecastRow.batch == batch).distinct()
     with workspace.session(write=False) as session:
@@ -107,7 +107,7 @@ def uploads_behind(workspace: Workspace, batch: str) -> list[Upload]:
 def record_again(workspace: Workspace, stored: StoredForecast) -> Iterator[UploadedFile | None]:
     """The file that holds a stored forecast's record, alone where it is a member of an archive.
 
-    None where it is not kept any more. What is unpacked is gone when the block is left.
+    None where it is no longer stored. Unpacked files are deleted after the block.
     """
     name, mark, member = stored.record.partition(_MARK)
     behind = [u for u in uploads_behind(workspace, stored.batch) if u.name == name]

@@ -1,4 +1,4 @@
-"""Brings a database to this version's tables, once, whoever opens it first."""
+"""Migrates a database to this version's tables; of several processes one does it."""
 
 import os
 import sqlite3
@@ -121,7 +121,7 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite" or raw is None:
         yield
         return
-    # Said on the raw connection: within a transaction SQLite would not hear it.
+    # On the raw connection: within a transaction SQLite ignores it.
     raw.cursor().execute("PRAGMA foreign_keys = OFF")
     try:
         yield
@@ -146,15 +146,15 @@ def back_up(database: Path, folder: Path, step: str) -> Path:
 
 def _unusable(error: SQLAlchemyError, engine: Engine) -> WorkspaceError:
     where = engine.url.render_as_string(hide_password=True)
-    said = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
-    if "not a database" in said and isinstance(error, DatabaseError):
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+    if "not a database" in reason and isinstance(error, DatabaseError):
         return WorkspaceError(
             "this file is not a database, or it is damaged.",
             where=str(engine.url.database),
             hint=f"Move it away, or put a copy from the folder {BACKUPS!r} in its place.",
         )
     return WorkspaceError(
-        f"the database cannot be opened: {said}.",
+        f"the database cannot be opened: {reason}.",
         where=where,
         hint="Check that it runs, that the address is right and that you may write to it.",
     )

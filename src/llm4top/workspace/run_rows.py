@@ -19,7 +19,7 @@ GONE = "The process stopped unexpectedly (killed, or the machine shut down)."
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class FolderStatus:
     """What a run's folder says of it. ``since`` is when it came to this state."""
 
     state: RunState
@@ -30,28 +30,28 @@ class Standing:
     result: dict[str, Any]
 
 
-def standing_of(folder: Path) -> Standing:
+def read_status(folder: Path) -> FolderStatus:
     """Read the run folder; ``JobError`` where it holds no run."""
     from llm4top.training.run_folder import RunFolder
 
     run = RunFolder(folder)
-    told = run.state()
-    if not told and not run.is_alive():
+    values = run.state()
+    if not values and not run.is_alive():
         raise JobError("no run was begun here.", where=str(folder))
-    state = RunState(told.get("state", "running"))
-    error = str(told["reason"]) if told.get("reason") else None
+    state = RunState(values.get("state", "running"))
+    error = str(values["reason"]) if values.get("reason") else None
     process = None
     if state in (RunState.RUNNING, RunState.QUEUED):
-        process = _process(told) if run.is_alive() else None
+        process = _process(values) if run.is_alive() else None
         state = RunState.RUNNING if process else RunState.INTERRUPTED
         error = None if process else GONE
     result = {"bundle": str(run.bundle)} if state is RunState.DONE and run.bundle.exists() else {}
     settings = _settings(run.config_file)
-    return Standing(state, moment(told.get("time")), error, process, settings, result)
+    return FolderStatus(state, moment(values.get("time")), error, process, settings, result)
 
 
-def _process(told: Mapping[str, Any]) -> Process | None:
-    pid = told.get("process")
+def _process(values: Mapping[str, Any]) -> Process | None:
+    pid = values.get("process")
     return Process.of(pid) if isinstance(pid, int) else Process.current()
 
 
@@ -66,10 +66,10 @@ def _settings(file: Path) -> dict[str, Any]:
 def moment(value: Any) -> datetime:
     """An ISO time as the folder writes it; this moment where it is none."""
     try:
-        told = datetime.fromisoformat(value)
+        values = datetime.fromisoformat(value)
     except (TypeError, ValueError):
         return now()
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    return values if values.tzinfo else values.replace(tzinfo=UTC)
 
 
 _DONE_TO_A_RUN = {
@@ -93,7 +93,7 @@ def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
 
 
 def attempt_over(row: RunRow, attempt: int | None) -> JobError:
-    """The error of a worker that speaks for an attempt that has ended."""
+    """The error of a worker whose attempt has ended."""
     return JobError(
         f"attempt {attempt} of the run has ended; it is at attempt {row.attempt}.",
         where=f"run {row.id}",
@@ -129,7 +129,7 @@ def note(
 
 
 def since(row: RunRow) -> datetime:
-    """When the run came to its state; what its folder said before that is history."""
+    """When the run came to its state; older news from its folder is ignored."""
     if row.state == "queued":
         return row.queued
     if row.state in ("running", "stopping"):
@@ -137,17 +137,17 @@ def since(row: RunRow) -> datetime:
     return row.queued
 
 
-def settle(row: RunRow, standing: Standing) -> None:
+def apply_status(row: RunRow, status: FolderStatus) -> None:
     """Everything but the state, as the folder tells it."""
-    process = standing.process
-    row.settings = storable(standing.settings) or row.settings
-    row.error = clean_text(standing.error) if standing.error else None
-    row.result = storable(standing.result)
+    process = status.process
+    row.settings = storable(status.settings) or row.settings
+    row.error = clean_text(status.error) if status.error else None
+    row.result = storable(status.result)
     if process is not None:
         row.host, row.pid, row.pid_started = process.host, process.pid, process.started
-        row.started, row.finished = standing.since, None
-    elif standing.state.is_over:
-        row.finished = standing.since
+        row.started, row.finished = status.since, None
+    elif status.state.is_over:
+        row.finished = status.since
 
 
 def run_value(row: RunRow) -> Run:

@@ -26,7 +26,7 @@ import psutil
 
 
 class RunState(StrEnum):
-    """Where a run stands; it is in exactly one of these."""
+    """The state of a run: exactly one of these."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -42,7 +42,7 @@ class RunState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more happens to it unless somebody asks."""
+        """Whether it has finished: only a person can change it now."""
         return self in (RunState.DONE, RunState.FAILED, RunState.INTERRUPTED)
 
 
@@ -62,7 +62,7 @@ KINDS = ("train", "evaluate", "benchmark", "forecast", "ingest", "audit")
 """What a run can do."""
 
 LIGHT_KINDS = ("forecast", "ingest", "audit")
-"""Kinds that take minutes and little memory: on a CPU one of them is done beside a heavy run."""
+"""Kinds that take minutes and little memory: on a CPU one runs along with a heavy run."""
 
 
 def lane_of(device: str | None, kind: str) -> str:
@@ -117,7 +117,7 @@ class Process:
             return True
         try:
             there = psutil.Process(self.pid)
-            # Start times are told in clock ticks, and shift a little with the system's clock.
+            # Start times are measured in clock ticks, and shift a little with the system's clock.
             same = abs(there.create_time() - self.started) < 2
             return same and there.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
@@ -128,7 +128,7 @@ class Process:
 class Run:
     """A run as it stood when it was read.
 
-    ``attempt`` counts how often it was begun; ``resuming`` asks the next attempt to go on from
+    ``attempt`` counts how often it was started; ``resuming`` tells the next attempt to resume from
     the last checkpoint. ``progress`` is the newest progress event, ``result`` what a done run
     gave, ``error`` the sentence of one that failed or was interrupted. ``folder`` is its folder
     where that is not the workspace's own. Times are in UTC.

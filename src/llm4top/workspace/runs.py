@@ -12,16 +12,16 @@ from llm4top.workspace.database import Transactions, changed_rows, find, storabl
 from llm4top.workspace.deletion import Eraser
 from llm4top.workspace.run_rows import (
     GONE,
+    apply_status,
     attempt_over,
     conditions,
     moment,
     note,
     of_attempt,
+    read_status,
     refused,
     run_value,
-    settle,
     since,
-    standing_of,
 )
 from llm4top.workspace.run_states import KINDS, TRANSITIONS, Process, Run, RunEvent, RunState
 from llm4top.workspace.tables import RunEventRow, RunRow, clean_text, now
@@ -36,7 +36,7 @@ EventList = list[RunEvent]
 class Runs:
     """The runs of a workspace. All methods are safe to call from several processes at once.
 
-    Where a method takes ``attempt``, the caller speaks for that attempt of the run alone, and is
+    Where a method takes ``attempt``, the caller acts for that attempt of the run only, and is
     refused with ``JobError`` once another has begun: a worker that was thought dead cannot
     overwrite what its successor does.
     """
@@ -195,7 +195,7 @@ class Runs:
     ) -> Run:
         """The run failed; ``error`` is a sentence for a person, ``details`` go to the event."""
         return self._move(
-            run_id, RunState.FAILED, attempt=attempt, told=details or {}, error=clean_text(error)
+            run_id, RunState.FAILED, attempt=attempt, details=details or {}, error=clean_text(error)
         )
 
     def interrupt(self, run_id: str, reason: str, *, attempt: int | None = None) -> Run:
@@ -227,7 +227,7 @@ class Runs:
     def request_stop(self, run_id: str) -> Run:
         """Ask a run to stop: a waiting one is "interrupted" at once, one at work "stopping".
 
-        Asking twice is no fault. Raises ``JobError`` for a run that is over.
+        A second request is no error. Raises ``JobError`` for a run that is over.
         """
         run = self.get(run_id)
         if run.state is RunState.STOPPING:
@@ -249,7 +249,7 @@ class Runs:
             return self.request_stop(run_id) if not again.state.is_over else again
 
     def resume(self, run_id: str) -> Run:
-        """Queue an interrupted or failed run again, to go on from its last checkpoint."""
+        """Queue an interrupted or failed run again, to resume from its last checkpoint."""
         return self._requeue(run_id, resuming=True)
 
     def retry(self, run_id: str) -> Run:
@@ -283,22 +283,22 @@ class Runs:
         Raises ``JobError`` where the folder holds no run.
         """
         path = Path(folder).resolve()
-        standing = standing_of(path)
+        status = read_status(path)
         with self._session() as session:
             row = session.scalar(select(RunRow).where(RunRow.folder == str(path)))
             begun = row is None
             if row is None:
-                row = RunRow(kind="train", state=standing.state.value, folder=str(path))
-                row.title = clean_text(str(standing.settings.get("name") or path.name))
+                row = RunRow(kind="train", state=status.state.value, folder=str(path))
+                row.title = clean_text(str(status.settings.get("name") or path.name))
                 row.settings = {}
                 session.add(row)
-            same = row.state == "stopping" and standing.state is RunState.RUNNING
-            if begun or (not same and standing.since >= since(row)):
-                settle(row, standing)
+            same = row.state == "stopping" and status.state is RunState.RUNNING
+            if begun or (not same and status.since >= since(row)):
+                apply_status(row, status)
                 session.flush()
-                if begun or row.state != standing.state.value:
-                    note(session, row.id, "state", {"state": standing.state.value})
-                row.state = standing.state.value
+                if begun or row.state != status.state.value:
+                    note(session, row.id, "state", {"state": status.state.value})
+                row.state = status.state.value
             session.flush()
             run = run_value(row)
         self.mirror(run.id)
@@ -312,14 +312,14 @@ class Runs:
         """
         from llm4top.training.run_folder import RunFolder
 
-        told = RunFolder(self.folder(run_id)).events()
+        events = RunFolder(self.folder(run_id)).events()
         with self._session() as session:
             mine = (RunEventRow.run_id == run_id, RunEventRow.kind == "folder")
             known = session.scalar(select(func.count()).select_from(RunEventRow).where(*mine)) or 0
-            for event in told[known:]:
+            for event in events[known:]:
                 when = moment(event.get("time"))
                 note(session, run_id, "folder", storable(event), when)
-        return max(0, len(told) - known)
+        return max(0, len(events) - known)
 
     # -- how states change ----------------------------------------------------------------------
 
@@ -342,7 +342,7 @@ class Runs:
         *,
         sources: Sequence[RunState] = (),
         attempt: int | None = None,
-        told: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
         **columns: Any,
     ) -> Run:
         """Compare and set: the one statement by which a run changes its state.
@@ -367,6 +367,6 @@ class Runs:
                 row = find(session, RunRow, run_id, "run")
                 raise refused(row, state, attempt)
             error = {"error": columns["error"]} if columns.get("error") else {}
-            details = {"state": state.value, **error, **storable(told or {})}
-            note(session, run_id, "state", details)
+            event = {"state": state.value, **error, **storable(details or {})}
+            note(session, run_id, "state", event)
             return run_value(find(session, RunRow, run_id, "run"))

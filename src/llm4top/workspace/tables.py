@@ -1,6 +1,6 @@
 """The tables of a workspace. Ids are made by us, are opaque, and are never part of a user's path.
 
-The tables as they stand now; how older databases get here is told in ``migrations``.
+The current tables; ``migrations`` brings older databases to them.
 """
 
 from datetime import UTC, datetime
@@ -64,7 +64,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class CleanText(TypeDecorator[str]):
-    """Text without what PostgreSQL or UTF-8 cannot hold, in values and in what is asked for."""
+    """Text without what PostgreSQL or UTF-8 cannot hold, in values and in queries."""
 
     impl = Text
     cache_ok = True
@@ -75,7 +75,7 @@ class CleanText(TypeDecorator[str]):
 
 
 class Id(TypeDecorator[str]):
-    """An id; what no id can be is asked for in vain, whatever the database."""
+    """An id; text that cannot be an id matches nothing, on every database."""
 
     impl = String(ID_LENGTH)
     cache_ok = True
@@ -115,7 +115,7 @@ class UploadRow(Base):
 
 
 class DatasetRow(Base):
-    """A data set; ``folder`` is None where it lies in ``datasets/<id>``."""
+    """A data set; ``folder`` is None where it is in ``datasets/<id>``."""
 
     __tablename__ = "datasets"
 
@@ -154,10 +154,10 @@ class BundleRow(Base):
 
 
 class RunRow(Base):
-    """A job and how it stands; ``_runs.py`` tells which states follow which.
+    """A job and its state; ``run_states.py`` has the transitions.
 
     ``host``, ``pid`` and ``pid_started`` name the process that does it. ``attempt`` counts how
-    often it was begun: what a worker says about an attempt that is over is not heard.
+    often it was started: reports of a worker about an earlier attempt are ignored.
     """
 
     __tablename__ = "runs"
@@ -234,7 +234,7 @@ class LeftOutRow(Base):
 
 
 class ForecastRow(Base):
-    """What a bundle said about one record; those of one request share ``batch``."""
+    """A bundle's forecast of one record; those of one request share ``batch``."""
 
     __tablename__ = "forecasts"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Uploads: files that somebody brought in, kept for their owner alone until they are deleted."""
+"""Uploaded files, readable by their owner only and stored until they are deleted."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 
 from llm4top.errors import UploadError
 from llm4top.files import delete_path
-from llm4top.text import file_size
+from llm4top.text import counted, file_size
 from llm4top.workspace.batches import batches_of, settle_batches
 from llm4top.workspace.database import Transactions, changed_rows, find, missing, value_of
 from llm4top.workspace.deletion import PART, Eraser, place_of, sweep
@@ -40,10 +40,10 @@ class UploadLimits:
     """Bytes of one file."""
 
     files: int = 10_000
-    """Files that are kept at any time."""
+    """Files that are stored at any time."""
 
     total_bytes: int = 50_000_000_000
-    """Bytes of all files that are kept."""
+    """Bytes of all stored files."""
 
     free_bytes: int = 1_000_000_000
     """Bytes of the disk that stay free."""
@@ -90,7 +90,7 @@ class Uploads:
                 part.rename(self._folder / row.id)
         except OSError as error:
             raise UploadError(
-                f"cannot be kept ({error.strerror or error}).",
+                f"cannot be stored ({error.strerror or error}).",
                 where=row.name,
                 hint="Free some disk space, then upload it again.",
             ) from error
@@ -165,8 +165,8 @@ class Uploads:
         count, total = self.kept()
         if count >= limits.files or total >= limits.total_bytes:
             raise UploadError(
-                f"{count} uploads are kept already, {file_size(total)} together.",
-                hint="Delete those that you do not need any more.",
+                f"the workspace is full: it holds {counted(count, 'upload')}, {file_size(total)}.",
+                hint="Delete uploads that you no longer need.",
             )
 
     def _receive(

@@ -63,7 +63,7 @@ class Workspace:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             for name in FOLDERS:
                 (path / name).mkdir(exist_ok=True, mode=0o700)
-            # A folder of an older version, or of somebody's own making, may be open to others.
+            # A folder that an older version or a person made may be readable by others.
             (path / "uploads").chmod(0o700)
             prepare_file(address)
         except OSError as error:
@@ -96,7 +96,7 @@ class Workspace:
             store.sweep()
 
     def close(self) -> None:
-        """Let go of the database; a second call does nothing."""
+        """Close the database; a second call does nothing."""
         self.engine.dispose()
 
     def __enter__(self) -> Workspace:

@@ -76,8 +76,8 @@ def test_a_process_that_stays_is_not_gone(sleeper: subprocess.Popen[bytes]) -> N
 
 def test_a_worker_gives_way_and_takes_what_it_starts_along():
     code = (
-        "import os, subprocess, sys; from llm4top.workspace.jobs.process import give_way\n"
-        "before = os.nice(0); give_way()\n"
+        "import os, subprocess, sys; from llm4top.workspace.jobs.process import lower_priority\n"
+        "before = os.nice(0); lower_priority()\n"
         "child = [sys.executable, '-c', 'import os; print(os.nice(0))']\n"
         "print(os.nice(0) - before, int(subprocess.check_output(child)) - before)"
     )

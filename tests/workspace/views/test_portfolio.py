@@ -85,7 +85,7 @@ def test_nothing_and_certainty(chances, mass):
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
 def test_no_chance_outside_of_0_and_1(wrong):
-    with pytest.raises(ValueError, match="a chance lies between 0 and 1"):
+    with pytest.raises(ValueError, match="a probability is between 0 and 1"):
         expected_successes([0.5, wrong])
 
 

@@ -40,8 +40,7 @@ _READING = ParsingLimits(cpu_seconds=3600)
 def forecast_run(job: Job) -> dict[str, Any]:
     """Forecast every record; ``forecasts.jsonl`` and ``.csv``, and a row each in the store.
 
-    A run that is resumed goes on behind the last forecast that was written down, where it is
-    still the same bundle that forecasts.
+    A resumed run continues after the last stored forecast, if the bundle is still the same.
     """
     work: ForecastWork = work_of("forecast", job.settings)
     job.report(Progress("Loading"))
@@ -65,8 +64,8 @@ def forecast_run(job: Job) -> dict[str, Any]:
     _write_csv(journal.path, job.folder / CSV_FILE)
     lines = [json.dumps(item.to_dict(), ensure_ascii=False) + "\n" for item in refusals.first]
     write_text(job.folder / REFUSALS_FILE, "".join(lines))
-    told = [*refusals.first, *map(Refusal.note, notes[:_KEPT_NOTES])]
-    keep_forecasts(job.workspace, job.run, items_of(journal.path), told)
+    left_out = [*refusals.first, *map(Refusal.note, notes[:_KEPT_NOTES])]
+    keep_forecasts(job.workspace, job.run, items_of(journal.path), left_out)
     _forget_refused(job, refusals)
     journal.path.replace(job.folder / JSONL_FILE)
     return {
@@ -101,7 +100,7 @@ def _forecast_all(
 
 
 def _forget_refused(job: Job, refusals: _Refusals) -> None:
-    """Uploads of which no record was read are not kept."""
+    """Delete uploads of which no record could be read."""
     for upload_id in refusals.unread_uploads:
         with suppress(NotFoundError):
             job.workspace.uploads.delete(upload_id)
@@ -204,7 +203,7 @@ def _total(job: Job, work: ForecastWork) -> int:
 def _records(
     job: Job, work: ForecastWork, refusals: _Refusals, notes: list[str]
 ) -> Generator[Record, None, None]:
-    """Records of uploads, read at arm's length, then those of paths."""
+    """Records of uploads, read in a sandboxed process, then those of paths."""
     from llm4top.registry.reader import read_records
     from llm4top.registry.trial import ReadNote
 
@@ -228,7 +227,7 @@ def _records(
     if work.sources:
         yield from read_records(
             work.sources,
-            on_refusal=lambda e: refusals.add(_told(e)),
+            on_refusal=lambda e: refusals.add(_refusal(e)),
             on_note=lambda note: notes.append(str(note)),
         )
 
@@ -248,7 +247,7 @@ def _applicable(
             refusals.add(Refusal(other.record, NOT_APPLICABLE, other.reason, subject=subject))
 
 
-def _told(error: Any) -> Refusal:
+def _refusal(error: Any) -> Refusal:
     return Refusal(error.file, type(error).__name__, error.message, error.hint, error.line)
 
 

@@ -37,7 +37,7 @@ class Staging:
         self._uploads = uploads
         self._folder = folder / _FOLDER
         self._count = 0
-        # What ``ingest`` unpacks lies beside, in a hidden folder.
+        # ``ingest`` unpacks into a hidden folder next to it.
         place = re.escape(str(folder))
         self._place = re.compile(rf"{place}/(?:{_FOLDER}/(?:\d+|top)|\.top-\w+)/")
 
@@ -135,13 +135,13 @@ def ingest_run(job: Job) -> dict[str, Any]:
                 on_refusal=refused,
                 on_progress=lambda p: job.report(_with_count(p)),
             )
-        kept = job.workspace.datasets.add(made, name=work.name)
+        stored = job.workspace.datasets.add(made, name=work.name)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return {
-        "dataset_id": kept.id,
-        "name": kept.name,
-        "rows": kept.rows,
+        "dataset_id": stored.id,
+        "name": stored.name,
+        "rows": stored.rows,
         "refused": refused.count,
         "refusals": refused.first,
     }

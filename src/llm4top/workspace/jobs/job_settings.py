@@ -1,4 +1,4 @@
-"""What each kind of run is asked to do, checked before it is queued.
+"""The settings of each kind of run, checked before it is queued.
 
 Data are named by the id of a data set or of uploads in the workspace, or by a path. A browser
 names ids only: see ``by_id``.
@@ -177,7 +177,7 @@ _MODELS: dict[str, type[_Work]] = {
 
 
 def checked_settings(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as they are kept: JSON-able, every one of them known and in range.
+    """The settings as they are stored: JSON-able, each one known and in range.
 
     ``train`` takes what ``make_config`` takes, ``benchmark`` what ``make_settings`` takes, both
     without ``out`` and with ``dataset`` (an id) in place of ``data`` where that is wanted; the
@@ -252,10 +252,10 @@ def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         faults += error.faults
     if faults:
         raise ConfigError(f"the settings of this {kind} run are wrong.", faults)
-    kept: dict[str, Any] = made.model_dump(mode="json", include=set(inner))
+    checked: dict[str, Any] = made.model_dump(mode="json", include=set(inner))
     if "data" not in given:
-        kept.pop("data")
-    return kept | ({"dataset": dataset} if dataset is not None else {})
+        checked.pop("data")
+    return checked | ({"dataset": dataset} if dataset is not None else {})
 
 
 def _unknown_baselines(names: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,7 @@
 """Submitting a run with checked settings, and reading its log.
 
 The queue is the table of runs itself, and a worker takes a run from it by one compare-and-set.
-Queues that are well kept were looked at first. Huey 3 (SQLite or PostgreSQL, no other service)
+Existing queues were considered first. Huey 3 (SQLite or PostgreSQL, no other service)
 removes a task from its store before it does it, so a killed worker loses the task; its tasks are
 pickled; it cannot stop one that runs; and its own record of a task would have to agree with our
 states over two stores that share no transaction. Procrastinate has states, heartbeats and abortion,

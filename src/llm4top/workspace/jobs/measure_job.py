@@ -21,7 +21,7 @@ AUDIT_FILE = "audit.json"
 
 
 def evaluate_run(job: Job) -> dict[str, Any]:
-    """Measure one model, or compare several; the report lies in ``report`` in three formats."""
+    """Evaluate one model, or compare several; ``report`` gets the report in three formats."""
     from llm4top.data.dataset import load_dataset
     from llm4top.evaluation.candidates import open_forecaster
     from llm4top.evaluation.evaluate import compare, evaluate
@@ -63,7 +63,7 @@ def evaluate_run(job: Job) -> dict[str, Any]:
 
 
 def benchmark_run(job: Job) -> dict[str, Any]:
-    """Run a benchmark, or go on behind its last finished piece."""
+    """Run a benchmark, or resume it after its last finished part."""
     from llm4top.benchmark.run import benchmark
 
     out = job.folder / REPORT_FOLDER
@@ -82,7 +82,7 @@ def benchmark_run(job: Job) -> dict[str, Any]:
 
 
 def audit_run(job: Job) -> dict[str, Any]:
-    """Audit a data set for leaks; the whole finding lies in ``audit.json``."""
+    """Audit a data set for leaks; the full result is written to ``audit.json``."""
     from llm4top.data.audit.audit import audit
     from llm4top.data.dataset import load_dataset
 

@@ -1,4 +1,4 @@
-"""Processes: signals to those that are surely ours, and who gives way to whom."""
+"""Processes: signals that cannot reach a stranger, and priorities."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ _POLL_S = 0.05
 _NICE = 5
 
 
-def give_way() -> None:
-    """From here on this process lets those go first that somebody waits for."""
+def lower_priority() -> None:
+    """Lower this process's priority, so that interactive work is served first."""
     os.nice(_NICE)
     # Linux may share its time between sessions first and among the processes of one only then.
     with suppress(OSError):

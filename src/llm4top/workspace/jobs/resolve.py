@@ -1,4 +1,4 @@
-"""What the settings of a run name, found in the workspace; and what a run gives, kept there."""
+"""Finds what the settings of a run name in the workspace, and stores what the run makes."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Sees to it that queued runs get done: one worker process a lane, started when there is work.
+"""Starts a worker process for each lane that has queued runs.
 
 A device has one lane, the CPU a second one for light work; see ``lanes_of``.
 
@@ -74,11 +74,11 @@ class Supervisor:
 
     @property
     def is_running(self) -> bool:
-        """Whether it sees to the queue at this moment."""
+        """Whether it is serving the queue."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Repair what a crash left behind, and see to the queue from now on; returns at once."""
+        """Repair what a crash left behind and start serving the queue; returns at once."""
         if self.is_running:
             return
         self._workspace.runs.interrupt_orphans()
@@ -87,7 +87,7 @@ class Supervisor:
         self._thread.start()
 
     def stop(self, *, keep_working: bool = False) -> None:
-        """See to the queue no longer. Queued runs wait for the next start.
+        """Stop starting workers. Queued runs wait for the next start.
 
         Workers stop politely, so that their runs are interrupted and can be resumed, and are
         killed after the grace time; with ``keep_working`` they are left to finish their runs.
@@ -171,7 +171,7 @@ class Supervisor:
         return self._workspace.folder / "runs"
 
     def _kill_overdue(self) -> None:
-        """Kill workers that were asked to stop and do not, nor kill themselves."""
+        """Kill workers that neither stop on request nor kill themselves."""
         stopping = self._workspace.runs.list(states=(RunState.STOPPING,), limit=None)
         now = time.monotonic()
         since = {run.id: self._stopping_since.get(run.id, now) for run in stopping}
@@ -184,11 +184,11 @@ class Supervisor:
 
     def _stop_workers(self) -> None:
         working = [lane.process for lane in self._lanes if lane.process is not None]
-        asked = [p for p in map(Process.of, (w.pid for w in working)) if p is not None]
-        for process in asked:
+        stopping = [p for p in map(Process.of, (w.pid for w in working)) if p is not None]
+        for process in stopping:
             send_signal(process, signal.SIGTERM)
         until = time.monotonic() + self._grace
-        for process in asked:
+        for process in stopping:
             if not wait_gone(process, max(until - time.monotonic(), 0)):
                 send_signal(process, signal.SIGKILL)
         for worker in working:

@@ -1,4 +1,4 @@
-"""A training as a run: begun, gone on with, and its bundle brought into the workspace."""
+"""A training as a run: started or resumed, and its bundle added to the workspace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train_run(job: Job) -> dict[str, Any]:
-    """Train, or go on from the last checkpoint; the id and name of its bundle, and its figures."""
+    """Train, or resume from the last checkpoint; the id and name of its bundle, and its figures."""
     from llm4top.training.run import train
     from llm4top.training.run_folder import RunFolder
 
@@ -41,8 +41,8 @@ def train_run(job: Job) -> dict[str, Any]:
             "reload_difference": result.reload_difference,
             "seconds": result.seconds,
         }
-    kept = keep_bundle(job.workspace, folder.bundle)
-    return {"bundle_id": kept.id, "name": kept.name, **figures}
+    stored = keep_bundle(job.workspace, folder.bundle)
+    return {"bundle_id": stored.id, "name": stored.name, **figures}
 
 
 def without_paths(progress: Progress) -> Progress:
@@ -56,17 +56,17 @@ def _is_done(folder: RunFolder) -> bool:
 
 
 def _prepare(job: Job, folder: RunFolder) -> bool:
-    """Whether there is something to resume; where all is to be done anew, the old goes."""
+    """Whether there is something to resume; else what an earlier attempt left is deleted."""
     begun = folder.identity_file.is_file()
     if begun and job.run.resuming:
         return True
     if job.run.folder is not None:
         raise JobError(
-            "a training that was begun in a terminal keeps what it has: it is not begun anew here.",
+            "a training that was started in a terminal is not started over here.",
             where=job.run.folder,
             hint="Resume it, or train into another folder.",
         )
-    # What a run leaves before it has settled what it is cannot be gone on with.
+    # A run that stopped before it wrote its identity cannot be resumed.
     for path in folder.path.iterdir() if folder.path.is_dir() else ():
         if path.name.startswith(LOG_FILE):
             continue
@@ -88,7 +88,7 @@ def _config(job: Job, out: Path) -> TrainingConfig:
 
 
 def _name(job: Job) -> str:
-    """What to call the bundle where nobody did: after its base model and its data."""
+    """The bundle's default name: its base model and its data."""
     dataset = job.settings.get("dataset")
     data = job.workspace.datasets.get(dataset).name if dataset else job.data().name
     return f"{Path(job.settings['base']).name} {data}"

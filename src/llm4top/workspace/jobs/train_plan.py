@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm4top.training.preflight import PreflightReport
 
 _COST = ("tuning", "quantize", "max_tokens", "gradient_checkpointing", "precision", "dtype")
-"""What the time of a trial depends on, beside the base model and the device."""
+"""Settings that the time of a trial depends on, apart from the base model and the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class TrainPlan:
     def command(self, workspace: Workspace) -> str:
         """The same training as a command for a POSIX shell, to be run anywhere on this machine.
 
-        Data set and base model stand in it by the names that the command knows them by.
+        It names data set and base model as the command line does.
         """
         out = Path("runs") / (
             _slug(self.name) or f"{_slug(Path(self._base(workspace)).name)}-{self.preset}"
@@ -97,7 +97,7 @@ class TrainPlan:
 def base_models(workspace: Workspace) -> dict[str, str]:
     """The base models that can be trained here, as runs name them, with what to call each.
 
-    A fully trained model of a bundle is one; what it has learnt already is said.
+    A fully trained model of a bundle can be one; its name says what it was trained on.
     """
     from llm4top.paths import models_folder
 
@@ -149,7 +149,7 @@ def seconds_a_trial(runs: Iterable[Run], config: TrainingConfig, base: str) -> f
 
 @dataclass(frozen=True, slots=True)
 class PlanCheck:
-    """A line of "Before you start": ``ok`` is None where it is only told."""
+    """A line of "Before you start": ``ok`` is None for mere information."""
 
     name: str
     ok: bool | None
@@ -179,19 +179,21 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
     card = workspace.datasets.get(plan.dataset).card
     trials = sum(card.get("balance", {}).get(config.train_split, {}).values())
     steps = steps_of(config, trials)
-    told = f"at most {thousands(steps)} steps of {config.batch_size * config.accumulation} trials"
+    length = f"at most {thousands(steps)} steps of {config.batch_size * config.accumulation} trials"
     done = workspace.runs.list(states=("done",), kind="train", limit=50)
     pace = seconds_a_trial(done, config, plan.base)
     if pace is None:
         return PlanCheck(
             "time",
             None,
-            f"{told}. No similar training has been measured here yet: an estimate appears after "
+            f"{length}. No similar training has been measured here yet: an estimate appears after "
             "the first steps.",
         )
     seconds = pace * steps * config.batch_size * config.accumulation
     return PlanCheck(
-        "time", True, f"{about(seconds).capitalize()}, judging by an earlier training: {told}."
+        "time",
+        True,
+        f"{about(seconds).capitalize()}, judging by an earlier training: {length}.",
     )
 
 

@@ -69,7 +69,7 @@ def lane_lock(folder: Path, device: str, kinds: Sequence[str] = KINDS) -> Path:
 
 
 _ENDS = {RunState.DONE: "finished", RunState.FAILED: "failed"}
-"""How the activity log calls the ends of a run; who stops one is logged where it is asked for."""
+"""How the activity log names the end of a run. A stop is logged where it is requested."""
 
 
 class _Attempt:
@@ -147,16 +147,16 @@ class _Attempt:
                 log.warning("The run's events were not copied: %s", error)
 
     def _watch(self) -> None:
-        """Beside the work: hear of a stop, write progress that was kept back, copy events."""
-        asked: float | None = None
+        """In its own thread: notice a stop, write delayed progress, copy events."""
+        requested: float | None = None
         mirrored = 0.0
         while not self._over.wait(EVERY_S):
             now = time.monotonic()
-            if asked is None and self._is_to_stop():
-                asked = now
+            if requested is None and self._is_to_stop():
+                requested = now
                 log.info("Asked to stop.")
                 os.kill(os.getpid(), signal.SIGTERM)
-            elif asked is not None and now - asked > self._grace:
+            elif requested is not None and now - requested > self._grace:
                 log.error("It did not stop within %g s and is killed.", self._grace)
                 send_signal(Process.current(), signal.SIGKILL)
             self._report.flush()
@@ -165,7 +165,7 @@ class _Attempt:
                 self._mirror()
 
     def _is_to_stop(self) -> bool:
-        """Whether somebody asked, or this attempt is not the run's any more."""
+        """Whether a stop was requested, or another attempt has taken the run."""
         try:
             run = self._workspace.runs.get(self._run.id)
         except NotFoundError:

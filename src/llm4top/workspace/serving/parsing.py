@@ -1,4 +1,4 @@
-"""Reading uploads at arm's length: in a process with bounded memory and time."""
+"""Reading uploads in a sandboxed process with bounded memory and time."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Refusal:
 
     @classmethod
     def note(cls, words: str) -> Refusal:
-        """A note, as it is kept beside what got no forecast."""
+        """A note, as it is stored with the records without a forecast."""
         return cls("", NOTE, words)
 
     def to_dict(self) -> dict[str, Any]:

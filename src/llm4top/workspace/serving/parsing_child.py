@@ -65,8 +65,8 @@ def _read(pipe: Connection, job: dict[str, Any]) -> None:
 
     def remark(note: ReadNote) -> None:
         if note.message != NO_RECORD:  # which is a refusal here
-            said = {"file": note.file, "message": note.message, "hint": note.hint}
-            send(pipe, {"note": _named(said, path, name)})
+            values = {"file": note.file, "message": note.message, "hint": note.hint}
+            send(pipe, {"note": _named(values, path, name)})
 
     try:
         reader = read_records(Path(path), limits=limits, on_refusal=refuse, on_note=remark)

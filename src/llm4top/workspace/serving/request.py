@@ -55,7 +55,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file to forecast: where it lies here, what the user calls it, and its id if it has one."""
+    """A file to forecast: its path, what the user calls it, and its upload's id."""
 
     path: Path
     name: str
@@ -91,13 +91,13 @@ class ForecastRequest:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def over(self) -> bool:
-        """Whether nobody waits for it any more."""
+    def ended(self) -> bool:
+        """Whether it is done, failed or withdrawn."""
         return self.future.done()
 
     def tell(self, stage: Stage, *, ahead: int = 0) -> None:
-        """Say how far it is; a listener that fails is not asked to mend the forecast."""
-        if self.on_progress is None or self.over:
+        """Report progress; a listener that fails does not stop the forecast."""
+        if self.on_progress is None or self.ended:
             return
         try:
             self.on_progress(ForecastProgress(stage, self.answered, self.records, ahead))
@@ -106,12 +106,12 @@ class ForecastRequest:
             self.on_progress = None
 
     def succeed(self) -> None:
-        """Give the result to whoever still waits for it."""
+        """Set the result, unless the request was withdrawn."""
         with suppress(InvalidStateError):
             self.future.set_result(self._result())
 
     def fail(self, error: BaseException) -> None:
-        """Give the error to whoever still waits."""
+        """Set the error, unless the request was withdrawn."""
         with suppress(InvalidStateError):
             self.future.set_exception(error)
 
@@ -145,7 +145,7 @@ def on_this_loop(on_progress: OnForecastProgress) -> OnForecastProgress:
     loop = asyncio.get_running_loop()
 
     def tell(progress: ForecastProgress) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(on_progress, progress)
 
     return tell

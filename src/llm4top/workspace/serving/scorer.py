@@ -60,7 +60,7 @@ class Scorer:
         """Forecast a batch; without records the bundle is loaded and nothing else.
 
         Raises what loading the bundle raises, what a single record's forecast raises, and
-        ``ServiceError`` where the process dies, hangs or fails in a way nobody foresaw.
+        ``ServiceError`` where the process dies, hangs or fails unexpectedly.
         """
         child = self._running()
         try:

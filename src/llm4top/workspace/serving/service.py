@@ -1,4 +1,4 @@
-"""Forecasts while somebody waits: records in, forecasts out, from models that stay loaded.
+"""Immediate forecasts: records in, forecasts out, from models that stay loaded.
 
 Two processes do the work. One reads uploads within limits of memory and time; one holds the models
 and forecasts small batches. Batches are filled round robin over clients, so a client with a
@@ -189,7 +189,7 @@ class ForecastService:
             )
 
     def _forget(self, request: ForecastRequest) -> None:
-        """A request is over: done, failed or withdrawn."""
+        """A request has ended: done, failed or withdrawn."""
         with self._changed:
             self._open.discard(request)
             if request.future.cancelled() or request.future.exception() is not None:
@@ -234,7 +234,7 @@ class ForecastService:
         found: list[WaitingRecord] = []
         for number, file in enumerate(request.files):
             for item in reader.read_raw(file.path, file.name):
-                if request.over:
+                if request.ended:
                     return
                 if isinstance(item, Refusal):
                     request.refusals.append(item)
@@ -307,7 +307,7 @@ class ForecastService:
             future.set_exception(error)
 
     def _score(self, batch: Sequence[WaitingRecord]) -> None:
-        wanted = [waiting for waiting in batch if not waiting.request.over]
+        wanted = [waiting for waiting in batch if not waiting.request.ended]
         if not wanted:
             return
         try:

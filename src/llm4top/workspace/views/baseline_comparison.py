@@ -1,4 +1,4 @@
-"""How a trained model's figures stand beside a bag of words and beside the default model."""
+"""Compares a trained model's figures with a bag-of-words baseline and with the default model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ OWN = ("this model, calibrated", "this model", "this model, not calibrated")
 """The names under which a card has the model's own figures, the first that is there."""
 
 WORDS = "TF-IDF + logistic regression"
-"""The bag of words that every card measures beside the model."""
+"""The baseline that every model card reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +28,29 @@ def beside_default(
     """Compare two bundles by the validation ROC-AUC on their cards.
 
     ``facts`` and ``default`` are manifests as ``WorkspaceBundle.facts`` holds them. Figures of
-    different trials are said to be such: they show an order of size, not a difference.
+    different trials are marked as such: they are only roughly comparable.
     """
     measured = on_validation(facts)
     mine = _roc_auc(measured)
     if mine is None:
         return Standing((), ("Its ROC-AUC was not measured.",))
-    said, weaker = [], []
+    sentences, weaker = [], []
     value, lower = mine["value"], mine.get("lower")
     words = measured.get(WORDS, {}).get("roc_auc") or {}
-    if (beside := words.get("value")) is not None:
-        said.append(
-            f"On the same validation trials {WORDS} has a ROC-AUC of {beside:.3f}; this model "
+    if (baseline := words.get("value")) is not None:
+        sentences.append(
+            f"On the same validation trials {WORDS} has a ROC-AUC of {baseline:.3f}; this model "
             f"has {value:.3f}."
         )
-        if value < beside:
-            weaker.append(f"It ranks trials worse than {WORDS} ({value:.3f} against {beside:.3f}).")
+        if value < baseline:
+            weaker.append(
+                f"It ranks trials worse than {WORDS} ({value:.3f} against {baseline:.3f})."
+            )
     theirs = _roc_auc(on_validation(default))
     if theirs is not None:
         same = facts["data"]["sha256"] == default["data"]["sha256"]
         where = "on the same trials" if same else "on other trials, so only roughly comparable"
-        said.append(
+        sentences.append(
             f"The current default, {default_name}, has {theirs['value']:.3f}, measured {where}."
         )
         if value < theirs["value"]:
@@ -61,7 +63,7 @@ def beside_default(
             f"Its interval ({lower:.3f} to {mine['upper']:.3f}) includes 0.5: it may not rank "
             "trials better than a coin."
         )
-    return Standing(tuple(said), tuple(weaker))
+    return Standing(tuple(sentences), tuple(weaker))
 
 
 def on_validation(facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -74,7 +76,7 @@ def on_validation(facts: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def own_figures(forecasters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The model's own figures among those of the forecasters measured beside it."""
+    """The model's own figures among those of all forecasters on the card."""
     return next((forecasters[name] for name in OWN if name in forecasters), {})
 
 

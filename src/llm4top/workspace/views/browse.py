@@ -26,7 +26,7 @@ _AGAIN = "Make the data set again."
 class ListedTrial:
     """One row of the table; ``position`` counts from 0 in the order of the file.
 
-    ``title`` is never empty: where a trial has none, its interventions and conditions stand there,
+    ``title`` is never empty: where a trial has none, it shows its interventions and conditions,
     and otherwise in ``subjects``.
     """
 
@@ -42,7 +42,7 @@ class ListedTrial:
 
 @dataclass(frozen=True, slots=True)
 class OpenedTrial:
-    """One trial in full: its row, what a model may read, and the label side beside it."""
+    """One trial in full: its row, what a model may read, and its label side."""
 
     row: ListedTrial
     trial: Trial
@@ -153,7 +153,7 @@ class TrialTable:
 
 @lru_cache(maxsize=_KEPT)
 def trial_table(folder: Path, sha256: str) -> TrialTable:  # noqa: ARG001
-    """The table of a data set, kept for the next time under its content's hash."""
+    """The table of a data set, cached under its content's hash."""
     return TrialTable.open(folder)
 
 

@@ -1,4 +1,4 @@
-"""A batch to take away: what a person looks at, with what got no forecast beside it."""
+"""The export of a batch: the listed forecasts, and the records without one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

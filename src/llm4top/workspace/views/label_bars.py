@@ -31,11 +31,11 @@ _LONGEST = 40
 _ROW = 36
 
 Bar = tuple[str, float, str]
-"""What a bar stands for, its length from 0 to 1, and its figure in words."""
+"""A bar's name, its length from 0 to 1, and its figure in words."""
 
 
 def scale_of(forecast: Forecast, *, large: bool = False) -> str:
-    """The chance drawn: on a scale beside its base rate; a bar an answer where there are many."""
+    """The chance drawn: on a scale with its base rate; one bar per answer where there are many."""
     if not is_yes_or_no(forecast):
         return answer_bars(forecast, None if large else SHOWN)
     values = ScaleValues(
@@ -49,16 +49,16 @@ def scale_of(forecast: Forecast, *, large: bool = False) -> str:
 
 
 def reading_of(forecast: Forecast) -> list[str]:
-    """The chance in plain words: how many in ten, and how it stands beside its base rate."""
-    beside = beside_base(
+    """The chance in plain words: how many in ten, and how it compares with its base rate."""
+    compared = beside_base(
         forecast.probability,
         forecast.lower,
         forecast.upper,
         forecast.base_rate,
         forecast.base_rate_of,
     )
-    said = [frequency(forecast.probability, forecast.label), beside]
-    return [f"{words}." for words in said if words]
+    words = [frequency(forecast.probability, forecast.label), compared]
+    return [f"{sentence}." for sentence in words if sentence]
 
 
 def is_yes_or_no(forecast: Forecast) -> bool:
@@ -67,7 +67,7 @@ def is_yes_or_no(forecast: Forecast) -> bool:
 
 
 def answer_named(forecast: Forecast) -> str:
-    """What stands before a chance so that it is clear whose it is; empty for plain success."""
+    """The label to write before a chance; empty for success."""
     if not is_yes_or_no(forecast):
         return f"Most likely “{forecast.label}”:"
     return "" if forecast.label == SUCCESS else f"“{forecast.label}”:"
@@ -86,7 +86,7 @@ def event_count(label: str) -> str:
 def answer_bars(forecast: Forecast, most: int | None = None) -> str:
     """A bar for each answer in the order of the labels, as ``<svg>``.
 
-    With ``most`` only so many of the likeliest; one bar more stands for the others together.
+    With ``most`` only so many of the likeliest; one more bar sums up the others.
     """
     chances = forecast.probabilities
     shown = sorted(sorted(range(len(chances)), key=lambda k: -chances[k])[:most])
@@ -124,8 +124,8 @@ def expected_by_answer(trials: Sequence[Forecast]) -> list[tuple[str, float]]:
 
     Empty for fewer than two trials, for yes-or-no questions, and for trials of several models.
     """
-    asked = {(trial.task, trial.bundle) for trial in trials}
-    if len(trials) < 2 or len(asked) != 1 or is_yes_or_no(trials[0]):
+    sources = {(trial.task, trial.bundle) for trial in trials}
+    if len(trials) < 2 or len(sources) != 1 or is_yes_or_no(trials[0]):
         return []
     sums = [sum(column) for column in zip(*(t.probabilities for t in trials), strict=True)]
     return list(zip(trials[0].labels, sums, strict=True))
@@ -157,14 +157,14 @@ class ScaleValues:
 
     def words(self) -> str:
         """The whole scale as one sentence, as a screen reader says it."""
-        said = f"Chance {percent(self.value)}"
+        words = f"Chance {percent(self.value)}"
         if bounds := interval(self.lower, self.upper):
-            said += f", 95\u00a0% interval {bounds}"
+            words += f", 95\u00a0% interval {bounds}"
         if self.base is not None:
-            said += f", base rate {percent(self.base)}"
-        if beside := beside_base(self.value, self.lower, self.upper, self.base, self.base_of):
-            said += f". {beside}"
-        return said + "."
+            words += f", base rate {percent(self.base)}"
+        if compared := beside_base(self.value, self.lower, self.upper, self.base, self.base_of):
+            words += f". {compared}"
+        return words + "."
 
 
 def scale(values: ScaleValues, *, large: bool = False) -> str:

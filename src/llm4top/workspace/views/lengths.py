@@ -1,4 +1,4 @@
-"""How long the prompts of a data set's trials are, beside the budgets that models read within."""
+"""How long the prompts of a data set's trials are, compared with the token budgets of models."""
 
 import math
 import random
@@ -18,7 +18,7 @@ SAMPLE = 500
 """Trials that are measured, at most: a tokenizer reads some hundred of them in a second."""
 
 CHARACTERS_A_TOKEN = 4
-"""What an estimate takes a token for, where no tokenizer is asked."""
+"""Characters of a token in an estimate without a tokenizer."""
 
 _KEPT = 32
 
@@ -60,7 +60,7 @@ def budgets() -> dict[str, int]:
 
 
 def tokenizers(workspace: Workspace) -> dict[str, tuple[str, Path]]:
-    """The base models here whose tokenizer can be asked: what to call each, and its file."""
+    """The base models here that have a tokenizer: what to call each, and its file."""
     from llm4top.forecasters.model.model_files import resolve_base
     from llm4top.workspace.jobs.resolve import base_place
     from llm4top.workspace.jobs.train_plan import base_models
@@ -83,7 +83,7 @@ def text_lengths(
     task: Task,
     tokenizer: Path | None,
 ) -> TextLengths:
-    """Measure the data set in ``folder``; kept for the next time under its content's hash.
+    """Measure the data set in ``folder``; cached under its content's hash.
 
     Without a ``tokenizer``'s file it is an estimate, from ``CHARACTERS_A_TOKEN``. Takes seconds.
     Raises ``DatasetError`` where its trials, ``ModelError`` where the tokenizer cannot be read.
@@ -150,10 +150,10 @@ def _count(texts: Sequence[str], file: Path) -> list[int]:
 
 
 HEIGHT = 180
-"""Pixels of the drawing area; the axis lies below it."""
+"""Pixels of the drawing area; the axis is below it."""
 
 TOP = 18
-"""Pixels a line of words about a budget takes; they stand above the bars."""
+"""Pixels a line of words about a budget takes; they are above the bars."""
 
 MOST_BINS = 40
 _WIDTHS = tuple(unit * power for power in (10, 100, 1000, 10_000) for unit in (1, 2, 5))
@@ -181,7 +181,7 @@ def binned(lengths: TextLengths, edges: list[int]) -> list[int]:
 
 
 def highest_bar(lengths: TextLengths, budgets: Mapping[str, int]) -> int:
-    """How many trials the highest bar of the chart stands for."""
+    """How many trials the highest bar of the chart counts."""
     return max(binned(lengths, bin_edges(lengths, budgets)))
 
 

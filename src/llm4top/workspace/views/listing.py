@@ -1,4 +1,4 @@
-"""A batch as a page lists it: the forecasts of one model, what others said, copies, left out."""
+"""A batch as a page lists it: one model's forecasts, other models', copies, records left out."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Listing:
         self.not_asked = [r for r in left_out if r.code == NOT_APPLICABLE]
         self.by_model: dict[str, dict[tuple[str, str], Forecast]] = {}
         for line in lines:
-            # The newest come first: the last said of a record counts.
-            said = self.by_model.setdefault(line.bundle, {})
-            said.setdefault(_key(line), line)
+            # The newest come first: the latest forecast of a record counts.
+            forecasts = self.by_model.setdefault(line.bundle, {})
+            forecasts.setdefault(_key(line), line)
 
     @classmethod
     def read(cls, workspace: Workspace, batch: str) -> Listing:
@@ -73,22 +73,22 @@ class Listing:
         return list(self.by_model.get(chosen, {}).values())
 
     def others(self, item: Forecast) -> list[Forecast]:
-        """What the other bundles said about the same record."""
+        """The other bundles' forecasts of the same record."""
         return [
-            said[_key(item)]
-            for model, said in self.by_model.items()
-            if model != item.bundle and _key(item) in said
+            forecasts[_key(item)]
+            for model, forecasts in self.by_model.items()
+            if model != item.bundle and _key(item) in forecasts
         ]
 
     def shown(self, query: ListQuery) -> list[Forecast]:
         """The forecasts that the query asks for, in its order."""
-        kept = Filter(**query.chosen).apply(self.items(query.model))
+        chosen = Filter(**query.chosen).apply(self.items(query.model))
         for word in query.words.casefold().split():
-            kept = [item for item in kept if word in _words_of(item)]
+            chosen = [item for item in chosen if word in _words_of(item)]
         if query.sort == FILE_ORDER:
-            return kept
+            return chosen
         by = query.sort.removesuffix(" down")
-        return sort_trials(kept, by, descending=query.sort.endswith(" down"))
+        return sort_trials(chosen, by, descending=query.sort.endswith(" down"))
 
 
 def _key(item: Forecast) -> tuple[str, str]:

@@ -76,7 +76,7 @@ def by_chance(forecast: Forecast) -> tuple[float, float]:
 
 
 def above_base(forecast: Forecast) -> tuple[float, float]:
-    """What orders forecasts by how far they stand above their base rate; those without one last."""
+    """What orders forecasts by how far they are above their base rate; those without one last."""
     base = forecast.base_rate
     difference = forecast.probability - base if base is not None else -np.inf
     return difference, _score(forecast)
@@ -154,7 +154,7 @@ def expected_successes(
     """
     p = np.fromiter(chances, dtype=np.float64)
     if not np.all((p >= 0) & (p <= 1)):
-        raise ValueError("a chance lies between 0 and 1.")
+        raise ValueError("a probability is between 0 and 1.")
     exact = _mass(p[None, :])
     mass = exact
     if bounds and any(low is not None and high is not None for low, high in bounds):
@@ -230,8 +230,8 @@ def successes(trials: Sequence[Forecast]) -> Distribution | None:
 
     Only binary tasks have an event; trials of several tasks or models do not add up.
     """
-    asked = {(trial.task, trial.bundle) for trial in trials}
-    if len(trials) < 2 or len(asked) != 1 or len(trials[0].labels) != 2:
+    sources = {(trial.task, trial.bundle) for trial in trials}
+    if len(trials) < 2 or len(sources) != 1 or len(trials[0].labels) != 2:
         return None
     return expected_successes(
         (trial.probability for trial in trials),
@@ -254,7 +254,7 @@ def counted(trials: Iterable[Forecast], included: Collection[str] = ()) -> Count
 
     ``included`` may name "learnt" and "scope": trials of those kinds are added up all the same.
     """
-    kept: list[Forecast] = []
+    included_trials: list[Forecast] = []
     copies: list[Forecast] = []
     learnt: list[Forecast] = []
     outside: list[Forecast] = []
@@ -270,8 +270,8 @@ def counted(trials: Iterable[Forecast], included: Collection[str] = ()) -> Count
         elif is_out_of_scope(trial) and "scope" not in included:
             outside.append(trial)
         else:
-            kept.append(trial)
-    return Counted(kept, copies, learnt, outside)
+            included_trials.append(trial)
+    return Counted(included_trials, copies, learnt, outside)
 
 
 def expected_from_base(trials: Sequence[Forecast]) -> float | None:

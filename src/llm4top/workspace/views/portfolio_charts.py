@@ -143,13 +143,13 @@ def _line_end(distribution: Distribution, k: int, top: float) -> float:
 
 
 def _base_rates(from_base: float, n: int, x: float, end: float) -> list[str]:
-    """A dashed line at the number to expect from the base rates; an arrow where it lies outside."""
-    said = f"base rates {expected(from_base, n)}"
+    """A dashed line at the number to expect from the base rates; an arrow where it is outside."""
+    words = f"base rates {expected(from_base, n)}"
     if x < 0:
-        return [text(0, -6, f"← {said}", INK)]
+        return [text(0, -6, f"← {words}", INK)]
     if x > 100:
-        return [text(100, -6, f"{said} →", INK)]
-    return [line((x, 0), (x, end), INK, 1.5, "; stroke-dasharray: 4 4"), text(x, -6, said, INK)]
+        return [text(100, -6, f"{words} →", INK)]
+    return [line((x, 0), (x, end), INK, 1.5, "; stroke-dasharray: 4 4"), text(x, -6, words, INK)]
 
 
 def _dots(trials: Sequence[Forecast], address: Callable[[Forecast], str] | None) -> list[str]:

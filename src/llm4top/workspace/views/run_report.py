@@ -20,7 +20,7 @@ def read_run_report(folder: Path) -> "Report":
 
 
 def lead(report: "Report") -> tuple[str, ...]:
-    """What stands above the tables: of its summary only what they do not say themselves."""
+    """The summary above the tables, without what the tables show themselves."""
     if report.kind == "benchmark":
         return report.summary
     return (report.looks_note,) if report.looks_note else ()

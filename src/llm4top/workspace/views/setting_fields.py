@@ -174,8 +174,8 @@ def _options(name: str, field: Any) -> tuple[tuple[str, ...], bool]:
 
 def _label(name: str) -> str:
     words = [_SPELT_OUT.get(word, word) for word in name.split("_")]
-    said = " ".join(words)
-    return said[:1].upper() + said[1:]
+    label = " ".join(words)
+    return label[:1].upper() + label[1:]
 
 
 def _number(text: str) -> Any:

@@ -39,7 +39,7 @@ def line(
 
 
 def axis(y: float) -> str:
-    """A line over the whole width, on which bars stand."""
+    """A line over the whole width, as the base of bars."""
     return line((0, y), (100, y), MUTED)
 
 

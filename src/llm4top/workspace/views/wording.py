@@ -1,4 +1,4 @@
-"""Forecasts in plain words: percent, "6 in 10", how a chance stands beside its phase."""
+"""Forecasts in plain words: percent, "6 in 10", how a chance compares with its phase."""
 
 from llm4top.text import percent, thousands
 
@@ -27,7 +27,7 @@ def frequency(value: float, label: str = "success") -> str:
 def beside_base(
     value: float, lower: float | None, upper: float | None, base: float | None, of: str | None
 ) -> str:
-    """How a chance stands beside its base rate; empty where there is none.
+    """How a chance compares with its base rate; empty where there is none.
 
     ``of`` is the phase whose trials the base rate is of, or "all"; None where that is not known.
     Where the interval holds the base rate, the words say that the difference may be chance.
@@ -41,10 +41,10 @@ def beside_base(
     side = "above" if difference > 0 else "below"
     size = abs(difference)
     words = f"Slightly {side}" if size < LITTLE else side if size < CLEAR else f"Well {side}"
-    said = f"{words[:1].upper()}{words[1:]} {what}"
+    words_of_size = f"{words[:1].upper()}{words[1:]} {what}"
     if lower is not None and upper is not None and lower <= base <= upper:
-        return f"{said}; the difference may be chance"
-    return said
+        return f"{words_of_size}; the difference may be chance"
+    return words_of_size
 
 
 def average_of(of: str | None) -> str:

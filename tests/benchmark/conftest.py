@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,18 +69,18 @@ def invented_row(rng: random.Random, number: int, phase: str) -> dict[str, str]:
     }
 
 
-def write_top(folder: Path, splits: tuple[str, ...] = ("train", "valid", "test")) -> Path:
-    """Files of two phases under TOP's names; the test's trials are the newest."""
+def write_top(folder: Path, rows: dict[str, int] = ROWS) -> Path:
+    """Files of two phases and the splits under TOP's names; the test trials are the newest."""
     folder.mkdir()
     rng = random.Random(7)
-    learning = iter(rng.sample(range(100, 9000), 2 * (ROWS["train"] + ROWS["valid"])))
+    learning = iter(rng.sample(range(100, 9000), 2 * sum(rows.values())))
     newest = iter(range(9000, 9999))
-    for split in splits:
+    for split in rows:
         for phase in PHASES:
             with (folder / f"phase_{phase}_{split}.csv").open("w", newline="") as file:
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
-                for _ in range(ROWS[split]):
+                for _ in range(rows[split]):
                     number = next(newest if split == "test" else learning)
                     writer.writerow(invented_row(rng, number, phase))
     return folder
@@ -97,31 +98,32 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
+def quick_settings(top: Path, out: Path, **chosen: Any) -> BenchmarkSettings:
+    """Settings of a benchmark that takes seconds; any of them can be given."""
+    quick: dict[str, Any] = {
+        "data": top,
+        "out": out,
+        "phases": ("I", "II", "pooled"),
+        "baselines": ("always", "base-rate", "tfidf"),
+        "preset": "quick",
+        "training": {
+            "max_steps": 3,
+            "max_tokens": 256,
+            "lora_rank": 4,
+            "lora_alpha": 8,
+            "batch_size": 8,
+            "accumulation": 1,
+            "gradient_checkpointing": False,
+        },
+        "shots": 1,
+        "probe_trials": 30,
+        "device": "cpu",
+        "draws": 100,
+    }
+    return make_settings(**{**quick, **chosen})
+
+
 @pytest.fixture
 def settings(top: Path, tmp_path: Path) -> Callable[..., BenchmarkSettings]:
-    """Makes settings of a benchmark that takes seconds; any of them can be given."""
-
-    def make(**chosen: Any) -> BenchmarkSettings:
-        quick: dict[str, Any] = {
-            "data": top,
-            "out": tmp_path / "out",
-            "phases": ("I", "II", "pooled"),
-            "baselines": ("always", "base-rate", "tfidf"),
-            "preset": "quick",
-            "training": {
-                "max_steps": 3,
-                "max_tokens": 256,
-                "lora_rank": 4,
-                "lora_alpha": 8,
-                "batch_size": 8,
-                "accumulation": 1,
-                "gradient_checkpointing": False,
-            },
-            "shots": 1,
-            "probe_trials": 30,
-            "device": "cpu",
-            "draws": 100,
-        }
-        return make_settings(**{**quick, **chosen})
-
-    return make
+    """``quick_settings`` on the invented files, in a folder of the test's own."""
+    return partial(quick_settings, top=top, out=tmp_path / "out")

@@ -49,7 +49,7 @@ def test_phases_go_by_file(dataset):
 
 
 def test_data_without_validation_rows_are_refused(settings, tmp_path):
-    data = write_top(tmp_path / "only-train", splits=("train",))
+    data = write_top(tmp_path / "only-train", {"train": 120})
     with pytest.raises(SplitError, match="the valid split is empty"):
         settle_data(settings(data=data))
 

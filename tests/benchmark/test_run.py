@@ -10,6 +10,7 @@ from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
 from llm4top.evaluation.probes.leak_oracle import ORACLE, ORACLE_ADDED
 from llm4top.evaluation.reports.render import read_report
 from llm4top.training.run_folder import RunFolder
+from tests.benchmark.conftest import quick_settings, write_top
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("home")]
 
@@ -26,10 +27,18 @@ def tables_of(result):
     return [table.model_dump() for table in result.report.tables]
 
 
-def test_baselines_alone(settings):
-    result = benchmark(settings(), reproduce="llm4top benchmark")
-    report = result.report
-    assert result.failures == ()
+@pytest.fixture(scope="module")
+def finished(top, tmp_path_factory):
+    """A benchmark of three baselines in two phases and pooled, on all three checks."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLM4TOP_HOME", str(folder / "home"))
+        return benchmark(quick_settings(top, folder / "out"), reproduce="llm4top benchmark")
+
+
+def test_baselines_alone(finished):
+    report = finished.report
+    assert finished.failures == ()
     rows = {(t.phase, t.check): t.n for t in report.tables}
     assert [rows[phase, "valid"] for phase in ("I", "II", "pooled")] == [40, 40, 80]
     assert [rows[phase, "test"] for phase in ("I", "II", "pooled")] == [24, 24, 48]
@@ -73,24 +82,23 @@ def test_equal_seeds_give_equal_tables(settings, tmp_path):
     assert tables_of(first) != tables_of(other)
 
 
-def test_a_stopped_benchmark_goes_on_behind_its_last_piece(settings, tmp_path):
+def test_a_stopped_benchmark_goes_on_behind_its_last_piece(settings, finished):
     def stop(progress):
         if progress.done == 4:
             raise KeyboardInterrupt
 
-    chosen = settings(newest=False)
+    chosen = settings()
     with pytest.raises(KeyboardInterrupt):
         benchmark(chosen, progress=stop)
-    done = {what for what, finished in plan(chosen) if finished}
+    done = {what for what, is_done in plan(chosen) if is_done}
     assert len(done) == 3
     cached = []
     resumed = benchmark(
         chosen, progress=lambda p: cached.append(p.stage) if p.detail == FINISHED else None
     )
     assert set(cached) == done
-    whole = benchmark(settings(newest=False, out=tmp_path / "whole"))
-    assert tables_of(resumed) == tables_of(whole)
-    assert all(finished for _, finished in plan(chosen))
+    assert tables_of(resumed) == tables_of(finished)
+    assert all(is_done for _, is_done in plan(chosen))
 
 
 def test_every_call_that_shows_test_figures_is_a_look(settings):
@@ -127,8 +135,9 @@ def test_language_models(settings, tiny_model):
     assert tables_of(again) == tables_of(result)
 
 
-def test_weights_that_learnt_from_labels_are_not_asked_about_the_newest(settings):
-    chosen = settings(bases=("embedded",), phases=("pooled",), probe_trials=0, test=False)
+def test_weights_that_learnt_from_labels_are_not_asked_about_the_newest(settings, tmp_path):
+    few = write_top(tmp_path / "top", {"train": 48, "valid": 24, "test": 8})
+    chosen = settings(data=few, bases=("embedded",), phases=("pooled",), probe_trials=0, test=False)
     result = benchmark(chosen)
     assert result.failures == ()
     assert "embedded, as shipped" in rows_of(result.report, "pooled", "valid")

@@ -23,6 +23,7 @@ from llm4top.training.config import TrainingConfig
 from llm4top.training.finalize import BASE_RATE, MODEL, TFIDF, UNCALIBRATED
 from llm4top.training.run import TrainingResult, train
 from llm4top.training.run_folder import RunFolder
+from tests.warm import hook
 
 Settings = Callable[..., TrainingConfig]
 
@@ -160,42 +161,36 @@ def test_a_finished_run_is_neither_resumed_nor_overwritten(
     assert RunFolder(config.out).state()["state"] == "done"
 
 
-WORKER = """
-import json, os, signal, sys
-import torch
+DIES = """
+import os, signal
 from llm4top.forecasters.finetuning import checkpoint as checkpoints
-from llm4top.training.config import make_config
-from llm4top.training.run import train
-
-torch.set_num_threads(1)
-config = make_config(sys.argv[1])
-step = int(sys.argv[2])
 
 save = checkpoints.save_optimiser
 
 def half(folder, *rest):
-    if folder.name.endswith(f"checkpoint-{step}"):
+    if folder.name.endswith("checkpoint-STEP"):
         os.kill(os.getpid(), signal.SIGKILL)
     save(folder, *rest)
 
 checkpoints.save_optimiser = half
-train(config)
 """
 
 
 def kill(config: TrainingConfig, step: int, folder: Path) -> None:
     """Run in another process that is killed (SIGKILL) while it saves the checkpoint of a step."""
-    script, file = folder / "worker.py", folder / "config.yaml"
-    script.write_text(WORKER)
+    file = folder / "config.yaml"
     file.write_text(config.to_yaml())
-    done = subprocess.run(
-        [sys.executable, str(script), str(file), str(step)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLM4TOP_HOME", str(folder / "home"))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        hook(patch, folder, DIES.replace("STEP", str(step)))
+        done = subprocess.run(
+            [sys.executable, "-m", "llm4top", "train", "--config", str(file)],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
     assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
 
 

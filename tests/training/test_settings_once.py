@@ -1,5 +1,6 @@
 """Fine-tuning settings have one home: every place that shows or takes them agrees with it."""
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -11,10 +12,12 @@ from sklearn.model_selection import ParameterGrid
 
 from llm4top.cli.app import app
 from llm4top.cli.completion import presets
+from llm4top.cli.pretrain import Flags
 from llm4top.cli.train import plain_value
 from llm4top.forecasters.finetuning.settings import FORMER_NAMES, FinetuneSettings
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.training.config import PRESETS, TrainingConfig, describe_settings
+from llm4top.training.pretrain import PretrainSettings
 from llm4top.workspace.views.setting_fields import ELSEWHERE, setting_fields
 
 FIELDS = FinetuneSettings.model_fields
@@ -70,6 +73,12 @@ def test_the_form_of_the_studio_shows_every_setting() -> None:
         description = str(TrainingConfig.model_fields[name].description)
         assert field.help.rstrip(".").lower() == description.lower()
         assert field.defaults["standard"] == TrainingConfig.model_fields[name].default, name
+
+
+def test_the_options_of_pretrain_have_the_defaults_of_its_settings() -> None:
+    settings = PretrainSettings()
+    for field in dataclasses.fields(Flags):
+        assert field.default == getattr(settings, field.name), field.name
 
 
 def test_every_place_that_offers_presets_offers_all() -> None:

@@ -303,7 +303,7 @@ def test_settings_cannot_name_other_files(spoilt):
         (lambda a: a.update({"idf": a["idf"][:-1]}), "terms that do not fit"),
         (lambda a: a.update({"means": a["means"] * np.inf}), "other numbers"),
         (lambda a: a.pop("means"), "lacks means"),
-        (lambda a: a.update({"extra": a["means"]}), "more than its baseline has learnt"),
+        (lambda a: a.update({"extra": a["means"]}), "more than its baseline has learned"),
         (lambda a: a.update({"learnt.value": 1 - a["learnt.value"]}), "gives other probabilities"),
     ],
 )

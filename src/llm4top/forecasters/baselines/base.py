@@ -160,5 +160,5 @@ def wanted(parts: Mapping[str, _T], *names: str, more: bool = False) -> list[_T]
     if missing := [name for name in names if name not in parts]:
         raise BundleError(f"lacks {', '.join(missing)}.")
     if not more and set(parts) != set(names):
-        raise BundleError("holds more than its baseline has learnt.")
+        raise BundleError("holds more than its baseline has learned.")
     return [parts[name] for name in names]

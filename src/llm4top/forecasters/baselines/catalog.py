@@ -23,7 +23,7 @@ class Baseline:
     summary: str
 
     def named(self, task: Task) -> str:
-        """Its name beside other forecasters of ``task``: "Always success" names the event."""
+        """Its name among other forecasters of ``task``: "Always success" names the event."""
         if self.label != ALWAYS_LABEL:
             return self.label
         return f"Always {task.labels[1]}" if task.kind == "binary" else "Always the commonest label"

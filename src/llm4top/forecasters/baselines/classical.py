@@ -44,7 +44,7 @@ _TOPICS = 100
 _STEPS = 200
 _NEIGHBOURS = 5
 _DONORS = 5000
-_LEARNT = "learnt."
+_FITTED = "learnt."
 _DENSE = ("logistic", "feed-forward")
 
 
@@ -68,11 +68,11 @@ class ClassicalForecaster(BaselineForecaster):
     The same trials and ``seed`` give the same bits.
 
     HINT and its successors print figures of these learners over other features (fingerprints of
-    the molecules beside ICD codes); its public code has no "kNN + random forest", which follows
+    the molecules, ICD codes); its public code has no "kNN + random forest", which follows
     the description "statistical imputation, then a random forest".
 
     Attributes after ``fit``: ``classes_``; ``features_``, how a trial becomes a row; ``donors_``,
-    the rows that missing numbers are taken from, or None; ``learner_``, what has been learnt.
+    the rows that missing numbers are taken from, or None; ``learner_``, the fitted learner.
     """
 
     def __init__(
@@ -113,19 +113,19 @@ class ClassicalForecaster(BaselineForecaster):
             return self.learner_.predict_proba(self._filled(rows))
 
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``."""
+        """See ``BaselineForecaster.state``."""
         features = self.features_.to_state()
         own = {} if self.donors_ is None else {"donors": self.donors_}
-        learnt = {_LEARNT + name: array for name, array in self.learner_.to_arrays().items()}
-        return BaselineState({**features.arrays, **own, **learnt}, features.words)
+        fitted = {_FITTED + name: array for name, array in self.learner_.to_arrays().items()}
+        return BaselineState({**features.arrays, **own, **fitted}, features.words)
 
     def restore(self, state: BaselineState) -> None:
-        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        """See ``BaselineForecaster.restore``."""
         arrays = dict(state.arrays)
-        learnt = {
-            name.removeprefix(_LEARNT): arrays.pop(name)
+        fitted = {
+            name.removeprefix(_FITTED): arrays.pop(name)
             for name in state.arrays
-            if name.startswith(_LEARNT)
+            if name.startswith(_FITTED)
         }
         self.donors_ = None
         if self.learner == "knn-forest":
@@ -136,7 +136,7 @@ class ClassicalForecaster(BaselineForecaster):
         if self.donors_ is not None and not _are_rows(self.donors_, width):
             raise BundleError("holds training rows that do not fit.")
         kind = DenseLearner if self.learner in _DENSE else TreeLearner
-        self.learner_ = kind.from_arrays(learnt, width, len(self.classes_))
+        self.learner_ = kind.from_arrays(fitted, width, len(self.classes_))
 
     def _filled(self, rows: FloatArray) -> FloatArray:
         """Rows without gaps. Numbers are standardised, so that their average is 0."""

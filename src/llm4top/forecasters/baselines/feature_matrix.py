@@ -1,4 +1,4 @@
-"""The matrix that the tabular baselines share: a trial's numbers beside the topics of its text."""
+"""The matrix of the tabular baselines: a trial's numbers and the topics of its text."""
 
 import threading
 from collections import OrderedDict

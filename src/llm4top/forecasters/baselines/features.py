@@ -1,9 +1,9 @@
 """A trial as numbers and as text, for the baselines that read tables.
 
-Only what the task lets be seen is read: ``visible_trials`` empties every hidden field first.
+Only what the task does not hide is read: ``visible_trials`` empties every hidden field first.
 
-The presence of a field can tell the label where records of several sources are joined (a finished
-record carries other fields than an open one), so nothing here says whether a field was given.
+The presence of a field can give the label away where records of several sources are joined (a
+finished record has other fields than an open one), so nothing here says whether a field was given.
 A value that is absent is NaN, and becomes the average of the trials that have one; whole groups
 are absent together (no ICD code: all chapters are NaN). An imputed value is still not the same as
 a measured one, and a tree can split off exact averages: what remains of presence is that.
@@ -241,7 +241,7 @@ def _sponsor(trial: Trial) -> dict[str, float]:
 
 
 def _population(trial: Trial) -> dict[str, float]:
-    # Readers drop the age limit "N/A": beside a coded sex it means that there is none.
+    # Readers drop the age limit "N/A": with a coded sex it means that there is none.
     coded = trial.sex is not None
     lowest = _age(trial.minimum_age)
     highest = _age(trial.maximum_age)

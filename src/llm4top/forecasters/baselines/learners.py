@@ -1,6 +1,6 @@
 """Fitted learners as arrays.
 
-scikit-learn and XGBoost fit; what they have learnt is then read out as plain arrays, and it is
+scikit-learn and XGBoost fit; the fitted parameters are then read out as plain arrays, and it is
 these that forecast, before saving as after loading. So a stored baseline needs no pickle, does not
 depend on either library's version, and nothing that a file says reaches compiled code: every index
 is checked where arrays come from a file.
@@ -29,7 +29,7 @@ _MOST_LAYERS = 8
 
 
 class Learner(Protocol):
-    """What has been learnt: from rows ``[n, F]`` to probabilities ``[n, K]``."""
+    """A fitted learner: from rows ``[n, F]`` to probabilities ``[n, K]``."""
 
     def predict_proba(self, rows: FloatArray) -> FloatArray:
         """Probabilities ``[n, K]`` of rows ``[n, F]`` without gaps."""
@@ -89,9 +89,9 @@ class DenseLearner:
 class TreeLearner:
     """Trees whose leaves are summed, all nodes in one table.
 
-    Node i asks whether the row's ``feature[i]``, as float32, is at most ``threshold[i]``, and goes
-    to ``left[i]`` or ``right[i]``; a leaf goes to itself and adds ``value[i]`` ``[K]``. ``roots``
-    are the trees' first nodes. The sums, plus ``base`` ``[K]``, are probabilities where
+    Node i goes to ``left[i]`` where the row's ``feature[i]``, as float32, is at most
+    ``threshold[i]``, else to ``right[i]``; a leaf goes to itself and adds ``value[i]``
+    ``[K]``. ``roots`` are the trees' first nodes. The sums, plus ``base`` ``[K]``, are probabilities where
     ``exponential`` is false, else their softmax is.
     """
 
@@ -190,13 +190,13 @@ def indices(array: NDArray[Any]) -> IntArray:
 
 
 def read_regression(model: Any) -> DenseLearner:
-    """What a fitted ``LogisticRegression`` has learnt."""
+    """The parameters of a fitted ``LogisticRegression``."""
     weights = np.ascontiguousarray(np.asarray(model.coef_, dtype=np.float64).T)
     return DenseLearner((weights,), (np.asarray(model.intercept_, dtype=np.float64),))
 
 
 def read_network(model: Any) -> DenseLearner:
-    """What a fitted ``MLPClassifier`` with rectified linear units has learnt."""
+    """The parameters of a fitted ``MLPClassifier`` with rectified linear units."""
     return DenseLearner(
         tuple(np.asarray(w, dtype=np.float64) for w in model.coefs_),
         tuple(np.asarray(b, dtype=np.float64) for b in model.intercepts_),
@@ -204,7 +204,7 @@ def read_network(model: Any) -> DenseLearner:
 
 
 def read_forest(model: Any) -> TreeLearner:
-    """What a fitted ``RandomForestClassifier`` has learnt: the mean of its trees' leaf shares."""
+    """A fitted ``RandomForestClassifier``: the mean of its trees' leaf shares."""
     trees = [estimator.tree_ for estimator in model.estimators_]
     values = []
     for tree in trees:
@@ -214,7 +214,7 @@ def read_forest(model: Any) -> TreeLearner:
 
 
 def read_adaboost(model: Any) -> TreeLearner:
-    """What a fitted ``AdaBoostClassifier`` of decision trees has learnt.
+    """A fitted ``AdaBoostClassifier`` of decision trees.
 
     Each tree votes for its leaf's commonest class with its weight and against the others with
     that weight over K - 1; the softmax of the mean votes over K - 1 are the probabilities.
@@ -243,7 +243,7 @@ def _of_sklearn(
 
 
 def read_xgboost(model: Any, classes: int, base: FloatArray) -> TreeLearner:
-    """What a fitted ``XGBClassifier`` has learnt on rows without gaps.
+    """An ``XGBClassifier`` fitted on rows without gaps.
 
     ``base`` ``[K]`` are the log-odds it started from: its ``base_score`` as logits.
     """
@@ -292,7 +292,7 @@ def _joined(
 def one_thread() -> Iterator[None]:
     """Linear algebra and OpenMP loops inside run on one thread, so equal inputs give equal bits.
 
-    What torch computes is not limited: it keeps threads of its own.
+    What torch computes is not limited: it has its own threads.
     """
     with threadpool_limits(limits=1):
         yield

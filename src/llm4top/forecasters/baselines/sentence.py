@@ -49,7 +49,7 @@ class TextEncoder:
 
     @cached_property
     def identity(self) -> BaseIdentity:
-        """Which encoder this is; hashes the weights at the first look where nobody has yet."""
+        """Which encoder this is; hashes the weights at the first use."""
         return identify(self.folder)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
@@ -103,7 +103,7 @@ def load_encoder(folder: str | Path) -> TextEncoder:
 
 @lru_cache(maxsize=1)
 def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
-    """``_marks`` tell one state of the folder from another."""
+    """``_marks`` change when the folder's files do."""
     prepare_process()
     tokenizer = load_tokenizer(folder)
     config, model = _read_weights(folder)
@@ -220,7 +220,7 @@ class SentenceForecaster(BaselineForecaster):
         return self.learner_.predict_proba(rows)
 
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``; the encoder stays where it lies."""
+        """See ``BaselineForecaster.state``; the encoder itself is not stored."""
         own = {"means": self.means_, "scales": self.scales_}
         return BaselineState({**own, **self.learner_.to_arrays()})
 

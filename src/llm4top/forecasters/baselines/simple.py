@@ -57,11 +57,11 @@ class AlwaysForecaster(BaselineForecaster):
         return self
 
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``."""
+        """See ``BaselineForecaster.state``."""
         return BaselineState({"certain": np.array([self.certain_])})
 
     def restore(self, state: BaselineState) -> None:
-        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        """See ``BaselineForecaster.restore``."""
         found = indices(wanted(state.arrays, "certain")[0])
         if len(found) != 1 or found[0] >= len(self.classes_):
             raise BundleError("names no label as the certain one.")
@@ -102,12 +102,12 @@ class BaseRateForecaster(BaselineForecaster):
         return self
 
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``."""
+        """See ``BaselineForecaster.state``."""
         rates = np.array(list(self.rates_.values())).reshape(-1, len(self.pooled_))
         return BaselineState({"pooled": self.pooled_, "rates": rates}, {"phases": [*self.rates_]})
 
     def restore(self, state: BaselineState) -> None:
-        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        """See ``BaselineForecaster.restore``."""
         pooled, rates = wanted(state.arrays, "pooled", "rates")
         (phases,) = wanted(state.words, "phases")
         labels = len(self.classes_)
@@ -188,12 +188,12 @@ class TfidfForecaster(BaselineForecaster):
         return self.learner_.predict_proba(self.vectoriser_.transform(texts))
 
     def state(self) -> BaselineState:
-        """All it has learnt beside ``classes_``."""
+        """See ``BaselineForecaster.state``."""
         terms, idf = terms_of(self.vectoriser_)
         return BaselineState({"idf": idf, **self.learner_.to_arrays()}, {"terms": terms})
 
     def restore(self, state: BaselineState) -> None:
-        """Inverse of ``state``; ``BundleError`` if it does not fit."""
+        """See ``BaselineForecaster.restore``."""
         arrays = dict(state.arrays)
         (idf,) = wanted(arrays, "idf", more=True)
         (terms,) = wanted(state.words, "terms")

@@ -348,10 +348,6 @@ class Manifest(BundleFacts):
         others = {"language", "baseline", "blend"} - {self.kind}
         return self.model_dump(mode="json", exclude=others)
 
-    def renewed(self, **changes: Any) -> Manifest:
-        """A manifest of the present schema with these changes, to be written."""
-        return Manifest(**{**dict(self), "schema_version": SCHEMA_VERSION, **changes})
-
     @property
     def stored(self) -> Mapping[str, Any]:
         """The manifest as it is on disk."""

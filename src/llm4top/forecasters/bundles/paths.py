@@ -1,4 +1,4 @@
-"""Where bundles lie: in the package, in the user's store, or in a folder of their own."""
+"""Where bundles are (in the package, in the store, or in any folder), and their files."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -79,7 +79,7 @@ def is_bundle(folder: Path) -> bool:
 def resolve_bundle(bundle: str | Path) -> Path:
     """The folder of ``bundle``: "embedded", a folder, or the name of a bundle in the store.
 
-    The folder of a training run stands for the bundle in it.
+    The folder of a training run means the bundle in it.
 
     Raises ``BundleError`` where there is none.
     """

@@ -291,7 +291,7 @@ def _check_disk(store: Path, needed: int) -> None:
 
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, where: str) -> None:
-    """Unpack one member, never more of it than it said it holds."""
+    """Unpack one member, never more of it than its stated size."""
     path.parent.mkdir(parents=True, exist_ok=True)
     left = member.file_size
     with archive.open(member) as source, path.open("xb") as target:
@@ -299,7 +299,9 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, wher
             target.write(chunk)
             left -= len(chunk)
     if left < 0:
-        raise UnsafeBundleError("unpacks to more than it said.", where=f"{where}!{member.filename}")
+        raise UnsafeBundleError(
+            "unpacks to more than its stated size.", where=f"{where}!{member.filename}"
+        )
 
 
 def _read(source: IO[bytes], left: int) -> bytes:

@@ -129,7 +129,7 @@ def _check(name: str, path: Path, manifest: Manifest) -> FileCheck:
         changed = FileCheck(name, "changed", "does not match its hash in the manifest")
     else:
         changed = FileCheck(name, "ok")
-    # A file that could run code is told as such, whether or not the manifest vouches for it.
+    # A file that could run code is reported as such even if its hash matches.
     if problem := unsafe_content(name, path):
         hostile = changed.state == "ok" or "run code" in problem
         return FileCheck(name, "unsafe", problem) if hostile else changed

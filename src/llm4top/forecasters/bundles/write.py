@@ -120,7 +120,7 @@ def _write_model(
 def note_reload(folder: Path, manifest: Manifest, check: ReloadCheck) -> Manifest:
     """Add the reload check to the manifest of the bundle in ``folder``, in one step."""
     noted = manifest.model_copy(update={"reload_check": check})
-    # The scratch file is put beside the bundle: a killed process leaves no stray file in it.
+    # The scratch file is outside the bundle: a killed process leaves no stray file in it.
     write_bytes(folder / MANIFEST_FILE, noted.to_json().encode(), scratch_folder=folder.parent)
     return read_manifest(folder)
 

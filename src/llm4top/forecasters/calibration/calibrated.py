@@ -46,7 +46,7 @@ class Calibrator(Protocol):
 
     @property
     def by_phase(self) -> bool:
-        """Whether it was fitted with phases that it can tell apart."""
+        """Whether it was fitted with more than one phase."""
         ...
 
     def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
@@ -173,5 +173,5 @@ def bad_state(method: str, reason: str) -> CalibrationError:
     """The error for a stored calibration that cannot be used."""
     return CalibrationError(
         f"the stored {method} calibration cannot be used: {reason}.",
-        hint="Get the bundle again from where it came, or calibrate anew.",
+        hint="Get the bundle again from where it came, or calibrate again.",
     )

@@ -19,8 +19,8 @@ from llm4top.forecasters.calibration.softmax_fit import fit_softmax
 PRIOR_TRIALS = 25
 """How many trials the prior of "this phase is like all others" is worth.
 
-Chosen of 10, 25, 50, 100, 200 and 400 on splits by time inside TOP's learning part (TF-IDF, learnt
-from the oldest trials, calibrated on later ones, measured on the newest): log-loss fell with fewer
+Chosen of 10, 25, 50, 100, 200 and 400 on splits by time inside TOP's training part (TF-IDF, fitted
+on the oldest trials, calibrated on later ones, measured on the newest): log-loss fell with fewer
 trials down to 25 and hardly from there on, for Venn-Abers and Platt, whether or not the model had
 read the phase. Cross-fitted on TOP's validation trials the embedded model did best at 100, 25 was
 within .005 of it.
@@ -70,7 +70,7 @@ class PhaseOffsets(BaseModel):
     ) -> Self | None:
         """From logits ``[n, K]``, label indices ``[n]`` and phases ``[n]``, None where unknown.
 
-        None where all trials are of one phase, or of none: there is nothing to tell apart.
+        None where all trials are of one phase, or of none: there is nothing to correct.
         """
         if len(set(phases)) < 2:
             return None

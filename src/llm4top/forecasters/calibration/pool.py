@@ -77,7 +77,7 @@ class LogPool(BaseModel):
 
 
 def fit_pool(sources: Mapping[str, ArrayLike], y: ArrayLike) -> LogPool:
-    """The pool of least cross-entropy on validation data that no source has learnt from.
+    """The pool of least cross-entropy on validation data that no source was trained on.
 
     ``sources`` maps names to logits ``[n, K]``, ``y`` ``[n]`` are label indices. A quadratic
     penalty of half a squared unit draws the weights to equal shares of one and the offsets to 0;
@@ -146,8 +146,8 @@ def cross_pool(
         if calibrator is None:
             probabilities[fold] = softmax(pooled)
             continue
-        learnt = pool.logits([array[rest] for array in arrays.values()])
-        fitted = type(calibrator)().fit(learnt, labels[rest], rows_of(phases, rest))
+        known = pool.logits([array[rest] for array in arrays.values()])
+        fitted = type(calibrator)().fit(known, labels[rest], rows_of(phases, rest))
         probabilities[fold] = fitted.predict(pooled, rows_of(phases, fold)).probabilities
     return probabilities
 

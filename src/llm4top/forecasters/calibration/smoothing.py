@@ -1,4 +1,4 @@
-"""Step functions of a score made continuous, no wider than the scores stand together.
+"""Step functions of a score made continuous, no wider than the scores are dense.
 
 A step makes a cliff of a rounding difference: the same trial in another batch would get another
 probability. Each calibration score therefore gets the mean of the steps' values at the calibration
@@ -71,10 +71,10 @@ def upper_at(
 
 
 def _ramps(points: FloatArray, window: float, *, below: bool) -> FloatArray:
-    """How long the ramp at each point is: half of the gap beside it, or half a window."""
+    """How long the ramp at each point is: half of the adjacent gap, or half a window."""
     gaps = np.diff(points)
-    beside = np.concatenate([[np.inf], gaps] if below else [gaps, [np.inf]])
-    return np.asarray(np.minimum(beside, window) / 2, dtype=np.float64)
+    adjacent = np.concatenate([[np.inf], gaps] if below else [gaps, [np.inf]])
+    return np.asarray(np.minimum(adjacent, window) / 2, dtype=np.float64)
 
 
 def _along(scores: FloatArray, knots: FloatArray, heights: FloatArray) -> FloatArray:

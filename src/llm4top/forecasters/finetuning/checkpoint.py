@@ -8,7 +8,7 @@ arguments with them. Ours hold nothing that could run::
       optimiser.safetensors    AdamW's moments and step counts, "<parameter>.<name>"
       state.json               parameter groups and the schedule's position
       trainer_state.json       step, history and best evaluation (transformers' TrainerState)
-      random-0.safetensors     random state of process 0, and so on; random-0.json beside it
+      random-0.safetensors     random state of process 0, and so on; with random-0.json
     best-80/weights.safetensors
 
 A folder is written under another name and renamed when it is whole, so that a kill at any moment
@@ -37,7 +37,7 @@ _BEST = re.compile(r"best-(\d+)")
 
 
 def checkpoint_folder(folder: Path, step: int) -> Path:
-    """Where the checkpoint after optimiser step ``step`` lies."""
+    """The folder of the checkpoint after optimiser step ``step``."""
     return folder / f"checkpoint-{step}"
 
 

@@ -79,14 +79,14 @@ def finetune(
     """Train ``base`` to answer each prompt with its target's answer token.
 
     ``prompts`` are token ids that end where the answer begins; ``targets`` are label indices,
-    ``answer_ids`` the labels' token ids. The base model is changed in place: load it afresh for
+    ``answer_ids`` the labels' token ids. The base model is changed in place: load it again for
     another run. Under ``torchrun`` every process calls this with the same arguments; process 0
     writes. Out of memory, the batch is halved and the accumulation doubled, which changes nothing
     but the speed.
 
     ``output_dir`` keeps checkpoints (see ``_finetune_checkpoint``); with ``resume`` the newest one
     is continued and ends at the weights the uninterrupted run would have had (bit-equal on the
-    CPU; on a GPU as far as its kernels repeat themselves). ``should_stop`` is asked after every
+    CPU; on a GPU as far as its kernels repeat themselves). ``should_stop`` is called after every
     optimiser step; when it says so, a checkpoint is written and ``KeyboardInterrupt`` raised.
 
     Raises ``TrainingError`` for data that cannot train a model or a run that fails, and

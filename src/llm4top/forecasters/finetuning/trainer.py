@@ -1,4 +1,4 @@
-"""transformers' Trainer, taught to train through the answer head.
+"""transformers' Trainer, training through the answer head.
 
 Five things differ from the Trainer as it comes: the loss (cross-entropy over the answers' logits,
 normalised over the whole effective batch), the order of the rows, the evaluation (log-loss and
@@ -38,7 +38,7 @@ from llm4top.forecasters.finetuning.lora import AnswerScorer, load_weights, save
 
 
 class _Rhythm(TrainerCallback):  # type: ignore[misc]
-    """Says when to evaluate, save and stop, and tells the batches which epoch it is."""
+    """Decides when to evaluate, save and stop, and sets the batches' epoch."""
 
     def __init__(self, trainer: AnswerTrainer, *, every: int, save_every: int):
         self.trainer = trainer
@@ -48,7 +48,7 @@ class _Rhythm(TrainerCallback):  # type: ignore[misc]
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any
     ) -> None:
-        """Set the epoch from the step, which a resumed run knows exactly."""
+        """Set the epoch from the step, which is exact in a resumed run."""
         batches = self.trainer.batches
         per_epoch = math.ceil(len(batches) / args.gradient_accumulation_steps)
         batches.epoch = state.global_step // per_epoch
@@ -72,8 +72,8 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
     ``evals_per_epoch`` evaluations are spread over each epoch and one falls on the last step;
     training stops after ``patience`` of them without a better validation log-loss (None: never).
     ``eval_rows`` may be None: nothing is evaluated then, and the last weights are the result.
-    ``should_stop`` is asked after each optimiser step; where it says so the run saves a checkpoint,
-    stops and is ``interrupted``.
+    ``should_stop`` is called after each optimiser step; where it is true the run saves a
+    checkpoint, stops and is ``interrupted``.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         return batches, total[0]
 
     def asked_to_stop(self) -> bool:
-        """Whether any process was asked to stop; all of them get the same answer."""
+        """Whether any process is to stop; the answer is the same in all of them."""
         if self.should_stop is None:
             return False
-        asked = torch.tensor(float(self.should_stop()), device=self.args.device)
-        return bool(self._summed(asked) > 0)
+        stops = torch.tensor(float(self.should_stop()), device=self.args.device)
+        return bool(self._summed(stops) > 0)
 
     def _summed(self, values: Tensor) -> Tensor:
         if self.args.world_size == 1:

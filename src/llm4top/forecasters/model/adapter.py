@@ -1,8 +1,8 @@
-"""LoRA adapters in PEFT's files, read as strictly as a stranger's file deserves.
+"""LoRA adapters in PEFT's files, read as files that are not trusted.
 
-PEFT's own loader follows whatever the configuration asks for, imports by name included. Here the
-configuration may say plain LoRA and its sizes; anything else is refused, and the tensors must be
-exactly those which that configuration gives on this base model.
+PEFT's own loader follows everything that the configuration names, imports by name included. Here
+the configuration may say plain LoRA and its sizes; anything else is refused, and the tensors must
+be exactly those which that configuration gives on this base model.
 """
 
 import warnings

@@ -32,7 +32,7 @@ class BaseModel:
     """A causal language model in evaluation mode with its tokenizer, on its device.
 
     ``model`` is a Hugging Face causal LM, ``tokenizer`` a fast tokenizer. Training changes
-    ``model`` in place: load a base model anew for each training.
+    ``model`` in place: load the base model again for each training.
     """
 
     model: Any = field(repr=False)
@@ -44,7 +44,7 @@ class BaseModel:
 
     @cached_property
     def identity(self) -> BaseIdentity:
-        """Which model this is; hashes the weights at the first look where nobody has yet."""
+        """Which model this is; hashes the weights at the first use."""
         return identify(self.folder)
 
     @property
@@ -147,7 +147,7 @@ def load_config(folder: Path) -> Any:
     try:
         return CONFIG_MAPPING[model_type].from_dict(fields)
     except Exception as error:
-        # Whatever a stranger's numbers can provoke: type errors, divisions by zero, ...
+        # Whatever wrong numbers can provoke: type errors, divisions by zero, ...
         raise ModelError(
             f"the configuration makes no sense: {_first_line(error)}",
             where=str(folder / "config.json"),
@@ -157,7 +157,7 @@ def load_config(folder: Path) -> Any:
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer in ``tokenizer.json``, which alone says how text becomes tokens.
 
-    ``tokenizer_config.json`` is not read: its chat template would be a program of a stranger's,
+    ``tokenizer_config.json`` is not read: its chat template would be an unknown program,
     and prompts are written without one. Raises ``ModelError`` where there is none.
     """
     from tokenizers import Tokenizer

@@ -22,7 +22,7 @@ def carried_base(name: str | Path) -> Path | None:
 
     ``name`` is "embedded", the name of a bundle in the store, or the folder of a bundle or of the
     run that made it. Raises
-    ``ModelError`` for a bundle whose training lies in an adapter: its base would be without it.
+    ``ModelError`` for a bundle with an adapter: its base model is not trained.
     """
     folder = embedded_folder() if str(name) == EMBEDDED_NAME else Path(name).expanduser()
     places = [folder, folder / "bundle"]
@@ -46,9 +46,9 @@ def carried_base(name: str | Path) -> Path | None:
 
 
 def earlier_training(base: Path) -> Manifest | None:
-    """The manifest of the bundle whose trained model lies in ``base``; None for any other model.
+    """The manifest of the bundle whose trained model is in ``base``; None for any other model.
 
-    What such a model has learnt from, a model that is trained from it has learnt from too.
+    A model that is trained further was trained on that bundle's data too.
     """
     bundle = base.resolve().parent
     if base.name != _BASE or not is_bundle(bundle):

@@ -1,6 +1,6 @@
 """Fetching a base model once: the only code that may use the network.
 
-A model lands in ``models_folder()/<org>--<name>`` with ``llm4top-source.json`` beside its
+A model is stored in ``models_folder()/<org>--<name>`` with ``llm4top-source.json`` next to its
 files: where it came from, the commit it is pinned to and the sha256 of every file. Only
 safetensors, JSON and tokenizer files are taken; a file that could hold code is never fetched.
 """
@@ -171,7 +171,7 @@ class ModelSource:
 
 
 def model_folder(name: str) -> Path:
-    """Where the model of that name lies, or would lie, on this machine."""
+    """The folder of the model of that name on this machine, downloaded or not."""
     return models_folder() / name.replace("/", "--")
 
 
@@ -184,11 +184,11 @@ def download_model(
     hub: Hub | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, ModelSource]:
-    """Fetch ``name`` from the hub, or copy it from a local folder; return where it now lies.
+    """Fetch ``name`` from the hub, or copy it from a local folder; return its folder.
 
     ``revision`` is a branch, tag or commit and is pinned to the commit behind it. ``save_as``
     is the name to keep it under. A model that is already here at that commit is checked and
-    left alone. ``notify`` is told, in words, what is being done.
+    left alone. ``notify`` is called with what is being done, in words.
 
     Raises ``ModelNotFoundError`` for what is neither a folder nor the name of a model, and
     ``DownloadError`` where the model does not exist, has no safetensors, does not fit on

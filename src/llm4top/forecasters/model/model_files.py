@@ -1,8 +1,8 @@
 """A base model's folder, looked through before anything in it is loaded.
 
-A model folder is a stranger's work. What may be read from it: tensors (safetensors), the
-tokenizer's tables (``tokenizer.json``) and the numbers of a known architecture (``config.json``).
-Its code, its chat template and any field that names code or a kernel to fetch are never used
+A model folder may come from anywhere, so nothing in it is trusted. What may be read: tensors
+(safetensors), the tokenizer's tables (``tokenizer.json``) and the numbers of a known architecture
+(``config.json``). Its code, its chat template and any field that names code or a kernel to fetch are never used
 (CVE-2026-4372 was such a field, with remote code switched off).
 """
 
@@ -58,11 +58,11 @@ def unknown_model(name: str) -> ModelNotFoundError:
             hint=f"{_meant(name, known)}Download it once with: llm4top download {name}",
         )
     if "/" in name or "\\" in name or name.startswith((".", "~")):
-        beside = [str(path.parent / p.name) for p in _folders(path.parent)]
+        siblings = [str(path.parent / p.name) for p in _folders(path.parent)]
         return ModelNotFoundError(
             "there is no such folder.",
             where=name,
-            hint=f"{_meant(str(path), beside)}Check the path.",
+            hint=f"{_meant(str(path), siblings)}Check the path.",
         )
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
     return ModelNotFoundError(
@@ -108,7 +108,7 @@ class BaseIdentity:
 def resolve_base(base: str | Path) -> Path:
     """The folder of ``base``: a folder as it is, or the name of a downloaded model.
 
-    "embedded" and the folder of a bundle that holds a fully trained model stand for that model.
+    "embedded" and the folder of a bundle that has a fully trained model mean that model.
 
     Raises ``ModelNotFoundError`` with what is known here, or the command that downloads it, and
     ``ModelError`` for a bundle that holds an adapter only.
@@ -161,7 +161,7 @@ def safe_config(folder: Path) -> dict[str, Any]:
     for name, value in _walk(config):
         if _NAMES_CODE.search(name) and _says_something(value):
             raise UnsafeModelError(
-                f"the field {name!r} would make the model bring code of its own: {value!r:.80}.",
+                f"the field {name!r} would make the model bring code: {value!r:.80}.",
                 where=str(path),
                 hint="LLM4TOP runs no model's code. Choose a model that transformers knows itself.",
             )
@@ -192,7 +192,7 @@ def _says_something(value: Any) -> bool:
 def weight_files(folder: Path) -> tuple[Path, ...]:
     """The safetensors files that hold the model's weights.
 
-    Other weight files beside them are left alone, unread. Raises ``UnsafeModelError`` where there
+    Other weight files siblings them are left alone, unread. Raises ``UnsafeModelError`` where there
     are only such files, ``ModelError`` where there are none or one of several is missing.
     """
     single = folder / "model.safetensors"
@@ -230,7 +230,7 @@ def _refuse_other_weights(folder: Path) -> None:
 
 
 def identify(folder: Path) -> BaseIdentity:
-    """Which model lies in the folder. Takes the hashes of its download where there are some.
+    """Which model is in the folder. Uses the hashes of its download where there are some.
 
     Otherwise it reads every weight once: seconds for each gigabyte.
     """

@@ -44,7 +44,7 @@ def score_prompts(
 
 
 class TrialScorer:
-    """A model that has been asked a task's question: trials in, answer logits out.
+    """A model with a task's question: trials in, answer logits out.
 
     ``model`` is ``base.model`` or what fine-tuning made of it. ``writer`` writes the prompts where
     that is another than the plain one of ``spec`` (it goes by ``spec`` too).

@@ -90,9 +90,9 @@ class TreeLearner:
     """Trees whose leaves are summed, all nodes in one table.
 
     Node i goes to ``left[i]`` where the row's ``feature[i]``, as float32, is at most
-    ``threshold[i]``, else to ``right[i]``; a leaf goes to itself and adds ``value[i]``
-    ``[K]``. ``roots`` are the trees' first nodes. The sums, plus ``base`` ``[K]``, are probabilities where
-    ``exponential`` is false, else their softmax is.
+    ``threshold[i]``, else to ``right[i]``; a leaf goes to itself and adds ``value[i]`` ``[K]``.
+    ``roots`` are the trees' first nodes. The sums, plus ``base`` ``[K]``, are probabilities
+    where ``exponential`` is false, else their softmax is.
     """
 
     left: IntArray

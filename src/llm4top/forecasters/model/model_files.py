@@ -2,8 +2,8 @@
 
 A model folder may come from anywhere, so nothing in it is trusted. What may be read: tensors
 (safetensors), the tokenizer's tables (``tokenizer.json``) and the numbers of a known architecture
-(``config.json``). Its code, its chat template and any field that names code or a kernel to fetch are never used
-(CVE-2026-4372 was such a field, with remote code switched off).
+(``config.json``). Its code, its chat template and any field that names code or a kernel to fetch
+are never used (CVE-2026-4372 was such a field, with remote code switched off).
 """
 
 import hashlib

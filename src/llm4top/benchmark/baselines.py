@@ -1,7 +1,5 @@
 """The baselines: each is trained on each scope of each fold and predicts that fold's checks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Blends of each language model with the best baseline: does the model add information?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Finished work on disk, found again by the hash of its inputs."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The language models: as they are, with examples, and fine-tuned with LoRA."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """One forecaster's predictions for the rows of one check."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Prompt ablation and contamination probes of each language model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

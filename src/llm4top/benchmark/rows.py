@@ -1,7 +1,5 @@
 """Who learns from which rows, and which rows check it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property

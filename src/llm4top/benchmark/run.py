@@ -1,7 +1,5 @@
 """The whole benchmark, one piece of work after the other, and its report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

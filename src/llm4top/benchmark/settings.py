@@ -1,7 +1,5 @@
 """What a benchmark is asked to do."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal, Self
 

@@ -1,7 +1,5 @@
 """What a benchmark found, in plain sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from llm4top.evaluation.reports.formatting import number, p_value, with_interval

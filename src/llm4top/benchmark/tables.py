@@ -1,7 +1,5 @@
 """From predictions to measured tables: every forecaster on the same rows, phase by phase."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any

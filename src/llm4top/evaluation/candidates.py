@@ -1,20 +1,14 @@
 """The forecasters of an evaluation: those given, opened and checked, and reference baselines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError, EvaluationError, TaskError
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecaster import Forecaster
-
+from llm4top.forecasters.forecaster import Forecaster
 
 ALWAYS, BASE_RATE, TFIDF = "always", "base-rate", "tfidf"
 

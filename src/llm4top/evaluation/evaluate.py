@@ -1,13 +1,11 @@
 """Evaluation of one forecaster, or comparison of several, on one split of a data set."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top, phases_in, scope
@@ -33,12 +31,10 @@ from llm4top.evaluation.reports.summary import summary
 from llm4top.evaluation.reports.table import Entry, Measurements, measure_table
 from llm4top.evaluation.score_split import Split, SplitScorer
 from llm4top.evaluation.slices import slice_table, too_small
+from llm4top.forecasters.bundles.trained_on import TrainedOn
+from llm4top.forecasters.forecaster import Forecaster
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.text import thousands
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.bundles.trained_on import TrainedOn
-    from llm4top.forecasters.forecaster import Forecaster
 
 POOLED = "pooled"
 

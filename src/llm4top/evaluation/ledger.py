@@ -6,8 +6,6 @@ removed is noticed. Lines removed at the end, or a deleted file, are not: a ledg
 disk can document, it cannot enforce.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,10 +1,8 @@
 """One forecaster's scores on one split, and its decisions at a threshold chosen elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,9 +13,7 @@ from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 from llm4top.evaluation.probes.leak_oracle import has_oracle, oracle_entries
 from llm4top.evaluation.reports.table import Entry
 from llm4top.evaluation.threshold import at_half, chosen_or_half, cross_fitted_or_half, decide
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.forecaster import Forecaster
 
 Split = Literal["valid", "test"]
 OnTrials = Callable[[int, int], None]

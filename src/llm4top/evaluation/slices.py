@@ -1,7 +1,5 @@
 """Slices of a table's rows: where a forecaster is good, and where nobody can tell."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

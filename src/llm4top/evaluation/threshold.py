@@ -1,7 +1,5 @@
 """Thresholds: chosen on any split but a test split, and applied."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -7,8 +7,6 @@ taken twice counts twice, so a draw is a vector of counts, and a metric is compu
 whole sample is the draw in which every row counts once.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

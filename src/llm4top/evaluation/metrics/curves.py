@@ -1,7 +1,5 @@
 """Curves of one forecaster's scores, thinned for drawing: ROC, PR, reliability, decision."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The leak oracle: a rule that cheats on purpose, to show what a leak would look like."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import expit, logit
 

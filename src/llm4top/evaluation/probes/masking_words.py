@@ -1,7 +1,5 @@
 """Words that tell a name from an ordinary phrase, in names of drugs and organisations."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """How reports write numbers, intervals, phases, checks and kinds of forecasters."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from llm4top.evaluation.reports.report import CurveSet, Difference, Figure, Kind, Report, Table

@@ -1,7 +1,5 @@
 """A report as one HTML page that needs nothing else: no script, no request, no other file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby

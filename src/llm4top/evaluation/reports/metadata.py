@@ -1,17 +1,16 @@
 """A report's metadata: the question, the data, the versions, the machine."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import psutil
 
 from llm4top import __version__
+from llm4top.data.audit.findings import AuditReport
 from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import SPLITS
 from llm4top.data.scopes import phases_in, scope
@@ -19,9 +18,6 @@ from llm4top.evaluation.reports.formatting import phase_name
 from llm4top.evaluation.reports.report import Asked, AuditLine, DataFacts, Report
 from llm4top.tasks.task import Task
 from llm4top.text import percent
-
-if TYPE_CHECKING:
-    from llm4top.data.audit.findings import AuditReport
 
 _PACKAGES = (
     "torch",

@@ -1,7 +1,5 @@
 """A report as data: everything its HTML, JSON and Markdown forms say, and nothing else."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict

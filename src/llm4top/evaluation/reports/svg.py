@@ -4,8 +4,6 @@ Matplotlib draws with fixed colours; here each becomes a CSS variable with the d
 fallback. Text stays text, in the page's font. The same figure gives the same bytes.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import threading

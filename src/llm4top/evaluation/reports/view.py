@@ -1,7 +1,5 @@
 """A report's content grouped and ordered for its readers, for HTML and Markdown alike."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ import typer
 
 from llm4top.cli.console import note, progress_bar, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
-from llm4top.cli.options import named_task
+from llm4top.cli.options import listed, named_task
 from llm4top.text import counted, percent, printable, thousands
 
 if TYPE_CHECKING:
@@ -85,6 +85,31 @@ class Splitting:
             )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Which records are read, with which labels."""
+
+    labels: Annotated[Path | None, typer.Option(help="A CSV with the columns nctid and label.")] = (
+        None,
+    )
+    label_column: Annotated[str, typer.Option(help="The column of that CSV with the labels.")] = (
+        "label",
+    )
+    phases: Annotated[
+        str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
+    ] = None
+    enrich: Annotated[
+        Path | None,
+        typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of records of each source.")
+    ] = None
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the data set that is there.")
+    ] = False
+
+
 def ingest(
     sources: Annotated[
         list[Path],
@@ -98,25 +123,7 @@ def ingest(
     ] = "outcome",
     *,
     splitting: Splitting,
-    labels: Annotated[
-        Path | None, typer.Option(help="A CSV with the columns nctid and label.")
-    ] = None,
-    label_column: Annotated[
-        str, typer.Option(help="The column of that CSV with the labels.")
-    ] = "label",
-    phases: Annotated[
-        str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
-    ] = None,
-    enrich: Annotated[
-        Path | None,
-        typer.Option(help="Registry records whose fuller text replaces that of the same trials."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of records of each source.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the data set that is there.")
-    ] = False,
+    reading: Reading,
 ) -> None:
     """Make a data set for training: labelled trials with a split and a card.
 
@@ -138,13 +145,8 @@ def ingest(
         sources,
         out,
         task=task,
-        labels=labels,
-        label_column=label_column,
-        phases=phases.upper().replace(" ", "").split(",") if phases else (),
         split=splitting.rule(),
-        enrich=enrich,
-        limit=limit,
-        overwrite=overwrite,
+        **{**asdict(reading), "phases": listed((reading.phases or "").upper())},
     )
 
 

@@ -18,7 +18,6 @@ from llm4top.cli.options import (
     EncoderOption,
     PresetOption,
     TableFormat,
-    given,
     key_value,
     listed,
     yaml_value,
@@ -35,38 +34,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flags:
-    """Settings of a selection that have an option of their own; None where it was not given."""
+    """Settings of a selection that have an option; None or empty where it was not given."""
 
     data: Annotated[
         Path | None, typer.Option(help="Folder of a data set made by `llm4top ingest`.")
     ] = None
-    bases: Annotated[
+    base: Annotated[
         list[str] | None,
-        typer.Option(
-            "--base", help="A base model: a downloaded one, or a folder. May be repeated."
-        ),
+        typer.Option(help="A base model: a downloaded one, or a folder. May be repeated."),
     ] = None
     out: Annotated[Path | None, typer.Option(help="Folder of the selection.")] = None
-    eta: Annotated[
-        int | None,
-        typer.Option(help="Each rung keeps one candidate in this many.", show_default="3"),
-    ] = None
-    least_steps: Annotated[
-        int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")
-    ] = None
-    encoder: EncoderOption = None
-
-
-def select(
-    flags: Flags,
     seeds: Annotated[
         str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")
-    ] = None,
-    preset: PresetOption = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="A YAML file with a list of candidates; options override it."),
-    ] = None,
+    ] = None
+    preset: PresetOption = None
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,12 +55,48 @@ def select(
             help="A training setting; several values are tried in turn. May be repeated.",
             metavar="KEY=V1,V2",
         ),
-    ] = None,
-    baselines: BaselinesOption = None,
-    no_stack: Annotated[
+    ] = None
+    eta: Annotated[
+        int | None,
+        typer.Option(help="Each rung keeps one candidate in this many.", show_default="3"),
+    ] = None
+    least_steps: Annotated[
+        int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")
+    ] = None
+    baselines: BaselinesOption = None
+    encoder: EncoderOption = None
+    no_blend: Annotated[
         bool,
         typer.Option("--no-blend", "--no-stack", help="Do not try a blend of model and baseline."),
-    ] = False,
+    ] = False
+
+    def settings(self) -> dict[str, Any]:
+        """What was given, under the names that ``SelectSettings`` has for it."""
+        shared, varied = _grid(self.grid or [])
+        if self.preset is not None:
+            shared["preset"] = self.preset
+        values = {
+            "data": self.data,
+            "bases": self.base,
+            "out": self.out,
+            "seeds": _numbers(self.seeds),
+            "eta": self.eta,
+            "least_steps": self.least_steps,
+            "baselines": listed(self.baselines),
+            "encoder": self.encoder,
+            "stack": False if self.no_blend else None,
+            "settings": shared or None,
+            "grid": varied or None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def select(
+    flags: Flags,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file with a list of candidates; options override it."),
+    ] = None,
     dry_run: DryRunOption = False,
     output: TableFormat = "table",
 ) -> None:
@@ -102,22 +119,9 @@ def select(
 
         llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --format json > chosen.json
     """
-    shared, varied = _grid(grid or [])
-    if preset is not None:
-        shared["preset"] = preset
-    chosen = {
-        **given(flags),
-        "seeds": _numbers(seeds),
-        "baselines": listed(baselines),
-        "stack": False if no_stack else None,
-        "settings": shared or None,
-        "grid": varied or None,
-    }
     from llm4top.training.selection.candidates import make_select_settings
 
-    settings = make_select_settings(
-        config, {name: value for name, value in chosen.items() if value is not None}
-    )
+    settings = make_select_settings(config, flags.settings())
     if dry_run:
         _plan(settings, output)
         return

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 
-def studio(
+@dataclass(frozen=True)
+class Serving:
+    """Where the Studio listens, and for whom."""
+
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on. Any other needs --token.")
-    ] = "127.0.0.1",
+    ] = "127.0.0.1"
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")
-    ] = 8642,
+    ] = 8642
     token: Annotated[
         bool,
         typer.Option("--token", help="Require a token, which is printed once."),
-    ] = False,
+    ] = False
     behind: Annotated[
         str | None,
         typer.Option(
@@ -25,11 +29,13 @@ def studio(
             metavar="ADDRESS",
             help="Public address of a reverse proxy in front of it. Needs --token.",
         ),
-    ] = None,
+    ] = None
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+def studio(serving: Serving) -> None:
     """Open the Studio in the browser: forecasts, data, training and reports on this machine.
 
     It listens on this machine only, and its pages load nothing from other hosts. Ctrl-C stops it.
@@ -50,16 +56,16 @@ def studio(
     from llm4top.studio.serve import check_address, serve
     from llm4top.workspace.workspace import Workspace
 
-    check_address(host, with_token=token, behind=behind)
+    check_address(serving.host, with_token=serving.token, behind=serving.behind)
     with Workspace.open() as workspace:
         serve(
             workspace,
-            host=host,
-            port=port,
-            with_token=token,
-            behind=behind,
+            host=serving.host,
+            port=serving.port,
+            with_token=serving.token,
+            behind=serving.behind,
             say=typer.echo,
-            on_started=_ignore if no_browser else _open_browser,
+            on_started=_ignore if serving.no_browser else _open_browser,
         )
 
 

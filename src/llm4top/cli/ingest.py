@@ -89,12 +89,12 @@ class Splitting:
 class Reading:
     """Which records are read, with which labels."""
 
-    labels: Annotated[Path | None, typer.Option(help="A CSV with the columns nctid and label.")] = (
-        None,
-    )
-    label_column: Annotated[str, typer.Option(help="The column of that CSV with the labels.")] = (
-        "label",
-    )
+    labels: Annotated[
+        Path | None, typer.Option(help="A CSV file with the columns nctid and label.")
+    ] = None
+    label_column: Annotated[
+        str, typer.Option(help="The column of that CSV file with the labels.")
+    ] = "label"
     phases: Annotated[
         str | None, typer.Option(help="Only these phases, such as I,II,III. Default: all.")
     ] = None

@@ -58,6 +58,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     stop_server(made)
 
 
+@pytest.fixture(scope="module")
+def one_page(chromium: Browser, server: Server) -> Iterator[Page]:
+    """One page for every test: what the browser has loaded of the Studio it loads once."""
+    with chromium.new_context(base_url=server.address, reduced_motion="reduce") as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def page(one_page: Page) -> Page:
+    one_page.set_viewport_size(WIDE)
+    one_page.emulate_media(color_scheme="light")
+    return one_page
+
+
 def check(page: Page, axe: str) -> None:
     """Fail with what axe finds on the page as it stands, in either colours, wide and narrow."""
     page.evaluate(axe)
@@ -88,9 +102,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize("path", [*PAGES, "dataset", "training"])
-def test_no_page_has_a_serious_violation(
-    chromium: Browser, server: Server, axe: str, path: str
-) -> None:
+def test_no_page_has_a_serious_violation(page: Page, server: Server, axe: str, path: str) -> None:
     words = PAGES.get(path, "")
     with Workspace.open(server.home) as workspace:
         if path == "dataset":
@@ -99,45 +111,39 @@ def test_no_page_has_a_serious_violation(
         elif path == "training":
             run = next(run for run in workspace.runs.list() if run.state == "running")
             path, words = f"/train/{run.id}", run.title
-    with chromium.new_context(base_url=server.address, reduced_motion="reduce") as context:
-        page = context.new_page()
-        page.goto(path)
-        page.get_by_text(words).first.wait_for(state="attached")
-        page.wait_for_timeout(500)
-        check(page, axe)
+    page.goto(path)
+    page.get_by_text(words).first.wait_for(state="attached")
+    page.wait_for_timeout(500)
+    check(page, axe)
 
 
-def test_a_forecast_and_the_job_drawer_have_none(
-    chromium: Browser, server: Server, axe: str
-) -> None:
-    with chromium.new_context(base_url=server.address, reduced_motion="reduce") as context:
-        page = context.new_page()
-        page.goto("/")
-        page.get_by_role("button", name="Try an example").click()
-        page.locator("article.l4-trial h3 a").first.wait_for(timeout=90_000)
-        other = (files("llm4top") / "examples" / "example_with_results.xml").read_bytes()
-        plain = (files("llm4top") / "examples" / "example.xml").read_bytes()
-        # A trial that the model does not know: its number is dimmed.
-        other = re.sub(rb"(<intervention_type>)\w+", rb"\1Device", other)
-        given = {"b.xml": other, "c.xml": re.sub(rb"NCT\d{8}", b"NCT99999907", plain)}
-        page.set_input_files(
-            "input[type=file]",
-            [{"name": n, "mimeType": "text/xml", "buffer": text} for n, text in given.items()],
-        )
-        page.get_by_role("heading", name="3 trials").wait_for()
-        for view, shown in (
-            ("Table", "table.l4-trials"),
-            ("Portfolio", "figure"),
-            ("Cards", "h3 a"),
-        ):
-            page.get_by_role("tab", name=view).click()
-            page.locator(shown).first.wait_for()
-            check(page, axe)
-        page.locator("article.l4-trial h3 a").first.click()
-        page.get_by_text("What the model read").first.wait_for()
+def test_a_forecast_and_the_job_drawer_have_none(page: Page, axe: str) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Try an example").click()
+    page.locator("article.l4-trial h3 a").first.wait_for(timeout=90_000)
+    other = (files("llm4top") / "examples" / "example_with_results.xml").read_bytes()
+    plain = (files("llm4top") / "examples" / "example.xml").read_bytes()
+    # A trial that the model does not know: its number is dimmed.
+    other = re.sub(rb"(<intervention_type>)\w+", rb"\1Device", other)
+    given = {"b.xml": other, "c.xml": re.sub(rb"NCT\d{8}", b"NCT99999907", plain)}
+    page.set_input_files(
+        "input[type=file]",
+        [{"name": n, "mimeType": "text/xml", "buffer": text} for n, text in given.items()],
+    )
+    page.get_by_role("heading", name="3 trials").wait_for()
+    for view, shown in (
+        ("Table", "table.l4-trials"),
+        ("Portfolio", "figure"),
+        ("Cards", "h3 a"),
+    ):
+        page.get_by_role("tab", name=view).click()
+        page.locator(shown).first.wait_for()
         check(page, axe)
-        page.set_viewport_size(WIDE)
-        page.locator(".l4-jobs-rail").click()
-        page.get_by_role("dialog", name="Jobs").wait_for()
-        page.wait_for_timeout(700)
-        check(page, axe)
+    page.locator("article.l4-trial h3 a").first.click()
+    page.get_by_text("What the model read").first.wait_for()
+    check(page, axe)
+    page.set_viewport_size(WIDE)
+    page.locator(".l4-jobs-rail").click()
+    page.get_by_role("dialog", name="Jobs").wait_for()
+    page.wait_for_timeout(700)
+    check(page, axe)

@@ -10,8 +10,10 @@ import torch
 from llm4top.forecasters.finetuning.lora import AnswerScorer, add_lora
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.testing import make_tiny_model
+from llm4top.training.config import make_config
 from llm4top.training.memory import ModelShape, estimate_memory, in_gb, model_shape
 
+NEEDED = {"data": "d", "base": "b", "out": "o"}
 QWEN3_8B = ModelShape(
     parameters=8_190_735_360,
     linear_parameters=6_945_767_424,
@@ -40,7 +42,7 @@ def test_the_shape_is_measured_without_weights(wide: Path) -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
-def test_activations_are_reckoned_within_a_third(wide: Path, dropout: float) -> None:
+def test_activations_are_estimated_within_a_third(wide: Path, dropout: float) -> None:
     batch, tokens = 4, 256
     model = add_lora(load_base(wide, device="cpu").model, rank=4, alpha=8, dropout=dropout)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -59,43 +61,36 @@ def test_activations_are_reckoned_within_a_third(wide: Path, dropout: float) -> 
         scorer(torch.randint(0, 300, (batch, tokens)), torch.full((batch,), tokens))
     estimate = estimate_memory(
         model_shape(wide),
-        tuning="lora",
-        lora_rank=4,
-        lora_dropout=dropout,
-        batch_size=batch,
-        max_tokens=tokens,
-        gradient_checkpointing=False,
+        make_config(
+            None,
+            {
+                **NEEDED,
+                "lora_rank": 4,
+                "lora_dropout": dropout,
+                "batch_size": batch,
+                "max_tokens": tokens,
+                "gradient_checkpointing": False,
+            },
+        ),
         weight_bytes=4,
         compute_bytes=4,
-        quantize=False,
         cuda=False,
     )
     assert 0.75 < estimate.activations / sum(sizes.values()) < 1.33
 
 
 def of_8b(**chosen: object) -> float:
-    values: dict[str, object] = {
-        "tuning": "lora",
-        "lora_rank": 16,
-        "lora_dropout": 0.05,
-        "batch_size": 4,
-        "max_tokens": 2048,
-        "gradient_checkpointing": True,
-        "weight_bytes": 2,
-        "compute_bytes": 2,
-        "quantize": False,
-        "cuda": True,
-    }
-    return estimate_memory(QWEN3_8B, **{**values, **chosen}).total / 1e9  # type: ignore[arg-type]
+    config = make_config(None, {**NEEDED, **chosen})
+    return estimate_memory(QWEN3_8B, config, weight_bytes=2, compute_bytes=2, cuda=True).total / 1e9
 
 
 def test_the_standard_preset_fits_the_gpus_it_promises() -> None:
-    assert of_8b(quantize=True) < 24
+    assert of_8b(quantize="4bit") < 24
     assert 24 < of_8b() < 40
     assert of_8b(tuning="full") > 100
     assert of_8b(gradient_checkpointing=False) > of_8b()
 
 
-def test_sizes_are_told_for_people() -> None:
+def test_sizes_in_words() -> None:
     assert in_gb(17_300_000_000) == "17.3 GB"
     assert in_gb(5_250_000) == "5.2 MB"

@@ -25,6 +25,9 @@ from typing import Any
 
 import torch
 
+from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS
+from llm4top.training.config import TrainingConfig
+
 _NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 _TRAINED_BYTES = 16
 _HEAD_ROOM = 1.1
@@ -94,33 +97,26 @@ def model_shape(folder: Path) -> ModelShape:
 
 def estimate_memory(
     shape: ModelShape,
+    config: TrainingConfig,
     *,
-    tuning: str,
-    lora_rank: int,
-    lora_dropout: float,
-    batch_size: int,
-    max_tokens: int,
-    gradient_checkpointing: bool,
     weight_bytes: int,
     compute_bytes: int,
-    quantize: bool,
     cuda: bool,
-    checkpoints_kept: int = 2,
 ) -> MemoryEstimate:
     """The estimate of this module's docstring.
 
     ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` (b) of an activation.
     """
-    full = tuning == "full"
-    trained = shape.parameters if full else lora_rank * shape.linear_widths
+    full = config.tuning == "full"
+    trained = shape.parameters if full else config.lora_rank * shape.linear_widths
     weights = 0 if full else shape.parameters * weight_bytes
-    if quantize:
+    if config.quantize is not None:
         saved = weight_bytes - _NF4_BYTES
         weights -= round(shape.linear_parameters * saved)
-    tokens = batch_size * max_tokens
-    layer = _layer_bytes(shape, compute_bytes, lora=not full, dropout=lora_dropout > 0)
+    tokens = config.batch_size * config.max_tokens
+    layer = _layer_bytes(shape, compute_bytes, lora=not full, dropout=config.lora_dropout > 0)
     entry = shape.hidden * compute_bytes
-    if gradient_checkpointing:
+    if config.gradient_checkpointing:
         activations = tokens * (shape.layers * entry + layer)
     else:
         activations = tokens * shape.layers * layer
@@ -128,7 +124,7 @@ def estimate_memory(
     head_room = round(exact * (_HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
     # A checkpoint holds the weights and two moments in float32; one more is being written, and
     # the best weights and the bundle come on top.
-    disk = trained * 4 * (3 * (checkpoints_kept + 1) + 2)
+    disk = trained * 4 * (3 * (KEEP_CHECKPOINTS + 1) + 2)
     return MemoryEstimate(weights, trained * _TRAINED_BYTES, activations, head_room, disk, trained)
 
 

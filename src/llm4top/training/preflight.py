@@ -299,15 +299,9 @@ class _Preflight:
         low = config.precision == "bf16" or dtype.name != "float32"
         estimate = estimate_memory(
             model_shape(folder),
-            tuning=config.tuning,
-            lora_rank=config.lora_rank,
-            lora_dropout=config.lora_dropout,
-            batch_size=config.batch_size,
-            max_tokens=config.max_tokens,
-            gradient_checkpointing=config.gradient_checkpointing,
+            config,
             weight_bytes=4 if dtype.name == "float32" else 2,
             compute_bytes=2 if low else 4,
-            quantize=config.quantize is not None,
             cuda=cuda,
         )
         self.report.memory = estimate
@@ -322,7 +316,6 @@ class _Preflight:
         return _Finding(f"{detail}{device.torch}.", ok, hint)
 
     def _disk(self, need: int) -> _Finding:
-        assert self.report.memory is not None
         place = self.config.out.absolute()
         while not place.exists():
             place = place.parent

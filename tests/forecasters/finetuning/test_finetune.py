@@ -16,9 +16,13 @@ from transformers import TrainerCallback
 from llm4top.errors import ConfigError, ResumeError, TrainingError
 from llm4top.forecasters.finetuning import checkpoint as checkpoints
 from llm4top.forecasters.finetuning.batches import FILLER, Collate, EpochBatches, PromptRows
-from llm4top.forecasters.finetuning.finetune import KEEP_CHECKPOINTS, FinetuneResult, finetune
+from llm4top.forecasters.finetuning.finetune import FinetuneResult, finetune
 from llm4top.forecasters.finetuning.lora import AnswerScorer, add_lora, set_activation_checkpointing
-from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
+from llm4top.forecasters.finetuning.settings import (
+    KEEP_CHECKPOINTS,
+    FinetuneSettings,
+    finetune_settings,
+)
 from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import BaseModel, load_base
 from llm4top.testing import make_tiny_model

@@ -24,7 +24,7 @@ from llm4top.forecasters.finetuning.lora import (
     make_fully_trainable,
     set_activation_checkpointing,
 )
-from llm4top.forecasters.finetuning.settings import FinetuneSettings
+from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from llm4top.forecasters.model.base_model import BaseModel
 
 __all__ = ["FinetuneResult", "FinetuneSettings", "finetune"]
-
-KEEP_CHECKPOINTS = 2
-"""How many of the newest checkpoints stay on disk during a run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llm4top.errors import ConfigError
 from llm4top.schema import validate_settings
 
+KEEP_CHECKPOINTS = 2
+"""How many of the newest checkpoints stay on disk during a run."""
+
 FORMER_NAMES = {"gradient_accumulation": "accumulation", "class_weight": "class_weights"}
 """Former names of settings, which files and stored runs may still use, with today's."""
 

@@ -1,7 +1,7 @@
 """Which records become rows, in which split, and the history that goes on the card."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,7 @@ from llm4top.data.parquet import Row, decode_trial, encode_trial
 from llm4top.data.sources import path_sha256
 from llm4top.data.splits import OwnSplit, RowFacts, SplitRule, check_disjoint, real_shares
 from llm4top.data.spool import NO_LABEL, NOT_LISTED, Reading, Spool, reading_progress, row_of
-from llm4top.errors import DatasetError, RegistryError
-from llm4top.progress import OnProgress
-from llm4top.registry.limits import Limits
-from llm4top.registry.reader import read_records
-from llm4top.registry.trial import ReadNote
+from llm4top.errors import DatasetError
 from llm4top.text import thousands
 
 _REPORT_EVERY = 500
@@ -39,22 +35,11 @@ class Enrichment:
         """When the registry processed the records that were found."""
         return [day for day in self._processed.values() if day]
 
-    def read(
-        self,
-        path: Path,
-        wanted: Collection[str],
-        *,
-        limits: Limits | None,
-        on_refusal: Callable[[RegistryError], None] | None,
-        on_note: Callable[[ReadNote], None] | None,
-        on_progress: OnProgress,
-    ) -> None:
+    def read(self, path: Path, wanted: Collection[str], reading: Reading) -> None:
         """Look for the wanted trials in a file, folder or zip of registry records."""
-        for number, record in enumerate(
-            read_records(path, limits=limits, on_refusal=on_refusal, on_note=on_note), start=1
-        ):
+        for number, record in enumerate(reading.records(path), start=1):
             if number % _REPORT_EVERY == 0:
-                on_progress(reading_progress("enriching", path, number, len(self)))
+                reading.on_progress(reading_progress("enriching", path, number, len(self)))
             nct_id = record.nct_id
             if nct_id is None or nct_id not in wanted or record.source.format == "top-csv":
                 continue
@@ -139,14 +124,8 @@ def make_plan(spool: Spool, reading: Reading, rule: SplitRule, enrich: Path | No
         spool.losses.add(nct_id, reason)
     enrichment = Enrichment()
     if enrich is not None:
-        enrichment.read(
-            enrich,
-            {spool.candidates[position].nct_id for position in pooled.kept},
-            limits=reading.limits,
-            on_refusal=reading.on_refusal,
-            on_note=reading.on_note,
-            on_progress=reading.on_progress,
-        )
+        wanted = {spool.candidates[position].nct_id for position in pooled.kept}
+        enrichment.read(enrich, wanted, reading)
     plan = Plan(spool, reading, rule, pooled, {}, enrichment)
     plan.splits = _assign(plan)
     if not plan.splits:

@@ -18,7 +18,7 @@ from llm4top.data.sources import SourcePath, phases_of
 from llm4top.errors import RegistryError
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.registry.limits import Limits
-from llm4top.registry.reader import read_records
+from llm4top.registry.reader import RecordReader, read_records
 from llm4top.registry.trial import ReadNote, Record
 from llm4top.tasks.task import LabelRule, Task
 
@@ -60,6 +60,12 @@ class Reading:
     on_refusal: Callable[[RegistryError], None] | None = None
     on_note: Callable[[ReadNote], None] | None = None
     on_progress: OnProgress = ignore
+
+    def records(self, path: Path) -> RecordReader:
+        """The records of a file, folder or zip."""
+        return read_records(
+            path, limits=self.limits, on_refusal=self.on_refusal, on_note=self.on_note
+        )
 
     def label(self, record: Record) -> tuple[str | None, str]:
         """The record's label, or None and the reason why it has none."""
@@ -108,12 +114,7 @@ class Spool:
     def add_all(self, source: SourcePath) -> None:
         """Read one source to its end, or to the limit of rows."""
         reading = self._reading
-        reader = read_records(
-            source.path,
-            limits=reading.limits,
-            on_refusal=reading.on_refusal,
-            on_note=reading.on_note,
-        )
+        reader = reading.records(source.path)
         kept = self._labelled(reader, source)
         for _ in islice(kept, reading.limit):
             pass

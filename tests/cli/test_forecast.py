@@ -122,7 +122,7 @@ def test_an_empty_folder_says_so(tiny_bundle: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.endswith(
         f"There is no record in {tmp_path}/empty: it is empty. Folders are read with their "
-        "subfolders; hidden files are passed over.\n"
+        "subfolders; hidden files are skipped.\n"
     )
 
 

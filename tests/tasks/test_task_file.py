@@ -59,7 +59,7 @@ def test_all_faults_at_once(tmp_path):
     assert text.startswith(f"{path}: is not a task:")
     for fault in (
         "kind: must be 'binary', 'multiclass' or 'ordinal', not 'regression'",
-        "question: must be given (the question that the model",
+        "question: must be given (the question to the model",
         "colour: no such setting",
     ):
         assert f"\n  - {fault}" in text

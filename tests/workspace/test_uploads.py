@@ -157,7 +157,7 @@ def test_deleting_an_upload_deletes_its_forecasts(workspace):
     assert not path.exists()
     assert workspace.forecasts.count() == 1
     assert [e.what for e in workspace.activity.list()] == ["(deleted)"]
-    with pytest.raises(NotFoundError, match="It may have been deleted meanwhile"):
+    with pytest.raises(NotFoundError, match="It may have been deleted in the meantime"):
         workspace.uploads.get(upload.id)
 
 

@@ -46,7 +46,7 @@ class Records(Iterator["Record"]):
         names = ", ".join(_NAME if path == STANDARD_INPUT else str(path) for path in self._asked)
         note(
             f"There is no record in {printable(names)}: it is empty. Folders are read with their "
-            "subfolders; hidden files are passed over."
+            "subfolders; hidden files are skipped."
         )
 
 

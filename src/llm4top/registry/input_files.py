@@ -86,7 +86,7 @@ def document_in(archive: Archive) -> Foreign | None:
 _NEXT_STEPS = {
     errno.EACCES: "Check its permissions.",
     errno.EPERM: "Check its permissions.",
-    errno.ENOENT: "It was moved or deleted meanwhile; give it again.",
+    errno.ENOENT: "It was moved or deleted in the meantime. Give its new path.",
     errno.ENAMETOOLONG: "Check the path.",
 }
 

@@ -181,7 +181,7 @@ class _TaskFile(BaseModel):
 
     name: _Line = Field(description="a short name of letters, digits, '-', '_' and '.'")
     kind: Kind = Field(description="binary, multiclass or ordinal")
-    question: _Line = Field(description="the question that the model is asked about a trial")
+    question: _Line = Field(description="the question to the model about one trial")
     labels: list[_Line] | None = Field(
         None, description="the labels in order; a binary task's second is the event"
     )

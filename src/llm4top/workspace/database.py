@@ -163,7 +163,7 @@ def find(session: Session, table: type[_Row], row_id: str, what: str) -> _Row:
 def missing(what: str, row_id: str) -> NotFoundError:
     """The error for an id that nothing has."""
     return NotFoundError(
-        f"there is no {what} {row_id!r:.80}.", hint="It may have been deleted meanwhile."
+        f"there is no {what} {row_id!r:.80}.", hint="It may have been deleted in the meantime."
     )
 
 

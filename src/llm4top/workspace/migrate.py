@@ -103,7 +103,7 @@ def _migrate(connection: Connection, engine: Engine, folder: Path, before: str |
         raise WorkspaceError(
             "this database holds tables that LLM4TOP did not make.",
             where=where,
-            hint="Give LLM4TOP a database of its own.",
+            hint="Use a separate database for LLM4TOP.",
         )
     connection.rollback()
     if before is not None and engine.dialect.name == "sqlite":

@@ -88,7 +88,7 @@ def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
     return JobError(
         f"the run is {row.state} and cannot be {done}.",
         where=f"run {row.id}",
-        hint="Look at it again: it may have changed meanwhile.",
+        hint="Look at it again: it may have changed in the meantime.",
     )
 
 

@@ -36,7 +36,7 @@ def test_every_fault_of_a_training_is_named_at_once(local: Workspace) -> None:
     wrong = {"base": "x/y", "epochs": -1, "lerning_rate": 1, "out": "/tmp/x", "dataset": 7}
     found = faults(local, "train", wrong)
     assert found == [
-        "out: a run has a folder of its own",
+        "out: a run has its own folder",
         "dataset: must be an id",
         "epochs: must be more than 0, not -1",
         "lerning_rate: no such setting (did you mean learning_rate?)",

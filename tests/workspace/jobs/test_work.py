@@ -264,5 +264,5 @@ def test_a_bundle_without_a_base_cannot_be_trained(
     local: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(local.bundles, "folder", lambda _: tmp_path)
-    with pytest.raises(BundleError, match="carries no base model of its own to train"):
+    with pytest.raises(BundleError, match="contains no base model to train"):
         base_place(local, "0" * 32)

@@ -114,7 +114,7 @@ def _check_entries(scores: Sequence[Scores], against: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise EvaluationError(
-            f"two forecasters are called {twice[0]!r}.", hint="Give each a name of its own."
+            f"two forecasters are called {twice[0]!r}.", hint="Give each a different name."
         )
     if against not in names:
         raise EvaluationError(

@@ -71,7 +71,7 @@ class ErrorOut(BaseModel):
                         "code": "not-found",
                         "message": "there is no run '5b0e'.",
                         "where": None,
-                        "hint": "It may have been deleted meanwhile.",
+                        "hint": "It may have been deleted in the meantime.",
                     }
                 }
             ]

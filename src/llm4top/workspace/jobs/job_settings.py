@@ -235,7 +235,7 @@ def _borrowed(kind: str, given: dict[str, Any]) -> dict[str, Any]:
     """Settings whose own room checks them."""
     faults = []
     if "out" in given:
-        faults.append("out: a run has a folder of its own")
+        faults.append("out: a run has its own folder")
     if ("dataset" in given) == ("data" in given):
         faults.append("dataset: name a data set by its id, or its folder in data")
     dataset = given.get("dataset")

@@ -51,7 +51,7 @@ def base_place(workspace: Workspace, name: str) -> str:
     bundle = embedded_folder() if name == EMBEDDED else workspace.bundles.folder(name)
     if not (bundle / "base").is_dir():
         raise BundleError(
-            "this bundle carries no base model of its own to train.",
+            "this bundle contains no base model to train.",
             where=name,
             hint="Name the base model that it was made from.",
         )

@@ -94,7 +94,7 @@ def status(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def phase(text: str) -> str | None:
-    """A phase in the legacy spelling, from any other; ``None`` when nothing is said.
+    """A phase in the legacy spelling, from any other; ``None`` for an empty text.
 
     Reads "phase 1/phase 2", "PHASE2|PHASE3", "Phase II/III", "Phase1", "IIa", "2b", "Phase 0";
     two phases are given in their order, each once. What is no phase at all is left as it is.

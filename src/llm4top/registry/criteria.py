@@ -2,11 +2,11 @@
 
 In the normal form each criterion is one line and begins with "- "; the sections are headed by
 "Inclusion Criteria:" and "Exclusion Criteria:"; any other short line that ends in a colon
-("Age:", "One of the following:") introduces what follows and bears no mark. Marks of lists
+("Age:", "One of the following:") introduces what follows and has no mark. Marks of lists
 ("-", "*", "•", "1.", "2)", "(a)", "ii.", "o"), indentation and blank lines are layout and do not
 survive; words do, all of them and in their order.
 
-**Lines.** A line that bears a mark, follows a blank line or is a heading begins a criterion; below
+**Lines.** A line that has a mark, follows a blank line or is a heading begins a criterion; below
 a full line, words that only happen to end in a colon are no heading (``goes_on``). Of the other
 line breaks some are meant and some are hard wraps. A break is a hard wrap where
 
@@ -119,10 +119,10 @@ def _row(row: str) -> _Row:
 
 
 class _Doubt(NamedTuple):
-    """A row that may go on with the one above, or begin a criterion that bears no mark.
+    """A row that may continue the one above, or begin a criterion without a mark.
 
     ``full``: its first word had no room above; ``lower``: it begins in lower case; ``end``: how
-    the row above ends; ``marked``: whether the criterion above bears a mark.
+    the row above ends; ``marked``: whether the criterion above has a mark.
     """
 
     row: int
@@ -218,7 +218,7 @@ class _Layout:
         return above.width + 1 + len(row.text.split(" ", 1)[0]) > self.measure
 
     def _wraps(self) -> list[int]:
-        """The rows before which the text was wrapped, told from the text as a whole."""
+        """The rows before which the text was wrapped, found from the text as a whole."""
         doubts = [doubt for doubt in self.doubts if doubt.end != ";"]
         full = [doubt for doubt in doubts if doubt.full]
         if not full:

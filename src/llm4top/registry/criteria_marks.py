@@ -104,7 +104,7 @@ def counted(mark: re.Match[str] | None) -> int | None:
 
 
 def may_hold_several(text: str) -> bool:
-    """Whether any line of ``text`` may have to be split; told in passes of C."""
+    """Whether any line of ``text`` may have to be split; a fast check."""
     for sign in _SIGNS:
         if sign in text:
             return True

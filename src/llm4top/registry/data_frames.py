@@ -1,6 +1,6 @@
 """Trials from a table in memory: a DataFrame of pandas or polars, an Arrow table, or plain rows.
 
-None of these packages is needed here: a table is asked for its rows in the way that it has.
+None of these packages is required: rows are read through the table's own methods.
 """
 
 import ast
@@ -146,7 +146,7 @@ def _kind(field: str) -> str:
 
 def _text(value: Any, field: str) -> str | None:
     if not isinstance(value, str):
-        raise ValueError(f"must be text, not {value!r:.60}.")  # noqa: TRY004 - told with its place
+        raise ValueError(f"must be text, not {value!r:.60}.")  # noqa: TRY004 - reported with its place
     text = clean(value)
     if field == "criteria":
         return normal_criteria(text)

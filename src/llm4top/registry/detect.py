@@ -1,4 +1,4 @@
-"""Tell what a file is from its first bytes, never from its name.
+"""Detect what a file is from its first bytes, never from its name.
 
 Whatever LLM4TOP does not read is named for what it is, with the next step: one table for first
 bytes, one for root elements, one for keys of JSON, one for columns.
@@ -34,7 +34,7 @@ class Foreign(NamedTuple):
     """What a file is that LLM4TOP does not read, and what to do.
 
     ``stub``: whether a zip may follow, as in an archive that unpacks itself; ``columns``: whether
-    it is a CSV, told by its columns; ``unsafe``: whether opening it would be.
+    it is a CSV, recognised by its columns; ``unsafe``: whether opening it would be.
     """
 
     what: str
@@ -365,7 +365,7 @@ _FLAT = re.compile(r"protocolSection[._/]|nct_?id$|brief_?title$|identificationM
 
 
 def foreign_json(value: Any) -> Foreign | None:
-    """What a JSON object is that is not a study of API version 2, where that can be told."""
+    """What a JSON object is that is not a study of API version 2, where it is recognised."""
     if not isinstance(value, dict) or "protocolSection" in value:
         return None
     for marks, foreign in _JSON_KEYS:

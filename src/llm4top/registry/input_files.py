@@ -23,7 +23,7 @@ class PassedOver:
     """Files that are passed over, in one folder or archive.
 
     They are what a file manager writes, and plain texts such as a list of contents, a read-me or
-    a licence. What bears the name of a record is never among them.
+    a licence. A file with the name of a record is never passed over.
     """
 
     def __init__(self, container: str):
@@ -132,7 +132,7 @@ def unreadable(error: OSError, name: str) -> UnknownFormatError:
 
 
 def expected_records(file: Path, limits: Limits | None = None) -> int | None:
-    """The number of records, told from a file's first bytes and a zip's directory alone.
+    """The number of records, from a file's first bytes and a zip's directory alone.
 
     For showing progress: whether each can be read turns out later. None where only reading tells
     (JSON and CSV hold any number of records), and for a zip that cannot be read at all. A file of

@@ -62,7 +62,7 @@ _STATUSES = AhoCorasick(leak_status.LITERALS, implementation=Implementation.DFA)
 def guard_fields(values: dict[str, Any], identifiers: Sequence[str] = ()) -> list[Withheld]:
     """Cut what tells the outcome out of a trial's ``values``, in place; return what was cut.
 
-    ``identifiers`` are the record's own beside its NCT id; where the text repeats them they are
+    ``identifiers`` are the record's others besides its NCT id; where the text repeats them they are
     replaced.
     """
     headings = [values[title] for title in _TITLES if values.get(title)]

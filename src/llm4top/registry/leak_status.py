@@ -66,7 +66,7 @@ MENTIONS = (
     "terminated", "withdrawn", "suspended", "not recruiting", "no longer available",
     "approved for marketing", "enrolling by invitation",
 )  # fmt: skip
-"""Statuses of the registry as words; "completed" is said of treatments in every second record."""
+"""Statuses of the registry as words; "completed" describes treatments in every second record."""
 LITERALS = (
     "terminated", "withdrawn", "suspended", "completed", "discontinued", "halted", "stopped",
     "canceled", "cancelled", "abandoned", "closed", "aborted", "on hold", "recruiting",

@@ -191,7 +191,7 @@ def _folder_items(folder: Path, limits: Limits) -> _Items:
 
 
 def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) -> _Items:
-    """The records of one file; whatever is wrong with it is its own affair.
+    """The records of one file, or the error that it cannot be read.
 
     ``passed``: of the folder that the file is in, if any.
     """

@@ -96,7 +96,7 @@ class Draft:
         self.arm_labels: list[tuple[str, ...]] = []
         """The labels of the arms that receive each intervention, in the interventions' order."""
         self.identifiers: list[str] = []
-        """The record's own beside its NCT id; they may not stand in the trial's text."""
+        """The record's identifiers besides its NCT id; they are removed from the trial's text."""
         self.account = Account()
         self.withhold = self.account.note
 

@@ -231,7 +231,7 @@ class Record:
         account: Callable[[], tuple[Withheld, ...]],
         source: Source,
     ) -> Record:
-        """A record whose ``withheld`` is what ``account`` returns, asked for at the first look."""
+        """A record whose ``withheld`` is what ``account`` returns, called on first access."""
         record = cls.__new__(cls)
         record.__dict__.update(
             nct_id=nct_id,

@@ -154,7 +154,7 @@ def _nct_id(draft: Draft, element: Element) -> None:
 
 
 def _identifier(draft: Draft, element: Element) -> None:
-    """Another identifier of the record, to be told where its text repeats it."""
+    """Another identifier of the record, to be removed where the text repeats it."""
     text = _text(draft, element)
     if text:
         draft.identifiers.append(text)

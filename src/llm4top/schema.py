@@ -73,7 +73,7 @@ def read_model(
         version: The newest schema version that is read; None where the file has none.
         oldest: The oldest one.
         prepare: Checks the parsed content or converts it from an older version, before the
-            model sees it; may raise errors of its own.
+            model sees it; may raise other errors.
 
     Raises:
         LLM4TOPError: Of the class ``error``: the file cannot be read, is not a JSON object, has

@@ -41,7 +41,7 @@ def workspace(home: Path) -> Workspace:
 def test_without_runs_it_says_how_to_begin_one() -> None:
     result = runs()
     assert result.exit_code == 0, result.output
-    assert "There are no runs yet. Begin one with llm4top train" in result.stderr
+    assert "There are no runs yet. Start one with llm4top train" in result.stderr
 
 
 def test_a_list_tells_how_runs_stand(workspace: Workspace) -> None:
@@ -141,7 +141,8 @@ def test_what_is_over_is_not_stopped(workspace: Workspace) -> None:
     resumed = runs("resume", run.id[:8])
     assert resumed.exit_code == 0
     assert (
-        f"Run {run.id[:8]} waits for a device.\nIt continues in: llm4top studio" in resumed.stderr
+        f"Run {run.id[:8]} waits for a device.\nIt resumes when the Studio is open: llm4top studio"
+        in resumed.stderr
     )
     assert workspace.runs.get(run.id).state is RunState.QUEUED
 
@@ -166,7 +167,7 @@ def test_a_stop_that_is_asked_for_elsewhere_arrives_as_a_signal(
     before = signal.signal(signal.SIGTERM, hear)
     folder = begin(tmp_path / "run")
     try:
-        with folder.locked(), registered(folder.path, speaks=True) as tell:
+        with folder.locked(), registered(folder.path, is_main=True) as tell:
             tell(Progress("training", 2, 9))
             run = seen(workspace)
             run = wait_for(workspace, run, in_training, 20)
@@ -198,7 +199,7 @@ def test_a_workspace_that_cannot_be_opened_stops_no_training(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LLM4TOP_HOME", str(tmp_path / "file"))
-    with registered(begin(tmp_path / "run").path, speaks=True) as tell:
+    with registered(begin(tmp_path / "run").path, is_main=True) as tell:
         tell(Progress("training", 1, 2))
     said = capsys.readouterr().err
     assert said.startswith("This training is not shown in the Studio: ")
@@ -206,16 +207,16 @@ def test_a_workspace_that_cannot_be_opened_stops_no_training(
 
 
 def test_a_training_that_never_began_leaves_no_trace(home: Path, tmp_path: Path) -> None:
-    with registered(tmp_path / "run", speaks=True):
+    with registered(tmp_path / "run", is_main=True):
         pass
-    with registered(begin(tmp_path / "other").path, speaks=False):
+    with registered(begin(tmp_path / "other").path, is_main=False):
         pass
     assert not home.exists()
 
 
 def test_a_run_of_the_studio_is_no_second_run_in_a_terminal(workspace: Workspace) -> None:
     run = workspace.runs.submit("train", {})
-    with registered(begin(workspace.runs.folder(run.id)).path, speaks=True):
+    with registered(begin(workspace.runs.folder(run.id)).path, is_main=True):
         pass
     assert [found.id for found in workspace.runs.list()] == [run.id]
 

@@ -54,7 +54,7 @@ class ReportingGroup(PlainGroup):
             raise _end(end) from end
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move ``--debug`` to the front, where the application's own options stand."""
+        """Move ``--debug`` to the front, where the application's options are."""
         end = args.index("--") if "--" in args else len(args)
         own, rest = args[:end], args[end:]
         if "--debug" in own:

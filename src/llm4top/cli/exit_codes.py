@@ -38,18 +38,18 @@ _MIDWAY = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM)
 
 def sentence_of(error: OSError) -> str:
     """What happened and what to do next, without the file."""
-    said, step = _SENTENCES.get(error.errno or 0, ("", ""))
-    if not said:
+    reason, step = _SENTENCES.get(error.errno or 0, ("", ""))
+    if not reason:
         words = error.strerror or str(error) or type(error).__name__
-        said = f"the system refuses: {words[0].lower()}{words[1:]}."
+        reason = f"the system refuses: {words[0].lower()}{words[1:]}."
         step = "Run it again with --debug to see where."
-    return f"{said} {step}"
+    return f"{reason} {step}"
 
 
 def report_of(error: OSError) -> tuple[str, int]:
     """The line for standard error, with the file where one is known, and the exit code.
 
-    1 where work was under way (a full disk), 2 where it could not begin.
+    1 where work was under way (a full disk), 2 where it could not start.
     """
     where = error.filename2 or error.filename
     if where is not None and error.errno in _RIGHTS and _is_at_home(where):
@@ -96,6 +96,6 @@ _FAILED_MIDWAY = (TrainingError, DownloadError, TamperedBundleError, UnsafeBundl
 
 
 def exit_code_of(error: LLM4TOPError) -> int:
-    """1 where work had begun and failed, 2 where nothing was done."""
+    """1 where work had started and failed, 2 where nothing was done."""
     failed = isinstance(error, _FAILED_MIDWAY) and not isinstance(error, ResumeError)
     return IN_PART if failed else NOTHING_DONE

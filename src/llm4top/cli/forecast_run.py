@@ -121,8 +121,8 @@ def _behind(
 ) -> tuple[Iterator[Record], int]:
     """The records that are still to be forecast, and how many bytes of the part hold the others.
 
-    Only whole chunks are passed over, so that the rest is forecast in the batches, and so to the
-    bit, as it would have been.
+    Only whole chunks are skipped, so that the rest is forecast in the same batches, and with the
+    same bits, as in one call.
     """
     from llm4top.forecasters.forecast_format import COLUMNS, NotApplicable
     from llm4top.tasks.applicability import why_not_applicable

@@ -57,7 +57,7 @@ class TableWriter(ForecastWriter):
 
     @staticmethod
     def _folded(name: str) -> str:
-        """A name that is too long with its number on a line of its own."""
+        """A name that is too long with its number on a separate line."""
         return name.replace("#", "\n#") if len(name) > _WIDTHS["Trial"] else name
 
     def _heading(self) -> None:
@@ -109,8 +109,8 @@ def _all(forecast: Forecast) -> str:
     rates = forecast.base_rates or (None,) * len(forecast.labels)
     parts = []
     for label, chance, rate in zip(forecast.labels, forecast.probabilities, rates, strict=True):
-        beside = "" if rate is None else f" (base rate {percent(rate)})"
-        parts.append(f"{safe(label)} {percent(chance)}{beside}")
+        base = "" if rate is None else f" (base rate {percent(rate)})"
+        parts.append(f"{safe(label)} {percent(chance)}{base}")
     return ", ".join(parts)
 
 

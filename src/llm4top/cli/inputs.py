@@ -25,9 +25,9 @@ _NAME = "stdin"
 class Records(Iterator["Record"]):
     """Records of paths, with refusals on standard error; ``refused`` counts them."""
 
-    def __init__(self, reader: RecordReader, asked: Sequence[Path], copy: str | None):
+    def __init__(self, reader: RecordReader, paths: Sequence[Path], copy: str | None):
         self._reader = reader
-        self._asked = asked
+        self._paths = paths
         self._copy = copy
 
     def __next__(self) -> Record:
@@ -42,8 +42,8 @@ class Records(Iterator["Record"]):
         return self._reader.summary.skipped
 
     def explain_nothing(self) -> None:
-        """Say why there was nothing, where nothing was refused either."""
-        names = ", ".join(_NAME if path == STANDARD_INPUT else str(path) for path in self._asked)
+        """Note why there was nothing, where nothing was refused either."""
+        names = ", ".join(_NAME if path == STANDARD_INPUT else str(path) for path in self._paths)
         note(
             f"There is no record in {printable(names)}: it is empty. Folders are read with their "
             "subfolders; hidden files are skipped."
@@ -52,14 +52,14 @@ class Records(Iterator["Record"]):
 
 @contextmanager
 def opened(paths: Sequence[Path]) -> Iterator[Records]:
-    """The records of ``paths``; "-" is standard input, held in a file while it is read.
+    """The records of ``paths``; "-" is standard input, copied to a file while it is read.
 
     Raises what ``read_records`` raises.
     """
     from llm4top.registry.reader import read_records
 
     if STANDARD_INPUT not in paths:
-        reader = read_records(paths, on_refusal=_say("Refused"), on_note=_say("Note"))
+        reader = read_records(paths, on_refusal=_noting("Refused"), on_note=_noting("Note"))
         yield Records(reader, paths, None)
         return
     with tempfile.TemporaryDirectory(prefix="llm4top-") as folder:
@@ -68,20 +68,20 @@ def opened(paths: Sequence[Path]) -> Iterator[Records]:
             note("Reading a record from the terminal; end it with Ctrl-D.")
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        held = [copy if path == STANDARD_INPUT else path for path in paths]
-        refuse, remark = _say("Refused", str(copy)), _say("Note", str(copy))
-        reader = read_records(held, on_refusal=refuse, on_note=remark)
+        files = [copy if path == STANDARD_INPUT else path for path in paths]
+        refuse, remark = _noting("Refused", str(copy)), _noting("Note", str(copy))
+        reader = read_records(files, on_refusal=refuse, on_note=remark)
         yield Records(reader, paths, str(copy))
 
 
-def _say(word: str, copy: str | None = None) -> Callable[[object], None]:
-    """Tells of a refusal or a remark on standard error, by the name that the user gave."""
+def _noting(word: str, copy: str | None = None) -> Callable[[object], None]:
+    """Notes a refusal or a remark on standard error, under the name that the user gave."""
 
-    def say(remark: object) -> None:
+    def write(remark: object) -> None:
         text = str(remark) if copy is None else str(remark).replace(copy, _NAME)
         note(f"{word}: {printable(text)}")
 
-    return say
+    return write
 
 
 def expected(path: Path) -> str:

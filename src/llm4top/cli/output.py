@@ -78,7 +78,7 @@ class JsonLinesWriter(ForecastWriter):
 class JsonWriter(ForecastWriter):
     """One JSON document, ``{"forecasts": [...], "not_applicable": [...]}``, written as it grows.
 
-    The second list is kept until the end: a name and a reason each.
+    The second list is held in memory until the end: a name and a reason each.
     """
 
     def __init__(self, stream: TextIO):

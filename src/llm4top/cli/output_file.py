@@ -1,7 +1,7 @@
-"""Where forecasts are written: standard output, or a file that keeps what is done.
+"""Where forecasts are written: standard output, or a file that keeps finished forecasts.
 
-A file that is being written has ".partial" behind its name and stays there when something breaks
-off; ``kept_rows`` reads what it holds, so that a later call can go on behind it.
+A file that is being written has ".partial" after its name and is kept when the call is
+interrupted; ``kept_rows`` reads what it holds, so that a later call can continue it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Target:
 def written(out: Path | None, *, resume: bool, resumable: bool) -> Iterator[Target]:
     """Standard output, or a part of ``out`` that becomes ``out`` when all is done.
 
-    ``resume`` opens the part that an earlier call has left. What breaks off leaves it behind,
-    unless nothing is in it; ``resumable`` says whether a later call can continue it.
+    ``resume`` opens the part that an earlier call has left. An interrupted call leaves the part,
+    unless it is empty; ``resumable`` says whether a later call can continue it.
     """
     if out is None:
         try:
@@ -83,7 +83,7 @@ def _close(stream: IO[str]) -> None:
 
 
 def _keep(target: Target, resumed: bool) -> None:
-    """Say where the finished forecasts are; remove a file without any."""
+    """Note where the finished forecasts are; remove a file without any."""
     assert target.part is not None
     if not target.done and not resumed:
         target.part.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ class _Lines(Iterator[str]):
 
 
 def kept_rows(part: Path, form: str, columns: tuple[str, ...]) -> Iterator[KeptRow]:
-    """The rows of a part in format "csv" or "jsonl", but for a last one that is broken off.
+    """The rows of a part in format "csv" or "jsonl", without a last one that is incomplete.
 
     Raises ``WorkspaceError`` for a file that is not such a part.
     """

@@ -22,7 +22,7 @@ CSV_FIGURES = ("value", "lower", "upper", "n")
 _BINARY = {"roc_auc": "ROC-AUC", "average_precision": "AP", "brier": "Brier", "f1": "F1"}
 _SEVERAL = {"roc_auc": "ROC-AUC", "balanced_accuracy": "Bal. acc."}
 _SEVERAL |= {"macro_f1": "Macro F1", "brier": "Brier"}
-# A file has all metrics; a terminal of 80 columns holds four beside a name.
+# A file has all metrics; a terminal of 80 columns has room for four and a name.
 
 
 def show(report: Report, form: ReportFormat, out: Path | None, stream: TextIO) -> None:

@@ -299,8 +299,8 @@ def _find(workspace: Workspace, beginning: str) -> Run:
 def _print_table(runs: list[Run]) -> None:
     rows = []
     for run in runs:
-        begun = f"{(run.started or run.created).astimezone():%Y-%m-%d %H:%M}"
-        cells = (run.id[:_SHORT], run.kind, run.state.value, begun, safe(_far(run)))
+        started = f"{(run.started or run.created).astimezone():%Y-%m-%d %H:%M}"
+        cells = (run.id[:_SHORT], run.kind, run.state.value, started, safe(_far(run)))
         rows.append((*cells, safe(run.title)))
     headings = ("Run", "Kind", "State", "Started", "Progress", "Title")
     standard_output().print(table_of(headings, rows))

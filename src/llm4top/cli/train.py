@@ -14,7 +14,6 @@ from llm4top.cli.console import is_main_process, note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
 from llm4top.cli.help import SETTING
 from llm4top.cli.options import PresetOption, given, read_settings
-from llm4top.progress import OnProgress, Progress
 from llm4top.text import duration, thousands
 
 if TYPE_CHECKING:
@@ -151,9 +150,9 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
     from llm4top.training.preflight import preflight
     from llm4top.training.run import train as run
 
-    speaks = is_main_process()
+    is_main = is_main_process()
     report = None
-    if speaks:
+    if is_main:
         report = preflight(config, resume=resume)
         _print_preflight(report)
         if not report.ok:
@@ -162,22 +161,19 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
     if dry_run:
         return
     try:
-        with registered(config.out, speaks) as tell, watching(quiet=not speaks) as show:
-            result = run(config, progress=_both(tell, show), resume=resume, checked=report)
+        with registered(config.out, is_main) as store, watching(quiet=not is_main) as show:
+
+            def progress(now: Progress) -> None:
+                store(now)
+                show(now)
+
+            result = run(config, progress=progress, resume=resume, checked=report)
     except KeyboardInterrupt:
-        if speaks:
+        if is_main:
             note(f"Stopped. Resume with: llm4top train --config {config.out}/config.yaml --resume")
         raise
-    if speaks:
+    if is_main:
         _print_result(result)
-
-
-def _both(first: OnProgress, second: OnProgress) -> OnProgress:
-    def report(progress: Progress) -> None:
-        first(progress)
-        second(progress)
-
-    return report
 
 
 def _print_preflight(report: PreflightReport) -> None:
@@ -193,7 +189,7 @@ def _print_preflight(report: PreflightReport) -> None:
 
 
 def _print_result(result: TrainingResult) -> None:
-    """The figures with their intervals beside the baselines', and where the bundle is."""
+    """The figures and those of the baselines with intervals, and where the bundle is."""
     console = standard_error()
     metrics = result.metrics
     if metrics:

@@ -14,6 +14,7 @@ from llm4top.cli.console import is_main_process, note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
 from llm4top.cli.help import SETTING
 from llm4top.cli.options import PresetOption, given, read_settings
+from llm4top.progress import Progress
 from llm4top.text import duration, thousands
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -66,7 +66,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
             while words and words[0] in getattr(command, "commands", {}):
                 command = command.commands[words.pop(0)]
             if words and "..." not in words:
-                parser = command.make_parser(click.Context(command, info_name=line))
+                parser = command.make_parser(typer.Context(command, info_name=line))
                 parser.parse_args(words)
 
 

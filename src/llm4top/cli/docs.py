@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from click import Context
+from typer import Context
 from typer.main import get_command
 from typer.testing import CliRunner
 

@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
+from llm4top.progress import Progress
 from llm4top.studio.components.drop_zone import Limits, drop_zone
 from llm4top.studio.components.earlier_forecasts import list_earlier
 from llm4top.studio.components.elements import (
@@ -35,7 +36,7 @@ from llm4top.workspace.jobs.intake import queue_forecasts
 from llm4top.workspace.kept_records import keep_result, uploads_behind
 from llm4top.workspace.run_states import RunState
 from llm4top.workspace.serving.parsing import Refusal
-from llm4top.workspace.serving.request import ForecastProgress, ForecastResult, UploadedFile
+from llm4top.workspace.serving.request import ForecastResult, UploadedFile
 from llm4top.workspace.uploads import Upload
 from llm4top.workspace.views.listing import Listing
 
@@ -284,11 +285,11 @@ class ForecastPage:
             self._bar = progress_bar()
             ui.button("Cancel", on_click=task.cancel).props("flat dense no-caps")
 
-    def _on_progress(self, progress: ForecastProgress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
         if self._task is None or self._task.done():
             return
         if progress.stage == "waiting":
-            words = f"Waiting: {counted(progress.ahead, 'request')} ahead …"
+            words = f"Waiting: {counted(int(progress.figures['ahead']), 'request')} ahead …"
         elif progress.stage == "reading":
             words = "Reading the records …"
         elif not progress.done and self._models.place not in self._service.state.loaded:

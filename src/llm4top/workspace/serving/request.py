@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from llm4top.forecasters.forecast_format import Forecast, mark_same_trials
+from llm4top.progress import OnProgress, Progress
 from llm4top.workspace.serving.ipc import Message
 from llm4top.workspace.serving.parsing import Refusal
 
@@ -36,20 +37,6 @@ class ForecastResult:
 Stage = Literal["waiting", "reading", "forecasting"]
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastProgress:
-    """How far a request is: what is being done, records done and in all (0: not known yet).
-
-    ``ahead`` requests were waiting before this one when it said so.
-    """
-
-    stage: Stage
-    done: int = 0
-    total: int = 0
-    ahead: int = 0
-
-
-OnForecastProgress = Callable[[ForecastProgress], None]
 _LOG = logging.getLogger(__name__)
 
 
@@ -80,7 +67,7 @@ class ForecastRequest:
     files: Sequence[UploadedFile]
     client: str
     bundle: str
-    on_progress: OnForecastProgress | None
+    on_progress: OnProgress | None
     future: Future[ForecastResult] = field(default_factory=Future)
     begun: float = field(default_factory=time.monotonic)
     records: int = 0
@@ -100,7 +87,8 @@ class ForecastRequest:
         if self.on_progress is None or self.ended:
             return
         try:
-            self.on_progress(ForecastProgress(stage, self.answered, self.records, ahead))
+            waiting = {"ahead": ahead}  # requests that were queued before this one
+            self.on_progress(Progress(stage, self.answered, self.records, figures=waiting))
         except Exception:
             _LOG.exception("a listener to a forecast's progress failed")
             self.on_progress = None
@@ -140,11 +128,11 @@ class WaitingRecord:
     tries: int = 0
 
 
-def on_this_loop(on_progress: OnForecastProgress) -> OnForecastProgress:
+def on_this_loop(on_progress: OnProgress) -> OnProgress:
     """``on_progress``, called on the event loop that runs now."""
     loop = asyncio.get_running_loop()
 
-    def tell(progress: ForecastProgress) -> None:
+    def tell(progress: Progress) -> None:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(on_progress, progress)
 

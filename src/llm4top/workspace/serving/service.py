@@ -17,6 +17,7 @@ from typing import Self
 
 from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.progress import OnProgress
 from llm4top.registry.trial import ReadNote
 from llm4top.text import thousands
 from llm4top.workspace.serving.fair_queue import FairQueue, ServiceLimits, ServiceState
@@ -24,7 +25,6 @@ from llm4top.workspace.serving.parsing import RawRecord, Refusal, UploadReader
 from llm4top.workspace.serving.request import (
     ForecastRequest,
     ForecastResult,
-    OnForecastProgress,
     UploadedFile,
     WaitingRecord,
     on_this_loop,
@@ -129,7 +129,7 @@ class ForecastService:
         *,
         client: str,
         bundle: str = "embedded",
-        on_progress: OnForecastProgress | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Future[ForecastResult]:
         """Queue a request; cancelling the future takes it out of the queue.
 
@@ -161,7 +161,7 @@ class ForecastService:
         *,
         client: str,
         bundle: str = "embedded",
-        on_progress: OnForecastProgress | None = None,
+        on_progress: OnProgress | None = None,
     ) -> ForecastResult:
         """``submit``, awaited; a cancelled task withdraws the request.
 

@@ -24,8 +24,8 @@ class Progress:
         total: Their number in all; 0 while unknown.
         detail: More about it in words; empty for nothing.
         figures: Measured values by name: ``loss``, ``log_loss``, ``tokens_per_second``,
-            ``eta_seconds`` (time left of the stage), ``tokens``, ``total_tokens``, ``kept``, ``ahead``.
-            A value that is not known yet is absent.
+            ``eta_seconds`` (time left of the stage), ``tokens``, ``total_tokens``, ``kept``,
+            ``ahead`` (requests in the queue). A value that is not known yet is absent.
     """
 
     stage: str

@@ -182,3 +182,27 @@ def test_arrays_hold_what_was_asked(settings):
     arrays = load_file(piece / "arrays.safetensors")
     assert arrays["valid"].shape == (80, 2)
     assert np.allclose(arrays["valid"].sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name", ["tfidf", "baselines"])
+def test_a_bundle_without_a_language_model_is_measured_as_it_is(name, settings, tmp_path):
+    from tests.forecasters.kinds_kit import VALID, fitted
+
+    fitted(name).save(tmp_path / name, validation=VALID)
+    chosen = {"test": False, "newest": False, "phases": ("pooled",)}
+    result = benchmark(settings(bases=(str(tmp_path / name),), **chosen))
+    assert result.failures == ()
+    rows = rows_of(result.report, "pooled", "valid")
+    assert f"{name}, as shipped" in rows
+    assert not [row for row in rows if "LoRA" in row or "zero-shot" in row]
+
+
+def test_a_bundle_of_another_question_without_a_language_model_is_refused(settings, tmp_path):
+    from llm4top.errors import BundleError
+    from llm4top.forecasters.baselines.catalog import make_baseline
+    from tests.forecasters.kinds_kit import TRAIN
+
+    made = make_baseline("tfidf", "completion").fit(*TRAIN)
+    made.save(tmp_path / "other")
+    with pytest.raises(BundleError, match="answers 'completion', not 'outcome'"):
+        benchmark(settings(bases=(str(tmp_path / "other"),), test=False, newest=False))

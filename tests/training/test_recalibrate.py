@@ -117,3 +117,24 @@ def test_another_question_is_refused(bundle: Path, dataset: Dataset) -> None:
     other = replace(dataset, task=task, labels=tuple(names[label] for label in dataset.labels))
     with pytest.raises(BundleError, match="answers 'outcome', and the data set asks 'completion'"):
         again(bundle, other, bundle)
+
+
+def test_a_baseline_is_calibrated_again_and_a_blend_is_not(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    from llm4top.errors import BundleError
+    from llm4top.forecasters.baselines.catalog import make_baseline
+    from llm4top.forecasters.blend import Blend
+    from llm4top.forecasters.forecaster import as_forecaster
+
+    train, valid = dataset.select("train"), dataset.select("valid")
+    fitted = make_baseline("tfidf").fit(train.trials, train.labels)
+    fitted.save(tmp_path / "tfidf")
+    done = recalibrate(tmp_path / "tfidf", dataset, tmp_path / "new", method="platt")
+    assert (done.kind, done.calibration.method) == ("baseline", "platt")
+    assert done.manifest is not None
+    assert done.manifest.evaluations[0].split == "valid"
+    blend = Blend.fit({"tfidf": as_forecaster(fitted)}, valid.trials, valid.labels)
+    as_forecaster(blend).save(tmp_path / "blend")
+    with pytest.raises(BundleError, match="a blend cannot be calibrated again"):
+        recalibrate(tmp_path / "blend", dataset, tmp_path / "again")

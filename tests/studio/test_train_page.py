@@ -51,7 +51,7 @@ def choose(page, label, option):
 def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(page, server):
     page.goto("/train")
     page.get_by_text("There is none yet").wait_for()
-    assert page.get_by_role("link", name="Make a data set").is_visible()
+    assert page.get_by_role("link", name="Import a data set").is_visible()
     with Workspace.open(server.home) as workspace:
         workspace.datasets.register(server.home.parent / "invented")
     page.goto("/train")
@@ -112,7 +112,7 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
     again.get_by_role("link", name="<b>tiny</b>").click()
     again.get_by_role("heading", name="Results").wait_for()
     again.get_by_text("gave the same probabilities").wait_for()
-    again.get_by_text("Log", exact=True).click()
+    again.get_by_text("Last lines of the log").click()
     expect(again.locator("pre.l4-log-tail")).to_contain_text("Done.")
     assert again.locator("#page b").count() == 0
     again.set_viewport_size({"width": 390, "height": 800})

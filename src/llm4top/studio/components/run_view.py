@@ -25,7 +25,7 @@ from llm4top.text import about, duration, thousands
 from llm4top.workspace.run_states import Run, RunEvent, RunState
 
 _PER_READ = 5000
-"""Events that are read at a time; those of a long training take several reads."""
+"""Events that are read from the store at a time."""
 
 
 class RunView:
@@ -68,8 +68,6 @@ class RunView:
         events = await in_thread(self._events, run.id)
         if events is None or self._curve_box.is_deleted:
             return
-        if events:
-            self._last_event = events[-1].id
         total = run.progress.get("total", 0) if run.progress.get("stage") == "training" else 0
         curves = self._curves
         if curves.take(events):
@@ -83,8 +81,17 @@ class RunView:
         self._draw(run)
 
     def _events(self, run_id: str) -> list[RunEvent]:
-        runs = self._context.workspace.runs
-        return runs.events(run_id, self._last_event, kind="folder", limit=_PER_READ)
+        """The events since the last read."""
+        events: list[RunEvent] = []
+        while True:
+            found = self._context.workspace.runs.events(
+                run_id, self._last_event, kind="folder", limit=_PER_READ
+            )
+            events += found
+            if found:
+                self._last_event = found[-1].id
+            if len(found) < _PER_READ:
+                return events
 
     def _draw(self, run: Run) -> None:
         now = (run.state, run.attempt, run.progress, run.error)

@@ -117,7 +117,7 @@ def test_a_benchmark_is_run_to_its_end_and_read(page: Page, workspace: Workspace
     for sentence in report.summary:
         page.get_by_text(sentence, exact=True).first.wait_for()
     assert "XGBoost" in table(page, "All forecasters").inner_text()
-    page.get_by_label("Measured on").click()
+    page.get_by_label("Evaluated on").click()
     page.get_by_role("option").last.click()
     page.get_by_role("heading", name="Phase I, validation split").wait_for()
     assert fits(page)

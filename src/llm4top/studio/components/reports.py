@@ -91,7 +91,7 @@ class _Tables:
         self._chosen = next(iter(self._names), "")
         if len(self._names) > 1:
             with ui.element("div").classes("l4-controls"):
-                choice("Measured on", self._names, self._chosen, self._choose)
+                choice("Evaluated on", self._names, self._chosen, self._choose)
         self._place = ui.element("div").classes("l4-stack")
 
     async def show(self) -> None:
@@ -114,8 +114,7 @@ class _Tables:
 
     def _choose(self, key: str) -> None:
         self._chosen = key
-        with self._place:
-            ui.timer(0, self.show, once=True)
+        ui.timer(0, self.show, once=True)
 
 
 def _whole(text: str, *, opened: bool) -> None:

@@ -70,7 +70,10 @@ class _DataPage:
         self._context = context
 
     async def show(self) -> None:
-        Words("p", "Trials with known outcomes, for training and evaluation. They stay here.")
+        Words(
+            "p",
+            "Trials with known outcomes, for training and evaluation. They stay on this machine.",
+        )
         ImportForm(self._context, _to_dataset)
         unfinished = await in_thread(
             lambda: self._workspace.runs.list(kind="ingest", states=UNFINISHED, limit=5)

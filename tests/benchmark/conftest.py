@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from llm4top.benchmark.settings import BenchmarkSettings, make_settings
-from llm4top.testing import make_tiny_model
 
 COLUMNS = (
     "nctid",
@@ -34,6 +32,8 @@ PHASES = {"I": "phase 1", "II": "phase 2"}
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Tiny matrices: threads would only wait for each other."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -90,12 +90,6 @@ def write_top(folder: Path, rows: dict[str, int] = ROWS) -> Path:
 def top(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six invented files: two phases, three splits."""
     return write_top(tmp_path_factory.mktemp("data") / "top")
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random two-layer Qwen3 with its tokenizer."""
-    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 def quick_settings(top: Path, out: Path, **chosen: Any) -> BenchmarkSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Qwen3 of two layers with its tokenizer."""
-    from llm4top.testing import make_tiny_model
-
-    return make_tiny_model(tmp_path_factory.mktemp("model") / "tiny-qwen3")
+def tiny_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of all rooms, by a name that commands show."""
+    return shutil.copytree(tiny_model, tmp_path_factory.mktemp("model") / "tiny-qwen3")
 
 
 @pytest.fixture(scope="session")

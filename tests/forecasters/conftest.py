@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from llm4top.registry.trial import Intervention, Trial
-from llm4top.testing import make_tiny_model
 
 PHASES = ("Phase 1", "Phase 2", "Phase 3")
 CONDITIONS = ("asthma", "breast cancer", "hypertension", "depression", "malaria")
@@ -32,9 +31,8 @@ def invented_trials(count: int) -> list[Trial]:
 
 
 @pytest.fixture(scope="session")
-def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random two-layer Qwen3 with its tokenizer."""
-    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+def tiny_model_folder(tiny_model: Path) -> Path:
+    return tiny_model
 
 
 @pytest.fixture(scope="session")

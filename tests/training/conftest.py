@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.registry.trial import Intervention, Trial
-from llm4top.testing import make_tiny_model
 from llm4top.training.config import TrainingConfig, make_config
 
 PHASES = ("Phase 1", "Phase 2", "Phase 3")
@@ -21,6 +19,8 @@ PHASES = ("Phase 1", "Phase 2", "Phase 3")
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Tiny matrices: threads would only wait for each other."""
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -57,9 +57,8 @@ def make_data() -> Callable[..., Dataset]:
 
 
 @pytest.fixture(scope="session")
-def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random two-layer Qwen3 with its tokenizer."""
-    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+def tiny_model_folder(tiny_model: Path) -> Path:
+    return tiny_model
 
 
 @pytest.fixture(scope="session")

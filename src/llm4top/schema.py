@@ -82,12 +82,7 @@ def read_model(
     if isinstance(source, Path):
         where = str(source) if where is None else where
         source = _content(source, what, error, where, hint)
-    try:
-        values = json.loads(source)
-    except (ValueError, RecursionError) as broken:
-        raise error(f"{what} is not JSON ({broken}).", where=where, hint=hint) from None
-    if not isinstance(values, dict):
-        raise error(f"{what} is not a JSON object.", where=where, hint=hint)
+    values = _object(source, what, error, where, hint)
     fault = None if version is None else _version_fault(values.get(VERSION_KEY), oldest, version)
     if fault is not None:
         reason, is_newer = fault
@@ -169,6 +164,18 @@ def _content(
     except OSError as fault:
         reason = fault.strerror or fault
         raise error(f"{what} cannot be read: {reason}.", where=where, hint=hint) from fault
+
+
+def _object(
+    text: str | bytes, what: str, error: type[LLM4TOPError], where: str | None, hint: str | None
+) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as broken:
+        raise error(f"{what} is not JSON ({broken}).", where=where, hint=hint) from None
+    if not isinstance(values, dict):
+        raise error(f"{what} is not a JSON object.", where=where, hint=hint)
+    return values
 
 
 def _version_fault(given: object, oldest: int, newest: int) -> tuple[str, bool] | None:

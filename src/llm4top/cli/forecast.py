@@ -15,7 +15,7 @@ from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
 from llm4top.cli.inputs import Records, opened
-from llm4top.cli.options import ModelLoading, ModelOption, TaskOption, named_task
+from llm4top.cli.options import ModelChoice, ModelLoading, named_task
 from llm4top.cli.output_file import written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
 
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
 def forecast(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Records: XML or JSON files, TOP's CSV, zips, folders of them; - is standard "
-            "input.",
+            help="Records: XML or JSON files, TOP's CSV, zips, folders; - is standard input.",
             metavar="PATHS",
         ),
     ] = None,
-    model: ModelOption = "embedded",
-    task: TaskOption = None,
     *,
+    choice: ModelChoice,
     writing: Output,
     loading: ModelLoading,
     example: Annotated[
         bool,
         typer.Option(
             "--example",
-            help="Forecast the invented examples that ship with LLM4TOP: one trial as XML and as "
-            "JSON, and one with results.",
+            help="Forecast the invented examples that ship with LLM4TOP.",
         ),
     ] = False,
 ) -> None:
@@ -70,21 +70,17 @@ def forecast(
 
         llm4top forecast AllPublicXML.zip --format csv --out forecasts.csv --resume
 
-        llm4top forecast drafts/ --sort chance
-
-        llm4top forecast drafts/ --model runs/qwen3-8b-top --format json > forecasts.json
+        llm4top forecast drafts/ --model runs/qwen3-8b-top --sort chance
     """
-    sources = list(paths or ())
-    if example:
-        sources.append(Path(__file__).parent.parent / "examples")
+    sources = [*(paths or ()), *([EXAMPLES] if example else ())]
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
     writing.check()
-    _forecast(sources, model, task, writing, loading)
+    _forecast(sources, choice, writing, loading)
 
 
 def _forecast(
-    sources: list[Path], model: str, task: str | None, writing: Output, loading: ModelLoading
+    sources: list[Path], choice: ModelChoice, writing: Output, loading: ModelLoading
 ) -> None:
     if writing.output != "table" and isinstance(sys.stdout, io.TextIOWrapper):
         # What programs read is UTF-8, whatever the terminal's encoding.
@@ -93,13 +89,13 @@ def _forecast(
         opened(sources) as records,
         written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
-        with _status(f"Loading {model}"):
+        with _status(f"Loading {choice.model}"):
             from llm4top.forecasters.bundles.loading import AS_TRAINED
             from llm4top.forecasters.load import load_forecaster
 
             forecaster = load_forecaster(
-                model,
-                task=named_task(task),
+                choice.model,
+                task=named_task(choice.task),
                 device=loading.device,
                 quantize=loading.quantize or AS_TRAINED,
                 batch_tokens=loading.batch_tokens,

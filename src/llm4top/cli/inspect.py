@@ -10,7 +10,7 @@ import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output
 from llm4top.cli.inputs import expected
-from llm4top.cli.options import ModelOption, TableFormat, TaskOption, named_task
+from llm4top.cli.options import ModelChoice, TableFormat, named_task
 from llm4top.errors import RegistryError, UnknownFormatError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def inspect(
         typer.Option(min=1, help="The number of the record in a collection, from 1."),
     ] = None,
     nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
-    model: ModelOption = "embedded",
-    task: TaskOption = None,
+    *,
+    choice: ModelChoice,
     output: TableFormat = "table",
 ) -> None:
     """Show what the model will see of a record, and what was withheld and why.
@@ -53,7 +53,7 @@ def inspect(
     found = _find(file, record, nctid)
     from llm4top.forecasters.load import load_writer
 
-    writer = load_writer(model, named_task(task))
+    writer = load_writer(choice.model, named_task(choice.task))
     prompt = writer.write(found.trial)
     unseen = _unseen(found, prompt)
     if output == "json":

@@ -59,6 +59,14 @@ DryRunOption = Annotated[
 
 
 @dataclass(frozen=True)
+class ModelChoice:
+    """Which forecaster answers which question."""
+
+    model: ModelOption = "embedded"
+    task: TaskOption = None
+
+
+@dataclass(frozen=True)
 class ModelLoading:
     """How a forecaster is loaded."""
 

@@ -75,13 +75,13 @@ def forecast(
     sources = [*(paths or ()), *([EXAMPLES] if example else ())]
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
-    writing.check()
     _forecast(sources, choice, writing, loading)
 
 
 def _forecast(
     sources: list[Path], choice: ModelChoice, writing: Output, loading: ModelLoading
 ) -> None:
+    writing.check()
     if writing.output != "table" and isinstance(sys.stdout, io.TextIOWrapper):
         # What programs read is UTF-8, whatever the terminal's encoding.
         sys.stdout.reconfigure(encoding="utf-8", errors="strict")

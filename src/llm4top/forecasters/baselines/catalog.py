@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from llm4top.errors import BundleError, ModelError
 from llm4top.tasks.builtin import get_task
@@ -70,21 +71,25 @@ BASELINES: dict[str, Baseline] = {
 """Every baseline by name, in the order of tables. "sentence" needs an encoder."""
 
 
+_CLASSES = {
+    "always": ("simple", "AlwaysForecaster"),
+    "base-rate": ("simple", "BaseRateForecaster"),
+    "tfidf": ("simple", "TfidfForecaster"),
+    "sentence": ("sentence", "SentenceForecaster"),
+}
+_CLASSICAL = ("classical", "ClassicalForecaster")
+"""The module and class of each baseline, and of all others."""
+
+
 def baseline_name(forecaster: BaselineForecaster) -> str:
     """The forecaster's name in ``BASELINES``; ``BundleError`` where it has none."""
-    own = _NAMES.get(type(forecaster).__name__)
-    if own is None:
-        raise BundleError(f"{type(forecaster).__name__} is not a baseline that can be stored.")
-    return own or str(forecaster.learner)
-
-
-_NAMES = {
-    "AlwaysForecaster": "always",
-    "BaseRateForecaster": "base-rate",
-    "TfidfForecaster": "tfidf",
-    "SentenceForecaster": "sentence",
-    "ClassicalForecaster": "",
-}
+    own = type(forecaster).__name__
+    if own == _CLASSICAL[1]:
+        return str(forecaster.learner)
+    for name, (_, kind) in _CLASSES.items():
+        if kind == own:
+            return name
+    raise BundleError(f"{own} is not a baseline that can be stored.")
 
 
 def make_baseline(
@@ -112,29 +117,15 @@ def make_baseline(
     get_task(task)
     if name not in BASELINES:
         raise ModelError(f"no baseline {name!r:.100}.", hint=f"Known: {', '.join(BASELINES)}.")
+    if name == "sentence" and encoder is None:
+        raise ModelError(
+            "the baseline 'sentence' needs a text encoder.",
+            hint="Name a folder with config.json, tokenizer.json and model.safetensors.",
+        )
+    module, kind = _CLASSES.get(name, _CLASSICAL)
+    # Imported here: a list of the baselines does not need the libraries that fit them.
+    made: Any = getattr(import_module(f"llm4top.forecasters.baselines.{module}"), kind)
     if name == "sentence":
-        if encoder is None:
-            raise ModelError(
-                "the baseline 'sentence' needs a text encoder.",
-                hint="Name a folder with config.json, tokenizer.json and model.safetensors.",
-            )
-        from llm4top.forecasters.baselines.sentence import SentenceForecaster
-
-        return SentenceForecaster(task, encoder=encoder)
-    from llm4top.forecasters.baselines.simple import (
-        AlwaysForecaster,
-        BaseRateForecaster,
-        TfidfForecaster,
-    )
-
-    simple: dict[str, Any] = {
-        "always": AlwaysForecaster,
-        "base-rate": BaseRateForecaster,
-        "tfidf": TfidfForecaster,
-    }
-    if name in simple:
-        made: BaselineForecaster = simple[name](task)
-        return made
-    from llm4top.forecasters.baselines.classical import ClassicalForecaster
-
-    return ClassicalForecaster(task, learner=name, seed=seed)  # type: ignore[arg-type]
+        return cast("BaselineForecaster", made(task, encoder=encoder))
+    fitted_with = {} if name in _CLASSES else {"learner": name, "seed": seed}
+    return cast("BaselineForecaster", made(task, **fitted_with))

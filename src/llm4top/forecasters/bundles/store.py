@@ -165,20 +165,7 @@ def import_bundle(
         raise BundleError("there is no such file.", where=str(file))
     try:
         with zipfile.ZipFile(file) as archive:
-            members = _members(archive, file.name)
-            manifest = _manifest(archive, members, file.name)
-            chosen = checked_name(name or manifest.name)
-            folder = store / chosen
-            if is_bundle(folder):
-                return _already_there(folder, chosen, manifest)
-            if folder.exists():
-                raise BundleError("there is something else here.", where=str(folder))
-            _check_disk(store, sum(m.file_size for m in members.values()))
-
-            with publishing(folder) as staging:
-                for member_name, member in members.items():
-                    _extract(archive, member, staging / member_name, file.name)
-                verify_bundle(staging).raise_for_problems()
+            return _import_zip(archive, file.name, name, store)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
         if isinstance(error, OSError) and _is_about_store(error, file):
             raise _unusable(store, error) from error
@@ -187,6 +174,24 @@ def import_bundle(
             where=str(file),
             hint="Give a file that `llm4top bundle export` wrote.",
         ) from error
+
+
+def _import_zip(
+    archive: zipfile.ZipFile, where: str, name: str | None, store: Path
+) -> StoredBundle:
+    members = _members(archive, where)
+    manifest = _manifest(archive, members, where)
+    chosen = checked_name(name or manifest.name)
+    folder = store / chosen
+    if is_bundle(folder):
+        return _already_there(folder, chosen, manifest)
+    if folder.exists():
+        raise BundleError("there is something else here.", where=str(folder))
+    _check_disk(store, sum(member.file_size for member in members.values()))
+    with publishing(folder) as staging:
+        for member_name, member in members.items():
+            _extract(archive, member, staging / member_name, where)
+        verify_bundle(staging).raise_for_problems()
     return StoredBundle(chosen, folder, read_manifest(folder))
 
 

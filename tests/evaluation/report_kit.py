@@ -20,13 +20,13 @@ from llm4top.evaluation.metrics.curves import curve_set
 from llm4top.evaluation.predictions import Scores
 from llm4top.evaluation.reports.published import published_results
 from llm4top.evaluation.reports.report import (
-    Asked,
     AuditLine,
     DataFacts,
     Difference,
     Figure,
     ForecasterRow,
     LookEntry,
+    Question,
     Report,
     SliceRow,
     SliceTable,
@@ -259,7 +259,7 @@ def _made_report(phases: tuple[str, ...]) -> Report:
             "The leak oracle, which reads the outcome's status, is far above all of them, as it "
             "must be.",
         ),
-        asked=Asked(
+        asked=Question(
             task="outcome",
             question="Will this trial reach its primary endpoint?",
             labels=LABELS,

@@ -1,4 +1,4 @@
-"""Who learns from which rows, and which rows check it."""
+"""Which rows train, and which rows are measured."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from llm4top.data.ingest import ingest
 from llm4top.data.scopes import newest_check, phases_in, scope
 from llm4top.data.sources import dates_files, find_sources, path_sha256
 from llm4top.errors import SplitError
+from llm4top.evaluation.score_split import without_test
 from llm4top.progress import OnProgress, ignore
 
 _DATASET_FILES = ("card.json", "trials.parquet")
@@ -22,7 +23,7 @@ _DATASET_FILES = ("card.json", "trials.parquet")
 def settle_data(settings: BenchmarkSettings, on_progress: OnProgress = ignore) -> Dataset:
     """The data set that ``settings.data`` is or that is made from it, with train and valid rows.
 
-    What has been made lies in the benchmark's folder under the hash of the files it came from.
+    A data set that is made is stored in the benchmark's folder under the hash of its source files.
     Raises what ``ingest`` and ``load_dataset`` raise, and ``SplitError`` for an empty split.
     """
     if is_dataset(settings.data):
@@ -45,7 +46,7 @@ def settle_data(settings: BenchmarkSettings, on_progress: OnProgress = ignore) -
         raise SplitError(
             f"the {' and the '.join(empty)} split is empty.",
             where=str(settings.data),
-            hint="A benchmark learns from train and chooses on valid: give a data set with both.",
+            hint="A benchmark trains on train and chooses on valid: give a data set with both.",
         )
     return dataset
 
@@ -71,17 +72,17 @@ def _source_hash(settings: BenchmarkSettings) -> str:
 CheckName = Literal["valid", "test", "newest"]
 POOLED = "pooled"
 
-# Of the older trials, the newest tenth steers fine-tuning (when to stop, calibration), so that
-# the newest trials, which check it, decide nothing.
-_STEERING_SHARE = 0.1
+# Of the older trials, the newest tenth decides when fine-tuning stops and calibrates it, so that
+# the newest trials, which it is measured on, decide nothing.
+_CALIBRATION_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One variant to split the rows.
+    """One way to split the rows.
 
-    ``learn`` teaches; ``checks`` measure. ``tuning`` is what fine-tuning sees: its split "train"
-    teaches, its split "valid" decides when to stop and how to calibrate. No test row is in it.
+    ``learn`` trains the baselines; ``checks`` are measured. ``tuning`` is for fine-tuning: its
+    split "train" trains, its split "valid" decides when to stop and calibrates. It has no test row.
     """
 
     name: Literal["split", "newest"]
@@ -100,22 +101,18 @@ class Rows:
 
     @cached_property
     def folds(self) -> tuple[Fold, ...]:
-        """The data set's own split and, where asked for, one by time inside its learning part."""
+        """The data set's own split and, if set, a time split of its training data."""
         train = self.dataset.select("train")
         checks: dict[CheckName, Dataset] = {"valid": self.dataset.select("valid")}
         if self._test:
             checks["test"] = self.dataset.select("test")
-        own = Fold("split", train, self._without_test(), checks)
+        own = Fold("split", train, without_test(self.dataset), checks)
         if not self._newest:
             return (own,)
         by_time = newest_check(self.dataset)
         older = by_time.select("train")
-        tuning = newest_check(older, share=_STEERING_SHARE)
+        tuning = newest_check(older, share=_CALIBRATION_SHARE)
         return (own, Fold("newest", older, tuning, {"newest": by_time.select("valid")}))
-
-    def _without_test(self) -> Dataset:
-        splits = self.dataset.splits
-        return self.dataset.take([i for i, split in enumerate(splits) if split != "test"])
 
     @cached_property
     def phases(self) -> tuple[str, ...]:

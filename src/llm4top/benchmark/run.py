@@ -53,7 +53,7 @@ def benchmark(
     reproduce: str = "",
     progress: OnProgress = ignore,
 ) -> BenchmarkResult:
-    """Run everything that ``settings`` asks for and write ``report.html``, ``.json`` and ``.md``.
+    """Run everything in ``settings`` and write ``report.html``, ``.json`` and ``.md``.
 
     Everything is stored in ``settings.out``: a benchmark that was stopped or killed resumes after
     its last finished piece of work. A forecaster that fails is named among the failures and in the

@@ -1,4 +1,4 @@
-"""What a benchmark is asked to do."""
+"""Settings of a benchmark."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,20 +13,25 @@ ScopeName = Literal["I", "II", "III", "IV", "pooled"]
 class BenchmarkSettings(BaseModel):
     """The settings of a benchmark.
 
-    data: TOP's folder, registry records (file, folder or zip), or a folder that ``ingest`` made.
-    out: the benchmark's folder: pieces, training runs and the report.
-    task: the question; a data set that has been ingested brings its own.
-    phases: one table each. With "pooled" every forecaster also learns from all phases together.
-    bases: base models and bundles; each is asked as it is, with examples, and fine-tuned.
-    baselines: names of ``BASELINES``, None for all of them; encoder: for the baseline "sentence".
-    preset, training: how to fine-tune, see ``TrainingConfig``.
-    max_tokens: prompt budget of models asked untrained; None is the preset's.
-    shots: labelled trials shown in the few-shot prompts; 0 leaves few-shot prompts out.
-    each_phase: also fine-tune on each phase alone (one more run a phase and base model).
-    newest: also learn from the older trials and check on the newest 20 % of the learning part.
-    test: also measure on test rows, where there are any; every such look goes to the ledger.
-    probe_trials: rows for prompt ablation and contamination probes; 0 leaves them out.
-    cutoff: a date (ISO) after which the base models can have read nothing.
+    Attributes:
+        data: TOP's folder, registry records (file, folder or zip), or an ingested data set.
+        out: The benchmark's folder: finished work, training runs and the report.
+        task: The question; an ingested data set has its own.
+        phases: One table each. With "pooled" every forecaster is also trained on all phases.
+        bases: Base models and bundles; each is run as it is, with examples, and fine-tuned.
+        baselines: Names of ``BASELINES``; None for all of them.
+        encoder: The folder of a sentence encoder, for the baseline "sentence".
+        preset, training: How to fine-tune, see ``TrainingConfig``.
+        max_tokens: Prompt budget of untrained models; None is the preset's.
+        shots: Labelled trials in few-shot prompts; 0 leaves few-shot prompts out.
+        each_phase: Also fine-tune on each phase alone (one more run for each phase and base model).
+        newest: Also train on the older trials and measure on the newest 20 % of the training data.
+        test: Also measure on test rows, if there are any; each such look is recorded in the ledger.
+        probe_trials: Rows for prompt ablation and contamination probes; 0 leaves them out.
+        cutoff: The end of the base models' training data, a date (ISO).
+        limit: Ingest at most so many records.
+        device: "auto", "cuda", "cuda:N", "mps" or "cpu".
+        seed, draws: Of the bootstrap; the seed also of training and cross-fitting.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -108,7 +108,7 @@ class TableWork:
         return None if threshold is None else decide(scores, threshold), note
 
     def _slices(self, entries: Sequence[Entry]) -> SliceTable:
-        """The language models as they would be used, beside TF-IDF and the base rate."""
+        """The language models as they would be used, with TF-IDF and the base rate."""
         shown = [
             entry.scores
             for entry in entries

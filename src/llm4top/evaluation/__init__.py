@@ -1,5 +1,4 @@
 """Evaluation: metrics with intervals, comparisons, the test ledger, reports.
 
-This room stands before training: selection and model cards need its figures. Names are imported
-when first used.
+This room comes before training: selection and model cards use its metrics.
 """

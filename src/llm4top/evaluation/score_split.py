@@ -70,7 +70,7 @@ class SplitScorer:
         parts = [self.dataset, *(scope(self.dataset, p) for p in phases_in(self.dataset))]
         return any(
             _counts(part) == dict(data.counts)
-            or data.sha256 in (part.sha256, _without_test(part).sha256)
+            or data.sha256 in (part.sha256, without_test(part).sha256)
             for part in parts
         )
 
@@ -180,7 +180,8 @@ class SplitScorer:
         return rows, logits
 
 
-def _without_test(dataset: Dataset) -> Dataset:
+def without_test(dataset: Dataset) -> Dataset:
+    """The data set without its test rows."""
     return dataset.take([i for i, split in enumerate(dataset.splits) if split != "test"])
 
 

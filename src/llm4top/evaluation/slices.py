@@ -1,4 +1,4 @@
-"""Slices of a table's rows: where a forecaster is good, and where nobody can tell."""
+"""Slices of a table's rows: where a forecaster is good, and where there are too few to know."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def slice_table(
     """Every forecaster on every slice of ``rows``, which ``scores`` are about, in their order.
 
     A slice with fewer than 20 rows, or fewer than 5 of a label, has no figures and says so.
-    Slices look at many things at once: a single one that stands out may be chance.
+    There are many slices: a single remarkable one may be chance.
 
     Raises ``ScoreError`` where the scores are not about these rows.
     """

@@ -52,9 +52,10 @@ def bootstrap(
     """The metrics of every draw: ``[draws]`` by metric.
 
     With ``stratified`` each draw has as many rows of each label as ``y`` has; without, a draw may
-    lack a label. Draws depend on ``y`` and ``seed`` alone, each on a stream of its own: neither the
-    number of ``threads`` (default: the processor's, up to 8) nor later draws change one. Memory is
-    a few times the larger of n and 131,072 numbers a thread, however many draws there are.
+    lack a label. Draws depend on ``y`` and ``seed`` alone, each with its own random stream:
+    neither the number of ``threads`` (default: the processor's, up to 8) nor later draws change
+    one. Memory is a few times the larger of n and 131,072 numbers a thread, however many draws
+    there are.
     """
     sizes = np.bincount(y) if stratified else np.array([len(y)])
     block = max(1, min(draws, _CELLS // len(y)))
@@ -98,9 +99,9 @@ def interval(values: FloatArray, level: float = 0.95) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def _threads(asked: int | None, work: int) -> int:
-    if asked is not None:
-        return max(1, asked)
+def _threads(given: int | None, work: int) -> int:
+    if given is not None:
+        return max(1, given)
     if work < _WORTH_A_THREAD:
         return 1
     affinity = getattr(os, "sched_getaffinity", None)  # not on every system

@@ -13,7 +13,7 @@ LEAST = 1e-15
 """Probabilities of what came true are at least that in the log-loss."""
 BINS = 10
 ECE_NOISE = "ece_noise"
-"""Of a draw: how far its bins' gaps are from the sample's, summed as the ECE sums them. It tells
+"""Of a draw: how far its bins' gaps are from the sample's, summed as the ECE sums them. It shows
 how large an ECE chance alone makes, and is not a metric."""
 
 
@@ -103,16 +103,16 @@ def binary_decisions(
     ``events`` and ``others`` the rows with and without it.
     """
     rejected = others - false_alarms
-    said, unsaid = hits + false_alarms, events - hits + rejected
+    positive, negative = hits + false_alarms, events - hits + rejected
     recall, specificity = ratio(hits, events), ratio(rejected, others)
-    spread = np.sqrt(said) * np.sqrt(unsaid) * np.sqrt(events) * np.sqrt(others)
+    spread = np.sqrt(positive) * np.sqrt(negative) * np.sqrt(events) * np.sqrt(others)
     return {
         "accuracy": ratio(hits + rejected, events + others),
         "balanced_accuracy": (recall + specificity) / 2,
-        "precision": ratio(hits, said),
+        "precision": ratio(hits, positive),
         "recall": recall,
         "specificity": specificity,
-        "f1": ratio(2 * hits, said + events),
+        "f1": ratio(2 * hits, positive + events),
         "mcc": ratio(hits * rejected - false_alarms * (events - hits), spread),
     }
 
@@ -124,14 +124,14 @@ def multiclass_decisions(matrix: FloatArray) -> dict[str, FloatArray]:
     Labels without a row count in neither mean.
     """
     right = np.einsum("bkk->bk", matrix)
-    true, said = matrix.sum(axis=2), matrix.sum(axis=1)
+    true, decided = matrix.sum(axis=2), matrix.sum(axis=1)
     n = true.sum(axis=1)
     present = true > 0
     labels = np.maximum(present.sum(axis=1), 1)
-    f1 = ratio(2 * right, true + said)
+    f1 = ratio(2 * right, true + decided)
     # Gorodkin 2004: the correlation of two partitions.
-    covariance = right.sum(axis=1) * n - (true * said).sum(axis=1)
-    spread = np.sqrt(n**2 - (said**2).sum(axis=1)) * np.sqrt(n**2 - (true**2).sum(axis=1))
+    covariance = right.sum(axis=1) * n - (true * decided).sum(axis=1)
+    spread = np.sqrt(n**2 - (decided**2).sum(axis=1)) * np.sqrt(n**2 - (true**2).sum(axis=1))
     return {
         "accuracy": ratio(right.sum(axis=1), n),
         "balanced_accuracy": np.where(present, ratio(right, true), 0).sum(axis=1) / labels,
@@ -166,7 +166,7 @@ def running(counts: CountArray) -> CountArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """Where each row with the event stands among the others; scores ascend in both groups.
+    """The rank of each row with the event among the others; scores ascend in both groups.
 
     ``below`` is the number of rows without the event that score less, ``up_to`` those that score
     no more, ``own`` the number of rows with the event that score less: ``[n1]`` each, None where
@@ -208,8 +208,8 @@ class Ranking:
         """
         lower = own[:, :-1] if self.own is None else own.take(self.own, axis=1)
         hits = own[:, -1:] - lower
-        said = without[:, -1:] - without.take(self.below, axis=1)
-        said += hits
+        decided = without[:, -1:] - without.take(self.below, axis=1)
+        decided += hits
         # Where nothing of a draw scores as much, there is no hit either.
-        np.maximum(said, 1, out=said)
-        return np.asarray(np.einsum("bi,bi->b", counts, hits / said) / own[:, -1])
+        np.maximum(decided, 1, out=decided)
+        return np.asarray(np.einsum("bi,bi->b", counts, hits / decided) / own[:, -1])

@@ -70,8 +70,8 @@ def _pr(event: FloatArray, y: IntArray) -> Points:
     # Scikit-learn gives falling recall and ends with an invented point (0, 1).
     precision, recall = precision[-2::-1], recall[-2::-1]
     # Points that add no recall weigh nothing in a step function; the last one is the prevalence.
-    kept = np.append(np.diff(recall, prepend=0.0)[:-1] > 0, True)
-    precision, recall = precision[kept], recall[kept]
+    gains = np.append(np.diff(recall, prepend=0.0)[:-1] > 0, True)
+    precision, recall = precision[gains], recall[gains]
     return _thin(np.append(0.0, recall), np.append(precision[0], precision))
 
 

@@ -21,7 +21,7 @@ from llm4top.evaluation.predictions import FloatArray, IntArray
 class BinaryStatistic:
     """The metrics of draws of the same rows; the rows are sorted once.
 
-    Rows without the event and rows with it are kept apart, each in ascending order of scores.
+    Rows without the event and rows with it are held separately, each in ascending order of scores.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class MulticlassStatistic:
 
 
 def _ranked(p: FloatArray, event: np.ndarray) -> tuple[IntArray, IntArray, Ranking]:
-    """Rows without and with the event by score, and where the latter stand."""
+    """Rows without and with the event by score, and the ranking of the latter."""
     order = np.argsort(p, kind="stable").astype(np.int64)
     rest, own = order[~event[order]], order[event[order]]
     return rest, own, Ranking.of(p[rest], p[own])

@@ -25,7 +25,7 @@ Mask = Literal["identifiers", "drugs", "sponsors"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
 
 SHORT = 4
-"""Names shorter than this are masked in free text only where they stand in capitals."""
+"""Names shorter than this are masked in free text only where they are in capitals."""
 
 _LINES = (
     "brief_title",
@@ -65,7 +65,7 @@ def mask_names(trial: Trial, what: Collection[Mask] = MASKS) -> Trial:
 
     "drugs": the names of interventions, with the parts, salts and aliases that they are made of,
     MeSH terms and trade marks become "Drug A", "Drug B", ... ("Intervention A" for what is no
-    drug), the same letter for the same name wherever it stands; SMILES are dropped. Names of
+    drug), the same letter for the same name everywhere; SMILES are dropped. Names of
     ordinary words alone ("Placebo", "Usual care") stay. "sponsors": collaborators, and what has
     the form of an organisation's name, become "Sponsor A", ... "identifiers": protocol and
     registration codes, and the trial's acronym where a title gives it, become "[identifier]" and
@@ -103,7 +103,7 @@ def is_ordinary(name: str) -> bool:
 
 
 class _Names:
-    """Names, each with the mask that stands for it."""
+    """Names, each with its mask."""
 
     def __init__(self) -> None:
         self.masks: dict[str, str] = {}
@@ -138,7 +138,7 @@ class _Names:
             self.add(core if len(core) >= SHORT else name, noun, self.find(name))
 
     def find(self, name: str) -> str | None:
-        """The mask of a known name that is, or stands within, ``name``."""
+        """The mask of a known name that is, or is part of, ``name``."""
         flat = _flat(name)
         for known, mask in self.masks.items():
             inner = _flat(known)
@@ -163,7 +163,7 @@ class _Names:
         )
 
     def places(self, text: str) -> Iterator[re.Match[str]]:
-        """Where names stand in a free text."""
+        """The places of names in a free text."""
         pattern = self._pattern(strict=True)
         return pattern.finditer(text) if pattern and "(" in text else iter(())
 
@@ -217,7 +217,7 @@ def _drug_names(trial: Trial) -> _Names:
     names = _Names()
     for item in trial.interventions:
         _add_intervention(names, item)
-    # The index lists a salt's metal as a term of its own.
+    # The index lists a salt's metal as a separate term.
     terms = [t for t in trial.intervention_mesh if not is_ordinary(t) and t.lower() not in SALTS]
     for term in terms:
         _add_drug(names, term, "Drug")
@@ -255,7 +255,7 @@ def _parts(name: str) -> Iterator[tuple[bool, str]]:
 
 
 def _add_aliases(names: _Names, text: str) -> None:
-    """What stands in brackets right behind a drug's name is a name of it: "Aspirin (ASA)"."""
+    """What follows a drug's name in brackets is another name of it: "Aspirin (ASA)"."""
     for match in tuple(names.places(text)):
         behind = _ALIAS_IN_TEXT.match(text, match.end())
         for alias in re.split(r"[,;/]\s?|\s", behind[1]) if behind else ():

@@ -116,7 +116,7 @@ class VariantRunner:
     ) -> VariantScores:
         """The scores of the rows with the prompts that ``writer`` makes of ``trials``.
 
-        ``trials`` stand for the rows, in their order; by default they are the rows' own.
+        ``trials`` replace the rows', in their order; by default they are the rows' own.
         """
         writer = writer or self.writer
         return self._run([writer.write(trial) for trial in trials or self.trials])

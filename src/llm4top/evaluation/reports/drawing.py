@@ -65,7 +65,7 @@ def choose_series(tables: Iterable[Table]) -> tuple[Series, ...]:
     """At most six forecasters, the same in all figures of a report, in the order of its tables.
 
     Always the leak oracle and TF-IDF where they are there, and the best language model; then those
-    with the highest mean ROC-AUC, one that stands in more tables before one that stands in fewer.
+    with the highest mean ROC-AUC, those in more tables first.
     The trivial ones are drawn as reference lines, not as series.
     """
     rows = [row for table in tables for row in table.rows if row.kind != "trivial"]

@@ -1,8 +1,7 @@
 """What the curves of a report say, in a sentence: the titles of its figures.
 
-Each speaks of the honest forecaster that does best in its own figure, on the rows drawn, unless a
-trivial one does as well; whether a lead is more than chance is for the paired differences to say.
-The leak oracle is never named.
+Each names the best honest forecaster of its figure, unless a trivial one is as good. Whether a
+lead is more than chance is shown by the paired differences. The leak oracle is never named.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ def roc_title(curves: CurveSet, drawn: Drawn) -> str:
 
 
 def precision_recall_title(curves: CurveSet, drawn: Drawn) -> str:
-    """The precision of the best where half of the events are found, beside the prevalence."""
+    """The precision of the best where half of the events are found, and the prevalence."""
     best = _best(drawn, lambda own: _steps(own.pr))
     if best is None:
         return NONE_DRAWN
@@ -71,8 +70,8 @@ def reliability_title(drawn: Drawn) -> str:
     honest = [own for one, own in drawn if one.kind != "cheating" and own.reliability]
     if not honest:
         return NONE_DRAWN
-    kept = sorted(honest, key=lambda own: -_agreeing(own) / len(own.reliability))
-    first, last = kept[0], kept[-1]
+    by_agreement = sorted(honest, key=lambda own: -_agreeing(own) / len(own.reliability))
+    first, last = by_agreement[0], by_agreement[-1]
     title = (
         f"{one_line(first.forecaster)} agrees with the observed frequency "
         f"in {_agreeing(first)} of {len(first.reliability)} "

@@ -35,7 +35,7 @@ _REFERENCE: dict[str, Any] = {"color": COLOURS["muted"], "linewidth": 1, "linest
 def forest(table: Table, series: Sequence[Series], *, name: str, where: str = "") -> Drawing | None:
     """ROC-AUC of all forecasters with intervals, best on top; None where none was measured.
 
-    ``where`` says which table it is (by default its phase), since several stand side by side.
+    ``where`` says which table it is (by default its phase), since several are shown side by side.
     """
     rows = [row for row in table.rows if _auc(row) is not None]
     if not rows:

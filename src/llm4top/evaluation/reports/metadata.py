@@ -15,7 +15,7 @@ from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import SPLITS
 from llm4top.data.scopes import phases_in, scope
 from llm4top.evaluation.reports.formatting import phase_name
-from llm4top.evaluation.reports.report import Asked, AuditLine, DataFacts, Report
+from llm4top.evaluation.reports.report import AuditLine, DataFacts, Question, Report
 from llm4top.tasks.task import Task
 from llm4top.text import percent
 
@@ -54,7 +54,7 @@ def new_report(
         kind=kind,
         title=title,
         summary=(),
-        asked=Asked(
+        asked=Question(
             task=task.name,
             question=task.question,
             labels=task.labels,
@@ -138,16 +138,16 @@ def age_note(dataset: Dataset, split: str) -> str:
     By start date, or by the first submission where that is unknown. Empty where neither is so, or
     where most rows have no date.
     """
-    learnt, measured = _dates(dataset, "train"), _dates(dataset, split)
-    if not learnt or not measured:
+    trained, measured = _dates(dataset, "train"), _dates(dataset, split)
+    if not trained or not measured:
         return ""
-    later = sum(date > learnt[-1] for date in measured)
+    later = sum(date > trained[-1] for date in measured)
     if later >= _NEWER * len(measured):
         return "These rows are newer than the training rows."
     low, middle, high = (
-        learnt[len(learnt) // 4],
+        trained[len(trained) // 4],
         measured[len(measured) // 2],
-        learnt[3 * len(learnt) // 4],
+        trained[3 * len(trained) // 4],
     )
     if low <= middle <= high:
         return "These rows are from the same years as the training rows, not later."

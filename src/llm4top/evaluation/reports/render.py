@@ -1,4 +1,4 @@
-"""A report as files: HTML to look at, JSON to work with, Markdown to put beside other text."""
+"""A report as files: HTML to look at, JSON to work with, Markdown to paste into other text."""
 
 import re
 from functools import cache

@@ -52,7 +52,7 @@ class ForecasterRow(Part):
 class Table(Part):
     """All forecasters on the same rows. ``counts`` are those rows by label.
 
-    ``phase`` is "I", "II", ... or "pooled"; ``check`` says how rows were kept from learning:
+    ``phase`` is "I", "II", ... or "pooled"; ``check`` says how the rows were kept out of training:
     "valid", "test", or "newest" (time split inside the learning part).
     """
 
@@ -155,7 +155,7 @@ class VariantRow(Part):
 
 
 class VariantTable(Part):
-    """An ablation or a contamination probe: the same rows, asked in several ways."""
+    """An ablation or a contamination probe: the same rows under several prompts."""
 
     title: str
     forecaster: str
@@ -204,8 +204,8 @@ class AuditLine(Part):
     finding: str
 
 
-class Asked(Part):
-    """The question that was asked. ``event`` is the second label of a binary task."""
+class Question(Part):
+    """The task. ``event`` is the second label of a binary one."""
 
     task: str
     question: str
@@ -224,7 +224,7 @@ class Report(Part):
     kind: Literal["evaluation", "comparison", "benchmark", "selection"]
     title: str
     summary: tuple[str, ...]
-    asked: Asked
+    asked: Question
     created: str
     reproduce: str
     seed: int

@@ -36,7 +36,7 @@ COLOURS = {
 }
 """Names of the page's colours (CSS ``--ink`` ...) and their light values, each once.
 
-The series are those of Okabe and Ito (2008), told apart with any colour vision."""
+The series are those of Okabe and Ito (2008), distinct with any colour vision."""
 
 _NAMES = {value: name for name, value in COLOURS.items()}
 _HEX = re.compile(r"#[0-9a-f]{6}\b")

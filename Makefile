@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with only Python 3.11 or later:
-#   make demo   sets up .venv here and forecasts an invented example record
-#   make test   sets up .venv here with the development tools and runs every check
-# Set-up is done once; a second call starts at once. `make clean` removes it.
+#   make demo   creates .venv and forecasts an invented example record
+#   make test   creates .venv with the development tools and runs every check
+# The set-up runs once. `make clean` removes it.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -45,9 +45,10 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The generated parts, then the site in build/site. Nothing is loaded from elsewhere.
+# Generated pages, then the site in build/site, which loads nothing from other hosts.
 docs: $(DEV_STAMP)
 	$(BIN)/python -m llm4top.cli.docs docs/cli.md README.md
+	$(BIN)/python -m llm4top.prompts.docs docs/allowed-inputs.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean --site-dir build/site
 
 # What is installed in .venv, with versions and licences, as CycloneDX: build/sbom.json.
@@ -56,7 +57,7 @@ sbom: $(DEV_STAMP)
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file build/sbom.json $(BIN)/python
 
-# Looked at by people: build/pictures has each page, docs/pictures the README's three.
+# Pictures of every page for people to review, in build/pictures; those of the README in docs.
 pictures: $(DEV_STAMP)
 	$(BIN)/python -m tests.studio.pictures build/pictures --readme
 
@@ -70,7 +71,7 @@ $(BIN)/python:
 	    "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -f $(BIN)/python; exit 1; }
 
-# The lock files are complete, so nothing is resolved; torch finds its own needs already there.
+# The lock files are complete, so nothing is resolved, and torch finds what it needs installed.
 # `pip check` fails where the lock files no longer fit pyproject.toml: run `make lock`.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 

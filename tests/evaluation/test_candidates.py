@@ -122,3 +122,13 @@ def test_paths_may_begin_with_the_home(baseline, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     assert open_forecaster("~/tfidf", invented()).kind == "baseline"
     assert open_forecaster(Path("~/tfidf"), invented()).kind == "baseline"
+
+
+def test_an_estimator_that_was_fitted_in_python_is_evaluated(baseline):
+    from llm4top.evaluation.evaluate import compare
+
+    folder, fitted = baseline
+    report = compare([fitted, folder], invented(), draws=100)
+    first, second = report.tables[0].rows[:2]
+    assert first.forecaster.startswith("TF-IDF + logistic regression")
+    assert first.figures["roc_auc"].value == second.figures["roc_auc"].value

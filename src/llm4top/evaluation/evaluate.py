@@ -32,7 +32,8 @@ from llm4top.evaluation.reports.table import Entry, Measurements, measure_table
 from llm4top.evaluation.score_split import Split, SplitScorer
 from llm4top.evaluation.slices import slice_table, too_small
 from llm4top.forecasters.bundles.trained_on import TrainedOn
-from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.classifier import TrialClassifier
+from llm4top.forecasters.forecaster import Forecaster, as_forecaster
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.text import thousands
 
@@ -40,7 +41,7 @@ POOLED = "pooled"
 
 
 def evaluate(
-    forecaster: Forecaster | str | Path,
+    forecaster: Forecaster | TrialClassifier | str | Path,
     dataset: Dataset,
     *,
     split: str = "valid",
@@ -57,8 +58,8 @@ def evaluate(
     on these rows. A look at a test split is recorded before any test row is scored.
 
     Args:
-        forecaster: A forecaster, or what ``load_forecaster`` takes: a bundle, or a base model,
-            which is then opened and released after use.
+        forecaster: A forecaster, an estimator that was fitted in Python, or what
+            ``load_forecaster`` takes, which is then opened and released after use.
         dataset: The data set.
         split: "valid" or "test".
         ledger: Where looks at test splits are recorded; None takes the home folder's.
@@ -83,7 +84,7 @@ def evaluate(
 
 
 def compare(
-    forecasters: Sequence[Forecaster | str | Path],
+    forecasters: Sequence[Forecaster | TrialClassifier | str | Path],
     dataset: Dataset,
     *,
     split: str = "valid",
@@ -115,10 +116,10 @@ def compare(
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
 
 
-def _opened(forecaster: Forecaster | str | Path, dataset: Dataset) -> Forecaster:
+def _opened(forecaster: Forecaster | TrialClassifier | str | Path, dataset: Dataset) -> Forecaster:
     if isinstance(forecaster, str | Path):
         return open_forecaster(forecaster, dataset)
-    return forecaster
+    return as_forecaster(forecaster) if isinstance(forecaster, TrialClassifier) else forecaster
 
 
 @dataclass(frozen=True, eq=False)

@@ -331,7 +331,7 @@ def _described(fitted: Any) -> tuple[Kind, str]:
                 f"the language model was fitted without the label {min(absent)!r:.100}.",
                 hint="Fit it on trials of every label of its task.",
             )
-        return "language", str(fitted.base)
+        return "language", Path(str(fitted.base)).name
     if hasattr(fitted, "parts"):
         return "blend", " + ".join(part.label for part in fitted.parts)
     raise TypeError(f"{type(fitted).__name__} is not a forecaster of LLM4TOP.")

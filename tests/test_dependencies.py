@@ -79,3 +79,11 @@ def test_every_locked_package_has_hashes_and_no_host_is_named(name: str) -> None
     assert "index-url" not in text
     for block in re.split(r"\n(?=\S)", text.strip()):
         assert "--hash=sha256:" in block, block
+
+
+def test_every_file_that_is_no_module_is_part_of_the_package() -> None:
+    package = ROOT / "src/llm4top"
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["llm4top"]
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    others = {p for p in package.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    assert others - shipped == set()

@@ -36,7 +36,7 @@ ALLOWED_FIELDS: tuple[AllowedField, ...] = (
         "Study type",
         ("study_type",),
         (_DESIGN + "studyType", _DESIGN + "patientRegistry"),
-        note="part of the design; tells whether a record is a trial at all",
+        note="part of the design; shows whether a record is a trial at all",
     ),
     AllowedField(
         "brief_title",

@@ -1,7 +1,7 @@
 """Every metric, each as a value with its 95 % interval and n."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -146,14 +146,12 @@ def measure(
 
     Intervals are percentiles of the bootstrap. Its draws are of all rows, so that intervals include
     the uncertainty of the prevalence; draws for the ROC-AUC, which does not depend on it, keep each
-    label's count. Draws in which a metric does not exist are left out; there is no interval where
-    most are. Two intervals are different: chance only increases an ECE, so that its interval begins
-    lower, and calibration slope and intercept have the Wald interval of their fit (and no draws).
+    label's count. There is no interval where a metric does not exist in most draws. Chance only
+    increases an ECE, so that its interval begins lower. Calibration slope and intercept have the
+    Wald interval of their fit, and no draws.
 
-    A figure is None where it does not exist: the calibration slope of constant or perfectly
-    separated scores; slope and intercept where a score is exactly 0 or 1; skill against a reference
-    without error. Constant scores have ROC-AUC .5 and the prevalence as average precision.
-    Precision, F1 and MCC are 0 where scikit-learn has 0 with ``zero_division=0``.
+    A figure is None where it does not exist: the calibration slope of constant or separated scores,
+    slope and intercept where a score is exactly 0 or 1, skill against a reference without error.
 
     Args:
         scores: The forecaster's probabilities with the true labels.
@@ -161,23 +159,17 @@ def measure(
             most probable label.
         reference: The base rate's probabilities ``[n, K]``; None gives no Brier skill.
         draws: Number of bootstrap draws.
-        seed: Seed of the draws. The same input and seed give the same bits, whatever the number of
-            processors.
+        seed: Seed of the draws; the same seed gives the same bits on any number of processors.
         keep_draws: Whether the result holds the draws, which ``compare_pairs`` needs.
 
     Raises:
         ScoreError: Decisions or reference do not fit the rows.
     """
     _check(scores, decisions, reference)
-    figures, drawn = measure_probabilities(
-        scores.probabilities,
-        scores.y,
-        decisions=decisions,
-        reference=reference,
-        draws=draws,
-        seed=seed,
-    )
-    counts = np.bincount(scores.y, minlength=len(scores.labels)).tolist()
+    options: dict[str, Any] = {"decisions": decisions, "reference": reference}
+    p, y = scores.probabilities, scores.y
+    figures, drawn = measure_probabilities(p, y, draws=draws, seed=seed, **options)
+    counts = np.bincount(y, minlength=len(scores.labels)).tolist()
     return Measured(
         scores.forecaster,
         scores.split,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from llm4top.errors import EvaluationError
 from llm4top.evaluation.metrics.curves import curve_set
@@ -70,7 +70,7 @@ def measure_table(
     Args:
         entries: The forecasters. The leak oracle ("cheating") is in the table and not compared.
         title: The table's title; ``note`` is a sentence about it.
-        phase: "I", "II" ... or "pooled"; ``check`` says which rows these are.
+        phase: "I", "II" ... or "pooled"; ``check`` is the kind of rows.
         against: The name of the entry that all others are compared with.
         reference: Base-rate probabilities ``[n, K]`` for the Brier skill; None gives no skill.
         draws: Number of bootstrap draws; ``seed`` is theirs.
@@ -81,18 +81,11 @@ def measure_table(
     """
     scores = [entry.scores for entry in entries]
     _check_entries(scores, against)
-    measured = [
-        measure(e.scores, decisions=e.decisions, reference=reference, draws=draws, seed=seed)
-        for e in entries
-    ]
+    shared: dict[str, Any] = {"reference": reference, "draws": draws, "seed": seed}
+    measured = [measure(e.scores, decisions=e.decisions, **shared) for e in entries]
     honest = [i for i, entry in enumerate(entries) if entry.kind != "cheating"]
-    differences = compare_pairs(
-        [measured[i] for i in honest],
-        [scores[i] for i in honest],
-        against=against,
-        phase=phase,
-        check=check,
-    )
+    pairs = [measured[i] for i in honest], [scores[i] for i in honest]
+    differences = compare_pairs(*pairs, against=against, phase=phase, check=check)
     table = Table(
         title=title,
         phase=phase,
@@ -102,10 +95,9 @@ def measure_table(
         rows=_rows(entries, measured),
         note=note,
     )
-    if len(scores[0].labels) != 2:
-        return Measurements(table=table, curves=None, differences=differences)
-    kinds = [entry.kind for entry in entries]
-    curves = curve_set(scores, kinds, phase=phase, check=check)
+    curves = None
+    if len(scores[0].labels) == 2:
+        curves = curve_set(scores, [e.kind for e in entries], phase=phase, check=check)
     return Measurements(table=table, curves=curves, differences=differences)
 
 

@@ -77,7 +77,7 @@ def test_folders_and_zips_are_read_whole(tiny_bundle: Path, records: Path) -> No
 def test_the_table_shows_chance_interval_and_base_rate(tiny_bundle: Path) -> None:
     result = forecast(EXAMPLES / "example.xml", "--model", tiny_bundle)
     assert result.exit_code == 0, result.output
-    heading, line = result.stdout.splitlines()[:2]
+    heading, line = result.stdout.replace("\xa0", " ").splitlines()[:2]
     assert heading.split() == ["Trial", "Phase", "Chance", "Interval", "Base", "rate", "Title"]
     assert line.startswith("NCT99999901")
     assert " 40 % " in line
@@ -448,8 +448,8 @@ def test_the_sample_of_the_registry(tiny_bundle: Path, test_data: Path) -> None:
 def test_the_table_says_whose_base_rates_it_shows() -> None:
     result = forecast(EXAMPLES / "example.json", "--model", "embedded")
     assert (
-        "Base rate: what was observed in the same phase among the 1\N{THIN SPACE}797 trials of top "
-        "that the model learnt from, not among all trials.\n"
+        "Base rate: the share observed in the same phase among the 1\u202f797 training trials of "
+        "top, not among all trials.\n"
     ) in result.stderr
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -14,7 +16,6 @@ from llm4top.tasks.task import Task
 
 if TYPE_CHECKING:
     from llm4top.data.dataset import Dataset
-    from llm4top.forecasters.forecaster import Forecaster
 
 
 class TrialClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -35,15 +36,22 @@ class TrialClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset: Dataset | None = None,
         validation: tuple[Iterable[Trial], Iterable[Any]] | None = None,
         replace: bool = False,
-    ) -> Forecaster:
-        """Write the fitted forecaster into ``folder`` as a bundle; see ``Forecaster.save``."""
-        from llm4top.forecasters.forecaster import as_forecaster
+    ) -> Any:
+        """Write the fitted forecaster into ``folder`` as a bundle; see ``Forecaster.save``.
 
-        return as_forecaster(self).save(
-            folder, name=name, dataset=dataset, validation=validation, replace=replace
+        Returns:
+            The bundle as a ``Forecaster``, loaded from ``folder``.
+        """
+        return saving().save_estimator(
+            self, folder, name=name, dataset=dataset, validation=validation, replace=replace
         )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
+
+
+def saving() -> ModuleType:
+    """The module that saves. It imports all forecasters, so they import it by name, when needed."""
+    return import_module("llm4top.forecasters.bundles.save")

@@ -20,7 +20,7 @@ from llm4top.forecasters.bundles.manifest import DataEntry, Kind, Manifest
 from llm4top.forecasters.bundles.trained_on import Part, TrainedOn
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
 from llm4top.forecasters.calibration.methods import DEFAULT_CALIBRATION, NoCalibration
-from llm4top.forecasters.classifier import TrialClassifier
+from llm4top.forecasters.classifier import TrialClassifier, saving
 from llm4top.forecasters.forecast import forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.validation import as_trials
@@ -252,9 +252,7 @@ class Forecaster:
                 probabilities; nothing is left in ``folder`` then.
             CalibrationError: The validation trials are too few to calibrate with.
         """
-        from llm4top.forecasters.bundles.save import save_forecaster
-
-        return save_forecaster(
+        saved: Forecaster = saving().save_forecaster(
             self,
             folder,
             name=name,
@@ -263,6 +261,7 @@ class Forecaster:
             calibration=calibration,
             replace=replace,
         )
+        return saved
 
     # What scikit-learn needs of a classifier that was fitted elsewhere.
 

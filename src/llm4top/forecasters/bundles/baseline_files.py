@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from llm4top.errors import BundleError, ModelError, UnsafeBundleError
 from llm4top.forecasters.baselines.base import BaselineForecaster, BaselineState
 from llm4top.forecasters.baselines.catalog import BASELINES, baseline_name, make_baseline
+from llm4top.forecasters.bundles.loading import versions
 from llm4top.forecasters.bundles.manifest import BaselineEntry, EncoderEntry, Manifest
 from llm4top.forecasters.bundles.paths import WEIGHTS_FILE, WORDS_FILE
 from llm4top.forecasters.bundles.safe_files import MAX_JSON_BYTES
@@ -177,8 +178,6 @@ def _check_probe(
     same = found.shape == expected.shape
     if same and np.abs(found - expected).max() <= tolerance_of(forecaster):
         return
-    from llm4top.forecasters.bundles.write import versions
-
     raise BundleError(
         "gives other probabilities than when it was stored: the versions here read trials in "
         f"another way. Stored with {_listed(made)}; here {_listed(versions())}.",

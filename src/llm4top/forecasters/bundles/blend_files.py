@@ -30,16 +30,28 @@ class _Pool(BaseModel):
     pool: LogPool
 
 
-def write_blend(folder: Path, blend: Blend) -> BlendEntry:
+def write_blend(
+    folder: Path, blend: Blend, write: Callable[[Path, str, Forecaster], Manifest]
+) -> BlendEntry:
     """Write the blend's parts and pool into ``folder``; returns what the manifest says of them.
 
-    A part that is stored is copied byte for byte (or linked, where the disk allows); one that is
-    only in memory is written without a calibration, since the blend has its own.
+    A part that is stored is copied byte for byte (or linked, where the disk allows); ``write``
+    writes one that is only in memory into a folder, under a name.
     """
     entries = []
     for name, part, weight in zip(blend.pool.sources, blend.parts, blend.pool.weights, strict=True):
         place = f"{PARTS_FOLDER}/{name}"
-        manifest = _write_part(folder / place, name, part)
+        manifest = part.manifest
+        if manifest is None or part.folder is None:
+            manifest = write(folder / place, name, part)
+        elif manifest.schema_version == 1:
+            raise BundleError(
+                "was written by LLM4TOP 0.1.0 and cannot become a part of a blend.",
+                where=part.folder.name,
+                hint="Write it again with save, then blend it.",
+            )
+        else:
+            copy_bundle(part.folder, manifest, folder / place)
         entries.append(
             PartEntry(
                 folder=place,
@@ -54,31 +66,6 @@ def write_blend(folder: Path, blend: Blend) -> BlendEntry:
     values = stored.model_dump(mode="json", exclude={"baseline_identity"})
     write_json(folder / POOL_FILE, values)
     return BlendEntry(parts=tuple(entries), n=blend.pool.n)
-
-
-def _write_part(folder: Path, name: str, part: Forecaster) -> Manifest:
-    from llm4top.forecasters.bundles.manifest import BundleFacts
-    from llm4top.forecasters.bundles.write import save_bundle
-
-    manifest = part.manifest
-    if manifest is None or part.folder is None:
-        facts = BundleFacts(data=part.data, base_rates=dict(part.base_rates))
-        return save_bundle(
-            folder,
-            name=name,
-            forecaster=part.forecaster,
-            calibration=part.calibration,
-            facts=facts,
-            trained_on=part.trained_on,
-        )
-    if manifest.schema_version == 1:
-        raise BundleError(
-            "was written by LLM4TOP 0.1.0 and cannot become a part of a blend.",
-            where=part.folder.name,
-            hint="Write it again with save, then blend it.",
-        )
-    copy_bundle(part.folder, manifest, folder)
-    return manifest
 
 
 def copy_bundle(source: Path, manifest: Manifest, target: Path) -> None:

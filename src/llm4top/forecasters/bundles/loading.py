@@ -1,9 +1,17 @@
-"""How to load a bundle."""
+"""How a bundle is loaded, and with which versions of what makes forecasts."""
 
+import platform
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from llm4top import __version__
+
 AS_TRAINED = "as trained"
+_PACKAGES = (
+    "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy",
+    "scikit-learn", "xgboost", "xgboost-cpu",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +24,15 @@ class Loading:
     base: str | Path | None = None
     batch_tokens: int | None = None
     encoder: str | Path | None = None
+
+
+def versions() -> dict[str, str]:
+    """The versions of what makes forecasts, by package."""
+    found = {"llm4top": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            # Two packages bring XGBoost, one with and one without what a GPU needs.
+            found[package.removesuffix("-cpu")] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

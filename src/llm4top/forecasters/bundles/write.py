@@ -1,13 +1,10 @@
 """Writing a bundle of any kind: whole or not at all."""
 
-import platform
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from llm4top import __version__
 from llm4top.errors import BundleError
 from llm4top.files import publishing, sha256_of, write_bytes, write_json
 from llm4top.forecasters.baselines.base import BaselineForecaster
@@ -15,6 +12,7 @@ from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.baseline_files import write_baseline
 from llm4top.forecasters.bundles.blend_files import write_blend
 from llm4top.forecasters.bundles.card import render_card
+from llm4top.forecasters.bundles.loading import versions
 from llm4top.forecasters.bundles.manifest import (
     BundleFacts,
     FileEntry,
@@ -33,13 +31,9 @@ from llm4top.forecasters.bundles.paths import (
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.calibration.calibrated import Calibrator
+from llm4top.forecasters.forecaster import Forecaster
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
-
-_PACKAGES = (
-    "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy",
-    "scikit-learn", "xgboost", "xgboost-cpu",
-)  # fmt: skip
 
 
 def save_bundle(
@@ -104,7 +98,7 @@ def _write_model(
     if isinstance(forecaster, BaselineForecaster):
         return {"kind": "baseline", "baseline": write_baseline(folder, forecaster)}
     if isinstance(forecaster, Blend):
-        return {"kind": "blend", "blend": write_blend(folder, forecaster)}
+        return {"kind": "blend", "blend": write_blend(folder, forecaster, _write_part)}
     from llm4top.forecasters.bundles.language_files import write_language
 
     entry = write_language(
@@ -176,13 +170,13 @@ def file_entries(folder: Path) -> dict[str, FileEntry]:
     }
 
 
-def versions() -> dict[str, str]:
-    """The versions of what makes forecasts, by package."""
-    found = {"llm4top": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            # Two packages bring XGBoost, one with and one without what a GPU needs.
-            found[package.removesuffix("-cpu")] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def _write_part(folder: Path, name: str, part: Forecaster) -> Manifest:
+    """Write a part of a blend that is only in memory."""
+    return save_bundle(
+        folder,
+        name=name,
+        forecaster=part.forecaster,
+        calibration=part.calibration,
+        facts=BundleFacts(data=part.data, base_rates=dict(part.base_rates)),
+        trained_on=part.trained_on,
+    )

@@ -23,6 +23,8 @@ from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.registry.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
 
@@ -379,8 +381,6 @@ def test_the_reader_of_a_pipe_may_go_away(tiny_bundle: Path, records: Path) -> N
 
 GUARD = """
 import socket
-
-pytestmark = pytest.mark.slow
 
 class Blocked(Exception): ...
 

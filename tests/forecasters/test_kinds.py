@@ -12,6 +12,8 @@ from llm4top.forecasters.load import load_forecaster, load_writer
 from llm4top.registry.trial import Record, RegistryOutcome, Source
 from tests.forecasters.kinds_kit import KINDS, TRAIN, VALID, fitted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):

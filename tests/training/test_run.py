@@ -25,6 +25,8 @@ from llm4top.training.run import TrainingResult, train
 from llm4top.training.run_folder import RunFolder
 from tests.warm import hook
 
+pytestmark = pytest.mark.slow
+
 Settings = Callable[..., TrainingConfig]
 
 
@@ -298,8 +300,6 @@ import torch
 from safetensors.torch import save_file
 from llm4top.cli.app import main
 from llm4top.training import run as _run
-
-pytestmark = pytest.mark.slow
 
 torch.set_num_threads(1)
 folder = Path(sys.argv.pop(1))

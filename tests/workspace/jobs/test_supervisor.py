@@ -26,14 +26,14 @@ from llm4top.workspace.workspace import Workspace
 from tests.warm import hook
 from tests.workspace.tiny import over, wait_for
 
+pytestmark = pytest.mark.slow
+
 # In the workers of these tests a run waits for a file, and writes down that it was done.
 WAITS = """
 import time
 from pathlib import Path
 from llm4top.workspace.jobs import work as _work
 from llm4top.progress import Progress
-
-pytestmark = pytest.mark.slow
 
 def do(job):
     print("doing it", flush=True)

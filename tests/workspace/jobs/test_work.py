@@ -25,6 +25,8 @@ from llm4top.workspace.views.listing import Listing, ListQuery
 from llm4top.workspace.workspace import Workspace
 from tests.workspace.tiny import RECORD, save_tiny_dataset
 
+pytestmark = pytest.mark.slow
+
 
 class Steps(list[Progress]):
     """Hears how far a run is, and may stop it."""

@@ -29,6 +29,8 @@ from llm4top.workspace.workspace import Workspace
 from tests.warm import slow_training
 from tests.workspace.tiny import in_training, quick_training, save_tiny_dataset, wait_for
 
+pytestmark = pytest.mark.slow
+
 LONG: dict[str, Any] = {
     "epochs": 8,
     "evals_per_epoch": 1,
@@ -40,7 +42,6 @@ STUBBORN = """
 import sys, time
 from llm4top.workspace import __main__; from llm4top.workspace.jobs import work as _work
 
-pytestmark = pytest.mark.slow
 def do(job):
     while True:
         try:

@@ -97,7 +97,10 @@ def test_what_a_person_sees(top_data: Path, home: Path) -> None:
     result = evaluate("embedded", "--data", top_data)
     assert result.exit_code == 0, result.output
     text = result.stdout
-    assert "All phases, validation split: 60 trials, 30 failure (50 %), 30 success (50 %)" in text
+    assert (
+        "All phases, validation split: 60 trials, 30 failure (50\xa0%), 30 success (50\xa0%)"
+        in text
+    )
     assert "Phase I, validation split: 30 trials" in text
     assert re.search(r"Forecaster +ROC-AUC +AP +Brier +F1", text)
     assert "Always success (trivial)" in text

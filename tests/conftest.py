@@ -12,7 +12,16 @@ from tests.profiles import load_profile
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG = {"slow", "browser", "gpu"}
-SLOW_FIXTURES = {"test_data", "postgresql", "server", "fresh_server"}
+SLOW_FIXTURES = {
+    "failing",
+    "fresh_server",
+    "guarded",
+    "open_server",
+    "postgresql",
+    "proxied",
+    "server",
+    "test_data",
+}
 """Real data and servers: a test that uses them is slow."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,9 +13,10 @@ _WORD = st.text(
     alphabet=st.sampled_from("abcdeghoprtuwxyzABC012349é≥µ<>&[]*~^_%()/,'\""),
     min_size=1,
     max_size=9,
-)
+).filter(lambda word: not re.fullmatch(r"[*~]+|\(?\w{1,3}[).]", word))
 _WORDS = st.lists(_WORD, min_size=1, max_size=30).map(" ".join)
-# What a bullet or number at the head of a line would mean differs between the formats.
+# What a bullet or number at the head of a line would mean differs between the formats, and any word
+# of a long line can come to stand there: the XML is wrapped.
 LINE = _WORDS.map(lambda text: "w" + text)
 PARAGRAPHS = st.lists(
     st.tuples(st.sampled_from(["", "", "- ", "-- "]), LINE), min_size=1, max_size=6

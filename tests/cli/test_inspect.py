@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import llm4top
+from llm4top import Trial, make_baseline
 from llm4top.cli.app import app
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
@@ -102,3 +103,16 @@ def test_posted_results_are_listed_as_withheld(tiny_bundle: Path, test_data: Pat
     file = test_data / "registry" / "xml" / "NCT00001596.xml"
     found = report(file, "--model", tiny_bundle)
     assert any(item["field"].startswith("clinical_results") for item in found["withheld"])
+
+
+def test_a_baseline_reads_words_and_has_no_budget(tmp_path: Path) -> None:
+    trials = [Trial(phase="Phase 2", conditions=("gout" if i % 2 else "asthma",)) for i in range(8)]
+    fitted = make_baseline("tfidf").fit(trials, [i % 2 for i in range(8)])
+    fitted.save(tmp_path / "tfidf")
+    result = inspect(EXAMPLES / "example.xml", "--model", tmp_path / "tfidf")
+    assert result.exit_code == 0, result.output
+    assert "\nPhase (2 words)\nPhase 2\n" in result.stdout
+    assert re.search(r"^\d\d+ words, nothing cut\.$", result.stdout, flags=re.MULTILINE)
+    assert "token" not in result.stdout
+    prompt = report(EXAMPLES / "example.xml", "--model", tmp_path / "tfidf")["prompt"]
+    assert (prompt["tokens"], prompt["budget"], prompt["tokens_cut"]) == (0, None, 0)

@@ -39,8 +39,8 @@ def inspect(
 ) -> None:
     """Show what the model will see of a record, and what was withheld and why.
 
-    Each section is shown with its number of tokens; text that exceeds the model's token budget is
-    marked as cut. Nothing is forecast.
+    Each section is shown with its number of tokens (for a baseline, of words); text that exceeds
+    the model's token budget is marked as cut. Nothing is forecast.
 
     [bold]Examples[/bold]
 
@@ -105,7 +105,7 @@ def _print_json(record: Record, writer: Writer, prompt: Prompt, unseen: list[Sec
         "prompt": {
             "text": prompt.text,
             "tokens": len(prompt.token_ids),
-            "budget": writer.spec.max_tokens,
+            "budget": writer.spec.max_tokens if prompt.token_ids else None,
             "tokens_cut": prompt.tokens_cut,
             "fingerprint": writer.fingerprint,
         },
@@ -127,22 +127,30 @@ def _print_text(record: Record, writer: Writer, prompt: Prompt, unseen: list[Sec
     )
     console.print("\n[bold]What the model sees[/]")
     _print_sections(console, record, prompt)
-    room = f"{len(prompt.token_ids)} tokens of {writer.spec.max_tokens} with the question"
-    cut = f", {prompt.tokens_cut} cut to fit" if prompt.tokens_cut else ", nothing cut"
-    console.print(f"[dim]{room}{cut}.[/]")
+    console.print(f"[dim]{_size(writer, prompt)}[/]")
     if unseen:
         names = ", ".join(section.heading for section in unseen)
         console.print(f"[dim]In the record, but not read by this model: {names}.[/]")
     _print_withheld(console, record)
 
 
+def _size(writer: Writer, prompt: Prompt) -> str:
+    """How much the model reads; a baseline has neither tokens nor a budget, and cuts nothing."""
+    if not prompt.token_ids:
+        return f"{sum(section.kept for section in prompt.sections)} words, nothing cut."
+    cut = f"{prompt.tokens_cut} cut to fit" if prompt.tokens_cut else "nothing cut"
+    return f"{len(prompt.token_ids)} of {writer.spec.max_tokens} tokens with the question, {cut}."
+
+
 def _print_sections(console: Console, record: Record, prompt: Prompt) -> None:
     from llm4top.prompts.sections import trial_sections
 
     whole = {section.name: section.text for section in trial_sections(record.trial)}
+    unit = "token" if prompt.token_ids else "word"
     for section in prompt.sections:
         count = f"{section.kept} of {section.tokens}" if section.cut else str(section.tokens)
-        console.print(f"[bold]{section.heading}[/] [dim]({count} tokens)[/]")
+        plural = "" if count == "1" else "s"
+        console.print(f"[bold]{section.heading}[/] [dim]({count} {unit}{plural})[/]")
         if section.text:
             console.print(safe(section.text), soft_wrap=True)
         if section.cut:

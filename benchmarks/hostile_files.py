@@ -21,18 +21,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.registry import (
-    test_json_cutter as test_json,
-)
-from tests.registry import (
-    test_top_csv as test_top,
-)
-from tests.registry import (
-    test_xml_safe as test_xmlsafe,
-)
-from tests.registry import (
-    test_zip_reader as test_zip,
-)
+from tests.registry import test_json_cutter as test_json
+from tests.registry import test_top_csv as test_top
+from tests.registry import test_xml_safe as test_xmlsafe
+from tests.registry import test_zip_reader as test_zip
 from tests.registry.builders import TOP_HEADER, xml
 
 from llm4top.registry.limits import Limits

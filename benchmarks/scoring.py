@@ -26,9 +26,8 @@ import torch
 from torch import Tensor
 
 from llm4top.forecasters.model.answer_head import answer_logits
-from llm4top.forecasters.model.batching import default_budget
 from llm4top.forecasters.model.device import choose_device
-from llm4top.forecasters.model.scoring import score_prompts
+from llm4top.forecasters.model.scoring import default_budget, score_prompts
 
 ANSWERS = (2753, 9454)
 """Qwen3's tokens for No and Yes."""

@@ -12,12 +12,11 @@ import pytest
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.forecasters.baselines.catalog import make_baseline
 from llm4top.forecasters.blend import Blend
-from llm4top.forecasters.bundles.card import render_card
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
 from llm4top.forecasters.bundles.store import export_bundle, import_bundle
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
-from llm4top.forecasters.bundles.write import save_bundle
+from llm4top.forecasters.bundles.write import render_card, save_bundle
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.calibration.pool import fit_pool, log_probabilities

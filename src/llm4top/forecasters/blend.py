@@ -10,8 +10,8 @@ from llm4top.errors import BundleError
 from llm4top.forecasters.baselines.base import PlainWriter
 from llm4top.forecasters.calibration.calibrated import FloatArray, softmax
 from llm4top.forecasters.calibration.pool import FLOOR, LogPool, fit_pool, log_probabilities
+from llm4top.forecasters.classifier import as_trials, class_positions
 from llm4top.forecasters.forecaster import Forecaster, Writer
-from llm4top.forecasters.validation import as_trials, class_positions
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt
 from llm4top.registry.trial import Trial

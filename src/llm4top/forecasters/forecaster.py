@@ -20,10 +20,9 @@ from llm4top.forecasters.bundles.manifest import DataEntry, Kind, Manifest
 from llm4top.forecasters.bundles.trained_on import Part, TrainedOn
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
 from llm4top.forecasters.calibration.methods import DEFAULT_CALIBRATION, NoCalibration
-from llm4top.forecasters.classifier import TrialClassifier, saving
+from llm4top.forecasters.classifier import TrialClassifier, as_trials, saving
 from llm4top.forecasters.forecast import forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
-from llm4top.forecasters.validation import as_trials
 from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec
 from llm4top.registry.trial import Record, Trial

@@ -11,13 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import ConfigError
 from llm4top.forecasters.base_rates import measure_base_rates
-from llm4top.forecasters.classifier import TrialClassifier
+from llm4top.forecasters.classifier import TrialClassifier, as_trials, class_positions, weights_of
 from llm4top.forecasters.finetuning.finetune import finetune
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base
 from llm4top.forecasters.model.scoring import TrialScorer
-from llm4top.forecasters.validation import as_trials, class_positions, weights_of
 from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial

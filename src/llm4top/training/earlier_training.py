@@ -6,7 +6,7 @@ from pathlib import Path
 from llm4top.data.dataset import Dataset
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.trained_on import TrainedOn
-from llm4top.forecasters.model.carried_base import earlier_training
+from llm4top.forecasters.model.model_files import earlier_training
 from llm4top.text import thousands as count
 from llm4top.training.pretrain import pretrained_context
 

@@ -34,7 +34,7 @@ from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
-from llm4top.forecasters.model.carried_base import earlier_training, earlier_trials
+from llm4top.forecasters.model.model_files import earlier_training, earlier_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.training.config import TrainingConfig
 from llm4top.training.earlier_training import through_its_base

@@ -17,9 +17,14 @@ from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
 from llm4top.forecasters.calibration.calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_tokenizer
-from llm4top.forecasters.model.carried_base import earlier_training, earlier_trials
 from llm4top.forecasters.model.device import Device, choose_device, choose_dtype, free_memory
-from llm4top.forecasters.model.model_files import resolve_base, safe_config, weight_files
+from llm4top.forecasters.model.model_files import (
+    earlier_training,
+    earlier_trials,
+    resolve_base,
+    safe_config,
+    weight_files,
+)
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
 from llm4top.tasks.task import Task

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from llm4top.forecasters.bundles.card import escape, render_card
 from llm4top.forecasters.bundles.manifest import DataEntry, Evaluation, ReloadCheck, TuningEntry
+from llm4top.forecasters.bundles.write import escape, render_card
 from tests.forecasters.bundle_kit import EVALUATION, facts
 from tests.forecasters.bundles.test_manifest import manifest
 

@@ -4,7 +4,7 @@ import pytest
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.bundles.trained_on import TrainedOn
-from llm4top.forecasters.model.carried_base import earlier_trials
+from llm4top.forecasters.model.model_files import earlier_trials
 
 TRAIN = [f"NCT{i:08d}" for i in range(300)]
 VALID = [f"NCT{i:08d}" for i in range(300, 350)]

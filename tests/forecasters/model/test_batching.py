@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm4top.errors import ModelError
-from llm4top.forecasters.model import batching
-from llm4top.forecasters.model.batching import (
+from llm4top.forecasters.model import scoring
+from llm4top.forecasters.model.device import Device
+from llm4top.forecasters.model.scoring import (
     MAX_BATCH_TOKENS,
     MAX_BATCH_TOKENS_CPU,
     default_budget,
@@ -19,7 +20,6 @@ from llm4top.forecasters.model.batching import (
     plan_batches,
     run_batches,
 )
-from llm4top.forecasters.model.device import Device
 from llm4top.progress import Progress
 
 pytestmark = pytest.mark.slow
@@ -147,7 +147,7 @@ def model_of(hidden: int, inner: int, heads: int = 1, head_dim: int = 0):
 
 
 def test_default_budget_is_half_of_the_free_memory(monkeypatch):
-    monkeypatch.setattr(batching, "free_memory", lambda device: 16_000_000)
+    monkeypatch.setattr(scoring, "free_memory", lambda device: 16_000_000)
     # 4 x 300 + 12 x 100 rows of float32 for each token: 9 600 bytes.
     assert default_budget(model_of(100, 300), CPU) == 8_000_000 // 9_600
     # Qwen3's heads are wider together than its hidden state.
@@ -155,8 +155,8 @@ def test_default_budget_is_half_of_the_free_memory(monkeypatch):
 
 
 def test_default_budget_has_two_ends(monkeypatch):
-    monkeypatch.setattr(batching, "free_memory", lambda device: 1)
+    monkeypatch.setattr(scoring, "free_memory", lambda device: 1)
     assert default_budget(model_of(4096, 12288), CPU) == 1
-    monkeypatch.setattr(batching, "free_memory", lambda device: 1 << 40)
+    monkeypatch.setattr(scoring, "free_memory", lambda device: 1 << 40)
     assert default_budget(model_of(8, 8), CPU) == MAX_BATCH_TOKENS_CPU
     assert default_budget(model_of(8, 8), Device("cuda", "cuda:0", "")) == MAX_BATCH_TOKENS

@@ -9,8 +9,7 @@ import pytest
 
 from llm4top.errors import ModelError
 from llm4top.forecasters.bundles.paths import embedded_folder
-from llm4top.forecasters.model.carried_base import carried_base, earlier_training
-from llm4top.forecasters.model.model_files import resolve_base
+from llm4top.forecasters.model.model_files import carried_base, earlier_training, resolve_base
 
 
 def test_embedded_is_a_base_model_by_name() -> None:

@@ -13,8 +13,7 @@ from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.features import visible_trials
 from llm4top.forecasters.calibration.pool import log_probabilities
-from llm4top.forecasters.classifier import TrialClassifier
-from llm4top.forecasters.validation import as_trials, class_positions
+from llm4top.forecasters.classifier import TrialClassifier, as_trials, class_positions
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, SectionAccount
 from llm4top.prompts.sections import SECTIONS_BEYOND_RECORDS, trial_sections

@@ -29,7 +29,7 @@ from llm4top.forecasters.baselines.learners import (
     one_thread,
     read_regression,
 )
-from llm4top.forecasters.validation import as_trials
+from llm4top.forecasters.classifier import as_trials
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task

@@ -23,9 +23,8 @@ from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import NoCalibration, make_calibrator
 from llm4top.forecasters.calibration.pool import FLOOR
-from llm4top.forecasters.classifier import TrialClassifier
+from llm4top.forecasters.classifier import TrialClassifier, as_trials, class_positions
 from llm4top.forecasters.forecaster import Forecaster, as_forecaster
-from llm4top.forecasters.validation import as_trials, class_positions
 from llm4top.registry.trial import Trial
 
 MOST_RELOADED = 500

@@ -26,8 +26,7 @@ from llm4top.forecasters.calibration.calibrated import (
     reported_labels,
     softmax,
 )
-from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
-from llm4top.forecasters.calibration.softmax_fit import fit_softmax
+from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct, fit_softmax
 from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
 
 _PRIOR_PRECISION = 1.0

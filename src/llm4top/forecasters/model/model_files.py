@@ -17,10 +17,68 @@ from typing import Any
 
 from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
 from llm4top.files import sha256_of
-from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, bundles_folder, is_bundle
-from llm4top.forecasters.model.carried_base import carried_base
+from llm4top.forecasters.bundles.manifest import Manifest
+from llm4top.forecasters.bundles.paths import (
+    EMBEDDED_NAME,
+    bundles_folder,
+    embedded_folder,
+    is_bundle,
+    is_bundle_name,
+)
+from llm4top.forecasters.bundles.trained_on import TrainedOn
+from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.model.download import ModelSource, model_folder
 from llm4top.paths import models_folder
+
+_BASE = "base"
+
+
+def carried_base(name: str | Path) -> Path | None:
+    """The folder of the trained model in a bundle; None where ``name`` is not a bundle.
+
+    ``name`` is "embedded", the name of a bundle in the store, or the folder of a bundle or of the
+    run that made it. Raises
+    ``ModelError`` for a bundle with an adapter: its base model is not trained.
+    """
+    folder = embedded_folder() if str(name) == EMBEDDED_NAME else Path(name).expanduser()
+    places = [folder, folder / "bundle"]
+    if not folder.exists() and is_bundle_name(str(name)):
+        places.append(bundles_folder() / str(name))
+    bundle = next((place for place in places if is_bundle(place)), None)
+    if bundle is None:
+        return None
+    entry = read_manifest(bundle).language
+    if entry is None:
+        raise ModelError(
+            "this bundle is not a language model that can be trained.", where=str(name)
+        )
+    if entry.tuning.method == "full" and (bundle / _BASE).is_dir():
+        return bundle / _BASE
+    raise ModelError(
+        "this bundle is an adapter on a base model, and cannot itself be trained further.",
+        where=str(name),
+        hint=f"Train its base model: {entry.base.id}.",
+    )
+
+
+def earlier_training(base: Path) -> Manifest | None:
+    """The manifest of the bundle whose trained model is in ``base``; None for any other model.
+
+    A model that is trained further was trained on that bundle's data too.
+    """
+    bundle = base.resolve().parent
+    if base.name != _BASE or not is_bundle(bundle):
+        return None
+    manifest = read_manifest(bundle)
+    entry = manifest.language
+    return manifest if entry is not None and entry.tuning.method == "full" else None
+
+
+def earlier_trials(base: Path) -> TrainedOn | None:
+    """The trials that the bundle with the trained model in ``base`` records; None of any other."""
+    bundle = base.resolve().parent
+    return TrainedOn.read(bundle) if base.name == _BASE and is_bundle(bundle) else None
+
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LISTED = 8

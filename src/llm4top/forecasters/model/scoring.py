@@ -1,6 +1,8 @@
 """From trials to answer logits: prompts, batches, one prefill pass each."""
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,132 @@ from torch import Tensor
 from llm4top.errors import ModelError
 from llm4top.forecasters.model.answer_head import answer_logits, answer_token_ids, pad_right
 from llm4top.forecasters.model.base_model import BaseModel
-from llm4top.forecasters.model.batching import default_budget, run_batches
-from llm4top.progress import OnProgress
+from llm4top.forecasters.model.device import Device, free_memory
+from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+
+MAX_BATCH_TOKENS = 65_536
+"""The default budget's upper end: beyond it a GPU gains no speed."""
+MAX_BATCH_TOKENS_CPU = 4_096
+"""The same on a CPU, whose caches larger batches overflow."""
+_SHARE_OF_FREE_MEMORY = 0.5
+
+
+def plan_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Positions in ``lengths`` as batches, the longest prompts first.
+
+    A batch's padded size, its longest length times its count, is at most ``budget``; a prompt
+    that alone is longer makes a batch of its own. Every position occurs once.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        last = batches[-1] if batches else []
+        if last and lengths[last[0]] * (len(last) + 1) <= budget:
+            last.append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def run_batches(
+    prompts: Sequence[Sequence[int]],
+    budget: int,
+    score: Callable[[Sequence[Sequence[int]]], Tensor],
+    *,
+    on_progress: OnProgress | None = None,
+) -> Tensor:
+    """``score`` over all prompts in batches; its rows in the order of ``prompts``.
+
+    ``score`` takes some prompts and gives one row for each, on the CPU. Where it runs out of
+    memory the budget is halved and the rest goes on with it. Raises ``ModelError`` where a single
+    prompt does not fit. The longest prompts go first, so memory runs out early or not at all.
+    """
+    if not prompts:
+        return torch.empty(0)
+    lengths = [len(prompt) for prompt in prompts]
+    rows: list[Tensor | None] = [None] * len(prompts)
+    waiting = deque(plan_batches(lengths, budget))
+    done_prompts = done_tokens = 0
+    while waiting:
+        batch = waiting.popleft()
+        scored = _try(score, [prompts[i] for i in batch])
+        if scored is None:
+            padded = lengths[batch[0]] * len(batch)
+            if len(batch) == 1:
+                raise ModelError(
+                    f"memory runs out on a single prompt of {padded} tokens.",
+                    hint="Lower the prompt's token budget (--max-tokens), load the model in 4 bits "
+                    "(--quantize 4bit), or choose another device (--device).",
+                )
+            budget = min(budget, padded) // 2
+            left = [i for part in (batch, *waiting) for i in part]
+            plan = plan_batches([lengths[i] for i in left], budget)
+            waiting = deque([left[i] for i in part] for part in plan)
+            continue
+        for i, row in zip(batch, scored, strict=True):
+            rows[i] = row
+        done_prompts += len(batch)
+        done_tokens += sum(lengths[i] for i in batch)
+        if on_progress is not None:
+            tokens = {"tokens": done_tokens, "total_tokens": sum(lengths)}
+            on_progress(Progress("forecast", done_prompts, len(prompts), figures=tokens))
+    return torch.stack([row for row in rows if row is not None])
+
+
+def default_budget(model: Any, device: Device) -> int:
+    """Padded tokens a batch may hold: what half of the device's free memory carries.
+
+    A token in a forward pass without a cache keeps, in the model's type, about four rows of the
+    MLP's width and twelve of the hidden width; it never has a row of the vocabulary. Between one
+    token and ``MAX_BATCH_TOKENS`` (``MAX_BATCH_TOKENS_CPU`` on a CPU).
+    """
+    config = model.config.get_text_config()
+    hidden = int(config.hidden_size)
+    inner = int(getattr(config, "intermediate_size", None) or 4 * hidden)
+    # Heads may be wider together than the hidden state is (Qwen3: 32 heads of 128 in 4096).
+    heads = int(getattr(config, "num_attention_heads", 0) or 0)
+    wide = max(hidden, heads * int(getattr(config, "head_dim", 0) or 0))
+    # Some steps compute in float32 whatever the model's type.
+    per_token = (4 * inner + 12 * wide) * 4
+    most = MAX_BATCH_TOKENS_CPU if device.kind == "cpu" else MAX_BATCH_TOKENS
+    return max(min(int(free_memory(device) * _SHARE_OF_FREE_MEMORY) // per_token, most), 1)
+
+
+def _try(
+    score: Callable[[Sequence[Sequence[int]]], Tensor], batch: Sequence[Sequence[int]]
+) -> Tensor | None:
+    """The batch's rows, or None where memory ran out."""
+    try:
+        return score(batch)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # Outside the handler, where the traceback no longer holds the pass's tensors.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, as CUDA, MPS or the CPU's allocator say it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        sign in text
+        for sign in (
+            "out of memory",
+            "DefaultCPUAllocator: can't allocate memory",
+            "DefaultCPUAllocator: not enough memory",
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "Invalid buffer size",
+        )
+    )
 
 
 @torch.inference_mode()

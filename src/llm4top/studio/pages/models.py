@@ -28,12 +28,7 @@ from llm4top.studio.components.elements import (
     table,
 )
 from llm4top.studio.components.make_default import make_default
-from llm4top.studio.components.start_run import (
-    SPLITS,
-    dataset_names,
-    no_data_yet,
-    start_run,
-)
+from llm4top.studio.components.start_run import SPLITS, dataset_names, no_data_yet, start_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.text import counted

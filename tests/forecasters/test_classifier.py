@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llm4top.errors import TaskError
-from llm4top.forecasters.validation import as_trials, class_positions, weights_of
+from llm4top.forecasters.classifier import as_trials, class_positions, weights_of
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
 from llm4top.tasks.builtin import COMPLETION, OUTCOME
 from llm4top.tasks.task import Task

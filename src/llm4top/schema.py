@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from llm4top.errors import ConfigError, LLM4TOPError
@@ -47,6 +47,12 @@ _LIMITS = {
 
 _ALTERNATIVE = re.compile(r"\[|^(constrained-)?(int|str|float|bool|none)$")
 """How pydantic names one of a field's alternative types in the place of a fault."""
+
+
+class Strict(BaseModel):
+    """A model that refuses fields it does not know and infinite numbers, and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def read_model(

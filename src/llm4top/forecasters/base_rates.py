@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from llm4top.schema import Strict
 
 ALL_PHASES = "all"
 PRIOR_TRIALS = 20.0
 LEAST_ROWS_OF_A_PHASE = 10
 
 
-class BaseRate(BaseModel):
+class BaseRate(Strict):
     """Expected shares of the labels in a phase with ``n`` training trials, in label order."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n: Annotated[int, Field(gt=0)]
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...]

@@ -1,10 +1,8 @@
 """A blend: the weighted log-odds of several forecasters, added up."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.baselines.base import PlainWriter
@@ -54,7 +52,7 @@ class Blend:
     @classmethod
     def fit(
         cls, parts: dict[str, Forecaster], trials: Iterable[Trial], labels: Iterable[Any]
-    ) -> Blend:
+    ) -> Self:
         """Fit the weights on validation trials that no part was trained on.
 
         Args:

@@ -1,25 +1,20 @@
 """What every forecaster is to scikit-learn: a classifier over a sequence of trials."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from llm4top.data.dataset import Dataset
 from llm4top.errors import TaskError
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
-
-if TYPE_CHECKING:
-    from llm4top.data.dataset import Dataset
 
 
 def as_trials(X: Iterable[Any]) -> list[Trial]:
@@ -135,16 +130,13 @@ class TrialClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns:
             The bundle as a ``Forecaster``, loaded from ``folder``.
         """
-        return saving().save_estimator(
-            self, folder, name=name, dataset=dataset, validation=validation, replace=replace
+        # The module imports all forecasters, so they import it when it is needed.
+        forecaster = import_module("llm4top.forecasters.forecaster").as_forecaster(self)
+        return forecaster.save(
+            folder, name=name, dataset=dataset, validation=validation, replace=replace
         )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
-
-
-def saving() -> ModuleType:
-    """The module that saves. It imports all forecasters, so they import it by name, when needed."""
-    return import_module("llm4top.forecasters.bundles.save")

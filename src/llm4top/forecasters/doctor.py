@@ -94,9 +94,10 @@ def _version(package: str) -> str | None:
 def _machine() -> Iterator[Check]:
     import psutil
 
+    from llm4top.forecasters.model.device import choose_device
     from llm4top.paths import home_folder
 
-    yield _guarded("Machine", "device", _device)
+    yield _guarded("Machine", "device", lambda: choose_device().reason)
     memory = psutil.virtual_memory()
     found = f"{_gigabytes(memory.available)} free of {_gigabytes(memory.total)}"
     yield Check("Machine", "memory", "info", found)
@@ -127,13 +128,6 @@ def _home_problem(home: Path, nearest: Path) -> str:
         return f"{nearest} cannot be written to ({error.strerror or error})"
 
 
-def _device() -> Check:
-    from llm4top.forecasters.model.device import choose_device
-
-    device = choose_device()
-    return Check("Machine", "device", "ok", device.reason)
-
-
 def _network() -> Iterator[Check]:
     offline = os.environ.get("HF_HUB_OFFLINE") == "1"
     yield Check(
@@ -151,13 +145,12 @@ def _embedded() -> Iterator[Check]:
     yield _guarded("Models", "embedded", _verified_embedded)
 
 
-def _verified_embedded() -> Check:
+def _verified_embedded() -> str:
     from llm4top.forecasters.bundles.verify import verify_bundle
 
     report = verify_bundle("embedded")
     report.raise_for_problems()
-    found = f"{report.manifest.identity}: all {len(report.files)} files match their hashes"
-    return Check("Models", "embedded", "ok", found)
+    return f"{report.manifest.identity}: all {len(report.files)} files match their hashes"
 
 
 def _extras() -> Iterator[Check]:
@@ -201,15 +194,15 @@ def _bundles() -> Iterator[Check]:
         yield Check("Models", bundle.name, "ok", str(bundle.folder))
 
 
-def _guarded(group: str, name: str, check: Callable[[], Check]) -> Check:
+def _guarded(group: str, name: str, check: Callable[[], str]) -> Check:
     """Run a check that may fail in any way: a doctor must not fall ill itself."""
     try:
-        return check()
+        return Check(group, name, "ok", check())
     except LLM4TOPError as error:
-        return Check(group, name, "broken", str(error), "pip install --force-reinstall llm4top")
+        found = str(error)
     except Exception as error:  # an import may fail with any error at all
         found = f"{type(error).__name__}: {error}"
-        return Check(group, name, "broken", found, "pip install --force-reinstall llm4top")
+    return Check(group, name, "broken", found, "pip install --force-reinstall llm4top")
 
 
 def _size(folder: Path) -> int:

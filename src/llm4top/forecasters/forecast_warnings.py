@@ -1,7 +1,5 @@
 """What a person should know before trusting a forecast: small rules over one record."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -51,16 +49,14 @@ def _learnt(case: Case) -> str | None:
 
 
 def _no_phase(case: Case) -> str | None:
-    if case.record.trial.phase is None:
-        return "no phase: the base rate is that of all phases"
-    return None
+    given = case.record.trial.phase is not None
+    return None if given else "no phase: the base rate is that of all phases"
 
 
 def _other_phase(case: Case) -> str | None:
     phase = case.record.trial.phase
-    if phase is not None and case.phases and phase not in case.phases:
-        return f"{phase}: a phase outside what the model has learnt"
-    return None
+    known = phase is None or not case.phases or phase in case.phases
+    return None if known else f"{phase}: a phase outside what the model has learnt"
 
 
 def _no_medicine(case: Case) -> str | None:
@@ -72,16 +68,13 @@ def _no_medicine(case: Case) -> str | None:
 
 
 def _no_trial(case: Case) -> str | None:
-    kind = case.record.trial.study_type
-    if kind is None or kind == "Interventional":
-        return None
-    return f"{kind.lower()}: not an interventional trial"
+    kind = case.record.trial.study_type or "Interventional"
+    return None if kind == "Interventional" else f"{kind.lower()}: not an interventional trial"
 
 
 def _results(case: Case) -> str | None:
-    if case.record.registry_outcome.has_results:
-        return "record already has results: withheld"
-    return None
+    has_results = case.record.registry_outcome.has_results
+    return "record already has results: withheld" if has_results else None
 
 
 def _over(case: Case) -> str | None:
@@ -114,9 +107,8 @@ def _not_in_records(case: Case) -> str | None:
     there = {section.name for section in case.prompt.sections}
     learnt = [name for name in SECTIONS_BEYOND_RECORDS if name in (case.sections or ())]
     missing = [SECTION_HEADINGS[name] for name in learnt if name not in there]
-    if not missing:
-        return None
-    return f"this model learnt to read {' and '.join(missing)}, which the record does not carry"
+    read = " and ".join(missing)
+    return f"this model learnt to read {read}, which the record does not carry" if read else None
 
 
 def _unknown(case: Case) -> str | None:

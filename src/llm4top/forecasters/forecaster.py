@@ -6,48 +6,37 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import BaseRate, base_rate_of
-from llm4top.forecasters.baselines.base import BaselineForecaster
+from llm4top.forecasters.baselines.base import BaselineForecaster, PlainWriter
 from llm4top.forecasters.baselines.catalog import BASELINES, baseline_name
 from llm4top.forecasters.bundles.manifest import DataEntry, Kind, Manifest
 from llm4top.forecasters.bundles.trained_on import Part, TrainedOn
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
 from llm4top.forecasters.calibration.methods import DEFAULT_CALIBRATION, NoCalibration
-from llm4top.forecasters.classifier import TrialClassifier, as_trials, saving
+from llm4top.forecasters.classifier import TrialClassifier, as_trials
 from llm4top.forecasters.forecast import forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.progress import OnProgress
-from llm4top.prompts.prompt import Prompt, PromptSpec
+from llm4top.prompts.prompt import Prompt, PromptWriter
 from llm4top.registry.trial import Record, Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
 if TYPE_CHECKING:
-    from llm4top.data.dataset import Dataset
     from llm4top.forecasters.language import LanguageForecaster
 
 
-class Writer(Protocol):
-    """Writes what a forecaster reads of a trial."""
-
-    task: Task
-    spec: PromptSpec
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash of everything about a prompt that is not the trial; "" without a prompt."""
-        ...
-
-    def write(self, trial: Trial) -> Prompt:
-        """What is read of one trial."""
-        ...
+Writer = PromptWriter | PlainWriter
+"""Writes what a forecaster reads of a trial."""
 
 
 class Model(Protocol):
@@ -251,7 +240,9 @@ class Forecaster:
                 probabilities; nothing is left in ``folder`` then.
             CalibrationError: The validation trials are too few to calibrate with.
         """
-        saved: Forecaster = saving().save_forecaster(
+        # The module imports all forecasters, this one included.
+        saving = import_module("llm4top.forecasters.bundles.save")
+        saved: Forecaster = saving.save_forecaster(
             self,
             folder,
             name=name,

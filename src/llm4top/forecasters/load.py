@@ -1,10 +1,8 @@
 """One way to a forecaster: the embedded one, a bundle of any kind, or an untrained base model."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
 from llm4top.errors import BundleError, ModelError, ModelNotFoundError
 from llm4top.forecasters.baselines.base import PlainWriter
@@ -12,15 +10,11 @@ from llm4top.forecasters.bundles.loading import AS_TRAINED, Loading
 from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, is_bundle, resolve_bundle
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.verify import language_part, verify_bundle
-from llm4top.forecasters.forecaster import Forecaster, Writer
+from llm4top.forecasters.forecaster import Forecaster, Model, Writer
 from llm4top.forecasters.model.model_files import identify, resolve_base
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.language import LanguageForecaster
-    from llm4top.forecasters.model.base_model import Quantize
 
 
 def load_forecaster(
@@ -137,17 +131,13 @@ def _untrained(
     )
 
 
-def _read_base(folder: Path, task: Task, loading: Loading) -> LanguageForecaster:
+def _read_base(folder: Path, task: Task, loading: Loading) -> Model:
     from llm4top.forecasters.language import LanguageForecaster
     from llm4top.forecasters.model.base_model import load_base
 
-    kind = None if loading.quantize == AS_TRAINED else loading.quantize
-    base = load_base(
-        folder,
-        device=loading.device,
-        dtype=loading.dtype,
-        quantize=cast("Quantize", kind),  # anything else is refused by load_base
-    )
+    # Anything else is refused by load_base.
+    quantize: Any = None if loading.quantize == AS_TRAINED else loading.quantize
+    base = load_base(folder, device=loading.device, dtype=loading.dtype, quantize=quantize)
     limit = base.context_length or PromptSpec().max_tokens
     spec = PromptSpec(max_tokens=min(PromptSpec().max_tokens, limit))
     return LanguageForecaster.from_model(base, task, spec=spec, batch_tokens=loading.batch_tokens)

@@ -30,8 +30,8 @@ from llm4top.forecasters.baselines.learners import (
     DenseLearner,
     TreeLearner,
     read_adaboost,
+    read_dense,
     read_forest,
-    read_network,
     read_regression,
     read_xgboost,
 )
@@ -155,7 +155,7 @@ def test_arrays_forecast_as_the_libraries_do(classes):
     gradient = XGBClassifier(n_estimators=30, max_depth=4, base_score=start).fit(rows, y)
     for model, learnt, tolerance in (
         (regression, read_regression(regression), 1e-12),
-        (network, read_network(network), 1e-12),
+        (network, read_dense(network.coefs_, network.intercepts_), 1e-12),
         (forest, read_forest(forest), 1e-12),
         (boosted, read_adaboost(boosted), 1e-12),
         (gradient, read_xgboost(gradient, classes, base), 1e-6),

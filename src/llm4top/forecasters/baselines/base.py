@@ -1,13 +1,12 @@
 """What all baselines are: scikit-learn classifiers over trials that see what the task shows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import measure_base_rates
@@ -82,6 +81,12 @@ class BaselineForecaster(TrialClassifier):
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """Probabilities ``[n, K]``, columns as ``classes_``."""
+        check_is_fitted(self)
+        trials = visible_trials(get_task(self.task), as_trials(X))
+        return self._probabilities(trials) if trials else np.empty((0, len(self.classes_)))
+
+    def _probabilities(self, trials: list[Trial]) -> Probabilities:
+        """``predict_proba`` of one trial or more, as the task shows them."""
         raise NotImplementedError
 
     def label_logits(
@@ -126,7 +131,7 @@ class BaselineForecaster(TrialClassifier):
     def _learn(self, X: Iterable[Trial], y: Iterable[Any]) -> tuple[list[Trial], NDArray[np.int64]]:
         """Sets ``classes_``; the trials as the task shows them, each label's position in it."""
         task = get_task(self.task)
-        trials = self._visible(X)
+        trials = visible_trials(task, as_trials(X))
         self.classes_, positions = class_positions(task, y)
         if len(trials) != len(positions):
             raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
@@ -134,9 +139,6 @@ class BaselineForecaster(TrialClassifier):
         self.base_rates_ = measure_base_rates(len(task.labels), phases, positions.tolist())
         self.sections_ = _sections_of(self.reads, trials)
         return trials, np.searchsorted(np.unique(positions), positions)
-
-    def _visible(self, X: Iterable[Trial]) -> list[Trial]:
-        return visible_trials(get_task(self.task), as_trials(X))
 
 
 def _sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tuple[str, ...] | None:

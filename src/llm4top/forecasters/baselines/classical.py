@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.ensemble import AdaBoostClassifier, RandomForestClassifier
 from sklearn.impute import KNNImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.validation import check_is_fitted
 from xgboost import XGBClassifier
 
 from llm4top.errors import BundleError, ModelError
@@ -30,8 +28,8 @@ from llm4top.forecasters.baselines.learners import (
     TreeLearner,
     one_thread,
     read_adaboost,
+    read_dense,
     read_forest,
-    read_network,
     read_regression,
     read_xgboost,
 )
@@ -102,12 +100,7 @@ class ClassicalForecaster(BaselineForecaster):
             self.learner_: Learner = LEARNERS[self.learner](self._filled(rows), targets, self.seed)
         return self
 
-    def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
-        """Probabilities ``[n, K]``, columns as ``classes_``."""
-        check_is_fitted(self)
-        trials = self._visible(X)
-        if not trials:
-            return np.empty((0, len(self.classes_)))
+    def _probabilities(self, trials: list[Trial]) -> Probabilities:
         rows = self.features_.rows(trials)
         with one_thread():
             return self.learner_.predict_proba(self._filled(rows))
@@ -133,7 +126,14 @@ class ClassicalForecaster(BaselineForecaster):
             del arrays["donors"]
         self.features_ = FeatureMatrix.from_state(BaselineState(arrays, state.words))
         width = self.features_.width
-        if self.donors_ is not None and not _are_rows(self.donors_, width):
+        rows = self.donors_
+        if rows is not None and (
+            rows.dtype != np.float64
+            or rows.ndim != 2
+            or rows.shape[1] != width
+            or not 0 < len(rows) <= _DONORS
+            or np.isinf(rows).any()
+        ):
             raise BundleError("holds training rows that do not fit.")
         kind = DenseLearner if self.learner in _DENSE else TreeLearner
         self.learner_ = kind.from_arrays(fitted, width, len(self.classes_))
@@ -144,11 +144,6 @@ class ClassicalForecaster(BaselineForecaster):
             return np.nan_to_num(rows, nan=0.0)
         imputer = KNNImputer(n_neighbors=_NEIGHBOURS, keep_empty_features=True)
         return np.asarray(imputer.fit(self.donors_).transform(rows))
-
-
-def _are_rows(rows: NDArray[Any], width: int) -> bool:
-    shaped = rows.dtype == np.float64 and rows.ndim == 2 and rows.shape[1] == width
-    return shaped and 0 < len(rows) <= _DONORS and not np.isinf(rows).any()
 
 
 def choose_donors(rows: FloatArray, seed: int) -> FloatArray:
@@ -202,7 +197,7 @@ def _feed_forward(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
     batches = -(-len(rows) // min(200, len(rows)))
     for _ in range(max(1, _STEPS // batches)):
         model.partial_fit(rows, targets, classes=np.unique(targets))
-    return read_network(model)
+    return read_dense(model.coefs_, model.intercepts_)
 
 
 LEARNERS: dict[str, Callable[[FloatArray, IntArray, int], Learner]] = {

@@ -10,8 +10,6 @@ a measured one, and a tree can split off exact averages: what remains of presenc
 The planned start is never read, since a date orders trials rather than describes them.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -26,6 +24,8 @@ from llm4top.errors import BundleError
 from llm4top.forecasters.baselines.learners import numbers
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+
+FloatArray = NDArray[np.float64]
 
 _SETTINGS: dict[str, Any] = {"ngram_range": (1, 2), "sublinear_tf": True}
 
@@ -52,9 +52,7 @@ def restored_vectoriser(terms: Sequence[str], weights: Any) -> TfidfVectorizer:
     return vectoriser
 
 
-FloatArray = NDArray[np.float64]
 NAN = math.nan
-
 _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Trial)}
 
 ICD_CHAPTERS: tuple[tuple[str, str, str], ...] = (

@@ -9,9 +9,9 @@ is checked where arrays come from a file.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +26,6 @@ Arrays = dict[str, NDArray[Any]]
 
 _CHUNK = 512
 _MOST_LAYERS = 8
-
-
-class Learner(Protocol):
-    """A fitted learner: from rows ``[n, F]`` to probabilities ``[n, K]``."""
-
-    def predict_proba(self, rows: FloatArray) -> FloatArray:
-        """Probabilities ``[n, K]`` of rows ``[n, F]`` without gaps."""
-        ...
-
-    def to_arrays(self) -> Arrays:
-        """Named arrays that hold all of it."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +120,8 @@ class TreeLearner:
 
     def to_arrays(self) -> Arrays:
         """Named arrays that hold all of it."""
-        return {
-            "left": self.left,
-            "right": self.right,
-            "feature": self.feature,
-            "threshold": self.threshold,
-            "value": self.value,
-            "roots": self.roots,
-            "base": self.base,
-            "exponential": np.array([int(self.exponential)]),
-        }
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return arrays | {"exponential": np.array([int(self.exponential)])}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], width: int, classes: int) -> Self:
@@ -150,8 +130,7 @@ class TreeLearner:
         Raises ``BundleError`` where an index points nowhere, a path would not end, or the arrays
         do not fit together.
         """
-        names = {"left", "right", "feature", "threshold", "value", "roots", "base", "exponential"}
-        if set(arrays) != names:
+        if set(arrays) != {field.name for field in fields(cls)}:
             raise BundleError("holds no trees.")
         nodes = len(arrays["left"])
         here = np.arange(nodes)
@@ -189,18 +168,21 @@ def indices(array: NDArray[Any]) -> IntArray:
     return array
 
 
+Learner = DenseLearner | TreeLearner
+"""A fitted learner: from rows ``[n, F]`` to probabilities ``[n, K]``."""
+
+
+def read_dense(weights: Sequence[Any], biases: Sequence[Any]) -> DenseLearner:
+    """The layers of a fitted ``LogisticRegression`` or of an ``MLPClassifier``."""
+    return DenseLearner(
+        tuple(np.ascontiguousarray(layer, dtype=np.float64) for layer in weights),
+        tuple(np.asarray(bias, dtype=np.float64) for bias in biases),
+    )
+
+
 def read_regression(model: Any) -> DenseLearner:
     """The parameters of a fitted ``LogisticRegression``."""
-    weights = np.ascontiguousarray(np.asarray(model.coef_, dtype=np.float64).T)
-    return DenseLearner((weights,), (np.asarray(model.intercept_, dtype=np.float64),))
-
-
-def read_network(model: Any) -> DenseLearner:
-    """The parameters of a fitted ``MLPClassifier`` with rectified linear units."""
-    return DenseLearner(
-        tuple(np.asarray(w, dtype=np.float64) for w in model.coefs_),
-        tuple(np.asarray(b, dtype=np.float64) for b in model.intercepts_),
-    )
+    return read_dense([np.asarray(model.coef_).T], [model.intercept_])
 
 
 def read_forest(model: Any) -> TreeLearner:
@@ -267,25 +249,16 @@ def _joined(
 ) -> TreeLearner:
     """Trees with -1 for a leaf's children, in one table where a leaf is its own child."""
     starts = np.cumsum([0, *(len(table[0]) for table in tables)])
-    lefts, rights, features, thresholds, values = [], [], [], [], []
+    columns = []
     for start, (left, right, feature, threshold, value) in zip(starts[:-1], tables, strict=True):
-        here = np.arange(len(left))
-        leaf = left < 0
-        lefts.append(np.where(leaf, here, left) + start)
-        rights.append(np.where(leaf, here, right) + start)
-        features.append(np.where(leaf, 0, feature))
-        thresholds.append(np.where(leaf, 0.0, threshold))
-        values.append(value)
-    return TreeLearner(
-        np.concatenate(lefts).astype(np.int64),
-        np.concatenate(rights).astype(np.int64),
-        np.concatenate(features).astype(np.int64),
-        np.concatenate(thresholds).astype(np.float64),
-        np.concatenate(values).astype(np.float64),
-        starts[:-1].astype(np.int64),
-        base.astype(np.float64),
-        exponential,
-    )
+        here, leaf = np.arange(len(left)), left < 0
+        children = (np.where(leaf, here, side) + start for side in (left, right))
+        split = (np.where(leaf, 0, feature), np.where(leaf, 0.0, threshold))
+        columns.append((*children, *split, value))
+    kinds = (np.int64, np.int64, np.int64, np.float64, np.float64)
+    by_column = zip(*columns, strict=True)
+    joined = (np.concatenate(c).astype(k) for c, k in zip(by_column, kinds, strict=True))
+    return TreeLearner(*joined, starts[:-1].astype(np.int64), base.astype(float), exponential)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import BundleError, ModelError, ModelNotFoundError
 from llm4top.forecasters.baselines.base import (
@@ -210,12 +209,7 @@ class SentenceForecaster(BaselineForecaster):
         self.learner_: DenseLearner = read_regression(model)
         return self
 
-    def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
-        """Probabilities ``[n, K]``, columns as ``classes_``."""
-        check_is_fitted(self)
-        trials = self._visible(X)
-        if not trials:
-            return np.empty((0, len(self.classes_)))
+    def _probabilities(self, trials: list[Trial]) -> Probabilities:
         rows = (self._embedded(trials) - self.means_) / self.scales_
         return self.learner_.predict_proba(rows)
 

@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import ALL_PHASES, PRIOR_TRIALS, measure_base_rates
@@ -29,7 +28,6 @@ from llm4top.forecasters.baselines.learners import (
     one_thread,
     read_regression,
 )
-from llm4top.forecasters.classifier import as_trials
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
@@ -67,10 +65,8 @@ class AlwaysForecaster(BaselineForecaster):
             raise BundleError("names no label as the certain one.")
         self.certain_ = int(found[0])
 
-    def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
-        """1 for the one label, 0 for the others: ``[n, K]``."""
-        check_is_fitted(self)
-        return np.tile(np.eye(len(self.classes_))[self.certain_], (len(as_trials(X)), 1))
+    def _probabilities(self, trials: list[Trial]) -> Probabilities:
+        return np.tile(np.eye(len(self.classes_))[self.certain_], (len(trials), 1))
 
 
 class BaseRateForecaster(BaselineForecaster):
@@ -119,11 +115,8 @@ class BaseRateForecaster(BaselineForecaster):
         # Version 0.1.0 stores trials without a phase as the phase "".
         self.rates_ = dict(zip(phases, rates, strict=True))
 
-    def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
-        """The frequencies of each trial's phase: ``[n, K]``."""
-        check_is_fitted(self)
-        rates = [self.rates_.get(trial.phase or "", self.pooled_) for trial in self._visible(X)]
-        return np.array(rates, dtype=np.float64).reshape(-1, len(self.classes_))
+    def _probabilities(self, trials: list[Trial]) -> Probabilities:
+        return np.array([self.rates_.get(trial.phase or "", self.pooled_) for trial in trials])
 
 
 class TfidfForecaster(BaselineForecaster):
@@ -179,12 +172,8 @@ class TfidfForecaster(BaselineForecaster):
             self.learner_: DenseLearner = read_regression(model.fit(rows, targets))
         return self
 
-    def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
-        """Probabilities ``[n, K]``, columns as ``classes_``."""
-        check_is_fitted(self)
-        texts = [baseline_text(trial) for trial in self._visible(X)]
-        if not texts:
-            return np.empty((0, len(self.classes_)))
+    def _probabilities(self, trials: list[Trial]) -> Probabilities:
+        texts = [baseline_text(trial) for trial in trials]
         return self.learner_.predict_proba(self.vectoriser_.transform(texts))
 
     def state(self) -> BaselineState:

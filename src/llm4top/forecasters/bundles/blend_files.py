@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llm4top.errors import BundleError
 from llm4top.files import write_json
@@ -16,13 +16,11 @@ from llm4top.forecasters.bundles.manifest import BlendEntry, Manifest, PartEntry
 from llm4top.forecasters.bundles.paths import MANIFEST_FILE, PARTS_FOLDER, POOL_FILE
 from llm4top.forecasters.calibration.pool import LogPool
 from llm4top.forecasters.forecaster import Forecaster
-from llm4top.schema import read_model
+from llm4top.schema import Strict, read_model
 
 
-class _Pool(BaseModel):
+class _Pool(Strict):
     """``blend.json``, and ``stack.json`` of version 0.1.0."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     labels: tuple[str, ...]
     baseline_identity: str = ""

@@ -1,13 +1,11 @@
 """``manifest.json``: what a bundle is, how it was made, and the hash of each of its files."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from llm4top.errors import BundleError, UnsafeBundleError
 from llm4top.forecasters.base_rates import BaseRate
@@ -26,7 +24,7 @@ from llm4top.forecasters.bundles.paths import (
     is_plain_name,
 )
 from llm4top.prompts.prompt import PromptSpec
-from llm4top.schema import read_model
+from llm4top.schema import Strict, read_model
 from llm4top.tasks.task import Task
 
 SCHEMA_VERSION = 2
@@ -40,11 +38,7 @@ Text = Annotated[str, Field(max_length=2000)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class BaseEntry(_Entry):
+class BaseEntry(Strict):
     """The base model: its public name, the commit it was downloaded at, one hash of its files.
 
     ``carried`` says that the bundle contains it, in ``base/``.
@@ -56,14 +50,14 @@ class BaseEntry(_Entry):
     carried: bool = False
 
 
-class PromptEntry(_Entry):
+class PromptEntry(Strict):
     """How prompts are written: ``fingerprint`` is ``PromptWriter.fingerprint``."""
 
     spec: PromptSpec
     fingerprint: Sha256
 
 
-class AnswerEntry(_Entry):
+class AnswerEntry(Strict):
     """One label with the word that answers it and that word's token."""
 
     label: str
@@ -71,7 +65,7 @@ class AnswerEntry(_Entry):
     token_id: Annotated[int, Field(ge=0)]
 
 
-class TuningEntry(_Entry):
+class TuningEntry(Strict):
     """What training changed, and with which settings.
 
     ``method``: "lora" (the bundle has an adapter), "full" (it has the whole model) or "none" (the
@@ -80,10 +74,10 @@ class TuningEntry(_Entry):
 
     method: Literal["lora", "full", "none"]
     quantize: Literal["4bit"] | None = None
-    settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = {}
+    settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = Field({})
 
 
-class LanguageEntry(_Entry):
+class LanguageEntry(Strict):
     """A language model: its base model, what training changed, and how it is prompted."""
 
     tuning: TuningEntry
@@ -109,14 +103,14 @@ class LanguageEntry(_Entry):
         return files | set(BASE_FILES if self.base.carried else ())
 
 
-class EncoderEntry(_Entry):
+class EncoderEntry(Strict):
     """The text encoder that a baseline reads with: its name and one hash of its files."""
 
     id: Label
     sha256: Sha256
 
 
-class BaselineEntry(_Entry):
+class BaselineEntry(Strict):
     """A fitted baseline.
 
     ``baseline`` is its name in ``BASELINES``, ``label`` the one that tables show. ``classes`` are
@@ -161,7 +155,7 @@ class BaselineEntry(_Entry):
         return len(found) == len(self.classes) and found == sorted(set(found))
 
 
-class PartEntry(_Entry):
+class PartEntry(Strict):
     """One forecaster of a blend: a bundle in ``folder``, and the ``weight`` of its log-odds."""
 
     folder: Annotated[str, Field(max_length=100)]
@@ -172,7 +166,7 @@ class PartEntry(_Entry):
     weight: Annotated[float, Field(ge=0)]
 
 
-class BlendEntry(_Entry):
+class BlendEntry(Strict):
     """Several forecasters whose weighted log-odds are added; fitted on ``n`` validation trials.
 
     The pool itself is in ``blend.json``.
@@ -195,7 +189,7 @@ class BlendEntry(_Entry):
         return faults
 
 
-class DataEntry(_Entry):
+class DataEntry(Strict):
     """The training data: hash, rows by split, and what a reader should know about them."""
 
     name: Text
@@ -205,7 +199,7 @@ class DataEntry(_Entry):
     note: Text = ""
 
 
-class Figure(_Entry):
+class Figure(Strict):
     """A measured value with the bounds of its 95 % interval; None where it cannot be measured."""
 
     value: float | None
@@ -213,14 +207,14 @@ class Figure(_Entry):
     upper: float | None
 
 
-class PhaseFigures(_Entry):
+class PhaseFigures(Strict):
     """The bundle's own figures on the ``n`` rows of one phase, by metric."""
 
     n: Annotated[int, Field(gt=0)]
     figures: dict[str, Figure]
 
 
-class Evaluation(_Entry):
+class Evaluation(Strict):
     """Metrics of several forecasters on the same ``n`` rows of one split.
 
     ``forecasters`` maps a forecaster's name to its figures by metric; the bundle's own come first,
@@ -233,11 +227,11 @@ class Evaluation(_Entry):
     draws: int | None = None
     seed: int | None = None
     forecasters: dict[str, dict[str, Figure]]
-    phases: dict[str, PhaseFigures] = {}
+    phases: dict[str, PhaseFigures] = Field({})
     note: Text = ""
 
 
-class ReloadCheck(_Entry):
+class ReloadCheck(Strict):
     """The bundle was loaded again: the largest difference of ``n`` trials' probabilities."""
 
     n: Annotated[int, Field(gt=0)]
@@ -245,14 +239,14 @@ class ReloadCheck(_Entry):
     tolerance: Annotated[float, Field(gt=0)]
 
 
-class FileEntry(_Entry):
+class FileEntry(Strict):
     """A file's hash and its size in bytes."""
 
     sha256: Sha256
     size: Annotated[int, Field(ge=0)]
 
 
-class BundleFacts(_Entry):
+class BundleFacts(Strict):
     """What the caller of ``save_bundle`` knows; ``save_bundle`` adds the rest.
 
     ``base_rates`` as ``measure_base_rates`` returns them; empty where they are not known.
@@ -260,7 +254,7 @@ class BundleFacts(_Entry):
     """
 
     data: DataEntry | None = None
-    base_rates: dict[str, BaseRate] = {}
+    base_rates: dict[str, BaseRate] = Field({})
     evaluations: tuple[Evaluation, ...] = ()
     licence: Text = ""
     context_of_use: Text = CONTEXT_OF_USE
@@ -294,8 +288,8 @@ class Manifest(BundleFacts):
     @property
     def entry(self) -> LanguageEntry | BaselineEntry | BlendEntry:
         """The entry of its kind."""
-        entry = {"language": self.language, "baseline": self.baseline, "blend": self.blend}
-        return entry[self.kind]  # type: ignore[return-value]
+        entry: LanguageEntry | BaselineEntry | BlendEntry = getattr(self, self.kind)
+        return entry
 
     @property
     def model_name(self) -> str:
@@ -335,26 +329,22 @@ class Manifest(BundleFacts):
     @property
     def identity(self) -> str:
         """The bundle's name and the first 12 digits of the hash of this manifest."""
-        canonical = json.dumps(self._values(), sort_keys=True, ensure_ascii=False)
+        canonical = json.dumps(self.stored, sort_keys=True, ensure_ascii=False)
         return f"{self.name}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
-        return json.dumps(self._values(), indent=2, ensure_ascii=False) + "\n"
-
-    def _values(self) -> Mapping[str, Any]:
-        if self._stored is not None:
-            return self._stored
-        others = {"language", "baseline", "blend"} - {self.kind}
-        return self.model_dump(mode="json", exclude=others)
+        return json.dumps(self.stored, indent=2, ensure_ascii=False) + "\n"
 
     @property
     def stored(self) -> Mapping[str, Any]:
         """The manifest as it is on disk."""
-        return self._values()
+        if self._stored is not None:
+            return self._stored
+        return self.model_dump(mode="json", exclude={"language", "baseline", "blend"} - {self.kind})
 
     @classmethod
-    def from_json(cls, text: str, *, where: str) -> Manifest:
+    def from_json(cls, text: str, *, where: str) -> Self:
         """Inverse of ``to_json``; reads the manifests of 0.1.0 too.
 
         Raises:
@@ -364,7 +354,11 @@ class Manifest(BundleFacts):
         old: dict[str, Any] = {}
 
         def present(values: dict[str, Any]) -> dict[str, Any]:
-            _refuse_outside_files(values, where)
+            files = values.get("files")
+            for name in files if isinstance(files, dict) else ():
+                if not is_plain_name(name):
+                    problem = f"the file {name!r:.100} points outside the bundle."
+                    raise UnsafeBundleError(problem, where=where, hint=_HINT)
             if values["schema_version"] == SCHEMA_VERSION:
                 return values
             old.update(values)
@@ -383,12 +377,3 @@ class Manifest(BundleFacts):
         if old:
             manifest._stored = old
         return manifest
-
-
-def _refuse_outside_files(values: Mapping[str, Any], where: str) -> None:
-    files = values.get("files")
-    for name in files if isinstance(files, dict) else ():
-        if not is_plain_name(name):
-            raise UnsafeBundleError(
-                f"the file {name!r:.100} points outside the bundle.", where=where, hint=_HINT
-            )

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -147,18 +147,14 @@ def _span(tensor: Any, dtypes: Mapping[str, int]) -> tuple[int, int] | str:
         return "which is not described as a tensor"
     dtype, shape, offsets = tensor["dtype"], tensor["shape"], tensor["data_offsets"]
     if dtype not in dtypes:
-        return f"whose number type is {dtype!r:.20}, not {_any_of(dtypes)}"
+        *most, last = dtypes
+        return f"whose number type is {dtype!r:.20}, not {', '.join(most)} or {last}"
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         return "whose shape or place makes no sense"
     start, stop = offsets
     if stop - start != math.prod(shape) * dtypes[dtype]:
         return "whose shape does not fit its bytes"
     return start, stop
-
-
-def _any_of(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} or {last}"
 
 
 def _are_counts(values: Any) -> bool:

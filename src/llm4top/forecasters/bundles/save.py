@@ -23,8 +23,8 @@ from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import NoCalibration, make_calibrator
 from llm4top.forecasters.calibration.pool import FLOOR
-from llm4top.forecasters.classifier import TrialClassifier, as_trials, class_positions
-from llm4top.forecasters.forecaster import Forecaster, as_forecaster
+from llm4top.forecasters.classifier import as_trials, class_positions
+from llm4top.forecasters.forecaster import Forecaster
 from llm4top.registry.trial import Trial
 
 MOST_RELOADED = 500
@@ -70,11 +70,6 @@ def save_forecaster(
         replace=replace,
     )
     return load_bundle(folder, **_loading(model, Path(folder)))
-
-
-def save_estimator(estimator: TrialClassifier, folder: str | Path, **options: Any) -> Forecaster:
-    """See ``TrialClassifier.save``."""
-    return as_forecaster(estimator).save(folder, **options)
 
 
 def _calibrated(

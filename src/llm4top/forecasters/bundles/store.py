@@ -6,7 +6,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import publishing, replacing
@@ -176,33 +175,55 @@ def import_bundle(
         ) from error
 
 
+def _imported(
+    manifest: Manifest, name: str | None, store: Path, size: int, fill: Callable[[Path], None]
+) -> StoredBundle:
+    """Put a bundle of ``size`` bytes, which ``fill`` writes into a folder, into the store."""
+    chosen = checked_name(name or manifest.name)
+    folder = store / chosen
+    if is_bundle(folder):
+        there = read_manifest(folder)
+        if there.identity != manifest.identity:
+            raise BundleError(
+                f"the name {chosen!r} is taken by {there.identity}.",
+                hint="Use --as NAME to keep both.",
+            )
+        verify_bundle(folder).raise_for_problems()
+        return StoredBundle(chosen, folder, there)
+    if folder.exists():
+        raise BundleError("there is something else here.", where=str(folder))
+    _check_disk(store, size)
+    with publishing(folder) as staging:
+        fill(staging)
+        verify_bundle(staging).raise_for_problems()
+    return StoredBundle(chosen, folder, read_manifest(folder))
+
+
 def _import_zip(
     archive: zipfile.ZipFile, where: str, name: str | None, store: Path
 ) -> StoredBundle:
     members = _members(archive, where)
     manifest = _manifest(archive, members, where)
-    chosen = checked_name(name or manifest.name)
-    folder = store / chosen
-    if is_bundle(folder):
-        return _already_there(folder, chosen, manifest)
-    if folder.exists():
-        raise BundleError("there is something else here.", where=str(folder))
-    _check_disk(store, sum(member.file_size for member in members.values()))
-    with publishing(folder) as staging:
+
+    def fill(staging: Path) -> None:
         for member_name, member in members.items():
             _extract(archive, member, staging / member_name, where)
-        verify_bundle(staging).raise_for_problems()
-    return StoredBundle(chosen, folder, read_manifest(folder))
+
+    size = sum(member.file_size for member in members.values())
+    return _imported(manifest, name, store, size, fill)
 
 
-def _already_there(folder: Path, name: str, manifest: Manifest) -> StoredBundle:
-    there = read_manifest(folder)
-    if there.identity != manifest.identity:
-        raise BundleError(
-            f"the name {name!r} is taken by {there.identity}.", hint="Use --as NAME to keep both."
-        )
-    verify_bundle(folder).raise_for_problems()
-    return StoredBundle(name, folder, there)
+def _import_folder(bundle: Path, name: str | None, store: Path) -> StoredBundle:
+    report = verify_bundle(bundle)
+    report.raise_for_problems()
+
+    def fill(staging: Path) -> None:
+        for file_name in (manifest_file(report.folder).name, *report.manifest.files):
+            (staging / file_name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(report.folder / file_name, staging / file_name)
+
+    size = sum(entry.size for entry in report.manifest.files.values())
+    return _imported(report.manifest, name, store, size, fill)
 
 
 def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:
@@ -300,31 +321,10 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, wher
     path.parent.mkdir(parents=True, exist_ok=True)
     left = member.file_size
     with archive.open(member) as source, path.open("xb") as target:
-        while chunk := _read(source, left):
+        while left >= 0 and (chunk := source.read(min(_CHUNK, left + 1))):
             target.write(chunk)
             left -= len(chunk)
     if left < 0:
         raise UnsafeBundleError(
             "unpacks to more than its stated size.", where=f"{where}!{member.filename}"
         )
-
-
-def _read(source: IO[bytes], left: int) -> bytes:
-    return source.read(min(_CHUNK, left + 1)) if left >= 0 else b""
-
-
-def _import_folder(bundle: Path, name: str | None, store: Path) -> StoredBundle:
-    report = verify_bundle(bundle)
-    report.raise_for_problems()
-    chosen = checked_name(name or report.manifest.name)
-    folder = store / chosen
-    if is_bundle(folder):
-        return _already_there(folder, chosen, report.manifest)
-    _check_disk(store, sum(entry.size for entry in report.manifest.files.values()))
-
-    with publishing(folder) as staging:
-        for file_name in (manifest_file(report.folder).name, *report.manifest.files):
-            (staging / file_name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(report.folder / file_name, staging / file_name)
-        verify_bundle(staging).raise_for_problems()
-    return StoredBundle(chosen, folder, read_manifest(folder))

@@ -7,21 +7,19 @@ five bytes: among a hundred thousand other trials, fewer than one in a thousand 
 size would mistake one for its own.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
 from llm4top.forecasters.bundles.manifest import DataEntry
 from llm4top.forecasters.bundles.paths import TRAINED_ON_FILE
-from llm4top.schema import read_model
+from llm4top.schema import Strict, read_model
 
 Part = Literal["train", "valid"]
 
@@ -31,10 +29,8 @@ _DIGITS = 10
 _Hashes = Annotated[str, Field(pattern=rf"^(?:[0-9a-f]{{{_DIGITS}}})*$")]
 
 
-class TrialSet(BaseModel):
+class TrialSet(Strict):
     """The trials of one data set: ``salt``, and the hashes of each part, one behind another."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     salt: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     train: _Hashes = Field(repr=False)
@@ -51,13 +47,11 @@ class TrialSet(BaseModel):
         return parts
 
 
-class TrainedOn(BaseModel):
+class TrainedOn(Strict):
     """The content of ``learnt_from.json``: the bundle's own data set, then earlier ones.
 
     A model that was trained further was trained on the trials of the earlier bundle too.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sets: tuple[TrialSet, ...]
 
@@ -68,7 +62,7 @@ class TrainedOn(BaseModel):
         valid: Iterable[str],
         *,
         data_sha256: str,
-        earlier: TrainedOn | None = None,
+        earlier: Self | None = None,
     ) -> Self:
         """From the NCT ids of both parts, salted by the hash of the data set."""
         salt = hashlib.sha256(f"learnt from {data_sha256}".encode()).hexdigest()[:16]
@@ -81,14 +75,14 @@ class TrainedOn(BaseModel):
         dataset: Dataset,
         *,
         splits: tuple[str, str] = ("train", "valid"),
-        earlier: TrainedOn | None = None,
+        earlier: Self | None = None,
     ) -> Self:
         """From the two splits of a data set: trained on, and selected or calibrated on."""
         train, valid = (dataset.select(split).nct_ids for split in splits)
         return cls.of(train, valid, data_sha256=dataset.sha256, earlier=earlier)
 
     @classmethod
-    def read(cls, folder: Path) -> TrainedOn | None:
+    def read(cls, folder: Path) -> Self | None:
         """That of the bundle in ``folder``; None where it has none.
 
         Raises:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from scipy.special import log_softmax
 
 from llm4top.forecasters.calibration.calibrated import (
@@ -20,6 +20,7 @@ from llm4top.forecasters.calibration.calibrated import (
     check_phases,
     softmax,
 )
+from llm4top.schema import Strict
 
 _MAX_STEPS = 100
 
@@ -72,7 +73,7 @@ within .005 of it.
 """
 
 
-class PhaseOffsets(BaseModel):
+class PhaseOffsets(Strict):
     """Log-odds of a model corrected for the trial's phase.
 
     ``offsets`` has one number a label for each phase; those of a phase that the calibration data
@@ -87,11 +88,9 @@ class PhaseOffsets(BaseModel):
     variance: Gelman & Hill 2007, chapter 12.)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
     slope: Annotated[float, Field(ge=0)]
     offsets: dict[str, tuple[float, ...]]
-    errors: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = {}
+    errors: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = Field({})
     """Of each phase of the calibration data the standard error of how far it is from the average
     trial's, in log-odds of each label against the others."""
 

@@ -9,7 +9,7 @@ intercept regularisation without the off-diagonal: Kull et al. 2019, arXiv:1910.
 """
 
 from statistics import NormalDist
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,12 +21,10 @@ from llm4top.forecasters.calibration.calibrated import (
     FloatArray,
     IntArray,
     Phases,
-    checked_data,
-    checked_logits,
     reported_labels,
     softmax,
 )
-from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct, fit_softmax
+from llm4top.forecasters.calibration.phase_offsets import fit_softmax
 from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
 
 _PRIOR_PRECISION = 1.0
@@ -58,11 +56,8 @@ class _State(CalibratorState):
         tolerance = 1e-9 * max(1.0, float(np.abs(covariance).max()))
         if not np.allclose(covariance, covariance.T, rtol=0, atol=tolerance):
             return "its covariance is not symmetric"
-        return (
-            None
-            if np.linalg.eigvalsh(covariance).min() >= -tolerance
-            else ("its covariance has negative variances")
-        )
+        negative = np.linalg.eigvalsh(covariance).min() < -tolerance
+        return "its covariance has negative variances" if negative else None
 
 
 class PlattCalibrator(StatefulCalibrator[_State]):
@@ -81,19 +76,13 @@ class PlattCalibrator(StatefulCalibrator[_State]):
     title = "Platt"
     state_type = _State
 
-    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
-        """See ``Calibrator.fit``: validation data only."""
-        array, labels = checked_data(logits, y, phases)
-        offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
-        fit = _fit_binary if array.shape[1] == 2 else _fit_vector
-        state = fit(correct(offsets, array, phases), labels)
-        self._state = state.model_copy(update={"phases": offsets})
-        return self
+    def _fitted(self, logits: FloatArray, labels: IntArray) -> _State:
+        return (_fit_binary if logits.shape[1] == 2 else _fit_vector)(logits, labels)
 
     def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
         """See ``Calibrator.predict``."""
         state = self.state
-        array = correct(state.phases, checked_logits(logits, state.n_labels), phases)
+        array = self._corrected(logits, phases)
         if state.n_labels == 2:
             design = _binary_design(array[:, 1] - array[:, 0], state.centre, state.scale)
         else:

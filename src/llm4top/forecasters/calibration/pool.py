@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold
@@ -28,6 +28,7 @@ from llm4top.forecasters.calibration.calibrated import (
     rows_of,
     softmax,
 )
+from llm4top.schema import Strict
 
 FLOOR = 1e-4
 """The least probability of a forecaster that says 0 at times: one row must not decide a pool."""
@@ -36,14 +37,12 @@ FOLDS = 5
 _PRIOR_PRECISION = 1.0
 
 
-class LogPool(BaseModel):
+class LogPool(Strict):
     """How forecasters are pooled: see ``fit_pool``.
 
     ``sources`` are their names, ``weights`` one each, ``offsets`` one a label (the first is 0);
     ``n`` is the number of rows it was fitted on.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n: Annotated[int, Field(gt=0)]
     sources: Annotated[tuple[str, ...], Field(min_length=1)]

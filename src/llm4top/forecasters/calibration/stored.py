@@ -2,17 +2,24 @@
 
 from typing import Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from numpy.typing import ArrayLike
+from pydantic import ValidationError
 
 from llm4top.errors import CalibrationError
-from llm4top.forecasters.calibration.calibrated import bad_state
-from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets
+from llm4top.forecasters.calibration.calibrated import (
+    FloatArray,
+    IntArray,
+    Phases,
+    bad_state,
+    checked_data,
+    checked_logits,
+)
+from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
+from llm4top.schema import Strict
 
 
-class CalibratorState(BaseModel):
+class CalibratorState(Strict):
     """What a fitted calibration has learned, as a bundle stores it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n: int
     phases: PhaseOffsets | None = None
@@ -53,6 +60,23 @@ class StatefulCalibrator(Generic[S]):
     def by_phase(self) -> bool:
         """See ``Calibrator.by_phase``."""
         return self._state is not None and self._state.phases is not None
+
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
+        """See ``Calibrator.fit``: validation data only."""
+        array, labels = checked_data(logits, y, phases)
+        offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
+        state = self._fitted(correct(offsets, array, phases), labels)
+        self._state = state.model_copy(update={"phases": offsets})
+        return self
+
+    def _fitted(self, logits: FloatArray, labels: IntArray) -> S:
+        """What it learns from logits that are corrected for the phase."""
+        raise NotImplementedError
+
+    def _corrected(self, logits: ArrayLike, phases: Phases | None) -> FloatArray:
+        """Checked logits, corrected for the phase as those of the fit were."""
+        state = self.state
+        return correct(state.phases, checked_logits(logits, state.label_count), phases)
 
     def to_dict(self) -> dict[str, Any]:
         """See ``Calibrator.to_dict``."""

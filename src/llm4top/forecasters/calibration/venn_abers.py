@@ -24,7 +24,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.special import logsumexp
 
 from llm4top.forecasters.calibration.calibrated import (
@@ -33,11 +33,9 @@ from llm4top.forecasters.calibration.calibrated import (
     FloatArray,
     IntArray,
     Phases,
-    checked_data,
-    checked_logits,
 )
-from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
 from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
+from llm4top.schema import Strict
 
 
 def tent_means(points: FloatArray, rows: IntArray, window: float, values: FloatArray) -> FloatArray:
@@ -104,14 +102,12 @@ _Point = tuple[int, int]
 _Four = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
-class _Steps(BaseModel):
+class _Steps(Strict):
     """A lower and an upper function of the score, both rising in steps.
 
     The lower is 0 below the first of ``breaks0`` and ``values0[i]`` from ``breaks0[i]`` on; the
     upper is ``values1[i]`` up to and including ``breaks1[i]`` and 1 above the last.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     breaks0: tuple[float, ...]
     values0: tuple[float, ...]
@@ -157,14 +153,12 @@ class _Steps(BaseModel):
         )
 
 
-class _Column(BaseModel):
+class _Column(Strict):
     """One label: ``p0`` and ``p1``, the interval around them, and what smooths both.
 
     ``points`` are the calibration scores, ascending, and ``rows`` the trials at each. Bundles of
     before they were stored have none: the scores at which a step begins or ends stand for them.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     pair: _Steps
     interval: _Steps
@@ -239,18 +233,14 @@ class VennAbersCalibrator(StatefulCalibrator[_State]):
     title = "Venn-Abers"
     state_type = _State
 
-    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
-        """See ``Calibrator.fit``: validation data only."""
-        array, labels = checked_data(logits, y, phases)
-        offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
-        scores = _scores(correct(offsets, array, phases))
+    def _fitted(self, logits: FloatArray, labels: IntArray) -> _State:
+        scores = _scores(logits)
         events = [1] if scores.shape[1] == 1 else range(scores.shape[1])
         columns = tuple(
             _fit_column(scores[:, column], (labels == event).astype(np.int64))
             for column, event in enumerate(events)
         )
-        self._state = _State(n=len(labels), phases=offsets, columns=columns)
-        return self
+        return _State(n=len(labels), columns=columns)
 
     def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
         """See ``Calibrator.predict``."""
@@ -288,9 +278,7 @@ class VennAbersCalibrator(StatefulCalibrator[_State]):
     def _scored(
         self, logits: ArrayLike, phases: Phases | None
     ) -> tuple[tuple[_Column, ...], FloatArray]:
-        state = self.state
-        array = checked_logits(logits, state.label_count)
-        return state.columns, _scores(correct(state.phases, array, phases))
+        return self.state.columns, _scores(self._corrected(logits, phases))
 
 
 def _scores(logits: FloatArray) -> FloatArray:

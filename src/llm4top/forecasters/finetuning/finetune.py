@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from llm4top.forecasters.finetuning.trainer import AnswerTrainer
     from llm4top.forecasters.model.base_model import BaseModel
 
-__all__ = ["FinetuneResult", "FinetuneSettings", "finetune"]
-
 
 @dataclass(frozen=True, slots=True)
 class FinetuneResult:
@@ -152,13 +150,10 @@ def _scorer(base: BaseModel, answer_ids: Sequence[int], settings: FinetuneSettin
             dropout=settings.lora_dropout,
         )
     set_activation_checkpointing(model, settings.gradient_checkpointing)
-    return AnswerScorer(model, answer_ids, autocast=_use_bf16(settings, base.device.kind))
-
-
-def _use_bf16(settings: FinetuneSettings, device: str) -> bool:
-    if settings.precision != "auto":
-        return settings.precision == "bf16"
-    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    bf16 = settings.precision == "bf16"
+    if settings.precision == "auto" and base.device.kind == "cuda":
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return AnswerScorer(model, answer_ids, autocast=bf16)
 
 
 @dataclass(slots=True)
@@ -287,9 +282,9 @@ class _Run:
         from transformers import TrainingArguments
 
         settings = self.settings
-        steps = math.ceil(
-            math.ceil(len(self.rows) / (batch_size * accumulation * _processes())) * settings.epochs
-        )
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        per_epoch = math.ceil(len(self.rows) / (batch_size * accumulation * processes))
+        steps = math.ceil(per_epoch * settings.epochs)
         if settings.max_steps is not None:
             steps = min(steps, settings.max_steps)
         args = TrainingArguments(
@@ -326,7 +321,3 @@ class _Run:
                 hint=f"Set CUDA_VISIBLE_DEVICES={place.index} and use the device 'cuda'.",
             )
         return args
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -8,10 +8,10 @@ torch, so reading a configuration is quick.
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from llm4top.errors import ConfigError
-from llm4top.schema import validate_settings
+from llm4top.schema import Strict, validate_settings
 
 KEEP_CHECKPOINTS = 2
 """How many of the newest checkpoints stay on disk during a run."""
@@ -26,14 +26,12 @@ def current_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in values.items()}
 
 
-class FinetuneSettings(BaseModel):
+class FinetuneSettings(Strict):
     """How to fine-tune. The defaults are those of the preset "standard".
 
     Make one with ``finetune_settings``, which raises ``ConfigError``; the constructor raises
     pydantic's ``ValidationError``.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     tuning: Literal["lora", "full"] = Field(
         "lora",

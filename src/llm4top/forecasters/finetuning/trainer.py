@@ -6,8 +6,6 @@ ROC-AUC through the same head), the checkpoints (no pickle, written whole or not
 stopping, which is read off the history so that a resumed run stops where it would have stopped.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import time
@@ -40,7 +38,7 @@ from llm4top.forecasters.finetuning.lora import AnswerScorer, load_weights, save
 class _Rhythm(TrainerCallback):  # type: ignore[misc]
     """Decides when to evaluate, save and stop, and sets the batches' epoch."""
 
-    def __init__(self, trainer: AnswerTrainer, *, every: int, save_every: int):
+    def __init__(self, trainer: "AnswerTrainer", *, every: int, save_every: int):
         self.trainer = trainer
         self.every = every
         self.save_every = save_every

@@ -23,15 +23,9 @@ MAX_RANK = 512
 _USED = ("r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora")
 # Notes to people and to tools, and defaults that mean nothing without their switch.
 _NOTES = (
-    "base_model_name_or_path",
-    "inference_mode",
-    "megatron_core",
-    "peft_type",
-    "peft_version",
-    "qalora_group_size",
-    "revision",
-    "task_type",
-)
+    "base_model_name_or_path", "inference_mode", "megatron_core", "peft_type", "peft_version",
+    "qalora_group_size", "revision", "task_type",
+)  # fmt: skip
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "bias": ("none",),
     # How the weights began is over, unless the base's own weights were changed along.

@@ -8,11 +8,9 @@ Prompts are padded on the right and no mask is passed: under causal attention a 
 see what follows it, so padding cannot change the position that is read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -68,7 +66,7 @@ class _HeadWatch:
         self.outputs: list[Tensor] = []
         self._handle = head.register_forward_hook(lambda _m, _i, out: self.outputs.append(out))
 
-    def __enter__(self) -> _HeadWatch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,13 +10,9 @@ import torch
 from llm4top.errors import ModelError
 
 _DTYPES = {
-    "float32": torch.float32,
-    "fp32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "bf16": torch.bfloat16,
-    "float16": torch.float16,
-    "fp16": torch.float16,
-}
+    "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ def choose_device(request: str = "auto") -> Device:
     if request not in available:
         raise ModelError(
             f"this machine has no device {request!r}.",
-            hint=f"Available: {_listed(available)}; or 'auto'.",
+            hint=f"Available: {', '.join(available)}; or 'auto'.",
         )
     kind = request.partition(":")[0]
     name = f"cuda:{_local_rank()}" if request == "cuda" else request
@@ -123,7 +119,3 @@ def free_memory(device: Device) -> int:
         used = torch.mps.driver_allocated_memory()
         return max(int(torch.mps.recommended_max_memory()) - int(used), 0)
     return int(psutil.virtual_memory().available)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

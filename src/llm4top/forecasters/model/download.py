@@ -5,18 +5,16 @@ files: where it came from, the commit it is pinned to and the sha256 of every fi
 safetensors, JSON and tokenizer files are taken; a file that could hold code is never fetched.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 from llm4top.errors import DownloadError, ModelNotFoundError
 from llm4top.files import is_locked, locked, publish, sha256_of, write_json
@@ -117,32 +115,24 @@ def _in_sentences(name: str, revision: str | None) -> Iterator[None]:
 def _transport_errors() -> tuple[type[Exception], ...]:
     """The network errors of whichever HTTP client this version of the hub's client is built on."""
     found: list[type[Exception]] = []
-    for module, name in (("httpx2", "HTTPError"), ("httpx", "HTTPError")):
-        try:
-            error: Any = getattr(__import__(module), name)
-        except (ImportError, AttributeError):
-            continue
-        found.append(error)
+    for module in ("httpx2", "httpx"):
+        with suppress(ImportError, AttributeError):
+            found.append(__import__(module).HTTPError)
     return tuple(found)
 
 
 ALLOWED_PATTERNS: tuple[str, ...] = (
-    "*.safetensors",
-    "*.json",
-    "tokenizer.model",
-    "merges.txt",
-    "vocab.txt",
-    "LICENSE*",
+    "*.safetensors", "*.json", "tokenizer.model", "merges.txt", "vocab.txt", "LICENSE*",
     "README.md",
-)
+)  # fmt: skip
 """Weights as safetensors, configuration, tokenizer, licence and card. No pickle, no code."""
 
 SOURCE_FILE = "llm4top-source.json"
 DISK_RESERVE = 1 << 30
 """Bytes that stay free on the disk after a download."""
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_LOCAL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +152,7 @@ class ModelSource:
     files: dict[str, str]
 
     @classmethod
-    def read(cls, folder: Path) -> ModelSource | None:
+    def read(cls, folder: Path) -> Self | None:
         """The note in ``folder``; None where there is none or it is not ours."""
         try:
             return cls(**json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8")))
@@ -198,18 +188,21 @@ def download_model(
     is_local = local.is_dir()
     if is_local:
         keep = save_as or local.resolve().name
-    elif _HUB_NAME.fullmatch(name):
+    elif HUB_NAME.fullmatch(name):
         keep = save_as or name
     else:
         hint = "Give a folder, or a name such as Qwen/Qwen3-8B."
         if name == EMBEDDED_NAME:
             hint = "It ships with LLM4TOP: llm4top train --base embedded"
         raise ModelNotFoundError(f"{name!r} is neither a folder nor a model name.", hint=hint)
-    if not _LOCAL_NAME.fullmatch(keep):
+    if not MODEL_NAME.fullmatch(keep):
         raise DownloadError(f"{keep!r} is not a name to keep a model under.", hint="Use --as NAME.")
     folder = model_folder(keep)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder, notify):
+    lock = folder.with_name(folder.name + ".lock")
+    if is_locked(lock):
+        notify("another process is fetching this model; waiting for it")
+    with locked(lock):
         if is_local:
             return _take_folder(local, keep, folder, replace, notify)
         return _take_hub(name, revision, keep, folder, replace, hub or HuggingFaceHub(), notify)
@@ -340,15 +333,6 @@ def _settle(partial: Path, folder: Path, source: ModelSource) -> Path:
     write_json(partial / SOURCE_FILE, asdict(source))
     publish(partial, folder)
     return folder
-
-
-@contextmanager
-def _locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    lock = folder.with_name(folder.name + ".lock")
-    if is_locked(lock):
-        notify("another process is fetching this model; waiting for it")
-    with locked(lock):
-        yield
 
 
 def _now() -> str:

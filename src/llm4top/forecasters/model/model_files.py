@@ -27,7 +27,7 @@ from llm4top.forecasters.bundles.paths import (
 )
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
-from llm4top.forecasters.model.download import ModelSource, model_folder
+from llm4top.forecasters.model.download import HUB_NAME, MODEL_NAME, ModelSource, model_folder
 from llm4top.paths import models_folder
 
 _BASE = "base"
@@ -80,7 +80,6 @@ def earlier_trials(base: Path) -> TrainedOn | None:
     return TrainedOn.read(bundle) if base.name == _BASE and is_bundle(bundle) else None
 
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LISTED = 8
 
 
@@ -109,7 +108,7 @@ def unknown_model(name: str) -> ModelNotFoundError:
             "or the name of a model.",
         )
     known = known_models()
-    if _HUB_NAME.fullmatch(name) and not path.parent.exists():
+    if HUB_NAME.fullmatch(name) and not path.parent.exists():
         return ModelNotFoundError(
             f"the base model {name} is not on this machine (looked in {model_folder(name)}), and "
             "there is no folder of this name.",
@@ -142,7 +141,6 @@ def _meant(name: str, known: list[str]) -> str:
     return f"Did you mean {near[0]!r}? " if near else ""
 
 
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _NAMES_CODE = re.compile(
     r"auto_?map|remote_?code|kernel|attn_implementation|experts_implementation|^custom_|^hub_", re.I
 )
@@ -178,7 +176,7 @@ def resolve_base(base: str | Path) -> Path:
     if folder.is_dir():
         return folder
     name = str(base)
-    if _MODEL_NAME.fullmatch(name) and not folder.exists():
+    if MODEL_NAME.fullmatch(name) and not folder.exists():
         downloaded = model_folder(name)
         if downloaded.is_dir():
             return downloaded
@@ -250,7 +248,7 @@ def _says_something(value: Any) -> bool:
 def weight_files(folder: Path) -> tuple[Path, ...]:
     """The safetensors files that hold the model's weights.
 
-    Other weight files siblings them are left alone, unread. Raises ``UnsafeModelError`` where there
+    Other weight files next to them are left alone, unread. Raises ``UnsafeModelError`` where there
     are only such files, ``ModelError`` where there are none or one of several is missing.
     """
     single = folder / "model.safetensors"

@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from llm4top.errors import BundleError, ModelError
+from llm4top.forecasters.baselines import learners
 from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
@@ -21,18 +22,6 @@ from llm4top.forecasters.baselines.base import (
 )
 from llm4top.forecasters.baselines.feature_matrix import FeatureMatrix, fit_features
 from llm4top.forecasters.baselines.features import FloatArray
-from llm4top.forecasters.baselines.learners import (
-    DenseLearner,
-    IntArray,
-    Learner,
-    TreeLearner,
-    one_thread,
-    read_adaboost,
-    read_dense,
-    read_forest,
-    read_regression,
-    read_xgboost,
-)
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 
@@ -96,13 +85,15 @@ class ClassicalForecaster(BaselineForecaster):
         self.donors_: FloatArray | None = None
         if self.learner == "knn-forest":
             self.donors_ = choose_donors(rows, self.seed)
-        with one_thread():
-            self.learner_: Learner = LEARNERS[self.learner](self._filled(rows), targets, self.seed)
+        with learners.one_thread():
+            self.learner_: learners.Learner = LEARNERS[self.learner](
+                self._filled(rows), targets, self.seed
+            )
         return self
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
         rows = self.features_.rows(trials)
-        with one_thread():
+        with learners.one_thread():
             return self.learner_.predict_proba(self._filled(rows))
 
     def state(self) -> BaselineState:
@@ -135,7 +126,7 @@ class ClassicalForecaster(BaselineForecaster):
             or np.isinf(rows).any()
         ):
             raise BundleError("holds training rows that do not fit.")
-        kind = DenseLearner if self.learner in _DENSE else TreeLearner
+        kind = learners.DenseLearner if self.learner in _DENSE else learners.TreeLearner
         self.learner_ = kind.from_arrays(fitted, width, len(self.classes_))
 
     def _filled(self, rows: FloatArray) -> FloatArray:
@@ -154,22 +145,22 @@ def choose_donors(rows: FloatArray, seed: int) -> FloatArray:
     return np.asarray(rows[np.sort(chosen)])
 
 
-def _logistic(rows: FloatArray, targets: IntArray, _seed: int) -> Learner:
-    return read_regression(LogisticRegression(C=0.01, max_iter=2000).fit(rows, targets))
+def _logistic(rows: FloatArray, targets: learners.IntArray, _seed: int) -> learners.Learner:
+    return learners.read_regression(LogisticRegression(C=0.01, max_iter=2000).fit(rows, targets))
 
 
-def _forest(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
+def _forest(rows: FloatArray, targets: learners.IntArray, seed: int) -> learners.Learner:
     model = RandomForestClassifier(300, min_samples_leaf=3, n_jobs=1, random_state=seed)
-    return read_forest(model.fit(rows, targets))
+    return learners.read_forest(model.fit(rows, targets))
 
 
-def _adaboost(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
+def _adaboost(rows: FloatArray, targets: learners.IntArray, seed: int) -> learners.Learner:
     tree = DecisionTreeClassifier(max_depth=2)
     model = AdaBoostClassifier(tree, n_estimators=100, learning_rate=0.1, random_state=seed)
-    return read_adaboost(model.fit(rows, targets))
+    return learners.read_adaboost(model.fit(rows, targets))
 
 
-def _xgboost(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
+def _xgboost(rows: FloatArray, targets: learners.IntArray, seed: int) -> learners.Learner:
     classes = int(targets.max()) + 1
     # Where it starts from: the prevalence of the second of two classes, else all alike.
     start = float(targets.mean()) if classes == 2 else 0.5
@@ -188,19 +179,19 @@ def _xgboost(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
         random_state=seed,
     )
     base = np.array([0.0, float(logit(start))]) if classes == 2 else np.zeros(classes)
-    return read_xgboost(model.fit(rows, targets), classes, base)
+    return learners.read_xgboost(model.fit(rows, targets), classes, base)
 
 
-def _feed_forward(rows: FloatArray, targets: IntArray, seed: int) -> Learner:
+def _feed_forward(rows: FloatArray, targets: learners.IntArray, seed: int) -> learners.Learner:
     model = MLPClassifier((32,), alpha=5.0, random_state=seed)
     # A fixed number of steps: no rows are held back to say when to stop.
     batches = -(-len(rows) // min(200, len(rows)))
     for _ in range(max(1, _STEPS // batches)):
         model.partial_fit(rows, targets, classes=np.unique(targets))
-    return read_dense(model.coefs_, model.intercepts_)
+    return learners.read_dense(model.coefs_, model.intercepts_)
 
 
-LEARNERS: dict[str, Callable[[FloatArray, IntArray, int], Learner]] = {
+LEARNERS: dict[str, Callable[[FloatArray, learners.IntArray, int], learners.Learner]] = {
     "logistic": _logistic,
     "forest": _forest,
     "adaboost": _adaboost,

@@ -13,16 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd
 
 from llm4top.errors import BundleError
+from llm4top.forecasters.baselines import features
 from llm4top.forecasters.baselines.base import BaselineState, wanted
-from llm4top.forecasters.baselines.features import (
-    FEATURE_NAMES,
-    FloatArray,
-    all_text,
-    feature_table,
-    new_vectoriser,
-    restored_vectoriser,
-    terms_of,
-)
 from llm4top.forecasters.baselines.learners import numbers, one_thread
 from llm4top.registry.trial import Trial
 
@@ -41,10 +33,10 @@ class FeatureMatrix:
     """
 
     kept: tuple[int, ...]
-    means: FloatArray
-    scales: FloatArray
+    means: features.FloatArray
+    scales: features.FloatArray
     vectoriser: TfidfVectorizer
-    topics: FloatArray
+    topics: features.FloatArray
     topic_scale: float
 
     @property
@@ -52,14 +44,14 @@ class FeatureMatrix:
         """The number of columns."""
         return len(self.kept) + len(self.topics)
 
-    def rows(self, trials: Sequence[Trial]) -> FloatArray:
+    def rows(self, trials: Sequence[Trial]) -> features.FloatArray:
         """The rows of trials, ``[n, width]``; numbers that a trial lacks are NaN."""
         key = (id(self), "rows", *map(hash, trials))
         return remembered(key, lambda: self._rows(trials), holding=self)
 
     def to_state(self) -> BaselineState:
         """All of it, for a file."""
-        terms, idf = terms_of(self.vectoriser)
+        terms, idf = features.terms_of(self.vectoriser)
         arrays: dict[str, NDArray[Any]] = {
             "means": self.means,
             "scales": self.scales,
@@ -68,7 +60,7 @@ class FeatureMatrix:
             "topic_scale": np.array([self.topic_scale]),
         }
         return BaselineState(
-            arrays, {"terms": terms, "numbers": [FEATURE_NAMES[i] for i in self.kept]}
+            arrays, {"terms": terms, "numbers": [features.FEATURE_NAMES[i] for i in self.kept]}
         )
 
     @classmethod
@@ -78,7 +70,7 @@ class FeatureMatrix:
         means, scales, idf, topics, topic_scale = wanted(
             state.arrays, "means", "scales", "idf", "topics", "topic_scale"
         )
-        if unknown := [name for name in names if name not in FEATURE_NAMES]:
+        if unknown := [name for name in names if name not in features.FEATURE_NAMES]:
             raise BundleError(
                 f"reads {unknown[0]!r:.60}, which this version of LLM4TOP does not measure."
             )
@@ -92,16 +84,16 @@ class FeatureMatrix:
         )
         if not fits:
             raise BundleError("holds features that do not fit together.")
-        kept = tuple(FEATURE_NAMES.index(name) for name in names)
-        vectoriser = restored_vectoriser(terms, idf)
+        kept = tuple(features.FEATURE_NAMES.index(name) for name in names)
+        vectoriser = features.restored_vectoriser(terms, idf)
         return cls(kept, means, scales, vectoriser, topics, float(topic_scale[0]))
 
-    def _rows(self, trials: Sequence[Trial]) -> FloatArray:
+    def _rows(self, trials: Sequence[Trial]) -> features.FloatArray:
         if not trials:
             return np.empty((0, self.width))
-        table = (feature_table(trials)[:, list(self.kept)] - self.means) / self.scales
+        table = (features.feature_table(trials)[:, list(self.kept)] - self.means) / self.scales
         with one_thread():
-            weights = self.vectoriser.transform([all_text(trial) for trial in trials])
+            weights = self.vectoriser.transform([features.all_text(trial) for trial in trials])
             text = np.asarray(weights @ self.topics.T) / self.topic_scale
         rows = np.hstack([table, text])
         # Several baselines get this very array.
@@ -121,11 +113,11 @@ def fit_features(trials: Sequence[Trial], *, topics: int, seed: int) -> FeatureM
 
 
 def _fit(trials: Sequence[Trial], topics: int, seed: int) -> FeatureMatrix:
-    table = feature_table(trials)
+    table = features.feature_table(trials)
     kept = tuple(int(i) for i in np.flatnonzero([_varies(column) for column in table.T]))
     numbers = table[:, list(kept)]
-    vectoriser = new_vectoriser(len(trials), min_count=2, most=_MOST_TERMS)
-    weights = csr_matrix(vectoriser.fit_transform([all_text(trial) for trial in trials]))
+    vectoriser = features.new_vectoriser(len(trials), min_count=2, most=_MOST_TERMS)
+    weights = csr_matrix(vectoriser.fit_transform([features.all_text(trial) for trial in trials]))
     found = _topics(weights, min(topics, len(trials) - 1, weights.shape[1] - 1), seed)
     with one_thread():
         text = np.asarray(weights @ found.T)
@@ -139,12 +131,12 @@ def _fit(trials: Sequence[Trial], topics: int, seed: int) -> FeatureMatrix:
     )
 
 
-def _varies(column: FloatArray) -> bool:
+def _varies(column: features.FloatArray) -> bool:
     given = column[~np.isnan(column)]
     return given.size > 0 and bool(np.ptp(given) > 1e-9)
 
 
-def _topics(weights: csr_matrix, count: int, seed: int) -> FloatArray:
+def _topics(weights: csr_matrix, count: int, seed: int) -> features.FloatArray:
     if count < 1:
         return np.empty((0, weights.shape[1]))
     with one_thread():

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import ALL_PHASES, PRIOR_TRIALS, measure_base_rates
+from llm4top.forecasters.baselines import learners
 from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
@@ -20,13 +21,6 @@ from llm4top.forecasters.baselines.features import (
     new_vectoriser,
     restored_vectoriser,
     terms_of,
-)
-from llm4top.forecasters.baselines.learners import (
-    DenseLearner,
-    indices,
-    numbers,
-    one_thread,
-    read_regression,
 )
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
@@ -60,7 +54,7 @@ class AlwaysForecaster(BaselineForecaster):
 
     def restore(self, state: BaselineState) -> None:
         """See ``BaselineForecaster.restore``."""
-        found = indices(wanted(state.arrays, "certain")[0])
+        found = learners.indices(wanted(state.arrays, "certain")[0])
         if len(found) != 1 or found[0] >= len(self.classes_):
             raise BundleError("names no label as the certain one.")
         self.certain_ = int(found[0])
@@ -107,9 +101,9 @@ class BaseRateForecaster(BaselineForecaster):
         pooled, rates = wanted(state.arrays, "pooled", "rates")
         (phases,) = wanted(state.words, "phases")
         labels = len(self.classes_)
-        if numbers(pooled, 1).shape != (labels,):
+        if learners.numbers(pooled, 1).shape != (labels,):
             raise BundleError("holds rates of other labels than its classes.")
-        if numbers(rates, 2).shape != (len(phases), labels):
+        if learners.numbers(rates, 2).shape != (len(phases), labels):
             raise BundleError("holds rates of other phases than it names.")
         self.pooled_ = pooled
         # Version 0.1.0 stores trials without a phase as the phase "".
@@ -168,8 +162,10 @@ class TfidfForecaster(BaselineForecaster):
         )
         rows = self.vectoriser_.fit_transform(texts)
         model = LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight)
-        with one_thread():
-            self.learner_: DenseLearner = read_regression(model.fit(rows, targets))
+        with learners.one_thread():
+            self.learner_: learners.DenseLearner = learners.read_regression(
+                model.fit(rows, targets)
+            )
         return self
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
@@ -188,7 +184,7 @@ class TfidfForecaster(BaselineForecaster):
         (terms,) = wanted(state.words, "terms")
         del arrays["idf"]
         self.vectoriser_ = restored_vectoriser(terms, idf)
-        self.learner_ = DenseLearner.from_arrays(arrays, len(terms), len(self.classes_))
+        self.learner_ = learners.DenseLearner.from_arrays(arrays, len(terms), len(self.classes_))
 
 
 def baseline_text(trial: Trial) -> str:

@@ -9,20 +9,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from llm4top.errors import BundleError, UnsafeBundleError
 from llm4top.forecasters.base_rates import BaseRate
-from llm4top.forecasters.bundles import schema1
-from llm4top.forecasters.bundles.paths import (
-    ADAPTER_FILES,
-    BASE_FILES,
-    BASELINE_FILES,
-    CALIBRATION_FILE,
-    CARD_FILE,
-    MANIFEST_FILE,
-    NAME_PATTERN,
-    POOL_FILE,
-    TRAINED_ON_FILE,
-    is_bundle_file,
-    is_plain_name,
-)
+from llm4top.forecasters.bundles import paths, schema1
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.schema import Strict, read_model
 from llm4top.tasks.task import Task
@@ -32,7 +19,7 @@ CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
 _HINT = "Get the bundle again from where it came."
 
 Kind = Literal["language", "baseline", "blend"]
-Name = Annotated[str, Field(pattern=rf"^{NAME_PATTERN}$")]
+Name = Annotated[str, Field(pattern=rf"^{paths.NAME_PATTERN}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=2000)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
@@ -99,8 +86,8 @@ class LanguageEntry(Strict):
     @property
     def files(self) -> set[str]:
         """The files that such a bundle has besides those of every bundle."""
-        files = set(ADAPTER_FILES if self.tuning.method == "lora" else ())
-        return files | set(BASE_FILES if self.base.carried else ())
+        files = set(paths.ADAPTER_FILES if self.tuning.method == "lora" else ())
+        return files | set(paths.BASE_FILES if self.base.carried else ())
 
 
 class EncoderEntry(Strict):
@@ -131,7 +118,7 @@ class BaselineEntry(Strict):
     @property
     def files(self) -> set[str]:
         """The files that such a bundle has besides those of every bundle."""
-        return set(BASELINE_FILES)
+        return set(paths.BASELINE_FILES)
 
     def faults(self, task: Task) -> list[str]:
         """What contradicts the task, or another field."""
@@ -178,7 +165,7 @@ class BlendEntry(Strict):
     @property
     def files(self) -> set[str]:
         """The files that such a bundle has besides those of every bundle and its parts."""
-        return {POOL_FILE}
+        return {paths.POOL_FILE}
 
     def faults(self, _task: Task) -> list[str]:
         """What contradicts another field."""
@@ -315,14 +302,17 @@ class Manifest(BundleFacts):
         return self
 
     def _wrong_files(self) -> list[str]:
-        expected, optional = {CARD_FILE, CALIBRATION_FILE, *self.entry.files}, {TRAINED_ON_FILE}
+        expected, optional = (
+            {paths.CARD_FILE, paths.CALIBRATION_FILE, *self.entry.files},
+            {paths.TRAINED_ON_FILE},
+        )
         names = set(self.files)
         if self.schema_version == 1:
             expected, optional = schema1.expected_files(self.kind, expected, names)
         elif self.blend is not None:
             folders = tuple(f"{part.folder}/" for part in self.blend.parts)
-            expected |= {folder + MANIFEST_FILE for folder in folders}
-            optional |= {n for n in names if n.startswith(folders) and is_bundle_file(n)}
+            expected |= {folder + paths.MANIFEST_FILE for folder in folders}
+            optional |= {n for n in names if n.startswith(folders) and paths.is_bundle_file(n)}
         faults = [f"files: {name!r} is missing" for name in sorted(expected - names)]
         return faults + [f"files: {n!r} is extra" for n in sorted(names - expected - optional)]
 
@@ -356,7 +346,7 @@ class Manifest(BundleFacts):
         def present(values: dict[str, Any]) -> dict[str, Any]:
             files = values.get("files")
             for name in files if isinstance(files, dict) else ():
-                if not is_plain_name(name):
+                if not paths.is_plain_name(name):
                     problem = f"the file {name!r:.100} points outside the bundle."
                     raise UnsafeBundleError(problem, where=where, hint=_HINT)
             if values["schema_version"] == SCHEMA_VERSION:

@@ -9,17 +9,8 @@ from pathlib import Path
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import publishing, replacing
+from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.manifest import Manifest
-from llm4top.forecasters.bundles.paths import (
-    EMBEDDED_NAME,
-    MANIFEST_FILE,
-    bundles_folder,
-    checked_name,
-    embedded_folder,
-    is_bundle,
-    is_bundle_file,
-    is_plain_name,
-)
 from llm4top.forecasters.bundles.schema1 import BASELINE_MANIFEST_FILE, manifest_file
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
 
@@ -30,7 +21,7 @@ DISK_RESERVE = 1 << 30
 """Bytes that stay free on the disk after an import."""
 
 _MAX_MANIFEST_BYTES = 8 * 1024 * 1024
-_MANIFESTS = (MANIFEST_FILE, BASELINE_MANIFEST_FILE)
+_MANIFESTS = (paths.MANIFEST_FILE, BASELINE_MANIFEST_FILE)
 _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -67,13 +58,13 @@ def list_bundles(
     Raises:
         BundleError: A manifest cannot be read, and ``on_problem`` is None.
     """
-    store = bundles_folder() if store is None else store
-    folders = [(EMBEDDED_NAME, embedded_folder())]
+    store = paths.bundles_folder() if store is None else store
+    folders = [(paths.EMBEDDED_NAME, paths.embedded_folder())]
     if store.is_dir():
         folders += [(path.name, path) for path in sorted(store.iterdir())]
     found = []
     for name, folder in folders:
-        if name.startswith(".") or not is_bundle(folder):
+        if name.startswith(".") or not paths.is_bundle(folder):
             continue
         try:
             found.append(StoredBundle(name, folder, read_manifest(folder)))
@@ -157,7 +148,7 @@ def import_bundle(
         BundleError: The file is not an archive, the name is taken, or the disk is full.
     """
     file = Path(file)
-    store = bundles_folder() if store is None else store
+    store = paths.bundles_folder() if store is None else store
     if file.is_dir():
         return _import_folder(file, name, store)
     if not file.exists():
@@ -179,9 +170,9 @@ def _imported(
     manifest: Manifest, name: str | None, store: Path, size: int, fill: Callable[[Path], None]
 ) -> StoredBundle:
     """Put a bundle of ``size`` bytes, which ``fill`` writes into a folder, into the store."""
-    chosen = checked_name(name or manifest.name)
+    chosen = paths.checked_name(name or manifest.name)
     folder = store / chosen
-    if is_bundle(folder):
+    if paths.is_bundle(folder):
         there = read_manifest(folder)
         if there.identity != manifest.identity:
             raise BundleError(
@@ -231,7 +222,7 @@ def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = member.filename
-        if name.endswith("/") and is_plain_name(name[:-1]) and not member.file_size:
+        if name.endswith("/") and paths.is_plain_name(name[:-1]) and not member.file_size:
             continue
         problem = _member_problem(name, member)
         if problem is None and name in found:
@@ -247,9 +238,9 @@ def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
 
 
 def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
-    if not is_plain_name(name):
+    if not paths.is_plain_name(name):
         return "points outside the bundle"
-    if name not in _MANIFESTS and not is_bundle_file(name):
+    if name not in _MANIFESTS and not paths.is_bundle_file(name):
         return "is none of a bundle's files"
     if member.flag_bits & 0x1:
         return "is encrypted"
@@ -263,7 +254,7 @@ def _member_problem(name: str, member: zipfile.ZipInfo) -> str | None:
 def _manifest(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], where: str
 ) -> Manifest:
-    member = members.get(MANIFEST_FILE) or members.get(BASELINE_MANIFEST_FILE)
+    member = members.get(paths.MANIFEST_FILE) or members.get(BASELINE_MANIFEST_FILE)
     if member is None:
         raise BundleError(
             "there is no manifest in it: this is not a bundle.",

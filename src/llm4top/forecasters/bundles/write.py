@@ -16,6 +16,7 @@ from llm4top.forecasters.base_rates import ALL_PHASES
 from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.baselines.catalog import BASELINES
 from llm4top.forecasters.blend import Blend
+from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.baseline_files import write_baseline
 from llm4top.forecasters.bundles.blend_files import write_blend
 from llm4top.forecasters.bundles.loading import versions
@@ -27,14 +28,6 @@ from llm4top.forecasters.bundles.manifest import (
     Manifest,
     ReloadCheck,
     TuningEntry,
-)
-from llm4top.forecasters.bundles.paths import (
-    CALIBRATION_FILE,
-    CARD_FILE,
-    MANIFEST_FILE,
-    TRAINED_ON_FILE,
-    checked_name,
-    is_bundle,
 )
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
@@ -90,7 +83,7 @@ def render_card(manifest: Manifest) -> str:
         baselines=BASELINES,
         calibration=_CALIBRATION,
         tuning=_TUNING,
-        trained_on_file=TRAINED_ON_FILE,
+        trained_on_file=paths.TRAINED_ON_FILE,
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -178,12 +171,12 @@ def save_bundle(
         BundleError: The name is not allowed, the folder is taken, or ``tuning`` does not fit.
     """
     folder = Path(folder)
-    checked_name(name)
+    paths.checked_name(name)
     check_vacant(folder, replace=replace)
     with publishing(folder) as staging:
         values = _write_model(staging, forecaster, tuning, carry_base, storage)
         if trained_on is not None:
-            write_json(staging / TRAINED_ON_FILE, trained_on.model_dump())
+            write_json(staging / paths.TRAINED_ON_FILE, trained_on.model_dump())
         task = get_task(forecaster.task)
         write_calibration(staging, task, calibration)
         values |= {"name": name, "task": task, "calibration": calibration.method}
@@ -221,14 +214,16 @@ def note_reload(folder: Path, manifest: Manifest, check: ReloadCheck) -> Manifes
     """Add the reload check to the manifest of the bundle in ``folder``, in one step."""
     noted = manifest.model_copy(update={"reload_check": check})
     # The scratch file is outside the bundle: a killed process leaves no stray file in it.
-    write_bytes(folder / MANIFEST_FILE, noted.to_json().encode(), scratch_folder=folder.parent)
+    write_bytes(
+        folder / paths.MANIFEST_FILE, noted.to_json().encode(), scratch_folder=folder.parent
+    )
     return read_manifest(folder)
 
 
 def write_calibration(folder: Path, task: Task, calibration: Calibrator) -> None:
     """Write ``calibration.json``: the labels and the state of the calibration."""
     stored = {"labels": list(task.labels), "calibrator": calibration.to_dict()}
-    write_json(folder / CALIBRATION_FILE, stored)
+    write_json(folder / paths.CALIBRATION_FILE, stored)
 
 
 def write_manifest(folder: Path, values: dict[str, Any]) -> Manifest:
@@ -238,16 +233,16 @@ def write_manifest(folder: Path, values: dict[str, Any]) -> Manifest:
         folder: The bundle that is being written.
         values: Fields of ``Manifest``. The date, the versions and the files are added.
     """
-    hashed = {**file_entries(folder), CARD_FILE: FileEntry(sha256="0" * 64, size=0)}
+    hashed = {**file_entries(folder), paths.CARD_FILE: FileEntry(sha256="0" * 64, size=0)}
     made = {"created": datetime.now(UTC).date().isoformat(), "versions": versions()}
     manifest = Manifest(**{**made, **values, "files": hashed, "reload_check": None})
     card = render_card(manifest).encode()
-    (folder / CARD_FILE).write_bytes(card)
-    entry = FileEntry(sha256=sha256_of(folder / CARD_FILE), size=len(card))
+    (folder / paths.CARD_FILE).write_bytes(card)
+    entry = FileEntry(sha256=sha256_of(folder / paths.CARD_FILE), size=len(card))
     manifest = manifest.model_copy(
-        update={"files": dict(sorted({**manifest.files, CARD_FILE: entry}.items()))}
+        update={"files": dict(sorted({**manifest.files, paths.CARD_FILE: entry}.items()))}
     )
-    (folder / MANIFEST_FILE).write_bytes(manifest.to_json().encode())
+    (folder / paths.MANIFEST_FILE).write_bytes(manifest.to_json().encode())
     return manifest
 
 
@@ -255,13 +250,13 @@ def check_vacant(folder: Path, *, replace: bool) -> None:
     """``BundleError`` unless a bundle may be written into ``folder``."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if replace and is_bundle(folder):
+    if replace and paths.is_bundle(folder):
         return
-    held = "a bundle" if is_bundle(folder) else "something else"
+    held = "a bundle" if paths.is_bundle(folder) else "something else"
     raise BundleError(
         f"there is {held} here already.",
         where=str(folder),
-        hint="Choose another folder" + (", or replace it." if is_bundle(folder) else "."),
+        hint="Choose another folder" + (", or replace it." if paths.is_bundle(folder) else "."),
     )
 
 

@@ -16,14 +16,8 @@ import torch
 
 from llm4top.errors import TrainingError
 from llm4top.forecasters.finetuning import checkpoint as checkpoints
+from llm4top.forecasters.finetuning import lora
 from llm4top.forecasters.finetuning.batches import EpochBatches, PromptRows
-from llm4top.forecasters.finetuning.lora import (
-    AnswerScorer,
-    add_lora,
-    load_weights,
-    make_fully_trainable,
-    set_activation_checkpointing,
-)
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
 
 if TYPE_CHECKING:
@@ -135,25 +129,27 @@ def _rows(
     return PromptRows(prompts, targets, weights)
 
 
-def _scorer(base: BaseModel, answer_ids: Sequence[int], settings: FinetuneSettings) -> AnswerScorer:
+def _scorer(
+    base: BaseModel, answer_ids: Sequence[int], settings: FinetuneSettings
+) -> lora.AnswerScorer:
     from transformers import set_seed
 
     set_seed(settings.seed)
     model = base.model
     if settings.tuning == "full":
-        make_fully_trainable(model)
+        lora.make_fully_trainable(model)
     else:
-        model = add_lora(
+        model = lora.add_lora(
             model,
             rank=settings.lora_rank,
             alpha=settings.lora_alpha,
             dropout=settings.lora_dropout,
         )
-    set_activation_checkpointing(model, settings.gradient_checkpointing)
+    lora.set_activation_checkpointing(model, settings.gradient_checkpointing)
     bf16 = settings.precision == "bf16"
     if settings.precision == "auto" and base.device.kind == "cuda":
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    return AnswerScorer(model, answer_ids, autocast=bf16)
+    return lora.AnswerScorer(model, answer_ids, autocast=bf16)
 
 
 @dataclass(slots=True)
@@ -161,7 +157,7 @@ class _Run:
     """One call of ``finetune``: makes a trainer, and another with smaller batches if it must."""
 
     base: BaseModel
-    scorer: AnswerScorer
+    scorer: lora.AnswerScorer
     settings: FinetuneSettings
     rows: PromptRows
     eval_rows: PromptRows | None
@@ -180,7 +176,7 @@ class _Run:
         if self.settings.tuning == "full":
             # As the base was loaded: what is measured and saved is then what will forecast.
             self.scorer.model.to(self.base.dtype.torch)
-        set_activation_checkpointing(self.scorer.model, on=False)
+        lora.set_activation_checkpointing(self.scorer.model, on=False)
         self.scorer.eval()
         state = trainer.state
         return FinetuneResult(
@@ -211,7 +207,7 @@ class _Run:
                     file = str(last / checkpoints.STATE_FILE)
                     trainer.state = TrainerState.load_from_json(file)
                     if out_of_patience(trainer.state, self.settings.patience):
-                        load_weights(self.scorer, last / checkpoints.WEIGHTS_FILE)
+                        lora.load_weights(self.scorer, last / checkpoints.WEIGHTS_FILE)
                         return trainer
                 trainer.train(resume_from_checkpoint=str(last) if last else None)
             except torch.OutOfMemoryError as error:

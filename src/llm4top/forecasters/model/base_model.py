@@ -13,15 +13,9 @@ from typing import Any, Literal
 import torch
 
 from llm4top.errors import MissingExtraError, ModelError
+from llm4top.forecasters.model import model_files
 from llm4top.forecasters.model.answer_head import check_answer_head
 from llm4top.forecasters.model.device import Device, NumberType, choose_device, choose_dtype
-from llm4top.forecasters.model.model_files import (
-    BaseIdentity,
-    identify,
-    resolve_base,
-    safe_config,
-    weight_files,
-)
 from llm4top.lazy import quick_imports
 
 Quantize = Literal["4bit"] | None
@@ -43,9 +37,9 @@ class BaseModel:
     quantize: Quantize = None
 
     @cached_property
-    def identity(self) -> BaseIdentity:
+    def identity(self) -> model_files.BaseIdentity:
         """Which model this is; hashes the weights at the first use."""
-        return identify(self.folder)
+        return model_files.identify(self.folder)
 
     @property
     def context_length(self) -> int | None:
@@ -78,7 +72,7 @@ def load_base(
     tokenizer that does not fit, an answer head that would give other logits than the model.
     """
     prepare_process()
-    folder = resolve_base(base)
+    folder = model_files.resolve_base(base)
     place = choose_device(device)
     number = choose_dtype(place, dtype)
     if quantize not in (None, "4bit"):
@@ -87,7 +81,7 @@ def load_base(
         _require_bitsandbytes()
     with quick_imports():
         config = load_config(folder)
-        weight_files(folder)
+        model_files.weight_files(folder)
         tokenizer = load_tokenizer(folder)
         model = _load_model(folder, config, place, number, quantize)
     rows = model.get_input_embeddings().num_embeddings
@@ -135,7 +129,7 @@ def load_config(folder: Path) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    fields = safe_config(folder)
+    fields = model_files.safe_config(folder)
     model_type = fields.get("model_type")
     known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
     if not known or CONFIG_MAPPING[model_type] not in AutoModelForCausalLM._model_mapping:

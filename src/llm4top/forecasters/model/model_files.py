@@ -17,14 +17,8 @@ from typing import Any
 
 from llm4top.errors import ModelError, ModelNotFoundError, UnsafeModelError
 from llm4top.files import sha256_of
+from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.manifest import Manifest
-from llm4top.forecasters.bundles.paths import (
-    EMBEDDED_NAME,
-    bundles_folder,
-    embedded_folder,
-    is_bundle,
-    is_bundle_name,
-)
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.model.download import HUB_NAME, MODEL_NAME, ModelSource, model_folder
@@ -40,11 +34,13 @@ def carried_base(name: str | Path) -> Path | None:
     run that made it. Raises
     ``ModelError`` for a bundle with an adapter: its base model is not trained.
     """
-    folder = embedded_folder() if str(name) == EMBEDDED_NAME else Path(name).expanduser()
+    folder = (
+        paths.embedded_folder() if str(name) == paths.EMBEDDED_NAME else Path(name).expanduser()
+    )
     places = [folder, folder / "bundle"]
-    if not folder.exists() and is_bundle_name(str(name)):
-        places.append(bundles_folder() / str(name))
-    bundle = next((place for place in places if is_bundle(place)), None)
+    if not folder.exists() and paths.is_bundle_name(str(name)):
+        places.append(paths.bundles_folder() / str(name))
+    bundle = next((place for place in places if paths.is_bundle(place)), None)
     if bundle is None:
         return None
     entry = read_manifest(bundle).language
@@ -67,7 +63,7 @@ def earlier_training(base: Path) -> Manifest | None:
     A model that is trained further was trained on that bundle's data too.
     """
     bundle = base.resolve().parent
-    if base.name != _BASE or not is_bundle(bundle):
+    if base.name != _BASE or not paths.is_bundle(bundle):
         return None
     manifest = read_manifest(bundle)
     entry = manifest.language
@@ -77,7 +73,7 @@ def earlier_training(base: Path) -> Manifest | None:
 def earlier_trials(base: Path) -> TrainedOn | None:
     """The trials that the bundle with the trained model in ``base`` records; None of any other."""
     bundle = base.resolve().parent
-    return TrainedOn.read(bundle) if base.name == _BASE and is_bundle(bundle) else None
+    return TrainedOn.read(bundle) if base.name == _BASE and paths.is_bundle(bundle) else None
 
 
 _LISTED = 8
@@ -85,12 +81,12 @@ _LISTED = 8
 
 def known_models() -> list[str]:
     """Names that a model goes by here: the embedded bundle, bundles in the store, base models."""
-    store, models = bundles_folder(), models_folder()
-    bundles = [p.name for p in _folders(store) if is_bundle(p)]
+    store, models = paths.bundles_folder(), models_folder()
+    bundles = [p.name for p in _folders(store) if paths.is_bundle(p)]
     bases = [
         p.name.replace("--", "/", 1) for p in _folders(models) if (p / "config.json").is_file()
     ]
-    return [EMBEDDED_NAME, *bundles, *bases]
+    return [paths.EMBEDDED_NAME, *bundles, *bases]
 
 
 def unknown_model(name: str) -> ModelNotFoundError:

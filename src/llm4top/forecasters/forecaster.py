@@ -17,7 +17,7 @@ from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import BaseRate, base_rate_of
 from llm4top.forecasters.baselines.base import BaselineForecaster, PlainWriter
-from llm4top.forecasters.baselines.catalog import BASELINES, baseline_name
+from llm4top.forecasters.baselines.catalog import BASELINES, TRIVIAL, baseline_name
 from llm4top.forecasters.bundles.manifest import DataEntry, Kind, Manifest
 from llm4top.forecasters.bundles.trained_on import Part, TrainedOn
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
@@ -305,7 +305,7 @@ def as_forecaster(
         calibration=calibration or NoCalibration(),
         base_rates=_base_rates_of(fitted),
         trained_on_text=trained_on_text,
-        trivial=kind == "baseline" and BASELINES[baseline_name(fitted)].kind == "trivial",
+        trivial=kind == "baseline" and baseline_name(fitted) in TRIVIAL,
         model=fitted,
     )
 
@@ -314,7 +314,9 @@ def _described(fitted: Any) -> tuple[Kind, str]:
     if isinstance(fitted, BaselineForecaster):
         return "baseline", BASELINES[baseline_name(fitted)].named(get_task(fitted.task))
     if isinstance(fitted, TrialClassifier):
-        absent = set(get_task(fitted.task).labels) - _labels_of(fitted)
+        labels = get_task(fitted.task).labels
+        known = {v if isinstance(v, str) else labels[int(v)] for v in fitted.classes_.tolist()}
+        absent = set(labels) - known
         if absent:
             raise BundleError(
                 f"the language model was fitted without the label {min(absent)!r:.100}.",
@@ -324,12 +326,6 @@ def _described(fitted: Any) -> tuple[Kind, str]:
     if hasattr(fitted, "parts"):
         return "blend", " + ".join(part.label for part in fitted.parts)
     raise TypeError(f"{type(fitted).__name__} is not a forecaster of LLM4TOP.")
-
-
-def _labels_of(fitted: Any) -> set[str]:
-    task = get_task(fitted.task)
-    values = fitted.classes_.tolist()
-    return {v if isinstance(v, str) else task.labels[int(v)] for v in values}
 
 
 def _base_rates_of(fitted: Any) -> Mapping[str, BaseRate]:

@@ -24,12 +24,8 @@ from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
 _PRECISION: dict[str, Literal["fp32", "bf16"]] = {
-    "float32": "fp32",
-    "fp32": "fp32",
-    "bfloat16": "bf16",
-    "bf16": "bf16",
-}
-
+    "float32": "fp32", "fp32": "fp32", "bfloat16": "bf16", "bf16": "bf16",
+}  # fmt: skip
 _DEFAULTS = finetune_settings()
 
 Logits = NDArray[np.float64]
@@ -97,27 +93,15 @@ class LanguageForecaster(TrialClassifier):
         quantize: Quantize = None,
         batch_tokens: int | None = None,
     ):
-        self.base = base
-        self.task = task
-        self.adapter = adapter
-        self.tuning = tuning
-        self.max_tokens = max_tokens
-        self.sections = sections
-        self.lora_rank = lora_rank
-        self.lora_alpha = lora_alpha
-        self.lora_dropout = lora_dropout
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.accumulation = accumulation
-        self.class_weight = class_weight
-        self.patience = patience
-        self.evals_per_epoch = evals_per_epoch
-        self.gradient_checkpointing = gradient_checkpointing
-        self.seed = seed
-        self.device, self.dtype, self.quantize = device, dtype, quantize
+        self.base, self.task, self.adapter, self.tuning = base, task, adapter, tuning
+        self.max_tokens, self.sections = max_tokens, sections
+        self.lora_rank, self.lora_alpha, self.lora_dropout = lora_rank, lora_alpha, lora_dropout
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.warmup_ratio, self.epochs = warmup_ratio, epochs
+        self.batch_size, self.accumulation = batch_size, accumulation
+        self.class_weight, self.patience = class_weight, patience
+        self.evals_per_epoch, self.gradient_checkpointing = evals_per_epoch, gradient_checkpointing
+        self.seed, self.device, self.dtype, self.quantize = seed, device, dtype, quantize
         self.batch_tokens = batch_tokens
 
     @classmethod

@@ -70,6 +70,7 @@ BASELINES: dict[str, Baseline] = {
 }
 """Every baseline by name, in the order of tables. "sentence" needs an encoder."""
 
+TRIVIAL = {name for name, baseline in BASELINES.items() if baseline.kind == "trivial"}
 
 _CLASSES = {
     "always": ("simple", "AlwaysForecaster"),

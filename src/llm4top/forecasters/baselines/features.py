@@ -12,7 +12,7 @@ The planned start is never read, since a date orders trials rather than describe
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import fields, replace
 from typing import Any
 
@@ -179,9 +179,9 @@ def _condition(trial: Trial) -> dict[str, float]:
         f"ICD chapter: {name}": float(name in found) if coded else NAN for name, *_ in ICD_CHAPTERS
     }
     return {
-        "conditions": _count(len(trial.conditions), given=bool(trial.conditions)),
-        "ICD codes": _count(len(trial.icd_codes), given=coded),
-        "ICD categories": _count(len({code[:3] for code in trial.icd_codes}), given=coded),
+        "conditions": _size(trial.conditions),
+        "ICD codes": _size(trial.icd_codes),
+        "ICD categories": _size({code[:3] for code in trial.icd_codes}),
         **chapters,
     }
 
@@ -191,17 +191,17 @@ def _intervention(trial: Trial) -> dict[str, float]:
     types = [item.type for item in items if item.type]
     lengths = [len(molecule) for molecule in trial.smiles]
     return {
-        "interventions": _count(len(items), given=bool(items)),
+        "interventions": _size(items),
         "placebo among interventions": (
             float(any(_PLACEBO.search(item.name) for item in items)) if items else NAN
         ),
         **{
-            f"interventions: {name}": _count(types.count(name), given=bool(types))
+            f"interventions: {name}": _count(types.count(name) if types else None)
             for name in _INTERVENTION_TYPES
         },
-        "molecules": _count(len(lengths), given=bool(lengths)),
-        "longest molecule": _count(max(lengths, default=0), given=bool(lengths)),
-        "shortest molecule": _count(min(lengths, default=0), given=bool(lengths)),
+        "molecules": _size(trial.smiles),
+        "longest molecule": _count(max(lengths, default=None)),
+        "shortest molecule": _count(min(lengths, default=None)),
     }
 
 
@@ -215,15 +215,13 @@ def _design(trial: Trial) -> dict[str, float]:
         "randomised": _flag(trial.allocation, trial.allocation == "Randomized"),
         "parties masked": float(_MASKINGS[masking[0]]) if masking[:1] and masking[0] in _MASKINGS
         else NAN,
-        "arms": _count(trial.number_of_arms or 0, given=trial.number_of_arms is not None),
-        **{f"arms: {role}": _count(roles.count(role), given=bool(roles)) for role in _ARM_ROLES},
+        "arms": _count(trial.number_of_arms),
+        **{f"arms: {role}": _count(roles.count(role) if roles else None) for role in _ARM_ROLES},
         "data monitoring committee": _flag(trial.has_dmc, bool(trial.has_dmc)),
-        "planned enrolment": _count(
-            trial.planned_enrolment or 0, given=trial.planned_enrolment is not None
-        ),
-        "primary outcomes": _count(len(trial.primary_outcomes), given=bool(trial.primary_outcomes)),
+        "planned enrolment": _count(trial.planned_enrolment),
+        "primary outcomes": _size(trial.primary_outcomes),
         "secondary outcomes": _count(
-            len(trial.secondary_outcomes), given=bool(trial.primary_outcomes)
+            len(trial.secondary_outcomes) if trial.primary_outcomes else None
         ),
     }  # fmt: skip
 
@@ -233,7 +231,7 @@ def _sponsor(trial: Trial) -> dict[str, float]:
     industrial = any(c.organisation_class == "Industry" for c in trial.collaborators)
     return {
         **_one_of("sponsor", trial.sponsor_class, _SPONSORS),
-        "collaborators": _count(len(trial.collaborators), given=known),
+        "collaborators": _count(len(trial.collaborators) if known else None),
         "collaborator from industry": float(industrial) if known else NAN,
     }
 
@@ -264,19 +262,14 @@ def _text(trial: Trial) -> dict[str, float]:
         elif line.strip():
             counts[side] += 1
     title = trial.official_title or trial.brief_title or ""
-    given = bool(criteria)
     return {
-        "criteria, characters": _count(len(criteria), given=given),
-        "criteria, numbers": _count(len(_NUMBER.findall(criteria)), given=given),
-        "inclusion criteria": _count(counts["in"], given=given),
-        "exclusion criteria": _count(counts["ex"], given=given),
-        "title, words": _count(len(title.split()), given=bool(title)),
-        "summary, characters": _count(
-            len(trial.brief_summary or ""), given=bool(trial.brief_summary)
-        ),
-        "description, characters": _count(
-            len(trial.detailed_description or ""), given=bool(trial.detailed_description)
-        ),
+        "criteria, characters": _size(criteria),
+        "criteria, numbers": _count(len(_NUMBER.findall(criteria)) if criteria else None),
+        "inclusion criteria": _count(counts["in"] if criteria else None),
+        "exclusion criteria": _count(counts["ex"] if criteria else None),
+        "title, words": _count(len(title.split()) if title else None),
+        "summary, characters": _size(trial.brief_summary),
+        "description, characters": _size(trial.detailed_description),
     }
 
 
@@ -285,8 +278,12 @@ _PARTS: tuple[Callable[[Trial], dict[str, float]], ...] = (
 )  # fmt: skip
 
 
-def _count(number: int, *, given: bool) -> float:
-    return math.log1p(max(number, 0)) if given else NAN
+def _count(number: int | None) -> float:
+    return NAN if number is None else math.log1p(max(number, 0))
+
+
+def _size(items: Sized | None) -> float:
+    return _count(len(items)) if items else NAN
 
 
 def _flag(value: object, meaning: bool) -> float:

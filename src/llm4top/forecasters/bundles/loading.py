@@ -16,7 +16,15 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The arguments of ``load_bundle`` that its parts are loaded with."""
+    """The arguments of ``load_bundle`` that its parts are loaded with.
+
+    Attributes:
+        device, dtype, batch_tokens: As for ``LanguageForecaster``; baselines ignore them.
+        quantize: "as trained", "4bit" or None.
+        base: The folder of the base model, where that is not the downloaded model of its name;
+            it must be the same model.
+        encoder: The folder of the text encoder that a bundle of the baseline "sentence" needs.
+    """
 
     device: str = "auto"
     dtype: str = "auto"

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llm4top.errors import BundleError, CalibrationError
-from llm4top.forecasters.baselines.catalog import BASELINES
+from llm4top.forecasters.baselines.catalog import TRIVIAL
 from llm4top.forecasters.bundles.baseline_files import read_baseline
 from llm4top.forecasters.bundles.blend_files import read_blend
-from llm4top.forecasters.bundles.loading import AS_TRAINED, Loading
+from llm4top.forecasters.bundles.loading import Loading
 from llm4top.forecasters.bundles.manifest import Manifest, ReloadCheck
 from llm4top.forecasters.bundles.paths import CALIBRATION_FILE, EMBEDDED_NAME, embedded_folder
 from llm4top.forecasters.bundles.trained_on import TrainedOn
@@ -30,24 +30,15 @@ RELOAD_TOLERANCE = 1e-4
 def load_bundle(
     bundle: str | Path,
     *,
-    device: str = "auto",
-    dtype: str = "auto",
-    quantize: str | None = AS_TRAINED,
-    base: str | Path | None = None,
-    batch_tokens: int | None = None,
-    encoder: str | Path | None = None,
     weights: bool = True,
+    **loading: Any,
 ) -> Forecaster:
     """Verify a bundle of any kind and load it.
 
     Args:
         bundle: "embedded", a folder, or a name in the store.
-        device, dtype, batch_tokens: As for ``LanguageForecaster``; baselines ignore them.
-        quantize: "as trained", "4bit" or None.
-        base: The folder of its base model, where that is not the downloaded model of its name;
-            it must be the same model.
-        encoder: The folder of the text encoder that a bundle of the baseline "sentence" needs.
         weights: Whether to read the model now; else at its first use.
+        loading: Fields of ``Loading``.
 
     Raises:
         TamperedBundleError: A file is changed, missing or not listed.
@@ -57,8 +48,7 @@ def load_bundle(
     """
     report = verify_bundle(bundle)
     report.raise_for_problems()
-    loading = Loading(device, dtype, quantize, base, batch_tokens, encoder)
-    forecaster = _opened(report.folder, report.manifest, loading)
+    forecaster = _opened(report.folder, report.manifest, Loading(**loading))
     if weights:
         forecaster.model = forecaster.forecaster
     return forecaster
@@ -81,15 +71,11 @@ def _opened(folder: Path, manifest: Manifest, loading: Loading) -> Forecaster:
         data=data,
         trained_on=TrainedOn.read(folder),
         trained_on_text=f"{data.name} ({data.sha256[:12]})" if data else "unknown data",
-        trivial=baseline is not None and _is_trivial(baseline.baseline),
+        trivial=baseline is not None and baseline.baseline in TRIVIAL,
         folder=folder,
         manifest=manifest,
         read=lambda: _read_model(folder, manifest, loading),
     )
-
-
-def _is_trivial(baseline: str) -> bool:
-    return baseline in BASELINES and BASELINES[baseline].kind == "trivial"
 
 
 def _read_model(folder: Path, manifest: Manifest, loading: Loading) -> Model:

@@ -69,16 +69,13 @@ def expected_files(kind: str, expected: set[str], names: set[str]) -> tuple[set[
 
 def _blend(stack: Any, language: Mapping[str, Any]) -> Any:
     try:
-        weights = stack["weights"]
-        label = language["base"]["id"]
         parts = [
-            {"folder": ".", "name": "language", "kind": "language", "identity": "language"},
-            {"folder": BASELINE_FOLDER, "name": "baseline", "kind": "baseline"},
+            (".", "language", "language", language["base"]["id"]),
+            (BASELINE_FOLDER, "baseline", stack["baseline_identity"], stack["baseline"]),
         ]
-        parts[0] |= {"label": label, "weight": weights["language"]}
-        parts[1] |= {"label": stack["baseline"], "weight": weights["baseline"]}
-        parts[1] |= {"identity": stack["baseline_identity"]}
-        return {"parts": parts, "n": stack["n"]}
+        names = ("folder", "name", "kind", "identity", "label", "weight")
+        rows = [(f, n, n, i, label, stack["weights"][n]) for f, n, i, label in parts]
+        return {"parts": [dict(zip(names, r, strict=True)) for r in rows], "n": stack["n"]}
     except (KeyError, TypeError):
         return stack  # the model names the field that is wrong
 

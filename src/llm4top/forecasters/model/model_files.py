@@ -213,7 +213,7 @@ def safe_config(folder: Path) -> dict[str, Any]:
     for name, value in _walk(config):
         if _NAMES_CODE.search(name) and _says_something(value):
             raise UnsafeModelError(
-                f"the field {name!r} would make the model bring code: {value!r:.80}.",
+                f"the field {name!r} would make the model bring code of its own: {value!r:.80}.",
                 where=str(path),
                 hint="LLM4TOP runs no model's code. Choose a model that transformers knows itself.",
             )

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from llm4top.errors import TamperedBundleError
+from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.store import export_bundle, import_bundle, list_bundles
 from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
+from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.forecasters.load import load_forecaster
 from llm4top.registry.trial import Record, RegistryOutcome, Source
-from tests.forecasters.bundle_kit import TRIALS
+from tests.forecasters.bundle_kit import LABELS, TRIALS
 
 OLD = Path(__file__).parents[1] / "data" / "bundles-0.1.0.zip"
 KINDS = {"tfidf": "baseline", "xgboost": "baseline", "base-rate": "baseline", "stack": "blend"}
@@ -80,3 +82,25 @@ def test_a_baseline_saved_again_is_calibrated(old, tmp_path):
     assert saved.manifest.schema_version == 2
     assert saved.calibration.method == "venn-abers"
     assert not np.isnan(saved.calibrated(TRIALS).lower).any()
+
+
+def test_it_becomes_a_part_of_a_blend(old, tmp_path):
+    parts = {name: load_forecaster(old / name) for name in ("tfidf", "xgboost")}
+    blend = as_forecaster(Blend.fit(parts, TRIALS, LABELS)).save(tmp_path / "blend")
+    assert [part.name for part in blend.manifest.blend.parts] == ["tfidf", "xgboost"]
+    for name, part in parts.items():
+        written = load_forecaster(tmp_path / "blend" / "parts" / name)
+        assert written.manifest.schema_version == 2
+        assert written.manifest.facts() == part.manifest.facts()
+        np.testing.assert_array_equal(written.logits(TRIALS), part.logits(TRIALS))
+
+
+def test_it_can_be_saved_in_the_form_of_this_version(tmp_path):
+    embedded = load_forecaster("embedded", device="cpu")
+    saved = embedded.save(tmp_path / "again")
+    assert (embedded.manifest.schema_version, saved.manifest.schema_version) == (1, 2)
+    assert saved.manifest.facts() == embedded.manifest.facts()
+    assert saved.manifest.language.tuning == embedded.manifest.language.tuning
+    np.testing.assert_array_equal(
+        saved.predict_proba(TRIALS[:4]), embedded.predict_proba(TRIALS[:4])
+    )

@@ -40,14 +40,8 @@ def write_blend(
     for name, part, weight in zip(blend.pool.sources, blend.parts, blend.pool.weights, strict=True):
         place = f"{PARTS_FOLDER}/{name}"
         manifest = part.manifest
-        if manifest is None or part.folder is None:
+        if manifest is None or part.folder is None or manifest.schema_version == 1:
             manifest = write(folder / place, name, part)
-        elif manifest.schema_version == 1:
-            raise BundleError(
-                "was written by LLM4TOP 0.1.0 and cannot become a part of a blend.",
-                where=part.folder.name,
-                hint="Write it again with save, then blend it.",
-            )
         else:
             copy_bundle(part.folder, manifest, folder / place)
         entries.append(

@@ -272,6 +272,10 @@ class Manifest(BundleFacts):
     _stored: Mapping[str, Any] | None = PrivateAttr(default=None)
     """The manifest as a bundle of 0.1.0 stores it, which its identity is the hash of."""
 
+    def facts(self) -> BundleFacts:
+        """What was known when the bundle was saved."""
+        return BundleFacts(**{name: getattr(self, name) for name in BundleFacts.model_fields})
+
     @property
     def entry(self) -> LanguageEntry | BaselineEntry | BlendEntry:
         """The entry of its kind."""

@@ -63,8 +63,8 @@ def save_forecaster(
         name=name or bundle_name(Path(folder).resolve().name),
         forecaster=model,
         calibration=calibrator,
-        facts=facts or _facts(forecaster, dataset),
-        tuning=_tuning(model) if forecaster.kind == "language" else None,
+        facts=facts or _facts(forecaster, dataset, calibrated_anew=validation is not None),
+        tuning=_tuning(forecaster) if forecaster.kind == "language" else None,
         trained_on=TrainedOn.of_dataset(dataset) if dataset else forecaster.trained_on,
         check=check,
         replace=replace,
@@ -92,7 +92,9 @@ def _calibrated(
     return model, calibrator.fit(logits, labels, phases), trials, logits
 
 
-def _facts(forecaster: Forecaster, dataset: Dataset | None) -> BundleFacts:
+def _facts(
+    forecaster: Forecaster, dataset: Dataset | None, *, calibrated_anew: bool
+) -> BundleFacts:
     rates, data = dict(forecaster.base_rates), forecaster.data
     if dataset is not None:
         train = dataset.select("train")
@@ -106,14 +108,19 @@ def _facts(forecaster: Forecaster, dataset: Dataset | None) -> BundleFacts:
                 hint="Give the data set that it was trained on.",
             )
     if forecaster.manifest is not None:
-        own = forecaster.manifest
-        fields = {name: getattr(own, name) for name in ("licence", "context_of_use", "seed")}
-        return BundleFacts(data=data, base_rates=rates, **fields)
+        own = forecaster.manifest.facts()
+        if dataset is None and not calibrated_anew:
+            return own
+        # Figures of another calibration, or on other data, are not this bundle's.
+        return own.model_copy(update={"data": data, "base_rates": rates, "evaluations": ()})
     seed = getattr(forecaster.forecaster, "seed", None)
     return BundleFacts(data=data, base_rates=rates, seed=seed)
 
 
-def _tuning(model: Any) -> TuningEntry:
+def _tuning(forecaster: Forecaster) -> TuningEntry:
+    if forecaster.manifest is not None and forecaster.manifest.language is not None:
+        return forecaster.manifest.language.tuning
+    model: Any = forecaster.forecaster
     adapted = hasattr(model.scorer.model, "peft_config")
     method: Literal["lora", "full", "none"]
     method = "lora" if adapted else "full" if model.tuning == "full" else "none"

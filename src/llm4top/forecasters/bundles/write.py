@@ -267,17 +267,20 @@ def file_entries(folder: Path) -> dict[str, FileEntry]:
             sha256=sha256_of(path), size=path.stat().st_size
         )
         for path in sorted(folder.rglob("*"))
-        if path.is_file() or (path.parent != folder and path.is_file())
+        if path.is_file()
     }
 
 
 def _write_part(folder: Path, name: str, part: Forecaster) -> Manifest:
-    """Write a part of a blend that is only in memory."""
+    """Write a part of a blend that is only in memory, or in the form of LLM4TOP 0.1.0."""
+    facts = BundleFacts(data=part.data, base_rates=dict(part.base_rates))
+    language = part.manifest.language if part.manifest else None
     return save_bundle(
         folder,
         name=name,
         forecaster=part.forecaster,
         calibration=part.calibration,
-        facts=BundleFacts(data=part.data, base_rates=dict(part.base_rates)),
+        facts=part.manifest.facts() if part.manifest else facts,
+        tuning=language.tuning if language else None,
         trained_on=part.trained_on,
     )

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from llm4top.cli.console import names_apart, short_name
-from llm4top.cli.forecast_table import TableWriter
+from llm4top.cli.output import TableWriter
 from llm4top.forecasters.forecast_format import Forecast
 from tests.cli.test_output import FORECAST, TITLE
 

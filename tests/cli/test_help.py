@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from llm4top.cli.help import PlainGroup, add_command, help_text
+from llm4top.cli.options import PlainGroup, add_command, help_text
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from llm4top.cli.app import app
-from llm4top.cli.register_run import registered
+from llm4top.cli.train import registered
 from llm4top.progress import Progress
 from llm4top.training.run_folder import RunFolder
 from llm4top.workspace.run_states import Process, Run, RunState

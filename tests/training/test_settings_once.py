@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from llm4top.cli.app import app
-from llm4top.cli.completion import presets
+from llm4top.cli.options import presets
 from llm4top.cli.pretrain import Flags
 from llm4top.cli.train import plain_value
 from llm4top.forecasters.finetuning.settings import FORMER_NAMES, FinetuneSettings

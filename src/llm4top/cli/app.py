@@ -17,9 +17,9 @@ from llm4top.cli.download import download
 from llm4top.cli.evaluate import compare, evaluate
 from llm4top.cli.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of, report_of
 from llm4top.cli.forecast import forecast
-from llm4top.cli.help import PlainGroup, add_command
 from llm4top.cli.ingest import ingest
 from llm4top.cli.inspect import inspect
+from llm4top.cli.options import PlainGroup, add_command
 from llm4top.cli.pretrain import pretrain
 from llm4top.cli.runs import runs_app
 from llm4top.cli.select import select

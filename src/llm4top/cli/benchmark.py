@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm4top.cli.console import note, standard_error
+from llm4top.cli.evaluate import print_report
 from llm4top.cli.exit_codes import IN_PART
 from llm4top.cli.options import (
     BaselinesOption,
@@ -20,7 +21,6 @@ from llm4top.cli.options import (
     listed,
     read_settings,
 )
-from llm4top.cli.report import print_report
 from llm4top.cli.watch import watching
 from llm4top.text import counted
 

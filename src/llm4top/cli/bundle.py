@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from llm4top.cli.completion import bundle_names, model_names
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
-from llm4top.cli.help import PlainGroup, add_command
-from llm4top.cli.options import TableFormat
+from llm4top.cli.options import PlainGroup, TableFormat, add_command, bundle_names, model_names
 from llm4top.text import counted, printable
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ import typer
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
-from llm4top.cli.inputs import Records, opened
 from llm4top.cli.options import ModelChoice, ModelLoading, named_task
-from llm4top.cli.output_file import written
+from llm4top.cli.streams import Records, opened, written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:

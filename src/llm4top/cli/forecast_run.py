@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 
 from llm4top.cli.console import names_apart, note, progress_bar, short_name
-from llm4top.cli.output_file import KeptRow, Target, kept_rows
+from llm4top.cli.streams import KeptRow, Target, kept_rows
 from llm4top.errors import WorkspaceError
 from llm4top.progress import OnProgress, ignore
 from llm4top.text import counted, safe_cell, thousands
@@ -218,7 +218,7 @@ def _writer(
     if writing.output == "table":
         from rich.console import Console
 
-        from llm4top.cli.forecast_table import TableWriter
+        from llm4top.cli.output import TableWriter
 
         console = Console(file=stream, highlight=False)
         with progress_bar("Forecasting", writing.limit, console if on_terminal else None) as bar:

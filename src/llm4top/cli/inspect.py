@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output
-from llm4top.cli.inputs import expected
 from llm4top.cli.options import ModelChoice, TableFormat, named_task
+from llm4top.cli.streams import expected
 from llm4top.errors import RegistryError, UnknownFormatError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Forecasts as text for programs: CSV, JSON and JSON Lines, always in UTF-8 or ASCII.
+"""Forecasts as text: CSV, JSON and JSON Lines in UTF-8 or ASCII, and a table for people.
 
 Every writer prints a row as soon as it has it and keeps none, so memory stays flat.
 """
@@ -10,11 +10,14 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TextIO
 
+from llm4top.cli.console import names_apart, safe, short_name
 from llm4top.cli.streams import is_unicode
 from llm4top.forecasters.forecast_format import COLUMNS, csv_cells
-from llm4top.text import CsvRows
+from llm4top.text import CsvRows, interval, percent
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 
 
@@ -120,3 +123,104 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_WIDTHS = {"Trial": 11, "Phase": 7, "Chance": 6, "Interval": 13, "Base rate": 9}
+_GAP = 2
+_LEAST_TITLE = 12
+
+
+class TableWriter(ForecastWriter):
+    """A line a trial: chance, interval, base rate, title; warnings and other answers below it.
+
+    ``several`` says that the question has more than two answers: the most probable is named.
+    """
+
+    def __init__(self, console: Console, *, several: bool = False):
+        self._console = console
+        self._several = several
+        self._started = False
+        fixed = sum(width + _GAP for width in _WIDTHS.values())
+        self._in_one_line = console.width >= fixed + _LEAST_TITLE
+        self._title_width = max(console.width - fixed, _LEAST_TITLE)
+
+    def write(self, forecast: Forecast) -> None:
+        """Print the trial's line, and the heading before the first."""
+        if not self._started:
+            self._started = True
+            self._heading()
+        name = safe(forecast.nct_id or self._folded(short_name(forecast.record)))
+        phase = safe((forecast.phase or "").replace("Phase ", ""))
+        base = "" if forecast.base_rate is None else percent(forecast.base_rate)
+        chance = f"[bold]{percent(forecast.probability)}[/]"
+        title = safe(forecast.title)
+        if self._in_one_line:
+            self._row(name, phase, chance, _interval(forecast), base, title)
+        else:
+            self._row(name, chance, _interval(forecast))
+            about = [f"base rate {base}" if base else "", f"phase {phase}" if phase else "", title]
+            self._cut("  " + ", ".join(part for part in about if part))
+        for mark, line in self._below(forecast):
+            self._line(mark, line)
+
+    @staticmethod
+    def _folded(name: str) -> str:
+        """A name that is too long with its number on a separate line."""
+        return name.replace("#", "\n#") if len(name) > _WIDTHS["Trial"] else name
+
+    def _heading(self) -> None:
+        words = list(_WIDTHS) if self._in_one_line else ["Trial", "Chance", "Interval"]
+        self._row(*(f"[bold]{word}[/]" for word in words), "[bold]Title[/]" * self._in_one_line)
+        if not self._in_one_line:
+            self._cut("  base rate, phase, title")
+
+    def _below(self, forecast: Forecast) -> list[tuple[str, str]]:
+        lines = []
+        if self._several:
+            most = f"[bold]{safe(forecast.label)}[/]"
+            lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
+        if forecast.same_trial_as:
+            _, earlier = names_apart(forecast.record, forecast.same_trial_as)
+            lines.append(("=", f"the same trial as {safe(earlier)}"))
+        return lines + [("[yellow]![/]", safe(warning)) for warning in forecast.warnings]
+
+    def _line(self, mark: str, text: str) -> None:
+        from rich.table import Table
+
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_column(width=3, justify="right")
+        line.add_column(overflow="fold")
+        line.add_row(mark, text)
+        self._console.print(line)
+
+    def _row(self, *cells: str) -> None:
+        from rich.table import Table
+
+        row = Table.grid(padding=(0, _GAP, 0, 0))
+        widths = list(_WIDTHS.values())
+        if not self._in_one_line:
+            widths = [_WIDTHS["Trial"], _WIDTHS["Chance"], _WIDTHS["Interval"]]
+        row.add_column(width=widths[0], overflow="fold")
+        for width in widths[1:]:
+            row.add_column(width=width, no_wrap=True)
+        if self._in_one_line:
+            row.add_column(width=self._title_width, overflow="ellipsis", no_wrap=True)
+        row.add_row(*cells[: len(row.columns)])
+        self._console.print(row)
+
+    def _cut(self, text: str) -> None:
+        self._console.print(text, overflow="ellipsis", no_wrap=True)
+
+
+def _all(forecast: Forecast) -> str:
+    """Every answer with its chance and, in brackets, its base rate."""
+    rates = forecast.base_rates or (None,) * len(forecast.labels)
+    parts = []
+    for label, chance, rate in zip(forecast.labels, forecast.probabilities, rates, strict=True):
+        base = "" if rate is None else f" (base rate {percent(rate)})"
+        parts.append(f"{safe(label)} {percent(chance)}{base}")
+    return ", ".join(parts)
+
+
+def _interval(forecast: Forecast) -> str:
+    return interval(forecast.lower, forecast.upper) or "none"

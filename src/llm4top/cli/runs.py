@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli.completion import run_ids
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
-from llm4top.cli.help import PlainGroup, add_command
-from llm4top.cli.options import TextFormat
+from llm4top.cli.options import PlainGroup, TextFormat, add_command, run_ids
 from llm4top.text import duration, one_line, printable
 
 if TYPE_CHECKING:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli.completion import dataset_names
 from llm4top.cli.console import is_main_process, note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
-from llm4top.cli.help import SETTING
-from llm4top.cli.options import PresetOption, given, read_settings
-from llm4top.progress import Progress
+from llm4top.cli.options import SETTING, PresetOption, dataset_names, given, read_settings
+from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.text import duration, thousands
 
 if TYPE_CHECKING:
@@ -23,6 +25,89 @@ if TYPE_CHECKING:
     from llm4top.training.config import TrainingConfig
     from llm4top.training.preflight import PreflightReport
     from llm4top.training.run import TrainingResult
+    from llm4top.workspace.jobs.job_progress import Reporter
+    from llm4top.workspace.workspace import Workspace
+
+_POLL_S = 1.0
+_LAST_UPDATE_S = 10.0
+
+
+@contextmanager
+def registered(out: Path, is_main: bool) -> Iterator[OnProgress]:
+    """Keep a run of the workspace up to date with the training in ``out``; yields its callback.
+
+    This is best effort, in a thread: a workspace that cannot be opened, or a database that does
+    not answer, is noted once and never delays the training. A stop that is requested elsewhere
+    arrives as SIGTERM, after which the training writes a checkpoint. Processes of ``torchrun``
+    other than the main one register nothing.
+    """
+    if not is_main:
+        yield ignore
+        return
+    registration = _Registration(out)
+    thread = threading.Thread(target=registration.run, name="registration", daemon=True)
+    thread.start()
+    try:
+        yield registration.on_progress
+    finally:
+        registration.finished.set()
+        thread.join(_LAST_UPDATE_S)
+
+
+class _Registration:
+    def __init__(self, out: Path):
+        self.finished = threading.Event()
+        self._out = out
+        self._latest: Progress | None = None
+        self._reporter: Reporter | None = None
+        self._stopping = False
+
+    def on_progress(self, progress: Progress) -> None:
+        """Remember the newest progress; the thread stores it at its next update."""
+        self._latest = progress
+
+    def run(self) -> None:
+        """Update the run every second, and once more at the end."""
+        from llm4top.errors import LLM4TOPError
+
+        try:
+            # A training that fails its checks ends before this and is not registered.
+            if self.finished.wait(_POLL_S) and not self._is_ours():
+                return
+            from llm4top.workspace.workspace import Workspace
+
+            with Workspace.open() as workspace:
+                while not self.finished.wait(_POLL_S):
+                    self._update(workspace)
+                self._update(workspace)
+        except LLM4TOPError as error:
+            note(f"This training is not shown in the Studio: {error}")
+        except Exception as error:  # no error here may end the training
+            note(f"This training is not shown in the Studio ({type(error).__name__}: {error}).")
+
+    def _update(self, workspace: Workspace) -> None:
+        from llm4top.workspace.jobs.job_progress import Reporter
+        from llm4top.workspace.jobs.train_job import without_paths
+
+        # A run that the Studio started is registered already, also when it is resumed here.
+        known = self._out.resolve().parent == (workspace.folder / "runs").resolve()
+        if known or not self._is_ours():
+            return
+        run = workspace.runs.adopt(self._out)
+        if self._reporter is None:
+            self._reporter = Reporter(workspace, run.id, run.attempt)
+        progress, self._latest = self._latest, None
+        if progress is not None:
+            self._reporter(without_paths(progress))
+        if run.state == "stopping" and not self._stopping:
+            self._stopping = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _is_ours(self) -> bool:
+        """Whether this process writes the folder; an earlier one may have written it before."""
+        from llm4top.training.run_folder import RunFolder
+
+        return RunFolder(self._out).state().get("process") == os.getpid()
 
 
 @dataclass(frozen=True)
@@ -146,7 +231,6 @@ def data_folder(data: Path) -> Path:
 
 
 def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
-    from llm4top.cli.register_run import registered
     from llm4top.cli.watch import watching
     from llm4top.training.preflight import preflight
     from llm4top.training.run import train as run

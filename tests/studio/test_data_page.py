@@ -15,10 +15,9 @@ import pytest
 from llm4top.data.dataset import make_dataset
 from llm4top.errors import LLM4TOPError, TaskError, UploadError
 from llm4top.registry.trial import Trial
-from llm4top.studio.components.data_card import cell
+from llm4top.studio.components.data_card import cell, cut, title
 from llm4top.studio.components.data_import import split_settings
-from llm4top.studio.components.data_lengths import cut, title
-from llm4top.studio.components.data_trials import rows_html
+from llm4top.studio.pages.data import rows_html
 from llm4top.workspace.cleanup import delete_dataset
 from llm4top.workspace.jobs.intake import queue_ingest
 from llm4top.workspace.jobs.job_settings import checked_settings

@@ -140,7 +140,7 @@ def test_a_training_that_is_not_there_is_told_in_words(page):
 def test_a_resumed_training_draws_its_steps_once():
     from datetime import UTC, datetime
 
-    from llm4top.studio.components.train_curves import Curves
+    from llm4top.studio.components.run_view import Curves
 
     def told(**details):
         return RunEvent(1, "r", datetime.now(UTC), "folder", details)
@@ -187,7 +187,7 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
     ],
 )
 def test_the_axis_of_a_curve_bears_round_numbers(low, high, ticks):
-    from llm4top.studio.components.train_curves import _ticks
+    from llm4top.studio.components.run_view import _ticks
 
     assert _ticks(low, high) == ticks
 
@@ -195,7 +195,7 @@ def test_the_axis_of_a_curve_bears_round_numbers(low, high, ticks):
 def test_the_step_that_is_kept_is_marked_and_told():
     from datetime import UTC, datetime
 
-    from llm4top.studio.components.train_curves import Curves
+    from llm4top.studio.components.run_view import Curves
 
     def told(step, loss, auc):
         details = {"event": "evaluation", "step": step, "eval_log_loss": loss, "eval_roc_auc": auc}

@@ -1,15 +1,32 @@
 """What a page is given: the open workspace, the server's address, the runs and the navigation."""
 
 import getpass
+import threading
 from dataclasses import dataclass, field
 from typing import Literal
+from weakref import WeakKeyDictionary
 
-from nicegui import ui
+from nicegui import app, ui
 
 from llm4top.studio.guard.privacy import ConnectionWatch
 from llm4top.studio.guard.safety import is_loopback
 from llm4top.studio.jobs import JobWatch
+from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
+
+_services: WeakKeyDictionary[Workspace, ForecastService] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def forecast_service(workspace: Workspace) -> ForecastService:
+    """The workspace's service; it ends with the server."""
+    with _lock:
+        found = _services.get(workspace)
+        if found is None:
+            found = _services[workspace] = ForecastService()
+            app.on_shutdown(found.close)
+    return found
+
 
 Where = Literal["rail", "menu", "nowhere"]
 

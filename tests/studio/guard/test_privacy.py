@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llm4top.studio.components.privacy import proof
+from llm4top.studio.frame import proof
 from llm4top.studio.guard.privacy import ConnectionWatch
 
 

@@ -5,14 +5,17 @@ exist, returns errors in the one form of the API.
 """
 
 from collections.abc import Callable
+from importlib.resources import files
+from string import Template
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Path
+import fastapi_offline
+from fastapi import APIRouter, FastAPI, Path, Request
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from llm4top import __version__
 from llm4top.studio.api import forecasts, runs, uploads
-from llm4top.studio.api.docs_page import add_docs
 from llm4top.studio.api.errors import LastResort, add_error_handlers, responses
 from llm4top.studio.api.schemas import (
     BundleCardOut,
@@ -23,9 +26,31 @@ from llm4top.studio.api.schemas import (
     Page,
     page_of,
 )
+from llm4top.studio.guard.security_headers import NONCE_KEY
 from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
+
+_ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+
+_PAGE = Template((files("llm4top.studio") / "assets" / "api.html").read_text("utf-8"))
+
+
+def add_docs(app: FastAPI, prefix: str) -> None:
+    """Serve the page at ``prefix/docs``, and what it loads below that."""
+
+    @app.get(f"{prefix}/docs", include_in_schema=False)
+    def docs(request: Request) -> HTMLResponse:
+        nonce = request.scope.get(NONCE_KEY, "")
+        return HTMLResponse(_PAGE.substitute(nonce=nonce))
+
+    @app.get(f"{prefix}/docs/{{name}}", include_in_schema=False)
+    def asset(name: str) -> Response:
+        if name not in _ASSETS:
+            return Response(status_code=404)
+        content = (files(fastapi_offline) / "static" / name).read_bytes()
+        return Response(content, media_type=_ASSETS[name])
+
 
 BundleId = Annotated[
     str, Path(pattern=r"^(embedded|[0-9a-f]{32})$", description='"embedded", or an id.')
@@ -103,7 +128,7 @@ def api_router(
     """
 
     def shared() -> ForecastService:
-        from llm4top.studio.components.service import forecast_service
+        from llm4top.studio.context import forecast_service
 
         return forecast_service(workspace)
 

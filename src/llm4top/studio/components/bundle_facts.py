@@ -1,21 +1,30 @@
-"""A model in words: its row in the list, its identity, its metrics, its card.
+"""A model in words, the choice among models, and making one the default.
 
 ``facts`` are a bundle's manifest without its list of files, as ``WorkspaceBundle`` has it.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from markdown_it import MarkdownIt
 from nicegui import ui
 
-from llm4top.studio.components.elements import heading, muted, table
+from llm4top.errors import LLM4TOPError
+from llm4top.studio.components.elements import confirm, heading, in_thread, muted, table, warn
+from llm4top.studio.context import StudioContext
 from llm4top.text import counted, percent, thousands
-from llm4top.workspace.bundles import WorkspaceBundle
-from llm4top.workspace.views.baseline_comparison import on_validation, own_figures
+from llm4top.workspace.bundles import EMBEDDED, WorkspaceBundle
+from llm4top.workspace.views.baseline_comparison import (
+    Standing,
+    beside_default,
+    on_validation,
+    own_figures,
+)
 from llm4top.workspace.views.label_bars import SUCCESS
 from llm4top.workspace.views.wording import metric, metric_interval
+from llm4top.workspace.workspace import Workspace
 
 LONGEST = 100_000
 """Characters of a card that are shown."""
@@ -224,3 +233,112 @@ def _phases(facts: Mapping[str, Any]) -> str:
     if not plain:
         return ""
     return f"phase {plain[0]}" if len(plain) == 1 else f"phases {', '.join(plain)}"
+
+
+def comparison_of_bundle(context: StudioContext, bundle_id: str) -> Standing:
+    """A bundle compared with a bag of words and with the default model. Reads the store."""
+    bundles = context.workspace.bundles
+    bundle, default = bundles.get(bundle_id), bundles.default()
+    if bundle.id == default.id:
+        return Standing((), ())
+    return beside_default(bundle.facts, default.facts, display_name(default))
+
+
+async def make_default(context: StudioContext, bundle_id: str) -> bool:
+    """Make a model the default and log it; whether it now is. Asks first if it is weaker."""
+    who, bundles = context.who(), context.workspace.bundles
+
+    def change() -> str:
+        name = display_name(bundles.set_default(bundle_id))
+        context.workspace.activity.log("made the default", who, name, subject=bundle_id)
+        return name
+
+    try:
+        found = await in_thread(comparison_of_bundle, context, bundle_id)
+        if found is None or (found.weaker and not await _agreed(found)):
+            return False
+        name = await in_thread(change)
+    except LLM4TOPError as error:
+        warn(error)
+        return False
+    if name is not None:
+        ui.notify(f"{name} is now the default model.")
+    return name is not None
+
+
+async def _agreed(found: Standing) -> bool:
+    return await confirm(
+        "Make this weaker model the default?",
+        *found.weaker,
+        "The default is used for every forecast unless another model is chosen.",
+        yes="Make it the default",
+        no="Cancel",
+    )
+
+
+@dataclass(slots=True)
+class Models:
+    """The bundles of a workspace by id; ``chosen`` is the id of one."""
+
+    workspace: Workspace
+    bundles: dict[str, WorkspaceBundle]
+    chosen: str
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> Self:
+        """All bundles, with the default one chosen."""
+        found = workspace.bundles.list()
+        chosen = workspace.bundles.default().id
+        return cls(workspace, {bundle.id: bundle for bundle in found}, chosen)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names of the models that answer the same question as the chosen one, by id."""
+        return {
+            bundle_id: display_name(bundle)
+            for bundle_id, bundle in self.bundles.items()
+            if question_of(bundle.facts) == self.question
+        }
+
+    @property
+    def names_by_identity(self) -> dict[str, str]:
+        """The names of all models, by the identity that forecasts carry."""
+        return {bundle.identity: display_name(bundle) for bundle in self.bundles.values()}
+
+    @property
+    def questions(self) -> list[str]:
+        """The different questions that the models answer."""
+        return list(dict.fromkeys(question_of(b.facts) for b in self.bundles.values()))
+
+    @property
+    def question(self) -> str:
+        """The question that the chosen model answers."""
+        return question_of(self.bundles[self.chosen].facts)
+
+    def choose_question(self, question: str) -> None:
+        """Choose a model that answers this question: the default if it does, else the first."""
+        fitting = [b for b in self.bundles.values() if question_of(b.facts) == question]
+        self.chosen = max(fitting, key=lambda bundle: bundle.is_default).id
+
+    @property
+    def place(self) -> str:
+        """The chosen model as the forecast service takes it."""
+        return self._place(self.chosen)
+
+    def place_of(self, identity: str) -> str | None:
+        """The model with that identity as the forecast service takes it; None if it is gone."""
+        found = self._find(identity)
+        return None if found is None else self._place(found.id)
+
+    def facts_of(self, identity: str) -> Mapping[str, Any] | None:
+        """The facts of the model with that identity; None if it is gone."""
+        found = self._find(identity)
+        return None if found is None else found.facts
+
+    def _find(self, identity: str) -> WorkspaceBundle | None:
+        return next((b for b in self.bundles.values() if b.identity == identity), None)
+
+    def _place(self, bundle_id: str) -> str:
+        if bundle_id == EMBEDDED:
+            return EMBEDDED
+        return str(self.workspace.bundles.folder(bundle_id))

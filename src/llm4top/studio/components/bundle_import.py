@@ -11,8 +11,8 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from llm4top.errors import BundleError, LLM4TOPError, NotFoundError
+from llm4top.studio.components.drop_zone import stored_files
 from llm4top.studio.components.elements import error_box, in_thread
-from llm4top.studio.components.temp_files import stored_files
 from llm4top.studio.context import StudioContext
 from llm4top.studio.guard.refusals import NOT_FOUND, Refusal, refusal_body
 from llm4top.workspace.bundles import WorkspaceBundle

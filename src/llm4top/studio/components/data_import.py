@@ -7,7 +7,7 @@ from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import ConfigError, LLM4TOPError, UploadError
-from llm4top.studio.components.drop_zone import drop_zone
+from llm4top.studio.components.drop_zone import drop_zone, stored_files
 from llm4top.studio.components.elements import (
     Words,
     choice,
@@ -18,7 +18,6 @@ from llm4top.studio.components.elements import (
     text_field,
 )
 from llm4top.studio.components.run_panel import watch_run
-from llm4top.studio.components.temp_files import stored_files
 from llm4top.studio.context import StudioContext
 from llm4top.text import counted
 from llm4top.workspace.jobs.intake import queue_ingest

@@ -1,16 +1,132 @@
-"""A zone to drop files on, with a button for the keyboard."""
+"""Files on their way in and out: a zone to drop them on, those refused, and downloads."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 from nicegui.events import GenericEventArguments, MultiUploadEventArguments
 
-from llm4top.studio.components.elements import Words
-from llm4top.text import counted
+from llm4top.studio.components.elements import Words, in_thread
+from llm4top.text import counted, thousands
 from llm4top.workspace.serving.parsing import Refusal
+from llm4top.workspace.serving.request import UploadedFile
+from llm4top.workspace.views.caveats import sentence
+
+
+async def download(make: Callable[[], bytes], name: str, media_type: str) -> None:
+    """Make the content of a file and give it to the visitor under ``name``.
+
+    The browser fetches it by a separate request: on the page's connection tens of megabytes would
+    be packed at once, and the server would not answer others meanwhile.
+    """
+    folder = TemporaryDirectory(prefix="llm4top-")
+    ui.context.client.on_delete(folder.cleanup)
+    file = Path(folder.name) / name
+
+    def write() -> None:
+        content = make()
+        with suppress(FileNotFoundError):  # the visitor has left
+            file.write_bytes(content)
+
+    await in_thread(write)
+    if file.is_file():
+        ui.download.file(file, name, media_type)
+
+
+@asynccontextmanager
+async def stored_files(uploads: Sequence[FileUpload]) -> AsyncIterator[list[UploadedFile]]:
+    """Dropped files in a folder that only this user can read; deleted at the end of the block.
+
+    On disk a file is named by a number; its own name is only shown.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="llm4top-"))
+    try:
+        stored = []
+        for number, upload in enumerate(uploads):
+            place = folder / str(number)
+            await upload.save(place)
+            stored.append(UploadedFile(place, upload.name or "upload"))
+        yield stored
+    finally:
+        await in_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+FOLD = 3
+"""More refusals than this are folded into one line: results come first."""
+SHOWN = 200
+"""Refusals that are listed at most."""
+
+
+def refused_list(refusals: Sequence[Refusal]) -> None:
+    """Refused files, each with its reason and what to do; many are folded."""
+    with ui.element("section").classes("l4-refused").props('aria-label="Refused"'):
+        if len(refusals) <= FOLD:
+            for refusal in refusals:
+                _refused(refusal)
+            return
+        counts = Counter(sentence(refusal.reason) for refusal in refusals)
+        (reason, most), *rest = counts.most_common()
+        others = f" {counted(len(refusals) - most, 'other')} for other reasons." if rest else ""
+        with ui.element("details"):
+            summary = f"{counted(len(refusals), 'file or record', 'files and records')} refused."
+            Words("summary", f"{summary} {thousands(most)}: {reason}{others}")
+            for refusal in refusals[:SHOWN]:
+                _refused(refusal)
+            _rest(refusals)
+
+
+def _refused(refusal: Refusal) -> None:
+    with ui.element("details"):
+        with ui.element("summary"):
+            Words("strong", f"{refusal.record}:")
+            Words("span", f" refused. {sentence(refusal.reason)}")
+            Words("span", " Why?").classes("l4-why")
+        where = [f"line {refusal.line}"] if refusal.line is not None else []
+        where += [refusal.element] if refusal.element else []
+        if where:
+            Words("p", f"Where: {', '.join(where)}.")
+        Words("p", refusal.hint or "Check that it is a ClinicalTrials.gov record.")
+
+
+def not_applicable_list(refusals: Sequence[Refusal]) -> None:
+    """Records that the question does not apply to, each with the reason."""
+    with ui.element("section").classes("l4-not-asked").props('aria-label="Not forecast"'):
+        with ui.element("details") as box:
+            what = counted(len(refusals), "record")
+            Words("summary", f"{what} not forecast: the question does not apply.")
+            for refusal in refusals[:SHOWN]:
+                with ui.element("p"):
+                    _not_applicable(refusal)
+            _rest(refusals)
+        if len(refusals) <= FOLD:
+            box.props("open")
+
+
+def _not_applicable(refusal: Refusal) -> None:
+    """A record's id and title, which link to what was read of it, and the reason."""
+    subject = refusal.subject or {}
+    known = (subject.get("nct_id"), subject.get("title"))
+    named = ", ".join(str(part) for part in known if part) or refusal.record
+    if subject and refusal.id:
+        ui.link(named, f"/not-forecast/{refusal.id}")
+    else:
+        Words("strong", named)
+    Words("span", f": {sentence(refusal.reason)}")
+
+
+def _rest(refusals: Sequence[Refusal]) -> None:
+    if len(refusals) > SHOWN:
+        more = thousands(len(refusals) - SHOWN)
+        Words("p", f"and {more} more. The exports list all of them.").classes("l4-muted")
+
 
 _LONGEST_NAME = 200
 

@@ -6,9 +6,9 @@ from functools import partial
 from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.components.drop_zone import download
 from llm4top.studio.components.elements import Words, drawing, heading, in_thread, muted
 from llm4top.studio.components.list_state import ListState
-from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import chance_of
 from llm4top.text import counted, thousands
 from llm4top.workspace.views import portfolio as sums

@@ -9,11 +9,10 @@ from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio.components.bundle_facts import question_of, skill_of
+from llm4top.studio.components.drop_zone import download, not_applicable_list, refused_list
 from llm4top.studio.components.elements import Words, choice, confirm, in_thread, muted, pager
 from llm4top.studio.components.list_state import VIEWS, ListState
 from llm4top.studio.components.portfolio import portfolio
-from llm4top.studio.components.refused_files import not_applicable_list, refused_list
-from llm4top.studio.components.temp_files import download
 from llm4top.studio.components.trial_card import Listed, trial_card, trial_row, trial_table
 from llm4top.studio.context import StudioContext
 from llm4top.text import counted, thousands

@@ -4,9 +4,8 @@ from nicegui import ui
 
 from llm4top.forecasters.doctor import Check
 from llm4top.studio.components.elements import Words, heading, in_thread, section, table
-from llm4top.studio.components.privacy import privacy_statement
 from llm4top.studio.context import StudioContext
-from llm4top.studio.frame import page
+from llm4top.studio.frame import page, privacy_statement
 from llm4top.text import counted
 
 _STATES = {"ok": "works", "missing": "missing", "broken": "broken", "info": ""}

@@ -10,7 +10,8 @@ from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
 from llm4top.progress import Progress
-from llm4top.studio.components.drop_zone import Limits, drop_zone
+from llm4top.studio.components.bundle_facts import Models
+from llm4top.studio.components.drop_zone import Limits, drop_zone, refused_list, stored_files
 from llm4top.studio.components.earlier_forecasts import list_earlier
 from llm4top.studio.components.elements import (
     PRIMARY,
@@ -22,13 +23,9 @@ from llm4top.studio.components.elements import (
     progress_bar,
 )
 from llm4top.studio.components.list_state import ListState
-from llm4top.studio.components.model_choice import Models
-from llm4top.studio.components.refused_files import refused_list
 from llm4top.studio.components.results import BatchActions, ResultsView
 from llm4top.studio.components.run_panel import watch_run
-from llm4top.studio.components.service import forecast_service
-from llm4top.studio.components.temp_files import stored_files
-from llm4top.studio.context import StudioContext
+from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.studio.frame import page
 from llm4top.text import DISCLAIMER, counted, thousands
 from llm4top.workspace.cleanup import delete_forecasts

@@ -4,7 +4,7 @@ from nicegui import ui
 
 from llm4top.studio.components.elements import Words, heading, in_thread, section
 from llm4top.studio.components.list_state import ListState
-from llm4top.studio.components.trial_detail import hidden_fields
+from llm4top.studio.components.trial_card import hidden_fields
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.workspace.serving.parsing import Refusal

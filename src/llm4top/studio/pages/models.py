@@ -11,7 +11,7 @@ from starlette.responses import Response
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.bundles.verify import VerifyReport
 from llm4top.studio.components import bundle_facts
-from llm4top.studio.components.bundle_facts import card
+from llm4top.studio.components.bundle_facts import card, make_default
 from llm4top.studio.components.bundle_import import import_button, packed
 from llm4top.studio.components.elements import (
     PRIMARY,
@@ -27,8 +27,7 @@ from llm4top.studio.components.elements import (
     section,
     table,
 )
-from llm4top.studio.components.make_default import make_default
-from llm4top.studio.components.start_run import SPLITS, dataset_names, no_data_yet, start_run
+from llm4top.studio.components.run_panel import SPLITS, dataset_names, no_data_yet, start_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.text import counted

@@ -4,9 +4,8 @@ import shutil
 
 from nicegui import ui
 
-from llm4top.studio.components.bundle_facts import display_name
+from llm4top.studio.components.bundle_facts import display_name, make_default
 from llm4top.studio.components.elements import Words, facts, in_thread, section
-from llm4top.studio.components.make_default import make_default
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.workspace.bundles import WorkspaceBundle

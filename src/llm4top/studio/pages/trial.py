@@ -6,12 +6,11 @@ from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
-from llm4top.studio.components.model_choice import Models
 from llm4top.studio.components.results import list_query
-from llm4top.studio.components.service import forecast_service
-from llm4top.studio.components.trial_detail import (
+from llm4top.studio.components.trial_card import (
     identity,
     not_read,
     other_models,
@@ -20,7 +19,7 @@ from llm4top.studio.components.trial_detail import (
     what_was_read,
     what_was_withheld,
 )
-from llm4top.studio.context import StudioContext
+from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.studio.frame import page
 from llm4top.text import counted
 from llm4top.workspace.forecasts import StoredForecast

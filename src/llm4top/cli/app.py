@@ -1,7 +1,5 @@
 """The application: its commands, its global options and the one place that reports errors."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn

@@ -4,8 +4,6 @@
 texts, and the example in the README from the output of the embedded model.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterator

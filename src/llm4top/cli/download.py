@@ -1,7 +1,5 @@
 """``llm4top download``: download a base model. The only command that uses the network."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

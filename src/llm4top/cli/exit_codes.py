@@ -1,7 +1,5 @@
 """Exit codes, and which error leads to which."""
 
-from __future__ import annotations
-
 import errno
 from pathlib import Path
 

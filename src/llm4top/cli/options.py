@@ -102,12 +102,9 @@ def _in_one_style(parameters: list[Any]) -> list[Any]:
         if parameter.param_type_name == "argument":
             parameter.metavar = parameter.name.upper()
         elif not parameter.type_descriptor.is_choice:
-            parameter.metavar = _WORDS.get(_element(parameter.type_descriptor.annotation))
+            kind = parameter.type_descriptor.annotation
+            parameter.metavar = _WORDS.get(get_args(kind)[0] if get_origin(kind) is list else kind)
     return parameters
-
-
-def _element(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is list else annotation
 
 
 def _description(name: str) -> str:

@@ -174,7 +174,8 @@ def _plan_values(plan: SelectionPlan) -> dict[str, Any]:
 
     return {
         "candidates": {
-            c.name: {k: _plain(v) for k, v in c.settings.items()} for c in plan.candidates
+            c.name: {k: list(v) if isinstance(v, tuple) else v for k, v in c.settings.items()}
+            for c in plan.candidates
         },
         "baselines": list(plan.baselines),
         "runs": plan.runs,
@@ -185,10 +186,6 @@ def _plan_values(plan: SelectionPlan) -> dict[str, Any]:
             if not report.ok
         },
     }
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _print_plan(plan: SelectionPlan, seeds: int) -> None:

@@ -1,7 +1,5 @@
 """``llm4top studio``: the Studio in the browser."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -65,12 +63,8 @@ def studio(serving: Serving) -> None:
             with_token=serving.token,
             behind=serving.behind,
             say=typer.echo,
-            on_started=_ignore if serving.no_browser else _open_browser,
+            on_started=(lambda _: None) if serving.no_browser else _open_browser,
         )
-
-
-def _ignore(address: str) -> None:
-    """Nothing to do with an address that was printed already."""
 
 
 def _open_browser(address: str) -> None:

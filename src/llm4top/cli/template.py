@@ -1,7 +1,5 @@
 """``llm4top template``: a record to fill in by hand."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal

@@ -103,9 +103,12 @@ def make_app(
     app = FastAPI(title="LLM4TOP", docs_url=None, redoc_url=None, openapi_url=None)
     give_scripts_their_nonce()
     add_theme(app)
-    _add_api(app, context)
+    app.include_router(api_router(context.workspace))
+    context.places.append(Place(f"{PREFIX}/docs", "API", "api", 97, "menu", ""))
     _register_pages(context)
-    _add_errors()
+    pages_app.add_exception_handler(404, _not_found)
+    pages_app.add_exception_handler(Exception, _failed)
+    pages_app.on_exception(_notify)
     ui.run_with(
         app,
         title="LLM4TOP",
@@ -121,7 +124,7 @@ def make_app(
 
 
 def page_modules() -> list[str]:
-    """The names of the modules in ``_pages``, each of which has ``register``."""
+    """The names of the modules in ``pages``, each of which has ``register``."""
     found = pkgutil.iter_modules(pages.__path__, prefix=f"{pages.__name__}.")
     return sorted(module.name for module in found)
 
@@ -137,17 +140,6 @@ def _register_pages(context: StudioContext) -> None:
         @pages_app.get("/", include_in_schema=False)
         def start() -> Response:
             return RedirectResponse(first)
-
-
-def _add_api(app: FastAPI, context: StudioContext) -> None:
-    app.include_router(api_router(context.workspace))
-    context.places.append(Place(f"{PREFIX}/docs", "API", "api", 97, "menu", ""))
-
-
-def _add_errors() -> None:
-    pages_app.add_exception_handler(404, _not_found)
-    pages_app.add_exception_handler(Exception, _failed)
-    pages_app.on_exception(_notify)
 
 
 def _not_found(request: Request, _: Exception) -> Response:

@@ -58,7 +58,10 @@ class Curves:
         for event in events:
             details = event.details
             if details.get("event") == "training":
-                self._drop_after(int(details.get("step", 0)))
+                step = int(details.get("step", 0))
+                for curve in (self.loss, self.validation, self.roc_auc):
+                    for later in [known for known in curve if known > step]:
+                        del curve[later]
             elif details.get("event") == "log":
                 _add(self.loss, details, "loss")
             elif details.get("event") == "evaluation":
@@ -68,11 +71,6 @@ class Curves:
 
     def _sizes(self) -> tuple[int, ...]:
         return tuple(map(len, (self.loss, self.validation, self.roc_auc)))
-
-    def _drop_after(self, step: int) -> None:
-        for curve in (self.loss, self.validation, self.roc_auc):
-            for later in [known for known in curve if known > step]:
-                del curve[later]
 
     def words(self) -> str:
         """The latest losses in words, also for screen readers."""

@@ -281,7 +281,9 @@ class TrainForm:
         if config is None or duration is None or command is None or turn != self._turn:
             return
         self._show_command(command)
-        self._say("Checking data, model, memory and disk …")
+        self._checks.clear()
+        with self._checks:
+            Words("p", "Checking data, model, memory and disk …").classes("l4-muted")
         try:
             checks = await self._checker.check(config)
         except LLM4TOPError as error:
@@ -291,11 +293,6 @@ class TrainForm:
         if turn == self._turn and not self._before.is_deleted:
             self._fields.show_faults(())
             self._show([*checks, duration])
-
-    def _say(self, words: str) -> None:
-        self._checks.clear()
-        with self._checks:
-            Words("p", words).classes("l4-muted")
 
     def _show_fault(self, error: LLM4TOPError) -> None:
         if self._before.is_deleted:

@@ -154,7 +154,9 @@ class ForecastPage:
 
     async def _as_run(self, given: Sequence[UploadedFile]) -> None:
         """Forecast many records in a run, which continues when the page is closed."""
-        self._say("Storing the records for a run …")
+        self._status.clear()
+        with self._status:
+            Words("p", "Storing the records for a run …")
         try:
             made = await in_thread(
                 queue_forecasts, self._context.workspace, given, self._models.chosen, self._who
@@ -239,11 +241,6 @@ class ForecastPage:
     def _compact(self, on: bool) -> None:
         """Make the drop zone one line, so that results come first."""
         self._intake.classes(add="l4-compact" if on else "", remove="" if on else "l4-compact")
-
-    def _say(self, words: str) -> None:
-        self._status.clear()
-        with self._status:
-            Words("p", words)
 
     async def _forecast(self, given: Sequence[UploadedFile]) -> None:
         """Forecast the files and show the progress, one request at a time; many become a run."""

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from llm4top.cli.console import names_apart, safe, short_name
 from llm4top.cli.streams import is_unicode
-from llm4top.forecasters.forecast_format import COLUMNS, csv_cells
+from llm4top.forecasters.forecast_format import COLUMNS, Forecast, NotApplicable, csv_cells
 from llm4top.text import CsvRows, interval, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 
 
 class ForecastWriter(ABC):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,8 +170,6 @@ def _plan(settings: SelectSettings, output: str) -> None:
 
 
 def _plan_values(plan: SelectionPlan) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "candidates": {
             c.name: {k: list(v) if isinstance(v, tuple) else v for k, v in c.settings.items()}

@@ -103,12 +103,9 @@ def make_app(
     app = FastAPI(title="LLM4TOP", docs_url=None, redoc_url=None, openapi_url=None)
     give_scripts_their_nonce()
     add_theme(app)
-    app.include_router(api_router(context.workspace))
-    context.places.append(Place(f"{PREFIX}/docs", "API", "api", 97, "menu", ""))
+    _add_api(app, context)
     _register_pages(context)
-    pages_app.add_exception_handler(404, _not_found)
-    pages_app.add_exception_handler(Exception, _failed)
-    pages_app.on_exception(_notify)
+    _add_errors()
     ui.run_with(
         app,
         title="LLM4TOP",
@@ -140,6 +137,17 @@ def _register_pages(context: StudioContext) -> None:
         @pages_app.get("/", include_in_schema=False)
         def start() -> Response:
             return RedirectResponse(first)
+
+
+def _add_api(app: FastAPI, context: StudioContext) -> None:
+    app.include_router(api_router(context.workspace))
+    context.places.append(Place(f"{PREFIX}/docs", "API", "api", 97, "menu", ""))
+
+
+def _add_errors() -> None:
+    pages_app.add_exception_handler(404, _not_found)
+    pages_app.add_exception_handler(Exception, _failed)
+    pages_app.on_exception(_notify)
 
 
 def _not_found(request: Request, _: Exception) -> Response:

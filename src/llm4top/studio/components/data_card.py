@@ -21,6 +21,7 @@ from llm4top.studio.components.elements import (
     section,
     table,
 )
+from llm4top.tasks.task import Task
 from llm4top.text import counted, interval, percent, thousands
 from llm4top.workspace.datasets import StoredDataset
 from llm4top.workspace.views.data_charts import SPLIT_COLOURS, Years, timeline_chart, timeline_csv
@@ -89,8 +90,6 @@ class LengthsView:
             _figure(found, estimated=chosen == _ESTIMATE)
 
     def _read(self, name: str) -> TextLengths:
-        from llm4top.tasks.task import Task
-
         stored = self._stored
         file = self._counters[name][1] if name in self._counters else None
         folder = self._workspace.datasets.folder(stored.id)

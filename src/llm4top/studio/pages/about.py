@@ -2,7 +2,7 @@
 
 from nicegui import ui
 
-from llm4top.forecasters.doctor import Check
+from llm4top.forecasters.doctor import Check, all_checks
 from llm4top.studio.components.elements import Words, heading, in_thread, section, table
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page, privacy_statement
@@ -23,16 +23,10 @@ def register(context: StudioContext) -> None:
             waiting.props('role="status"')
             place = ui.element("div")
         await ui.context.client.connected()
-        checks = await in_thread(_all_checks)
+        checks = await in_thread(lambda: list(all_checks()))
         waiting.delete()
         with place:
             _show(checks or [])
-
-
-def _all_checks() -> list[Check]:
-    from llm4top.forecasters.doctor import all_checks
-
-    return list(all_checks())
 
 
 def _show(checks: list[Check]) -> None:

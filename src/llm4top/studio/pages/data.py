@@ -10,6 +10,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from llm4top.data.card import DatasetCard
 from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.studio.components.data_card import (
     LengthsView,
@@ -37,6 +38,7 @@ from llm4top.studio.components.run_panel import queue_run, watch_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.studio.jobs import title_of
+from llm4top.tasks.builtin import TASKS
 from llm4top.text import counted, thousands
 from llm4top.workspace.cleanup import delete_dataset, rename_dataset
 from llm4top.workspace.datasets import StoredDataset
@@ -264,8 +266,6 @@ class _DatasetPage:
         if found is None:
             return
         stored, trials, report = found
-        from llm4top.data.card import DatasetCard
-
         card = DatasetCard.model_validate(stored.card)
         splits = tuple(card.balance)
         ui.link("All data sets", "/data")
@@ -348,8 +348,6 @@ class _DatasetPage:
 
 def question_of(stored: StoredDataset) -> str:
     """The question of a data set: in short, or in the words of its own task."""
-    from llm4top.tasks.builtin import TASKS
-
     question = str(stored.card.get("task", {}).get("question") or stored.task)
     known = TASKS.get(stored.task)
     return QUESTIONS[stored.task] if known is not None and known.question == question else question

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from llm4top.training.preflight import preflight
     from llm4top.training.run import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Dataset": "data.dataset",

@@ -25,8 +25,15 @@ from llm4top.forecasters.baselines.learners import (
     one_thread,
     read_regression,
 )
-from llm4top.forecasters.model.base_model import load_tokenizer, prepare_process, quietly
-from llm4top.forecasters.model.model_files import BaseIdentity, identify, safe_config, weight_files
+from llm4top.forecasters.model.base_model import (
+    check_vocabulary,
+    first_line,
+    load_config,
+    load_tokenizer,
+    prepare_process,
+    read_pretrained,
+)
+from llm4top.forecasters.model.model_files import BaseIdentity, identify, weight_files
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 
@@ -106,13 +113,7 @@ def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
     prepare_process()
     tokenizer = load_tokenizer(folder)
     config, model = _read_weights(folder)
-    rows = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
-        raise ModelError(
-            f"the tokenizer has {len(tokenizer)} tokens, the encoder {rows}.",
-            where=str(folder),
-            hint="The tokenizer belongs to another model: download the encoder again.",
-        )
+    check_vocabulary(tokenizer, model, "encoder", folder)
     # RoBERTa and its kin keep two positions back.
     positions = int(getattr(config, "max_position_embeddings", None) or MAX_TOKENS + 2) - 2
     return TextEncoder(model.eval(), tokenizer, folder, max(1, min(MAX_TOKENS, positions)))
@@ -121,38 +122,20 @@ def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
 def _read_weights(folder: Path) -> tuple[Any, Any]:
     """The encoder's configuration and model."""
     from transformers import AutoModel
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    fields = safe_config(folder)
-    where = str(folder / "config.json")
-    kind = fields.get("model_type")
-    known = isinstance(kind, str) and kind in CONFIG_MAPPING
-    if not known or CONFIG_MAPPING[kind] not in AutoModel._model_mapping:
+    config = load_config(folder, encoder=True)
+    if config.is_encoder_decoder:
         raise ModelError(
-            f"{kind!r:.60} is not a model that transformers knows.",
-            where=where,
-            hint="Choose an encoder of a known architecture, such as BERT.",
-        )
-    if fields.get("is_encoder_decoder"):
-        raise ModelError(
-            f"{kind!r:.60} encodes and decodes; a sentence encoder only encodes.", where=where
+            f"{config.model_type!r} encodes and decodes; a sentence encoder only encodes.",
+            where=str(folder / "config.json"),
         )
     try:
-        config = CONFIG_MAPPING[kind].from_dict(fields)
-        with quietly():
-            model, report = AutoModel._model_mapping[type(config)].from_pretrained(
-                folder,
-                config=config,
-                dtype=torch.float32,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
+        architecture = AutoModel._model_mapping[type(config)]
+        model, report = read_pretrained(architecture, folder, config=config, dtype=torch.float32)
     except Exception as error:
         # transformers, safetensors and torch raise many kinds for a damaged file.
-        words = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ModelError(
-            f"the encoder cannot be loaded: {words}",
+            f"the encoder cannot be loaded: {first_line(error)}",
             where=str(folder),
             hint="Download it again.",
         ) from error

@@ -84,19 +84,13 @@ def load_base(
         model_files.weight_files(folder)
         tokenizer = load_tokenizer(folder)
         model = _load_model(folder, config, place, number, quantize)
-    rows = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
-        raise ModelError(
-            f"the tokenizer has {len(tokenizer)} tokens, the model {rows}.",
-            where=str(folder),
-            hint="The tokenizer belongs to another model: download the model again.",
-        )
+    check_vocabulary(tokenizer, model, "model", folder)
     try:
         with quietly():
             check_answer_head(model, folder)
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"a first pass through the model failed: {_first_line(error)}",
+            f"a first pass through the model failed: {first_line(error)}",
             where=str(folder),
             hint="Choose another base model; Qwen3 is the tested family.",
         ) from error
@@ -121,29 +115,32 @@ def _not_about_optional_kernels(record: logging.LogRecord) -> bool:
     return "Failed to load CPU gemm_4bit_forward" not in record.getMessage()
 
 
-def load_config(folder: Path) -> Any:
+def load_config(folder: Path, *, encoder: bool = False) -> Any:
     """The model's configuration, of an architecture that transformers knows itself.
 
-    Raises ``ModelError`` for any other, and as ``safe_config`` does.
+    ``encoder`` asks for any architecture, in place of causal language models. Raises
+    ``ModelError`` for one that is not known, and as ``safe_config`` does.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModel, AutoModelForCausalLM
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+    models, example = (AutoModel, "BERT") if encoder else (AutoModelForCausalLM, "Qwen3")
     fields = model_files.safe_config(folder)
     model_type = fields.get("model_type")
     known = isinstance(model_type, str) and model_type in CONFIG_MAPPING
-    if not known or CONFIG_MAPPING[model_type] not in AutoModelForCausalLM._model_mapping:
+    if not known or CONFIG_MAPPING[model_type] not in models._model_mapping:
+        what = "a model" if encoder else "a causal language model"
         raise ModelError(
-            f"{model_type!r} is not a causal language model that transformers knows.",
+            f"{model_type!r:.60} is not {what} that transformers knows.",
             where=str(folder / "config.json"),
-            hint="Choose a model of a known architecture, such as Qwen3.",
+            hint=f"Choose a model of a known architecture, such as {example}.",
         )
     try:
         return CONFIG_MAPPING[model_type].from_dict(fields)
     except Exception as error:
         # Whatever wrong numbers can provoke: type errors, divisions by zero, ...
         raise ModelError(
-            f"the configuration makes no sense: {_first_line(error)}",
+            f"the configuration makes no sense: {first_line(error)}",
             where=str(folder / "config.json"),
         ) from error
 
@@ -167,7 +164,7 @@ def load_tokenizer(folder: Path) -> Any:
     except Exception as error:
         # The library raises bare exceptions.
         raise ModelError(
-            f"is not a tokenizer: {_first_line(error)}",
+            f"is not a tokenizer: {first_line(error)}",
             where=str(path),
             hint="Download the model again.",
         ) from error
@@ -195,15 +192,8 @@ def _load_model(
         options["device_map"] = {"": device.torch}
     architecture = AutoModelForCausalLM._model_mapping[type(config)]
     try:
-        with quietly():
-            model, report = architecture.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-                **options,
-            )
-            model = model if "device_map" in options else model.to(device.torch)
+        model, report = read_pretrained(architecture, folder, **options)
+        model = model if "device_map" in options else model.to(device.torch)
     except torch.OutOfMemoryError:
         raise ModelError(
             f"the model does not fit on {device.torch}.",
@@ -213,7 +203,7 @@ def _load_model(
     except Exception as error:
         # transformers, safetensors and torch raise many kinds for a damaged file.
         raise ModelError(
-            f"the weights cannot be loaded: {_first_line(error)}",
+            f"the weights cannot be loaded: {first_line(error)}",
             where=str(folder),
             hint="Download the model again.",
         ) from error
@@ -221,6 +211,25 @@ def _load_model(
     if quantize == "4bit" and device.kind == "cpu":
         _keep_differentiable(model)
     return model.eval()
+
+
+def read_pretrained(architecture: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """A model of transformers from safetensors on this machine, and what was missing of it."""
+    safely = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
+    with quietly():
+        model, report = architecture.from_pretrained(folder, **safely, **options)
+    return model, report
+
+
+def check_vocabulary(tokenizer: Any, model: Any, what: str, folder: Path) -> None:
+    """``ModelError`` where the tokenizer has tokens that the model, called ``what``, lacks."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer has {len(tokenizer)} tokens, the {what} {rows}.",
+            where=str(folder),
+            hint=f"The tokenizer belongs to another model: download the {what} again.",
+        )
 
 
 def _refuse_gaps(report: dict[str, Any], folder: Path) -> None:
@@ -280,6 +289,7 @@ def quietly() -> Iterator[None]:
             hf_logging.enable_progress_bar()
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, else its kind."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]

@@ -153,13 +153,16 @@ def _sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tupl
     return tuple(name for name in reads if name not in absent)
 
 
-def wanted(parts: Mapping[str, _T], *names: str, more: bool = False) -> list[_T]:
-    """Those parts of a state, in that order.
-
-    Raises ``BundleError`` where one is missing or, without ``more``, where there is another.
-    """
+def taken(parts: dict[str, _T], *names: str) -> list[_T]:
+    """Those parts of a state, in that order, taken out of it; ``BundleError`` for a missing one."""
     if missing := [name for name in names if name not in parts]:
         raise BundleError(f"lacks {', '.join(missing)}.")
-    if not more and set(parts) != set(names):
+    return [parts.pop(name) for name in names]
+
+
+def wanted(parts: Mapping[str, _T], *names: str) -> list[_T]:
+    """All parts of a state, in that order; ``BundleError`` where one is missing or extra."""
+    found = taken(rest := dict(parts), *names)
+    if rest:
         raise BundleError("holds more than its baseline has learned.")
-    return [parts[name] for name in names]
+    return found

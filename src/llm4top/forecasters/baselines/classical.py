@@ -18,7 +18,7 @@ from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
     Probabilities,
-    wanted,
+    taken,
 )
 from llm4top.forecasters.baselines.feature_matrix import FeatureMatrix, fit_features
 from llm4top.forecasters.baselines.features import FloatArray
@@ -113,8 +113,7 @@ class ClassicalForecaster(BaselineForecaster):
         }
         self.donors_ = None
         if self.learner == "knn-forest":
-            (self.donors_,) = wanted(arrays, "donors", more=True)
-            del arrays["donors"]
+            (self.donors_,) = taken(arrays, "donors")
         self.features_ = FeatureMatrix.from_state(BaselineState(arrays, state.words))
         width = self.features_.width
         rows = self.donors_

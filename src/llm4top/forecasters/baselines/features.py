@@ -56,29 +56,15 @@ NAN = math.nan
 _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Trial)}
 
 ICD_CHAPTERS: tuple[tuple[str, str, str], ...] = (
-    ("infections", "A00", "B99"),
-    ("neoplasms", "C00", "D49"),
-    ("blood", "D50", "D89"),
-    ("endocrine", "E00", "E89"),
-    ("mental", "F01", "F99"),
-    ("nervous", "G00", "G99"),
-    ("eye", "H00", "H59"),
-    ("ear", "H60", "H95"),
-    ("circulatory", "I00", "I99"),
-    ("respiratory", "J00", "J99"),
-    ("digestive", "K00", "K95"),
-    ("skin", "L00", "L99"),
-    ("musculoskeletal", "M00", "M99"),
-    ("genitourinary", "N00", "N99"),
-    ("pregnancy", "O00", "O9A"),
-    ("perinatal", "P00", "P96"),
-    ("congenital", "Q00", "Q99"),
-    ("symptoms", "R00", "R99"),
-    ("injury", "S00", "T88"),
-    ("special", "U00", "U85"),
-    ("external", "V00", "Y99"),
-    ("health status", "Z00", "Z99"),
-)
+    ("infections", "A00", "B99"), ("neoplasms", "C00", "D49"), ("blood", "D50", "D89"),
+    ("endocrine", "E00", "E89"), ("mental", "F01", "F99"), ("nervous", "G00", "G99"),
+    ("eye", "H00", "H59"), ("ear", "H60", "H95"), ("circulatory", "I00", "I99"),
+    ("respiratory", "J00", "J99"), ("digestive", "K00", "K95"), ("skin", "L00", "L99"),
+    ("musculoskeletal", "M00", "M99"), ("genitourinary", "N00", "N99"),
+    ("pregnancy", "O00", "O9A"), ("perinatal", "P00", "P96"), ("congenital", "Q00", "Q99"),
+    ("symptoms", "R00", "R99"), ("injury", "S00", "T88"), ("special", "U00", "U85"),
+    ("external", "V00", "Y99"), ("health status", "Z00", "Z99"),
+)  # fmt: skip
 """Chapters of ICD-10-CM: name, first and last category."""
 
 _STUDY_TYPES = ("Interventional", "Observational", "Expanded Access")

@@ -15,7 +15,7 @@ from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
     Probabilities,
-    wanted,
+    taken,
 )
 from llm4top.forecasters.baselines.feature_matrix import remembered
 from llm4top.forecasters.baselines.features import FloatArray, all_text
@@ -25,14 +25,7 @@ from llm4top.forecasters.baselines.learners import (
     one_thread,
     read_regression,
 )
-from llm4top.forecasters.model.base_model import (
-    check_vocabulary,
-    first_line,
-    load_config,
-    load_tokenizer,
-    prepare_process,
-    read_pretrained,
-)
+from llm4top.forecasters.model import base_model
 from llm4top.forecasters.model.model_files import BaseIdentity, identify, weight_files
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
@@ -110,10 +103,10 @@ def load_encoder(folder: str | Path) -> TextEncoder:
 @lru_cache(maxsize=1)
 def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
     """``_marks`` change when the folder's files do."""
-    prepare_process()
-    tokenizer = load_tokenizer(folder)
+    base_model.prepare_process()
+    tokenizer = base_model.load_tokenizer(folder)
     config, model = _read_weights(folder)
-    check_vocabulary(tokenizer, model, "encoder", folder)
+    base_model.check_vocabulary(tokenizer, model, "encoder", folder)
     # RoBERTa and its kin keep two positions back.
     positions = int(getattr(config, "max_position_embeddings", None) or MAX_TOKENS + 2) - 2
     return TextEncoder(model.eval(), tokenizer, folder, max(1, min(MAX_TOKENS, positions)))
@@ -123,7 +116,7 @@ def _read_weights(folder: Path) -> tuple[Any, Any]:
     """The encoder's configuration and model."""
     from transformers import AutoModel
 
-    config = load_config(folder, encoder=True)
+    config = base_model.load_config(folder, encoder=True)
     if config.is_encoder_decoder:
         raise ModelError(
             f"{config.model_type!r} encodes and decodes; a sentence encoder only encodes.",
@@ -131,11 +124,13 @@ def _read_weights(folder: Path) -> tuple[Any, Any]:
         )
     try:
         architecture = AutoModel._model_mapping[type(config)]
-        model, report = read_pretrained(architecture, folder, config=config, dtype=torch.float32)
+        model, report = base_model.read_pretrained(
+            architecture, folder, config=config, dtype=torch.float32
+        )
     except Exception as error:
         # transformers, safetensors and torch raise many kinds for a damaged file.
         raise ModelError(
-            f"the encoder cannot be loaded: {first_line(error)}",
+            f"the encoder cannot be loaded: {base_model.first_line(error)}",
             where=str(folder),
             hint="Download it again.",
         ) from error
@@ -204,8 +199,7 @@ class SentenceForecaster(BaselineForecaster):
     def restore(self, state: BaselineState) -> None:
         """Inverse of ``state``, which loads the encoder; ``BundleError`` if it does not fit."""
         arrays = dict(state.arrays)
-        means, scales = wanted(arrays, "means", "scales", more=True)
-        del arrays["means"], arrays["scales"]
+        means, scales = taken(arrays, "means", "scales")
         self.encoder_ = load_encoder(self.encoder)
         width = int(self.encoder_.model.config.hidden_size)
         if numbers(means, 1).shape != (width,) or numbers(scales, 1).shape != (width,):

@@ -14,6 +14,7 @@ from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
     Probabilities,
+    taken,
     wanted,
 )
 from llm4top.forecasters.baselines.features import (
@@ -180,9 +181,8 @@ class TfidfForecaster(BaselineForecaster):
     def restore(self, state: BaselineState) -> None:
         """See ``BaselineForecaster.restore``."""
         arrays = dict(state.arrays)
-        (idf,) = wanted(arrays, "idf", more=True)
+        (idf,) = taken(arrays, "idf")
         (terms,) = wanted(state.words, "terms")
-        del arrays["idf"]
         self.vectoriser_ = restored_vectoriser(terms, idf)
         self.learner_ = learners.DenseLearner.from_arrays(arrays, len(terms), len(self.classes_))
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from llm4top.errors import DownloadError, ModelNotFoundError
 from llm4top.files import is_locked, locked, publish, sha256_of, write_json
@@ -40,21 +40,14 @@ class RemoteModel:
     files: tuple[RemoteFile, ...]
 
 
-class Hub(Protocol):
-    """What a download needs of a model hub; tests bring their own."""
+class HuggingFaceHub:
+    """The Hugging Face hub through its own client, whose failures become sentences.
+
+    Tests bring another hub with the same two methods.
+    """
 
     def describe(self, name: str, revision: str | None) -> RemoteModel:
         """The model's files at ``revision`` (default branch: None), and the commit behind it."""
-
-    def fetch(self, name: str, commit: str, patterns: Sequence[str], folder: Path) -> None:
-        """Bring the files that match ``patterns`` into ``folder``, resuming what is there."""
-
-
-class HuggingFaceHub:
-    """The Hugging Face hub through its own client, whose failures become sentences."""
-
-    def describe(self, name: str, revision: str | None) -> RemoteModel:
-        """The commit and the files of a model."""
         import huggingface_hub
 
         with _in_sentences(name, revision):
@@ -66,7 +59,7 @@ class HuggingFaceHub:
         return RemoteModel(str(info.sha), files)
 
     def fetch(self, name: str, commit: str, patterns: Sequence[str], folder: Path) -> None:
-        """Download the matching files of a commit into ``folder``."""
+        """Bring the files that match ``patterns`` into ``folder``, resuming what is there."""
         import huggingface_hub
 
         with _in_sentences(name, commit):
@@ -84,32 +77,35 @@ class HuggingFaceHub:
 def _in_sentences(name: str, revision: str | None) -> Iterator[None]:
     from huggingface_hub import errors
 
-    def failed(message: str, hint: str) -> DownloadError:
-        return DownloadError(message, where=name, hint=hint)
-
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise failed(
+    known = {
+        errors.GatedRepoError: (
             "its owner asks for a licence to be accepted first.",
             "Accept it on the model's page, then log in with `hf auth login`.",
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise failed("the hub has no such model.", "Check the spelling: owner/name.") from error
-    except errors.RevisionNotFoundError as error:
-        raise failed(
-            f"the hub has no revision {revision!r} of it.", "Leave out --revision for the newest."
-        ) from error
-    except errors.OfflineModeIsEnabled as error:
-        raise failed(
-            "HF_HUB_OFFLINE is set, so nothing may be fetched.", "Unset it and run again."
-        ) from error
-    except (errors.HfHubHTTPError, OSError, *_transport_errors()) as error:
-        raise failed(
+        ),
+        errors.RepositoryNotFoundError: (
+            "the hub has no such model.",
+            "Check the spelling: owner/name.",
+        ),
+        errors.RevisionNotFoundError: (
+            f"the hub has no revision {revision!r} of it.",
+            "Leave out --revision for the newest.",
+        ),
+        errors.OfflineModeIsEnabled: (
+            "HF_HUB_OFFLINE is set, so nothing may be fetched.",
+            "Unset it and run again.",
+        ),
+    }
+    try:
+        yield
+    except (errors.HfHubHTTPError, OSError, *known, *_transport_errors()) as error:
+        broke_off = (
             f"the hub could not be reached or broke off ({type(error).__name__}).",
             "Check the connection or proxy and run the same command again: it continues where it "
             "stopped. On a machine without a network, copy the folder over and give its path.",
-        ) from error
+        )
+        found = (words for kind, words in known.items() if isinstance(error, kind))
+        message, hint = next(found, broke_off)
+        raise DownloadError(message, where=name, hint=hint) from error
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
@@ -171,7 +167,7 @@ def download_model(
     revision: str | None = None,
     save_as: str | None = None,
     replace: bool = False,
-    hub: Hub | None = None,
+    hub: HuggingFaceHub | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, ModelSource]:
     """Fetch ``name`` from the hub, or copy it from a local folder; return its folder.
@@ -214,7 +210,7 @@ def _take_hub(
     keep: str,
     folder: Path,
     replace: bool,
-    hub: Hub,
+    hub: HuggingFaceHub,
     notify: Callable[[str], None],
 ) -> tuple[Path, ModelSource]:
     remote = hub.describe(name, revision)

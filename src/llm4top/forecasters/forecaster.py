@@ -339,7 +339,6 @@ def release_memory() -> None:
     """Free the memory of models that nothing refers to any more, a GPU's included."""
     gc.collect()
     if "torch" in sys.modules:
-        import torch
+        from llm4top.forecasters.model.device import empty_caches
 
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        empty_caches()

@@ -29,7 +29,7 @@ from llm4top.forecasters.bundles.paths import is_bundle
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.adapter import load_adapter
-from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base, quietly
+from llm4top.forecasters.model.base_model import BaseModel, load_base, quietly
 from llm4top.forecasters.model.download import ModelSource
 from llm4top.forecasters.model.model_files import identify, resolve_base, weight_files
 
@@ -94,14 +94,13 @@ def read_language(folder: Path, manifest: Manifest, loading: Loading) -> Languag
     if entry is None:
         raise BundleError("has no language model.", where=folder.name)
     where = _base_folder(folder, entry.base, loading.base)
+    # Anything else than its two values is refused by load_base.
+    quantize: Any = loading.quantize
+    if quantize == AS_TRAINED:
+        quantize = entry.tuning.quantize
     model = None
     try:
-        base = load_base(
-            where,
-            device=loading.device,
-            dtype=loading.dtype,
-            quantize=_quantize(loading.quantize, entry),
-        )
+        base = load_base(where, device=loading.device, dtype=loading.dtype, quantize=quantize)
         if entry.tuning.method == "lora":
             _check_adapter_config(folder, entry)
             model = load_adapter(base, folder)
@@ -261,13 +260,6 @@ def _base_folder(bundle: Path, needed: BaseEntry, base: str | Path | None) -> Pa
             hint=f"Get that very one with: {fetch}" if "/" in needed.id else "Name its folder.",
         )
     return folder
-
-
-def _quantize(quantize: str | None, entry: LanguageEntry) -> Quantize:
-    if quantize == AS_TRAINED:
-        return entry.tuning.quantize
-    # Anything else is checked by load_base.
-    return quantize  # type: ignore[return-value]
 
 
 def _check_adapter_config(folder: Path, entry: LanguageEntry) -> None:

@@ -1,6 +1,5 @@
 """What is trained: the answer head's scorer around a base model, with LoRA or in full."""
 
-import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from llm4top.errors import TrainingError
+from llm4top.forecasters.model.adapter import with_lora
 from llm4top.forecasters.model.answer_head import answer_logits
 from llm4top.lazy import quick_imports
 
@@ -49,7 +49,7 @@ def add_lora(model: nn.Module, *, rank: int, alpha: int, dropout: float) -> Any:
     The adapter's weights are float32 whatever the base model's type (PEFT's default).
     """
     with quick_imports():
-        from peft import LoraConfig, TaskType, get_peft_model
+        from peft import LoraConfig, TaskType
 
     config = LoraConfig(
         r=rank,
@@ -59,10 +59,7 @@ def add_lora(model: nn.Module, *, rank: int, alpha: int, dropout: float) -> Any:
         bias="none",
         task_type=TaskType.CAUSAL_LM,
     )
-    with warnings.catch_warnings():
-        # PEFT still asks for a property under the name that transformers 5.10 retired.
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
-        return get_peft_model(model, config)
+    return with_lora(model, config)
 
 
 def make_fully_trainable(model: nn.Module) -> None:

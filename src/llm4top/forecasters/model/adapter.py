@@ -44,7 +44,7 @@ def load_adapter(base: BaseModel, folder: str | Path) -> Any:
     """
     prepare_process()
     with quick_imports():
-        from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     folder = Path(folder).expanduser()
     weights = folder / ADAPTER_WEIGHTS
@@ -58,10 +58,7 @@ def load_adapter(base: BaseModel, folder: str | Path) -> Any:
         )
     config = _lora_config(folder / ADAPTER_CONFIG)
     try:
-        with warnings.catch_warnings():
-            # PEFT still asks for a property under the name that transformers 5.10 retired.
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
-            model = get_peft_model(base.model, config)
+        model = with_lora(base.model, config)
     except (ValueError, TypeError) as error:
         raise ModelError(
             f"the adapter does not fit this base model: {str(error).splitlines()[0]}",
@@ -72,6 +69,16 @@ def load_adapter(base: BaseModel, folder: str | Path) -> Any:
     set_peft_model_state_dict(model, _read_tensors(weights, expected))
     model.requires_grad_(False)
     return model.eval()
+
+
+def with_lora(model: Any, config: Any) -> Any:
+    """PEFT's model of a ``LoraConfig`` around ``model``, whose modules change in place."""
+    from peft import get_peft_model
+
+    with warnings.catch_warnings():
+        # PEFT still asks for a property under the name that transformers 5.10 retired.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        return get_peft_model(model, config)
 
 
 def _lora_config(path: Path) -> Any:

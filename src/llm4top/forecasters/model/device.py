@@ -1,5 +1,6 @@
 """The device and the number type a model runs in, each chosen with its reason."""
 
+import gc
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -119,3 +120,12 @@ def free_memory(device: Device) -> int:
         used = torch.mps.driver_allocated_memory()
         return max(int(torch.mps.recommended_max_memory()) - int(used), 0)
     return int(psutil.virtual_memory().available)
+
+
+def empty_caches() -> None:
+    """Give back the memory of GPUs that torch keeps and does not use."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -1,6 +1,5 @@
 """From trials to answer logits: prompts, batches, one prefill pass each."""
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor
 from llm4top.errors import ModelError
 from llm4top.forecasters.model.answer_head import answer_logits, answer_token_ids, pad_right
 from llm4top.forecasters.model.base_model import BaseModel
-from llm4top.forecasters.model.device import Device, free_memory
+from llm4top.forecasters.model.device import Device, empty_caches, free_memory
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
@@ -116,11 +115,7 @@ def _try(
         if not is_out_of_memory(error):
             raise
     # Outside the handler, where the traceback no longer holds the pass's tensors.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if torch.backends.mps.is_available():
-        torch.mps.empty_cache()
+    empty_caches()
     return None
 
 

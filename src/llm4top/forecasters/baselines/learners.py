@@ -255,10 +255,17 @@ def _joined(
         children = (np.where(leaf, here, side) + start for side in (left, right))
         split = (np.where(leaf, 0, feature), np.where(leaf, 0.0, threshold))
         columns.append((*children, *split, value))
-    kinds = (np.int64, np.int64, np.int64, np.float64, np.float64)
-    by_column = zip(*columns, strict=True)
-    joined = (np.concatenate(c).astype(k) for c, k in zip(by_column, kinds, strict=True))
-    return TreeLearner(*joined, starts[:-1].astype(np.int64), base.astype(float), exponential)
+    left, right, feature, threshold, value = map(np.concatenate, zip(*columns, strict=True))
+    return TreeLearner(
+        left.astype(np.int64),
+        right.astype(np.int64),
+        feature.astype(np.int64),
+        threshold.astype(np.float64),
+        value.astype(np.float64),
+        starts[:-1].astype(np.int64),
+        base.astype(np.float64),
+        exponential,
+    )
 
 
 @contextmanager

@@ -13,8 +13,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from llm4top.registry.leak_grammar import MARKS
 from llm4top.registry.leak_guard import guard
-from llm4top.registry.leak_identifiers import MARKS
 from llm4top.registry.trial import Withheld
 
 _Z = 1.959964

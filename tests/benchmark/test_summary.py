@@ -1,6 +1,6 @@
 """What a benchmark says in words."""
 
-from llm4top.benchmark.summary import summarise
+from llm4top.benchmark.run import summarise
 from llm4top.evaluation.reports.report import Difference, Figure, ForecasterRow, Table
 
 

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 
 from llm4top.evaluation.metrics.curves import curve_set
 from llm4top.evaluation.predictions import Scores
-from llm4top.evaluation.reports.published import published_results
+from llm4top.evaluation.reports.metadata import published_results
 from llm4top.evaluation.reports.report import (
     AuditLine,
     DataFacts,

@@ -8,19 +8,33 @@ from typing import Any
 from hypothesis import strategies as st
 
 from llm4top.registry import codes
+from llm4top.registry.criteria_marks import MARK
+
+_LONG = 20  # with a backslash before each sign still shorter than a line that may be wrapped
 
 _WORD = st.text(
     alphabet=st.sampled_from("abcdeghoprtuwxyzABC012349é≥µ<>&[]*~^_%()/,'\""),
     min_size=1,
     max_size=9,
-).filter(lambda word: not re.fullmatch(r"[*~]+|\(?\w{1,3}[).]", word))
+).filter(lambda word: not re.fullmatch(r"[*~]+", word) and not MARK.match(f"{word} "))
 _WORDS = st.lists(_WORD, min_size=1, max_size=30).map(" ".join)
 # What a bullet or number at the head of a line would mean differs between the formats, and any word
 # of a long line can come to stand there: the XML is wrapped.
 LINE = _WORDS.map(lambda text: "w" + text)
+
+
+def _clear(paragraphs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """No nested bullet right below a long item: in the JSON it could be a wrapped line of it."""
+    found: list[tuple[str, str]] = []
+    for bullet, text in paragraphs:
+        below_long = bool(found) and found[-1][0] == "- " and len(found[-1][1]) > _LONG
+        found.append(("- " if bullet == "-- " and below_long else bullet, text))
+    return found
+
+
 PARAGRAPHS = st.lists(
     st.tuples(st.sampled_from(["", "", "- ", "-- "]), LINE), min_size=1, max_size=6
-)
+).map(_clear)
 DATE = st.tuples(st.integers(1990, 2035), st.integers(1, 12), st.none() | st.integers(1, 28))
 
 

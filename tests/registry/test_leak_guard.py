@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm4top.registry.leak_grammar import MARKS
 from llm4top.registry.leak_guard import guard, guard_fields
-from llm4top.registry.leak_identifiers import MARKS
 from llm4top.registry.leak_rules import RULES
 from llm4top.registry.reader import read_records
 from tests.profiles import examples

@@ -8,8 +8,7 @@ import pytest
 
 from llm4top.errors import TaskError
 from llm4top.registry.trial import Trial
-from llm4top.tasks.applicability import why_not_applicable
-from llm4top.tasks.builtin import COMPLETION, OUTCOME
+from llm4top.tasks.builtin import COMPLETION, OUTCOME, why_not_applicable
 from llm4top.tasks.task import Task
 from llm4top.tasks.task_file import load_task
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llm4top.training import run
 from llm4top.training.config import TrainingConfig, make_config
-from llm4top.training.evaluation_rows import evaluation_count, evaluation_rows, evaluation_size
+from llm4top.training.memory import evaluation_count, evaluation_rows, evaluation_size
 
 NEEDED = {"data": "d", "base": "b", "out": "o"}
 

@@ -19,8 +19,8 @@ from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.testing import make_tiny_model
 from llm4top.training import preflight as _preflight
 from llm4top.training.config import TrainingConfig, chosen_sections
-from llm4top.training.earlier_training import learnt_before
 from llm4top.training.preflight import Check, PreflightReport, preflight
+from llm4top.training.pretrain import learnt_before
 from llm4top.training.run_folder import RunFolder
 
 Settings = Callable[..., TrainingConfig]

@@ -1,34 +1,189 @@
 """The whole benchmark, one piece of work after the other, and its report."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from llm4top.benchmark.baselines import baseline_work, chosen_baselines
-from llm4top.benchmark.blend import blended
 from llm4top.benchmark.cache import WorkCache
 from llm4top.benchmark.context import Context
-from llm4top.benchmark.language_models import find_models, language_work
-from llm4top.benchmark.probes import probe_work
-from llm4top.benchmark.rows import Rows, settle_data
+from llm4top.benchmark.language_models import LanguageWork, find_models, language_work
+from llm4top.benchmark.predictions import blended
+from llm4top.benchmark.rows import POOLED, Rows, settle_data
 from llm4top.benchmark.settings import BenchmarkSettings
-from llm4top.benchmark.summary import summarise
 from llm4top.benchmark.tables import table_work
 from llm4top.data.audit.audit import audit
 from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top
 from llm4top.errors import LLM4TOPError
 from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
+from llm4top.evaluation.probes.contamination import contamination_probes
+from llm4top.evaluation.probes.variants import prompt_ablation
 from llm4top.evaluation.reports.checklist import checklist
-from llm4top.evaluation.reports.metadata import audit_lines, data_facts, new_report
-from llm4top.evaluation.reports.published import published_results
+from llm4top.evaluation.reports.formatting import number, p_value, with_interval
+from llm4top.evaluation.reports.metadata import (
+    audit_lines,
+    data_facts,
+    new_report,
+    published_results,
+)
 from llm4top.evaluation.reports.render import write_report
-from llm4top.evaluation.reports.report import AuditLine, Report, VariantTable
+from llm4top.evaluation.reports.report import (
+    AuditLine,
+    Difference,
+    ForecasterRow,
+    Report,
+    Table,
+    VariantTable,
+)
+from llm4top.evaluation.reports.summary import same_figures
 from llm4top.evaluation.reports.table import Measurements
 from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.text import thousands
 from llm4top.training.run_folder import RunFolder
+
+_HONEST = ("baseline", "language", "stack")
+_ORDER = ("test", "newest", "valid")
+_CHANCE = 0.5
+
+
+def summarise(tables: Sequence[Table], differences: Sequence[Difference]) -> tuple[str, ...]:
+    """Who ranks best on each check, whether TF-IDF differs, and what a trivial one has.
+
+    About all phases together where there is such a table, else about each phase; the strictest
+    check comes first.
+    """
+    pooled = [table for table in tables if table.phase == "pooled"] or list(tables)
+    ordered = sorted(pooled, key=lambda table: _ORDER.index(table.check))
+    return tuple(line for table in ordered for line in _about(table, differences))
+
+
+def _about(table: Table, differences: Sequence[Difference]) -> Iterator[str]:
+    honest = [row for row in table.rows if row.kind in _HONEST and _auc(row)]
+    if not honest:
+        return
+    best = max(honest, key=_auc)
+    trivial = max((r for r in table.rows if r.kind == "trivial"), key=_auc, default=None)
+    beaten = trivial is not None and _auc(trivial) >= _auc(best)
+    yield _headline(table, best, trivial, differences, beaten=beaten)
+    language = [row for row in honest if row.kind == "language" and row is not best]
+    if language and not beaten:
+        first = max(language, key=_auc)
+        value = with_interval(first.figures["roc_auc"])
+        compared = _compared(table, first, differences)
+        yield f"The best language model there is {first.forecaster}, {value}{compared}."
+    yield from same_figures(table)
+
+
+def _headline(
+    table: Table,
+    best: ForecasterRow,
+    trivial: ForecasterRow | None,
+    differences: Sequence[Difference],
+    *,
+    beaten: bool,
+) -> str:
+    """Who ranks best of all rows but the oracle, trivial ones included."""
+    where = f"{table.title} ({thousands(table.n)} trials): "
+    own = f"{best.forecaster}, {with_interval(best.figures['roc_auc'])}"
+    own += ", worse than chance" if _auc(best) < _CHANCE else ""
+    if trivial is not None and beaten:
+        return (
+            f"{where}no trained forecaster ranks better than {trivial.forecaster}, which has "
+            f"ROC-AUC {with_interval(trivial.figures['roc_auc'])}; the best of them is {own}."
+        )
+    text = f"{where}the highest ROC-AUC is that of {own}{_compared(table, best, differences)}"
+    if trivial is not None:
+        text += f"; {trivial.forecaster} has {with_interval(trivial.figures['roc_auc'])}"
+    return f"{text}."
+
+
+def _compared(table: Table, row: ForecasterRow, differences: Sequence[Difference]) -> str:
+    """The paired difference of the row to the one that all are compared with, in words."""
+    for d in differences:
+        here = (d.phase, d.check, d.metric) == (table.phase, table.check, "roc_auc")
+        if here and d.first == row.forecaster and d.p_adjusted is not None:
+            if d.p_adjusted >= 0.05:
+                return f", no detectable difference from {d.second} (n = {thousands(table.n)})"
+            value = d.figure.value or 0.0
+            side = "above" if value > 0 else "below"
+            p = p_value(d.p_adjusted)
+            return f", {number(abs(value))} {side} {d.second} (corrected p {p})"
+    return ""
+
+
+def _auc(row: ForecasterRow) -> float:
+    figure = row.figures.get("roc_auc")
+    return figure.value or 0.0 if figure else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeWork:
+    """One kind of probe of one model, on validation rows."""
+
+    kind: str
+    work: LanguageWork
+    context: Context
+
+    @property
+    def title(self) -> str:
+        """What is being done, in words."""
+        words = "Prompt ablation" if self.kind == "ablation" else "Contamination probes"
+        return f"{words}: {self.work.name}"
+
+    def inputs(self) -> dict[str, Any]:
+        """Everything that the tables depend on."""
+        settings = self.context.settings
+        return {
+            "probe": self.kind,
+            "model": self.work.inputs(),
+            "rows": settings.probe_trials,
+            "cutoff": settings.cutoff,
+            "seed": settings.seed,
+            "draws": settings.draws,
+        }
+
+    def done(self) -> bool:
+        """Whether it is finished already."""
+        return self.context.cache.has("probe", self.inputs())
+
+    def run(self) -> list[VariantTable]:
+        """The probe's tables; raises what the probe raises."""
+        stored = self.context.cache.values("probe", self.inputs(), self._tables)
+        return [VariantTable.model_validate(table) for table in stored]
+
+    def _tables(self) -> list[dict[str, Any]]:
+        settings = self.context.settings
+        forecaster: Any = self.work.forecaster()
+        rows = self.work.fold.checks["valid"]
+        options: dict[str, Any] = {
+            "limit": settings.probe_trials,
+            "seed": settings.seed,
+            "draws": settings.draws,
+            "name": self.work.name,
+            "on_progress": self.context.on_prompts,
+        }
+        if self.kind == "ablation":
+            tables = [prompt_ablation(forecaster, rows, **options)]
+        else:
+            tables = list(contamination_probes(forecaster, rows, cutoff=settings.cutoff, **options))
+        return [table.model_dump(mode="json") for table in tables]
+
+
+def probe_work(language: Sequence[LanguageWork], context: Context) -> Iterator[ProbeWork]:
+    """Contamination probes of untrained weights, prompt ablation of trained ones."""
+    if not context.settings.probe_trials:
+        return
+    for work in language:
+        if work.fold.name != "split" or work.phase != POOLED or work.model.base is None:
+            continue
+        if work.variant in ("zero-shot", "as shipped"):
+            yield ProbeWork("contamination", work, context)
+        if work.variant in ("LoRA", "as shipped"):
+            yield ProbeWork("ablation", work, context)
+
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)

@@ -125,7 +125,7 @@ def _behind(
     same bits, as in one call.
     """
     from llm4top.forecasters.forecast_format import COLUMNS, NotApplicable
-    from llm4top.tasks.applicability import why_not_applicable
+    from llm4top.tasks.builtin import why_not_applicable
 
     rows = kept_rows(part, output, tuple(COLUMNS))
     size = 0

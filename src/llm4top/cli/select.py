@@ -28,7 +28,7 @@ from llm4top.text import counted, thousands
 if TYPE_CHECKING:
     from llm4top.progress import Progress
     from llm4top.training.selection.candidates import SelectSettings
-    from llm4top.training.selection.plan import SelectionPlan
+    from llm4top.training.selection.select import SelectionPlan
     from llm4top.training.selection.selection_file import Selection
 
 
@@ -153,7 +153,7 @@ def _grid(pairs: list[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
 
 
 def _plan(settings: SelectSettings, output: str) -> None:
-    from llm4top.training.selection.plan import plan_selection
+    from llm4top.training.selection.select import plan_selection
 
     plan = plan_selection(settings)
     if output == "json":

@@ -6,11 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llm4top.data.card import DatasetCard, DroppedRecord, SourceFile, new_card
-from llm4top.data.one_row_per_trial import Pool, pool
 from llm4top.data.parquet import Row, decode_trial, encode_trial
 from llm4top.data.sources import path_sha256
 from llm4top.data.splits import OwnSplit, RowFacts, SplitRule, check_disjoint, real_shares
-from llm4top.data.spool import NO_LABEL, NOT_LISTED, Reading, Spool, reading_progress, row_of
+from llm4top.data.spool import (
+    NO_LABEL,
+    NOT_LISTED,
+    Pool,
+    Reading,
+    Spool,
+    pool,
+    reading_progress,
+    row_of,
+)
 from llm4top.errors import DatasetError
 from llm4top.text import thousands
 

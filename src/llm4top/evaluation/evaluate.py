@@ -24,8 +24,13 @@ from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
 from llm4top.evaluation.metrics.bootstrap import DRAWS
 from llm4top.evaluation.reports.checklist import checklist
 from llm4top.evaluation.reports.formatting import CHECKS, phase_name
-from llm4top.evaluation.reports.metadata import age_note, base_rate_notes, data_facts, new_report
-from llm4top.evaluation.reports.published import published_results
+from llm4top.evaluation.reports.metadata import (
+    age_note,
+    base_rate_notes,
+    data_facts,
+    new_report,
+    published_results,
+)
 from llm4top.evaluation.reports.report import LookEntry, Report
 from llm4top.evaluation.reports.summary import summary
 from llm4top.evaluation.reports.table import Entry, Measurements, measure_table

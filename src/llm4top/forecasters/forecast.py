@@ -23,7 +23,7 @@ from llm4top.prompts.prompt import Prompt
 from llm4top.prompts.sections import SECTION_NAMES, trial_sections
 from llm4top.registry.areas import therapeutic_area
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
-from llm4top.tasks.applicability import why_not_applicable
+from llm4top.tasks.builtin import why_not_applicable
 from llm4top.tasks.task import Task
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
-from llm4top.registry import leak_status
+from llm4top.registry import leak_grammar
 from llm4top.registry.fields import ALLOWED_FIELDS
-from llm4top.registry.leak_grammar import START
-from llm4top.registry.leak_identifiers import INSTEAD, MARKS, Mark, own_identifiers
+from llm4top.registry.leak_grammar import INSTEAD, MARKS, START, Mark, own_identifiers
 from llm4top.registry.leak_rules import RULES, Rule
 from llm4top.registry.normalize_text import excerpt
 from llm4top.registry.trial import Withheld
@@ -56,7 +55,7 @@ def _by_literal() -> dict[str, tuple[Rule | Mark, ...]]:
 _BY_LITERAL = tuple(_by_literal().items())
 # All literals in one pass over the text, about the time of three searches for one of them.
 _LITERALS = AhoCorasick([literal for literal, _ in _BY_LITERAL], implementation=Implementation.DFA)
-_STATUSES = AhoCorasick(leak_status.LITERALS, implementation=Implementation.DFA)
+_STATUSES = AhoCorasick(leak_grammar.LITERALS, implementation=Implementation.DFA)
 
 
 def guard_fields(values: dict[str, Any], identifiers: Sequence[str] = ()) -> list[Withheld]:
@@ -121,8 +120,8 @@ def _guard_item(item: Any, field: str, guarded: Callable[[str, str], str | None]
 def _guard_heading(text: str, field: str, cut: list[Withheld]) -> str:
     if not _STATUSES.find_matches_as_indexes(text.lower()):
         return text
-    left, stated = leak_status.without_status(text)
-    cut += [Withheld(field, leak_status.REASON, excerpt(words)) for words in stated]
+    left, stated = leak_grammar.without_status(text)
+    cut += [Withheld(field, leak_grammar.REASON, excerpt(words)) for words in stated]
     return left if stated else text
 
 

@@ -37,7 +37,7 @@ from llm4top.registry.leak_grammar import (
     WERE,
     WHICH,
 )
-from llm4top.registry.leak_status import REASON as STATED
+from llm4top.registry.leak_grammar import REASON as STATED
 
 
 @dataclass(frozen=True, slots=True, eq=False)

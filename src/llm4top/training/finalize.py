@@ -37,9 +37,9 @@ from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.model_files import earlier_training, earlier_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.training.config import TrainingConfig
-from llm4top.training.earlier_training import through_its_base
-from llm4top.training.evaluation_rows import evaluation_size
+from llm4top.training.memory import evaluation_size
 from llm4top.training.preflight import sample_rows
+from llm4top.training.pretrain import through_its_base
 from llm4top.training.run_folder import RunFolder, keep_logits
 
 RELOAD_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 5e-3}

@@ -31,9 +31,15 @@ from llm4top.tasks.task import Task
 from llm4top.text import percent
 from llm4top.text import thousands as count
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections
-from llm4top.training.earlier_training import beyond_what_was_seen, learnt_before
-from llm4top.training.evaluation_rows import evaluation_count, evaluation_size
-from llm4top.training.memory import MemoryEstimate, estimate_memory, in_gb, model_shape
+from llm4top.training.memory import (
+    MemoryEstimate,
+    estimate_memory,
+    evaluation_count,
+    evaluation_size,
+    in_gb,
+    model_shape,
+)
+from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
 
 _SAMPLE = 500

@@ -24,8 +24,8 @@ from llm4top.forecasters.model.base_model import BaseModel, load_base, prepare_p
 from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.training.config import TrainingConfig, chosen_sections
-from llm4top.training.evaluation_rows import evaluation_rows, evaluation_size
 from llm4top.training.finalize import Published, Publisher
+from llm4top.training.memory import evaluation_rows, evaluation_size
 from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder, keep_logits
 

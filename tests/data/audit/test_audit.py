@@ -316,7 +316,7 @@ def test_several_labels():
 
 
 def test_a_large_data_set_is_sampled(monkeypatch):
-    from llm4top.data.audit import rows as _audit_rows
+    from llm4top.data.audit import terms as _audit_rows
     from llm4top.data.audit.findings import AuditLimits
 
     monkeypatch.setattr(_audit_rows, "LIMITS", AuditLimits(rows=100))

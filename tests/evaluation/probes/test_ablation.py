@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from llm4top.benchmark.language_models import few_shot
 from llm4top.errors import EmptyClassError
-from llm4top.evaluation.probes.ablation import prompt_ablation
+from llm4top.evaluation.probes.variants import prompt_ablation
 from llm4top.forecasters.calibration.methods import NoCalibration
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.prompts.sections import SECTION_NAMES

@@ -9,9 +9,9 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from llm4top.evaluation.metrics.curves import curve_set
-from llm4top.evaluation.reports.drawing import Series
-from llm4top.evaluation.reports.figure_titles import (
+from llm4top.evaluation.reports.drawing import (
     NONE_DRAWN,
+    Series,
     decision_title,
     precision_recall_title,
     reliability_title,

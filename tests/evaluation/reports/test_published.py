@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm4top.evaluation.reports.published import published_results
+from llm4top.evaluation.reports.metadata import published_results
 from llm4top.evaluation.reports.view import published_groups
 from tests.evaluation.report_kit import made_report
 

@@ -18,8 +18,14 @@ from llm4top.evaluation.reports.formatting import (
     signed,
     with_interval,
 )
-from llm4top.evaluation.reports.html import page, web_address
-from llm4top.evaluation.reports.render import escaped, markdown, read_report, write_report
+from llm4top.evaluation.reports.render import (
+    escaped,
+    markdown,
+    page,
+    read_report,
+    web_address,
+    write_report,
+)
 from llm4top.evaluation.reports.report import REPORT_SCHEMA
 from tests.evaluation.report_kit import hostile_report, made_figure, made_report
 

@@ -12,8 +12,12 @@ from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.registry.trial import Trial
 from llm4top.training.selection.baselines import BASE_RATE, BaselineModel
 from llm4top.training.selection.decision import Finalists, assess_blend, decide
-from llm4top.training.selection.losses import SelectionScorer, is_gain, row_losses
-from llm4top.training.selection.selection_file import StackOutcome
+from llm4top.training.selection.selection_file import (
+    SelectionScorer,
+    StackOutcome,
+    is_gain,
+    row_losses,
+)
 
 N = 900
 NOT_TRIED = StackOutcome(taken=False, reason="No blend was tried (--no-stack).")

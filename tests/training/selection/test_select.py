@@ -21,11 +21,14 @@ from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection import runs as runs_module
 from llm4top.training.selection.baselines import BaselineModels, chosen_baselines
 from llm4top.training.selection.candidates import make_select_settings
-from llm4top.training.selection.losses import SelectionScorer, row_losses
-from llm4top.training.selection.plan import plan_selection
 from llm4top.training.selection.runs import FinishedRun, middle_run
-from llm4top.training.selection.select import check_folder, learning_part, select
-from llm4top.training.selection.selection_file import RunOutcome, read_selection
+from llm4top.training.selection.select import check_folder, learning_part, plan_selection, select
+from llm4top.training.selection.selection_file import (
+    RunOutcome,
+    SelectionScorer,
+    read_selection,
+    row_losses,
+)
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep, Verdict, points
-from llm4top.data.audit.rows import AuditRows
-from llm4top.data.audit.terms import FieldTerms
+from llm4top.data.audit.terms import AuditRows, FieldTerms
 from llm4top.text import percent
 
 FloatArray = NDArray[np.float64]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep
-from llm4top.data.audit.rows import WORDS, flat_text, shown_fields
+from llm4top.data.audit.terms import WORDS, flat_text, shown_fields
 from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import trial_texts
 from llm4top.text import percent, thousands

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.data.audit.findings import LIMITS, AuditFinding, OnStep, ids
-from llm4top.data.audit.rows import AuditRows, spaced_words
-from llm4top.data.audit.terms import strength
+from llm4top.data.audit.terms import AuditRows, spaced_words, strength
 from llm4top.registry.codes import STATUSES
 from llm4top.text import thousands
 

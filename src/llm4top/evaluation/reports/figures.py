@@ -13,11 +13,9 @@ from llm4top.evaluation.reports.drawing import (
     Drawing,
     Series,
     curve_drawing,
+    decision_title,
     drawing,
     drawn_curves,
-)
-from llm4top.evaluation.reports.figure_titles import (
-    decision_title,
     precision_recall_title,
     roc_title,
 )

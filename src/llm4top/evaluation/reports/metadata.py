@@ -4,10 +4,13 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from typing import Any, Literal
 
 import psutil
+import yaml
 
 from llm4top import __version__
 from llm4top.data.audit.findings import AuditReport
@@ -15,9 +18,40 @@ from llm4top.data.dataset import Dataset
 from llm4top.data.parquet import SPLITS
 from llm4top.data.scopes import phases_in, scope
 from llm4top.evaluation.reports.formatting import phase_name
-from llm4top.evaluation.reports.report import AuditLine, DataFacts, Question, Report
+from llm4top.evaluation.reports.report import AuditLine, DataFacts, PublishedRow, Question, Report
 from llm4top.tasks.task import Task
 from llm4top.text import percent
+
+_NOT_PUBLISHED, _NOT_FOUND = "-", "?"
+
+
+@cache
+def published_results() -> tuple[PublishedRow, ...]:
+    """Every published result known for TOP, by protocol; for reports on TOP only.
+
+    They are read from ``data/published.yaml``, which says what a grade is. A figure of "not found"
+    is one that the source has and the file does not.
+    """
+    file = files("llm4top.evaluation.reports") / "data/published.yaml"
+    content = yaml.safe_load(file.read_text("utf-8"))
+    return tuple(
+        PublishedRow(
+            system=system,
+            phase=phase,
+            figures={
+                column: "not found" if value == _NOT_FOUND else value
+                for column, value in zip(group["columns"], values, strict=True)
+                if value != _NOT_PUBLISHED
+            },
+            protocol=content["protocols"][group["protocol"]],
+            grade=group["grade"] if isinstance(group["grade"], str) else group["grade"][phase],
+            source=group["source"],
+        )
+        for group in content["groups"]
+        for system, phases in group["results"].items()
+        for phase, values in phases.items()
+    )
+
 
 _PACKAGES = (
     "torch",

@@ -6,8 +6,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from llm4top.evaluation.reports.drawing import Drawing, Series, curve_drawing, drawn_curves
-from llm4top.evaluation.reports.figure_titles import reliability_title, spread_title
+from llm4top.evaluation.reports.drawing import (
+    Drawing,
+    Series,
+    curve_drawing,
+    drawn_curves,
+    reliability_title,
+    spread_title,
+)
 from llm4top.evaluation.reports.report import Curves, CurveSet
 from llm4top.evaluation.reports.svg import COLOURS, FONT_SIZE, canvas, label, style
 from llm4top.text import one_line, percent, thousands

@@ -95,7 +95,7 @@ class _Tables:
 
     def __init__(self, report: Report):
         # The figures need matplotlib, which the server loads with its first report.
-        from llm4top.evaluation.reports.html import part_styles, section_names
+        from llm4top.evaluation.reports.render import part_styles, section_names
 
         ui.add_css(part_styles())
         self._report = report
@@ -108,7 +108,7 @@ class _Tables:
 
     async def show(self) -> None:
         """Draw the chosen table with its figures and differences."""
-        from llm4top.evaluation.reports.html import section_html
+        from llm4top.evaluation.reports.render import section_html
 
         wanted = self._chosen
         if not wanted:

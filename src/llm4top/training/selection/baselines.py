@@ -19,8 +19,12 @@ from llm4top.evaluation.predictions import FloatArray
 from llm4top.files import replacing
 from llm4top.forecasters.baselines.catalog import BASELINES, make_baseline
 from llm4top.forecasters.calibration.pool import log_probabilities
-from llm4top.training.selection.losses import SEED, SelectionScorer, is_gain
-from llm4top.training.selection.selection_file import BaselineOutcome
+from llm4top.training.selection.selection_file import (
+    SEED,
+    BaselineOutcome,
+    SelectionScorer,
+    is_gain,
+)
 
 BASE_RATE = "base-rate"
 _NEVER = ("always",)

@@ -12,8 +12,13 @@ from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.calibration.pool import LogPool, fit_pool
 from llm4top.training.selection.baselines import BaselineModel, figure_text
-from llm4top.training.selection.losses import SelectionScorer, is_gain, row_losses
-from llm4top.training.selection.selection_file import Chosen, StackOutcome
+from llm4top.training.selection.selection_file import (
+    Chosen,
+    SelectionScorer,
+    StackOutcome,
+    is_gain,
+    row_losses,
+)
 
 LANGUAGE, BASELINE = "language", "baseline"
 """The parts of the blend, in the order of its weights."""

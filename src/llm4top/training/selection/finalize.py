@@ -31,9 +31,9 @@ from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection.baselines import BaselineModels
 from llm4top.training.selection.candidates import Candidate, SelectSettings
 from llm4top.training.selection.decision import BASELINE, LANGUAGE, Decision, Finalists
-from llm4top.training.selection.losses import SEED
 from llm4top.training.selection.runs import FinishedRun
 from llm4top.training.selection.selection_file import (
+    SEED,
     BaselineOutcome,
     RungOutcome,
     Selection,

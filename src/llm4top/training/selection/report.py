@@ -14,8 +14,7 @@ from llm4top.evaluation.threshold import cross_fitted_decisions
 from llm4top.forecasters.baselines.catalog import BASELINES
 from llm4top.text import percent
 from llm4top.training.selection.finalize import Findings
-from llm4top.training.selection.losses import SEED
-from llm4top.training.selection.selection_file import RungOutcome, Selection
+from llm4top.training.selection.selection_file import SEED, RungOutcome, Selection
 
 _TABLE_NOTE = (
     "Everything here was chosen or stopped on these rows, so figures are optimistic. Forecasters "

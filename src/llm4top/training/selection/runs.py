@@ -35,12 +35,12 @@ from llm4top.training.selection.candidates import (
     rung_steps,
     whole_steps,
 )
-from llm4top.training.selection.losses import SelectionScorer
 from llm4top.training.selection.selection_file import (
     CandidateOutcome,
     Dropped,
     RungOutcome,
     RunOutcome,
+    SelectionScorer,
 )
 
 _RUN_ERRORS = (TrainingError, ModelError, CalibrationError)

@@ -187,7 +187,7 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("llm4top.data.card.described", fail)
+    monkeypatch.setattr("llm4top.data.dataset.described", fail)
     with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
         made.save(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
@@ -200,7 +200,7 @@ def test_a_failed_overwrite_leaves_the_old_one(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr("llm4top.data.card.described", fail)
+    monkeypatch.setattr("llm4top.data.dataset.described", fail)
     with pytest.raises(DatasetError, match=r"set: cannot be written: disk full. Check the disk"):
         made.select("train").save(tmp_path / "set", overwrite=True)
     assert len(load_dataset(tmp_path / "set")) == 3

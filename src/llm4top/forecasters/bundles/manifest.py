@@ -61,7 +61,9 @@ class TuningEntry(Strict):
 
     method: Literal["lora", "full", "none"]
     quantize: Literal["4bit"] | None = None
-    settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = Field({})
+    settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = Field(
+        default={}
+    )
 
 
 class LanguageEntry(Strict):
@@ -214,7 +216,7 @@ class Evaluation(Strict):
     draws: int | None = None
     seed: int | None = None
     forecasters: dict[str, dict[str, Figure]]
-    phases: dict[str, PhaseFigures] = Field({})
+    phases: dict[str, PhaseFigures] = Field(default={})
     note: Text = ""
 
 
@@ -241,7 +243,7 @@ class BundleFacts(Strict):
     """
 
     data: DataEntry | None = None
-    base_rates: dict[str, BaseRate] = Field({})
+    base_rates: dict[str, BaseRate] = Field(default={})
     evaluations: tuple[Evaluation, ...] = ()
     licence: Text = ""
     context_of_use: Text = CONTEXT_OF_USE

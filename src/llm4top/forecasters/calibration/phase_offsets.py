@@ -90,7 +90,7 @@ class PhaseOffsets(Strict):
 
     slope: Annotated[float, Field(ge=0)]
     offsets: dict[str, tuple[float, ...]]
-    errors: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = Field({})
+    errors: dict[str, tuple[Annotated[float, Field(ge=0)], ...]] = Field(default={})
     """Of each phase of the calibration data the standard error of how far it is from the average
     trial's, in log-odds of each label against the others."""
 

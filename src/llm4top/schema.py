@@ -124,8 +124,9 @@ def validate_settings(model: type[M], values: Any, *, message: str, hint: str | 
 def first_fault(error: ValidationError) -> str:
     """The first fault that pydantic found: "wrong in 'task.name': Field required"."""
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"]) or "as a whole"
-    return f"wrong in {field!r:.100}: {first['msg']:.300}"
+    field = ".".join(str(part) for part in first["loc"])
+    place = f" in {field!r:.100}" if field else ""
+    return f"wrong{place}: {first['msg'].removeprefix('Value error, '):.300}"
 
 
 def setting_faults(error: ValidationError, known: Mapping[str, FieldInfo]) -> list[str]:

@@ -141,7 +141,9 @@ def _read_state(folder: Path) -> BaselineState:
     for key, values in words.items():
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise BundleError(
-                f"{key!r:.60} is not a list of words.", where=f"{folder.name}/{WORDS_FILE}"
+                f"{key!r:.60} is not a list of words.",
+                where=f"{folder.name}/{WORDS_FILE}",
+                hint=_HINT,
             )
     return BaselineState(arrays, words)
 

@@ -12,7 +12,7 @@ from llm4top.errors import BundleError
 from llm4top.files import write_json
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles import schema1
-from llm4top.forecasters.bundles.manifest import BlendEntry, Manifest, PartEntry
+from llm4top.forecasters.bundles.manifest import HINT, BlendEntry, Manifest, PartEntry
 from llm4top.forecasters.bundles.paths import MANIFEST_FILE, PARTS_FOLDER, POOL_FILE
 from llm4top.forecasters.calibration.pool import LogPool
 from llm4top.forecasters.forecaster import Forecaster
@@ -84,13 +84,15 @@ def read_blend(
         raise BundleError("has no blend.", where=folder.name)
     file = schema1.STACK_FILE if old else POOL_FILE
     where = f"{folder.name}/{file}"
-    stored = read_model(_Pool, folder / file, what="the pool", error=BundleError, where=where)
+    stored = read_model(
+        _Pool, folder / file, what="the blend", error=BundleError, where=where, hint=HINT
+    )
     weights = tuple(part.weight for part in entry.parts)
     names = tuple(part.name for part in entry.parts)
     if stored.labels != manifest.task.labels:
-        raise BundleError("is about other labels than the task.", where=where)
+        raise BundleError("is about other labels than the task.", where=where, hint=HINT)
     if (stored.pool.sources, stored.pool.weights, stored.pool.n) != (names, weights, entry.n):
-        raise BundleError("has other weights than the manifest says.", where=where)
+        raise BundleError("has other weights than the manifest says.", where=where, hint=HINT)
     parts = []
     for part in entry.parts:
         alone = None
@@ -100,7 +102,9 @@ def read_blend(
         loaded = load(folder / part.folder, alone)
         if alone is None and loaded.identity != part.identity:
             raise BundleError(
-                f"its part {part.name} is another one than the manifest says.", where=where
+                f"its part {part.name} is another one than the manifest says.",
+                where=where,
+                hint=HINT,
             )
         parts.append(loaded)
     return Blend(tuple(parts), stored.pool, stored.floor)

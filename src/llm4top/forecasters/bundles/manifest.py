@@ -16,7 +16,7 @@ from llm4top.tasks.task import Task
 
 SCHEMA_VERSION = 2
 CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
-_HINT = "Get the bundle again from where it came."
+HINT = "Get the bundle again from where it came."
 
 Kind = Literal["language", "baseline", "blend"]
 Name = Annotated[str, Field(pattern=rf"^{paths.NAME_PATTERN}$")]
@@ -354,7 +354,7 @@ class Manifest(BundleFacts):
             for name in files if isinstance(files, dict) else ():
                 if not paths.is_plain_name(name):
                     problem = f"the file {name!r:.100} points outside the bundle."
-                    raise UnsafeBundleError(problem, where=where, hint=_HINT)
+                    raise UnsafeBundleError(problem, where=where, hint=HINT)
             if values["schema_version"] == SCHEMA_VERSION:
                 return values
             old.update(values)
@@ -366,7 +366,7 @@ class Manifest(BundleFacts):
             what="the manifest",
             error=BundleError,
             where=where,
-            hint=_HINT,
+            hint=HINT,
             version=SCHEMA_VERSION,
             prepare=present,
         )

@@ -14,7 +14,7 @@ from llm4top.forecasters.baselines.catalog import TRIVIAL
 from llm4top.forecasters.bundles.baseline_files import read_baseline
 from llm4top.forecasters.bundles.blend_files import read_blend
 from llm4top.forecasters.bundles.loading import Loading
-from llm4top.forecasters.bundles.manifest import Manifest, ReloadCheck
+from llm4top.forecasters.bundles.manifest import HINT, Manifest, ReloadCheck
 from llm4top.forecasters.bundles.paths import CALIBRATION_FILE, EMBEDDED_NAME, embedded_folder
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import verify_bundle
@@ -173,7 +173,7 @@ def _read_calibration(folder: Path, manifest: Manifest) -> Calibrator:
     if set(stored) != {"labels", "calibrator"} or not isinstance(state, dict):
         raise BundleError("is not a calibration as LLM4TOP writes it.", where=where)
     if tuple(stored["labels"]) != manifest.task.labels:
-        raise BundleError("is about other labels than the task.", where=where)
+        raise BundleError("is about other labels than the task.", where=where, hint=HINT)
     try:
         calibration = calibrator_from_dict(state)
         # One row tells whether it is about as many labels as the task.

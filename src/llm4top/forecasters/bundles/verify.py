@@ -7,7 +7,7 @@ from typing import Literal
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import sha256_of
 from llm4top.forecasters.bundles import schema1
-from llm4top.forecasters.bundles.manifest import LanguageEntry, Manifest
+from llm4top.forecasters.bundles.manifest import HINT, LanguageEntry, Manifest
 from llm4top.forecasters.bundles.paths import MANIFEST_FILE, is_bundle, resolve_bundle
 from llm4top.forecasters.bundles.safe_files import entries, unsafe_content, unsafe_kind
 from llm4top.forecasters.bundles.schema1 import manifest_file
@@ -61,11 +61,11 @@ def read_manifest(folder: Path) -> Manifest:
     if path.is_symlink():
         raise UnsafeBundleError("is a link.", where=where)
     if path.stat().st_size > _MAX_MANIFEST_BYTES:
-        raise UnsafeBundleError("is far larger than a manifest is.", where=where)
+        raise UnsafeBundleError("is far larger than a manifest is.", where=where, hint=HINT)
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise UnsafeBundleError("is not text.", where=where) from None
+        raise UnsafeBundleError("is not text.", where=where, hint=HINT) from None
     return Manifest.from_json(text, where=where)
 
 

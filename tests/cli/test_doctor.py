@@ -15,6 +15,7 @@ from llm4top.cli.app import app
 from llm4top.forecasters import doctor as _health
 from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.doctor import Check
+from llm4top.forecasters.model import device
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_doctor_does_not_fall_ill(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> Check:
         raise RuntimeError("driver too old")
 
-    monkeypatch.setattr(_health, "_device", fail)
+    monkeypatch.setattr(device, "choose_device", fail)
     code, checks = doctor()
     assert code == 1
     assert checks["device"]["found"] == "RuntimeError: driver too old"

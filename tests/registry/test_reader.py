@@ -157,7 +157,7 @@ def test_what_the_system_does_not_give_costs_itself_alone(tmp_path, monkeypatch)
     assert list(map(str, reader.summary.refusals)) == [
         f"{tmp_path / 'b.xml'}: it is a link to a file that is not there. Give a record's file.",
         f"{tmp_path / 'c.xml'}: it cannot be read: No such file or directory. It was moved or "
-        "deleted meanwhile; give it again.",
+        "deleted in the meantime. Give its new path.",
         f"{tmp_path / 'd'}: it cannot be read: Permission denied. Check its permissions.",
     ]
 

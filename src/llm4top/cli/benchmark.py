@@ -10,17 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llm4top.cli import options
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.evaluate import print_report
 from llm4top.cli.exit_codes import IN_PART
-from llm4top.cli.options import (
-    BaselinesOption,
-    DeviceOption,
-    DryRunOption,
-    EncoderOption,
-    listed,
-    read_settings,
-)
 from llm4top.cli.watch import watching
 from llm4top.text import counted
 
@@ -60,8 +53,8 @@ class Flags:
         list[str] | None,
         typer.Option("--set", help="A training setting; may be repeated.", metavar="KEY=VALUE"),
     ] = None
-    baselines: BaselinesOption = None
-    encoder: EncoderOption = None
+    baselines: options.BaselinesOption = None
+    encoder: options.EncoderOption = None
     shots: Annotated[int, typer.Option(help="Examples in few-shot prompts; 0: none.")] = 4
     each_phase: Annotated[
         bool, typer.Option("--each-phase", help="Also fine-tune on each phase alone.")
@@ -84,12 +77,12 @@ class Flags:
     limit: Annotated[
         int | None, typer.Option(help="Maximum number of labelled records of each source.")
     ] = None
-    device: DeviceOption = "auto"
+    device: options.DeviceOption = "auto"
     seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0
     draws: Annotated[int, typer.Option(help="Bootstrap draws behind each interval.")] = 1000
 
 
-def benchmark(flags: Flags, dry_run: DryRunOption = False) -> None:
+def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
     """Measure every forecaster on the same trials, phase by phase, and write one report.
 
     Baselines from always-success to XGBoost and TF-IDF; each base model as it is, with examples,
@@ -116,9 +109,9 @@ def benchmark(flags: Flags, dry_run: DryRunOption = False) -> None:
         **{
             **asdict(flags),
             "bases": tuple(flags.bases or ()),
-            "phases": listed(flags.phases),
-            "training": read_settings(flags.training),
-            "baselines": listed(flags.baselines),
+            "phases": options.listed(flags.phases),
+            "training": options.read_settings(flags.training),
+            "baselines": options.listed(flags.baselines),
         }
     )
     if dry_run:

@@ -3,14 +3,7 @@
 import errno
 from pathlib import Path
 
-from llm4top.errors import (
-    DownloadError,
-    LLM4TOPError,
-    ResumeError,
-    TamperedBundleError,
-    TrainingError,
-    UnsafeBundleError,
-)
+from llm4top import errors
 
 _SENTENCES: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full.", "Free some space, or write to another disk."),
@@ -90,10 +83,15 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
     (BROKEN_PIPE, "the reader of a pipe has gone"),
 )
 
-_FAILED_MIDWAY = (TrainingError, DownloadError, TamperedBundleError, UnsafeBundleError)
+_FAILED_MIDWAY = (
+    errors.TrainingError,
+    errors.DownloadError,
+    errors.TamperedBundleError,
+    errors.UnsafeBundleError,
+)
 
 
-def exit_code_of(error: LLM4TOPError) -> int:
+def exit_code_of(error: errors.LLM4TOPError) -> int:
     """1 where work had started and failed, 2 where nothing was done."""
-    failed = isinstance(error, _FAILED_MIDWAY) and not isinstance(error, ResumeError)
+    failed = isinstance(error, _FAILED_MIDWAY) and not isinstance(error, errors.ResumeError)
     return IN_PART if failed else NOTHING_DONE

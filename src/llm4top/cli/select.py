@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm4top.cli import options
 from llm4top.cli.console import note, print_json, safe, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
-from llm4top.cli.options import (
-    BaselinesOption,
-    DryRunOption,
-    EncoderOption,
-    PresetOption,
-    TableFormat,
-    key_value,
-    listed,
-    yaml_value,
-)
 from llm4top.cli.watch import watching
 from llm4top.text import counted, thousands
 
@@ -47,7 +38,7 @@ class Flags:
     seeds: Annotated[
         str | None, typer.Option(help="Seeds, separated by commas.", show_default="0")
     ] = None
-    preset: PresetOption = None
+    preset: options.PresetOption = None
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,8 +54,8 @@ class Flags:
     least_steps: Annotated[
         int | None, typer.Option(help="Fewest steps of a rung.", show_default="20")
     ] = None
-    baselines: BaselinesOption = None
-    encoder: EncoderOption = None
+    baselines: options.BaselinesOption = None
+    encoder: options.EncoderOption = None
     no_blend: Annotated[
         bool,
         typer.Option("--no-blend", "--no-stack", help="Do not try a blend of model and baseline."),
@@ -82,7 +73,7 @@ class Flags:
             "seeds": _numbers(self.seeds),
             "eta": self.eta,
             "least_steps": self.least_steps,
-            "baselines": listed(self.baselines),
+            "baselines": options.listed(self.baselines),
             "encoder": self.encoder,
             "stack": False if self.no_blend else None,
             "settings": shared or None,
@@ -97,8 +88,8 @@ def select(
         Path | None,
         typer.Option(help="A YAML file with a list of candidates; options override it."),
     ] = None,
-    dry_run: DryRunOption = False,
-    output: TableFormat = "table",
+    dry_run: options.DryRunOption = False,
+    output: options.TableFormat = "table",
 ) -> None:
     """Try base models and settings on a data set, choose the best, and explain the choice.
 
@@ -143,8 +134,8 @@ def _grid(pairs: list[str]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Settings with one value, which all candidates share, and those with several."""
     shared: dict[str, Any] = {}
     varied: dict[str, list[Any]] = {}
-    for name, text in map(key_value, pairs):
-        values = yaml_value(f"[{text}]", what="a list of YAML values")
+    for name, text in map(options.key_value, pairs):
+        values = options.yaml_value(f"[{text}]", what="a list of YAML values")
         if len(values) == 1:
             shared[name] = values[0]
         else:

@@ -15,17 +15,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from llm4top.data import parquet
 from llm4top.data.card import CARD_SCHEMA, DatasetCard, Describer, described, new_card
-from llm4top.data.parquet import (
-    SCHEMA,
-    SPLITS,
-    ContentHash,
-    Row,
-    StoredTrials,
-    encode_trial,
-    row_batch,
-    trial_texts,
-)
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import DatasetError, TaskError
 from llm4top.files import publishing, write_json
@@ -87,11 +78,11 @@ class Dataset:
                 f"{', '.join(map(repr, unknown))}: no label of task {self.task.name!r}.",
                 hint=f"Its labels are: {', '.join(self.task.labels)}.",
             )
-        strange = sorted(set(self.splits) - set(SPLITS))
+        strange = sorted(set(self.splits) - set(parquet.SPLITS))
         if strange:
             raise DatasetError(
                 f"{', '.join(map(repr, strange))}: no split.",
-                hint=f"Splits are: {', '.join(SPLITS)}.",
+                hint=f"Splits are: {', '.join(parquet.SPLITS)}.",
             )
 
     def __len__(self) -> int:
@@ -104,7 +95,7 @@ class Dataset:
         Trial, label, split, NCT id and dates count, status and why stopped too, since what is
         reported by slice follows from them; the files they were read from do not.
         """
-        content = ContentHash(self.task.to_dict())
+        content = parquet.ContentHash(self.task.to_dict())
         for row in self._rows():
             content.add(row)
         return content.hexdigest()
@@ -116,7 +107,7 @@ class Dataset:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Rows by split and label; splits without rows are left out."""
-        table = {s: dict.fromkeys(self.task.labels, 0) for s in SPLITS if s in self.splits}
+        table = {s: dict.fromkeys(self.task.labels, 0) for s in parquet.SPLITS if s in self.splits}
         for split, label in zip(self.splits, self.labels, strict=True):
             table[split][label] += 1
         return table
@@ -132,9 +123,9 @@ class Dataset:
 
         Raises ``DatasetError`` for a name that is not a split.
         """
-        if split not in SPLITS:
+        if split not in parquet.SPLITS:
             raise DatasetError(
-                f"{split!r} is not a split.", hint=f"Splits are: {', '.join(SPLITS)}."
+                f"{split!r} is not a split.", hint=f"Splits are: {', '.join(parquet.SPLITS)}."
             )
         return self.take([i for i, s in enumerate(self.splits) if s == split])
 
@@ -142,7 +133,7 @@ class Dataset:
         """Those rows, in that order."""
         trials = self.trials
         columns: dict[str, Any] = {n: _pick(getattr(self, n), indices) for n in _COLUMNS}
-        if isinstance(trials, StoredTrials):
+        if isinstance(trials, parquet.StoredTrials):
             return replace(self, trials=trials.take(indices), **columns)
         return replace(self, trials=_pick(trials, indices), **columns)
 
@@ -156,9 +147,12 @@ class Dataset:
             Path(folder), self._rows(), task=self.task, history=self.card, overwrite=overwrite
         )
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[parquet.Row]:
         columns = [getattr(self, name) for name in _COLUMNS]
-        return (Row(*values) for values in zip(*columns, trial_texts(self.trials), strict=True))
+        return (
+            parquet.Row(*values)
+            for values in zip(*columns, parquet.trial_texts(self.trials), strict=True)
+        )
 
 
 _COLUMNS = (
@@ -211,7 +205,7 @@ def make_dataset(
     chosen = get_task(task)
     check_disjoint(nct_ids, splits)
     describer = Describer(chosen)
-    sources = [hashlib.sha256(encode_trial(trial).encode()).hexdigest() for trial in trials]
+    sources = [hashlib.sha256(parquet.encode_trial(trial).encode()).hexdigest() for trial in trials]
     made = Dataset(
         tuple(trials),
         tuple(labels),
@@ -249,7 +243,7 @@ def load_dataset(folder: str | os.PathLike[str]) -> Dataset:
     path = Path(folder)
     card = _load_card(path)
     try:
-        table = pq.read_table(path / TRIALS_FILE, schema=SCHEMA)
+        table = pq.read_table(path / TRIALS_FILE, schema=parquet.SCHEMA)
         task = Task.from_dict(dict(card.task))
     except (OSError, pa.ArrowException, TypeError, TaskError) as error:
         raise DatasetError(f"cannot be read: {error}.", where=str(path), hint=_AGAIN) from error
@@ -265,10 +259,10 @@ def load_dataset(folder: str | os.PathLike[str]) -> Dataset:
 
 
 def _from_table(table: Any, task: Task, card: DatasetCard) -> Dataset:
-    columns = [tuple(table.column(field.name).to_pylist()) for field in fields(Row)[:-1]]
+    columns = [tuple(table.column(field.name).to_pylist()) for field in fields(parquet.Row)[:-1]]
     values = dict(zip(_COLUMNS, columns, strict=True))
     values["files"] = tuple(map(tuple, values["files"]))
-    trials = StoredTrials(table.column("trial"), table.column("phase"))
+    trials = parquet.StoredTrials(table.column("trial"), table.column("phase"))
     return Dataset(trials=trials, task=task, card=card, **values)
 
 
@@ -329,7 +323,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def write_dataset(
-    folder: Path, rows: Iterable[Row], *, task: Task, history: DatasetCard, overwrite: bool
+    folder: Path, rows: Iterable[parquet.Row], *, task: Task, history: DatasetCard, overwrite: bool
 ) -> DatasetCard:
     """Write ``rows`` and their card to ``folder``, all of it or nothing.
 
@@ -341,11 +335,11 @@ def write_dataset(
     check_target(folder, overwrite=overwrite)
     with writing(folder), publishing(folder) as scratch:
         describer, rest = Describer(task), iter(rows)
-        with pq.ParquetWriter(scratch / TRIALS_FILE, SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(scratch / TRIALS_FILE, parquet.SCHEMA, compression="zstd") as writer:
             while group := list(islice(rest, _ROWS_PER_GROUP)):
                 for row in group:
                     describer.add(row)
-                writer.write_batch(row_batch(group))
+                writer.write_batch(parquet.row_batch(group))
         card = described(history, describer)
         write_json(scratch / CARD_FILE, card.model_dump(mode="json"))
     return card

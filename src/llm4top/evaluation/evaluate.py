@@ -11,15 +11,7 @@ from llm4top.data.dataset import Dataset
 from llm4top.data.scopes import is_top, phases_in, scope
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import EvaluationError, TooFewRowsError
-from llm4top.evaluation.candidates import (
-    ALWAYS,
-    BASE_RATE,
-    TFIDF,
-    check_task,
-    distinct,
-    open_forecaster,
-    reference_baselines,
-)
+from llm4top.evaluation import candidates
 from llm4top.evaluation.ledger import TestLedger, sealed_rows_sha256
 from llm4top.evaluation.metrics.bootstrap import DRAWS
 from llm4top.evaluation.reports.checklist import checklist
@@ -116,14 +108,14 @@ def compare(
             "a comparison needs two forecasters or more.",
             hint="For one alone, use evaluate: it shows the reference baselines too.",
         )
-    found = distinct([_opened(forecaster, dataset) for forecaster in forecasters])
+    found = candidates.distinct([_opened(forecaster, dataset) for forecaster in forecasters])
     work = _Evaluation("comparison", found, dataset, split, seed, draws, on_progress)
     return work.report(TestLedger() if ledger is None else ledger, reproduce)
 
 
 def _opened(forecaster: Forecaster | TrialClassifier | str | Path, dataset: Dataset) -> Forecaster:
     if isinstance(forecaster, str | Path):
-        return open_forecaster(forecaster, dataset)
+        return candidates.open_forecaster(forecaster, dataset)
     return as_forecaster(forecaster) if isinstance(forecaster, TrialClassifier) else forecaster
 
 
@@ -147,7 +139,7 @@ class _Evaluation:
         entries = self._entries(scorer, references)
         found, skipped = self._tables(scorer.rows, entries, references)
         self.on_progress(Progress("Slices", 0, 1))
-        always = references[ALWAYS].label if ALWAYS in references else None
+        always = references[candidates.ALWAYS].label if candidates.ALWAYS in references else None
         slices = slice_table(
             scorer.rows,
             [e.scores for e in entries if e.scores.forecaster != always],
@@ -200,7 +192,7 @@ class _Evaluation:
         data = self.dataset
         check_disjoint(data.nct_ids, data.splits)
         for forecaster in self.forecasters:
-            check_task(forecaster, data)
+            candidates.check_task(forecaster, data)
         if self.split not in data.splits:
             raise TooFewRowsError(
                 f"there is no {self.split} split.",
@@ -231,7 +223,7 @@ class _Evaluation:
     def _references(self) -> dict[str, Forecaster]:
         """The reference baselines, under labels that differ from the forecasters' own."""
         own = {one.label for one in self.forecasters}
-        found = reference_baselines(self.dataset, seed=self.seed)
+        found = candidates.reference_baselines(self.dataset, seed=self.seed)
         return {
             name: replace(one, label=f"{one.label} (fitted here)") if one.label in own else one
             for name, one in found.items()
@@ -244,7 +236,7 @@ class _Evaluation:
             for one in (*self.forecasters, *references.values())
         ]
         scores = {entry.scores.forecaster: entry.scores for entry in entries}
-        tfidf = references.get(TFIDF)
+        tfidf = references.get(candidates.TFIDF)
         return [*entries, *scorer.oracles(scores.get(tfidf.label) if tfidf else None)]
 
     def _on_trials(self, label: str, done: int, total: int) -> None:
@@ -256,7 +248,9 @@ class _Evaluation:
         """A table of all rows and one for each phase; notes on phases that have none."""
         phases = phases_in(rows)
         whole = phases[0] if len(phases) == 1 else POOLED
-        base = references[BASE_RATE].label if BASE_RATE in references else None
+        base = (
+            references[candidates.BASE_RATE].label if candidates.BASE_RATE in references else None
+        )
         found = [self._table(entries, whole, base)]
         skipped = []
         for phase in phases if whole == POOLED else ():

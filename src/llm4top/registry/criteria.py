@@ -25,16 +25,7 @@ are split by ``in_pieces``.
 import re
 from typing import NamedTuple
 
-from llm4top.registry.criteria_marks import (
-    MARK,
-    counted,
-    goes_on,
-    in_pieces,
-    introduces,
-    may_hold_several,
-    section,
-    without_letters,
-)
+from llm4top.registry import criteria_marks
 
 _NARROWEST, _WIDEST = 48, 110  # how wide the longest line of a wrapped text may be
 _XML_INDENT, _XML_WIDTH = 6, 80  # the legacy XML indents by 8 and wraps a little below 100
@@ -61,10 +52,10 @@ def normal_criteria(text: str) -> str | None:
         return text
     for _ in range(_ROUNDS):
         lines = _Layout(text).criteria()
-        several = may_hold_several("\n".join(lines))
+        several = criteria_marks.may_hold_several("\n".join(lines))
         written: list[str] = []
         for line in lines:
-            if several and may_hold_several(line):
+            if several and criteria_marks.may_hold_several(line):
                 written += _written(line)
             elif line in _HEADINGS:
                 written.append(line)
@@ -73,7 +64,7 @@ def normal_criteria(text: str) -> str | None:
             else:
                 written += _written(line)
         old, text = text, "\n".join(written)
-        if text == old or (not several and without_letters(text) is text):
+        if text == old or (not several and criteria_marks.without_letters(text) is text):
             break
     _last[0] = text
     return text or None
@@ -82,12 +73,12 @@ def normal_criteria(text: str) -> str | None:
 def _written(criterion: str) -> list[str]:
     """The lines of the normal form for what stood together: marks off, one mark on."""
     lines = []
-    for piece in in_pieces(criterion):
+    for piece in criteria_marks.in_pieces(criterion):
         begin = 0
-        while mark := MARK.match(piece, begin):
+        while mark := criteria_marks.MARK.match(piece, begin):
             begin = mark.end()
         words = piece[begin:]
-        heading = section(words)
+        heading = criteria_marks.section(words)
         if heading:
             lines.append(heading)
         elif words:
@@ -96,7 +87,7 @@ def _written(criterion: str) -> list[str]:
 
 
 def _marked(words: str) -> str:
-    return words if words[-1] == ":" and introduces(words) else "- " + words
+    return words if words[-1] == ":" and criteria_marks.introduces(words) else "- " + words
 
 
 class _Row(NamedTuple):
@@ -115,7 +106,7 @@ def _row(row: str) -> _Row:
     first = len(text.split(" ", 1)[0])
     behind = row[indent + first :]
     hang = indent + first + len(behind) - len(behind.lstrip())
-    return _Row(text, MARK.match(text), indent, hang, len(row))
+    return _Row(text, criteria_marks.MARK.match(text), indent, hang, len(row))
 
 
 class _Doubt(NamedTuple):
@@ -142,7 +133,7 @@ class _Layout:
             text = _BREAKS.sub("\n", text)
         if "\t" in text:
             text = text.expandtabs()
-        self.rows = list(map(str.rstrip, without_letters(text).split("\n")))
+        self.rows = list(map(str.rstrip, criteria_marks.without_letters(text).split("\n")))
         self.texts: list[str] = []
         self.joins: list[bool] = []
         self.doubts: list[_Doubt] = []
@@ -184,7 +175,9 @@ class _Layout:
             self.texts.append(" ".join(" ".join(block).split()))
             self.joins.append(False)
             return
-        if all(row[:2] == "- " or (row[-1] == ":" and introduces(row)) for row in block):
+        if all(
+            row[:2] == "- " or (row[-1] == ":" and criteria_marks.introduces(row)) for row in block
+        ):
             self.texts += [" ".join(row.split()) for row in block]
             self.joins += [False] * len(block)
             return
@@ -192,7 +185,7 @@ class _Layout:
         head, number = rows[0], 0  # what begins the criterion; the last number of a list
         for i, row in enumerate(rows):
             above = rows[i - 1] if i else None
-            this = counted(row.mark)
+            this = criteria_marks.counted(row.mark)
             deeper = head.mark is not None and row.indent > head.indent
             full = above is not None and self._is_full(above, row)
             # Words that only a wrap has put where a mark would stand: "older than / 18. Patients"
@@ -258,10 +251,12 @@ def _is_hanging(block: list[str]) -> bool:
 
 def _joins(row: _Row, above: _Row, deeper: bool, full: bool, stray: bool) -> bool | None:
     """Whether ``row`` goes on with the criterion above it; None: it depends on the others."""
-    if section(row.text) or (row.mark and not stray):
+    if criteria_marks.section(row.text) or (row.mark and not stray):
         return False
     if deeper:
-        return full or not introduces(row.text)
-    if introduces(row.text) and not (full and goes_on(above.text, row.text)):
+        return full or not criteria_marks.introduces(row.text)
+    if criteria_marks.introduces(row.text) and not (
+        full and criteria_marks.goes_on(above.text, row.text)
+    ):
         return False
     return None

@@ -10,33 +10,7 @@ with their neighbours, because each place of one costs a closer look.
 import re
 from dataclasses import dataclass
 
-from llm4top.registry.leak_grammar import (
-    ADVERB,
-    BETWEEN,
-    DATE,
-    DAY,
-    ENROLLED,
-    FEW,
-    HELD,
-    MANY,
-    MONTH,
-    NOUN,
-    NOUNS,
-    NUMBER,
-    OTHER,
-    OTHER_STUDY,
-    PART,
-    PEOPLE,
-    PERSON,
-    PLAN,
-    START,
-    STATISTICS,
-    STOPPED,
-    TREATED,
-    WAS,
-    WERE,
-    WHICH,
-)
+from llm4top.registry import leak_grammar
 from llm4top.registry.leak_grammar import REASON as STATED
 
 
@@ -64,7 +38,7 @@ def _rule(
     literals: tuple[str, ...],
     *patterns: str,
     near: str = "",
-    veto: str = f"{PLAN}|{OTHER}",
+    veto: str = f"{leak_grammar.PLAN}|{leak_grammar.OTHER}",
     elsewhere: str = "",
 ) -> Rule:
     return Rule(
@@ -83,29 +57,29 @@ RULES: tuple[Rule, ...] = (
         ("terminat", "withdrawn", " ended", "stopped", "halted", "discontinued", "closed",
          "suspended", "cancel", "ceased", "abandoned", "aborted", "dropped", "inactivated",
          "on hold", "clinical hold", "prematurely"),
-        rf"\b{NOUN}{WHICH}\s+{WAS}{ADVERB}\s+{STOPPED}\b",
-        rf"\b{NOUN}{WHICH}\s+(?:has|had){ADVERB}\s+(?:closed|ended|ceased|terminated|stopped)\b"
+        rf"\b{leak_grammar.NOUN}{leak_grammar.WHICH}\s+{leak_grammar.WAS}{leak_grammar.ADVERB}\s+{leak_grammar.STOPPED}\b",
+        rf"\b{leak_grammar.NOUN}{leak_grammar.WHICH}\s+(?:has|had){leak_grammar.ADVERB}\s+(?:closed|ended|ceased|terminated|stopped)\b"
         r"(?!\s+(?:the|its|use|using|taking))",
         r"^\W*(?:(?:this|the)\s+)?(?:study|trial|protocol)\s+(?:now\s+)?(?:terminated|withdrawn|suspended"
         r"|closed|stopped|halted|cancel+ed|discontinued)\W*$",
         r"\b(?:study|trial|accrual|enrol+ment)\s+closed\W*$",
         r"\b(?:placed|put)\s+(?:the|this)\s+(?:study|trial|ind)\s+on\s+(?:\w+\s+){0,2}hold\b",
-        rf"\b{PART}{WHICH}\s+{WAS}{ADVERB}\s+{STOPPED}\b",
-        rf"\b{NOUNS}{WHICH}\s+{WERE}{ADVERB}\s+{STOPPED}\b",
-        rf"\b(?:{NOUN}|{PART}|{NOUNS}){WHICH}\s+(?:is|are){ADVERB}\s+(?:closed(?!-)|terminated|{HELD})",
-        rf"\b(?:study|trial|accrual|enrol+ment|recruitment)\s+(?:{STOPPED})\s+(?:early|prematurely"
+        rf"\b{leak_grammar.PART}{leak_grammar.WHICH}\s+{leak_grammar.WAS}{leak_grammar.ADVERB}\s+{leak_grammar.STOPPED}\b",
+        rf"\b{leak_grammar.NOUNS}{leak_grammar.WHICH}\s+{leak_grammar.WERE}{leak_grammar.ADVERB}\s+{leak_grammar.STOPPED}\b",
+        rf"\b(?:{leak_grammar.NOUN}|{leak_grammar.PART}|{leak_grammar.NOUNS}){leak_grammar.WHICH}\s+(?:is|are){leak_grammar.ADVERB}\s+(?:closed(?!-)|terminated|{leak_grammar.HELD})",
+        rf"\b(?:study|trial|accrual|enrol+ment|recruitment)\s+(?:{leak_grammar.STOPPED})\s+(?:early|prematurely"
         r"|due\s+to|because|by\s+(?:the\s+)?(?:sponsor|fda|i?d?smb|dmc|irb|investigator|pi|company)"
         r"|(?:prior\s+to|before)\s+(?:any\s+)?(?:enrol|accru|recruit|patient|subject|start|open)\w*"
         r"|accrual|enrol+ment|recruitment|on\s+the\s+advice)\b",
-        rf"\b(?:{NOUN}|{PART}){WHICH}\s+(?:closed|halted|stopped"
+        rf"\b(?:{leak_grammar.NOUN}|{leak_grammar.PART}){leak_grammar.WHICH}\s+(?:closed|halted|stopped"
         r"|ended|terminated|suspended)\s+(?:early|prematurely)\b",
         r"\b(?:due\s+to|because\s+of|led\s+to|resulted\s+in|recommended)\s+(?:the\s+|an?\s+)?"
         r"(?:early|premature)\s+(?:study\s+|trial\s+)?"
         r"(?:termination|closure|discontinuation)\b",
-        rf"\b{STOPPED}\b[^.;]{{0,60}}?\b(?:due\s+to|because\s+of|for|owing\s+to)\s+(?:the\s+)?"
-        rf"{FEW}\s+(?:patient\s+|study\s+)?"
+        rf"\b{leak_grammar.STOPPED}\b[^.;]{{0,60}}?\b(?:due\s+to|because\s+of|for|owing\s+to)\s+(?:the\s+)?"
+        rf"{leak_grammar.FEW}\s+(?:patient\s+|study\s+)?"
         r"(?:accrual|enrol+ment|recruitment|recruiting|funding|funds|sponsor|financial\s+support)\b",
-        rf"\b{PART}\s+(?:\w+\s+)?(?:now\s+)?(?:closed(?!-)|dropped|discontinued)\s*(?:[])]|$)",
+        rf"\b{leak_grammar.PART}\s+(?:\w+\s+)?(?:now\s+)?(?:closed(?!-)|dropped|discontinued)\s*(?:[])]|$)",
         near=r"\b(?:was|were|has|have|had|been|is|are|now|also|then|already|stud(?:y|ies)|trials?"
         r"|early|all|arms?|accrual|enrol+ment|recruitment|being|\w+ly|soon|group|stratum|cohort"
         r"|[a-z]|i{1,3}|iv|\d+|hold|got|ment|accrual|funding|protocol)\s+"
@@ -113,7 +87,7 @@ RULES: tuple[Rule, ...] = (
         r"|ceased|abandoned|aborted|dropped|inactivated|placed|put|on)\b"
         r"|(?:early|premature|trial|study)\s+terminat|(?:ed|led|wn|off|ate)\s+(?:\w+\s+)?(?:for|due|because|owing|to)\b"
         r"|prematurely",
-        veto=f"{PLAN}|{OTHER}|{PERSON}",
+        veto=f"{leak_grammar.PLAN}|{leak_grammar.OTHER}|{leak_grammar.PERSON}",
         elsewhere=r"^\W*(?:if|should|in\s+the\s+event|when(?:ever)?|once)\b",
     ),
     _rule(
@@ -121,10 +95,10 @@ RULES: tuple[Rule, ...] = (
         ("closed", "completed", "stopped", "no longer", "discontinued"),
         r"\bclosed\s+(?:to|for)\s+(?:further\s+|new\s+|all\s+|any\s+|adult\s+|\w+\s+)?"
         r"(?:accrual|enrol+\w*|recruitment|entry|patients?|participants|subjects)\b",
-        rf"\b(?:closed|completed|stopped|discontinued)\s+(?:as\s+of|effective|since)\s+{DATE}",
-        rf"\bclosed\s+(?:on\s+|in\s+)?{DAY}",
+        rf"\b(?:closed|completed|stopped|discontinued)\s+(?:as\s+of|effective|since)\s+{leak_grammar.DATE}",
+        rf"\bclosed\s+(?:on\s+|in\s+)?{leak_grammar.DAY}",
         rf"\b(?:arms?|strat(?:um|a)|group|part|cohort|level|regimen)\s+(?:\w+\s+)?"
-        rf"(?:was\s+|were\s+)?closed\s+(?:on|in|by)\s+(?:the\s+dsmb|{DATE})",
+        rf"(?:was\s+|were\s+)?closed\s+(?:on|in|by)\s+(?:the\s+dsmb|{leak_grammar.DATE})",
         r"^\W*(?:now\s+|study\s+|trial\s+)?closed\W*$",
         r"\bno\s+longer\s+(?:recruiting|enrol+ing|accruing|accepting\s+(?:new\s+)?(?:patients"
         r"|participants|subjects)|open\s+(?:to|for)\s+(?:accrual|enrol|recruit|new|patient|entry))",
@@ -139,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         r"|closed\s+(?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
         r"|\W(?:now\s|study\s|trial\s)?closed\W*(?:$|\W\n)|[\[(]closed|no\s+longer",
         veto=r"\b(?:if|once|when|until|unless|will|would|to\s+be|being|may\s+be|should|must|who"
-        rf"|(?:patients?|subjects?|participants?)\s+(?:are|is)\s+{START})\b",
+        rf"|(?:patients?|subjects?|participants?)\s+(?:are|is)\s+{leak_grammar.START})\b",
     ),
     _rule(
         "says that the trial has ended",
@@ -154,38 +128,38 @@ RULES: tuple[Rule, ...] = (
          "collected due", "collected because"),
         # The registry's own note under records that were entered after the study.
         r"\bstudy\s+completion\s+date\s+listed\s+in\s+this\s+record\b",
-        rf"\b(?:{NOUN}|{NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
+        rf"\b(?:{leak_grammar.NOUN}|{leak_grammar.NOUNS}|data\s+analysis|phase|patients?\s+entry|treatment\s+trial)\b"
         rf"[^.;]{{0,60}}?\b(?:ended|concluded|completed|finished|terminated)\b[^.;]{{0,25}}?"
-        rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{DATE}|(?<=ended\s){DAY})",
-        rf"\b(?:{NOUN}|data\s+analysis){WHICH}\s+(?:has|had){ADVERB}\s+(?:completed"
+        rf"\b(?:(?:in|on|as\s+of|by|since|effective|about),?\s+{leak_grammar.DATE}|(?<=ended\s){leak_grammar.DAY})",
+        rf"\b(?:{leak_grammar.NOUN}|data\s+analysis){leak_grammar.WHICH}\s+(?:has|had){leak_grammar.ADVERB}\s+(?:completed"
         r"|concluded(?!\s+that)|ended|finished)\b",
-        rf"\b(?:{NOUNS}){WHICH}\s+(?:have|had){ADVERB}\s+(?:completed|ended|finished)\b",
+        rf"\b(?:{leak_grammar.NOUNS}){leak_grammar.WHICH}\s+(?:have|had){leak_grammar.ADVERB}\s+(?:completed|ended|finished)\b",
         r"^\W*(?:(?:this|the)\s+)?(?:study|trial)\s+(?:now\s+)?(?:completed|finished|concluded)\W*$",
-        rf"\b(?:study|trial|protocol)\s+(?:was|is){ADVERB}\s+(?:completed?|concluded|finished)\b"
+        rf"\b(?:study|trial|protocol)\s+(?:was|is){leak_grammar.ADVERB}\s+(?:completed?|concluded|finished)\b"
         r"(?!\s+(?:within|before|prior|by|after|at|on))",
         r"\b(?:has|have|was|is)\s+(?:been\s+)?complete[d]?\s+(?:the\s+)?"
         r"(?:accrual|enrol+ment|recruitment)\b",
-        rf"\b(?:accrual|enrol+ment|recruitment){WHICH}\s+(?:is|was|were){ADVERB}\s+complete[d]?\b"
+        rf"\b(?:accrual|enrol+ment|recruitment){leak_grammar.WHICH}\s+(?:is|was|were){leak_grammar.ADVERB}\s+complete[d]?\b"
         r"(?!\s+(?:within|before|prior))",
         r"\bstudy\s+treatment\s+for\s+[^.;]{0,40}?\bhas\s+been\s+completed\b",
-        rf"\b(?:trial|intervention|study)\s+(?:ended|terminated|concluded)\s+(?:about\s+)?(?:{DATE}"
+        rf"\b(?:trial|intervention|study)\s+(?:ended|terminated|concluded)\s+(?:about\s+)?(?:{leak_grammar.DATE}"
         r"|(?:\w+\s+){1,3}(?:later|early|ahead))",
         rf"\b(?:(?:(?:patients|subjects|participants)\s+)?(?:was|were)\s+(?:conducted|carried\s+out|enrol+ed|recruited)|took\s+place)\b[^.;]{{0,80}}?\b(?:from|between)\s+"
-        rf"{DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{DATE}",
+        rf"{leak_grammar.DATE}[^.;]{{0,20}}?\b(?:to|and|through|until)\s+{leak_grammar.DATE}",
         r"\b(?:enrol+ment|accrual|recruitment|randomi[sz]ation|data\s+collection)\b[^.;]{0,60}?"
-        rf"\boccurred\s+(?:from|between)\s+{DATE}",
-        rf"\ball\s+(?:\w+\s+)?{PEOPLE}\s+(?:were|have\s+been|had\s+been)\s+(?:enrol+ed|recruited"
-        rf"|randomi[sz]ed)\s+by\s+{DATE}",
+        rf"\boccurred\s+(?:from|between)\s+{leak_grammar.DATE}",
+        rf"\ball\s+(?:\w+\s+)?{leak_grammar.PEOPLE}\s+(?:were|have\s+been|had\s+been)\s+(?:enrol+ed|recruited"
+        rf"|randomi[sz]ed)\s+by\s+{leak_grammar.DATE}",
         r"\b(?:was|were)\s+not\s+(?:completed|performed|collected)\s+(?:due\s+to|because\s+of)\s+(?:the\s+)?"
-        rf"(?:covid|pandemic|(?:early\s+)?(?:study|trial)|early|{FEW}\s+(?:accrual|enrol|recruit|fund))",
+        rf"(?:covid|pandemic|(?:early\s+)?(?:study|trial)|early|{leak_grammar.FEW}\s+(?:accrual|enrol|recruit|fund))",
         near=r"(?:completed|\bended|concluded|finished|terminated)\W{1,2}(?:\w+ )?(?:in|on|as|by"
         r"|since|effective|accrual|enrol|recruit|follow|jan|feb|mar|apr|may|jun|jul|aug|sep"
         r"|oct|nov|dec|from|about)|(?:trial|intervention|study) (?:ended|termina|conclu)"
         r"|(?:has|have|had|now|already|was|were|is|ment|up|accrual|been|soon|study|trial|\w+ly) "
         r"(?:completed?|concluded|ended|finished)|(?:from|between|took place)|date listed|ed by "
         r"|not \w+ (?:due|because)",
-        veto=f"{PLAN}|{OTHER}|{PERSON}|"
-        rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{START}",
+        veto=f"{leak_grammar.PLAN}|{leak_grammar.OTHER}|{leak_grammar.PERSON}|"
+        rf"\b(?:after|before|following|upon|while|by\s+the\s+time)\s+(?:[\w-]+\s+){{0,4}}{leak_grammar.START}",
     ),
     _rule(
         "says that the trial never began",
@@ -202,7 +176,7 @@ RULES: tuple[Rule, ...] = (
         r"|have\s+|has\s+|had\s+|been\s+|ever\s+)*(?:accrued|enrol+ed|recruited|randomi[sz]ed"
         r"|entered)\b",
         near=r"never|not |(?:no|zero) \w+ (?:w|ha|ever|been|accr|enr|rec|ran|ent)",
-        veto=PLAN,
+        veto=leak_grammar.PLAN,
     ),
     _rule(
         "tells how many took part",
@@ -218,26 +192,26 @@ RULES: tuple[Rule, ...] = (
          *(f"{who} {verb}" for who in ("study", "trial", "we", "they", "that", "which", "has",
                                        "have", "tors", "rchers", "centers", "centres", "sites")
            for verb in ("enrolled", "recruited", "accrued", "randomi", "screened", "included"))),
-        rf"{MANY}\s+{BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
-        rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{ENROLLED}\b",
-        rf"(?:{MANY}\s+{BETWEEN}{{0,5}}?|{NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){PEOPLE}\s+{BETWEEN}{{0,7}}?"
+        rf"{leak_grammar.MANY}\s+{leak_grammar.BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
+        rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{leak_grammar.ENROLLED}\b",
+        rf"(?:{leak_grammar.MANY}\s+{leak_grammar.BETWEEN}{{0,5}}?|{leak_grammar.NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){leak_grammar.PEOPLE}\s+{leak_grammar.BETWEEN}{{0,7}}?"
         r"(?:was|were|has\s+been|have\s+been|had\s+been)\s+(?:\w+ly\s+|also\s+|then\s+)*"
-        rf"(?:{TREATED}|{ENROLLED})\b",
+        rf"(?:{leak_grammar.TREATED}|{leak_grammar.ENROLLED})\b",
         rf"\b(?:study|trial|we|they|that|which|investigators|researchers|cent(?:er|re)s|sites|study\s+group)\s+"
         rf"(?:have\s+|has\s+)?(?:enrol+ed|recruited|accrued|randomi[sz]ed|screened|included|followed)\s+"
-        rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{NUMBER}\s+{BETWEEN}{{0,6}}?{PEOPLE}\b",
-        rf"\btotal\s+of\s+{NUMBER}\s+(?:was|were)\s+(?:{TREATED}|{ENROLLED})\b",
-        rf"{NUMBER}\s+(?:{BETWEEN}{{0,3}}?{PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
+        rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{leak_grammar.NUMBER}\s+{leak_grammar.BETWEEN}{{0,6}}?{leak_grammar.PEOPLE}\b",
+        rf"\btotal\s+of\s+{leak_grammar.NUMBER}\s+(?:was|were)\s+(?:{leak_grammar.TREATED}|{leak_grammar.ENROLLED})\b",
+        rf"{leak_grammar.NUMBER}\s+(?:{leak_grammar.BETWEEN}{{0,3}}?{leak_grammar.PEOPLE}\s+)?(?:have\s+|had\s+)?completed\s+(?:the\s+"
         r"|this\s+|their\s+)?(?:\w+\s+)?(?:study|trial|treatment|follow-?up|protocol)\b",
-        rf"{NUMBER}\s+(?:[\w-]+\s+){{0,3}}?{PEOPLE}\s+enrol+ed\s+(?:before|over|during)\b",
+        rf"{leak_grammar.NUMBER}\s+(?:[\w-]+\s+){{0,3}}?{leak_grammar.PEOPLE}\s+enrol+ed\s+(?:before|over|during)\b",
         r"\b(?:actual|final)\s+(?:study\s+)?(?:enrol+ment|accrual|recruitment|sample\s+size)\s*(?:was|:|="
         r"|is)\s*\w",
         r"\b(?:enrol+ment|accrual)\W{1,3}\d+\s*\(?actual\b",
-        rf"\bthere\s+were\s+{NUMBER}\s+{BETWEEN}{{0,3}}?{PEOPLE}\s+(?:\w+ly\s+)?{ENROLLED}\b",
-        veto=rf"{PLAN}|\b(?:aged?|ages|than|least|to|between|stage|grade|phase|type|days?|weeks?|level"
-        rf"|actg|first|every|each|next|last|only\s+the|after|of\s+up\s+to|(?:study|trial|protocol)(?=\s+{START}\d)"
-        rf"|between\s+[\d,]+\s+and|\d,?\s+and)\s+{START}"
-        rf"|\b(?:in|since|by|before|during|until|{MONTH}|of)\s+{START}(?:19|20)\d\d\b"
+        rf"\bthere\s+were\s+{leak_grammar.NUMBER}\s+{leak_grammar.BETWEEN}{{0,3}}?{leak_grammar.PEOPLE}\s+(?:\w+ly\s+)?{leak_grammar.ENROLLED}\b",
+        veto=rf"{leak_grammar.PLAN}|\b(?:aged?|ages|than|least|to|between|stage|grade|phase|type|days?|weeks?|level"
+        rf"|actg|first|every|each|next|last|only\s+the|after|of\s+up\s+to|(?:study|trial|protocol)(?=\s+{leak_grammar.START}\d)"
+        rf"|between\s+[\d,]+\s+and|\d,?\s+and)\s+{leak_grammar.START}"
+        rf"|\b(?:in|since|by|before|during|until|{leak_grammar.MONTH}|of)\s+{leak_grammar.START}(?:19|20)\d\d\b"
         rf"|\b(?:previous|prior|earlier|pilot|original|another|other)\s+(?:[\w-]+\s+){{0,3}}?"
         r"(?:stud(?:y|ies)|trials?|surveys?|protocols?)\b",
         elsewhere=r"\bplanned\s+to\b|\bet\s+al\b|\[\d+\]",
@@ -275,8 +249,9 @@ RULES: tuple[Rule, ...] = (
         r"|interim (?:\w+ )?(?:analys|result|data).{0,16}"
         r"|(?:^|\n|[.;] )\W*(?:results|findings|conclusions?):|manuscript"
         r"|(?:have|were|are|was|been|already) published",
-        veto=f"{PLAN}|{OTHER}|" + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
-        elsewhere=OTHER_STUDY,
+        veto=f"{leak_grammar.PLAN}|{leak_grammar.OTHER}|"
+        + r"\b(?:these|animal|laboratory|test|scan|biopsy)\s+results\b",
+        elsewhere=leak_grammar.OTHER_STUDY,
     ),
     _rule(
         "tells results of the trial",
@@ -309,7 +284,7 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:was|were)\s+(?:similar|comparable)\s+(?:in|between|among)\s+(?:the\s+)?(?:two|both|three"
         r"|four|treatment|study)\s+(?:treatment\s+|study\s+)?(?:groups|arms)\b",
         veto=r"\b(?:if|whether)\b",
-        elsewhere=f"{STATISTICS}|{OTHER_STUDY}",
+        elsewhere=f"{leak_grammar.STATISTICS}|{leak_grammar.OTHER_STUDY}",
     ),
     _rule(
         "tells whether the trial met its aim",
@@ -319,7 +294,7 @@ RULES: tuple[Rule, ...] = (
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",
         r"\b(?:accrual|enrol+ment|recruitment|sample\s+size)\s+(?:goal|target|objective)s?\s+(?:was\s+"
         r"|were\s+|has\s+been\s+)?(?:not\s+)?(?:met|reached|achieved)\b",
-        rf"\btarget\s+of\s+\d+\s+{PEOPLE}\s+was\s+(?:not\s+|never\s+)?(?:met|reached|achieved)\b",
+        rf"\btarget\s+of\s+\d+\s+{leak_grammar.PEOPLE}\s+was\s+(?:not\s+|never\s+)?(?:met|reached|achieved)\b",
         r"\b(?:accrual|enrol+ment|recruitment)\s+has\s+been\s+met\b",
         r"\b(?:stud(?:y|ies)|trial|it)\s+(?:\w+\s+)?(?:did\s+not|failed\s+to)\s+(?:meet|reach|achieve)"
         r"\s+(?:its|the|their|any)\b[^.;]{0,40}?\b(?:end\s?-?points?|objectives?|outcomes?|target)",
@@ -358,7 +333,7 @@ RULES: tuple[Rule, ...] = (
         r"(?:the|this|\w+ (?:phase|arm|early))"
         r"|(?:dsmb|dsmc|dmc|board|committee|sponsor|company|fda|irb)\W+(?:\w+ )?recommended ",
         veto=r"\b(?:if|unless|until|once|whether|will|would|may|can|could|should\s+the|reserves)\b"
-        rf"|\b(?:patients?|subjects?|participants?|women|men|who|they|parents?)\s+(?:\w+\s+)?{START}",
+        rf"|\b(?:patients?|subjects?|participants?|women|men|who|they|parents?)\s+(?:\w+\s+)?{leak_grammar.START}",
     ),
     _rule(
         STATED,

@@ -12,16 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
+from llm4top.registry import input_files
 from llm4top.registry.api import read_study
 from llm4top.registry.detect import HEAD, Foreign, file_kind, foreign_json, look
-from llm4top.registry.input_files import (
-    PassedOver,
-    check_file,
-    document_in,
-    files_below,
-    is_hidden,
-    unreadable,
-)
 from llm4top.registry.json_cutter import Piece, Readable, cut
 from llm4top.registry.json_pages import load
 from llm4top.registry.limits import Limits, beyond
@@ -166,7 +159,7 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise unreadable(error, str(path)) from None
+        raise input_files.unreadable(error, str(path)) from None
 
 
 def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
@@ -181,8 +174,8 @@ def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
 
 def _folder_items(folder: Path, limits: Limits) -> _Items:
     """The records of the files below ``folder``; one note names what is none of them."""
-    passed = PassedOver(str(folder))
-    for file in files_below(folder):
+    passed = input_files.PassedOver(str(folder))
+    for file in input_files.files_below(folder):
         if isinstance(file, RegistryError):
             yield file
         else:
@@ -190,14 +183,14 @@ def _folder_items(folder: Path, limits: Limits) -> _Items:
     yield from passed.note()
 
 
-def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) -> _Items:
+def _file_items(path: Path, limits: Limits, passed: input_files.PassedOver | None = None) -> _Items:
     """The records of one file, or the error that it cannot be read.
 
     ``passed``: of the folder that the file is in, if any.
     """
     name = str(path)
     try:
-        check_file(path)
+        input_files.check_file(path)
         with path.open("rb") as file:
             found = file_kind(file)
             if passed is not None and passed.takes(path.name, found):
@@ -209,7 +202,7 @@ def _file_items(path: Path, limits: Limits, passed: PassedOver | None = None) ->
             else:
                 yield from _stream_items(found, file, name, None, limits)
     except OSError as error:
-        yield unreadable(error, name)
+        yield input_files.unreadable(error, name)
     except RegistryError as error:
         yield error
 
@@ -248,11 +241,11 @@ def _read_up_to(stream: Readable, size: int) -> bytes:
 
 def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
     archive = Archive(file, name, limits)
-    if document := document_in(archive):
+    if document := input_files.document_in(archive):
         raise document.refusal(name)
-    passed = PassedOver(name)
+    passed = input_files.PassedOver(name)
     for member in archive.members():
-        if member.is_folder or is_hidden(member.name):
+        if member.is_folder or input_files.is_hidden(member.name):
             continue
         try:
             yield from _member_items(archive, member, name, limits, passed)
@@ -262,7 +255,7 @@ def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
 
 
 def _member_items(
-    archive: Archive, member: Member, file: str, limits: Limits, passed: PassedOver
+    archive: Archive, member: Member, file: str, limits: Limits, passed: input_files.PassedOver
 ) -> _Items:
     refusal = archive.refusal(member)
     if refusal is not None:

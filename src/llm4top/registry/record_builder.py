@@ -3,18 +3,9 @@
 from typing import Any
 
 from llm4top.errors import MalformedRecordError
-from llm4top.registry import codes
+from llm4top.registry import codes, trial
 from llm4top.registry.leak_guard import guard_fields
 from llm4top.registry.normalize_text import excerpt
-from llm4top.registry.trial import (
-    Arm,
-    Intervention,
-    Record,
-    RegistryOutcome,
-    Source,
-    Trial,
-    Withheld,
-)
 from llm4top.registry.withheld_reasons import REASONS, UNKNOWN, UNLISTED
 
 KEPT = 160
@@ -33,7 +24,7 @@ class Account:
         """By field, how many more there were."""
         self.reasons: dict[str, str] = {}
         """By field, a reason other than the one of its kind."""
-        self.cut: list[Withheld] = []
+        self.cut: list[trial.Withheld] = []
         """What the leak guard cut out of free text."""
 
     def note(self, field: str, text: str, reason: str | None = None) -> None:
@@ -45,18 +36,18 @@ class Account:
         if reason is not None:
             self.reasons[field] = reason
 
-    def __call__(self) -> tuple[Withheld, ...]:
+    def __call__(self) -> tuple[trial.Withheld, ...]:
         """The account in words: fields as they came, then what the leak guard cut."""
         fields = [self._withheld(field, text) for field, text in self.first.items()]
         return (*fields, *self.cut)
 
-    def _withheld(self, field: str, text: str) -> Withheld:
+    def _withheld(self, field: str, text: str) -> trial.Withheld:
         reason = self.reasons.get(field) or REASONS.get(field, UNLISTED)
         more = self.more.get(field)
         if not more:
-            return Withheld(field, reason, excerpt(text))
+            return trial.Withheld(field, reason, excerpt(text))
         suffix = f" (and {more} more)"
-        return Withheld(field, reason, excerpt(excerpt(text), 80 - len(suffix)) + suffix)
+        return trial.Withheld(field, reason, excerpt(excerpt(text), 80 - len(suffix)) + suffix)
 
 
 _SUBSTANCE = (
@@ -125,7 +116,7 @@ class Draft:
             hint=hint or "Correct the record or download it again.",
         )
 
-    def record(self, source: Source) -> Record:
+    def record(self, source: trial.Source) -> trial.Record:
         """The finished record."""
         values = self.trial
         if not (self.nct_id or values.get("brief_title") or values.get("official_title")):
@@ -146,8 +137,12 @@ class Draft:
         for field, items in values.items():
             if type(items) is list:
                 values[field] = tuple(items)
-        return Record.with_account(
-            self.nct_id, Trial(**values), RegistryOutcome(**self.outcome), self.account, source
+        return trial.Record.with_account(
+            self.nct_id,
+            trial.Trial(**values),
+            trial.RegistryOutcome(**self.outcome),
+            self.account,
+            source,
         )
 
     def _mistyped(self) -> str:
@@ -159,14 +154,14 @@ class Draft:
 
     def _link_arms(self) -> None:
         """Give each intervention the roles of its arms, in the order of the arms."""
-        arms: list[Arm] = self.trial.get("arms", [])
-        interventions: list[Intervention] = self.trial.get("interventions", [])
+        arms: list[trial.Arm] = self.trial.get("arms", [])
+        interventions: list[trial.Intervention] = self.trial.get("interventions", [])
         for i, labels in enumerate(self.arm_labels):
             if labels and arms:
                 roles = dict.fromkeys(a.role for a in arms if a.role and a.label in labels)
                 if roles:
                     old = interventions[i]
-                    linked = Intervention(old.name, old.type, old.description, tuple(roles))
+                    linked = trial.Intervention(old.name, old.type, old.description, tuple(roles))
                     interventions[i] = linked
 
 

@@ -6,14 +6,7 @@ from contextlib import suppress
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import (
-    Words,
-    heading,
-    in_thread,
-    linked,
-    muted,
-    progress_bar,
-)
+from llm4top.studio.components import elements
 from llm4top.studio.components.run_panel import run_buttons, show_buttons
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import Jobs, share_of, status_text, title_of
@@ -69,12 +62,12 @@ class JobsView:
 
     def __init__(self, context: StudioContext):
         self._context = context
-        self._labels: list[Words] = []
+        self._labels: list[elements.Words] = []
         self._shown: object = None
         self._dialog = ui.dialog().props('position="right" aria-label="Jobs"')
         with self._dialog, ui.card().classes("l4-drawer"):
             with ui.element("div").classes("l4-drawer-head"):
-                heading("Jobs")
+                elements.heading("Jobs")
                 ui.button("Close", on_click=self._dialog.close).props("flat no-caps")
             self._body = ui.element("div").classes("l4-drawer-body")
         ui.timer(POLL, self._refresh)
@@ -83,7 +76,7 @@ class JobsView:
         """A button that says how many run; ``place`` is its class in the style sheet."""
         made = ui.element("button").classes(f"l4-jobs {place}")
         with made.props('type="button" aria-haspopup="dialog"').on("click", self._open):
-            self._labels.append(Words("span", "0 running"))
+            self._labels.append(elements.Words("span", "0 running"))
             ui.icon("chevron_right").props('aria-hidden="true"')
 
     async def _open(self) -> None:
@@ -93,7 +86,7 @@ class JobsView:
         await self._refresh()
 
     async def _refresh(self) -> None:
-        jobs = await in_thread(self._context.jobs.look)
+        jobs = await elements.in_thread(self._context.jobs.look)
         if jobs is None:  # the server is closing
             return
         for label in self._labels:
@@ -107,22 +100,24 @@ class JobsView:
         self._body.clear()
         with self._body:
             if not jobs.active and not jobs.recent:
-                Words("p", "Nothing is running. Work that takes some time will appear here.")
+                elements.Words(
+                    "p", "Nothing is running. Work that takes some time will appear here."
+                )
             for run in jobs.active:
                 self._row(run, jobs)
             if jobs.recent:
-                heading("Recent", level=3)
+                elements.heading("Recent", level=3)
             for run in jobs.recent:
                 self._row(run, jobs)
 
     def _row(self, run: Run, jobs: Jobs) -> None:
         with ui.element("div").classes("l4-job").props('role="group"') as row:
             row.props["aria-label"] = title_of(run)
-            linked(title_of(run), address_of_run(run)).classes("l4-what")
-            muted(status_text(run, jobs.active), "div")
+            elements.linked(title_of(run), address_of_run(run)).classes("l4-what")
+            elements.muted(status_text(run, jobs.active), "div")
             share = share_of(run) if run.state == "running" else None
             if share is not None:
-                progress_bar().set_value(share)
+                elements.progress_bar().set_value(share)
             buttons = run_buttons(self._context, run, self._refresh)
             show_buttons(run, *buttons)
             for button in buttons:

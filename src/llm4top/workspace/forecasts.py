@@ -10,17 +10,9 @@ from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.workspace import tables
 from llm4top.workspace.batches import ensure_batch
 from llm4top.workspace.database import CHUNK, Transactions, find, missing, storable, value_of
-from llm4top.workspace.tables import (
-    BatchRow,
-    ForecastRow,
-    RunRow,
-    UploadRow,
-    clean_text,
-    new_id,
-    now,
-)
 
 Order = Literal["position", "probability", "newest"]
 
@@ -82,7 +74,7 @@ class Forecasts:
         Raises:
             NotFoundError: There is no such upload or run.
         """
-        batch, moment = batch or new_id(), moment or now()
+        batch, moment = batch or tables.new_id(), moment or tables.now()
         start = self._next_position(batch, upload_id, run_id)
         shared = {"batch": batch, "upload_id": upload_id, "run_id": run_id, "created": moment}
         positions, source = count(start), iter(forecasts)
@@ -91,7 +83,7 @@ class Forecasts:
                 rows = [_columns(made) | shared | {"position": next(positions)} for made in chunk]
                 with self._session() as session:
                     ensure_batch(session, batch, name or rows[0]["record"], run_id)
-                    session.execute(insert(ForecastRow), rows)
+                    session.execute(insert(tables.ForecastRow), rows)
         except BaseException as error:
             self._undo(batch, start)
             if isinstance(error, IntegrityError):
@@ -104,26 +96,30 @@ class Forecasts:
         """Where in the batch the next forecast goes; checks that upload and run exist."""
         with self._session(write=False) as session:
             if upload_id is not None:
-                find(session, UploadRow, upload_id, "upload")
+                find(session, tables.UploadRow, upload_id, "upload")
             if run_id is not None:
-                find(session, RunRow, run_id, "run")
+                find(session, tables.RunRow, run_id, "run")
             last = session.scalar(
-                select(func.max(ForecastRow.position)).where(ForecastRow.batch == batch)
+                select(func.max(tables.ForecastRow.position)).where(
+                    tables.ForecastRow.batch == batch
+                )
             )
         return 0 if last is None else last + 1
 
     def _undo(self, batch: str, start: int) -> None:
         """Remove the forecasts from position ``start`` on, and a batch that has no others."""
         with self._session() as session:
-            mine = (ForecastRow.batch == batch, ForecastRow.position >= start)
-            session.execute(delete(ForecastRow).where(*mine))
+            mine = (tables.ForecastRow.batch == batch, tables.ForecastRow.position >= start)
+            session.execute(delete(tables.ForecastRow).where(*mine))
             if not start:
-                session.execute(delete(BatchRow).where(BatchRow.id == batch))
+                session.execute(delete(tables.BatchRow).where(tables.BatchRow.id == batch))
 
     def get(self, forecast_id: str) -> StoredForecast:
         """The forecast; ``NotFoundError`` where there is none."""
         with self._session(write=False) as session:
-            return value_of(StoredForecast, find(session, ForecastRow, forecast_id, "forecast"))
+            return value_of(
+                StoredForecast, find(session, tables.ForecastRow, forecast_id, "forecast")
+            )
 
     def list(
         self,
@@ -137,11 +133,15 @@ class Forecasts:
         offset: int = 0,
     ) -> Sequence[StoredForecast]:
         """Forecasts: the newest first, in the order of their records, or the likeliest first."""
-        query = select(ForecastRow).where(*_conditions(batch, upload_id, run_id, nct_id))
+        query = select(tables.ForecastRow).where(*_conditions(batch, upload_id, run_id, nct_id))
         by: dict[str, tuple[Any, ...]] = {
-            "newest": (ForecastRow.created.desc(), ForecastRow.batch, ForecastRow.position),
-            "position": (ForecastRow.batch, ForecastRow.position),
-            "probability": (ForecastRow.probability.desc(), ForecastRow.position),
+            "newest": (
+                tables.ForecastRow.created.desc(),
+                tables.ForecastRow.batch,
+                tables.ForecastRow.position,
+            ),
+            "position": (tables.ForecastRow.batch, tables.ForecastRow.position),
+            "probability": (tables.ForecastRow.probability.desc(), tables.ForecastRow.position),
         }
         with self._session(write=False) as session:
             rows = session.scalars(query.order_by(*by[order]).limit(limit).offset(offset))
@@ -152,8 +152,10 @@ class Forecasts:
         found: dict[str, dict[str, Any]] = {}
         with self._session(write=False) as session:
             for start in range(0, len(ids), CHUNK):
-                some = ForecastRow.id.in_(ids[start : start + CHUNK])
-                rows = session.execute(select(ForecastRow.id, ForecastRow.values).where(some))
+                some = tables.ForecastRow.id.in_(ids[start : start + CHUNK])
+                rows = session.execute(
+                    select(tables.ForecastRow.id, tables.ForecastRow.values).where(some)
+                )
                 found |= {row_id: values for row_id, values in rows}  # noqa: C416 - rows, no pairs
         return [(row_id, found[row_id]) for row_id in ids if row_id in found]
 
@@ -167,7 +169,7 @@ class Forecasts:
     ) -> int:
         """How many forecasts ``list`` would give without a limit."""
         conditions = _conditions(batch, upload_id, run_id, nct_id)
-        query = select(func.count()).select_from(ForecastRow).where(*conditions)
+        query = select(func.count()).select_from(tables.ForecastRow).where(*conditions)
         with self._session(write=False) as session:
             return session.scalar(query) or 0
 
@@ -175,7 +177,7 @@ class Forecasts:
 def _conditions(
     batch: str | None, upload_id: str | None, run_id: str | None, nct_id: str | None
 ) -> list[ColumnElement[bool]]:
-    row = ForecastRow
+    row = tables.ForecastRow
     filters = (
         (row.batch, batch),
         (row.upload_id, upload_id),
@@ -188,13 +190,13 @@ def _conditions(
 def _columns(made: Forecast | Mapping[str, Any]) -> dict[str, Any]:
     values = made if isinstance(made, Mapping) else made.to_dict()
     columns: dict[str, Any] = {
-        name: clean_text(str(values[name])) for name in ("record", "task", "label", "bundle")
+        name: tables.clean_text(str(values[name])) for name in ("record", "task", "label", "bundle")
     }
     for name in ("nct_id", "phase"):
         value = values.get(name)
-        columns[name] = None if value is None else clean_text(str(value))
+        columns[name] = None if value is None else tables.clean_text(str(value))
     return columns | {
-        "id": new_id(),
+        "id": tables.new_id(),
         "probability": float(values["probability"]),
         "values": storable(values),
     }

@@ -8,21 +8,9 @@ from sqlalchemy import delete, func, or_, select, update
 
 from llm4top.errors import JobError, NotFoundError
 from llm4top.files import delete_path, delete_remains
+from llm4top.workspace import run_rows
 from llm4top.workspace.database import Transactions, changed_rows, find, storable, value_of
 from llm4top.workspace.deletion import Eraser
-from llm4top.workspace.run_rows import (
-    GONE,
-    apply_status,
-    attempt_over,
-    conditions,
-    moment,
-    note,
-    of_attempt,
-    read_status,
-    refused,
-    run_value,
-    since,
-)
 from llm4top.workspace.run_states import KINDS, TRANSITIONS, Process, Run, RunEvent, RunState
 from llm4top.workspace.tables import RunEventRow, RunRow, clean_text, now
 
@@ -79,13 +67,13 @@ class Runs:
                 )
             session.add(row)
             session.flush()
-            note(session, row.id, "state", {"state": "queued"})
-        return run_value(row)
+            run_rows.note(session, row.id, "state", {"state": "queued"})
+        return run_rows.run_value(row)
 
     def get(self, run_id: str) -> Run:
         """The run; ``NotFoundError`` where there is none."""
         with self._session(write=False) as session:
-            return run_value(find(session, RunRow, run_id, "run"))
+            return run_rows.run_value(find(session, RunRow, run_id, "run"))
 
     def list(
         self,
@@ -97,14 +85,17 @@ class Runs:
     ) -> RunList:
         """Runs, newest first."""
         query = select(RunRow).order_by(RunRow.created.desc(), RunRow.id)
-        for condition in conditions(states, kind):
+        for condition in run_rows.conditions(states, kind):
             query = query.where(condition)
         with self._session(write=False) as session:
-            return [run_value(row) for row in session.scalars(query.limit(limit).offset(offset))]
+            return [
+                run_rows.run_value(row)
+                for row in session.scalars(query.limit(limit).offset(offset))
+            ]
 
     def count(self, *, states: Sequence[str] | None = None, kind: str | None = None) -> int:
         """How many runs ``list`` would give without a limit."""
-        query = select(func.count()).select_from(RunRow).where(*conditions(states, kind))
+        query = select(func.count()).select_from(RunRow).where(*run_rows.conditions(states, kind))
         with self._session(write=False) as session:
             return session.scalar(query) or 0
 
@@ -138,10 +129,10 @@ class Runs:
         change: dict[str, Any] = {"progress": values} if kind == "progress" else {}
         with self._session() as session:
             # Touching the row also says whether it is there and whose it is.
-            query = update(RunRow).where(RunRow.id == run_id, *of_attempt(attempt))
+            query = update(RunRow).where(RunRow.id == run_id, *run_rows.of_attempt(attempt))
             if changed_rows(session.execute(query.values(id=run_id, **change))) != 1:
-                raise attempt_over(find(session, RunRow, run_id, "run"), attempt)
-            note(session, run_id, kind, values)
+                raise run_rows.attempt_over(find(session, RunRow, run_id, "run"), attempt)
+            run_rows.note(session, run_id, kind, values)
 
     # -- a worker's side ------------------------------------------------------------------------
 
@@ -215,7 +206,7 @@ class Runs:
                 if run.folder is not None and Path(run.folder).is_dir():
                     run = self.adopt(run.folder)
                 if run.state.is_active:
-                    run = self.interrupt(run.id, GONE, attempt=run.attempt)
+                    run = self.interrupt(run.id, run_rows.GONE, attempt=run.attempt)
             except (JobError, NotFoundError):
                 continue  # It ended by itself just now.
             if run.state is RunState.INTERRUPTED:
@@ -283,7 +274,7 @@ class Runs:
         Raises ``JobError`` where the folder holds no run.
         """
         path = Path(folder).resolve()
-        status = read_status(path)
+        status = run_rows.read_status(path)
         with self._session() as session:
             row = session.scalar(select(RunRow).where(RunRow.folder == str(path)))
             begun = row is None
@@ -293,14 +284,14 @@ class Runs:
                 row.settings = {}
                 session.add(row)
             same = row.state == "stopping" and status.state is RunState.RUNNING
-            if begun or (not same and status.since >= since(row)):
-                apply_status(row, status)
+            if begun or (not same and status.since >= run_rows.since(row)):
+                run_rows.apply_status(row, status)
                 session.flush()
                 if begun or row.state != status.state.value:
-                    note(session, row.id, "state", {"state": status.state.value})
+                    run_rows.note(session, row.id, "state", {"state": status.state.value})
                 row.state = status.state.value
             session.flush()
-            run = run_value(row)
+            run = run_rows.run_value(row)
         self.mirror(run.id)
         return run
 
@@ -317,8 +308,8 @@ class Runs:
             mine = (RunEventRow.run_id == run_id, RunEventRow.kind == "folder")
             known = session.scalar(select(func.count()).select_from(RunEventRow).where(*mine)) or 0
             for event in events[known:]:
-                when = moment(event.get("time"))
-                note(session, run_id, "folder", storable(event), when)
+                when = run_rows.moment(event.get("time"))
+                run_rows.note(session, run_id, "folder", storable(event), when)
         return max(0, len(events) - known)
 
     # -- how states change ----------------------------------------------------------------------
@@ -359,14 +350,14 @@ class Runs:
         query = (
             update(RunRow)
             .where(RunRow.id == run_id, RunRow.state.in_([s.value for s in legal]))
-            .where(*of_attempt(attempt))
+            .where(*run_rows.of_attempt(attempt))
             .values(**values)
         )
         with self._session() as session:
             if changed_rows(session.execute(query)) != 1:
                 row = find(session, RunRow, run_id, "run")
-                raise refused(row, state, attempt)
+                raise run_rows.refused(row, state, attempt)
             error = {"error": columns["error"]} if columns.get("error") else {}
             event = {"state": state.value, **error, **storable(details or {})}
-            note(session, run_id, "state", event)
-            return run_value(find(session, RunRow, run_id, "run"))
+            run_rows.note(session, run_id, "state", event)
+            return run_rows.run_value(find(session, RunRow, run_id, "run"))

@@ -10,15 +10,7 @@ from itertools import count
 from string import ascii_uppercase
 from typing import Any, Literal, get_args
 
-from llm4top.evaluation.probes.masking_words import (
-    CODE,
-    COMMON,
-    DRUG_STEM,
-    ORGANISATION,
-    ORGANISATION_WORDS,
-    SALTS,
-    trial_acronyms,
-)
+from llm4top.evaluation.probes import masking_words
 from llm4top.registry.trial import Intervention, Trial
 
 Mask = Literal["identifiers", "drugs", "sponsors"]
@@ -158,7 +150,7 @@ class _Names:
 
     def organisations(self, text: str) -> str:
         """Free text with what looks like an organisation masked."""
-        return ORGANISATION.sub(
+        return masking_words.ORGANISATION.sub(
             lambda m: m[0] if m[0].startswith("Sponsor ") else self.add(m[0], "Sponsor"), text
         )
 
@@ -218,7 +210,11 @@ def _drug_names(trial: Trial) -> _Names:
     for item in trial.interventions:
         _add_intervention(names, item)
     # The index lists a salt's metal as a separate term.
-    terms = [t for t in trial.intervention_mesh if not is_ordinary(t) and t.lower() not in SALTS]
+    terms = [
+        t
+        for t in trial.intervention_mesh
+        if not is_ordinary(t) and t.lower() not in masking_words.SALTS
+    ]
     for term in terms:
         _add_drug(names, term, "Drug")
     for text in _texts(trial):
@@ -268,14 +264,14 @@ def _add_drug(names: _Names, core: str, noun: str, mask: str | None = None) -> s
     if (known := names.find(core)) is not None:
         return known
     words = core.split()
-    while len(words) > 1 and words[-1].lower() in SALTS and len(words[-2]) > SHORT:
+    while len(words) > 1 and words[-1].lower() in masking_words.SALTS and len(words[-2]) > SHORT:
         words.pop()
-    if words[-1].lower() in SALTS or is_ordinary(" ".join(words)):
+    if words[-1].lower() in masking_words.SALTS or is_ordinary(" ".join(words)):
         words = core.split()
     mask = names.add(" ".join(words), noun, mask)
     if len(words) > 1:
         for word in words:
-            if DRUG_STEM.fullmatch(word):
+            if masking_words.DRUG_STEM.fullmatch(word):
                 names.add(word, noun, mask)
     return mask
 
@@ -292,7 +288,7 @@ def _core(part: str) -> str:
 
 def _ordinary(word: str) -> bool:
     bare = word.strip(_EDGES).lower()
-    return bare in COMMON or bool(_QUANTITY.fullmatch(bare)) or not bare
+    return bare in masking_words.COMMON or bool(_QUANTITY.fullmatch(bare)) or not bare
 
 
 def _sponsor_names(trial: Trial) -> _Names:
@@ -305,9 +301,11 @@ def _sponsor_names(trial: Trial) -> _Names:
             if alias and len(part) > 1:
                 names.add(part, "Sponsor", mask)
         words = re.split(r"[\s,]+", whole)
-        while words and words[-1].strip(".()").lower() in ORGANISATION_WORDS:
+        while words and words[-1].strip(".()").lower() in masking_words.ORGANISATION_WORDS:
             words.pop()
-        distinct = [w for w in words if w.strip(".()").lower() not in ORGANISATION_WORDS]
+        distinct = [
+            w for w in words if w.strip(".()").lower() not in masking_words.ORGANISATION_WORDS
+        ]
         if distinct and len(" ".join(words)) >= SHORT:
             names.add(" ".join(words), "Sponsor", mask)
         names.ensure(collaborator.name, "Sponsor")
@@ -315,7 +313,7 @@ def _sponsor_names(trial: Trial) -> _Names:
 
 
 def _identifier_mask(trial: Trial, drugs: _Names) -> Callable[[str], str]:
-    acronyms = [name for name in trial_acronyms(trial) if drugs.find(name) is None]
+    acronyms = [name for name in masking_words.trial_acronyms(trial) if drugs.find(name) is None]
     pattern = re.compile(
         "|".join(rf"(?<!\w){re.escape(a)}(?!\w)" for a in sorted(acronyms, key=len, reverse=True))
         or r"(?!)"
@@ -323,7 +321,7 @@ def _identifier_mask(trial: Trial, drugs: _Names) -> Callable[[str], str]:
 
     def mask(text: str) -> str:
         # A drug's own code is a drug's name, whether those are masked or not.
-        text = CODE.sub(lambda m: m[0] if drugs.find(m[0]) else "[identifier]", text)
+        text = masking_words.CODE.sub(lambda m: m[0] if drugs.find(m[0]) else "[identifier]", text)
         return pattern.sub("[acronym]", text)
 
     return mask

@@ -6,14 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from llm4top.evaluation.reports.drawing import (
-    Drawing,
-    Series,
-    curve_drawing,
-    drawn_curves,
-    reliability_title,
-    spread_title,
-)
+from llm4top.evaluation.reports import drawing
 from llm4top.evaluation.reports.report import Curves, CurveSet
 from llm4top.evaluation.reports.svg import COLOURS, FONT_SIZE, canvas, label, style
 from llm4top.text import one_line, percent, thousands
@@ -23,9 +16,11 @@ _LONGEST_NAME = 30
 _TICKS = ([0, 0.5, 1], ["0", "50 %", "100 %"])
 
 
-def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Drawing | None:
+def reliability(
+    curves: CurveSet, series: Sequence[drawing.Series], *, name: str
+) -> drawing.Drawing | None:
     """Observed frequency against forecast, with Wilson intervals; None without a series."""
-    drawn = drawn_curves(curves, series)
+    drawn = drawing.drawn_curves(curves, series)
     if not drawn:
         return None
     figure = _panels(drawn, _reliability_panel)
@@ -48,12 +43,12 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
             zorder=1.5,
         )
     _axis_titles(figure, f"observed (n = {thousands(curves.n)})")
-    return curve_drawing(
+    return drawing.curve_drawing(
         figure,
         curves,
         drawn,
         name=name,
-        title=reliability_title(drawn),
+        title=drawing.reliability_title(drawn),
         note=note,
         header=("forecaster", "low", "high", "n", "forecast", "observed", "lower", "upper"),
         rows=[
@@ -65,10 +60,10 @@ def reliability(curves: CurveSet, series: Sequence[Series], *, name: str) -> Dra
 
 
 def spread(
-    curves: CurveSet, series: Sequence[Series], labels: tuple[str, str], *, name: str
-) -> Drawing | None:
+    curves: CurveSet, series: Sequence[drawing.Series], labels: tuple[str, str], *, name: str
+) -> drawing.Drawing | None:
     """Histograms of the forecasts by outcome, events upward; None without a series."""
-    drawn = drawn_curves(curves, series)
+    drawn = drawing.drawn_curves(curves, series)
     if not drawn:
         return None
     figure = _panels(drawn, _spread_panel)
@@ -78,12 +73,12 @@ def spread(
         f"{one_line(labels[0])} downward and paler. A trivial forecaster is a single bar both ways."
     )
     _axis_titles(figure, f"trials in each twentieth (n = {thousands(curves.n)})")
-    return curve_drawing(
+    return drawing.curve_drawing(
         figure,
         curves,
         drawn,
         name=name,
-        title=spread_title(drawn),
+        title=drawing.spread_title(drawn),
         note=note,
         header=("forecaster", "from", "to", f"n {labels[0]}", f"n {labels[1]}"),
         rows=[
@@ -95,7 +90,8 @@ def spread(
 
 
 def _panels(
-    drawn: Sequence[tuple[Series, Curves]], draw: Callable[[Axes, Series, Curves], None]
+    drawn: Sequence[tuple[drawing.Series, Curves]],
+    draw: Callable[[Axes, drawing.Series, Curves], None],
 ) -> Canvas:
     rows = (len(drawn) + 1) // 2
     height = rows * _PANEL_HEIGHT + 22
@@ -127,7 +123,7 @@ def _axis_titles(figure: Canvas, y: str) -> None:
     figure.text(0.02, 0.5, y, rotation=90, ha="center", va="center", **words)
 
 
-def _reliability_panel(axes: Axes, one: Series, own: Curves) -> None:
+def _reliability_panel(axes: Axes, one: drawing.Series, own: Curves) -> None:
     axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1, linestyle=(0, (2, 2)))
     for b in own.reliability:
         axes.plot([b.forecast] * 2, [b.lower, b.upper], color=one.drawn, linewidth=1.2)
@@ -144,7 +140,7 @@ def _reliability_panel(axes: Axes, one: Series, own: Curves) -> None:
     axes.set_yticks(*_TICKS)
 
 
-def _spread_panel(axes: Axes, one: Series, own: Curves) -> None:
+def _spread_panel(axes: Axes, one: drawing.Series, own: Curves) -> None:
     without, with_event = own.histogram
     edges = [i / len(without) for i in range(len(without) + 1)]
     axes.stairs(with_event, edges, fill=True, color=one.drawn)

@@ -4,14 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from llm4top.evaluation.metrics.metrics import METRICS
-from llm4top.evaluation.reports.formatting import (
-    CHECKS,
-    counts_text,
-    p_value,
-    reading,
-    signed_with_interval,
-    with_interval,
-)
+from llm4top.evaluation.reports import formatting
 from llm4top.evaluation.reports.report import Difference, ForecasterRow, Table
 from llm4top.text import thousands
 
@@ -26,8 +19,8 @@ def summary(
     compared = {row.forecaster for row in table.rows if row.kind == "baseline"} | set(measured)
     main = "roc_auc" if "roc_auc" in table.rows[0].figures else "log_loss"
     return (
-        f"Measured on {thousands(table.n)} trials of the {CHECKS[table.check]}: "
-        f"{counts_text(table.counts)}.",
+        f"Measured on {thousands(table.n)} trials of the {formatting.CHECKS[table.check]}: "
+        f"{formatting.counts_text(table.counts)}.",
         *(_figures(row) for row in table.rows if row.forecaster in measured),
         *(_reference(row) for row in table.rows if row.forecaster not in measured),
         *(difference_text(d) for d in differences if d.metric == main and d.first in compared),
@@ -51,19 +44,19 @@ def difference_text(difference: Difference) -> str:
     metric = METRICS[difference.metric]
     corrected = ""
     if difference.p_adjusted is not None:
-        corrected = f", p {p_value(difference.p_adjusted)}"
+        corrected = f", p {formatting.p_value(difference.p_adjusted)}"
         if difference.family > 1:
             corrected += f" corrected for {difference.family} comparisons"
     return (
         f"{metric.label}, {difference.first} minus {difference.second}: "
-        f"{signed_with_interval(difference.figure)}{corrected}; "
-        f"{reading(difference, metric.better)}."
+        f"{formatting.signed_with_interval(difference.figure)}{corrected}; "
+        f"{formatting.reading(difference, metric.better)}."
     )
 
 
 def _figures(row: ForecasterRow) -> str:
     keys = [k for k in ("roc_auc", "average_precision", "log_loss", "brier") if k in row.figures]
-    parts = [f"{METRICS[key].label} {with_interval(row.figures[key])}" for key in keys]
+    parts = [f"{METRICS[key].label} {formatting.with_interval(row.figures[key])}" for key in keys]
     return f"{row.forecaster}: {', '.join(parts)}."
 
 
@@ -72,11 +65,12 @@ def _reference(row: ForecasterRow) -> str:
     if row.kind == "cheating":
         return (
             f"{row.forecaster}: cheating, it reads the outcome's status. ROC-AUC "
-            f"{with_interval(figures['roc_auc'])}."
+            f"{formatting.with_interval(figures['roc_auc'])}."
         )
     if row.kind == "trivial" and "f1" in figures:
         return (
             f"{row.forecaster} (trivial): F1 at the chosen threshold "
-            f"{with_interval(figures['f1'])}, Brier score {with_interval(figures['brier'])}."
+            f"{formatting.with_interval(figures['f1'])}, "
+            f"Brier score {formatting.with_interval(figures['brier'])}."
         )
     return _figures(row)

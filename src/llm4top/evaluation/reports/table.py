@@ -9,15 +9,7 @@ from llm4top.evaluation.metrics.curves import curve_set
 from llm4top.evaluation.metrics.differences import compare_pairs
 from llm4top.evaluation.metrics.metrics import Measured, measure
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores, same_rows
-from llm4top.evaluation.reports.report import (
-    CurveSet,
-    Difference,
-    ForecasterRow,
-    Kind,
-    Part,
-    SliceTable,
-    Table,
-)
+from llm4top.evaluation.reports import report
 
 Check = Literal["valid", "test", "newest"]
 
@@ -37,20 +29,20 @@ class Entry:
     """
 
     scores: Scores
-    kind: Kind
+    kind: report.Kind
     learnt_from: str
     decisions: IntArray | None = None
     identity: str = ""
     note: str = ""
 
 
-class Measurements(Part):
+class Measurements(report.Part):
     """A table with all that was measured on its rows; ``curves`` of binary tasks only."""
 
-    table: Table
-    curves: CurveSet | None
-    differences: tuple[Difference, ...]
-    slices: SliceTable | None = None
+    table: report.Table
+    curves: report.CurveSet | None
+    differences: tuple[report.Difference, ...]
+    slices: report.SliceTable | None = None
 
 
 def measure_table(
@@ -86,7 +78,7 @@ def measure_table(
     honest = [i for i, entry in enumerate(entries) if entry.kind != "cheating"]
     pairs = [measured[i] for i in honest], [scores[i] for i in honest]
     differences = compare_pairs(*pairs, against=against, phase=phase, check=check)
-    table = Table(
+    table = report.Table(
         title=title,
         phase=phase,
         check=check,
@@ -115,9 +107,11 @@ def _check_entries(scores: Sequence[Scores], against: str) -> None:
     same_rows(scores)
 
 
-def _rows(entries: Sequence[Entry], measured: Sequence[Measured]) -> tuple[ForecasterRow, ...]:
+def _rows(
+    entries: Sequence[Entry], measured: Sequence[Measured]
+) -> tuple[report.ForecasterRow, ...]:
     return tuple(
-        ForecasterRow(
+        report.ForecasterRow(
             forecaster=entry.scores.forecaster,
             kind=entry.kind,
             learnt_from=entry.learnt_from,

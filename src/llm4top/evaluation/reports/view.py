@@ -5,15 +5,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from llm4top.evaluation.metrics.metrics import METRICS
+from llm4top.evaluation.reports import formatting
 from llm4top.evaluation.reports.drawing import FEW_OF_A_LABEL, MOST_SERIES, Series
-from llm4top.evaluation.reports.formatting import (
-    CHECKS,
-    KINDS,
-    SHORT_CHECKS,
-    display_order,
-    heading,
-    phase_name,
-)
+from llm4top.evaluation.reports.formatting import heading
 from llm4top.evaluation.reports.report import (
     CurveSet,
     Difference,
@@ -131,7 +125,7 @@ def sections(report: Report) -> tuple[Section, ...]:
     Tables of the same phase and check are named by their titles. Curves, differences and slices
     belong to the first table that has all of their forecasters.
     """
-    tables = sorted(report.tables, key=lambda t: display_order(t.phase, t.check))
+    tables = sorted(report.tables, key=lambda t: formatting.display_order(t.phase, t.check))
     places = [(table.phase, table.check) for table in tables]
     rest: list[_Part] = [*report.curves, *report.differences, *report.slices]
     return tuple(
@@ -150,14 +144,14 @@ def _section(table: Table, position: int, rest: list[_Part], *, alone: bool) -> 
     return Section(
         anchor=f"table-{position}",
         heading=heading(table) if alone else table.title,
-        name=phase_name(table.phase) if alone else table.title,
-        short=SHORT_CHECKS.get(table.check, table.check) if alone else table.title,
+        name=formatting.phase_name(table.phase) if alone else table.title,
+        short=formatting.SHORT_CHECKS.get(table.check, table.check) if alone else table.title,
         table=table,
         columns=tuple(_column(key, present) for key in main if key in present),
         metrics=ordered(present),
         groups=tuple(
             (kind, rows)
-            for kind in KINDS
+            for kind in formatting.KINDS
             if (rows := tuple(row for row in table.rows if row.kind == kind))
         ),
         curves=next((part for part in own if isinstance(part, CurveSet)), None),
@@ -300,7 +294,7 @@ def _published_system(name: str, rows: Sequence[PublishedRow]) -> PublishedSyste
 def overview_checks(report: Report) -> tuple[str, ...]:
     """The checks that have a table with ROC-AUC, the strictest first."""
     have = {t.check for t in report.tables if any("roc_auc" in row.figures for row in t.rows)}
-    return tuple(check for check in CHECKS if check in have)
+    return tuple(check for check in formatting.CHECKS if check in have)
 
 
 def used_metrics(report: Report) -> tuple[str, ...]:

@@ -7,18 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import StratifiedKFold
 
 from llm4top.errors import CalibrationError
-from llm4top.forecasters.calibration.calibrated import (
-    Calibrated,
-    Calibrator,
-    FloatArray,
-    Phases,
-    bad_state,
-    check_phases,
-    checked_data,
-    checked_logits,
-    rows_of,
-    softmax,
-)
+from llm4top.forecasters.calibration import calibrated
 from llm4top.forecasters.calibration.platt import PlattCalibrator
 from llm4top.forecasters.calibration.venn_abers import VennAbersCalibrator
 
@@ -35,17 +24,19 @@ class NoCalibration:
     method: str = "none"
     by_phase: bool = False
 
-    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: calibrated.Phases | None = None) -> Self:
         """Learns nothing and refuses nothing."""
         del logits, y, phases
         return self
 
-    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
+    def predict(
+        self, logits: ArrayLike, phases: calibrated.Phases | None = None
+    ) -> calibrated.Calibrated:
         """See ``Calibrator.predict``; the bounds are NaN, and phases change nothing."""
-        array = checked_logits(logits)
-        check_phases(phases, len(array))
+        array = calibrated.checked_logits(logits)
+        calibrated.check_phases(phases, len(array))
         unknown = np.full(len(array), np.nan)
-        return Calibrated(softmax(array), unknown, unknown.copy())
+        return calibrated.Calibrated(calibrated.softmax(array), unknown, unknown.copy())
 
     def to_dict(self) -> dict[str, Any]:
         """See ``Calibrator.to_dict``."""
@@ -55,11 +46,11 @@ class NoCalibration:
     def from_dict(cls, state: dict[str, Any]) -> Self:
         """See ``Calibrator.from_dict``."""
         if state != {"method": "none"}:
-            raise bad_state("absent", "it holds more than its name")
+            raise calibrated.bad_state("absent", "it holds more than its name")
         return cls()
 
 
-CALIBRATORS: dict[str, type[Calibrator]] = {
+CALIBRATORS: dict[str, type[calibrated.Calibrator]] = {
     "venn-abers": VennAbersCalibrator,
     "platt": PlattCalibrator,
     "none": NoCalibration,
@@ -67,7 +58,7 @@ CALIBRATORS: dict[str, type[Calibrator]] = {
 """Every calibration by the name that settings and bundles give it."""
 
 
-def make_calibrator(method: str = DEFAULT_CALIBRATION) -> Calibrator:
+def make_calibrator(method: str = DEFAULT_CALIBRATION) -> calibrated.Calibrator:
     """A new calibrator of that name; ``CalibrationError`` lists the known ones."""
     if method not in CALIBRATORS:
         raise CalibrationError(
@@ -76,23 +67,23 @@ def make_calibrator(method: str = DEFAULT_CALIBRATION) -> Calibrator:
     return CALIBRATORS[method]()
 
 
-def calibrator_from_dict(state: dict[str, Any]) -> Calibrator:
+def calibrator_from_dict(state: dict[str, Any]) -> calibrated.Calibrator:
     """The calibrator that ``to_dict`` described; ``CalibrationError`` where it is none."""
     method = state.get("method")
     if not isinstance(method, str) or method not in CALIBRATORS:
-        raise bad_state("unknown", f"its method is {method!r}")
+        raise calibrated.bad_state("unknown", f"its method is {method!r}")
     return CALIBRATORS[method].from_dict(state)
 
 
 def cross_calibrate(
-    calibrator: Calibrator,
+    calibrator: calibrated.Calibrator,
     logits: ArrayLike,
     y: ArrayLike,
-    phases: Phases | None = None,
+    phases: calibrated.Phases | None = None,
     *,
     folds: int = 5,
     seed: int = 0,
-) -> Calibrated:
+) -> calibrated.Calibrated:
     """Calibrated probabilities of validation data, no row calibrated by a fit that has seen it.
 
     The figures of a calibration on its own data are optimistic; these are not. ``logits`` is
@@ -101,18 +92,18 @@ def cross_calibrate(
 
     Raises ``CalibrationError`` where the data, or the data less one fold, cannot support it.
     """
-    array, labels = checked_data(logits, y, phases)
+    array, labels = calibrated.checked_data(logits, y, phases)
     least = int(np.bincount(labels).min())
     if not 2 <= folds <= least:
         raise CalibrationError(
             f"{folds} folds cannot be drawn: the rarest label has {least} rows.",
             hint=f"Give a number of folds from 2 to {least}.",
         )
-    probabilities: FloatArray = np.empty_like(array)
+    probabilities: calibrated.FloatArray = np.empty_like(array)
     lower, upper = np.empty(len(array)), np.empty(len(array))
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for rest, fold in splitter.split(array, labels):
-        fitted = type(calibrator)().fit(array[rest], labels[rest], rows_of(phases, rest))
-        part = fitted.predict(array[fold], rows_of(phases, fold))
+        fitted = type(calibrator)().fit(array[rest], labels[rest], calibrated.rows_of(phases, rest))
+        part = fitted.predict(array[fold], calibrated.rows_of(phases, fold))
         probabilities[fold], lower[fold], upper[fold] = part.probabilities, part.lower, part.upper
-    return Calibrated(probabilities, lower, upper)
+    return calibrated.Calibrated(probabilities, lower, upper)

@@ -15,15 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, log_softmax
 
-from llm4top.forecasters.calibration.calibrated import (
-    INTERVAL_LEVEL,
-    Calibrated,
-    FloatArray,
-    IntArray,
-    Phases,
-    reported_labels,
-    softmax,
-)
+from llm4top.forecasters.calibration import calibrated
 from llm4top.forecasters.calibration.phase_offsets import fit_softmax
 from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
 
@@ -76,10 +68,12 @@ class PlattCalibrator(StatefulCalibrator[_State]):
     title = "Platt"
     state_type = _State
 
-    def _fitted(self, logits: FloatArray, labels: IntArray) -> _State:
+    def _fitted(self, logits: calibrated.FloatArray, labels: calibrated.IntArray) -> _State:
         return (_fit_binary if logits.shape[1] == 2 else _fit_vector)(logits, labels)
 
-    def predict(self, logits: ArrayLike, phases: Phases | None = None) -> Calibrated:
+    def predict(
+        self, logits: ArrayLike, phases: calibrated.Phases | None = None
+    ) -> calibrated.Calibrated:
         """See ``Calibrator.predict``."""
         state = self.state
         array = self._corrected(logits, phases)
@@ -88,18 +82,22 @@ class PlattCalibrator(StatefulCalibrator[_State]):
         else:
             design = _vector_design(array)
         scaled = design @ np.array(state.theta)
-        probabilities = softmax(scaled)
-        reported = reported_labels(probabilities)
+        probabilities = calibrated.softmax(scaled)
+        reported = calibrated.reported_labels(probabilities)
         covariance = np.array(state.covariance)
         lower, upper = _delta_interval(
             design, scaled, reported, covariance, more=_of_phases(state, phases, reported)
         )
         point = probabilities[np.arange(len(array)), reported]
         # Rounding must not push the point out of its own interval.
-        return Calibrated(probabilities, np.minimum(lower, point), np.maximum(upper, point))
+        return calibrated.Calibrated(
+            probabilities, np.minimum(lower, point), np.maximum(upper, point)
+        )
 
 
-def _binary_design(scores: FloatArray, centre: float, scale: float) -> FloatArray:
+def _binary_design(
+    scores: calibrated.FloatArray, centre: float, scale: float
+) -> calibrated.FloatArray:
     """``[n, 2, 2]``: the second label's logit is slope times score plus offset, the first's 0."""
     design = np.zeros((len(scores), 2, 2))
     design[:, 1, 0] = (scores - centre) / scale
@@ -107,7 +105,7 @@ def _binary_design(scores: FloatArray, centre: float, scale: float) -> FloatArra
     return design
 
 
-def _vector_design(logits: FloatArray) -> FloatArray:
+def _vector_design(logits: calibrated.FloatArray) -> calibrated.FloatArray:
     """``[n, K, 2K]``: each label's slope on its log-probability, then each label's offset."""
     n, k = logits.shape
     design = np.zeros((n, k, 2 * k))
@@ -118,7 +116,7 @@ def _vector_design(logits: FloatArray) -> FloatArray:
     return design
 
 
-def _fit_binary(logits: FloatArray, labels: IntArray) -> _State:
+def _fit_binary(logits: calibrated.FloatArray, labels: calibrated.IntArray) -> _State:
     scores = logits[:, 1] - logits[:, 0]
     centre, spread = float(scores.mean()), float(scores.std())
     scale = spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0
@@ -139,7 +137,7 @@ def _fit_binary(logits: FloatArray, labels: IntArray) -> _State:
     return _stored(labels, 2, theta, covariance, centre, scale)
 
 
-def _fit_vector(logits: FloatArray, labels: IntArray) -> _State:
+def _fit_vector(logits: calibrated.FloatArray, labels: calibrated.IntArray) -> _State:
     k = logits.shape[1]
     start = np.repeat([1.0, 0.0], k)
     theta, covariance = fit_softmax(
@@ -149,10 +147,10 @@ def _fit_vector(logits: FloatArray, labels: IntArray) -> _State:
 
 
 def _stored(
-    labels: IntArray,
+    labels: calibrated.IntArray,
     n_labels: int,
-    theta: FloatArray,
-    covariance: FloatArray,
+    theta: calibrated.FloatArray,
+    covariance: calibrated.FloatArray,
     centre: float = 0.0,
     scale: float = 1.0,
 ) -> _State:
@@ -167,7 +165,9 @@ def _stored(
     )
 
 
-def _of_phases(state: _State, phases: Phases | None, reported: IntArray) -> FloatArray:
+def _of_phases(
+    state: _State, phases: calibrated.Phases | None, reported: calibrated.IntArray
+) -> calibrated.FloatArray:
     """The variance ``[n]`` of the reported label's log-odds that is the phases' correction's."""
     if state.phases is None:
         return np.zeros(len(reported))
@@ -177,13 +177,13 @@ def _of_phases(state: _State, phases: Phases | None, reported: IntArray) -> Floa
 
 
 def _delta_interval(
-    design: FloatArray,
-    scaled: FloatArray,
-    reported: IntArray,
-    covariance: FloatArray,
+    design: calibrated.FloatArray,
+    scaled: calibrated.FloatArray,
+    reported: calibrated.IntArray,
+    covariance: calibrated.FloatArray,
     *,
-    more: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
+    more: calibrated.FloatArray,
+) -> tuple[calibrated.FloatArray, calibrated.FloatArray]:
     """Bounds ``[n]`` of the reported label's probability, from those of its log-odds.
 
     ``more`` is variance of the log-odds that is not the parameters'.
@@ -192,9 +192,11 @@ def _delta_interval(
     rest = scaled.copy()
     rest[rows, reported] = -np.inf
     # Gradient of the log-odds: the label's own row less the mean row of the other labels.
-    others = np.einsum("nkp,nk->np", design, softmax(rest))
+    others = np.einsum("nkp,nk->np", design, calibrated.softmax(rest))
     gradient = design[rows, reported] - others
     log_odds = scaled[rows, reported] - np.logaddexp.reduce(rest, axis=1)
     variance = np.einsum("np,pq,nq->n", gradient, covariance, gradient) + more
-    half = NormalDist().inv_cdf((1 + INTERVAL_LEVEL) / 2) * np.sqrt(np.maximum(variance, 0.0))
+    half = NormalDist().inv_cdf((1 + calibrated.INTERVAL_LEVEL) / 2) * np.sqrt(
+        np.maximum(variance, 0.0)
+    )
     return expit(log_odds - half), expit(log_odds + half)

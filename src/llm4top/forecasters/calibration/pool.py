@@ -18,16 +18,7 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedKFold
 
 from llm4top.errors import CalibrationError
-from llm4top.forecasters.calibration.calibrated import (
-    Calibrator,
-    FloatArray,
-    IntArray,
-    Phases,
-    checked_data,
-    checked_logits,
-    rows_of,
-    softmax,
-)
+from llm4top.forecasters.calibration import calibrated
 from llm4top.schema import Strict
 
 FLOOR = 1e-4
@@ -55,7 +46,7 @@ class LogPool(Strict):
             raise ValueError("one weight a source is needed")
         return self
 
-    def logits(self, sources: Sequence[ArrayLike]) -> FloatArray:
+    def logits(self, sources: Sequence[ArrayLike]) -> calibrated.FloatArray:
         """Pooled logits ``[n, K]`` of each source's logits ``[n, K]``, in the order of ``sources``.
 
         Raises ``CalibrationError`` for another number of sources or labels, for sources that
@@ -66,7 +57,7 @@ class LogPool(Strict):
                 f"{len(sources)} forecasters for a pool of {len(self.sources)}.",
                 hint=f"It pools: {', '.join(self.sources)}.",
             )
-        arrays = [checked_logits(source, len(self.offsets)) for source in sources]
+        arrays = [calibrated.checked_logits(source, len(self.offsets)) for source in sources]
         if len({len(array) for array in arrays}) != 1:
             raise CalibrationError("the pooled forecasters are about different numbers of trials.")
         pooled = np.tile(np.asarray(self.offsets), (len(arrays[0]), 1))
@@ -83,7 +74,7 @@ def fit_pool(sources: Mapping[str, ArrayLike], y: ArrayLike) -> LogPool:
     with hundreds of rows it no longer matters. Raises ``CalibrationError`` where the data cannot
     support a fit.
     """
-    arrays = [checked_data(logits, y)[0] for logits in sources.values()]
+    arrays = [calibrated.checked_data(logits, y)[0] for logits in sources.values()]
     labels = np.asarray(y, dtype=np.int64)
     # [n, K, sources]: a label's pooled logit is this times the weights, plus its offset.
     design = np.stack([log_softmax(array, axis=1) for array in arrays], axis=2)
@@ -91,7 +82,7 @@ def fit_pool(sources: Mapping[str, ArrayLike], y: ArrayLike) -> LogPool:
     prior = np.concatenate([np.full(m, 1 / m), np.zeros(k - 1)])
     targets = np.eye(k)[labels]
 
-    def loss(theta: FloatArray) -> tuple[float, FloatArray]:
+    def loss(theta: calibrated.FloatArray) -> tuple[float, calibrated.FloatArray]:
         pooled = design @ theta[:m] + np.concatenate([[0.0], theta[m:]])
         log_p = log_softmax(pooled, axis=1)
         residual = np.exp(log_p) - targets
@@ -116,11 +107,11 @@ def cross_pool(
     sources: Mapping[str, ArrayLike],
     y: ArrayLike,
     *,
-    calibrator: Calibrator | None = None,
-    phases: Phases | None = None,
+    calibrator: calibrated.Calibrator | None = None,
+    phases: calibrated.Phases | None = None,
     folds: int = FOLDS,
     seed: int = 0,
-) -> FloatArray:
+) -> calibrated.FloatArray:
     """Pooled probabilities ``[n, K]`` of validation data, each row by a pool that has not seen it.
 
     ``calibrator`` names a calibration that is fitted after the pool, on the same folds, with the
@@ -129,8 +120,8 @@ def cross_pool(
     row. Raises ``CalibrationError`` where the data less
     one fold cannot support a fit.
     """
-    labels: IntArray = np.asarray(y, dtype=np.int64)
-    arrays = {name: checked_data(logits, labels)[0] for name, logits in sources.items()}
+    labels: calibrated.IntArray = np.asarray(y, dtype=np.int64)
+    arrays = {name: calibrated.checked_data(logits, labels)[0] for name, logits in sources.items()}
     least = int(np.bincount(labels).min())
     if not 2 <= folds <= least:
         raise CalibrationError(
@@ -143,15 +134,15 @@ def cross_pool(
         pool = fit_pool({name: array[rest] for name, array in arrays.items()}, labels[rest])
         pooled = pool.logits([array[fold] for array in arrays.values()])
         if calibrator is None:
-            probabilities[fold] = softmax(pooled)
+            probabilities[fold] = calibrated.softmax(pooled)
             continue
         known = pool.logits([array[rest] for array in arrays.values()])
-        fitted = type(calibrator)().fit(known, labels[rest], rows_of(phases, rest))
-        probabilities[fold] = fitted.predict(pooled, rows_of(phases, fold)).probabilities
+        fitted = type(calibrator)().fit(known, labels[rest], calibrated.rows_of(phases, rest))
+        probabilities[fold] = fitted.predict(pooled, calibrated.rows_of(phases, fold)).probabilities
     return probabilities
 
 
-def log_probabilities(probabilities: ArrayLike, *, floor: float = FLOOR) -> FloatArray:
+def log_probabilities(probabilities: ArrayLike, *, floor: float = FLOOR) -> calibrated.FloatArray:
     """Probabilities ``[n, K]`` as logits, none of them below ``floor``."""
     array = np.maximum(np.asarray(probabilities, dtype=np.float64), floor)
     return np.asarray(np.log(array / array.sum(axis=1, keepdims=True)), dtype=np.float64)

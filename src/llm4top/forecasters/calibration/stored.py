@@ -6,14 +6,7 @@ from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from llm4top.errors import CalibrationError
-from llm4top.forecasters.calibration.calibrated import (
-    FloatArray,
-    IntArray,
-    Phases,
-    bad_state,
-    checked_data,
-    checked_logits,
-)
+from llm4top.forecasters.calibration import calibrated
 from llm4top.forecasters.calibration.phase_offsets import PhaseOffsets, correct
 from llm4top.schema import Strict
 
@@ -61,22 +54,24 @@ class StatefulCalibrator(Generic[S]):
         """See ``Calibrator.by_phase``."""
         return self._state is not None and self._state.phases is not None
 
-    def fit(self, logits: ArrayLike, y: ArrayLike, phases: Phases | None = None) -> Self:
+    def fit(self, logits: ArrayLike, y: ArrayLike, phases: calibrated.Phases | None = None) -> Self:
         """See ``Calibrator.fit``: validation data only."""
-        array, labels = checked_data(logits, y, phases)
+        array, labels = calibrated.checked_data(logits, y, phases)
         offsets = None if phases is None else PhaseOffsets.fit(array, labels, phases)
         state = self._fitted(correct(offsets, array, phases), labels)
         self._state = state.model_copy(update={"phases": offsets})
         return self
 
-    def _fitted(self, logits: FloatArray, labels: IntArray) -> S:
+    def _fitted(self, logits: calibrated.FloatArray, labels: calibrated.IntArray) -> S:
         """What it learns from logits that are corrected for the phase."""
         raise NotImplementedError
 
-    def _corrected(self, logits: ArrayLike, phases: Phases | None) -> FloatArray:
+    def _corrected(
+        self, logits: ArrayLike, phases: calibrated.Phases | None
+    ) -> calibrated.FloatArray:
         """Checked logits, corrected for the phase as those of the fit were."""
         state = self.state
-        return correct(state.phases, checked_logits(logits, state.label_count), phases)
+        return correct(state.phases, calibrated.checked_logits(logits, state.label_count), phases)
 
     def to_dict(self) -> dict[str, Any]:
         """See ``Calibrator.to_dict``."""
@@ -89,11 +84,11 @@ class StatefulCalibrator(Generic[S]):
             parsed = cls.state_type.model_validate(state)
         except ValidationError as error:
             wrong = f"{error.error_count()} of its fields are wrong"
-            raise bad_state(cls.title, wrong) from None
+            raise calibrated.bad_state(cls.title, wrong) from None
         if parsed.phases and parsed.phases.n_labels != parsed.label_count:
-            raise bad_state(cls.title, "its phases are about another number of labels")
+            raise calibrated.bad_state(cls.title, "its phases are about another number of labels")
         if fault := parsed.fault():
-            raise bad_state(cls.title, fault)
+            raise calibrated.bad_state(cls.title, fault)
         calibrator = cls()
         calibrator._state = parsed
         return calibrator

@@ -11,31 +11,22 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llm4top.errors import (
-    BusyError,
-    ConfigError,
-    JobError,
-    LLM4TOPError,
-    NotFoundError,
-    ServiceError,
-    UploadError,
-    WorkspaceError,
-)
+from llm4top import errors
 
 _LOG = logging.getLogger("llm4top.studio")
 RETRY_SECONDS = 10
 MAX_BODY = 1_000_000
 """Bytes of a request that brings no records."""
 
-_STATUS: tuple[tuple[type[LLM4TOPError], int], ...] = (
-    (NotFoundError, 404),
-    (JobError, 409),
-    (UploadError, 413),
-    (ConfigError, 422),
-    (BusyError, 429),
-    (ServiceError, 503),
-    (WorkspaceError, 503),
-    (LLM4TOPError, 422),
+_STATUS: tuple[tuple[type[errors.LLM4TOPError], int], ...] = (
+    (errors.NotFoundError, 404),
+    (errors.JobError, 409),
+    (errors.UploadError, 413),
+    (errors.ConfigError, 422),
+    (errors.BusyError, 429),
+    (errors.ServiceError, 503),
+    (errors.WorkspaceError, 503),
+    (errors.LLM4TOPError, 422),
 )
 """The status of each kind of error; the first that fits counts."""
 
@@ -96,7 +87,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
     return {s: {"model": ErrorOut, "description": words[s]} for s in statuses}
 
 
-class ApiError(LLM4TOPError):
+class ApiError(errors.LLM4TOPError):
     """An error of the request itself, with its status and code."""
 
     def __init__(
@@ -109,7 +100,7 @@ class ApiError(LLM4TOPError):
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of ``app`` with an ``ErrorOut``."""
-    app.add_exception_handler(LLM4TOPError, _own_error)
+    app.add_exception_handler(errors.LLM4TOPError, _own_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
@@ -141,14 +132,14 @@ def without_paths(text: str) -> str:
     return _PATH.sub(last_part, text)
 
 
-def code_of(kind: type[LLM4TOPError]) -> str:
+def code_of(kind: type[errors.LLM4TOPError]) -> str:
     """The code of an error's class: "NotFoundError" is "not-found"."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]+", kind.__name__.removesuffix("Error"))
     return "-".join(word.lower() for word in words)
 
 
 async def _own_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, LLM4TOPError)
+    assert isinstance(error, errors.LLM4TOPError)
     if isinstance(error, ApiError):
         status, code = error.status, error.code
     else:

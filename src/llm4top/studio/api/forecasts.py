@@ -9,23 +9,9 @@ from starlette.responses import JSONResponse
 
 from llm4top.errors import LargeUploadError
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.api import schemas
 from llm4top.studio.api.errors import ApiError, responses
 from llm4top.studio.api.runs import run_out
-from llm4top.studio.api.schemas import (
-    EXAMPLES,
-    ID_PATTERN,
-    ClientHeader,
-    ForecastOut,
-    ForecastsOut,
-    Limit,
-    Offset,
-    OpenWorkspace,
-    Page,
-    RefusalOut,
-    StartedOut,
-    client_of,
-    page_of,
-)
 from llm4top.studio.api.uploads import (
     JSON_NAME,
     MAX_FILES,
@@ -53,7 +39,7 @@ BundleQuery = Annotated[
         description="The id of a bundle; the default bundle if omitted.",
     ),
 ]
-IdQuery = Annotated[str | None, Query(pattern=ID_PATTERN)]
+IdQuery = Annotated[str | None, Query(pattern=schemas.ID_PATTERN)]
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -82,7 +68,7 @@ _BODY: dict[str, Any] = {
                         {"type": "array", "minItems": 1, "items": {"type": "object"}},
                     ]
                 },
-                "example": EXAMPLES["record"],
+                "example": schemas.EXAMPLES["record"],
             },
         },
     }
@@ -95,17 +81,20 @@ router = APIRouter(tags=["Forecasts"])
 @router.post(
     "/forecasts",
     openapi_extra=_BODY,
-    response_model=ForecastsOut,
+    response_model=schemas.ForecastsOut,
     responses={
-        202: {"model": StartedOut, "description": "Too large to wait for: a run was queued."},
+        202: {
+            "model": schemas.StartedOut,
+            "description": "Too large to wait for: a run was queued.",
+        },
         **responses(400, 413, 415, 422, 429, 503),
     },
 )
 async def make_forecasts(
-    workspace: OpenWorkspace,
+    workspace: schemas.OpenWorkspace,
     request: Request,
     bundle: BundleQuery = None,
-    x_client: ClientHeader = None,
+    x_client: schemas.ClientHeader = None,
 ) -> Any:
     """Forecast records.
 
@@ -114,7 +103,7 @@ async def make_forecasts(
     """
     place = await run_in_threadpool(_place, workspace, bundle)
     uploads = await take_in(workspace, request)
-    client = client_of(request, x_client)
+    client = schemas.client_of(request, x_client)
     try:
         files = await run_in_threadpool(_files, workspace, uploads)
         service: ForecastService = request.app.state.service()
@@ -122,7 +111,7 @@ async def make_forecasts(
         _check_body(uploads, result)
     except LargeUploadError:
         run = await run_in_threadpool(_start, workspace, uploads, bundle)
-        started = StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
+        started = schemas.StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
         where = {"Location": f"/api/v1/runs/{run.id}"}
         return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
     except BaseException:
@@ -134,14 +123,14 @@ async def make_forecasts(
 
 @router.get(
     "/forecasts",
-    response_model=Page[ForecastOut],
+    response_model=schemas.Page[schemas.ForecastOut],
     responses={
         200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
         **responses(422, 503),
     },
 )
 def list_forecasts(
-    workspace: OpenWorkspace,
+    workspace: schemas.OpenWorkspace,
     upload: Annotated[IdQuery, Query(description="Only forecasts from this upload.")] = None,
     run: Annotated[IdQuery, Query(description="Only forecasts of this run.")] = None,
     nct_id: Annotated[
@@ -150,8 +139,8 @@ def list_forecasts(
     format: Annotated[  # noqa: A002 - the name of the parameter in the address
         Literal["json", "csv"], Query(description="csv returns the page as a table.")
     ] = "json",
-    limit: Limit = 100,
-    offset: Offset = 0,
+    limit: schemas.Limit = 100,
+    offset: schemas.Offset = 0,
 ) -> Any:
     """Stored forecasts, newest first."""
     chosen = {"upload_id": upload, "run_id": run, "nct_id": nct_id}
@@ -161,7 +150,7 @@ def list_forecasts(
         name = {"Content-Disposition": 'attachment; filename="forecasts.csv"'}
         return Response(table, media_type="text/csv; charset=utf-8", headers=name)
     total = workspace.forecasts.count(**chosen)
-    return page_of([_stored(item) for item in found], offset, total)
+    return schemas.page_of([_stored(item) for item in found], offset, total)
 
 
 def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
@@ -198,7 +187,9 @@ def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> A
     return run
 
 
-def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -> ForecastsOut:
+def _kept(
+    workspace: Workspace, uploads: list[Upload], result: ForecastResult
+) -> schemas.ForecastsOut:
     """Store the forecasts, each with its upload, and return them. Refused files are deleted."""
     batch = keep_result(workspace, result, _files(workspace, uploads))
     there = delete_unused(workspace, uploads, result)
@@ -210,7 +201,7 @@ def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -
     counts += [f"{len(refused)} refused"] if refused else []
     what = f"{', '.join(counts)}, with {result.bundle}" if result.bundle else ", ".join(counts)
     workspace.activity.log("forecast", "API", what, subject=batch)
-    return ForecastsOut(
+    return schemas.ForecastsOut(
         forecasts=[_stored(item) for item in kept],
         not_applicable=[_out(refusal) for refusal in not_applicable],
         refusals=[_out(refusal) for refusal in refused],
@@ -222,10 +213,10 @@ def _kept(workspace: Workspace, uploads: list[Upload], result: ForecastResult) -
     )
 
 
-def _out(refusal: Refusal) -> RefusalOut:
+def _out(refusal: Refusal) -> schemas.RefusalOut:
     values = asdict(refusal)
-    return RefusalOut(**{name: values[name] for name in RefusalOut.model_fields})
+    return schemas.RefusalOut(**{name: values[name] for name in schemas.RefusalOut.model_fields})
 
 
-def _stored(item: StoredForecast) -> ForecastOut:
-    return ForecastOut(**Forecast.from_dict(item.values, id=item.id).to_dict())
+def _stored(item: StoredForecast) -> schemas.ForecastOut:
+    return schemas.ForecastOut(**Forecast.from_dict(item.values, id=item.id).to_dict())

@@ -15,17 +15,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from llm4top import __version__
-from llm4top.studio.api import forecasts, runs, uploads
+from llm4top.studio.api import forecasts, runs, schemas, uploads
 from llm4top.studio.api.errors import LastResort, add_error_handlers, responses
-from llm4top.studio.api.schemas import (
-    BundleCardOut,
-    BundleOut,
-    Limit,
-    Offset,
-    OpenWorkspace,
-    Page,
-    page_of,
-)
 from llm4top.studio.guard.security_headers import NONCE_KEY
 from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.serving.service import ForecastService
@@ -61,19 +52,21 @@ _bundles = APIRouter(tags=["Bundles"])
 
 @_bundles.get("/bundles", responses=responses(422, 503))
 def list_bundles(
-    workspace: OpenWorkspace, limit: Limit = 100, offset: Offset = 0
-) -> Page[BundleOut]:
+    workspace: schemas.OpenWorkspace, limit: schemas.Limit = 100, offset: schemas.Offset = 0
+) -> schemas.Page[schemas.BundleOut]:
     """The models: the embedded one, then the others by name."""
     every = workspace.bundles.list()
     found = every[offset : offset + limit]
-    return page_of([BundleOut(**_values(bundle)) for bundle in found], offset, len(every))
+    return schemas.page_of(
+        [schemas.BundleOut(**_values(bundle)) for bundle in found], offset, len(every)
+    )
 
 
 @_bundles.get("/bundles/{bundle_id}", responses=responses(404, 422, 503))
-def get_bundle(workspace: OpenWorkspace, bundle_id: BundleId) -> BundleCardOut:
+def get_bundle(workspace: schemas.OpenWorkspace, bundle_id: BundleId) -> schemas.BundleCardOut:
     """A model with its manifest: training data, metrics, licence."""
     bundle = workspace.bundles.get(bundle_id)
-    return BundleCardOut(**_values(bundle), facts=bundle.facts)
+    return schemas.BundleCardOut(**_values(bundle), facts=bundle.facts)
 
 
 def _values(bundle: WorkspaceBundle) -> dict[str, Any]:

@@ -5,19 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 
 from llm4top.errors import ConfigError
+from llm4top.studio.api import schemas
 from llm4top.studio.api.errors import responses
-from llm4top.studio.api.schemas import (
-    EventOut,
-    EventsOut,
-    Limit,
-    Offset,
-    OpenWorkspace,
-    Page,
-    RunIn,
-    RunOut,
-    ThingId,
-    page_of,
-)
 from llm4top.workspace.jobs import jobs
 from llm4top.workspace.run_states import Run
 from llm4top.workspace.runs import Runs
@@ -33,20 +22,22 @@ router = APIRouter(tags=["Runs"])
 
 @router.get("/runs", responses=responses(422, 503))
 def list_runs(
-    workspace: OpenWorkspace,
+    workspace: schemas.OpenWorkspace,
     state: Annotated[State | None, Query(description="Only runs in this state.")] = None,
-    limit: Limit = 100,
-    offset: Offset = 0,
-) -> Page[RunOut]:
+    limit: schemas.Limit = 100,
+    offset: schemas.Offset = 0,
+) -> schemas.Page[schemas.RunOut]:
     """Runs, newest first."""
     states = None if state is None else (state,)
     found = workspace.runs.list(states=states, limit=limit, offset=offset)
     total = workspace.runs.count(states=states)
-    return page_of([run_out(run) for run in found], offset, total)
+    return schemas.page_of([run_out(run) for run in found], offset, total)
 
 
 @router.post("/runs", status_code=201, responses=responses(422, 503))
-def start_run(workspace: OpenWorkspace, request: RunIn, response: Response) -> RunOut:
+def start_run(
+    workspace: schemas.OpenWorkspace, request: schemas.RunIn, response: Response
+) -> schemas.RunOut:
     """Queue a run. The error names every invalid setting."""
     try:
         run = jobs.submit(
@@ -61,30 +52,30 @@ def start_run(workspace: OpenWorkspace, request: RunIn, response: Response) -> R
 
 
 @router.get("/runs/{run_id}", responses=responses(404, 422, 503))
-def get_run(workspace: OpenWorkspace, run_id: ThingId) -> RunOut:
+def get_run(workspace: schemas.OpenWorkspace, run_id: schemas.ThingId) -> schemas.RunOut:
     """A run and its status."""
     return run_out(workspace.runs.get(run_id))
 
 
 @router.get("/runs/{run_id}/events", responses=responses(404, 422, 503))
 def run_events(
-    workspace: OpenWorkspace,
-    run_id: ThingId,
+    workspace: schemas.OpenWorkspace,
+    run_id: schemas.ThingId,
     after: Annotated[
         int, Query(ge=0, le=_LARGEST_EVENT, description="Only events with a higher id.")
     ] = 0,
-    limit: Limit = 100,
-) -> EventsOut:
+    limit: schemas.Limit = 100,
+) -> schemas.EventsOut:
     """The events of a run, oldest first."""
     found = workspace.runs.events(run_id, after, limit=limit)
-    items = [EventOut(id=e.id, time=e.time, kind=e.kind, details=e.details) for e in found]
-    return EventsOut(items=items, last=items[-1].id if items else after)
+    items = [schemas.EventOut(id=e.id, time=e.time, kind=e.kind, details=e.details) for e in found]
+    return schemas.EventsOut(items=items, last=items[-1].id if items else after)
 
 
 @router.post("/runs/{run_id}/{action}", responses=responses(404, 409, 422, 503))
 def change_run(
-    workspace: OpenWorkspace,
-    run_id: ThingId,
+    workspace: schemas.OpenWorkspace,
+    run_id: schemas.ThingId,
     action: Annotated[
         Action,
         Path(
@@ -92,16 +83,16 @@ def change_run(
             "completed step. retry: restart from the beginning."
         ),
     ],
-) -> RunOut:
+) -> schemas.RunOut:
     """Stop, resume or restart a run."""
     run = _ACTIONS[action](workspace.runs, run_id)
     workspace.activity.log(action, "API", f"{action} of a {run.kind} run", subject=run.id)
     return run_out(run)
 
 
-def run_out(run: Run) -> RunOut:
+def run_out(run: Run) -> schemas.RunOut:
     """A run as the API shows it, without its process and folder."""
-    return RunOut(
-        **{name: getattr(run, name) for name in RunOut.model_fields if name != "state"},
+    return schemas.RunOut(
+        **{name: getattr(run, name) for name in schemas.RunOut.model_fields if name != "state"},
         state=run.state.value,
     )

@@ -10,16 +10,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from llm4top.studio.api import schemas
 from llm4top.studio.api.errors import ApiError, responses
-from llm4top.studio.api.schemas import (
-    Limit,
-    Offset,
-    OpenWorkspace,
-    Page,
-    ThingId,
-    UploadOut,
-    page_of,
-)
 from llm4top.workspace.uploads import Upload, UploadLimits
 from llm4top.workspace.workspace import Workspace
 
@@ -38,25 +30,25 @@ router = APIRouter(tags=["Uploads"])
 
 @router.get("/uploads", responses=responses(422, 503))
 def list_uploads(
-    workspace: OpenWorkspace, limit: Limit = 100, offset: Offset = 0
-) -> Page[UploadOut]:
+    workspace: schemas.OpenWorkspace, limit: schemas.Limit = 100, offset: schemas.Offset = 0
+) -> schemas.Page[schemas.UploadOut]:
     """The uploaded files, newest first."""
     found = workspace.uploads.list(limit=limit, offset=offset)
     total = workspace.uploads.count()
-    return page_of([upload_out(item) for item in found], offset, total)
+    return schemas.page_of([upload_out(item) for item in found], offset, total)
 
 
 @router.delete("/uploads/{upload_id}", status_code=204, responses=responses(404, 422, 503))
-def delete_upload(workspace: OpenWorkspace, upload_id: ThingId) -> Response:
+def delete_upload(workspace: schemas.OpenWorkspace, upload_id: schemas.ThingId) -> Response:
     """Delete a file and the forecasts that were made from it. This cannot be undone."""
     workspace.uploads.delete(upload_id)
     workspace.activity.log("delete", "API", "an uploaded file", subject=upload_id)
     return Response(status_code=204)
 
 
-def upload_out(upload: Upload) -> UploadOut:
+def upload_out(upload: Upload) -> schemas.UploadOut:
     """An upload as the API shows it."""
-    return UploadOut(**asdict(upload))
+    return schemas.UploadOut(**asdict(upload))
 
 
 async def take_in(workspace: Workspace, request: Request) -> list[Upload]:

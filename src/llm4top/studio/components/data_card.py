@@ -9,31 +9,12 @@ from nicegui import ui
 
 from llm4top.data.card import DatasetCard
 from llm4top.errors import LLM4TOPError
-from llm4top.studio.components.elements import (
-    Words,
-    choice,
-    download_button,
-    drawing,
-    error_box,
-    heading,
-    in_thread,
-    muted,
-    section,
-    table,
-)
+from llm4top.studio.components import elements
 from llm4top.tasks.task import Task
 from llm4top.text import counted, interval, percent, thousands
 from llm4top.workspace.datasets import StoredDataset
+from llm4top.workspace.views import lengths
 from llm4top.workspace.views.data_charts import SPLIT_COLOURS, Years, timeline_chart, timeline_csv
-from llm4top.workspace.views.lengths import (
-    TextLengths,
-    budgets,
-    highest_bar,
-    lengths_chart,
-    lengths_csv,
-    text_lengths,
-    tokenizers,
-)
 from llm4top.workspace.workspace import Workspace
 
 _TEXTS = {"trial": "All text of a trial", "criteria": "Eligibility criteria"}
@@ -49,39 +30,41 @@ class LengthsView:
         self._stored = stored
         self._counters: dict[str, tuple[str, Path]] = {}
         self._chosen = _ESTIMATE
-        with section("How long the texts are"):
+        with elements.section("How long the texts are"):
             self._choice = ui.element("div").classes("l4-controls")
             self._place = ui.element("div").props('role="status"')
             _characters(card)
         with self._place:
-            Words("p", "Measuring the texts …")
+            elements.Words("p", "Measuring the texts …")
         ui.timer(0, self._begin, once=True)
 
     async def _begin(self) -> None:
-        self._counters = await in_thread(tokenizers, self._workspace) or {}
+        self._counters = await elements.in_thread(lengths.tokenizers, self._workspace) or {}
         if self._place.is_deleted:
             return
         named = {name: called for name, (called, _) in self._counters.items()}
         self._chosen = next(iter(named), _ESTIMATE)
         with self._choice:
-            choice("Counted by", {**named, _ESTIMATE: _ESTIMATED}, self._chosen, self._choose)
+            elements.choice(
+                "Counted by", {**named, _ESTIMATE: _ESTIMATED}, self._chosen, self._choose
+            )
         await self._measure()
 
     def _choose(self, name: str) -> None:
         self._chosen = name
         self._place.clear()
         with self._place:
-            Words("p", "Measuring the texts …")
+            elements.Words("p", "Measuring the texts …")
             ui.timer(0, self._measure, once=True)
 
     async def _measure(self) -> None:
         chosen = self._chosen
         try:
-            found = await in_thread(self._read, chosen)
+            found = await elements.in_thread(self._read, chosen)
         except LLM4TOPError as error:
             self._place.clear()
             with self._place:
-                error_box(error)
+                elements.error_box(error)
             return
         if found is None or self._place.is_deleted or chosen != self._chosen:
             return
@@ -89,40 +72,42 @@ class LengthsView:
         with self._place:
             _figure(found, estimated=chosen == _ESTIMATE)
 
-    def _read(self, name: str) -> TextLengths:
+    def _read(self, name: str) -> lengths.TextLengths:
         stored = self._stored
         file = self._counters[name][1] if name in self._counters else None
         folder = self._workspace.datasets.folder(stored.id)
-        return text_lengths(folder, stored.sha256, Task.from_dict(stored.card["task"]), file)
+        return lengths.text_lengths(
+            folder, stored.sha256, Task.from_dict(stored.card["task"]), file
+        )
 
 
-def _figure(found: TextLengths, *, estimated: bool) -> None:
-    limits = budgets()
+def _figure(found: lengths.TextLengths, *, estimated: bool) -> None:
+    limits = lengths.budgets()
     count = len(found.tokens)
     if not count:
         return
     with ui.element("div").classes("l4-figures"):
         with ui.element("figure"):
-            heading(title(found, limits, estimated=estimated), level=3)
+            elements.heading(title(found, limits, estimated=estimated), level=3)
             drawn = f", a random sample of {thousands(found.rows)}" if found.is_sample else ""
-            Words(
+            elements.Words(
                 "figcaption",
                 f"Length of each trial's prompt, in tokens. n = {thousands(count)}{drawn}. "
-                f"The highest bar is {counted(highest_bar(found, limits), 'trial')}.",
+                f"The highest bar is {counted(lengths.highest_bar(found, limits), 'trial')}.",
             )
-            drawing(lengths_chart(found, limits)).classes("l4-lengths")
-            content = partial(lengths_csv, found, limits)
-            download_button("Download the lengths", content, "lengths.csv")
+            elements.drawing(lengths.lengths_chart(found, limits)).classes("l4-lengths")
+            content = partial(lengths.lengths_csv, found, limits)
+            elements.download_button("Download the lengths", content, "lengths.csv")
         with ui.element("div"):
             rows = [(name.capitalize(), thousands(n), cut(found, n)) for name, n in limits.items()]
-            table(
+            elements.table(
                 ("Effort", "Budget in tokens", "Shortened trials"),
                 rows,
                 label="Trials that a budget shortens",
             )
 
 
-def title(found: TextLengths, limits: dict[str, int], *, estimated: bool) -> str:
+def title(found: lengths.TextLengths, limits: dict[str, int], *, estimated: bool) -> str:
     """The title of the figure: how many trials the standard budget shortens."""
     budget = limits["standard"]
     if not found.longer(budget):
@@ -133,7 +118,7 @@ def title(found: TextLengths, limits: dict[str, int], *, estimated: bool) -> str
     return words[0].upper() + words[1:]
 
 
-def cut(found: TextLengths, budget: int) -> str:
+def cut(found: lengths.TextLengths, budget: int) -> str:
     """The share of trials longer than a budget, with its interval if it is from a sample."""
     share = percent(found.longer(budget) / len(found.tokens))
     bounds = found.interval(budget)
@@ -149,7 +134,7 @@ def _characters(card: DatasetCard) -> None:
         (_TEXTS.get(text, text), *(thousands(found.get(name, 0)) for name in names))
         for text, found in card.text_lengths.items()
     ]
-    table(("Characters", *names), rows, label="Lengths of the texts in characters")
+    elements.table(("Characters", *names), rows, label="Lengths of the texts in characters")
 
 
 Counts = Mapping[str, int]
@@ -164,9 +149,9 @@ def balance(card: DatasetCard) -> None:
     splits = list(card.balance)
     event = event_of(card)
     phases = {"All": card.balance, **card.balance_by_phase}
-    with section("Trials and labels"):
+    with elements.section("Trials and labels"):
         if event is not None:
-            muted(f"In brackets: the share of {event}.")
+            elements.muted(f"In brackets: the share of {event}.")
         rows = {
             phase or "not given": [cell(found.get(split, {}), event) for split in splits]
             for phase, found in phases.items()
@@ -204,16 +189,16 @@ def _grid(
         shown.props["aria-label"] = label
         with ui.element("thead"), ui.element("tr"):
             for column in columns:
-                Words("th", column).props('scope="col"')
+                elements.Words("th", column).props('scope="col"')
         with ui.element("tbody"):
             for name, cells in rows.items():
                 with ui.element("tr"):
-                    Words("th", name).props('scope="row"')
+                    elements.Words("th", name).props('scope="row"')
                     for number, share in cells:
                         with ui.element("td"):
-                            Words("span", number)
+                            elements.Words("span", number)
                             if share:
-                                Words("span", f" {share}").classes("l4-muted")
+                                elements.Words("span", f" {share}").classes("l4-muted")
 
 
 SOURCES = 20
@@ -222,17 +207,19 @@ SOURCES = 20
 
 def timeline(years: Years, undated: Mapping[str, int]) -> None:
     """Trials by start year, stacked by split; ``undated`` trials are counted by split."""
-    with section("When the trials started"):
+    with elements.section("When the trials started"):
         dated = sum(sum(counts.values()) for counts in years.values())
         if not dated:
-            Words("p", "No trial in this data set has a start date.")
+            elements.Words("p", "No trial in this data set has a start date.")
             return
         with ui.element("div").classes("l4-figures"), ui.element("figure"):
-            heading(f"Trials by start year, {min(years)} to {max(years)}", level=3)
-            Words("figcaption", f"n = {thousands(dated)}.{_left_out_of_line(undated)}")
+            elements.heading(f"Trials by start year, {min(years)} to {max(years)}", level=3)
+            elements.Words("figcaption", f"n = {thousands(dated)}.{_left_out_of_line(undated)}")
             _legend([s for s in SPLIT_COLOURS if any(s in counts for counts in years.values())])
-            drawing(timeline_chart(years))
-            download_button("Download the time line", partial(timeline_csv, years), "time_line.csv")
+            elements.drawing(timeline_chart(years))
+            elements.download_button(
+                "Download the time line", partial(timeline_csv, years), "time_line.csv"
+            )
 
 
 def _left_out_of_line(undated: Mapping[str, int]) -> str:
@@ -249,39 +236,41 @@ def _legend(splits: list[str]) -> None:
         for split in splits:
             with ui.element("span"):
                 ui.element("i").style(f"background: {SPLIT_COLOURS[split]}")
-                Words("span", split)
+                elements.Words("span", split)
 
 
 def left_out(card: DatasetCard) -> None:
     """Records that were left out, by reason; the first of each are listed."""
-    with section("Left out"):
+    with elements.section("Left out"):
         if not card.dropped:
-            Words("p", "None: every record is in the data set.")
+            elements.Words("p", "None: every record is in the data set.")
         for reason, count in sorted(card.dropped.items(), key=lambda pair: -pair[1]):
             named = [record.nct_id for record in card.dropped_first if record.reason == reason]
             with ui.element("details").classes("l4-read"):
                 with ui.element("summary"):
-                    Words("span", counted(count, "record"))
-                    Words("span", reason)
+                    elements.Words("span", counted(count, "record"))
+                    elements.Words("span", reason)
                 ids = ", ".join(named) or "They are not among the first hundred that are listed."
                 more = count - len(named)
-                Words("p", f"{ids}, and {thousands(more)} more" if named and more else ids)
+                elements.Words("p", f"{ids}, and {thousands(more)} more" if named and more else ids)
         notes = [(what, thousands(count)) for what, count in card.notes.items()]
         if notes:
-            table(("Changes to the remaining rows", "Rows"), notes, label="Notes")
+            elements.table(("Changes to the remaining rows", "Rows"), notes, label="Notes")
 
 
 def origin(dataset: StoredDataset, card: DatasetCard) -> None:
     """The sources and their terms."""
-    with section("Where it came from"):
+    with elements.section("Where it came from"):
         rows = [(source.name, thousands(source.rows)) for source in card.provenance]
         if rows:
-            table(("Source", "Rows"), rows[:SOURCES], label="Sources")
+            elements.table(("Source", "Rows"), rows[:SOURCES], label="Sources")
         if len(rows) > SOURCES:
-            Words("p", f"and {counted(len(rows) - SOURCES, 'more file')}.").classes("l4-muted")
+            elements.Words("p", f"and {counted(len(rows) - SOURCES, 'more file')}.").classes(
+                "l4-muted"
+            )
         for words in (*card.warnings, *card.terms):
-            Words("p", words)
-        muted(f"Content hash {dataset.sha256[:16]}.")
+            elements.Words("p", words)
+        elements.muted(f"Content hash {dataset.sha256[:16]}.")
 
 
 _VERDICTS = {"pass": "passed", "warn": "check this", "fail": "leak"}
@@ -298,7 +287,7 @@ def audit_findings(report: Mapping[str, Any]) -> None:
     if report["verdict"] != "pass":
         box.classes("l4-warn")
     with box:
-        Words("div", verdict).classes("l4-what")
+        elements.Words("div", verdict).classes("l4-what")
     order = ("fail", "warn", "pass")
     found = sorted(report["findings"], key=lambda line: order.index(line["verdict"]))
     rows = [
@@ -306,4 +295,4 @@ def audit_findings(report: Mapping[str, Any]) -> None:
         for line in found
     ]
     with ui.element("div").classes("l4-audit"):
-        table(("Result", "Check", "Field", "Finding"), rows, label="Leak audit")
+        elements.table(("Result", "Check", "Field", "Finding"), rows, label="Leak audit")

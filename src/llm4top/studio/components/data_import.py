@@ -7,16 +7,8 @@ from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import ConfigError, LLM4TOPError, UploadError
+from llm4top.studio.components import elements
 from llm4top.studio.components.drop_zone import drop_zone, stored_files
-from llm4top.studio.components.elements import (
-    Words,
-    choice,
-    error_box,
-    folded,
-    in_thread,
-    muted,
-    text_field,
-)
 from llm4top.studio.components.run_panel import watch_run
 from llm4top.studio.context import StudioContext
 from llm4top.text import counted
@@ -51,11 +43,15 @@ class SplitChoice:
     def __init__(self) -> None:
         self._rule = ""
         with ui.element("div").classes("l4-controls"):
-            choice("Split", SPLITS, "", self._choose)
-            self._train = text_field("Train on trials before (2010 or 2010-06-30)", longest=20)
-            self._valid = text_field("Validate on those before; test on later ones", longest=20)
-            self._seed = text_field("Seed", "0", longest=20)
-        self._explained = muted("")
+            elements.choice("Split", SPLITS, "", self._choose)
+            self._train = elements.text_field(
+                "Train on trials before (2010 or 2010-06-30)", longest=20
+            )
+            self._valid = elements.text_field(
+                "Validate on those before; test on later ones", longest=20
+            )
+            self._seed = elements.text_field("Seed", "0", longest=20)
+        self._explained = elements.muted("")
         self._choose("")
 
     def settings(self) -> dict[str, Any]:
@@ -113,9 +109,11 @@ class ImportForm:
         self._question = "outcome"
         self._busy = False
         with ui.element("div").classes("l4-controls"):
-            self._name = text_field("Name", "Trials")
-            choice("Question", QUESTIONS, self._question, lambda v: setattr(self, "_question", v))
-            self._column = text_field("Column of the labels", "label")
+            self._name = elements.text_field("Name", "Trials")
+            elements.choice(
+                "Question", QUESTIONS, self._question, lambda v: setattr(self, "_question", v)
+            )
+            self._column = elements.text_field("Column of the labels", "label")
         with ui.element("div").classes("l4-intake"):
             drop_zone(
                 "Drop all files of one data set: TOP's CSV files or a zip of them, or "
@@ -126,12 +124,15 @@ class ImportForm:
                 on_files=self._take,
                 accept=".xml,.json,.zip,.csv,.yaml,.yml",
             )
-        muted(
+        elements.muted(
             "A CSV of labels has a column nctid and a column of labels. “Will it be completed?” "
             "needs no labels: the answer is in the record. For your own question, add its task "
             "file (YAML) and the labels."
         )
-        with folded("How to split the trials", ""), ui.element("div").classes("l4-stack l4-more"):
+        with (
+            elements.folded("How to split the trials", ""),
+            ui.element("div").classes("l4-stack l4-more"),
+        ):
             self._split = SplitChoice()
         self._status = ui.element("div")
 
@@ -150,13 +151,15 @@ class ImportForm:
         self._busy = True
         self._status.clear()
         with self._status:
-            Words("p", f"Importing {counted(len(uploads), 'file')} …").props('role="status"')
+            elements.Words("p", f"Importing {counted(len(uploads), 'file')} …").props(
+                'role="status"'
+            )
         run: Run | None = None
         fault: LLM4TOPError | None = None
         try:
             settings = self._settings()
             async with stored_files(uploads) as files:
-                run = await in_thread(
+                run = await elements.in_thread(
                     queue_ingest, self._context.workspace, files, settings, self._who
                 )
         except LLM4TOPError as error:
@@ -167,6 +170,6 @@ class ImportForm:
             if fault is not None:
                 if isinstance(fault, ConfigError):  # its faults name the fields
                     fault = UploadError(" ".join(fault.faults))
-                error_box(fault)
+                elements.error_box(fault)
             elif run is not None:
                 watch_run(self._context, run, self._on_done, home="/data")

@@ -7,15 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
-from llm4top.studio.components.elements import (
-    Words,
-    confirm,
-    error_box,
-    in_thread,
-    muted,
-    progress_bar,
-    warn,
-)
+from llm4top.studio.components import elements
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import share_of, status_text, title_of
 from llm4top.text import counted
@@ -37,7 +29,7 @@ def dataset_names(workspace: Workspace) -> dict[str, str]:
 
 def no_data_yet() -> None:
     """The next step where there is no data set yet."""
-    Words("p", "This needs a data set of trials with known outcomes. There is none yet.")
+    elements.Words("p", "This needs a data set of trials with known outcomes. There is none yet.")
     ui.link("Import a data set", "/data")
 
 
@@ -60,10 +52,12 @@ async def start_run(
     """Queue a run and open its report page; an error is shown in ``faults``."""
     faults.clear()
     try:
-        run = await in_thread(queue_run, context.workspace, kind, settings, title, context.who())
+        run = await elements.in_thread(
+            queue_run, context.workspace, kind, settings, title, context.who()
+        )
     except LLM4TOPError as error:
         with faults:
-            error_box(error)
+            elements.error_box(error)
         return
     if run is not None:
         context.jobs.refresh()
@@ -101,9 +95,9 @@ async def act_on_run(context: StudioContext, run_id: str, done: str, action: Act
         return True
 
     try:
-        return bool(await in_thread(change))
+        return bool(await elements.in_thread(change))
     except LLM4TOPError as error:
-        warn(error)
+        elements.warn(error)
         return False
     finally:
         context.jobs.refresh()
@@ -160,12 +154,12 @@ class RunPanel:
         self._home = home
         self.box = ui.element("div").classes("l4-stack")
         with self.box:
-            self._status = Words("p", "").props('role="status" aria-live="polite"')
-            self._bar = progress_bar()
-            self._note = muted(note)
+            self._status = elements.Words("p", "").props('role="status" aria-live="polite"')
+            self._bar = elements.progress_bar()
+            self._note = elements.muted(note)
             with ui.element("details") as self._log_box:
-                Words("summary", "Last lines of the log")
-                self._log = Words("pre", "").classes("l4-log-tail").props('tabindex="0"')
+                elements.Words("summary", "Last lines of the log")
+                self._log = elements.Words("pre", "").classes("l4-log-tail").props('tabindex="0"')
             with ui.element("div").classes("l4-controls"):
                 self._stop, self._again = run_buttons(context, run, self._read)
                 self._delete = ui.button("Delete", on_click=self._ask_and_delete)
@@ -174,7 +168,7 @@ class RunPanel:
         self._timer = ui.timer(EVERY, self._read)
 
     async def _read(self) -> None:
-        found = await in_thread(self._look)
+        found = await elements.in_thread(self._look)
         if found is None:  # the server is closing
             return
         self.run, self.active, lines = found
@@ -209,7 +203,7 @@ class RunPanel:
     async def _ask_and_delete(self) -> None:
         lost = _DELETED.get(self.run.kind, _DELETED_OTHERWISE)
         delete = partial(delete_run, self._context.workspace)
-        if await confirm(f"Delete {title_of(self.run)}?", lost) and await act_on_run(
+        if await elements.confirm(f"Delete {title_of(self.run)}?", lost) and await act_on_run(
             self._context, self.run.id, "deleted", delete
         ):
             ui.navigate.to(self._home)

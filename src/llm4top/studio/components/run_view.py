@@ -7,20 +7,11 @@ from typing import Any
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.studio.components import elements
 from llm4top.studio.components.bundle_facts import (
     comparison_of_bundle,
     make_default,
     measured_tables,
-)
-from llm4top.studio.components.elements import (
-    PRIMARY,
-    Words,
-    drawing,
-    facts,
-    heading,
-    in_thread,
-    muted,
-    section,
 )
 from llm4top.studio.components.run_panel import NOTE, RunPanel
 from llm4top.studio.context import StudioContext
@@ -183,7 +174,7 @@ class RunView:
         self._curves = Curves()
         self._last_event = 0
         self._shown: tuple[Any, ...] = ()
-        heading(title_of(run))
+        elements.heading(title_of(run))
         note = f"{NOTE} Stop keeps the last checkpoint."
         RunPanel(context, run, self._read, home="/train", note=note)
         self._figure()
@@ -194,22 +185,26 @@ class RunView:
     def _figure(self) -> None:
         with ui.element("div").classes("l4-figures") as self._curve_box:
             with ui.element("figure").classes("l4-curves"):
-                heading("Loss", level=3)
+                elements.heading("Loss", level=3)
                 with ui.element("figcaption").classes("l4-small"):
-                    Words("span", "training").classes("l4-key l4-key-loss")
-                    Words("span", "validation (log-loss)").classes("l4-key l4-key-validation")
-                self._chart = drawing("")
-                self._latest = muted("")
+                    elements.Words("span", "training").classes("l4-key l4-key-loss")
+                    elements.Words("span", "validation (log-loss)").classes(
+                        "l4-key l4-key-validation"
+                    )
+                self._chart = elements.drawing("")
+                self._latest = elements.muted("")
             with ui.element("figure").classes("l4-curves") as self._roc_box:
-                heading("Validation ROC-AUC", level=3)
-                caption = Words("figcaption", "0.5 is no better than chance, 1 is perfect.")
+                elements.heading("Validation ROC-AUC", level=3)
+                caption = elements.Words(
+                    "figcaption", "0.5 is no better than chance, 1 is perfect."
+                )
                 caption.classes("l4-small")
-                self._roc = drawing("")
-                self._roc_latest = muted("")
+                self._roc = elements.drawing("")
+                self._roc_latest = elements.muted("")
         self._curve_box.set_visibility(False)
 
     async def _read(self, run: Run) -> None:
-        events = await in_thread(self._events, run.id)
+        events = await elements.in_thread(self._events, run.id)
         if events is None or self._curve_box.is_deleted:
             return
         total = run.progress.get("total", 0) if run.progress.get("stage") == "training" else 0
@@ -244,21 +239,21 @@ class RunView:
         self._shown = now
         self._figures.clear()
         with self._figures:
-            facts(figures_of(run))
+            elements.facts(figures_of(run))
         if run.state is RunState.DONE:
             self._result.clear()
-            with self._result, section("Results"):
+            with self._result, elements.section("Results"):
                 self._results(run)
 
     def _results(self, run: Run) -> None:
         if step := best_step(run):
-            Words("p", step)
+            elements.Words("p", step)
         metrics = run.result.get("metrics") or {}
         if metrics.get("forecasters"):
             measured_tables({"evaluations": [metrics]})
         difference = run.result.get("reload_difference")
         if difference is not None:
-            Words(
+            elements.Words(
                 "p",
                 "The model was reloaded from its files and gave the same probabilities "
                 f"(largest difference {difference:.1g}).",
@@ -267,9 +262,9 @@ class RunView:
             name = str(run.result.get("name"))
             wanted = str(run.settings.get("name") or "")
             with ui.element("p"):
-                Words("span", "Saved as ")
+                elements.Words("span", "Saved as ")
                 ui.link(name, f"/models/{bundle_id}")
-                Words("span", f" (from “{wanted}”)." if wanted and wanted != name else ".")
+                elements.Words("span", f" (from “{wanted}”)." if wanted and wanted != name else ".")
             place = ui.element("div").classes("l4-stack")
             with place:
                 ui.timer(0, lambda: self._compare(place, str(bundle_id)), once=True)
@@ -283,16 +278,16 @@ class RunView:
                 ui.navigate.to("/")
 
         try:
-            found = await in_thread(comparison_of_bundle, context, bundle_id)
+            found = await elements.in_thread(comparison_of_bundle, context, bundle_id)
         except LLM4TOPError:
             return  # The model has been deleted since.
         if found is None or place.is_deleted:
             return
         with place:
             for sentence in found.sentences:
-                Words("p", sentence)
-            muted("“Use for forecasts” makes it the default of this workspace.")
-            ui.button("Use for forecasts", on_click=use).props(PRIMARY).classes("l4-start")
+                elements.Words("p", sentence)
+            elements.muted("“Use for forecasts” makes it the default of this workspace.")
+            ui.button("Use for forecasts", on_click=use).props(elements.PRIMARY).classes("l4-start")
 
 
 def best_step(run: Run) -> str:

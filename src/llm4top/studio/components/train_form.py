@@ -12,16 +12,7 @@ from nicegui.elements.mixins.value_element import ValueElement
 
 from llm4top.errors import ConfigError, JobError, LLM4TOPError
 from llm4top.prompts.sections import SECTION_HEADINGS
-from llm4top.studio.components.elements import (
-    PRIMARY,
-    Words,
-    choice,
-    copy_button,
-    error_box,
-    heading,
-    in_thread,
-    muted,
-)
+from llm4top.studio.components import elements
 from llm4top.studio.components.run_panel import queue_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
@@ -45,10 +36,10 @@ class SettingFields:
         self._on_change = on_change
         self._fields: dict[str, SettingField] = {}
         self._entries: dict[str, ValueElement[Any]] = {}
-        self._defaults: dict[str, Words] = {}
+        self._defaults: dict[str, elements.Words] = {}
         for title, fields in setting_fields().items():
             with ui.element("fieldset").classes("l4-group"):
-                Words("legend", title)
+                elements.Words("legend", title)
                 with ui.element("div").classes("l4-settings"):
                     for field in fields:
                         self._add(field)
@@ -110,8 +101,8 @@ class SettingFields:
                 entry = ui.input(field.label, on_change=self._on_change)
             entry.props("outlined dense").classes("l4-field")
             self._entries[field.name] = entry
-            muted(field.help, "div")
-            self._defaults[field.name] = muted("", "div")
+            elements.muted(field.help, "div")
+            self._defaults[field.name] = elements.muted("", "div")
 
 
 _COMMAND = "from llm4top.workspace.jobs.train_plan import main; main()"
@@ -179,30 +170,32 @@ class TrainForm:
         self._earlier = {run.id: run for run in earlier}
         self._choose()
         with ui.element("section").classes("l4-before") as self._before:
-            heading("Before you start")
+            elements.heading("Before you start")
             self._checks = ui.element("div").props('role="status" aria-live="polite"')
         self._command = ui.element("div").classes("l4-command")
         self._start = ui.button("Start training", on_click=self._begin)
-        self._start.props(PRIMARY).classes("l4-start")
+        self._start.props(elements.PRIMARY).classes("l4-start")
         ui.timer(0, self._changed, once=True)
 
     def _choose(self) -> None:
         tasks = {dataset.task: _question(dataset) for dataset in self._datasets.values()}
         with ui.element("div").classes("l4-controls"):
-            choice("Question", tasks, self._task, self._set_task)
-            self._data = choice("Data", self._names(), self._dataset, self._set_data)
-            self._bases_field = choice("Base model", self._bases, self._base, self._set_base)
-        muted(
+            elements.choice("Question", tasks, self._task, self._set_task)
+            self._data = elements.choice("Data", self._names(), self._dataset, self._set_data)
+            self._bases_field = elements.choice(
+                "Base model", self._bases, self._base, self._set_base
+            )
+        elements.muted(
             "Download more base models in a terminal, for example: llm4top download Qwen/Qwen3-8B. "
             "Then reload this page."
         )
         with ui.element("fieldset").classes("l4-effort"):
-            Words("legend", "Effort")
+            elements.Words("legend", "Effort")
             self._presets = ui.radio(
                 PRESETS, value=self._preset, on_change=lambda e: self._set_preset(e.value)
             )
         with ui.element("details"):
-            Words("summary", "More settings")
+            elements.Words("summary", "More settings")
             with ui.element("div").classes("l4-stack"):
                 self._name = ui.input("Name of the model", on_change=self._soon)
                 self._name.props("outlined dense maxlength=120").classes("l4-field")
@@ -271,9 +264,9 @@ class TrainForm:
         workspace = self._context.workspace
         try:
             plan = self._plan()
-            config = await in_thread(plan.config, workspace)
-            duration = await in_thread(time_check, plan, workspace)
-            command = await in_thread(plan.command, workspace)
+            config = await elements.in_thread(plan.config, workspace)
+            duration = await elements.in_thread(time_check, plan, workspace)
+            command = await elements.in_thread(plan.command, workspace)
         except LLM4TOPError as error:
             if turn == self._turn:
                 self._show_fault(error)
@@ -283,7 +276,7 @@ class TrainForm:
         self._show_command(command)
         self._checks.clear()
         with self._checks:
-            Words("p", "Checking data, model, memory and disk …").classes("l4-muted")
+            elements.Words("p", "Checking data, model, memory and disk …").classes("l4-muted")
         try:
             checks = await self._checker.check(config)
         except LLM4TOPError as error:
@@ -301,14 +294,14 @@ class TrainForm:
         self._checks.clear()
         with self._checks:
             if not isinstance(error, ConfigError):
-                error_box(error)
+                elements.error_box(error)
                 return
             faults = self._fields.show_faults(error.faults)
             at_fields = len(error.faults) - len(faults)
             if at_fields:
-                Words("p", f"{counted(at_fields, 'setting')} above cannot be used.").classes(
-                    "l4-what"
-                )
+                elements.Words(
+                    "p", f"{counted(at_fields, 'setting')} above cannot be used."
+                ).classes("l4-what")
             with ui.element("ul").classes("l4-checks"):
                 for fault in faults:
                     _line(False, "settings", fault)
@@ -321,7 +314,7 @@ class TrainForm:
         faults = sum(check.ok is False for check in checks)
         if faults:
             with self._checks:
-                Words("p", "This training would fail. Fix the problems marked ✗.").classes(
+                elements.Words("p", "This training would fail. Fix the problems marked ✗.").classes(
                     "l4-what"
                 )
         else:
@@ -330,8 +323,8 @@ class TrainForm:
     def _show_command(self, command: str) -> None:
         self._command.clear()
         with self._command:
-            Words("code", command)
-            copy_button(command, "Copy the command")
+            elements.Words("code", command)
+            elements.copy_button(command, "Copy the command")
 
     async def _begin(self) -> None:
         """Queue the training and open its page."""
@@ -340,7 +333,7 @@ class TrainForm:
         name = str(self._name.value or "").strip()
         title = name or f"Training on {self._datasets[self._dataset].name}"
         try:
-            run = await in_thread(
+            run = await elements.in_thread(
                 queue_run, self._context.workspace, "train", self._plan().settings(), title, who
             )
         except LLM4TOPError as error:
@@ -358,10 +351,10 @@ def _question(dataset: StoredDataset) -> str:
 def _line(ok: bool | None, name: str, detail: str, hint: str = "") -> None:
     sign, word = {True: ("✓", "passed"), False: ("✗", "problem"), None: ("·", "note")}[ok]
     with ui.element("li").classes("l4-check" + (" l4-bad" if ok is False else "")):
-        Words("span", sign).props('aria-hidden="true"')
-        Words("span", f"{word}:").classes("l4-hidden")
-        Words("strong", name[:1].upper() + name[1:])
+        elements.Words("span", sign).props('aria-hidden="true"')
+        elements.Words("span", f"{word}:").classes("l4-hidden")
+        elements.Words("strong", name[:1].upper() + name[1:])
         with ui.element("div"):
-            Words("div", detail)
+            elements.Words("div", detail)
             if hint:
-                muted(hint, "div")
+                elements.muted(hint, "div")

@@ -9,18 +9,8 @@ from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.prompts.prompt import SectionAccount
+from llm4top.studio.components import elements
 from llm4top.studio.components.bundle_facts import basis_facts, measured_tables, skill_of
-from llm4top.studio.components.elements import (
-    Words,
-    copy_button,
-    drawing,
-    facts,
-    folded,
-    heading,
-    muted,
-    section,
-    table,
-)
 from llm4top.text import counted, interval, percent, thousands
 from llm4top.workspace.views.caveats import sentence, sorted_warnings
 from llm4top.workspace.views.label_bars import answer_named, is_yes_or_no, reading_of, scale_of
@@ -62,18 +52,18 @@ class Listed:
 
 def chance_drawing(forecast: Forecast, *, large: bool = False) -> ui.html:
     """The scale with chance, interval and base rate; bars for more than two answers."""
-    return drawing(scale_of(forecast, large=large))
+    return elements.drawing(scale_of(forecast, large=large))
 
 
 def chance_line(forecast: Forecast, *, large: bool = False) -> None:
     """The chance in percent, its interval, and both in plain words."""
     with ui.element("p").classes("l4-chance" + (" l4-large" if large else "")):
         if named := answer_named(forecast):
-            Words("span", named)
-        Words("strong", percent(forecast.probability))
+            elements.Words("span", named)
+        elements.Words("strong", percent(forecast.probability))
         if bounds := interval(forecast.lower, forecast.upper):
-            Words("span", f"95\u00a0% interval {bounds}").classes("l4-muted")
-        Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
+            elements.Words("span", f"95\u00a0% interval {bounds}").classes("l4-muted")
+        elements.Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
 
 
 def trial_facts(item: Forecast) -> str:
@@ -91,8 +81,8 @@ def warning_lines(warnings: Sequence[str]) -> None:
     with ui.element("ul").classes("l4-warnings").props('aria-label="Warnings"'):
         for warning in warnings:
             with ui.element("li"):
-                Words("span", "⚠").props('aria-hidden="true"')
-                Words("span", sentence(warning))
+                elements.Words("span", "⚠").props('aria-hidden="true"')
+                elements.Words("span", sentence(warning))
 
 
 def trial_card(listed: Listed, withheld: int) -> None:
@@ -102,7 +92,7 @@ def trial_card(listed: Listed, withheld: int) -> None:
         card.props["id"] = listed.place
         with ui.element("h3").classes("l4-one-line"):
             title_link(listed)
-        muted(trial_facts(item))
+        elements.muted(trial_facts(item))
         copy_note(listed)
         serious, routine = sorted_warnings(item.warnings)
         with ui.element("div").classes("l4-forecasted" + (" l4-doubted" if serious else "")):
@@ -110,11 +100,11 @@ def trial_card(listed: Listed, withheld: int) -> None:
             chance_line(item)
         warning_lines(serious[:1])
         for name, other in listed.others:
-            muted(f"{name}: {chance_of(other)}")
+            elements.muted(f"{name}: {chance_of(other)}")
         hidden = f"{counted(withheld, 'field')} hidden from the model"
         with ui.element("div").classes("l4-foot l4-muted l4-small"):
             notes = [sentence(warning) for warning in [*serious[1:], *routine]]
-            Words("span", " ".join([*notes, f"{hidden}."]))
+            elements.Words("span", " ".join([*notes, f"{hidden}."]))
 
 
 def chance_of(item: Forecast) -> str:
@@ -129,14 +119,14 @@ def copy_note(listed: Listed) -> None:
     if listed.copy_of is None:
         return
     first = listed.copy_of.record
-    Words("p", f"The list has another record of this trial ({first}). It is counted once.").classes(
-        "l4-small l4-copy"
-    )
+    elements.Words(
+        "p", f"The list has another record of this trial ({first}). It is counted once."
+    ).classes("l4-small l4-copy")
 
 
 def title_link(listed: Listed) -> None:
     """The title, with a link to the trial."""
-    link = Words("a", name_of(listed.item)).classes("l4-title")
+    link = elements.Words("a", name_of(listed.item)).classes("l4-title")
     link.props["href"] = listed.address
     link.props["title"] = name_of(listed.item)
     # For the way back: the address of this page then names the trial to scroll to.
@@ -149,7 +139,7 @@ def trial_table(*, sorted_by: str, descending: bool, on_sort: OnSort) -> ui.elem
     It becomes a list on a narrow screen.
     """
     with ui.element("div").classes("l4-scroll"), ui.element("table").classes("l4-table l4-trials"):
-        Words("caption", "Forecasts").classes("l4-hidden")
+        elements.Words("caption", "Forecasts").classes("l4-hidden")
         with ui.element("thead"), ui.element("tr"):
             for title, key, kind in COLUMNS:
                 _heading(title, key, sorted_by, descending, on_sort, kind)
@@ -167,16 +157,18 @@ def _heading(
     cell = ui.element("th").props('scope="col"').classes(kind)
     with cell:
         if key is None:
-            Words("span", title)
+            elements.Words("span", title)
             return
         now = key == sorted_by
         order = ("descending" if descending else "ascending") if now else "none"
         cell.props(f'aria-sort="{order}"')
         button = ui.element("button").classes("l4-sort").props('type="button"')
         with button:
-            Words("span", title)
+            elements.Words("span", title)
             arrow = ("↓" if descending else "↑") if now else "↕"
-            Words("span", arrow).classes("" if now else "l4-muted").props('aria-hidden="true"')
+            elements.Words("span", arrow).classes("" if now else "l4-muted").props(
+                'aria-hidden="true"'
+            )
         button.on("click", partial(on_sort, key))
 
 
@@ -196,16 +188,16 @@ def trial_row(listed: Listed, _withheld: int) -> None:
     with ui.element("tr") as row:
         row.props["id"] = listed.place
         # A draft has no NCT id: show its file.
-        number = Words("td", forecast.nct_id or forecast.record).classes("l4-id")
+        number = elements.Words("td", forecast.nct_id or forecast.record).classes("l4-id")
         number.props["data-title"] = COLUMNS[0][0]
         with ui.element("th").props('scope="row"'):
             title_link(listed)
             copy_note(listed)
             for name, other in listed.others:
-                muted(f"{name}: {chance_of(other)}")
+                elements.muted(f"{name}: {chance_of(other)}")
         for (title, _, kind), text in zip(COLUMNS[2:-1], cells, strict=True):
             # In the list each value is preceded by its heading.
-            cell = Words("td", text).classes(kind)
+            cell = elements.Words("td", text).classes(kind)
             cell.props["data-title"] = title
             if not text:
                 cell.classes("l4-none")
@@ -222,11 +214,11 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
         with ui.element("details"):
             parts = [counted(len(serious), "warning")] if serious else []
             parts += [counted(len(routine), "note")] if routine else []
-            Words("summary", ", ".join(parts)).classes("" if serious else "l4-muted")
+            elements.Words("summary", ", ".join(parts)).classes("" if serious else "l4-muted")
             if serious:
-                Words("p", " ".join(map(sentence, serious))).classes("l4-warnings")
+                elements.Words("p", " ".join(map(sentence, serious))).classes("l4-warnings")
             if routine:
-                muted(" ".join(map(sentence, routine)))
+                elements.muted(" ".join(map(sentence, routine)))
 
 
 INTERVAL_NOTE = (
@@ -237,30 +229,30 @@ INTERVAL_NOTE = (
 
 def trial_number(item: Forecast, model: Mapping[str, Any] | None) -> None:
     """Title and chance, with serious warnings above and limits below."""
-    heading(name_of(item)).props('tabindex="-1" id="trial-title"')
-    Words("p", trial_facts(item)).classes("l4-muted")
+    elements.heading(name_of(item)).props('tabindex="-1" id="trial-title"')
+    elements.Words("p", trial_facts(item)).classes("l4-muted")
     serious, routine = sorted_warnings(item.warnings)
     warning_lines(serious)
     with ui.element("div").classes("l4-doubted" if serious else ""):
         chance_drawing(item, large=True)
         chance_line(item, large=True)
     if item.lower is not None:
-        muted(INTERVAL_NOTE)
+        elements.muted(INTERVAL_NOTE)
     if model is not None and (skill := skill_of(model)):
-        muted(skill).classes("l4-skill")
+        elements.muted(skill).classes("l4-skill")
     if routine:
-        muted(" ".join(map(sentence, routine)))
+        elements.muted(" ".join(map(sentence, routine)))
 
 
 def other_models(others: Sequence[tuple[str, Forecast, str]]) -> None:
     """Forecasts of other models for the same record: name, forecast and page of each."""
     if not others:
         return
-    with section("Other models on this trial"), ui.element("ul").classes("l4-earlier"):
+    with elements.section("Other models on this trial"), ui.element("ul").classes("l4-earlier"):
         for name, item, address in others:
             with ui.element("li"):
                 ui.link(name, address)
-                Words("span", chance_of(item)).classes("l4-muted")
+                elements.Words("span", chance_of(item)).classes("l4-muted")
 
 
 def what_was_read(item: Forecast, sections: Sequence[SectionAccount]) -> None:
@@ -270,31 +262,31 @@ def what_was_read(item: Forecast, sections: Sequence[SectionAccount]) -> None:
     """
     kept = sum(part.kept for part in sections)
     unit = "token" if item.prompt_sha256 else "word"
-    with section("What the model read"):
+    with elements.section("What the model read"):
         if total := item.tokens or kept:
             length = f"{counted(total, unit)} in total"
             if item.tokens_cut:
                 length += f". Shortened to fit: {counted(item.tokens_cut, unit)} were not read"
-            muted(f"{length}. Percentages are shares of the trial's text.")
+            elements.muted(f"{length}. Percentages are shares of the trial's text.")
         for part in sections:
             _section(part, kept, unit)
         if sections and item.tokens > kept:
             with ui.element("p").classes("l4-read-rest"):
-                Words("span", "Question and instructions")
-                muted(counted(item.tokens - kept, unit), "span")
+                elements.Words("span", "Question and instructions")
+                elements.muted(counted(item.tokens - kept, unit), "span")
     _reasons(item, sections)
 
 
 def _section(part: SectionAccount, kept: int, unit: str) -> None:
     with ui.element("details").classes("l4-read"):
         with ui.element("summary"):
-            Words("span", part.heading)
+            elements.Words("span", part.heading)
             if kept:
-                muted(f"{counted(part.kept, unit)}, {percent(part.kept / kept)}", "span")
+                elements.muted(f"{counted(part.kept, unit)}, {percent(part.kept / kept)}", "span")
             if part.cut:
                 cut = f"the last {thousands(part.cut)} of {thousands(part.tokens)} not read"
-                Words("span", cut).classes("l4-cut")
-        Words("pre", part.text or "No text of this section fits the budget.")
+                elements.Words("span", cut).classes("l4-cut")
+        elements.Words("pre", part.text or "No text of this section fits the budget.")
 
 
 def _reasons(item: Forecast, sections: Sequence[SectionAccount]) -> None:
@@ -316,8 +308,8 @@ def _reasons(item: Forecast, sections: Sequence[SectionAccount]) -> None:
             f"({percent(longest.kept / kept)} of the text). The model estimates one chance from "
             "the whole text. It gives no reasons."
         )
-    with section("Why this chance"):
-        Words("p", words)
+    with elements.section("Why this chance"):
+        elements.Words("p", words)
 
 
 def not_read(item: Forecast) -> None:
@@ -326,15 +318,15 @@ def not_read(item: Forecast) -> None:
         return
     first, *rest = item.unread
     names = ", ".join([first, *(name[:1].lower() + name[1:] for name in rest)])
-    with section("Allowed, but this model does not read it"):
-        Words("p", f"{names}. Changing them does not change the chance.")
+    with elements.section("Allowed, but this model does not read it"):
+        elements.Words("p", f"{names}. Changing them does not change the chance.")
 
 
 def what_was_withheld(item: Forecast) -> None:
     """The fields that were hidden from the model, folded: most records have the same."""
-    with section("What was hidden from the model"):
+    with elements.section("What was hidden from the model"):
         if not item.withheld:
-            Words("p", "Nothing: the record holds only what is known before a trial.")
+            elements.Words("p", "Nothing: the record holds only what is known before a trial.")
             return
         hidden_fields([(w.field, w.reason, w.excerpt) for w in item.withheld])
 
@@ -342,8 +334,8 @@ def what_was_withheld(item: Forecast) -> None:
 def hidden_fields(fields: Sequence[tuple[str, str, str]]) -> None:
     """A folded table of hidden fields: name, reason, excerpt."""
     rows = [(field_name(name), reason, excerpt) for name, reason, excerpt in fields]
-    with folded(f"{counted(len(rows), 'field')} with the reason for each"):
-        table(("Field", "Why", "Excerpt"), rows, label="Hidden from the model")
+    with elements.folded(f"{counted(len(rows), 'field')} with the reason for each"):
+        elements.table(("Field", "Why", "Excerpt"), rows, label="Hidden from the model")
 
 
 def field_name(name: str) -> str:
@@ -358,12 +350,15 @@ def rests_on(model: Mapping[str, Any] | None, phase: str | None) -> None:
     """The model and its metrics, folded: they are the same for each trial."""
     if model is None:
         return
-    with folded("About the model and its metrics", "l4-fold-box l4-section"), section("Model"):
-        facts(basis_facts(model, phase))
+    with (
+        elements.folded("About the model and its metrics", "l4-fold-box l4-section"),
+        elements.section("Model"),
+    ):
+        elements.facts(basis_facts(model, phase))
         measured_tables(model)
         for key in ("licence", "context_of_use"):
             if model.get(key):
-                muted(str(model[key]))
+                elements.muted(str(model[key]))
 
 
 def identity(item: Forecast) -> None:
@@ -372,8 +367,8 @@ def identity(item: Forecast) -> None:
     known = [(name, digest) for name, digest in hashes if digest]
     line = ", ".join([f"bundle {item.bundle}", *(f"{name} {digest}" for name, digest in known)])
     short = [f"Model {item.bundle}", *(f"{name} {digest[:12]}" for name, digest in known)]
-    with section("Identity"):
-        muted("These identify the forecast exactly.")
+    with elements.section("Identity"):
+        elements.muted("These identify the forecast exactly.")
         with ui.element("div").classes("l4-identity"):
-            Words("code", ", ".join(short)).props["title"] = line
-            copy_button(line, "Copy the identity line")
+            elements.Words("code", ", ".join(short)).props["title"] = line
+            elements.copy_button(line, "Copy the identity line")

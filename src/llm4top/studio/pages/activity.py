@@ -4,15 +4,7 @@ from functools import partial
 
 from nicegui import ui
 
-from llm4top.studio.components.elements import (
-    Words,
-    add_rows,
-    empty,
-    in_thread,
-    linked,
-    muted,
-    table,
-)
+from llm4top.studio.components import elements
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.studio.jobs_view import addresses_of
@@ -40,15 +32,15 @@ class _Log:
     async def show(self) -> None:
         entries = await self._next()
         if not entries:
-            empty(
+            elements.empty(
                 "No activity yet. Each upload, forecast, run and deletion in this workspace will "
                 "appear here, with its time and who did it.",
                 "Make a first forecast",
                 "/",
             )
             return
-        Words("p", "Activity in this workspace, newest first.").classes("l4-muted")
-        self._body = table(_COLUMNS, (), label="Activity", kind="l4-log")
+        elements.Words("p", "Activity in this workspace, newest first.").classes("l4-muted")
+        self._body = elements.table(_COLUMNS, (), label="Activity", kind="l4-log")
         self._more = ui.button("Show earlier", on_click=self._extend).props("outline no-caps")
         self._more.classes("l4-start")
         await self._add(entries)
@@ -56,7 +48,7 @@ class _Log:
     async def _next(self) -> list[ActivityEntry]:
         before = self._last
         # One more than is shown: whether there are earlier ones.
-        found = await in_thread(
+        found = await elements.in_thread(
             lambda: self._workspace.activity.list(before=before, limit=PAGE + 1)
         )
         return list(found or ())
@@ -67,18 +59,18 @@ class _Log:
     async def _add(self, entries: list[ActivityEntry]) -> None:
         shown = entries[:PAGE]
         subjects = [entry.subject for entry in shown]
-        addresses = await in_thread(addresses_of, self._workspace, subjects) or {}
+        addresses = await elements.in_thread(addresses_of, self._workspace, subjects) or {}
         if self._body.is_deleted:
             return
         rows = [
             (
-                partial(muted, f"{entry.time:%Y-%m-%d %H:%M:%S}", "span"),
+                partial(elements.muted, f"{entry.time:%Y-%m-%d %H:%M:%S}", "span"),
                 entry.who,
                 entry.action,
-                partial(linked, entry.what, addresses.get(entry.subject or "", "")),
+                partial(elements.linked, entry.what, addresses.get(entry.subject or "", "")),
             )
             for entry in shown
         ]
-        add_rows(self._body, _COLUMNS, rows)
+        elements.add_rows(self._body, _COLUMNS, rows)
         self._last = shown[-1].id if shown else self._last
         self._more.set_visibility(len(entries) > PAGE)

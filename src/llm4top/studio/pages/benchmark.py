@@ -11,19 +11,9 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.evaluation.reports.report import Report
+from llm4top.studio.components import elements
 from llm4top.studio.components.bundle_facts import display_name
 from llm4top.studio.components.bundle_import import refused
-from llm4top.studio.components.elements import (
-    PRIMARY,
-    Words,
-    choice,
-    error_box,
-    heading,
-    in_thread,
-    muted,
-    section,
-    table,
-)
 from llm4top.studio.components.run_panel import RunPanel, dataset_names, no_data_yet, start_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
@@ -53,7 +43,7 @@ class ReportView:
 
     def __init__(self, context: StudioContext, run: Run):
         self._context = context
-        heading(title_of(run))
+        elements.heading(title_of(run))
         self._panel = RunPanel(context, run, self._read, home="/benchmark")
         self._place = ui.element("div").classes("l4-stack")
         self._drawn = False
@@ -66,22 +56,22 @@ class ReportView:
         if run.state is not RunState.DONE or self._drawn:
             return
         self._drawn = True
-        found = await in_thread(_read_report, self._context.workspace, run.id)
+        found = await elements.in_thread(_read_report, self._context.workspace, run.id)
         if found is None:  # the server is closing
             return
         text, report = found
         with self._place:
             if isinstance(text, LLM4TOPError):
-                error_box(text)
+                elements.error_box(text)
                 return
             readable = isinstance(report, Report)
             summary = lead(report) if isinstance(report, Report) else run.result.get("summary", ())
             with ui.element("ul").classes("l4-summary"):
                 for line in summary:
-                    Words("li", str(line))
+                    elements.Words("li", str(line))
             ui.link("Download the report", f"/reports/{run.id}/download").classes("l4-start")
             if isinstance(report, LLM4TOPError):
-                error_box(report)
+                elements.error_box(report)
             else:
                 parts = ui.element("div").classes("l4-stack")
             _whole(text, opened=not readable)
@@ -103,7 +93,7 @@ class _Tables:
         self._chosen = next(iter(self._names), "")
         if len(self._names) > 1:
             with ui.element("div").classes("l4-controls"):
-                choice("Evaluated on", self._names, self._chosen, self._choose)
+                elements.choice("Evaluated on", self._names, self._chosen, self._choose)
         self._place = ui.element("div").classes("l4-stack")
 
     async def show(self) -> None:
@@ -115,13 +105,13 @@ class _Tables:
             return
         self._place.clear()
         with self._place:
-            Words("p", "Drawing the figures …").classes("l4-muted").props('role="status"')
-        drawn = await in_thread(section_html, self._report, wanted)
+            elements.Words("p", "Drawing the figures …").classes("l4-muted").props('role="status"')
+        drawn = await elements.in_thread(section_html, self._report, wanted)
         if drawn is None or wanted != self._chosen or self._place.is_deleted:
             return  # the server is closing, another table was chosen, or the visitor has left
         self._place.clear()
         with self._place:
-            heading(self._names[wanted])
+            elements.heading(self._names[wanted])
             ui.html(drawn, sanitize=False)
 
     def _choose(self, key: str) -> None:
@@ -133,7 +123,7 @@ def _whole(text: str, *, opened: bool) -> None:
     """The whole report in a frame, folded away unless ``opened``."""
     with ui.element("details") as folded:
         folded.props["open"] = opened
-        Words("summary", "The whole report")
+        elements.Words("summary", "The whole report")
         frame = ui.element("iframe").classes("l4-report")
         # An empty sandbox: no scripts, no forms, no origin, no way to the page around it.
         frame.props["sandbox"] = ""
@@ -189,7 +179,7 @@ def register(context: StudioContext) -> None:
     )
     async def report(run_id: str) -> None:
         await ui.context.client.connected()
-        run = await in_thread(context.workspace.runs.get, run_id)
+        run = await elements.in_thread(context.workspace.runs.get, run_id)
         if run is not None:
             ui.link("All reports", "/benchmark")
             await ReportView(context, run).show()
@@ -214,19 +204,19 @@ class BenchmarkPage:
     async def show(self) -> None:
         """Draw the page; the list follows the runs from then on."""
         workspace = self._context.workspace
-        datasets = await in_thread(dataset_names, workspace)
-        bundles = await in_thread(workspace.bundles.list)
-        Words(
+        datasets = await elements.in_thread(dataset_names, workspace)
+        bundles = await elements.in_thread(workspace.bundles.list)
+        elements.Words(
             "p",
             "Evaluate models and baselines on the same trials. The report has metrics with "
             "intervals, paired differences, curves, the leak audit and a checklist.",
         ).classes("l4-muted")
-        with section("Run a benchmark"):
+        with elements.section("Run a benchmark"):
             if datasets:
                 self._form(datasets, {b.id: display_name(b) for b in bundles or ()})
             else:
                 no_data_yet()
-        with section("Reports"):
+        with elements.section("Reports"):
             self._list = ui.element("div")
         self._drawn: tuple[Sequence[Run], Sequence[Run]] | None = None
         await self._follow()
@@ -236,7 +226,7 @@ class BenchmarkPage:
         self._settings["dataset"] = next(iter(datasets))
         with ui.element("div").classes("l4-controls"):
             first = self._settings["dataset"]
-            choice("Data set", datasets, first, lambda v: self._settings.update(dataset=v))
+            elements.choice("Data set", datasets, first, lambda v: self._settings.update(dataset=v))
             chosen = ui.select(
                 models,
                 multiple=True,
@@ -245,19 +235,19 @@ class BenchmarkPage:
             )
             chosen.props("outlined dense options-dense use-chips").classes("l4-choice")
             chosen.style("min-width: min(17em, 100%)")
-            choice("Training", PRESETS, "quick", lambda v: self._settings.update(preset=v))
+            elements.choice("Training", PRESETS, "quick", lambda v: self._settings.update(preset=v))
         test = ui.checkbox(
             "Also use the test set (every use is logged)",
             on_change=lambda event: self._settings.update(test=bool(event.value)),
         )
         test.props("dense")
-        Words(
+        elements.Words(
             "p",
             "The baselines alone take minutes. Each language model is evaluated untrained and "
             "fine-tuned, which takes hours without a GPU. You can stop and resume the benchmark.",
         ).classes("l4-muted")
         start = ui.button("Run the benchmark", on_click=lambda: self._start(datasets))
-        start.props(PRIMARY).classes("l4-start")
+        start.props(elements.PRIMARY).classes("l4-start")
         self._faults = ui.element("div")
 
     async def _start(self, datasets: dict[str, str]) -> None:
@@ -265,7 +255,7 @@ class BenchmarkPage:
         await start_run(self._context, "benchmark", self._settings, title, self._faults)
 
     async def _follow(self) -> None:
-        found = await in_thread(self._runs)
+        found = await elements.in_thread(self._runs)
         if found is not None and (found, self._active) != self._drawn:
             self._drawn = (found, self._active)
             self._list.clear()
@@ -280,7 +270,9 @@ class BenchmarkPage:
 
     def _table(self, runs: Sequence[Run]) -> None:
         if not runs:
-            Words("p", "Reports of benchmarks, evaluations and comparisons will appear here.")
+            elements.Words(
+                "p", "Reports of benchmarks, evaluations and comparisons will appear here."
+            )
             ui.link("Compare models", "/models")
             return
         rows = [
@@ -292,9 +284,9 @@ class BenchmarkPage:
             )
             for run in runs
         ]
-        table(_COLUMNS, rows, label="Reports")
+        elements.table(_COLUMNS, rows, label="Reports")
 
     def _title(self, run: Run) -> None:
         ui.link(title_of(run), f"/reports/{run.id}")
         for line in list(run.result.get("summary", ()))[:1]:
-            muted(str(line), "div")
+            elements.muted(str(line), "div")

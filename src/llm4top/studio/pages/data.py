@@ -12,28 +12,9 @@ from nicegui.events import GenericEventArguments
 
 from llm4top.data.card import DatasetCard
 from llm4top.errors import LLM4TOPError, NotFoundError
-from llm4top.studio.components.data_card import (
-    LengthsView,
-    audit_findings,
-    balance,
-    left_out,
-    origin,
-    timeline,
-)
+from llm4top.studio.components import data_card, elements
 from llm4top.studio.components.data_import import QUESTIONS, ImportForm
-from llm4top.studio.components.elements import (
-    PRIMARY,
-    Words,
-    choice,
-    confirm,
-    facts,
-    heading,
-    in_thread,
-    progress_bar,
-    section,
-    table,
-    warn,
-)
+from llm4top.studio.components.elements import table
 from llm4top.studio.components.run_panel import queue_run, watch_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
@@ -74,9 +55,13 @@ class TrialBrowser:
             )
             search.classes("l4-field").on_value_change(lambda e: self._search(text=e.value or ""))
             every = {"": "All"}
-            choice("Split", every | {s: s for s in splits}, "", lambda v: self._search(split=v))
-            choice("Label", every | {s: s for s in labels}, "", lambda v: self._search(label=v))
-        self._status = Words("p", "").props('role="status"').classes("l4-muted")
+            elements.choice(
+                "Split", every | {s: s for s in splits}, "", lambda v: self._search(split=v)
+            )
+            elements.choice(
+                "Label", every | {s: s for s in labels}, "", lambda v: self._search(label=v)
+            )
+        self._status = elements.Words("p", "").props('role="status"').classes("l4-muted")
         self._place = ui.html("", sanitize=False).classes("l4-scroll")
         self._place.on("click", self._open, js_handler=_CLICKED)
         with ui.element("div").classes("l4-actions"):
@@ -113,7 +98,7 @@ class TrialBrowser:
     async def _open(self, event: GenericEventArguments) -> None:
         if not isinstance(event.args, int):
             return
-        opened = await in_thread(self._table.open_trial, event.args)
+        opened = await elements.in_thread(self._table.open_trial, event.args)
         if opened is None:
             return
         self._dialog.clear()
@@ -151,22 +136,22 @@ def _row(row: ListedTrial) -> str:
 
 def _trial(opened: OpenedTrial) -> None:
     row = opened.row
-    heading(row.title)
-    facts([("NCT id", row.nct_id), ("Split", row.split), ("Label", row.label)])
-    heading("What a model may read", level=3)
-    facts(
+    elements.heading(row.title)
+    elements.facts([("NCT id", row.nct_id), ("Split", row.split), ("Label", row.label)])
+    elements.heading("What a model may read", level=3)
+    elements.facts(
         (_NAMES.get(name) or name.replace("_", " ").capitalize(), _in_words(value))
         for name, value in opened.trial.to_dict().items()
         if value not in (None, "", [], ())
     )
-    heading("Never shown to a model", level=3)
+    elements.heading("Never shown to a model", level=3)
     aside = (
         ("Status", opened.status),
         ("Why stopped", opened.why_stopped),
         ("Start date", row.start_date),
         ("Read from", ", ".join(opened.files)),
     )
-    facts((name, value or "unknown") for name, value in aside)
+    elements.facts((name, value or "unknown") for name, value in aside)
 
 
 def _in_words(value: Any) -> str:
@@ -214,21 +199,21 @@ class _DataPage:
         self._context = context
 
     async def show(self) -> None:
-        Words(
+        elements.Words(
             "p",
             "Trials with known outcomes, for training and evaluation. They stay on this machine.",
         )
         ImportForm(self._context, _to_dataset)
-        unfinished = await in_thread(
+        unfinished = await elements.in_thread(
             lambda: self._workspace.runs.list(kind="ingest", states=UNFINISHED, limit=5)
         )
         for run in unfinished or ():
-            with section(title_of(run)):
+            with elements.section(title_of(run)):
                 watch_run(self._context, run, _to_dataset, home="/data")
-        found = await in_thread(lambda: self._workspace.datasets.list(limit=LISTED))
-        with section("Data sets"):
+        found = await elements.in_thread(lambda: self._workspace.datasets.list(limit=LISTED))
+        with elements.section("Data sets"):
             if not found:
-                Words("p", "No data sets yet. Import the first one above.")
+                elements.Words("p", "No data sets yet. Import the first one above.")
                 return
             rows = [
                 (
@@ -257,10 +242,10 @@ class _DatasetPage:
 
     async def show(self) -> None:
         with ui.element("div").classes("l4-stack").props('role="status"') as waiting:
-            Words("p", "Reading the trials …")
-            progress_bar("Reading").props("indeterminate")
+            elements.Words("p", "Reading the trials …")
+            elements.progress_bar("Reading").props("indeterminate")
         try:
-            found = await in_thread(_load, self._workspace, self._id)
+            found = await elements.in_thread(_load, self._workspace, self._id)
         finally:
             waiting.delete()
         if found is None:
@@ -269,20 +254,20 @@ class _DatasetPage:
         card = DatasetCard.model_validate(stored.card)
         splits = tuple(card.balance)
         ui.link("All data sets", "/data")
-        self._name = heading(stored.name)
-        Words("p", _sentence(stored, splits))
-        Words("p", f"Split: {card.split_rule or 'as given'}.").classes("l4-muted")
-        balance(card)
-        timeline(trials.years(), trials.undated())
-        LengthsView(self._workspace, stored, card)
-        with section("Leak audit"):
+        self._name = elements.heading(stored.name)
+        elements.Words("p", _sentence(stored, splits))
+        elements.Words("p", f"Split: {card.split_rule or 'as given'}.").classes("l4-muted")
+        data_card.balance(card)
+        data_card.timeline(trials.years(), trials.undated())
+        data_card.LengthsView(self._workspace, stored, card)
+        with elements.section("Leak audit"):
             self._audit = ui.element("div").classes("l4-stack")
             self._show_audit(report)
-        left_out(card)
-        with section("Trials"):
+        data_card.left_out(card)
+        with elements.section("Trials"):
             labels = tuple(dict.fromkeys(name for c in card.balance.values() for name in c))
             TrialBrowser(trials, splits, labels)
-        origin(stored, card)
+        data_card.origin(stored, card)
         with ui.element("div").classes("l4-controls"):
             ui.button("Rename", on_click=self._rename).props("outline no-caps")
             ui.button("Delete this data set", on_click=self._ask_and_delete).props(
@@ -293,9 +278,9 @@ class _DatasetPage:
         self._audit.clear()
         with self._audit:
             if report is None:
-                Words("p", "Not yet checked for fields that reveal the outcome.")
+                elements.Words("p", "Not yet checked for fields that reveal the outcome.")
             else:
-                audit_findings(report)
+                data_card.audit_findings(report)
             label = "Run the leak audit" if report is None else "Run it again"
             ui.button(label, on_click=self._begin_audit).props("outline no-caps").classes(
                 "l4-start"
@@ -303,7 +288,7 @@ class _DatasetPage:
 
     async def _begin_audit(self) -> None:
         title = f"Leak audit of {self._name.text}"
-        run = await in_thread(
+        run = await elements.in_thread(
             queue_run, self._workspace, "audit", {"dataset": self._id}, title, self._who
         )
         if run is None:
@@ -313,16 +298,16 @@ class _DatasetPage:
             watch_run(self._context, run, self._audited, home=f"/data/{self._id}")
 
     async def _audited(self, run: Run) -> None:
-        report = await in_thread(_report_of, self._workspace, run)
+        report = await elements.in_thread(_report_of, self._workspace, run)
         self._show_audit(report)
 
     async def _rename(self) -> None:
         with ui.dialog() as dialog, ui.card():
-            Words("h2", "Rename this data set")
+            elements.Words("h2", "Rename this data set")
             field = ui.input("Name", value=self._name.text).props("outlined dense maxlength=120")
             with ui.row():
                 ui.button("Rename", on_click=lambda: dialog.submit(str(field.value or ""))).props(
-                    PRIMARY
+                    elements.PRIMARY
                 )
                 ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
         dialog.props('aria-label="Rename this data set"')
@@ -331,17 +316,19 @@ class _DatasetPage:
         if wanted is None:
             return
         try:
-            made = await in_thread(rename_dataset, self._workspace, self._id, wanted, self._who)
+            made = await elements.in_thread(
+                rename_dataset, self._workspace, self._id, wanted, self._who
+            )
         except LLM4TOPError as error:
-            warn(error)
+            elements.warn(error)
             return
         if made is not None:
             self._name.set_text(made)
 
     async def _ask_and_delete(self) -> None:
         lost = "The data set and the files it came from are removed. This cannot be undone."
-        if await confirm("Delete this data set?", lost):
-            await in_thread(delete_dataset, self._workspace, self._id, self._who)
+        if await elements.confirm("Delete this data set?", lost):
+            await elements.in_thread(delete_dataset, self._workspace, self._id, self._who)
             trial_table.cache_clear()
             ui.navigate.to("/data")
 

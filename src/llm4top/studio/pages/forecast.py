@@ -10,18 +10,10 @@ from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
 from llm4top.progress import Progress
+from llm4top.studio.components import elements
 from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.drop_zone import Limits, drop_zone, refused_list, stored_files
 from llm4top.studio.components.earlier_forecasts import list_earlier
-from llm4top.studio.components.elements import (
-    PRIMARY,
-    Words,
-    choice,
-    error_box,
-    in_thread,
-    muted,
-    progress_bar,
-)
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.results import BatchActions, ResultsView
 from llm4top.studio.components.run_panel import watch_run
@@ -100,18 +92,20 @@ class ForecastPage:
                 accept=ACCEPT,
             )
             with ui.element("p").classes("l4-or"):
-                Words("span", "or")
-                ui.button("Try an example", on_click=self._example).props(PRIMARY)
+                elements.Words("span", "or")
+                ui.button("Try an example", on_click=self._example).props(elements.PRIMARY)
         with ui.element("div").classes("l4-controls"):
-            self._model = choice("Model", self._models.names, self._models.chosen, self._choose)
+            self._model = elements.choice(
+                "Model", self._models.names, self._models.chosen, self._choose
+            )
             questions = self._models.questions
             if len(questions) > 1:
                 options = {question: question for question in questions}
-                choice("Question", options, self._models.question, self._choose_question).classes(
-                    "l4-wide"
-                )
+                elements.choice(
+                    "Question", options, self._models.question, self._choose_question
+                ).classes("l4-wide")
             else:
-                Words("p", self._models.question).classes("l4-question")
+                elements.Words("p", self._models.question).classes("l4-question")
 
     async def _choose(self, name: str) -> None:
         self._models.chosen = name
@@ -149,16 +143,18 @@ class ForecastPage:
         else:
             self._place.clear()
             with self._place:
-                Words("h2", f"{counted(len(refused), 'file')} refused").props('id="results"')
+                elements.Words("h2", f"{counted(len(refused), 'file')} refused").props(
+                    'id="results"'
+                )
                 refused_list(refused)
 
     async def _as_run(self, given: Sequence[UploadedFile]) -> None:
         """Forecast many records in a run, which continues when the page is closed."""
         self._status.clear()
         with self._status:
-            Words("p", "Storing the records for a run …")
+            elements.Words("p", "Storing the records for a run …")
         try:
-            made = await in_thread(
+            made = await elements.in_thread(
                 queue_forecasts, self._context.workspace, given, self._models.chosen, self._who
             )
         except LLM4TOPError as error:
@@ -172,7 +168,7 @@ class ForecastPage:
     async def _follow(self, run_id: str) -> None:
         """Watch a run. Show its forecasts when it has finished, or those it has if it stopped."""
         workspace = self._context.workspace
-        run = await in_thread(workspace.runs.get, run_id)
+        run = await elements.in_thread(workspace.runs.get, run_id)
         if run is None:
             return
         self._status.clear()
@@ -188,7 +184,7 @@ class ForecastPage:
             watch_run(self._context, run, lambda _: self._bring_back(), home="/", note=RUN_NOTE)
         if not run.state.is_over:
             return
-        finished = await in_thread(lambda: workspace.forecasts.count(run_id=run_id))
+        finished = await elements.in_thread(lambda: workspace.forecasts.count(run_id=run_id))
         if finished:
             await self._bring_back(quiet=True)
 
@@ -196,8 +192,8 @@ class ForecastPage:
         """Show the batch that the state names; ``quiet``: below the status of its run."""
         workspace = self._context.workspace
         try:
-            listing = await in_thread(Listing.read, workspace, self._state.id)
-            self._behind = await in_thread(uploads_behind, workspace, self._state.id) or ()
+            listing = await elements.in_thread(Listing.read, workspace, self._state.id)
+            self._behind = await elements.in_thread(uploads_behind, workspace, self._state.id) or ()
         except LLM4TOPError as error:
             self._place.clear()
             self._failed(error)
@@ -231,7 +227,7 @@ class ForecastPage:
                 model=self._models.facts_of(made_by),
                 actions=actions,
             )
-            muted(DISCLAIMER)
+            elements.muted(DISCLAIMER)
         await view.draw(returned=returned)
 
     def _show_address(self) -> None:
@@ -275,8 +271,8 @@ class ForecastPage:
         assert task is not None
         self._status.clear()
         with self._status, ui.element("div").classes("l4-box l4-waiting"):
-            self._message = Words("p", "Reading the records …")
-            self._bar = progress_bar()
+            self._message = elements.Words("p", "Reading the records …")
+            self._bar = elements.progress_bar()
             ui.button("Cancel", on_click=task.cancel).props("flat dense no-caps")
 
     def _on_progress(self, progress: Progress) -> None:
@@ -296,7 +292,7 @@ class ForecastPage:
     def _failed(self, error: LLM4TOPError) -> None:
         self._status.clear()
         with self._status:
-            error_box(error)
+            elements.error_box(error)
 
     async def _add(self, result: ForecastResult, given: Sequence[UploadedFile]) -> None:
         """Store the forecasts, then show them: they remain when the page is closed."""
@@ -311,7 +307,7 @@ class ForecastPage:
             return batch
 
         try:
-            batch = await in_thread(keep)
+            batch = await elements.in_thread(keep)
         except NotFoundError:
             # Deleted in another tab meanwhile: start a new batch.
             self._state = ListState()
@@ -337,7 +333,7 @@ class ForecastPage:
             return [UploadedFile(path(u.id), u.name, u.id) for u in self._behind]
 
         try:
-            given = await in_thread(found)
+            given = await elements.in_thread(found)
         except LLM4TOPError as error:
             self._failed(error)
             return
@@ -346,19 +342,21 @@ class ForecastPage:
         await (self._as_run if self._state.run else self._forecast)(given)
 
     async def _delete(self) -> None:
-        await in_thread(delete_forecasts, self._context.workspace, self._state.id, self._who)
+        await elements.in_thread(
+            delete_forecasts, self._context.workspace, self._state.id, self._who
+        )
         ui.navigate.to("/")
 
     def _empty(self) -> None:
         with self._place, ui.element("div").classes("l4-empty"):
-            Words(
+            elements.Words(
                 "p",
                 "Drop the record of a planned or running trial to estimate its chance of success, "
                 "with an interval and the base rate of its phase. Records and forecasts stay on "
                 "this machine until you delete them. Refused files are not stored.",
             )
             ui.link("View and delete stored files", "/kept")
-            Words("p", DISCLAIMER).classes("l4-muted")
+            elements.Words("p", DISCLAIMER).classes("l4-muted")
         with self._place:
             before = ui.element("div").classes("l4-stack")
         ui.timer(0, lambda: list_earlier(self._context, before), once=True)

@@ -10,23 +10,9 @@ from starlette.responses import Response
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.bundles.verify import VerifyReport
-from llm4top.studio.components import bundle_facts
+from llm4top.studio.components import bundle_facts, elements
 from llm4top.studio.components.bundle_facts import card, make_default
 from llm4top.studio.components.bundle_import import import_button, packed
-from llm4top.studio.components.elements import (
-    PRIMARY,
-    Cell,
-    Words,
-    choice,
-    confirm,
-    error_box,
-    facts,
-    heading,
-    in_thread,
-    muted,
-    section,
-    table,
-)
 from llm4top.studio.components.run_panel import SPLITS, dataset_names, no_data_yet, start_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
@@ -54,7 +40,7 @@ def register(context: StudioContext) -> None:
     )
     async def model(bundle_id: str) -> None:
         await ui.context.client.connected()
-        bundle = await in_thread(context.workspace.bundles.get, bundle_id)
+        bundle = await elements.in_thread(context.workspace.bundles.get, bundle_id)
         if bundle is not None:
             await ModelPage(context, bundle).show()
 
@@ -69,40 +55,42 @@ class ModelsPage:
     def __init__(self, context: StudioContext):
         self._context = context
         self._ticked: dict[str, WorkspaceBundle] = {}
-        Words(
+        elements.Words(
             "p",
             "Models you can forecast with. The metrics come from each model's card. To compare "
             "models on the same trials, select them and choose a data set.",
         ).classes("l4-muted")
         self._list = ui.element("div").classes("l4-stack")
-        self._compare = section("Compare")
-        with section("Import"):
-            Words("p", "A bundle that was exported here or on another machine, as a zip file.")
+        self._compare = elements.section("Compare")
+        with elements.section("Import"):
+            elements.Words(
+                "p", "A bundle that was exported here or on another machine, as a zip file."
+            )
             import_button(context, self.show)
 
     async def show(self) -> None:
         """Draw the list; nothing is selected then."""
         workspace = self._context.workspace
-        bundles = await in_thread(workspace.bundles.list)
-        datasets = await in_thread(dataset_names, workspace)
+        bundles = await elements.in_thread(workspace.bundles.list)
+        datasets = await elements.in_thread(dataset_names, workspace)
         self._ticked = {}
         self._list.clear()
         with self._list:
             self._table(bundles or ())
         self._compare.clear()
         with self._compare:
-            heading("Compare")
+            elements.heading("Compare")
             if datasets:
                 self._form(datasets)
             else:
                 no_data_yet()
 
     def _table(self, bundles: Sequence[WorkspaceBundle]) -> None:
-        rows: list[list[Cell]] = []
+        rows: list[list[elements.Cell]] = []
         for bundle in bundles:
             name, *rest = bundle_facts.overview(bundle)
             rows.append([partial(self._named, bundle, name), *rest])
-        table(bundle_facts.COLUMNS, rows, label="Models", kind="l4-models")
+        elements.table(bundle_facts.COLUMNS, rows, label="Models", kind="l4-models")
 
     def _named(self, bundle: WorkspaceBundle, name: str) -> None:
         with ui.element("div").classes("l4-named"):
@@ -112,7 +100,7 @@ class ModelsPage:
             with ui.element("div"):
                 ui.link(name, f"/models/{bundle.id}")
                 if bundle.is_default:
-                    muted("Default model", "div")
+                    elements.muted("Default model", "div")
 
     def _tick(self, bundle: WorkspaceBundle, chosen: bool) -> None:
         if chosen:
@@ -124,17 +112,17 @@ class ModelsPage:
 
     def _form(self, datasets: dict[str, str]) -> None:
         self._settings = {"dataset": next(iter(datasets)), "split": "valid"}
-        Words(
+        elements.Words(
             "p",
             "Evaluates the selected models and simple baselines on the same trials: metrics with "
             "intervals, paired differences, ROC, precision-recall and reliability curves.",
         )
         with ui.element("div").classes("l4-controls"):
             first = self._settings["dataset"]
-            choice("Data set", datasets, first, lambda v: self._settings.update(dataset=v))
-            choice("Split", SPLITS, "valid", lambda v: self._settings.update(split=v))
+            elements.choice("Data set", datasets, first, lambda v: self._settings.update(dataset=v))
+            elements.choice("Split", SPLITS, "valid", lambda v: self._settings.update(split=v))
             self._button = ui.button("Compare", on_click=self._start)
-            self._button.props(PRIMARY)
+            self._button.props(elements.PRIMARY)
         self._faults = ui.element("div")
         self._update_button()
 
@@ -165,10 +153,10 @@ class ModelPage:
 
     async def show(self) -> None:
         """Draw the page."""
-        text = await in_thread(self._card_text)
+        text = await elements.in_thread(self._card_text)
         ui.link("All models", "/models")
-        heading(self._name)
-        self._default = Words("p", "").classes("l4-muted")
+        elements.heading(self._name)
+        self._default = elements.Words("p", "").classes("l4-muted")
         with ui.element("div").classes("l4-controls"):
             self._make_default = self._button("Make it the default", self._set_default)
             self._button("Verify", self._verify)
@@ -178,12 +166,12 @@ class ModelPage:
                 self._button("Delete", self._ask_to_delete)
         self._found = ui.element("div").props('role="status"')
         self._show_default(self._bundle.is_default)
-        facts(bundle_facts.identity_facts(self._bundle))
+        elements.facts(bundle_facts.identity_facts(self._bundle))
         bundle_facts.measured_tables(self._bundle.facts)
         if text:
             # Folded: its metrics are shown above already.
             with ui.element("details"):
-                Words("summary", "The whole model card")
+                elements.Words("summary", "The whole model card")
                 card(text)
 
     def _card_text(self) -> str:
@@ -213,10 +201,10 @@ class ModelPage:
 
         self._found.clear()
         try:
-            report = await in_thread(work)
+            report = await elements.in_thread(work)
         except LLM4TOPError as error:
             with self._found:
-                error_box(error)
+                elements.error_box(error)
             return
         if report is not None:
             with self._found:
@@ -224,7 +212,7 @@ class ModelPage:
 
     async def _ask_to_delete(self) -> None:
         lost = "Its files are removed. This cannot be undone. Its forecasts are kept."
-        if not await confirm(f"Delete {self._name}?", lost):
+        if not await elements.confirm(f"Delete {self._name}?", lost):
             return
         who = self._context.who()
 
@@ -232,7 +220,7 @@ class ModelPage:
             self._bundles.delete(self._bundle.id)
             self._log("deleted", who)
 
-        await in_thread(delete)
+        await elements.in_thread(delete)
         ui.navigate.to("/models")
 
     def _log(self, action: str, who: str) -> None:
@@ -242,9 +230,9 @@ class ModelPage:
 def _show_verified(report: VerifyReport) -> None:
     if report.ok:
         count = counted(len(report.files), "file")
-        Words("p", f"Verified: all {count} match the manifest byte for byte.")
+        elements.Words("p", f"Verified: all {count} match the manifest byte for byte.")
         return
     with ui.element("div").classes("l4-box l4-warn").props('role="alert"'):
-        Words("div", "Damaged: do not use this bundle.").classes("l4-what")
+        elements.Words("div", "Damaged: do not use this bundle.").classes("l4-what")
         for check in report.problems:
-            Words("div", f"{check.name}: {check.problem}")
+            elements.Words("div", f"{check.name}: {check.problem}")

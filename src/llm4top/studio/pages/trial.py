@@ -6,19 +6,11 @@ from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.studio.components import trial_card
 from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.results import list_query
-from llm4top.studio.components.trial_card import (
-    identity,
-    not_read,
-    other_models,
-    rests_on,
-    trial_number,
-    what_was_read,
-    what_was_withheld,
-)
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.studio.frame import page
 from llm4top.text import counted
@@ -69,18 +61,18 @@ class _Trial:
         with self._way:
             ui.link("← All forecasts", self._state.address + f"#t-{item.id}").classes("l4-back")
         with ui.element("article").classes("l4-detail"):
-            trial_number(item, model)
+            trial_card.trial_number(item, model)
             others = ui.element("div")
             self._read_place = ui.element("div").classes("l4-stack")
             with self._read_place:
                 if any(part.text for part in item.sections):
-                    what_was_read(item, item.sections)
-                    not_read(item)
+                    trial_card.what_was_read(item, item.sections)
+                    trial_card.not_read(item)
                 else:
                     Words("p", "Reading the record again …").props('role="status"')
-            what_was_withheld(item)
-            rests_on(model, item.phase)
-            identity(item)
+            trial_card.what_was_withheld(item)
+            trial_card.rests_on(model, item.phase)
+            trial_card.identity(item)
         ui.run_javascript("document.getElementById('trial-title')?.focus()")
         await self._neighbours(others)
         if not any(part.text for part in item.sections):
@@ -120,7 +112,7 @@ class _Trial:
             if alike > 1:
                 have = "has" if alike == 2 else "have"
                 muted(f"{counted(alike - 1, 'other trial')} in this list {have} the same chance.")
-            other_models(
+            trial_card.other_models(
                 [
                     (
                         names.get(other.bundle, other.bundle),
@@ -141,10 +133,10 @@ class _Trial:
             if again is not None and again.prompt_sha256 == self._stored.values.get(
                 "prompt_sha256"
             ):
-                what_was_read(self._item, again.sections)
-                not_read(again)
+                trial_card.what_was_read(self._item, again.sections)
+                trial_card.not_read(again)
             else:
-                what_was_read(self._item, self._item.sections)
+                trial_card.what_was_read(self._item, self._item.sections)
                 muted(NOT_STORED)
 
     async def _forecast_again(self) -> Forecast | None:

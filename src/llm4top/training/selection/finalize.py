@@ -28,18 +28,11 @@ from llm4top.forecasters.forecaster import Forecaster, as_forecaster
 from llm4top.training.finalize import RELOAD_TOLERANCE, card_figures
 from llm4top.training.preflight import sample_rows
 from llm4top.training.run_folder import RunFolder
+from llm4top.training.selection import selection_file
 from llm4top.training.selection.baselines import BaselineModels
 from llm4top.training.selection.candidates import Candidate, SelectSettings
 from llm4top.training.selection.decision import BASELINE, LANGUAGE, Decision, Finalists
 from llm4top.training.selection.runs import FinishedRun
-from llm4top.training.selection.selection_file import (
-    SEED,
-    BaselineOutcome,
-    RungOutcome,
-    Selection,
-    StackOutcome,
-    Winner,
-)
 
 BUNDLE_FOLDER = "bundle"
 BASELINE_FOLDER = "baseline"
@@ -60,12 +53,12 @@ class Findings:
     settings: SelectSettings
     dataset: Dataset
     candidates: Sequence[Candidate]
-    rungs: Sequence[RungOutcome]
+    rungs: Sequence[selection_file.RungOutcome]
     run: FinishedRun
     finalists: Finalists
     models: BaselineModels
-    baselines: Sequence[BaselineOutcome]
-    stack: StackOutcome
+    baselines: Sequence[selection_file.BaselineOutcome]
+    stack: selection_file.StackOutcome
     pool: LogPool | None
     stack_losses: FloatArray | None
     decision: Decision
@@ -81,7 +74,7 @@ class Findings:
         return self.dataset.select("valid")
 
 
-def write_results(findings: Findings) -> Winner:
+def write_results(findings: Findings) -> selection_file.Winner:
     """Write ``baseline/``, the best baseline, and ``bundle/``, what was chosen.
 
     Whatever is new is loaded again and must give the same probabilities.
@@ -97,7 +90,7 @@ def write_results(findings: Findings) -> Winner:
         identity = _write_copy(findings.settings.out / BASELINE_FOLDER, folder)
     else:
         identity = _write_copy(findings.language_bundle, folder)
-    return Winner(
+    return selection_file.Winner(
         kind=decision.kind,
         name=decision.name,
         folder=BUNDLE_FOLDER,
@@ -132,7 +125,7 @@ def _write_baseline(findings: Findings) -> Forecaster:
                 {finalists.baseline.label + ", not calibrated": finalists.baseline.probabilities},
             ),
         ),
-        seed=SEED,
+        seed=selection_file.SEED,
     )
     return save_forecaster(
         as_forecaster(findings.models.fitted(finalists.baseline.name)),
@@ -177,7 +170,7 @@ def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
         trained_on=language.trained_on,
         replace=True,
     )
-    rows = sample_rows(len(pooled), _MOST_RELOADED, SEED)
+    rows = sample_rows(len(pooled), _MOST_RELOADED, selection_file.SEED)
     loaded = confirm_reload(
         folder,
         findings.valid.take(rows).trials,
@@ -219,18 +212,20 @@ def _evaluation(
     finalists, valid = findings.finalists, findings.valid
     y, phases = finalists.scorer.y, [trial.phase for trial in valid.trials]
     forecasts = {
-        name: cross_pool(sources, y, calibrator=calibrator, phases=phases, seed=SEED)
+        name: cross_pool(sources, y, calibrator=calibrator, phases=phases, seed=selection_file.SEED)
         for name, sources in own.items()
     }
     forecasts |= {**others, finalists.base_rate.label: finalists.base_rate.probabilities}
-    figures = card_figures(forecasts, y, split="valid", phases=row_phases(valid), seed=SEED)
+    figures = card_figures(
+        forecasts, y, split="valid", phases=row_phases(valid), seed=selection_file.SEED
+    )
     return Evaluation.model_validate({**figures, "note": _NOTE})
 
 
-def to_selection(findings: Findings, winner: Winner) -> Selection:
+def to_selection(findings: Findings, winner: selection_file.Winner) -> selection_file.Selection:
     """The content of ``selection.json``. Paths are relative to the selection's folder."""
     settings, dataset = findings.settings, findings.dataset
-    return Selection(
+    return selection_file.Selection(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         llm4top=__version__,
         task=dataset.task.name,

@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING
 
 from llm4top.errors import LLM4TOPError, TaskError
 from llm4top.registry.trial import Record
-from llm4top.workspace.serving.ipc import (
-    Message,
-    error_to_wire,
-    own_pipe,
-    receive,
-    record_from_wire,
-    send,
-)
+from llm4top.workspace.serving import ipc
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE
 
 if TYPE_CHECKING:
@@ -29,16 +22,16 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> None:
     """Answer one batch after the other until the parent is gone."""
-    pipe = own_pipe(arguments[0])
+    pipe = ipc.own_pipe(arguments[0])
     logging.disable(logging.WARNING)
     cache = ModelCache(int(arguments[1]), arguments[2])
-    while (request := receive(pipe)) is not None:
+    while (request := ipc.receive(pipe)) is not None:
         try:
-            send(pipe, answer(cache, request))
+            ipc.send(pipe, answer(cache, request))
         except LLM4TOPError as error:
-            send(pipe, {"error": error_to_wire(error)})
+            ipc.send(pipe, {"error": ipc.error_to_wire(error)})
         except Exception as error:
-            send(pipe, {"fault": type(error).__name__, "trace": traceback.format_exc()})
+            ipc.send(pipe, {"fault": type(error).__name__, "trace": traceback.format_exc()})
 
 
 class ModelCache:
@@ -77,11 +70,11 @@ class ModelCache:
         return list(self._loaded)
 
 
-def answer(cache: ModelCache, request: Message) -> Message:
+def answer(cache: ModelCache, request: ipc.Message) -> ipc.Message:
     """Items and refusals of the batch, each with its position in it; none: the bundle is warm."""
     loaded = cache.load(str(request["bundle"]))
     begun = time.perf_counter()
-    records = [record_from_wire(values) for values in request["records"]]
+    records = [ipc.record_from_wire(values) for values in request["records"]]
     items, refusals = _forecast(loaded, records)
     return {
         "seconds": time.perf_counter() - begun,
@@ -94,7 +87,7 @@ def answer(cache: ModelCache, request: Message) -> Message:
 
 def _forecast(
     loaded: Forecaster, records: Sequence[Record]
-) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
+) -> tuple[list[tuple[int, ipc.Message]], list[tuple[int, ipc.Message]]]:
     """Forecasts of the records; where the batch fails, record by record, so one costs itself."""
     if not records:
         return [], []
@@ -103,13 +96,13 @@ def _forecast(
     except LLM4TOPError:
         if len(records) == 1:
             raise
-    items: list[tuple[int, Message]] = []
-    refusals: list[tuple[int, Message]] = []
+    items: list[tuple[int, ipc.Message]] = []
+    refusals: list[tuple[int, ipc.Message]] = []
     for n, record in enumerate(records):
         try:
             found, not_applicable = _items(loaded, [record])
         except LLM4TOPError as error:
-            refusals.append((n, error_to_wire(error)))
+            refusals.append((n, ipc.error_to_wire(error)))
         else:
             items += [(n, values) for _, values in found]
             refusals += [(n, values) for _, values in not_applicable]
@@ -118,16 +111,16 @@ def _forecast(
 
 def _items(
     loaded: Forecaster, records: Sequence[Record]
-) -> tuple[list[tuple[int, Message]], list[tuple[int, Message]]]:
+) -> tuple[list[tuple[int, ipc.Message]], list[tuple[int, ipc.Message]]]:
     """Forecasts, and the records that the question does not apply to, each with its position."""
     from llm4top.forecasters.forecast import forecast_records
     from llm4top.forecasters.forecast_format import NotApplicable
 
-    items: list[tuple[int, Message]] = []
-    others: list[tuple[int, Message]] = []
+    items: list[tuple[int, ipc.Message]] = []
+    others: list[tuple[int, ipc.Message]] = []
     for n, forecast in enumerate(forecast_records(loaded, records)):
         if isinstance(forecast, NotApplicable):
-            reason = error_to_wire(TaskError(forecast.reason, where=forecast.record))
+            reason = ipc.error_to_wire(TaskError(forecast.reason, where=forecast.record))
             subject = forecast.subject()
             others.append((n, {**reason, "code": NOT_APPLICABLE, "subject": subject}))
         else:

@@ -24,25 +24,8 @@ from llm4top.text import (
     thousands,
 )
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, Refusal
+from llm4top.workspace.views import label_bars, portfolio
 from llm4top.workspace.views.caveats import sorted_warnings
-from llm4top.workspace.views.label_bars import (
-    answer_named,
-    answers_chart,
-    event_count,
-    event_verb,
-    reading_of,
-    scale_of,
-)
-from llm4top.workspace.views.portfolio import (
-    Counted,
-    Distribution,
-    counted,
-    expected_from_base,
-    name_of,
-    phase_of,
-    sponsor_of,
-    successes,
-)
 from llm4top.workspace.views.portfolio_charts import chances_chart, distribution_chart
 from llm4top.workspace.views.wording import expected
 
@@ -79,7 +62,7 @@ def to_csv(
     return csv_text(chain([COLUMNS], map(csv_cells, rows))).encode()
 
 
-def distribution_csv(distribution: Distribution) -> bytes:
+def distribution_csv(distribution: portfolio.Distribution) -> bytes:
     """The data behind the figure of successes: each count with its probability."""
     lines = ["successes,probability"]
     lines += [f"{k},{mass:.9f}" for k, mass in enumerate(distribution.mass)]
@@ -140,9 +123,9 @@ def to_html(
     ``left_out`` has a section of its own; ``about`` are lines below the heading. ``made`` is the
     time it bears; now where it is None. Every text is shown as text.
     """
-    parts = counted(trials)
-    distribution = successes(parts.trials)
-    from_base = expected_from_base(parts.trials)
+    parts = portfolio.counted(trials)
+    distribution = portfolio.successes(parts.trials)
+    from_base = portfolio.expected_from_base(parts.trials)
     label = trials[0].label if trials else ""
     page = _environment().get_template("forecasts.html")
     return page.render(
@@ -157,9 +140,9 @@ def to_html(
         distribution=distribution,
         expected=expected(distribution.expected, distribution.n) if distribution else "",
         from_base=from_base,
-        event_verb=event_verb(label),
-        event_count=event_count(label),
-        answers_chart=answers_chart(parts.trials),
+        event_verb=label_bars.event_verb(label),
+        event_count=label_bars.event_count(label),
+        answers_chart=label_bars.answers_chart(parts.trials),
         successes_chart=distribution_chart(distribution, from_base) if distribution else "",
         chances_chart=chances_chart(parts.trials) if distribution else "",
         disclaimer=DISCLAIMER,
@@ -203,10 +186,10 @@ def _letter(position: int) -> str:
 def _about(trials: Sequence[Forecast], more: Sequence[str]) -> list[str]:
     bundles = ", ".join(sorted({trial.bundle for trial in trials}))
     lines = [f"{len(trials)} forecasts by {bundles}" if trials else "No forecasts", DISCLAIMER]
-    parts = counted(trials)
-    found = successes(parts.trials)
+    parts = portfolio.counted(trials)
+    found = portfolio.successes(parts.trials)
     if found is not None:
-        verb = event_verb(trials[0].label)
+        verb = label_bars.event_verb(trials[0].label)
         lines.append(
             f"Expected to {verb}, if the trials are independent: {found.expected:.1f} of {found.n} "
             f"({found.lower} to {found.upper} with 95 % probability, the calibration's "
@@ -216,7 +199,7 @@ def _about(trials: Sequence[Forecast], more: Sequence[str]) -> list[str]:
     return [*lines, *more]
 
 
-def not_counted(parts: Counted) -> list[str]:
+def not_counted(parts: portfolio.Counted) -> list[str]:
     """In words, how many trials a portfolio leaves out, by reason."""
     said = (
         (parts.copies, "further records of a trial that is counted already"),
@@ -229,18 +212,24 @@ def not_counted(parts: Counted) -> list[str]:
 def _shown(trial: Forecast) -> dict[str, Any]:
     """A trial as the report's template takes it."""
     return {
-        "title": name_of(trial),
-        "about": (trial.nct_id, phase_of(trial), trial.area, sponsor_of(trial), trial.record),
+        "title": portfolio.name_of(trial),
+        "about": (
+            trial.nct_id,
+            portfolio.phase_of(trial),
+            trial.area,
+            portfolio.sponsor_of(trial),
+            trial.record,
+        ),
         "withheld": len(trial.withheld),
         "grave": sorted_warnings(trial.warnings)[0],
         "routine": sorted_warnings(trial.warnings)[1],
         "record_sha256": trial.source_sha256,
         "forecast": trial,
-        "drawing": scale_of(trial),
-        "named": answer_named(trial),
+        "drawing": label_bars.scale_of(trial),
+        "named": label_bars.answer_named(trial),
         "chance": percent(trial.probability),
         "interval": interval(trial.lower, trial.upper),
-        "reading": " ".join(reading_of(trial)),
+        "reading": " ".join(label_bars.reading_of(trial)),
     }
 
 

@@ -6,19 +6,7 @@ from html import escape
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.text import interval, percent, thousands
-from llm4top.workspace.views.svg import (
-    ACCENT,
-    INK,
-    LINE,
-    MUTED,
-    PAPER,
-    bar,
-    chart,
-    dot,
-    line,
-    text,
-    titled,
-)
+from llm4top.workspace.views import svg
 from llm4top.workspace.views.wording import beside_base, frequency
 
 SUCCESS = "success"
@@ -105,18 +93,20 @@ def bar_chart(bars: Sequence[Bar]) -> str:
     marks = []
     for row, (name, length, figure) in enumerate(bars):
         y, full = row * _ROW, length == longest
-        colour = INK if full else MUTED
+        colour = svg.INK if full else svg.MUTED
         marks.append(
-            titled(
+            svg.titled(
                 f"{name}: {figure}",
-                text(0, y + 14, _cut(name), colour, bold=full),
-                text(100, y + 14, figure, colour, bold=full),
-                bar(0, 100, y + 20, 7, LINE, opacity=0.6, attributes='rx="3.5"'),
-                bar(0, 100 * length, y + 20, 7, opacity=1 if full else 0.5, attributes='rx="3.5"'),
+                svg.text(0, y + 14, _cut(name), colour, bold=full),
+                svg.text(100, y + 14, figure, colour, bold=full),
+                svg.bar(0, 100, y + 20, 7, svg.LINE, opacity=0.6, attributes='rx="3.5"'),
+                svg.bar(
+                    0, 100 * length, y + 20, 7, opacity=1 if full else 0.5, attributes='rx="3.5"'
+                ),
             )
         )
     label = "; ".join(f"{name}: {figure}" for name, _, figure in bars)
-    return chart(marks, label, _ROW * len(bars), kind="bars")
+    return svg.chart(marks, label, _ROW * len(bars), kind="bars")
 
 
 def expected_by_answer(trials: Sequence[Forecast]) -> list[tuple[str, float]]:
@@ -171,41 +161,45 @@ def scale(values: ScaleValues, *, large: bool = False) -> str:
     """The scale as an ``<svg>`` element, 48 pixels high (88 where ``large``), full width."""
     height, axis, thick = (88, 42, 14) if large else (48, 14, 9)
     rounded = "; stroke-linecap: round"
-    marks = [line((0, axis), (100, axis), LINE, 3 if large else 2, rounded)]
+    marks = [svg.line((0, axis), (100, axis), svg.LINE, 3 if large else 2, rounded)]
     if large:
         marks += [_tick(k, axis) for k in range(0, 101, 20)]
     if values.lower is not None and values.upper is not None:
         left, width = 100 * values.lower, 100 * max(values.upper - values.lower, 0.004)
         round_ends = f'rx="{thick / 2:g}"'
         top = axis - thick / 2
-        marks.append(bar(left, width, top, thick, opacity=0.32, attributes=round_ends))
+        marks.append(svg.bar(left, width, top, thick, opacity=0.32, attributes=round_ends))
     if values.base is not None:
         x, words = 100 * values.base, f"base {percent(values.base)}"
-        marks.append(line((x, axis - thick), (x, axis + thick), INK, 2))
+        marks.append(svg.line((x, axis - thick), (x, axis + thick), svg.INK, 2))
         # Below the axis, on a large scale above it.
-        marks.append(text(x, 16 if large else height - 6, words, INK))
-    ring = f"; stroke: {PAPER}; stroke-width: 2"
-    marks.append(dot(100 * values.value, axis, 9 if large else 6, ACCENT, ring))
+        marks.append(svg.text(x, 16 if large else height - 6, words, svg.INK))
+    ring = f"; stroke: {svg.PAPER}; stroke-width: 2"
+    marks.append(svg.dot(100 * values.value, axis, 9 if large else 6, svg.ACCENT, ring))
     marks += _value_of(values) if large else _ends(values, height)
     label = values.words()
-    return chart([f"<title>{escape(label)}</title>", *marks], label, height, kind="scale")
+    return svg.chart([f"<title>{escape(label)}</title>", *marks], label, height, kind="scale")
 
 
 def _tick(position: int, axis: float) -> str:
     words = f"{position}\u00a0%" if position in (0, 100) else str(position)
-    mark = line((position, axis + 12), (position, axis + 17))
-    return mark + text(position, axis + 31, words)
+    mark = svg.line((position, axis + 12), (position, axis + 17))
+    return mark + svg.text(position, axis + 31, words)
 
 
 def _ends(values: ScaleValues, height: float) -> list[str]:
     """0 and 100 % at the ends, where the base rate's words leave room for them."""
     base = 50.0 if values.base is None else 100 * values.base
-    low = [text(0, height - 6, "0")] if base > 24 else []
-    high = [text(100, height - 6, "100\u00a0%")] if base < 76 else []
+    low = [svg.text(0, height - 6, "0")] if base > 24 else []
+    high = [svg.text(100, height - 6, "100\u00a0%")] if base < 76 else []
     return low + high
 
 
 def _value_of(values: ScaleValues) -> list[str]:
     """The chance above the dot, where the words of the base rate leave room for it."""
     near = values.base is not None and abs(values.base - values.value) < 0.16
-    return [] if near else [text(100 * values.value, 16, percent(values.value), ACCENT, bold=True)]
+    return (
+        []
+        if near
+        else [svg.text(100 * values.value, 16, percent(values.value), svg.ACCENT, bold=True)]
+    )

@@ -8,19 +8,8 @@ from numpy.typing import ArrayLike
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.text import interval, percent, thousands
+from llm4top.workspace.views import svg
 from llm4top.workspace.views.portfolio import Distribution, name_of, sort_trials
-from llm4top.workspace.views.svg import (
-    ACCENT,
-    INK,
-    axis,
-    bar,
-    chart,
-    dot,
-    line,
-    step_of,
-    text,
-    titled,
-)
 from llm4top.workspace.views.wording import expected
 
 HEIGHT = 180
@@ -58,10 +47,10 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
     slot = 100 / slots
     # So many labels have room below the axis on a narrow screen.
     most = min(12, NARROW // (8 * len(thousands(last)) + 10))
-    step = step_of(slots, (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9), most)
+    step = svg.step_of(slots, (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9), most)
     top = float(distribution.mass.max())
     marks = [_bar(distribution, k, first, slot, top) for k in range(first, last + 1)]
-    marks.append(axis(HEIGHT))
+    marks.append(svg.axis(HEIGHT))
     if from_base is not None:
         end = _line_end(distribution, round(from_base), top) if slots <= LABELLED else HEIGHT
         marks += _base_rates(from_base, distribution.n, (from_base - first + 0.5) * slot, end)
@@ -81,7 +70,7 @@ def distribution_chart(distribution: Distribution, from_base: float | None = Non
         f"How many of {distribution.n} trials: {distribution.expected:.1f} expected, "
         f"{distribution.lower} to {distribution.upper} with 95 % probability."
     )
-    return chart(marks, words, HEIGHT + 48)
+    return svg.chart(marks, words, HEIGHT + 48)
 
 
 def chances_chart(
@@ -93,7 +82,7 @@ def chances_chart(
     """
     sorted_trials = sort_trials(trials, "chance")
     grid = [
-        line((0, _y(k / 100)), (100, _y(k / 100))) + text(0, _y(k / 100) - 4, f"{k}\u00a0%")
+        svg.line((0, _y(k / 100)), (100, _y(k / 100))) + svg.text(0, _y(k / 100) - 4, f"{k}\u00a0%")
         for k in (0, 25, 50, 75, 100)
     ]
     drawn = _dots(sorted_trials, address) if len(trials) <= DOTS else [_band(sorted_trials)]
@@ -102,14 +91,14 @@ def chances_chart(
     title = _centred(54, HEIGHT + 40, "Trials, the lowest chance first")
     # What holds links is no picture to those who do not see it.
     role = "img" if address is None else "group"
-    return chart([*grid, *drawn, title], words, HEIGHT + 46, role=role)
+    return svg.chart([*grid, *drawn, title], words, HEIGHT + 46, role=role)
 
 
 def _bar(distribution: Distribution, k: int, first: int, slot: float, top: float) -> str:
     mass = float(distribution.mass[k])
     height = _height(mass, top)
     gap = 0.12 * slot if slot > 0.8 else 0
-    return bar(
+    return svg.bar(
         (k - first) * slot + gap,
         slot - 2 * gap,
         HEIGHT - height,
@@ -132,7 +121,7 @@ def _share(distribution: Distribution, k: int, first: int, slot: float, top: flo
 
 
 def _centred(x: float, y: float, words: str) -> str:
-    return text(x, y, words, anchor="middle", halo=True)
+    return svg.text(x, y, words, anchor="middle", halo=True)
 
 
 def _line_end(distribution: Distribution, k: int, top: float) -> float:
@@ -146,10 +135,13 @@ def _base_rates(from_base: float, n: int, x: float, end: float) -> list[str]:
     """A dashed line at the number to expect from the base rates; an arrow where it is outside."""
     words = f"base rates {expected(from_base, n)}"
     if x < 0:
-        return [text(0, -6, f"← {words}", INK)]
+        return [svg.text(0, -6, f"← {words}", svg.INK)]
     if x > 100:
-        return [text(100, -6, f"{words} →", INK)]
-    return [line((x, 0), (x, end), INK, 1.5, "; stroke-dasharray: 4 4"), text(x, -6, words, INK)]
+        return [svg.text(100, -6, f"{words} →", svg.INK)]
+    return [
+        svg.line((x, 0), (x, end), svg.INK, 1.5, "; stroke-dasharray: 4 4"),
+        svg.text(x, -6, words, svg.INK),
+    ]
 
 
 def _dots(trials: Sequence[Forecast], address: Callable[[Forecast], str] | None) -> list[str]:
@@ -163,11 +155,11 @@ def _dots(trials: Sequence[Forecast], address: Callable[[Forecast], str] | None)
         parts = []
         if trial.lower is not None and trial.upper is not None:
             ends = (x, _y(trial.upper)), (x, _y(trial.lower))
-            parts.append(line(*ends, ACCENT, 3, "; opacity: .35"))
-        parts.append(dot(x, _y(trial.probability), radius))
+            parts.append(svg.line(*ends, svg.ACCENT, 3, "; opacity: .35"))
+        parts.append(svg.dot(x, _y(trial.probability), radius))
         if len(trials) <= NUMBERED:
             parts.append(_centred(x, HEIGHT + 18, str(position + 1)))
-        mark = titled(words + (f" ({bounds})" if bounds else ""), *parts)
+        mark = svg.titled(words + (f" ({bounds})" if bounds else ""), *parts)
         # A link for the mouse; for the keyboard the list of trials has the same ones.
         link = "" if address is None else escape(address(trial))
         marks.append(f'<a href="{link}" tabindex="-1">{mark}</a>' if link else mark)
@@ -185,9 +177,9 @@ def _band(trials: Sequence[Forecast]) -> str:
     return (
         f'<svg x="8%" width="92%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" '
         'preserveAspectRatio="none">'
-        f'<polygon points="{outline}" style="fill: {ACCENT}; opacity: .25"/>'
+        f'<polygon points="{outline}" style="fill: {svg.ACCENT}; opacity: .25"/>'
         f'<polyline points="{_points(xs, middle)}" vector-effect="non-scaling-stroke" '
-        f'style="fill: none; stroke: {ACCENT}; stroke-width: 2.5"/></svg>'
+        f'style="fill: none; stroke: {svg.ACCENT}; stroke-width: 2.5"/></svg>'
     )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llm4top.evaluation.evaluate import compare, evaluate
     from llm4top.forecasters.baselines.catalog import make_baseline
     from llm4top.forecasters.baselines.simple import TfidfForecaster
+    from llm4top.forecasters.blend import Blend
     from llm4top.forecasters.bundles.store import export_bundle, import_bundle, list_bundles
     from llm4top.forecasters.bundles.verify import verify_bundle
     from llm4top.forecasters.forecast import forecast_records
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "Blend": "forecasters.blend",
     "Dataset": "data.dataset",
     "Forecast": "forecasters.forecast_format",
     "Forecaster": "forecasters.forecaster",
@@ -84,6 +86,7 @@ _HOMES = {
 """The room that each public name comes from."""
 
 __all__ = [
+    "Blend",
     "Dataset",
     "Forecast",
     "Forecaster",

@@ -92,7 +92,7 @@ CASES = {
     "missing-sections": (without("criteria"), "the record has no eligibility criteria"),
     "inputs-beyond-records": (
         replace(CASE, sections=("phase", "icd_codes", "smiles", "criteria")),
-        "this model learnt to read ICD-10 codes and SMILES, which the record does not carry",
+        "this model was trained with ICD-10 codes and SMILES, which this record does not have",
     ),
     "cut": (cut(30), "text cut to fit: 30 of 415 tokens were not read"),
     "has-results": (with_outcome(has_results=True), "record already has results: withheld"),

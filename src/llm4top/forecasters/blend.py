@@ -1,7 +1,8 @@
 """A blend: the weighted log-odds of several forecasters, added up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from llm4top.errors import BundleError
@@ -9,7 +10,7 @@ from llm4top.forecasters.baselines.base import PlainWriter
 from llm4top.forecasters.calibration.calibrated import FloatArray, softmax
 from llm4top.forecasters.calibration.pool import FLOOR, LogPool, fit_pool, log_probabilities
 from llm4top.forecasters.classifier import as_trials, class_positions
-from llm4top.forecasters.forecaster import Forecaster, Writer
+from llm4top.forecasters.forecaster import Forecaster, Writer, as_forecaster
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt
 from llm4top.registry.trial import Trial
@@ -50,13 +51,12 @@ class Blend:
         raise BundleError(f"{fault}.", hint="Blend one language model at most, and baselines.")
 
     @classmethod
-    def fit(
-        cls, parts: dict[str, Forecaster], trials: Iterable[Trial], labels: Iterable[Any]
-    ) -> Self:
+    def fit(cls, parts: Mapping[str, Any], trials: Iterable[Trial], labels: Iterable[Any]) -> Self:
         """Fit the weights on validation trials that no part was trained on.
 
         Args:
-            parts: The forecasters by the names that the blend gives them.
+            parts: Forecasters, or fitted baselines, by the names that the blend gives them: small
+                letters, digits, "-", "_" and ".".
             trials: Validation trials.
             labels: Their labels, or the labels' positions.
 
@@ -64,10 +64,18 @@ class Blend:
             CalibrationError: The trials are too few to fit on.
         """
         rows = as_trials(trials)
-        first = next(iter(parts.values()))
+        used = {
+            name: part if isinstance(part, Forecaster) else as_forecaster(part)
+            for name, part in parts.items()
+        }
+        first = next(iter(used.values()))
         _, positions = class_positions(first.task, labels)
-        logits = {name: _part_logits(part, rows, None, None, FLOOR) for name, part in parts.items()}
-        return cls(tuple(parts.values()), fit_pool(logits, positions))
+        logits = {name: _part_logits(part, rows, None, None, FLOOR) for name, part in used.items()}
+        return cls(tuple(used.values()), fit_pool(logits, positions))
+
+    def save(self, folder: str | Path, **options: Any) -> Forecaster:
+        """Write the blend into ``folder`` as a bundle; see ``Forecaster.save`` for ``options``."""
+        return as_forecaster(self).save(folder, **options)
 
     @property
     def task(self) -> Task:

@@ -108,7 +108,7 @@ def _not_in_records(case: Case) -> str | None:
     learnt = [name for name in SECTIONS_BEYOND_RECORDS if name in (case.sections or ())]
     missing = [SECTION_HEADINGS[name] for name in learnt if name not in there]
     read = " and ".join(missing)
-    return f"this model learnt to read {read}, which the record does not carry" if read else None
+    return f"this model was trained with {read}, which this record does not have" if read else None
 
 
 def _unknown(case: Case) -> str | None:

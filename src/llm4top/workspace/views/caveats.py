@@ -18,7 +18,16 @@ _MARKS: tuple[tuple[Caveat, tuple[str, ...]], ...] = (
             "not an interventional trial",
         ),
     ),
-    ("limit", ("the record has no ", "not calibrated", "does not carry", "no registry record")),
+    (
+        "limit",
+        (
+            "the record has no ",
+            "not calibrated",
+            "does not carry",
+            "record does not have",
+            "no registry record",
+        ),
+    ),
 )
 
 

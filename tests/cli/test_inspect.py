@@ -42,7 +42,7 @@ def test_a_person_sees_sections_tokens_and_what_was_withheld(tiny_bundle: Path) 
 
 def test_json_adds_up(tiny_bundle: Path) -> None:
     found = report(EXAMPLES / "example.xml", "--model", tiny_bundle)
-    assert found["nctid"] == "NCT99999901"
+    assert found["nct_id"] == "NCT99999901"
     assert found["task"] == "outcome"
     assert found["prompt"]["tokens"] <= found["prompt"]["budget"] == 512
     cut = sum(section["cut"] for section in found["sections"])
@@ -52,7 +52,7 @@ def test_json_adds_up(tiny_bundle: Path) -> None:
         assert section["text"] in found["prompt"]["text"]
     fields = {item["field"]: item for item in found["withheld"]}
     assert fields["id_info/nct_id"]["excerpt"] == "NCT99999901"
-    assert found["nctid"] not in found["prompt"]["text"]
+    assert found["nct_id"] not in found["prompt"]["text"]
 
 
 def test_a_base_model_without_weights_loaded(tiny_model: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_base_model_without_weights_loaded(tiny_model: Path) -> None:
 
 
 def test_one_of_a_collection(tiny_bundle: Path) -> None:
-    assert report(EXAMPLES, "--model", tiny_bundle)["nctid"] == "NCT99999901"
-    assert report(EXAMPLES, "--record", 3, "--model", tiny_bundle)["nctid"] == "NCT99999902"
+    assert report(EXAMPLES, "--model", tiny_bundle)["nct_id"] == "NCT99999901"
+    assert report(EXAMPLES, "--record", 3, "--model", tiny_bundle)["nct_id"] == "NCT99999902"
     by_id = report(EXAMPLES, "--nctid", "nct99999902", "--model", tiny_bundle)
     assert by_id["record"].endswith("example_with_results.xml")
 

@@ -99,7 +99,7 @@ def _unseen(record: Record, prompt: Prompt) -> list[Section]:
 def _print_json(record: Record, writer: Writer, prompt: Prompt, unseen: list[Section]) -> None:
     report: dict[str, Any] = {
         "record": record.source.name,
-        "nctid": record.nct_id,
+        "nct_id": record.nct_id,
         "source": asdict(record.source),
         "task": writer.task.name,
         "prompt": {

@@ -150,7 +150,7 @@ _ROOTS = {
     b"rss": Foreign("the file is a news feed, not a record.", _DOWNLOAD),
 }
 _ROOT = re.compile(
-    rb"(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>)*+<([A-Za-z_][\w.:-]*)",
+    rb"(?>(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>)*)<([A-Za-z_][\w.:-]*)",
     re.DOTALL | re.IGNORECASE,
 )
 _LIST = re.compile(rb"\[\s*(?:[\[\]{\"/\-\d]|true|false|null|NaN|\Z)")

@@ -22,13 +22,14 @@ from llm4top.text import thousands
 CHUNK = 1 << 18
 _BOM = b"\xef\xbb\xbf"
 _BOM_BEGUN = re.compile(rb"\xef\xbb?\Z")
-# The patterns are possessive (++ and *+): they never try a shorter match again, so that no text,
-# however hostile, takes more than one pass.
+# The patterns are atomic (?>...): they never try a shorter match again, so that no text, however
+# hostile, takes more than one pass. Groups are not possessive (*+), which Python matches wrongly
+# before 3.11.5 (github.com/python/cpython/issues/106052): studies were lost.
 # No JSON string holds a line break; one before a "{" ends a broken string.
-_INSIDE = rb'(?:[^"\\\n]++|\\(?!\n\{).|\n(?!\{))*+'
+_INSIDE = rb'(?>(?:[^"\\\n]++|\\(?!\n\{).|\n(?!\{))*)'
 _STRING = re.compile(b'"' + _INSIDE, re.DOTALL)
 # Up to the next bracket outside of strings, or to a string that does not end.
-_NEXT = re.compile(rb'(?:[^"{}\[\]]++|"' + _INSIDE + rb'")*+[{}\[\]"]', re.DOTALL)
+_NEXT = re.compile(rb'(?>(?:[^"{}\[\]]++|"' + _INSIDE + rb'")*)[{}\[\]"]', re.DOTALL)
 _QUOTE, _BRACE, _BRACKET, _END_BRACKET = b'"{[]'
 _OPEN = frozenset(b"{[")
 # Beside commas and blanks the marks that end a file under DOS and begin a JSON text sequence.

@@ -73,7 +73,7 @@ def test_the_start_page_is_a_page(server: Server) -> None:
 
 
 def test_every_page_has_register() -> None:
-    folder = Path(llm4top.studio.__file__).parent / "_pages"
+    folder = Path(llm4top.studio.__file__).parent / "pages"
     files = {p.stem for p in folder.glob("*.py")} - {"__init__"}
     assert {name.rpartition(".")[2] for name in page_modules()} == files
 

@@ -17,7 +17,7 @@ from llm4top.text import thousands
 AGAIN = "Export the studies again from ClinicalTrials.gov."
 _KEYS = ("totalCount", "nextPageToken")
 FRAME = re.compile(
-    rb'\{\s*+(?:"(?:totalCount|nextPageToken)"\s*+:[^,{\[]*+,\s*+)*+"studies"\s*+:\s*+\['
+    rb'\{\s*+(?:"(?:totalCount|nextPageToken)"\s*+:[^,{\[]*+,\s*+)*"studies"\s*+:\s*+\['
 )
 """What a page holds up to its list of studies."""
 

@@ -24,11 +24,14 @@ LINE = _WORDS.map(lambda text: "w" + text)
 
 
 def _clear(paragraphs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """No nested bullet right below a long item: in the JSON it could be a wrapped line of it."""
+    """Nested bullets only below a short item.
+
+    Below a long one it could be a wrapped line of it in the JSON; below none it is no nested one.
+    """
     found: list[tuple[str, str]] = []
     for bullet, text in paragraphs:
-        below_long = bool(found) and found[-1][0] == "- " and len(found[-1][1]) > _LONG
-        found.append(("- " if bullet == "-- " and below_long else bullet, text))
+        nested = bool(found) and found[-1][0] != "" and len(found[-1][1]) <= _LONG
+        found.append(("- " if bullet == "-- " and not nested else bullet, text))
     return found
 
 

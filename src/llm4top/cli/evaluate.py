@@ -122,7 +122,10 @@ def _print_notes(report: Report, console: Console) -> None:
     tables = dict.fromkeys(of(t.check, t.note) for t in report.tables if t.note)
     for text in (*checks, *tables, *report.notes):
         console.print(f"[dim]{safe(text)}[/]")
-    console.print("[dim]Intervals: 95 %, bootstrap; that of ROC-AUC stratified by label.[/]")
+    console.print(
+        "[dim]Intervals: 95 %, bootstrap; that of ROC-AUC stratified by label, those of "
+        "calibration slope and intercept Wald.[/]"
+    )
 
 
 _DEFAULTS = {"seed": 0, "draws": 1000, "device": "auto"}

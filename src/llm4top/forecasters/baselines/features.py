@@ -13,13 +13,13 @@ The planned start is never read, since a date orders trials rather than describe
 import math
 import re
 from collections.abc import Callable, Sequence, Sized
-from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from llm4top.data.masked_copies import emptied
 from llm4top.errors import BundleError
 from llm4top.forecasters.baselines.learners import numbers
 from llm4top.registry.trial import Trial
@@ -53,7 +53,6 @@ def restored_vectoriser(terms: Sequence[str], weights: Any) -> TfidfVectorizer:
 
 
 NAN = math.nan
-_EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Trial)}
 
 ICD_CHAPTERS: tuple[tuple[str, str, str], ...] = (
     ("infections", "A00", "B99"), ("neoplasms", "C00", "D49"), ("blood", "D50", "D89"),
@@ -87,8 +86,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 def visible_trials(task: Task, trials: Sequence[Trial]) -> list[Trial]:
     """The trials with every field emptied that ``task.hidden_fields`` names."""
-    hidden = {name: _EMPTY[name] for name in task.hidden_fields}
-    return [replace(trial, **hidden) for trial in trials] if hidden else list(trials)
+    return [emptied(trial, task.hidden_fields) for trial in trials]
 
 
 def all_text(trial: Trial) -> str:

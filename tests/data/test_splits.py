@@ -9,6 +9,7 @@ from llm4top.data.splits import (
     TimeSplit,
     check_disjoint,
     real_shares,
+    walk_forward,
 )
 from llm4top.errors import SplitError
 
@@ -201,3 +202,16 @@ def test_rules_tell_what_they_do():
         "rows without one in train"
     )
     assert "shares 0.8 / 0.1 / 0.1, seed 3" in str(RandomSplit(seed=3))
+
+
+def test_walking_forward_checks_each_cut_on_what_came_next():
+    starts = ("2001", "2004-05", "2005", "2006-02", None)
+    first, second = walk_forward(rows(*starts), ["2004", "2006"])
+    assert first == ["train", "valid", "valid", None, None]
+    assert second == ["train", "train", "train", "valid", None]
+
+
+@pytest.mark.parametrize("cuts", [[], ["2006", "2004"], ["2004", "2004"], ["May"]])
+def test_walking_forward_takes_dates_in_order(cuts):
+    with pytest.raises(SplitError, match=r"from old to new|is not a date"):
+        walk_forward(rows("2001"), cuts)

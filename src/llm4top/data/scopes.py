@@ -83,13 +83,7 @@ def newest_check(dataset: Dataset, *, share: float = 0.2) -> Dataset:
     dating: Dating = "start_date" if undated <= _MOST_UNDATED * len(learning) else "nct_number"
     shares = (1 - share, share, 0.0)
     rule = TimeSplit(shares=shares, dating=dating, undated="train", keep_dates=True)
-    facts = [
-        RowFacts(nct_id, "", start, submitted)
-        for nct_id, start, submitted in zip(
-            learning.nct_ids, learning.start_dates, learning.first_submitted, strict=True
-        )
-    ]
-    splits = tuple(split or "train" for split in rule.assign(facts))
+    splits = tuple(split or "train" for split in rule.assign(row_facts(learning)))
     if set(splits) != {"train", "valid"}:
         raise TooFewRowsError(
             f"the newest {percent(share)} of {len(learning)} train and valid rows cannot be "
@@ -106,4 +100,14 @@ def row_phases(dataset: Dataset) -> list[frozenset[str]]:
         if (named := [p for file in files if (p := top_phase(file))])
         else phases_of(phase)
         for files, phase in zip(dataset.files, trial_phases(dataset.trials), strict=True)
+    ]
+
+
+def row_facts(dataset: Dataset) -> list[RowFacts]:
+    """What rules by time may read of each row; its label and its own split are left out."""
+    return [
+        RowFacts(nct_id, "", start, submitted)
+        for nct_id, start, submitted in zip(
+            dataset.nct_ids, dataset.start_dates, dataset.first_submitted, strict=True
+        )
     ]

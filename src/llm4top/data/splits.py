@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from llm4top.errors import SplitError
@@ -183,6 +184,27 @@ class RandomSplit:
 
     def _draw(self, nct_id: str) -> str:
         return hashlib.sha256(f"{self.seed}:{nct_id}".encode()).hexdigest()
+
+
+def walk_forward(rows: Sequence[RowFacts], cuts: Sequence[str]) -> list[list[str | None]]:
+    """Splits that walk forward in time: learn from all that is older, check on what came next.
+
+    Args:
+        rows: What is known of each row: ``[n]``.
+        cuts: ISO dates, as coarse as wanted, from old to new.
+
+    Returns:
+        For each cut the split of each row ``[n]``: "train" before the cut, "valid" from it to the
+        next cut (after the last one: to the end), None for what is later or undated, as
+        ``TimeSplit`` dates rows. No row is "valid" twice.
+
+    Raises:
+        SplitError: A cut is no date, or the cuts are not in order.
+    """
+    if not cuts or any(later <= cut for cut, later in pairwise(cuts)):
+        raise SplitError("cuts must be one or more dates, from old to new.")
+    rules = [TimeSplit(cut, later) for cut, later in pairwise([*cuts, None])]
+    return [[None if split == "test" else split for split in rule.assign(rows)] for rule in rules]
 
 
 SplitRule = OwnSplit | TimeSplit | RandomSplit

@@ -1,5 +1,6 @@
 """Calibration: from answer logits to probabilities that mean what they say."""
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -81,28 +82,42 @@ def cross_calibrate(
     y: ArrayLike,
     phases: calibrated.Phases | None = None,
     *,
-    folds: int = 5,
+    folds: int | calibrated.IntArray = 5,
     seed: int = 0,
 ) -> calibrated.Calibrated:
     """Calibrated probabilities of validation data, no row calibrated by a fit that has seen it.
 
     The figures of a calibration on its own data are optimistic; these are not. ``logits`` is
-    ``[n, K]``, ``y`` and ``phases`` ``[n]``; folds are stratified by label and drawn from ``seed``.
+    ``[n, K]``, ``y`` and ``phases`` ``[n]``; folds are stratified by label and drawn from ``seed``,
+    or ``folds`` is the fold of each row ``[n]``, as ``cross_fit`` gives it.
     ``calibrator`` names the method and stays as it is.
 
     Raises ``CalibrationError`` where the data, or the data less one fold, cannot support it.
     """
     array, labels = calibrated.checked_data(logits, y, phases)
+    if not isinstance(folds, int):
+        parts = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in np.unique(folds)]
+        return _cross_calibrated(calibrator, array, labels, phases, parts)
     least = int(np.bincount(labels).min())
     if not 2 <= folds <= least:
         raise CalibrationError(
             f"{folds} folds cannot be drawn: the rarest label has {least} rows.",
             hint=f"Give a number of folds from 2 to {least}.",
         )
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    return _cross_calibrated(calibrator, array, labels, phases, splitter.split(array, labels))
+
+
+def _cross_calibrated(
+    calibrator: calibrated.Calibrator,
+    array: calibrated.FloatArray,
+    labels: calibrated.IntArray,
+    phases: calibrated.Phases | None,
+    parts: Iterable[tuple[calibrated.IntArray, calibrated.IntArray]],
+) -> calibrated.Calibrated:
     probabilities: calibrated.FloatArray = np.empty_like(array)
     lower, upper = np.empty(len(array)), np.empty(len(array))
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    for rest, fold in splitter.split(array, labels):
+    for rest, fold in parts:
         fitted = type(calibrator)().fit(array[rest], labels[rest], calibrated.rows_of(phases, rest))
         part = fitted.predict(array[fold], calibrated.rows_of(phases, fold))
         probabilities[fold], lower[fold], upper[fold] = part.probabilities, part.lower, part.upper

@@ -234,3 +234,12 @@ def test_the_fingerprint_follows_a_heading(tiny, monkeypatch):
 
 def test_the_message_without_a_trial():
     assert chat_message([], OUTCOME).count("\n") == 3
+
+
+def test_plain_prompts_have_a_fingerprint_of_their_own_and_others_keep_theirs(tiny):
+    spec = PromptSpec(512, plain_text=True)
+    plain = PromptWriter(tiny, OUTCOME, spec)
+    assert plain.fingerprint != PromptWriter(tiny, OUTCOME, PromptSpec(512)).fingerprint
+    assert PromptSpec.from_dict(spec.to_dict()) == spec
+    assert PromptSpec(512).to_dict() == {"max_tokens": 512, "sections": None}
+    assert "Title: a trial" in plain.write(Trial(brief_title="A\nTrial")).text

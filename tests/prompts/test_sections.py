@@ -103,3 +103,19 @@ def test_chosen_sections_and_hidden_fields():
 def test_marks_of_the_chat_format_are_broken(text, safe):
     assert defuse(text) == safe
     assert defuse(safe) == safe
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "Inclusion Criteria:\n\n  1. Age 18 or more\n  2. Fever:  above 38 \u00b0C",
+        "INCLUSION CRITERIA:\n* AGE 18 OR MORE\n\n\n* FEVER: ABOVE 38 \u00b0C",
+        "inclusion criteria:\nage 18 or more\nfever: above 38 \u00b0c",
+        "Inclusion Criteria: Age 18 or more Fever: above 38 \u00b0C",
+    ],
+)
+def test_plain_sections_are_the_same_in_every_layout(edited):
+    typed = Trial(criteria="Inclusion Criteria:\n- Age 18 or more\n- Fever: above 38 \u00b0C")
+    (section,) = trial_sections(typed, plain=True)
+    assert section.text == "inclusion criteria: age 18 or more fever: above 38 \u00b0c"
+    assert trial_sections(Trial(criteria=edited), plain=True) == [section]

@@ -23,7 +23,7 @@ from llm4top.workspace.views.setting_fields import ELSEWHERE, setting_fields
 FIELDS = FinetuneSettings.model_fields
 # What ``LanguageForecaster`` takes besides: model, prompt and machine.
 MODEL_ARGUMENTS = {"base", "task", "adapter", "max_tokens", "sections", "device", "dtype"}
-MODEL_ARGUMENTS |= {"quantize", "batch_tokens"}
+MODEL_ARGUMENTS |= {"plain_text", "quantize", "batch_tokens"}
 
 
 def test_a_training_takes_every_setting_as_fine_tuning_has_it() -> None:
@@ -44,7 +44,7 @@ def test_the_language_forecaster_has_the_same_names_and_defaults() -> None:
     assert {FORMER_NAMES.get(name, name) for name in own} <= FIELDS.keys()
     for name in own & FIELDS.keys():
         assert parameters[name].default == FIELDS[name].default, name
-    for name in ("max_tokens", "device", "dtype", "quantize"):
+    for name in ("max_tokens", "plain_text", "device", "dtype", "quantize"):
         assert parameters[name].default == TrainingConfig.model_fields[name].default, name
 
 

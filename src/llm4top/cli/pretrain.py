@@ -30,6 +30,9 @@ class Flags:
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.5e-3
     precision: Annotated[str, typer.Option(help="Number format: bf16 or fp32.")] = "bf16"
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0
+    plain_text: Annotated[
+        bool, typer.Option("--plain-text", help="Read the words alone, without their layout.")
+    ] = False
 
 
 def pretrain(

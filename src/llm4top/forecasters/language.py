@@ -51,7 +51,7 @@ class LanguageForecaster(TrialClassifier):
         tuning: What ``fit`` trains: "lora" (low-rank adapters), "full" (all weights) or "none",
             which trains nothing and also forecasts without ``fit`` (zero-shot).
         max_tokens: Token budget of the prompt; see ``PromptSpec``.
-        sections: Sections of the prompt; see ``PromptSpec``.
+        sections, plain_text: What the prompt shows; see ``PromptSpec``.
         class_weight: None, "balanced" or a mapping from class to weight. Weights shift the
             probabilities; calibration corrects this.
         device: "auto", "cuda", "cuda:N", "mps" or "cpu".
@@ -74,6 +74,7 @@ class LanguageForecaster(TrialClassifier):
         tuning: str = _DEFAULTS.tuning,
         max_tokens: int = 2048,
         sections: Sequence[str] | None = None,
+        plain_text: bool = False,
         lora_rank: int = _DEFAULTS.lora_rank,
         lora_alpha: int = _DEFAULTS.lora_alpha,
         lora_dropout: float = _DEFAULTS.lora_dropout,
@@ -94,7 +95,7 @@ class LanguageForecaster(TrialClassifier):
         batch_tokens: int | None = None,
     ):
         self.base, self.task, self.adapter, self.tuning = base, task, adapter, tuning
-        self.max_tokens, self.sections = max_tokens, sections
+        self.max_tokens, self.sections, self.plain_text = max_tokens, sections, plain_text
         self.lora_rank, self.lora_alpha, self.lora_dropout = lora_rank, lora_alpha, lora_dropout
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_ratio, self.epochs = warmup_ratio, epochs
@@ -129,6 +130,7 @@ class LanguageForecaster(TrialClassifier):
             tuning="none",
             max_tokens=spec.max_tokens,
             sections=spec.sections,
+            plain_text=spec.plain_text,
             device=base.device.torch,
             dtype=base.dtype.name,
             quantize=base.quantize,
@@ -284,7 +286,7 @@ class LanguageForecaster(TrialClassifier):
 
     def _load(self) -> TrialScorer:
         sections = tuple(self.sections) if self.sections is not None else None
-        spec = PromptSpec(self.max_tokens, sections)
+        spec = PromptSpec(self.max_tokens, sections, self.plain_text)
         base = load_base(self.base, device=self.device, dtype=self.dtype, quantize=self.quantize)
         scorer = TrialScorer(base, get_task(self.task), spec, batch_tokens=self.batch_tokens)
         if self.adapter is not None:

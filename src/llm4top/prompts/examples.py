@@ -11,7 +11,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llm4top.errors import PromptError
@@ -187,7 +187,7 @@ class FewShotWriter(PromptWriter):
 
     def _turn(self, example: Example, tokens: int | None) -> Prompt:
         """One example within ``tokens`` (None: whole)."""
-        spec = PromptSpec(_NO_LIMIT if tokens is None else tokens, self.spec.sections)
+        spec = replace(self.spec, max_tokens=_NO_LIMIT if tokens is None else tokens)
         answer = self.task.answers[self.task.label_index(example.label)]
         return _AnsweredWriter(self.tokenizer, self.task, answer, spec).write(example.trial)
 

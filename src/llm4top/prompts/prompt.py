@@ -84,12 +84,14 @@ CLOSING = TURN + "<think>\n\n</think>\n\n"
 class PromptSpec:
     """What a prompt may hold: its token budget and the sections it shows (None: all).
 
-    A fine-tuned model reads the sections it was trained on, so its bundle stores its spec. Raises
-    ``PromptError`` for an unknown section or a budget below one.
+    A fine-tuned model reads the sections it was trained on, so its bundle stores its spec. With
+    ``plain_text`` it reads their words alone, so that no layout moves a forecast: see
+    ``plain_words``. Raises ``PromptError`` for an unknown section or a budget below one.
     """
 
     max_tokens: int = 2048
     sections: tuple[str, ...] | None = None
+    plain_text: bool = False
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -103,13 +105,21 @@ class PromptSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as stored in a bundle's manifest."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.plain_text:
+            # Specs of before this field keep their form, which fingerprints are hashes of.
+            del values["plain_text"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PromptSpec:
         """Inverse of ``to_dict``."""
         sections = values.get("sections")
-        return cls(values["max_tokens"], tuple(sections) if sections is not None else None)
+        return cls(
+            values["max_tokens"],
+            tuple(sections) if sections is not None else None,
+            values.get("plain_text", False),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +187,9 @@ class PromptWriter:
     @property
     def fingerprint(self) -> str:
         """sha256 of everything about a prompt that is not the trial, its wording included."""
-        probe = trial_sections(PROBE, hidden_fields=self.task.hidden_fields)
+        probe = trial_sections(
+            PROBE, hidden_fields=self.task.hidden_fields, plain=self.spec.plain_text
+        )
         parts = {
             "probe": self._wrap(chat_message(probe, self.task)),
             "spec": self.spec.to_dict(),
@@ -199,7 +211,10 @@ class PromptWriter:
             PromptError: The question alone exceeds the budget.
         """
         sections = trial_sections(
-            trial, only=self.spec.sections, hidden_fields=self.task.hidden_fields
+            trial,
+            only=self.spec.sections,
+            hidden_fields=self.task.hidden_fields,
+            plain=self.spec.plain_text,
         )
         ids = self._encode(self._wrap(chat_message(sections, self.task)))
         if len(ids) <= self.spec.max_tokens:

@@ -206,21 +206,33 @@ def trial_sections(
     *,
     only: Sequence[str] | None = None,
     hidden_fields: Sequence[str] = (),
+    plain: bool = False,
 ) -> list[Section]:
     """The trial's non-empty sections in prompt order.
 
     ``only`` keeps the sections of those names; ``hidden_fields`` drops every section made from
-    one of those ``Trial`` fields. Text cannot form a token of the chat format: see ``defuse``.
+    one of those ``Trial`` fields; ``plain`` shows their words alone (see ``plain_words``). Text
+    cannot form a token of the chat format: see ``defuse``.
     """
     hidden = set(hidden_fields)
     kept = []
     for writer in _WRITERS:
         if (only is not None and writer.name not in only) or hidden.intersection(writer.fields):
             continue
-        text = defuse(writer.write(trial)).strip()
+        text = writer.write(trial)
+        text = defuse(plain_words(text) if plain else text).strip()
         if text:
             kept.append(Section(writer.name, writer.heading, text, writer.fields))
     return kept
+
+
+def plain_words(text: str) -> str:
+    """The words of normalised text alone: lower case, on one line, without bullets.
+
+    Two layouts of the same words, once ``Trial`` has normalised both, give the same plain words.
+    """
+    lines = (line.removeprefix("- ") for line in text.split("\n"))
+    return " ".join(" ".join(lines).split()).casefold()
 
 
 _CONTROL_MARKS = ("<|", "<think>", "</think>", "<tool_", "</tool_")

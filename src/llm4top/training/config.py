@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from llm4top.errors import ConfigError
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, current_names
+from llm4top.prompts.prompt import PromptSpec
 from llm4top.prompts.sections import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, trial_sections
 from llm4top.registry.trial import Trial
 from llm4top.schema import FAULT_MARK, did_you_mean, validate_settings
@@ -117,6 +118,12 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
         description="what the prompt shows: names of sections; all; or auto, the sections that a "
         "registry record can carry and at least 1 % of the training trials have",
         json_schema_extra={"takes": "auto, all, or a list of names of sections"},
+    )
+
+    plain_text: bool = Field(
+        False,
+        description="whether the prompt shows the words alone, in lower case, on one line and "
+        "without bullets, so that another layout of a record gets the same forecast",
     )
 
     device: str = Field(
@@ -305,6 +312,12 @@ def _takes(annotation: Any) -> str:
 
 
 _RARE = 0.01
+
+
+def prompt_spec(config: TrainingConfig, trials: Sequence[Trial], task: Task) -> PromptSpec:
+    """What prompts hold, where these trials are learned from."""
+    sections = chosen_sections(config, trials, task)
+    return PromptSpec(config.max_tokens, sections, config.plain_text)
 
 
 def chosen_sections(

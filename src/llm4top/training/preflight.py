@@ -25,12 +25,12 @@ from llm4top.forecasters.model.model_files import (
     safe_config,
     weight_files,
 )
-from llm4top.prompts.prompt import PromptSpec, PromptWriter
+from llm4top.prompts.prompt import PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
 from llm4top.tasks.task import Task
 from llm4top.text import percent
 from llm4top.text import thousands as count
-from llm4top.training.config import TrainingConfig, chosen_sections, common_sections
+from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
 from llm4top.training.memory import (
     MemoryEstimate,
     estimate_memory,
@@ -266,7 +266,7 @@ class _Preflight:
                 f"Set max_tokens to {limit} or less.",
             )
         trials, task = self._some_trials(data), data.task
-        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, trials, task))
+        spec = prompt_spec(self.config, trials, task)
         writer = PromptWriter(self.tokenizer, task, spec)
         prompts = [writer.write(trial) for trial in trials]
         if not prompts:

@@ -149,7 +149,8 @@ class PretrainSettings:
     The shape (``vocab_size`` to ``heads``) only counts where no base is given. ``context`` is the
     block length in tokens, ``max_tokens`` ends training early, ``precision`` is "bf16" (autocast)
     or "fp32". ``leave_out`` names prompt sections that are not read: detailed descriptions are
-    half of a registry's text and the last thing a short prompt has room for.
+    half of a registry's text and the last thing a short prompt has room for. ``plain_text`` shows
+    the words alone, as the setting of that name does when such a model is trained.
 
     Raises ``ConfigError`` with every fault.
     """
@@ -169,6 +170,7 @@ class PretrainSettings:
     seed: int = 0
     checkpoint_steps: int = 200
     leave_out: tuple[str, ...] = ("detailed_description",)
+    plain_text: bool = False
 
     def __post_init__(self) -> None:
         counts = (
@@ -201,9 +203,9 @@ class PretrainSettings:
             raise ConfigError("the pre-training settings are wrong.", faults)
 
 
-def trial_document(trial: Trial, leave_out: Sequence[str] = ()) -> str:
+def trial_document(trial: Trial, leave_out: Sequence[str] = (), *, plain_text: bool = False) -> str:
     """A trial's whole text: every section but those left out, nothing cut."""
-    sections = trial_sections(trial)
+    sections = trial_sections(trial, plain=plain_text)
     return "\n".join(section.block for section in sections if section.name not in leave_out)
 
 
@@ -283,7 +285,10 @@ def pretrain(
     checkpoints = out.with_name(f".{out.name}.checkpoints")
     _check_place(out, checkpoints, resume=resume)
     prepare_process()
-    written = (trial_document(trial, settings.leave_out) for trial in trials)
+    written = (
+        trial_document(trial, settings.leave_out, plain_text=settings.plain_text)
+        for trial in trials
+    )
     documents = [text for text in written if text]
     if base is None:
         tokenizer = train_tokenizer(documents, vocab_size=settings.vocab_size)

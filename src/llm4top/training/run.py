@@ -22,8 +22,7 @@ from llm4top.forecasters.finetuning.finetune import FinetuneResult, finetune
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel, load_base, prepare_process
 from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
-from llm4top.prompts.prompt import PromptSpec
-from llm4top.training.config import TrainingConfig, chosen_sections
+from llm4top.training.config import TrainingConfig, prompt_spec
 from llm4top.training.finalize import Published, Publisher
 from llm4top.training.memory import evaluation_rows, evaluation_size
 from llm4top.training.preflight import PreflightReport, preflight
@@ -245,7 +244,7 @@ class _Training:
         task = self.dataset.task
         learn = self.dataset.select(self.config.train_split)
         choose = self.dataset.select(self.config.valid_split)
-        spec = PromptSpec(self.config.max_tokens, chosen_sections(self.config, learn.trials, task))
+        spec = prompt_spec(self.config, learn.trials, task)
         untuned = LanguageForecaster.from_model(base, task, spec=spec)
         self._begin(base, untuned)
         tuned = self._finetune(base, untuned, learn, choose)

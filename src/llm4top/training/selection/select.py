@@ -16,8 +16,8 @@ from llm4top.files import write_json
 from llm4top.forecasters.model.base_model import load_tokenizer, prepare_process
 from llm4top.forecasters.model.model_files import resolve_base
 from llm4top.progress import OnProgress, Progress, ignore
-from llm4top.prompts.prompt import PromptSpec, PromptWriter
-from llm4top.training.config import chosen_sections
+from llm4top.prompts.prompt import PromptWriter
+from llm4top.training.config import prompt_spec
 from llm4top.training.memory import model_shape
 from llm4top.training.preflight import PreflightReport, preflight, sample_rows
 from llm4top.training.run_folder import RunFolder
@@ -308,7 +308,7 @@ def _costs(
     folder, train = resolve_base(config.base), dataset.select("train")
     parameters, valid_rows = model_shape(folder).parameters, dataset.splits.count("valid")
     trials = train.take(sample_rows(len(train), _SAMPLE, 0)).trials
-    spec = PromptSpec(config.max_tokens, chosen_sections(config, trials, dataset.task))
+    spec = prompt_spec(config, trials, dataset.task)
     writer = PromptWriter(load_tokenizer(folder), dataset.task, spec)
     tokens = sum(len(writer.write(trial).token_ids) for trial in trials) / max(len(trials), 1)
     rows_a_step = config.batch_size * config.accumulation

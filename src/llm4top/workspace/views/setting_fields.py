@@ -10,7 +10,7 @@ import yaml
 from llm4top.text import thousands
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What the model reads": ("phases", "sections", "max_tokens"),
+    "What the model reads": ("phases", "sections", "max_tokens", "plain_text"),
     "Learning": (
         "tuning",
         "epochs",

@@ -16,6 +16,7 @@ from llm4top.forecasters.finetuning.finetune import finetune
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base
+from llm4top.forecasters.model.probe import Probe
 from llm4top.forecasters.model.scoring import TrialScorer
 from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
@@ -48,8 +49,9 @@ class LanguageForecaster(TrialClassifier):
             training changes it. Clones and pickles have no weights.
         task: A ``Task`` or the name of a built-in one.
         adapter: A folder with a LoRA adapter to forecast with; only with tuning "none".
-        tuning: What ``fit`` trains: "lora" (low-rank adapters), "full" (all weights) or "none",
-            which trains nothing and also forecasts without ``fit`` (zero-shot).
+        tuning: What ``fit`` trains: "lora" (low-rank adapters), "full" (all weights), "probe" (a
+            logistic regression over the hidden states) or "none", which trains nothing and also
+            forecasts without ``fit`` (zero-shot).
         max_tokens: Token budget of the prompt; see ``PromptSpec``.
         sections, plain_text: What the prompt shows; see ``PromptSpec``.
         class_weight: None, "balanced" or a mapping from class to weight. Weights shift the
@@ -112,13 +114,15 @@ class LanguageForecaster(TrialClassifier):
         task: Task | str = "outcome",
         *,
         model: Any = None,
+        probe: Probe | None = None,
         spec: PromptSpec | None = None,
         writer: PromptWriter | None = None,
         batch_tokens: int | None = None,
     ) -> Self:
         """A forecaster over a model that is loaded already, ready to forecast.
 
-        ``model`` is what to ask in place of ``base.model``: an adapted or a tuned one.
+        ``model`` is what to ask in place of ``base.model``: an adapted or a tuned one. ``probe``
+        reads the answer from the model's hidden states, in place of its output embedding.
         ``writer`` writes the prompts, with its own spec, where that is not the plain one. The
         classes are the task's labels. Its parameters describe the untuned base, so a clone of
         it is the zero-shot forecaster.
@@ -141,6 +145,7 @@ class LanguageForecaster(TrialClassifier):
         )
         if model is not None:
             forecaster._scorer.model = model
+        forecaster._scorer.probe = probe
         return forecaster
 
     def fit(
@@ -173,6 +178,12 @@ class LanguageForecaster(TrialClassifier):
         self._columns = np.unique(positions)
         phases = [trial.phase for trial in trials]
         self.base_rates_ = measure_base_rates(len(task.labels), phases, positions.tolist())
+        if self.tuning == "probe" and len(classes) < len(task.labels):
+            absent = [n for i, n in enumerate(task.labels) if i not in self._columns]
+            raise ConfigError(
+                "the training data are not enough for a probe.",
+                [f"y: holds no {', '.join(absent)}; a probe is fitted on every label of its task"],
+            )
         if self.tuning != "none":
             scorer = self._load()
             targets = np.searchsorted(self._columns, positions)
@@ -189,7 +200,7 @@ class LanguageForecaster(TrialClassifier):
                 should_stop=should_stop,
                 resume=resume,
             )
-            scorer.model = self.finetuning_.model
+            scorer.model, scorer.probe = self.finetuning_.model, self.finetuning_.probe
             self._scorer = scorer
         self._classes = classes
         return self
@@ -275,8 +286,8 @@ class LanguageForecaster(TrialClassifier):
 
     def _check(self) -> None:
         faults = []
-        if self.tuning not in ("lora", "full", "none"):
-            faults.append(f"tuning: {self.tuning!r} is none of lora, full, none")
+        if self.tuning not in ("lora", "full", "probe", "none"):
+            faults.append(f"tuning: {self.tuning!r} is none of lora, full, probe, none")
         if self.adapter is not None and self.tuning != "none":
             faults.append("adapter: goes with tuning 'none'; fit trains a new one")
         if self.batch_tokens is not None and self.batch_tokens < 1:

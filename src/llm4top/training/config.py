@@ -138,7 +138,8 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
         "GPUs that have it, else float32",
     )
     quantize: Literal["4bit"] | None = Field(
-        None, description="4bit keeps the frozen base model in 4 bits (lora on a GPU only)"
+        None,
+        description="4bit keeps the frozen base model in 4 bits (lora and probe on a GPU only)",
     )
     calibration: Calibration = Field(
         "venn-abers",
@@ -167,7 +168,7 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
         if self.tuning == "full" and self.quantize:
             faults.append("quantize: a model in 4 bits cannot be trained in full; use tuning lora")
         if self.tuning != "full" and self.storage:
-            faults.append("storage: goes with tuning full; an adapter is small as it is")
+            faults.append("storage: goes with tuning full; adapters and probes are small as it is")
         if not isinstance(self.sections, str):
             faults += [
                 f"sections: no section {name!r}{did_you_mean(name, SECTION_NAMES)}"

@@ -58,7 +58,7 @@ def evaluation_size(config: TrainingConfig, train_trials: int, valid_trials: int
     once (twice where every weight has a gradient), and another forward pass where activations are
     recomputed; a validation trial costs one forward pass.
     """
-    if config.eval_trials == "all":
+    if config.eval_trials == "all" or config.tuning == "probe":
         return valid_trials
     if config.eval_trials != "auto":
         return min(config.eval_trials, valid_trials)

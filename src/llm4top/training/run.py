@@ -248,7 +248,9 @@ class _Training:
         untuned = LanguageForecaster.from_model(base, task, spec=spec)
         self._begin(base, untuned)
         tuned = self._finetune(base, untuned, learn, choose)
-        forecaster = LanguageForecaster.from_model(base, task, model=tuned.model, spec=spec)
+        forecaster = LanguageForecaster.from_model(
+            base, task, model=tuned.model, probe=tuned.probe, spec=spec
+        )
         return forecaster, replace(tuned, model=None)
 
     def _begin(self, base: BaseModel, untuned: LanguageForecaster) -> None:
@@ -291,6 +293,7 @@ class _Training:
             output_dir=self.run.checkpoints,
             callbacks=[Watch(self.run, self.report)] if self.main else [],
             should_stop=self.should_stop,
+            on_progress=self.report,
             resume=self.resume,
         )
 

@@ -1,4 +1,4 @@
-"""The files of a language model in a bundle: an adapter, a whole model, or neither."""
+"""The files of a language model in a bundle: an adapter, a whole model, a probe, or nothing."""
 
 import json
 import shutil
@@ -26,12 +26,14 @@ from llm4top.forecasters.bundles.manifest import (
     TuningEntry,
 )
 from llm4top.forecasters.bundles.paths import is_bundle
+from llm4top.forecasters.bundles.probe_files import read_probe, write_probe
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, load_base, quietly
 from llm4top.forecasters.model.download import ModelSource
 from llm4top.forecasters.model.model_files import identify, resolve_base, weight_files
+from llm4top.forecasters.model.scoring import TrialScorer
 
 CARRIED_UP_TO = 256 * 1024 * 1024
 """A base model that was not downloaded is put into the bundle up to this many bytes of weights."""
@@ -60,7 +62,7 @@ def write_language(
         BundleError: The model does not go with ``tuning``, or ``storage`` would change it.
     """
     scorer, method = forecaster.scorer, tuning.method
-    _check_tuning(scorer.model, method)
+    _check_tuning(scorer, method)
     carried = method == "full" or (_should_carry(scorer.base) if carry_base is None else carry_base)
     if method == "full":
         _write_model(folder / "base", scorer.model, scorer.base, storage)
@@ -69,6 +71,8 @@ def write_language(
     base = _base_entry(scorer.base, folder if carried else None)
     if method == "lora":
         _write_adapter(folder, scorer.model, base)
+    if scorer.probe is not None:
+        write_probe(folder, scorer.probe)
     task = scorer.task
     return LanguageEntry(
         tuning=tuning,
@@ -98,18 +102,21 @@ def read_language(folder: Path, manifest: Manifest, loading: Loading) -> Languag
     quantize: Any = loading.quantize
     if quantize == AS_TRAINED:
         quantize = entry.tuning.quantize
-    model = None
+    model = probe = None
     try:
         base = load_base(where, device=loading.device, dtype=loading.dtype, quantize=quantize)
         if entry.tuning.method == "lora":
             _check_adapter_config(folder, entry)
             model = load_adapter(base, folder)
+        if entry.tuning.method == "probe":
+            probe = read_probe(folder, base.model, len(entry.answers))
     except UnsafeModelError as error:
         raise UnsafeBundleError(error.message, where=error.where, hint=error.hint) from error
     forecaster = LanguageForecaster.from_model(
         base,
         manifest.task,
         model=model,
+        probe=probe,
         spec=entry.prompt.spec,
         batch_tokens=loading.batch_tokens,
     )
@@ -128,8 +135,13 @@ def round_weights(model: Any, storage: str) -> None:
             parameter.copy_(parameter.to(_STORAGE[storage]).to(parameter.dtype))
 
 
-def _check_tuning(model: Any, method: str) -> None:
-    adapted = hasattr(model, "peft_config")
+def _check_tuning(scorer: TrialScorer, method: str) -> None:
+    adapted = hasattr(scorer.model, "peft_config")
+    if (scorer.probe is not None) != (method == "probe"):
+        raise BundleError(
+            f"the model {'has no' if scorer.probe is None else 'has a'} probe, which does not go "
+            f"with tuning {method!r}."
+        )
     if adapted != (method == "lora"):
         raise BundleError(
             f"the model {'has an' if adapted else 'has no'} adapter, which does not go with "

@@ -55,11 +55,12 @@ class AnswerEntry(Strict):
 class TuningEntry(Strict):
     """What training changed, and with which settings.
 
-    ``method``: "lora" (the bundle has an adapter), "full" (it has the whole model) or "none" (the
-    base model is used as it is). ``quantize`` is how the base model was loaded.
+    ``method``: "lora" (the bundle has an adapter), "full" (it has the whole model), "probe" (it has
+    a logistic regression over the base model's hidden states) or "none" (the base model is used as
+    it is). ``quantize`` is how the base model was loaded.
     """
 
-    method: Literal["lora", "full", "none"]
+    method: Literal["lora", "full", "probe", "none"]
     quantize: Literal["4bit"] | None = None
     settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = Field(
         default={}
@@ -88,7 +89,8 @@ class LanguageEntry(Strict):
     @property
     def files(self) -> set[str]:
         """The files that such a bundle has besides those of every bundle."""
-        files = set(paths.ADAPTER_FILES if self.tuning.method == "lora" else ())
+        own = {"lora": paths.ADAPTER_FILES, "probe": (paths.PROBE_FILE,)}
+        files = set(own.get(self.tuning.method, ()))
         return files | set(paths.BASE_FILES if self.base.carried else ())
 
 

@@ -19,6 +19,7 @@ BASE_FILES = (
     "base/tokenizer.json",
     "base/tokenizer_config.json",
 )
+PROBE_FILE = "probe.safetensors"
 WEIGHTS_FILE = "weights.safetensors"
 WORDS_FILE = "words.json"
 BASELINE_FILES = (WEIGHTS_FILE, WORDS_FILE)
@@ -27,7 +28,7 @@ PARTS_FOLDER = "parts"
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _OWN_FILES = frozenset(
-    {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE, POOL_FILE}
+    {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE, POOL_FILE, PROBE_FILE}
     | {*ADAPTER_FILES, *BASE_FILES, *BASELINE_FILES}
 )
 _PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)

@@ -122,8 +122,10 @@ def _tuning(forecaster: Forecaster) -> TuningEntry:
         return forecaster.manifest.language.tuning
     model: Any = forecaster.forecaster
     adapted = hasattr(model.scorer.model, "peft_config")
-    method: Literal["lora", "full", "none"]
+    method: Literal["lora", "full", "probe", "none"]
     method = "lora" if adapted else "full" if model.tuning == "full" else "none"
+    if model.scorer.probe is not None:
+        method = "probe"
     settings = {k: v for k, v in model.get_params(deep=False).items() if k not in _PATHS}
     return TuningEntry(method=method, quantize=model.quantize, settings=plain_settings(settings))
 

@@ -60,6 +60,7 @@ _CALIBRATION = {
 _TUNING = {
     "lora": "a LoRA adapter over the base model",
     "full": "all weights tuned",
+    "probe": "a logistic regression over the hidden states of the base model, which is not tuned",
     "none": "the base model as it is, not tuned",
 }
 
@@ -161,7 +162,7 @@ def save_bundle(
         calibration: Fitted on the forecaster's logits of validation data.
         facts: What its manifest says about data, figures and licence.
         tuning: What training changed in a language model: an adapter is written ("lora"), the
-            whole model ("full"), or neither ("none").
+            whole model ("full"), a probe ("probe"), or nothing ("none").
         carry_base, storage: See ``write_language``.
         trained_on: Recognises the trials it was trained on.
         check: Loads the bundle from the folder it is given and compares it, before it appears.

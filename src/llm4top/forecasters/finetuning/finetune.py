@@ -19,12 +19,14 @@ from llm4top.forecasters.finetuning import checkpoint as checkpoints
 from llm4top.forecasters.finetuning import lora
 from llm4top.forecasters.finetuning.batches import EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
+from llm4top.progress import OnProgress, ignore
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from llm4top.forecasters.finetuning.trainer import AnswerTrainer
     from llm4top.forecasters.model.base_model import BaseModel
+    from llm4top.forecasters.model.probe import Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,15 @@ class FinetuneResult:
     Weights trained in full are in the base's number type again; adapters stay float32.
     ``history`` holds one dict a log or evaluation: ``step``, ``epoch`` and ``loss``,
     ``learning_rate``, ``tokens_per_second``, or ``eval_log_loss``, ``eval_roc_auc``.
+    With tuning "probe" the model is the base as it was, ``probe`` reads its hidden states, there
+    are no steps, and ``history`` holds one dict a layer and pooling: ``layer``, ``pooling``, ``c``,
+    ``eval_log_loss``.
     ``stopped_early`` says that patience ended it before its last step.
     ``tokens`` and ``seconds`` count this call alone, not what a resumed run did before.
     """
 
     model: Any
-    history: tuple[dict[str, float], ...]
+    history: tuple[dict[str, Any], ...]
     steps: int
     best_step: int | None
     best_log_loss: float | None
@@ -49,6 +54,7 @@ class FinetuneResult:
     tokens: int
     seconds: float
     batch_size: int
+    probe: Probe | None = None
 
 
 def finetune(
@@ -63,6 +69,7 @@ def finetune(
     output_dir: Path | str | None = None,
     callbacks: Sequence[TrainerCallback] = (),
     should_stop: Callable[[], bool] | None = None,
+    on_progress: OnProgress = ignore,
     resume: bool = False,
 ) -> FinetuneResult:
     """Train ``base`` to answer each prompt with its target's answer token.
@@ -77,6 +84,7 @@ def finetune(
     is continued and ends at the weights the uninterrupted run would have had (bit-equal on the
     CPU; on a GPU as far as its kernels repeat themselves). ``should_stop`` is called after every
     optimiser step; when it says so, a checkpoint is written and ``KeyboardInterrupt`` raised.
+    ``on_progress`` is for tuning "probe", which has no steps that ``callbacks`` could watch.
 
     Raises ``TrainingError`` for data that cannot train a model or a run that fails, and
     ``ResumeError`` for a checkpoint of another run.
@@ -93,6 +101,8 @@ def finetune(
             hint="Resume that run, or train into a new folder.",
         )
     try:
+        if settings.tuning == "probe":
+            return _probe(base, rows, eval_rows, settings, folder, resume, on_progress, should_stop)
         scorer = _scorer(base, answer_ids, settings)
         run = _Run(base, scorer, settings, rows, eval_rows, folder, callbacks, should_stop)
         return run.finish(resume=resume)
@@ -127,6 +137,47 @@ def _rows(
     counts = [list(targets).count(label) for label in range(labels)]
     weights = [len(targets) / (labels * n) if n else 0.0 for n in counts]
     return PromptRows(prompts, targets, weights)
+
+
+def _probe(
+    base: BaseModel,
+    rows: PromptRows,
+    eval_rows: PromptRows | None,
+    settings: FinetuneSettings,
+    folder: Path,
+    resume: bool,
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool] | None,
+) -> FinetuneResult:
+    from llm4top.forecasters.finetuning.probe import fit_probe
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError(
+            "a probe is fitted by one process.", hint="Start it without torchrun, on one device."
+        )
+    started = time.perf_counter()
+    fitted = fit_probe(
+        base,
+        rows,
+        eval_rows,
+        settings,
+        folder=folder,
+        resume=resume,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    return FinetuneResult(
+        model=base.model,
+        history=fitted.history,
+        steps=0,
+        best_step=None,
+        best_log_loss=fitted.best.eval_log_loss,
+        stopped_early=False,
+        tokens=fitted.tokens,
+        seconds=time.perf_counter() - started,
+        batch_size=0,
+        probe=fitted.probe,
+    )
 
 
 def _scorer(

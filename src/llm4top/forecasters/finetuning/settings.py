@@ -33,10 +33,12 @@ class FinetuneSettings(Strict):
     pydantic's ``ValidationError``.
     """
 
-    tuning: Literal["lora", "full"] = Field(
+    tuning: Literal["lora", "full", "probe"] = Field(
         "lora",
-        description="what is trained: a low-rank adapter (lora) or every weight (full, which takes "
-        "16 bytes of memory a parameter)",
+        description="what is trained: a low-rank adapter (lora), every weight (full, which takes "
+        "16 bytes of memory a parameter), or a logistic regression over the hidden states of the "
+        "base model, which stays as it is (probe: one pass over the trials, minutes instead of "
+        "hours; of the settings of training it takes class_weights, precision and seed alone)",
     )
     lora_rank: int = Field(16, ge=1, le=512, description="rank of the adapter: what it can hold")
     lora_alpha: int = Field(

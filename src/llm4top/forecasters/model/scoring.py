@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from llm4top.errors import ModelError
 from llm4top.forecasters.model.answer_head import answer_logits, answer_token_ids, pad_right
 from llm4top.forecasters.model.base_model import BaseModel
 from llm4top.forecasters.model.device import Device, empty_caches, free_memory
+from llm4top.forecasters.model.probe import POOLINGS, Probe, pooled_states
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
@@ -161,11 +163,38 @@ def score_prompts(
     return run_batches(prompts, budget, score, on_progress=on_progress)
 
 
+@torch.inference_mode()
+def prompt_states(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    layers: Sequence[int],
+    *,
+    budget: int,
+    autocast: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Tensor:
+    """Pooled hidden states of prompts: float32 ``[prompts, layers, 2, h]`` on the CPU.
+
+    ``layers`` and the poolings are those of ``pooled_states``; ``autocast`` computes in bfloat16
+    over weights of whatever type. The rest is as for ``score_prompts``.
+    """
+    device = model.get_input_embeddings().weight.device
+
+    def score(batch: Sequence[Sequence[int]]) -> Tensor:
+        padded, lengths = pad_right(batch, pad_id=0)
+        low = torch.autocast(device.type, dtype=torch.bfloat16) if autocast else nullcontext()
+        with low:
+            return pooled_states(model, padded.to(device), lengths, layers).cpu()
+
+    return run_batches(prompts, budget, score, on_progress=on_progress)
+
+
 class TrialScorer:
     """A model with a task's question: trials in, answer logits out.
 
     ``model`` is ``base.model`` or what fine-tuning made of it. ``writer`` writes the prompts where
-    that is another than the plain one of ``spec`` (it goes by ``spec`` too).
+    that is another than the plain one of ``spec`` (it goes by ``spec`` too). With a ``probe`` the
+    logits are the probe's, and the model is computed up to the probe's layer only.
 
     Raises ``AnswerTokenError`` where the tokenizer cannot say the answers and ``ModelError`` where
     the model cannot take as many tokens as ``spec`` allows.
@@ -193,6 +222,7 @@ class TrialScorer:
         self.writer = writer or PromptWriter(base.tokenizer, task, spec)
         self.answer_ids = answer_token_ids(base.tokenizer, task)
         self.batch_tokens = batch_tokens
+        self.probe: Probe | None = None
 
     def prompts(self, trials: Iterable[Trial]) -> list[Prompt]:
         """The trials as the model reads them."""
@@ -206,17 +236,20 @@ class TrialScorer:
         Raises ``ModelError`` where they are not finite, and where one prompt does not fit.
         """
         budget = self.batch_tokens or default_budget(self.model, self.base.device)
-        logits = score_prompts(
-            self.model,
-            [prompt.token_ids for prompt in prompts],
-            self.answer_ids,
-            budget=budget,
-            on_progress=on_progress,
-        )
-        if not bool(torch.isfinite(logits).all()):
+        ids = [prompt.token_ids for prompt in prompts]
+        if self.probe is None or not ids:
+            scored = score_prompts(
+                self.model, ids, self.answer_ids, budget=budget, on_progress=on_progress
+            )
+            logits = scored.double().numpy()
+        else:
+            layers, pooling = (self.probe.layer,), POOLINGS.index(self.probe.pooling)
+            states = prompt_states(self.model, ids, layers, budget=budget, on_progress=on_progress)
+            logits = self.probe.logits(states[:, 0, pooling].numpy())
+        if not np.isfinite(logits).all():
             raise ModelError(
                 "the answer logits are not finite numbers.",
                 where=str(self.base.folder),
                 hint="The weights are broken or the number type overflows: try dtype float32.",
             )
-        return logits.double().numpy()
+        return np.asarray(logits, dtype=np.float64)

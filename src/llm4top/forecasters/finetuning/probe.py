@@ -1,0 +1,287 @@
+"""Fitting a probe: hidden states once, then one logistic regression a layer, pooling and penalty.
+
+The states are kept in files of some hundred prompts each, so that a run that was stopped goes on
+where it was, and only one layer at a time is held in memory while fitting.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
+
+from llm4top.errors import TrainingError
+from llm4top.files import replacing
+from llm4top.forecasters.finetuning.batches import PromptRows
+from llm4top.forecasters.finetuning.settings import FinetuneSettings
+from llm4top.forecasters.model.base_model import BaseModel
+from llm4top.forecasters.model.probe import POOLINGS, Pooling, Probe, layer_count
+from llm4top.forecasters.model.scoring import default_budget, prompt_states
+from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
+
+MOST_LAYERS = 9
+"""Of a deeper model every so many layers one is looked at, the last one always."""
+PENALTIES = tuple(10.0 ** (half / 2) for half in range(-10, 1))
+"""Inverse strengths of the L2 penalty (scikit-learn's C), the strongest penalty first."""
+_PATIENCE = 2
+_CHUNK = 256
+_FOLDS = 5
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A layer and pooling with its best penalty, and the log-loss on rows it was not fitted on."""
+
+    layer: int
+    pooling: Pooling
+    c: float
+    eval_log_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class FittedProbe:
+    """The chosen probe, every layer and pooling that was tried, and the tokens read for it."""
+
+    probe: Probe
+    best: Tried
+    tried: tuple[Tried, ...]
+    tokens: int
+
+    @property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """What was tried, one dict each, in the order of the layers."""
+        return tuple(asdict(one) for one in self.tried)
+
+
+def chosen_layers(count: int) -> tuple[int, ...]:
+    """The layers to look at in a model of ``count``: all of a small one, else a spread."""
+    spread = np.linspace(count / MOST_LAYERS, count, MOST_LAYERS)
+    return tuple(sorted({max(1, round(float(layer))) for layer in spread}))
+
+
+def fit_probe(
+    base: BaseModel,
+    rows: PromptRows,
+    eval_rows: PromptRows | None,
+    settings: FinetuneSettings,
+    *,
+    folder: Path,
+    resume: bool = False,
+    on_progress: OnProgress = ignore,
+    should_stop: Callable[[], bool] | None = None,
+) -> FittedProbe:
+    """Fit a probe of the base model, which stays as it is.
+
+    Layer, pooling and penalty are those of the least log-loss on ``eval_rows``; without them, in
+    five-fold cross-validation. The chosen probe is fitted on ``rows``.
+
+    Args:
+        base: The model.
+        rows: Prompts, label indices and weights to learn from.
+        eval_rows: Those to choose on.
+        settings: ``precision`` and ``seed`` are used.
+        folder: Keeps the hidden states; with ``resume`` those that are there are not computed
+            again.
+        resume: Whether to go on with them.
+        on_progress: Called after each batch (stage "training", in prompts).
+        should_stop: Asked after each file of states; ``KeyboardInterrupt`` where it says so.
+
+    Raises:
+        TrainingError: A label has too few rows to learn from, or a state is not finite.
+        ModelError: The model's layers cannot be found, or a prompt does not fit into memory.
+    """
+    chosen = chosen_layers(layer_count(base.model))
+    every = [*rows.prompts, *(eval_rows.prompts if eval_rows else ())]
+    states = _States(every, chosen, folder)
+    tokens = states.compute(base, settings, resume, on_progress, should_stop)
+    n = len(rows)
+    targets = np.array([*rows.targets, *(eval_rows.targets if eval_rows else ())], dtype=np.int64)
+    weights = None if rows.weights is None else dict(enumerate(rows.weights))
+    folds = list(_folds(targets, n, settings.seed))
+    tried: list[Tried] = []
+    for layer in chosen:
+        on_progress(Progress("Fitting the probe", len(tried), len(chosen) * len(POOLINGS)))
+        both = states.of_layer(layer)
+        for place, pooling in enumerate(POOLINGS):
+            c, loss = _best_penalty(both[:, place], targets, folds, weights)
+            tried.append(Tried(layer, pooling, c, loss))
+    best = min(tried, key=lambda one: one.eval_log_loss)
+    X = states.of_layer(best.layer)[:n, POOLINGS.index(best.pooling)]
+    return FittedProbe(_fitted(X, targets[:n], best, weights), best, tuple(tried), tokens)
+
+
+class _States:
+    """Pooled hidden states of prompts, in files; prompts of like length are in one file."""
+
+    def __init__(self, prompts: Sequence[Sequence[int]], layers: Sequence[int], folder: Path):
+        self.prompts, self.layers, self.folder = prompts, tuple(layers), folder
+        # The longest first: memory runs out at once or not at all.
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        self.chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+
+    def _file(self, chunk: int) -> Path:
+        return self.folder / f"states-{chunk:05d}.safetensors"
+
+    def compute(
+        self,
+        base: BaseModel,
+        settings: FinetuneSettings,
+        resume: bool,
+        on_progress: OnProgress,
+        should_stop: Callable[[], bool] | None,
+    ) -> int:
+        """Write the files that are not there yet; the tokens that were read for them."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        missing = [n for n in range(len(self.chunks)) if not (resume and self._file(n).exists())]
+        done = len(self.prompts) - sum(len(self.chunks[chunk]) for chunk in missing)
+        shown = _Shown(on_progress, done, len(self.prompts))
+        for chunk in missing:
+            if should_stop is not None and should_stop():
+                raise KeyboardInterrupt
+            prompts = [self.prompts[i] for i in self.chunks[chunk]]
+            states = prompt_states(
+                base.model,
+                prompts,
+                self.layers,
+                budget=default_budget(base.model, base.device),
+                autocast=settings.precision == "bf16",
+                on_progress=shown,
+            )
+            if not bool(torch.isfinite(states).all()):
+                raise TrainingError(
+                    "the model's hidden states are not finite numbers.",
+                    hint="The number type overflows: try dtype float32.",
+                )
+            with replacing(self._file(chunk)) as scratch:
+                named = {f"layer-{n}": states[:, i] for i, n in enumerate(self.layers)}
+                save_file({name: part.contiguous() for name, part in named.items()}, scratch)
+            shown.finished(prompts)
+        return shown.tokens
+
+    def of_layer(self, layer: int) -> NDArray[np.float32]:
+        """``[n, 2, h]`` of one layer, rows in the order of the prompts."""
+        parts = []
+        for chunk in range(len(self.chunks)):
+            with safe_open(self._file(chunk), framework="np") as file:
+                parts.append(file.get_tensor(f"layer-{layer}"))
+        stacked = np.concatenate(parts)
+        states = np.empty_like(stacked, dtype=np.float32)
+        states[[i for chunk in self.chunks for i in chunk]] = stacked
+        return states
+
+
+class _Shown:
+    """Reports the batches of one file as progress of all prompts."""
+
+    def __init__(self, report: OnProgress, done: int, total: int):
+        self.report, self.done, self.total = report, done, total
+        self.tokens = 0
+        self._started, self._left = time.perf_counter(), TimeLeft()
+
+    def __call__(self, batch: Progress) -> None:
+        done = self.done + batch.done
+        read = self.tokens + batch.figures["tokens"]
+        figures = {"tokens_per_second": read / (time.perf_counter() - self._started)}
+        left = self._left(done, self.total, "training")
+        if left is not None:
+            figures["eta_seconds"] = left
+        self.report(Progress("training", done, self.total, figures=figures))
+
+    def finished(self, prompts: Sequence[Sequence[int]]) -> None:
+        """The file of these prompts is written."""
+        self.done += len(prompts)
+        self.tokens += sum(len(ids) for ids in prompts)
+
+
+def _folds(targets: Ints, n: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
+    """Rows to fit on and rows to choose on: the first ``n`` and the others, else five folds."""
+    if n < len(targets):
+        yield np.arange(n), np.arange(n, len(targets))
+        return
+    if np.bincount(targets).min() < _FOLDS:
+        raise TrainingError(
+            f"the rarest label has fewer than {_FOLDS} trials, too few to choose a layer on.",
+            hint="Give validation trials (eval_set), or more trials.",
+        )
+    yield from StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(targets, targets)
+
+
+def _best_penalty(
+    X: NDArray[np.float32],
+    y: Ints,
+    folds: Sequence[tuple[Ints, Ints]],
+    weights: Mapping[int, float] | None,
+) -> tuple[float, float]:
+    """The C of the least log-loss over all folds, and that log-loss.
+
+    The path goes from strong to weak penalties and ends where the loss rises: weaker ones take
+    longest, and overfit.
+    """
+    labels = np.unique(y)
+    fits = []
+    for learn, check in folds:
+        mean, scale = _standard(X[learn])
+        parts = ((X[rows].astype(np.float64) - mean) / scale for rows in (learn, check))
+        fits.append((_regression(weights, warm_start=True), *parts, y[learn], y[check]))
+    best, worse = (PENALTIES[0], np.inf), 0
+    for c in PENALTIES:
+        losses = []
+        for model, learn_X, check_X, learn_y, check_y in fits:
+            _fit(model.set_params(C=c), learn_X, learn_y)
+            losses.append(log_loss(check_y, model.predict_proba(check_X), labels=labels))
+        loss = float(np.average(losses, weights=[len(check) for _, check in folds]))
+        worse = worse + 1 if loss >= best[1] else 0
+        if not worse:
+            best = (c, loss)
+        if worse == _PATIENCE:
+            break
+    return best
+
+
+def _fitted(
+    X: NDArray[np.float32], y: Ints, chosen: Tried, class_weight: Mapping[int, float] | None
+) -> Probe:
+    """The chosen probe, fitted from zero to the optimum: no trace of the path is left in it."""
+    mean, scale = _standard(X)
+    model = _regression(class_weight, C=chosen.c, tol=1e-9, max_iter=10_000)
+    _fit(model, (X.astype(np.float64) - mean) / scale, y)
+    weights_of_labels = [model.coef_, model.intercept_]
+    if len(model.intercept_) == 1:  # of two labels, the second's log-odds
+        weights_of_labels = [np.concatenate((-w / 2, w / 2)) for w in weights_of_labels]
+    coefficients, intercept = (w.astype(np.float32) for w in weights_of_labels)
+    return Probe(chosen.layer, chosen.pooling, mean, scale, coefficients, intercept)
+
+
+def _standard(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and scale ``[h]`` of the columns; a column that hardly varies keeps its size.
+
+    What varies less than float32 rounds is noise, which a scale would blow up.
+    """
+    mean, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    scale[scale <= 1e-5 * np.abs(mean)] = 1.0
+    return mean.astype(np.float32), scale.astype(np.float32)
+
+
+def _regression(weights: Mapping[int, float] | None, **settings: Any) -> LogisticRegression:
+    return LogisticRegression(class_weight=weights, **{"max_iter": 1000, **settings})
+
+
+def _fit(model: LogisticRegression, X: Floats, y: Ints) -> None:
+    with warnings.catch_warnings():
+        # At the limit of float64 the line search ends without a step, which is near enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)

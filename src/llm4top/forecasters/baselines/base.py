@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from llm4top.data.masked_copies import masked_copies
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.features import visible_trials
@@ -139,6 +140,49 @@ class BaselineForecaster(TrialClassifier):
         self.base_rates_ = measure_base_rates(len(task.labels), phases, positions.tolist())
         self.sections_ = _sections_of(self.reads, trials)
         return trials, np.searchsorted(np.unique(positions), positions)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """What a baseline learns from: the training trials, then ``copies`` with emptied fields.
+
+    ``targets`` ``[n]`` and ``weights`` ``[n]`` (None: all alike) are those of both.
+    """
+
+    copies: list[Trial]
+    targets: NDArray[np.int64]
+    weights: NDArray[np.float64] | None
+
+
+def training_rows(
+    trials: Sequence[Trial],
+    targets: NDArray[np.int64],
+    sample_weight: ArrayLike | None = None,
+    *,
+    copies: int = 0,
+    seed: int = 0,
+) -> TrainingRows:
+    """The targets and weights of trials and of ``copies`` of each with fields emptied at random.
+
+    A trial and its copies weigh as much together as the trial would alone.
+
+    Raises:
+        ValueError: ``sample_weight`` is not one number a trial, from 0 and not all 0.
+    """
+    weights = None
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+        if weights.shape != (len(trials),):
+            raise ValueError(f"sample_weight has shape {weights.shape}, not ({len(trials)},).")
+        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+            raise ValueError("sample_weight needs finite numbers from 0, one of them above 0.")
+    if not copies:
+        return TrainingRows([], targets, weights)
+    made = masked_copies(trials, seed=seed, copies=copies)
+    alone = np.ones(len(trials)) if weights is None else weights
+    return TrainingRows(
+        made.trials, np.tile(targets, copies + 1), np.tile(alone / (copies + 1), copies + 1)
+    )
 
 
 def _sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tuple[str, ...] | None:

@@ -62,6 +62,11 @@ BASELINES: dict[str, Baseline] = {
         "Logistic regression over words and word pairs of phase, conditions, interventions, "
         "ICD codes and criteria.",
     ),
+    "extra-trees": Baseline(
+        "Extremely randomised trees",
+        "baseline",
+        "Extremely randomised trees over the words that TF-IDF reads, each present or absent.",
+    ),
     "sentence": Baseline(
         "Sentence embedding + logistic regression",
         "baseline",
@@ -76,6 +81,7 @@ _CLASSES = {
     "always": ("simple", "AlwaysForecaster"),
     "base-rate": ("simple", "BaseRateForecaster"),
     "tfidf": ("simple", "TfidfForecaster"),
+    "extra-trees": ("extra_trees", "ExtraTreesForecaster"),
     "sentence": ("sentence", "SentenceForecaster"),
 }
 _CLASSICAL = ("classical", "ClassicalForecaster")
@@ -104,7 +110,7 @@ def make_baseline(
 
     Args:
         name: One of "always", "base-rate", "logistic", "forest", "adaboost", "xgboost",
-            "knn-forest", "feed-forward", "tfidf" and "sentence".
+            "knn-forest", "feed-forward", "tfidf", "extra-trees" and "sentence".
         task: The question; its name or a ``Task``.
         seed: Seed of the baselines that draw random numbers.
         encoder: Folder of a text encoder; for "sentence" only.
@@ -128,5 +134,7 @@ def make_baseline(
     made: Any = getattr(import_module(f"llm4top.forecasters.baselines.{module}"), kind)
     if name == "sentence":
         return cast("BaselineForecaster", made(task, encoder=encoder))
-    fitted_with = {} if name in _CLASSES else {"learner": name, "seed": seed}
+    fitted_with: dict[str, Any] = {"learner": name} if name not in _CLASSES else {}
+    if "seed" in made._get_param_names():
+        fitted_with["seed"] = seed
     return cast("BaselineForecaster", made(task, **fitted_with))

@@ -35,5 +35,5 @@ def test_wrong_settings_are_one_sentence_each(tmp_path: Path):
     result = run(EXAMPLES, "--out", tmp_path / "base", "--layers", 0, "--precision", "int8")
     assert result.exit_code == 2
     assert "layers: must be 1 or more" in result.stderr
-    assert "precision: 'int8' is neither bf16 nor fp32" in result.stderr
+    assert "precision: 'int8' is none of auto, bf16, fp32" in result.stderr
     assert "Traceback" not in result.output

@@ -193,6 +193,28 @@ def test_a_device_that_is_not_here_is_named(settings: Settings) -> None:
     assert "memory" not in [check.name for check in report.checks]
 
 
+@pytest.mark.parametrize(
+    ("precision", "emulated", "warned"),
+    [("bf16", True, True), ("bf16", False, False), ("auto", True, False), ("fp32", True, False)],
+)
+def test_a_precision_that_the_device_only_emulates_is_warned_of(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    emulated: bool,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(_preflight, "emulates_bf16", lambda device: emulated)
+    check = named(preflight(settings(precision=precision)), "device")
+    assert check.ok
+    assert check.hint == (
+        "This device has no instructions for bfloat16: it emulates them, up to 100 times slower "
+        "than float32. Set precision to auto or fp32."
+        if warned
+        else ""
+    )
+
+
 def test_a_missing_extra_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_preflight.importlib.util, "find_spec", lambda name: None)
     check = named(preflight(settings(quantize="4bit")), "device")

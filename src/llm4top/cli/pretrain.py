@@ -28,7 +28,7 @@ class Flags:
     epochs: Annotated[float, typer.Option(help="Passes over the text.")] = 1.0
     batch_size: Annotated[int, typer.Option(help="Blocks a step.")] = 4
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.5e-3
-    precision: Annotated[str, typer.Option(help="Number format: bf16 or fp32.")] = "bf16"
+    precision: Annotated[str, typer.Option(help="Number format: auto, bf16 or fp32.")] = "auto"
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0
     plain_text: Annotated[
         bool, typer.Option("--plain-text", help="Read the words alone, without their layout.")
@@ -63,9 +63,12 @@ def pretrain(
 
         llm4top pretrain dump.zip --base Qwen/Qwen3-0.6B --learning-rate 1e-5 --out carried-on
     """
-    from llm4top.training.pretrain import PretrainSettings
+    from llm4top.forecasters.model.device import EMULATED_BF16, emulates_bf16
+    from llm4top.training.pretrain import PretrainSettings, training_device
     from llm4top.training.pretrain import pretrain as run
 
+    if flags.precision == "bf16" and emulates_bf16(training_device()):
+        note(f"{EMULATED_BF16} Use --precision auto.")
     with progress_bar("Reading", None) as bar:
         task = bar.task_ids[0]
 

@@ -17,7 +17,15 @@ from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
 from llm4top.forecasters.calibration.calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_tokenizer
-from llm4top.forecasters.model.device import Device, choose_device, choose_dtype, free_memory
+from llm4top.forecasters.model.device import (
+    EMULATED_BF16,
+    Device,
+    choose_device,
+    choose_dtype,
+    emulates_bf16,
+    free_memory,
+    trains_in_bf16,
+)
 from llm4top.forecasters.model.model_files import (
     earlier_training,
     earlier_trials,
@@ -246,7 +254,10 @@ class _Preflight:
                 "Install it with: pip install 'llm4top[four-bit]'",
             )
         self.device = device
-        return _Finding(f"{device.reason} {dtype.reason}")
+        hint = ""
+        if self.config.precision == "bf16" and emulates_bf16(device):
+            hint = f"{EMULATED_BF16} Set precision to auto or fp32."
+        return _Finding(f"{device.reason} {dtype.reason}", hint=hint)
 
     def _tokenizer(self, folder: Path) -> _Finding:
         tokenizer = load_tokenizer(folder)
@@ -307,7 +318,7 @@ class _Preflight:
         config = self.config
         dtype = choose_dtype(device, config.dtype)
         cuda = device.kind == "cuda"
-        low = config.precision == "bf16" or dtype.name != "float32"
+        low = trains_in_bf16(device, config.precision) or dtype.name != "float32"
         estimate = estimate_memory(
             model_shape(folder),
             config,

@@ -32,8 +32,9 @@ from llm4top.files import publishing, write_json
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.model.base_model import load_base, prepare_process, quietly
+from llm4top.forecasters.model.device import Device, choose_device, trains_in_bf16
 from llm4top.forecasters.model.model_files import earlier_training
-from llm4top.prompts.sections import SECTION_NAMES, trial_sections
+from llm4top.prompts.sections import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, trial_sections
 from llm4top.registry.trial import Trial
 from llm4top.text import thousands as count
 
@@ -147,10 +148,12 @@ class PretrainSettings:
     """Settings of a pre-training run; the defaults made the embedded model.
 
     The shape (``vocab_size`` to ``heads``) only counts where no base is given. ``context`` is the
-    block length in tokens, ``max_tokens`` ends training early, ``precision`` is "bf16" (autocast)
-    or "fp32". ``leave_out`` names prompt sections that are not read: detailed descriptions are
-    half of a registry's text and the last thing a short prompt has room for. ``plain_text`` shows
-    the words alone, as the setting of that name does when such a model is trained.
+    block length in tokens, ``max_tokens`` ends training early, ``precision`` is as in
+    ``FinetuneSettings``. ``leave_out`` names prompt sections that are not read: detailed
+    descriptions are half of a registry's text and the last thing a short prompt has room for;
+    ICD-10 codes and SMILES stand in no registry record and would fill a small vocabulary.
+    ``plain_text`` shows the words alone, as the setting of that name does when such a model is
+    trained.
 
     Raises ``ConfigError`` with every fault.
     """
@@ -166,10 +169,10 @@ class PretrainSettings:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.1
     warmup_fraction: float = 0.05
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     seed: int = 0
     checkpoint_steps: int = 200
-    leave_out: tuple[str, ...] = ("detailed_description",)
+    leave_out: tuple[str, ...] = ("detailed_description", *SECTIONS_BEYOND_RECORDS)
     plain_text: bool = False
 
     def __post_init__(self) -> None:
@@ -192,8 +195,8 @@ class PretrainSettings:
             faults.append(f"max_tokens: must be at least one block of {self.context}")
         if self.heads > 0 and self.hidden % (2 * self.heads):
             faults.append(f"hidden: must be a multiple of {2 * self.heads} (twice the heads)")
-        if self.precision not in ("bf16", "fp32"):
-            faults.append(f"precision: {self.precision!r} is neither bf16 nor fp32")
+        if self.precision not in ("auto", "bf16", "fp32"):
+            faults.append(f"precision: {self.precision!r} is none of auto, bf16, fp32")
         faults += [
             f"leave_out: no section {name!r}"
             for name in self.leave_out
@@ -314,6 +317,11 @@ def pretrain(
     return out
 
 
+def training_device() -> Device:
+    """Where ``pretrain`` computes: the first GPU of CUDA, else the CPU."""
+    return choose_device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def pretrained_context(folder: Path) -> int | None:
     """The block of tokens that ``pretrain`` made the model in ``folder`` with; None for others."""
     try:
@@ -361,6 +369,7 @@ def _trainer(
             if progress is not None and "loss" in (logs or {}):
                 progress(state.global_step, state.max_steps, logs["loss"])
 
+    device = training_device()
     steps = int(settings.epochs * len(blocks) / settings.batch_size)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -370,8 +379,8 @@ def _trainer(
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, int(steps * settings.warmup_fraction)),
-        bf16=settings.precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),
+        bf16=trains_in_bf16(device, settings.precision),
+        use_cpu=device.kind == "cpu",
         save_steps=settings.checkpoint_steps,
         save_total_limit=2,
         logging_steps=10,

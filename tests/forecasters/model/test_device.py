@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,10 @@ from llm4top.forecasters.model.device import (
     available_devices,
     choose_device,
     choose_dtype,
+    computes_bf16,
+    emulates_bf16,
     free_memory,
+    trains_in_bf16,
 )
 
 
@@ -97,12 +101,74 @@ def test_dtype_is_bfloat16_only_where_a_gpu_computes_in_it(machine):
         assert chosen.reason == f"float32: the exact and dependable type on {kind}."
 
 
+@pytest.fixture
+def cpu(monkeypatch: pytest.MonkeyPatch):
+    """A CPU as torch would report it: its architecture, oneDNN's answer, the flags it knows."""
+
+    def make(machine: str, onednn: bool | None, **flags: bool) -> Device:
+        answers = {} if onednn is None else {"_is_mkldnn_bf16_supported": lambda: onednn}
+        monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**answers))
+        known = {f"_is_{flag}_supported": lambda answer=has: answer for flag, has in flags.items()}
+        monkeypatch.setattr(torch, "cpu", SimpleNamespace(**known))
+        monkeypatch.setattr(platform, "machine", lambda: machine)
+        return Device("cpu", "cpu", "")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("machine", "onednn", "flags", "computes"),
+    [
+        ("x86_64", True, {"avx512_bf16": True, "amx_tile": False}, True),
+        ("AMD64", True, {"avx512_bf16": False, "amx_tile": True}, True),
+        # oneDNN says yes to any AVX-512 CPU, and then makes the products in float32.
+        ("x86_64", True, {"avx512_bf16": False, "amx_tile": False}, False),
+        ("x86_64", False, {"avx512_bf16": True, "amx_tile": False}, False),
+        ("x86_64", True, {}, False),
+        ("aarch64", True, {}, True),
+        ("arm64", False, {}, False),
+        ("arm64", None, {}, False),
+    ],
+)
+def test_bfloat16_counts_only_where_the_cpu_has_instructions_for_it(
+    cpu, machine, onednn, flags, computes
+):
+    device = cpu(machine, onednn, **flags)
+    assert computes_bf16(device) is computes
+    assert emulates_bf16(device) is not computes
+    assert trains_in_bf16(device, "auto") is computes
+    assert trains_in_bf16(device, "bf16")
+    assert not trains_in_bf16(device, "fp32")
+    # A forecast is the same on every machine, whatever its CPU can do.
+    assert choose_dtype(device).name == "float32"
+
+
+def test_bfloat16_that_a_cpu_only_emulates_is_warned_of(cpu):
+    asked = choose_dtype(cpu("x86_64", False), "bf16")
+    assert (asked.name, asked.reason) == (
+        "bfloat16",
+        "bfloat16, as asked for. This device has no instructions for bfloat16: it emulates them, "
+        "up to 100 times slower than float32.",
+    )
+    assert choose_dtype(cpu("x86_64", False), "float16").reason == "float16, as asked for."
+
+
+def test_training_in_bfloat16_follows_the_gpu(machine):
+    machine(cuda=1)
+    assert trains_in_bf16(choose_device(), "auto")
+    machine(cuda=1, bf16=False)
+    assert not trains_in_bf16(choose_device(), "auto")
+    assert emulates_bf16(choose_device())
+    apple = Device("mps", "mps", "")
+    assert (trains_in_bf16(apple, "auto"), emulates_bf16(apple)) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [("bf16", "bfloat16"), ("float16", "float16"), ("fp32", "float32")],
 )
-def test_dtype_request(request_, expected):
-    chosen = choose_dtype(Device("cpu", "cpu", ""), request_)
+def test_dtype_request(cpu, request_, expected):
+    chosen = choose_dtype(cpu("x86_64", True, avx512_bf16=True), request_)
     assert (chosen.name, chosen.reason) == (expected, f"{expected}, as asked for.")
 
 

@@ -19,6 +19,7 @@ from llm4top.forecasters.finetuning import checkpoint as checkpoints
 from llm4top.forecasters.finetuning import lora
 from llm4top.forecasters.finetuning.batches import EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
+from llm4top.forecasters.model.device import trains_in_bf16
 from llm4top.progress import OnProgress, ignore
 
 if TYPE_CHECKING:
@@ -197,9 +198,7 @@ def _scorer(
             dropout=settings.lora_dropout,
         )
     lora.set_activation_checkpointing(model, settings.gradient_checkpointing)
-    bf16 = settings.precision == "bf16"
-    if settings.precision == "auto" and base.device.kind == "cuda":
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    bf16 = trains_in_bf16(base.device, settings.precision)
     return lora.AnswerScorer(model, answer_ids, autocast=bf16)
 
 

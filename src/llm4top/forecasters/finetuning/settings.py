@@ -99,8 +99,8 @@ class FinetuneSettings(Strict):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
-        description="number type of the computation while training; auto is bf16 on GPUs that "
-        "have it, else fp32",
+        description="number type of the computation while training; auto is bf16 on GPUs and CPUs "
+        "that have instructions for it, else fp32",
     )
     checkpoint_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints; none saves one at each evaluation"

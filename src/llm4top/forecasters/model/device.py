@@ -2,8 +2,10 @@
 
 import gc
 import os
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import torch
@@ -98,13 +100,61 @@ def choose_dtype(device: Device, request: str = "auto") -> NumberType:
                 hint="Number types: auto, float32, bfloat16, float16.",
             )
         name = str(_DTYPES[request]).removeprefix("torch.")
-        return NumberType(name, f"{name}, as asked for.")
+        warning = f" {EMULATED_BF16}" if name == "bfloat16" and emulates_bf16(device) else ""
+        return NumberType(name, f"{name}, as asked for.{warning}")
+    if device.kind == "cuda":
+        if computes_bf16(device):
+            return NumberType("bfloat16", "bfloat16: this GPU computes in it; half the memory.")
+        return NumberType("float32", "float32: this GPU does not compute in bfloat16.")
+    # On a CPU with bfloat16 too: a forecast is to be the same on every machine.
+    return NumberType("float32", f"float32: the exact and dependable type on {device.kind}.")
+
+
+EMULATED_BF16 = (
+    "This device has no instructions for bfloat16: it emulates them, up to 100 times slower than "
+    "float32."
+)
+"""What to say where bfloat16 is asked for and ``emulates_bf16``."""
+
+
+def computes_bf16(device: Device) -> bool:
+    """Whether the device has instructions that multiply bfloat16 matrices."""
     if device.kind == "cuda":
         with torch.cuda.device(device.torch):
-            if torch.cuda.is_bf16_supported(including_emulation=False):
-                return NumberType("bfloat16", "bfloat16: this GPU computes in it; half the memory.")
-        return NumberType("float32", "float32: this GPU does not compute in bfloat16.")
-    return NumberType("float32", f"float32: the exact and dependable type on {device.kind}.")
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.kind == "cpu" and _cpu_computes_bf16()
+
+
+def emulates_bf16(device: Device) -> bool:
+    """Whether bfloat16 is slower than float32 on the device, for want of instructions."""
+    return device.kind in ("cuda", "cpu") and not computes_bf16(device)
+
+
+def trains_in_bf16(device: Device, precision: str) -> bool:
+    """Whether training with ``precision`` ("auto", "fp32" or "bf16") computes in bfloat16.
+
+    "auto" does where the device ``computes_bf16``. The weights that are trained stay in float32.
+    """
+    return precision == "bf16" or (precision == "auto" and computes_bf16(device))
+
+
+def _cpu_computes_bf16() -> bool:
+    # oneDNN's own answer is whether it takes bfloat16 at all: on x86 it says yes to a plain
+    # AVX-512 CPU, whose products it then makes in float32. Only the CPU's flags tell them apart.
+    if not _ask(torch.ops.mkldnn, "_is_mkldnn_bf16_supported"):
+        return False
+    if platform.machine().lower() not in ("x86_64", "amd64", "x86", "i686"):
+        return True
+    flags = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(_ask(torch.cpu, flag) for flag in flags)
+
+
+def _ask(module: Any, question: str) -> bool:
+    """torch's answer to a private question, no where this version or build does not know it."""
+    try:
+        return bool(getattr(module, question)())
+    except (AttributeError, RuntimeError):
+        return False
 
 
 def free_memory(device: Device) -> int:

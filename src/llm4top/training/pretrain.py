@@ -37,6 +37,7 @@ from llm4top.forecasters.model.model_files import earlier_training
 from llm4top.prompts.sections import SECTION_NAMES, SECTIONS_BEYOND_RECORDS, trial_sections
 from llm4top.registry.trial import Trial
 from llm4top.text import thousands as count
+from llm4top.training.next_token_loss import next_token_loss
 
 
 def through_its_base(earlier: Manifest) -> str:
@@ -262,7 +263,7 @@ class _Blocks(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         ids = torch.from_numpy(self.blocks[index].astype(np.int64))
-        return {"input_ids": ids, "labels": ids}
+        return {"input_ids": ids}
 
 
 def pretrain(
@@ -362,14 +363,23 @@ def _trainer(
     settings: PretrainSettings,
     progress: Callable[[int, int, float], None] | None,
 ) -> Any:
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+    device = training_device()
+    dtype = torch.bfloat16 if trains_in_bf16(device, settings.precision) else torch.float32
 
     class Report(TrainerCallback):  # type: ignore[misc]
         def on_log(self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
             if progress is not None and "loss" in (logs or {}):
                 progress(state.global_step, state.max_steps, logs["loss"])
 
-    device = training_device()
+    class NextToken(Trainer):  # type: ignore[misc]
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Any:
+            ids, head = inputs["input_ids"], model.get_output_embeddings()
+            with torch.autocast(device.kind, dtype, enabled=dtype is not torch.float32):
+                decoded = model.get_decoder()(input_ids=ids, use_cache=False)
+            return next_token_loss(decoded.last_hidden_state, head.weight, ids, dtype)
+
     steps = int(settings.epochs * len(blocks) / settings.batch_size)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -379,7 +389,6 @@ def _trainer(
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         warmup_steps=max(1, int(steps * settings.warmup_fraction)),
-        bf16=trains_in_bf16(device, settings.precision),
         use_cpu=device.kind == "cpu",
         save_steps=settings.checkpoint_steps,
         save_total_limit=2,
@@ -387,12 +396,11 @@ def _trainer(
         seed=settings.seed,
         report_to=[],
         disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_pin_memory=device.kind == "cuda",
     )
-    trainer = Trainer(
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs would mean DataParallel
+    trainer = NextToken(
         model=model, args=arguments, train_dataset=_Blocks(blocks), callbacks=[Report()]
     )
-    from transformers.trainer_callback import PrinterCallback
-
     trainer.remove_callback(PrinterCallback)
     return trainer

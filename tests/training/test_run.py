@@ -322,7 +322,7 @@ def test_two_processes_end_at_the_weights_of_one_with_the_double_batch(
 ) -> None:
     """Under torchrun, and through the command, of which one process alone speaks."""
     # 48 rows by 2 x 5: the last step is short, and one process gets rows that weigh nothing.
-    shape = {**LEARNS, "lora_dropout": 0.0, "epochs": 1}
+    shape = {**LEARNS, "lora_dropout": 0.0, "epochs": 1, "precision": "fp32"}
     together = settings(**shape, batch_size=5, out=tmp_path / "together")
     script, file = tmp_path / "worker.py", tmp_path / "config.yaml"
     script.write_text(DISTRIBUTED)

@@ -42,6 +42,7 @@ FAST = FinetuneSettings(
     gradient_checkpointing=False,
     log_steps=1,
     patience=None,
+    precision="fp32",  # so that weights can be compared to the last digits, on any machine
 )
 
 

@@ -35,4 +35,5 @@ def test_products_in_bfloat16_keep_the_loss_in_float32() -> None:
     rough.backward()
     assert rough.dtype is torch.float32
     assert 0 < abs(rough.item() - exact.item()) < 0.02
-    assert hidden.grad is not None and hidden.grad.dtype is torch.float32
+    assert hidden.grad is not None
+    assert hidden.grad.dtype is torch.float32

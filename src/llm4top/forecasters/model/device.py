@@ -150,7 +150,7 @@ def _cpu_computes_bf16() -> bool:
 
 
 def _ask(module: Any, question: str) -> bool:
-    """torch's answer to a private question, no where this version or build does not know it."""
+    """Torch's answer to a private question, no where this version or build does not know it."""
     try:
         return bool(getattr(module, question)())
     except (AttributeError, RuntimeError):

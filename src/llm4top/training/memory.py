@@ -16,6 +16,10 @@ bytes a number (2 in bfloat16 on a GPU, else 4):
                      for the inputs of its adapters and their dropout masks
     headroom        a tenth of all that, and 0.8 GB for the CUDA context
 
+A probe has nothing that is trained on the device: one layer at a time, in full, for one prompt or
+more. Its fit takes the states of one layer (two vectors of float32 a trial) and three copies in
+float64 in main memory; on disk are the states of ``MOST_LAYERS`` layers at most.
+
 Attention is estimated without its score matrix, as torch's fused kernels compute it. There are no
 full-vocabulary logits. Double quantisation of NF4: 4 bits + 8/64 + 32/(64 x 256) bits a number
 (Dettmers et al. 2023, QLoRA, section 3).
@@ -23,6 +27,7 @@ full-vocabulary logits. Double quantisation of NF4: 4 bits + 8/64 + 32/(64 x 256
 
 import math
 import random
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +36,8 @@ from typing import Any
 
 import torch
 
-from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS
+from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, MOST_LAYERS
+from llm4top.forecasters.model.device import Device, choose_dtype, trains_in_bf16
 from llm4top.training.config import TrainingConfig
 from llm4top.training.selection.candidates import whole_steps
 
@@ -162,10 +168,12 @@ def estimate_memory(
     weight_bytes: int,
     compute_bytes: int,
     cuda: bool,
+    trials: int = 0,
 ) -> MemoryEstimate:
     """The estimate of this module's docstring.
 
-    ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` (b) of an activation.
+    ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` (b) of an activation;
+    ``trials`` are those of both splits, which a probe reads.
     """
     full = config.tuning == "full"
     trained = shape.parameters if full else config.lora_rank * shape.linear_widths
@@ -173,6 +181,14 @@ def estimate_memory(
     if config.quantize is not None:
         saved = weight_bytes - _NF4_BYTES
         weights -= round(shape.linear_parameters * saved)
+    if config.tuning == "probe":
+        states = trials * shape.hidden * 2 * 4
+        copies = 0 if cuda else states + trials * shape.hidden * 3 * 8
+        activations = config.max_tokens * _layer_bytes(shape, compute_bytes, lora=False)
+        head_room = round((weights + copies + activations) * (_HEAD_ROOM - 1))
+        head_room += _CUDA_CONTEXT if cuda else 0
+        disk = states * min(shape.layers, MOST_LAYERS)
+        return MemoryEstimate(weights, copies, activations, head_room, disk, shape.hidden)
     tokens = config.batch_size * config.max_tokens
     layer = _layer_bytes(shape, compute_bytes, lora=not full, dropout=config.lora_dropout > 0)
     entry = shape.hidden * compute_bytes
@@ -188,13 +204,58 @@ def estimate_memory(
     return MemoryEstimate(weights, trained * _TRAINED_BYTES, activations, head_room, disk, trained)
 
 
-def _layer_bytes(shape: ModelShape, compute_bytes: int, *, lora: bool, dropout: bool) -> int:
+def _layer_bytes(
+    shape: ModelShape, compute_bytes: int, *, lora: bool, dropout: bool = False
+) -> int:
     h, q, v, i = shape.hidden, shape.query, shape.key_value, shape.intermediate
     total = (2 * h + 3 * q + 4 * i) * compute_bytes + (4 * h + 2 * q + 2 * v) * 4
     if lora and dropout:
         # Each of the seven projections drops out its own input and stores the rest.
         total += (5 * h + q + i) * (compute_bytes + 2)
     return total
+
+
+_PRODUCTS = 3
+_SHARE_OF_RATE = 0.5
+
+
+def seconds_of_pass(
+    shape: ModelShape, tokens: float, device: Device, config: TrainingConfig
+) -> float:
+    """About how long the model takes to read so many tokens, in seconds.
+
+    Two operations a parameter and token (Kaplan et al. 2020, section 2.1), at half the rate of a
+    matrix product, which is measured in a moment.
+    """
+    number = choose_dtype(device, config.dtype).torch
+    if trains_in_bf16(device, config.precision):
+        number = torch.bfloat16
+    size = 4096 if device.kind == "cuda" else 512
+    one = torch.ones(size, size, dtype=number, device=device.torch)
+    best = math.inf
+    for _ in range(_PRODUCTS):
+        started = time.perf_counter()
+        float((one @ one)[0, 0])  # waits for a GPU
+        best = min(best, time.perf_counter() - started)
+    rate = 2 * size**3 / best
+    return 2 * shape.linear_parameters * tokens / (rate * _SHARE_OF_RATE)
+
+
+def cheaper(config: TrainingConfig, *, cuda: bool) -> str:
+    """What would make the run smaller, the least costly thing first."""
+    advice = []
+    # A probe keeps no activations, and its batches fit themselves to the memory.
+    trains = config.tuning != "probe"
+    if trains and not config.gradient_checkpointing:
+        advice.append("turn gradient_checkpointing on")
+    if trains and config.batch_size > 1:
+        advice.append("halve batch_size and double accumulation (the result stays the same)")
+    if config.tuning == "full":
+        advice.append("use tuning: lora")
+    elif config.quantize is None and cuda:
+        advice.append("use quantize: 4bit")
+    advice.append("lower max_tokens")
+    return f"To need less: {'; '.join(advice)}."
 
 
 def in_gb(size: float) -> str:

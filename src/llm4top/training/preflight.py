@@ -36,17 +36,11 @@ from llm4top.forecasters.model.model_files import (
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
 from llm4top.tasks.task import Task
-from llm4top.text import percent
+from llm4top.text import about, percent
 from llm4top.text import thousands as count
+from llm4top.training import memory
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
-from llm4top.training.memory import (
-    MemoryEstimate,
-    estimate_memory,
-    evaluation_count,
-    evaluation_size,
-    in_gb,
-    model_shape,
-)
+from llm4top.training.memory import MemoryEstimate, ModelShape, in_gb
 from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
 
@@ -128,6 +122,8 @@ class _Preflight:
         self.folder: Path | None = None
         self.device: Device | None = None
         self.tokenizer: Any = None
+        self.shape: ModelShape | None = None
+        self.prompt_tokens = 0.0  # of a trial, in the mean
 
     def run(self) -> PreflightReport:
         report = self.report
@@ -147,8 +143,11 @@ class _Preflight:
                 self._check("prompts", lambda: self._prompts(folder, data))
             if (device := self.device) is not None:
                 self._check("memory", lambda: self._memory(folder, device))
-        if (memory := report.memory) is not None:
-            self._check("disk", lambda: self._disk(memory.disk))
+            shape = self.shape if self.config.tuning == "probe" and self.prompt_tokens else None
+            if shape is not None:
+                self._check("time", lambda: self._time(shape, device))
+        if (needed := report.memory) is not None:
+            self._check("disk", lambda: self._disk(needed.disk))
         self._check("output folder", self._output)
         return report
 
@@ -218,8 +217,13 @@ class _Preflight:
         )
         if not learn or not valid:
             return _Finding("no trials to train on or to evaluate on.", False)
-        passes = evaluation_count(self.config, learn)
-        size = evaluation_size(self.config, learn, valid)
+        if self.config.tuning == "probe":
+            return _Finding(
+                f"none: one pass over {count(learn + valid)} trials; layer and penalty are chosen "
+                f"on all {count(valid)} validation trials."
+            )
+        passes = memory.evaluation_count(self.config, learn)
+        size = memory.evaluation_size(self.config, learn, valid)
         rows = "all" if size == valid else f"the same {count(size)} of"
         often = "1 evaluation" if passes == 1 else f"up to {count(passes)} evaluations"
         return _Finding(
@@ -283,6 +287,7 @@ class _Preflight:
         if not prompts:
             return _Finding("no training trial to write a prompt about.", False)
         lengths = sorted(len(prompt.token_ids) for prompt in prompts)
+        self.prompt_tokens = sum(lengths) / len(lengths)
         cut = sum(prompt.tokens_cut > 0 for prompt in prompts) / len(prompts)
         median = f"median {count(lengths[len(lengths) // 2])} tokens, longest {count(lengths[-1])}"
         hint = "Raising max_tokens would let the model read more." if cut > _MOSTLY_CUT else ""
@@ -319,9 +324,11 @@ class _Preflight:
         dtype = choose_dtype(device, config.dtype)
         cuda = device.kind == "cuda"
         low = trains_in_bf16(device, config.precision) or dtype.name != "float32"
-        estimate = estimate_memory(
-            model_shape(folder),
+        self.shape = memory.model_shape(folder)
+        estimate = memory.estimate_memory(
+            self.shape,
             config,
+            trials=self._rows(config.train_split, config.valid_split),
             weight_bytes=4 if dtype.name == "float32" else 2,
             compute_bytes=2 if low else 4,
             cuda=cuda,
@@ -334,8 +341,21 @@ class _Preflight:
         )
         detail = f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on "
         ok = estimate.total <= free
-        hint = "" if ok else _cheaper(config, cuda=cuda)
+        hint = "" if ok else memory.cheaper(config, cuda=cuda)
         return _Finding(f"{detail}{device.torch}.", ok, hint)
+
+    def _rows(self, *splits: str) -> int:
+        data = self.report.dataset
+        return 0 if data is None else sum(data.splits.count(split) for split in splits)
+
+    def _time(self, shape: ModelShape, device: Device) -> _Finding:
+        learn, valid = self._rows(self.config.train_split), self._rows(self.config.valid_split)
+        # Those that calibrate it are read once more.
+        tokens = (learn + 2 * valid) * self.prompt_tokens
+        seconds = memory.seconds_of_pass(shape, tokens, device, self.config)
+        return _Finding(
+            f"{about(seconds)} for {count(round(tokens))} tokens, judging by the device's speed."
+        )
 
     def _disk(self, need: int) -> _Finding:
         place = self.config.out.absolute()
@@ -367,21 +387,6 @@ class _Preflight:
 
 
 _OURS = {".lock", "state.json", "events.jsonl", "worker.log", "worker.log.1"}
-
-
-def _cheaper(config: TrainingConfig, *, cuda: bool) -> str:
-    """What would make the run smaller, the least costly thing first."""
-    advice = []
-    if not config.gradient_checkpointing:
-        advice.append("turn gradient_checkpointing on")
-    if config.batch_size > 1:
-        advice.append("halve batch_size and double accumulation (the result stays the same)")
-    if config.tuning == "full":
-        advice.append("use tuning: lora")
-    elif config.quantize is None and cuda:
-        advice.append("use quantize: 4bit")
-    advice.append("lower max_tokens")
-    return f"To need less: {'; '.join(advice)}."
 
 
 def sample_rows(count: int, most: int, seed: int) -> list[int]:

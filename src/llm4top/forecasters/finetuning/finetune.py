@@ -103,7 +103,7 @@ def finetune(
         )
     try:
         if settings.tuning == "probe":
-            return _probe(base, rows, eval_rows, settings, folder, resume, on_progress, should_stop)
+            return _probe(base, rows, eval_rows, settings, folder, on_progress, should_stop)
         scorer = _scorer(base, answer_ids, settings)
         run = _Run(base, scorer, settings, rows, eval_rows, folder, callbacks, should_stop)
         return run.finish(resume=resume)
@@ -146,7 +146,6 @@ def _probe(
     eval_rows: PromptRows | None,
     settings: FinetuneSettings,
     folder: Path,
-    resume: bool,
     on_progress: OnProgress,
     should_stop: Callable[[], bool] | None,
 ) -> FinetuneResult:
@@ -163,7 +162,6 @@ def _probe(
         eval_rows,
         settings,
         folder=folder,
-        resume=resume,
         on_progress=on_progress,
         should_stop=should_stop,
     )

@@ -4,6 +4,7 @@ The states are kept in files of some hundred prompts each, so that a run that wa
 where it was, and only one layer at a time is held in memory while fitting.
 """
 
+import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,19 +21,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
+from torch import Tensor
 
 from llm4top.errors import TrainingError
 from llm4top.files import replacing
 from llm4top.forecasters.finetuning.batches import PromptRows
-from llm4top.forecasters.finetuning.settings import FinetuneSettings
+from llm4top.forecasters.finetuning.settings import MOST_LAYERS, FinetuneSettings
 from llm4top.forecasters.model.base_model import BaseModel
+from llm4top.forecasters.model.device import trains_in_bf16
 from llm4top.forecasters.model.probe import POOLINGS, Pooling, Probe, layer_count
 from llm4top.forecasters.model.scoring import default_budget, prompt_states
 from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
 
-MOST_LAYERS = 9
-"""Of a deeper model every so many layers one is looked at, the last one always."""
-PENALTIES = tuple(10.0 ** (half / 2) for half in range(-10, 1))
+PENALTIES = tuple(10.0 ** (half / 2) for half in range(-16, 1))
 """Inverse strengths of the L2 penalty (scikit-learn's C), the strongest penalty first."""
 _PATIENCE = 2
 _CHUNK = 256
@@ -80,7 +81,6 @@ def fit_probe(
     settings: FinetuneSettings,
     *,
     folder: Path,
-    resume: bool = False,
     on_progress: OnProgress = ignore,
     should_stop: Callable[[], bool] | None = None,
 ) -> FittedProbe:
@@ -94,9 +94,8 @@ def fit_probe(
         rows: Prompts, label indices and weights to learn from.
         eval_rows: Those to choose on.
         settings: ``precision`` and ``seed`` are used.
-        folder: Keeps the hidden states; with ``resume`` those that are there are not computed
-            again.
-        resume: Whether to go on with them.
+        folder: Keeps the hidden states. Those of this model that are there, of an earlier fit or
+            one that was stopped, are not computed again.
         on_progress: Called after each batch (stage "training", in prompts).
         should_stop: Asked after each file of states; ``KeyboardInterrupt`` where it says so.
 
@@ -106,8 +105,9 @@ def fit_probe(
     """
     chosen = chosen_layers(layer_count(base.model))
     every = [*rows.prompts, *(eval_rows.prompts if eval_rows else ())]
-    states = _States(every, chosen, folder)
-    tokens = states.compute(base, settings, resume, on_progress, should_stop)
+    low = trains_in_bf16(base.device, settings.precision)
+    states = _States(base, chosen, autocast=low, folder=folder)
+    tokens = states.compute(every, on_progress, should_stop)
     n = len(rows)
     targets = np.array([*rows.targets, *(eval_rows.targets if eval_rows else ())], dtype=np.int64)
     weights = None if rows.weights is None else dict(enumerate(rows.weights))
@@ -115,50 +115,53 @@ def fit_probe(
     tried: list[Tried] = []
     for layer in chosen:
         on_progress(Progress("Fitting the probe", len(tried), len(chosen) * len(POOLINGS)))
-        both = states.of_layer(layer)
+        both = states.of_layer(layer, every)
         for place, pooling in enumerate(POOLINGS):
             c, loss = _best_penalty(both[:, place], targets, folds, weights)
             tried.append(Tried(layer, pooling, c, loss))
     best = min(tried, key=lambda one: one.eval_log_loss)
-    X = states.of_layer(best.layer)[:n, POOLINGS.index(best.pooling)]
+    X = states.of_layer(best.layer, every[:n])[:, POOLINGS.index(best.pooling)]
     return FittedProbe(_fitted(X, targets[:n], best, weights), best, tuple(tried), tokens)
 
 
 class _States:
-    """Pooled hidden states of prompts, in files; prompts of like length are in one file."""
+    """Pooled hidden states by prompt, in files of some hundred prompts of like length.
 
-    def __init__(self, prompts: Sequence[Sequence[int]], layers: Sequence[int], folder: Path):
-        self.prompts, self.layers, self.folder = prompts, tuple(layers), folder
-        # The longest first: memory runs out at once or not at all.
-        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        self.chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+    What was computed for one fit is there for every other over the same folder: the key of a
+    prompt's states is a hash of everything that they depend on.
+    """
 
-    def _file(self, chunk: int) -> Path:
-        return self.folder / f"states-{chunk:05d}.safetensors"
+    def __init__(self, base: BaseModel, layers: Sequence[int], *, autocast: bool, folder: Path):
+        self.base, self.layers, self.autocast, self.folder = base, tuple(layers), autocast, folder
+        how = (base.identity.sha256, base.device.kind, base.dtype.name, base.quantize)
+        self._prefix = repr((how, autocast, self.layers)).encode()
+        self._places: dict[str, tuple[Path, int]] = {}
 
     def compute(
         self,
-        base: BaseModel,
-        settings: FinetuneSettings,
-        resume: bool,
+        prompts: Sequence[Sequence[int]],
         on_progress: OnProgress,
         should_stop: Callable[[], bool] | None,
     ) -> int:
-        """Write the files that are not there yet; the tokens that were read for them."""
+        """Write the states that are not there yet; the tokens that were read for them."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        missing = [n for n in range(len(self.chunks)) if not (resume and self._file(n).exists())]
-        done = len(self.prompts) - sum(len(self.chunks[chunk]) for chunk in missing)
-        shown = _Shown(on_progress, done, len(self.prompts))
-        for chunk in missing:
+        for file in self.folder.glob("states-*.safetensors"):
+            self._take(file)
+        wanted = {self._key(ids): ids for ids in prompts}
+        # The longest first: memory runs out at once or not at all.
+        missing = sorted(wanted.keys() - self._places.keys(), key=lambda k: (-len(wanted[k]), k))
+        shown = _Shown(on_progress, len(wanted) - len(missing), len(wanted))
+        for start in range(0, len(missing), _CHUNK):
             if should_stop is not None and should_stop():
                 raise KeyboardInterrupt
-            prompts = [self.prompts[i] for i in self.chunks[chunk]]
+            keys = missing[start : start + _CHUNK]
+            chunk = [wanted[key] for key in keys]
             states = prompt_states(
-                base.model,
-                prompts,
+                self.base.model,
+                chunk,
                 self.layers,
-                budget=default_budget(base.model, base.device),
-                autocast=settings.precision == "bf16",
+                budget=default_budget(self.base.model, self.base.device),
+                autocast=self.autocast,
                 on_progress=shown,
             )
             if not bool(torch.isfinite(states).all()):
@@ -166,22 +169,34 @@ class _States:
                     "the model's hidden states are not finite numbers.",
                     hint="The number type overflows: try dtype float32.",
                 )
-            with replacing(self._file(chunk)) as scratch:
-                named = {f"layer-{n}": states[:, i] for i, n in enumerate(self.layers)}
-                save_file({name: part.contiguous() for name, part in named.items()}, scratch)
-            shown.finished(prompts)
+            self._write(keys, states)
+            shown.finished(chunk)
         return shown.tokens
 
-    def of_layer(self, layer: int) -> NDArray[np.float32]:
-        """``[n, 2, h]`` of one layer, rows in the order of the prompts."""
-        parts = []
-        for chunk in range(len(self.chunks)):
-            with safe_open(self._file(chunk), framework="np") as file:
-                parts.append(file.get_tensor(f"layer-{layer}"))
-        stacked = np.concatenate(parts)
-        states = np.empty_like(stacked, dtype=np.float32)
-        states[[i for chunk in self.chunks for i in chunk]] = stacked
-        return states
+    def of_layer(self, layer: int, prompts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """``[n, 2, h]`` of one layer, a row for each of the prompts."""
+        places = [self._places[self._key(ids)] for ids in prompts]
+        parts: dict[Path, NDArray[np.float32]] = {}
+        for path in {path for path, _ in places}:
+            with safe_open(path, framework="np") as file:
+                parts[path] = file.get_tensor(f"layer-{layer}")
+        return np.stack([parts[path][row] for path, row in places])
+
+    def _key(self, ids: Sequence[int]) -> str:
+        content = self._prefix + np.asarray(ids, dtype=np.int64).tobytes()
+        return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    def _write(self, keys: Sequence[str], states: Tensor) -> None:
+        path = self.folder / f"states-{keys[0]}.safetensors"
+        by_layer = {f"layer-{n}": states[:, i].contiguous() for i, n in enumerate(self.layers)}
+        with replacing(path) as scratch:
+            save_file(by_layer, scratch, metadata={"keys": " ".join(keys)})
+        self._take(path)
+
+    def _take(self, path: Path) -> None:
+        with safe_open(path, framework="np") as file:
+            keys = file.metadata()["keys"].split()
+        self._places.update({key: (path, row) for row, key in enumerate(keys)})
 
 
 class _Shown:

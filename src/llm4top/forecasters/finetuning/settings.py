@@ -16,6 +16,11 @@ from llm4top.schema import Strict, validate_settings
 KEEP_CHECKPOINTS = 2
 """How many of the newest checkpoints stay on disk during a run."""
 
+MOST_LAYERS = 9
+"""Layers whose states a probe looks at: all of a small model, else a spread with the last one."""
+PROBE_SETTINGS = frozenset({"tuning", "class_weights", "precision", "seed"})
+"""The settings of fine-tuning that a probe takes; it has no use for the others."""
+
 FORMER_NAMES = {"gradient_accumulation": "accumulation", "class_weight": "class_weights"}
 """Former names of settings, which files and stored runs may still use, with today's."""
 

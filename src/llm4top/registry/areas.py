@@ -116,11 +116,29 @@ def therapeutic_area(trial: Trial) -> str:
     A trial without codes is placed by its conditions (MeSH terms, else conditions, else keywords),
     each by common word stems: coarse, and "unknown" where no stem is met.
     """
-    starts = [start for code in trial.icd_codes if (start := _chapter_of(code))]
-    if not starts:
-        terms = trial.condition_mesh or trial.conditions or trial.keywords
-        starts = [start for term in terms if (start := _chapter_of_term(term))]
+    starts = _starts(trial)
     return _NAMES[Counter(starts).most_common(1)[0][0]] if starts else UNKNOWN_AREA
+
+
+CHAPTERS: tuple[str, ...] = tuple(_NAMES.values())
+"""Every chapter, in the order of the ICD-10."""
+
+
+def condition_chapters(trial: Trial) -> set[str]:
+    """The chapters of a trial's ICD-10 codes, or of its conditions where it has no codes.
+
+    Conditions are placed as ``therapeutic_area`` does it.
+    """
+    return {_NAMES[start] for start in _starts(trial)}
+
+
+def _starts(trial: Trial) -> list[str]:
+    """The first code of the chapter of each code, else of each condition that can be placed."""
+    starts = [start for code in trial.icd_codes if (start := _chapter_of(code))]
+    if starts:
+        return starts
+    terms = trial.condition_mesh or trial.conditions or trial.keywords
+    return [start for term in terms if (start := _chapter_of_term(term))]
 
 
 def _chapter_of(code: str) -> str | None:

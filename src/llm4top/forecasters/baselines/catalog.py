@@ -67,6 +67,11 @@ BASELINES: dict[str, Baseline] = {
         "baseline",
         "Extremely randomised trees over the words that TF-IDF reads, each present or absent.",
     ),
+    "structured": Baseline(
+        "Structured features",
+        "baseline",
+        "Extremely randomised trees over fields, counts, lengths and groups of the record.",
+    ),
     "sentence": Baseline(
         "Sentence embedding + logistic regression",
         "baseline",
@@ -82,6 +87,7 @@ _CLASSES = {
     "base-rate": ("simple", "BaseRateForecaster"),
     "tfidf": ("simple", "TfidfForecaster"),
     "extra-trees": ("extra_trees", "ExtraTreesForecaster"),
+    "structured": ("structured", "StructuredForecaster"),
     "sentence": ("sentence", "SentenceForecaster"),
 }
 _CLASSICAL = ("classical", "ClassicalForecaster")
@@ -110,7 +116,7 @@ def make_baseline(
 
     Args:
         name: One of "always", "base-rate", "logistic", "forest", "adaboost", "xgboost",
-            "knn-forest", "feed-forward", "tfidf", "extra-trees" and "sentence".
+            "knn-forest", "feed-forward", "tfidf", "extra-trees", "structured" and "sentence".
         task: The question; its name or a ``Task``.
         seed: Seed of the baselines that draw random numbers.
         encoder: Folder of a text encoder; for "sentence" only.

@@ -1,11 +1,9 @@
 """Extremely randomised trees over the words that a trial has or has not."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, vstack
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.feature_extraction.text import CountVectorizer
@@ -19,143 +17,12 @@ from llm4top.forecasters.baselines.base import (
     training_rows,
     wanted,
 )
+from llm4top.forecasters.baselines.narrow_trees import NarrowTrees, read_narrow_trees
 from llm4top.forecasters.baselines.simple import baseline_text
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 
 _MOST_TERMS = 65_536
-_ROWS_AT_ONCE = 128
-_MOST_NODES = 2**31 - 2
-_GAPS = (np.uint8, np.uint16, np.uint32)
-
-
-@dataclass(frozen=True, eq=False)
-class PresenceTrees:
-    """Trees that ask at each node whether a term is present; the mean of the leaves reached.
-
-    All nodes are in one table, tree after tree, the two children of a node side by side: the
-    first is where the term is absent.
-
-    Attributes:
-        gap: ``[nodes]``, how far behind a node its first child is; 0 for a leaf. A path only
-            leads on, so that it ends.
-        feature: ``[inner]``, the term that each inner node asks for, in the order of nodes.
-        share: ``[leaves, K - 1]`` float32, the shares of all classes but the first, likewise.
-        roots: ``[trees]``, the first node of each tree.
-    """
-
-    gap: NDArray[Any]
-    feature: NDArray[Any]
-    share: NDArray[np.float32]
-    roots: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        here = np.arange(len(self.gap), dtype=np.int32)
-        leaf = self.gap == 0
-        place = np.empty(len(self.gap), dtype=np.int32)
-        place[leaf] = np.arange(leaf.sum())
-        place[~leaf] = self.feature
-        # A leaf leads to node 0, which is no node's child.
-        object.__setattr__(self, "_child", np.where(leaf, 0, here + self.gap).astype(np.int32))
-        object.__setattr__(self, "_place", place)
-
-    def predict_proba(self, rows: csr_matrix) -> learners.FloatArray:
-        """Probabilities ``[n, K]`` of rows ``[n, terms]`` that are not 0 where a term is present.
-
-        A row's probabilities do not depend on the other rows, to the last bit.
-        """
-        others = np.empty((rows.shape[0], self.share.shape[1]))
-        for start in range(0, len(others), _ROWS_AT_ONCE):
-            chunk = rows[start : start + _ROWS_AT_ONCE]
-            leaves = self._leaves((chunk != 0).toarray())
-            # A running sum adds tree after tree, whatever the number of rows.
-            sums = np.cumsum(self.share[leaves], axis=1, dtype=np.float64)[:, -1]
-            others[start : start + _ROWS_AT_ONCE] = sums / len(self.roots)
-        return np.column_stack([1.0 - others.sum(axis=1), others]).clip(0.0, 1.0)
-
-    def _leaves(self, present: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """The leaf of each row in each tree, ``[n, trees]``; all paths go down together."""
-        child: NDArray[np.int32] = self._child  # type: ignore[attr-defined]
-        place: NDArray[np.int32] = self._place  # type: ignore[attr-defined]
-        n, width = present.shape
-        flat = present.ravel()
-        reached = np.empty(n * len(self.roots), dtype=np.int32)
-        path = np.arange(len(reached))
-        start = np.repeat(np.arange(n) * width, len(self.roots))
-        node = np.tile(self.roots.astype(np.int32), n)
-        while len(path):
-            below = child[node]
-            going = below > 0
-            if not going.all():
-                reached[path[~going]] = place[node[~going]]
-                path, start, node, below = path[going], start[going], node[going], below[going]
-            node = below + flat[start + place[node]]
-        return reached.reshape(n, len(self.roots))
-
-    def to_arrays(self) -> learners.Arrays:
-        """Named arrays that hold all of it, as narrow as its numbers allow."""
-        return {name: getattr(self, name) for name in ("gap", "feature", "share", "roots")}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], width: int, classes: int) -> Self:
-        """Inverse of ``to_arrays``, for rows of ``width`` terms.
-
-        Raises ``BundleError`` where an index points nowhere or the arrays do not fit together.
-        """
-        gap, feature, share, roots = wanted(arrays, "gap", "feature", "share", "roots")
-        fault = BundleError("holds trees that do not fit together.")
-        if not (
-            gap.dtype in _GAPS
-            and gap.ndim == 1
-            and 0 < len(gap) < _MOST_NODES
-            and feature.dtype == np.uint16
-            and feature.ndim == 1
-            and share.dtype == np.float32
-            and share.ndim == 2
-        ):
-            raise fault
-        roots = learners.indices(roots)
-        leaf = gap == 0
-        first = np.arange(len(gap)) + gap.astype(np.int64)
-        if not (
-            bool((first[~leaf] + 1 < len(gap)).all())
-            and len(feature) == int((~leaf).sum())
-            and bool((feature < width).all())
-            and share.shape == (int(leaf.sum()), classes - 1)
-            and bool(((share >= 0) & (share <= 1)).all())
-            and roots.size > 0
-            and bool((roots < len(gap)).all())
-        ):
-            raise fault
-        return cls(gap, feature, share, roots)
-
-
-def read_presence_trees(model: Any) -> PresenceTrees:
-    """The trees of a ``ForestClassifier`` that was fitted on rows of 0 and 1."""
-    parts = [_read_tree(estimator.tree_) for estimator in model.estimators_]
-    gaps, features, shares = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    starts = np.cumsum([0, *(len(gap) for gap, _, _ in parts[:-1])])
-    narrow = next(kind for kind in _GAPS if gaps.max() <= np.iinfo(kind).max)
-    return PresenceTrees(gaps.astype(narrow), features, shares, starts.astype(np.int64))
-
-
-def _read_tree(tree: Any) -> tuple[NDArray[Any], ...]:
-    """A tree's ``gap``, ``feature`` and ``share``, its nodes in the order of ``PresenceTrees``."""
-    left, right = tree.children_left, tree.children_right
-    inner = np.flatnonzero(left >= 0)
-    # The children of the inner node that is number k in scikit-learn's order come at 1 + 2 k.
-    first = 1 + 2 * np.arange(len(inner))
-    place = np.zeros(len(left), dtype=np.int64)
-    place[left[inner]], place[right[inner]] = first, first + 1
-    gap = np.zeros(len(left), dtype=np.int64)
-    gap[place[inner]] = first - place[inner]
-    counts = np.empty_like(tree.value[:, 0, :])
-    counts[place] = tree.value[:, 0, :]
-    feature = np.zeros(len(left), dtype=np.uint16)
-    feature[place] = np.maximum(tree.feature, 0)
-    leaf = gap == 0
-    share = (counts / counts.sum(axis=1, keepdims=True))[leaf, 1:]
-    return gap, feature[~leaf], share.astype(np.float32)
 
 
 class ExtraTreesForecaster(BaselineForecaster):
@@ -227,7 +94,7 @@ class ExtraTreesForecaster(BaselineForecaster):
         )
         with learners.one_thread():
             model.fit(rows, learn.targets, sample_weight=learn.weights)
-        self.learner_: PresenceTrees = read_presence_trees(model)
+        self.learner_: NarrowTrees = read_narrow_trees(model, presence=True)
         return self
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
@@ -256,4 +123,4 @@ class ExtraTreesForecaster(BaselineForecaster):
         if not terms or len(set(terms)) != len(terms):
             raise BundleError("holds terms that are not different words.")
         self._use(terms)
-        self.learner_ = PresenceTrees.from_arrays(state.arrays, len(terms), len(self.classes_))
+        self.learner_ = NarrowTrees.from_arrays(state.arrays, len(terms), len(self.classes_))

@@ -114,7 +114,7 @@ def fit_features(trials: Sequence[Trial], *, topics: int, seed: int) -> FeatureM
 
 def _fit(trials: Sequence[Trial], topics: int, seed: int) -> FeatureMatrix:
     table = features.feature_table(trials)
-    kept = tuple(int(i) for i in np.flatnonzero([_varies(column) for column in table.T]))
+    kept = tuple(int(i) for i in np.flatnonzero([features.varies(column) for column in table.T]))
     numbers = table[:, list(kept)]
     vectoriser = features.new_vectoriser(len(trials), min_count=2, most=_MOST_TERMS)
     weights = csr_matrix(vectoriser.fit_transform([features.all_text(trial) for trial in trials]))
@@ -129,11 +129,6 @@ def _fit(trials: Sequence[Trial], topics: int, seed: int) -> FeatureMatrix:
         found,
         float(np.sqrt((text**2).mean()) or 1.0) if text.size else 1.0,
     )
-
-
-def _varies(column: features.FloatArray) -> bool:
-    given = column[~np.isnan(column)]
-    return given.size > 0 and bool(np.ptp(given) > 1e-9)
 
 
 def _topics(weights: csr_matrix, count: int, seed: int) -> features.FloatArray:

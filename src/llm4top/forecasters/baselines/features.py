@@ -223,8 +223,8 @@ def _sponsor(trial: Trial) -> dict[str, float]:
 def _population(trial: Trial) -> dict[str, float]:
     # Readers drop the age limit "N/A": with a coded sex it means that there is none.
     coded = trial.sex is not None
-    lowest = _age(trial.minimum_age)
-    highest = _age(trial.maximum_age)
+    lowest = years_of(trial.minimum_age)
+    highest = years_of(trial.maximum_age)
     return {
         **_one_of("sex", trial.sex, ("Female", "Male")),
         "minimum age": 0.0 if lowest is None and coded else NAN if lowest is None else lowest,
@@ -281,13 +281,19 @@ def _one_of(name: str, value: str | None, choices: Sequence[str]) -> dict[str, f
     }
 
 
-def _age(text: str | None) -> float | None:
+def years_of(text: str | None) -> float | None:
     """The years of an age as registered ("18 Years"); None where it is no age."""
     words = (text or "").lower().split()
     if len(words) != 2 or not words[0].isascii() or not words[0].isdigit() or len(words[0]) > 6:
         return None
     unit = _YEARS.get(words[1].rstrip("s"))
     return None if unit is None else int(words[0]) * unit
+
+
+def varies(column: FloatArray) -> bool:
+    """Whether the numbers that are given in a column differ."""
+    given = column[~np.isnan(column)]
+    return given.size > 0 and bool(np.ptp(given) > 1e-9)
 
 
 FEATURE_NAMES: tuple[str, ...] = tuple(trial_features(Trial()))

@@ -1,0 +1,259 @@
+#!/usr/bin/env python
+"""The trials that the embedded model learns from: scripts/learning_rows.py DATA TEXTS.json
+
+DATA holds `top/` (TOP's CSV files, with titles_and_dates.csv where there is one), and may hold
+`extra/` (more labelled trials and registry texts without labels) and `registry/` with `labels/`
+(registry records and their labels). TEXTS.json gets the texts without labels as registry records, for
+`llm4top pretrain`. Every text passes the leak guard: extra rows are written as records of the
+registry's API and read like any other record.
+
+TOP's test files are never read for anything but their ids: a trial of theirs among the rows or the
+texts is refused.
+"""
+
+import csv
+import json
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm4top.data.dataset import Dataset
+from llm4top.data.ingest import ingest
+from llm4top.data.masked_copies import emptied, masked_copies
+from llm4top.errors import DatasetError
+from llm4top.forecasters.cross_fit import LearningRows
+from llm4top.registry.codes import iso_date
+from llm4top.registry.leak_guard import guard
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Record, Trial
+
+TOP_BASE_RATES = {"II": 0.478, "III": 0.653}
+"""Share of successes in the official training files of TOP, to which extra rows are weighted."""
+PHASES = {"phase 2": "II", "phase 3": "III"}
+LEFT_OUT = {("trialbench_x", "III")}
+"""Sources of extra rows whose rows all have one label."""
+_BEYOND_RECORDS = ("icd_codes", "smiles")
+_COPY_WEIGHT = 0.5
+PATTERNS = {
+    "no criteria": 0.25,
+    "no criteria, no phase": 0.25,
+    "no phase": 0.15,
+    "no conditions": 0.05,
+    "no interventions": 0.05,
+    "title only": 0.05,
+    "at random": 0.2,
+}
+"""What the masked copies lack, with the chance of each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """What there is to learn from.
+
+    ``rows`` are TOP's trials, which alone are judged; ``dates`` are their start dates (ISO, or
+    None); ``in_valid`` says which are in TOP's validation files. ``extra`` rows are only learned
+    from, with ``extra_dates``.
+    """
+
+    dataset: Dataset
+    rows: LearningRows
+    dates: list[str | None]
+    in_valid: np.ndarray
+    extra: LearningRows
+    extra_dates: list[str | None]
+
+
+def learning(data: Path, scratch: Path) -> Learning:
+    """Read all labelled rows. ``scratch`` is an empty folder for the data set of TOP's rows."""
+    top = ingest(data / "top", scratch / "top")
+    sealed = {i for i, split in zip(top.nct_ids, top.splits, strict=True) if split == "test"}
+    kept = [i for i, split in enumerate(top.splits) if split != "test"]
+    top = top.take(kept)
+    titles = _titles(data)
+    trials = [
+        replace(trial, brief_title=titles.get(nct_id) or trial.brief_title)
+        for nct_id, trial in zip(top.nct_ids, top.trials, strict=True)
+    ]
+    labels = np.asarray(top.label_indices)
+    rows = LearningRows(trials, labels, list(top.nct_ids), np.ones(len(trials)))
+    more, dates = _extra(data, dict(zip(rows.groups, labels.tolist(), strict=True)))
+    refuse_sealed([*rows.groups, *more.groups], sealed)
+    in_valid = np.array([split == "valid" for split in top.splits])
+    return Learning(top, rows, list(top.start_dates), in_valid, more, dates)
+
+
+def with_copies(rows: LearningRows, seed: int) -> LearningRows:
+    """The rows, and of each a copy as a registry record has it and one that lacks whole fields.
+
+    A registry record has no ICD codes and no SMILES. The copies have half the weight each.
+    """
+    as_records = [emptied(trial, _BEYOND_RECORDS) for trial in rows.trials]
+    thin = masked_copies(as_records, seed=seed, patterns=PATTERNS)
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights
+    half = _COPY_WEIGHT * weights
+    for trials in (as_records, thin.trials):
+        rows = rows.plus(LearningRows(trials, rows.labels[: len(half)], rows.groups[: len(half)], half))
+    return rows
+
+
+def refuse_sealed(ids: Iterable[str], sealed: Iterable[str]) -> None:
+    """Raise ``DatasetError`` where a trial of TOP's test files is among the ids."""
+    found = sorted(set(ids) & set(sealed))
+    if found:
+        raise DatasetError(
+            f"{len(found)} trials of TOP's test files are among the rows or texts to learn from: "
+            f"{', '.join(found[:5])}.",
+            hint="Remove them from the extra files.",
+        )
+
+
+def sealed_ids(data: Path) -> set[str]:
+    """The ids in TOP's test files; empty where they are not there."""
+    return {
+        row["nctid"] for file in (data / "top").glob("phase_*_test.csv") for row in _rows(file)
+    }
+
+
+def unlabelled(data: Path) -> list[dict[str, Any]]:
+    """Registry texts without labels as records of the API.
+
+    Those that started in 2014 or later, or when nobody knows, are left out: TOP's tests start then.
+    """
+    found = []
+    file = data / "extra" / "registry_extra.jsonl"
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    for row in map(json.loads, lines):
+        if str(row["start_2014_or_later"]).lower() != "false":
+            continue
+        lists = {
+            name: row[name]
+            for name in ("conditions", "interventions", "outcomes", "secondary_outcomes")
+        }
+        found.append(_record(row["nctid"], row["title"], row["summary"], row["criteria"], **lists))
+    refuse_sealed((r["protocolSection"]["identificationModule"]["nctId"] for r in found), sealed_ids(data))
+    return found
+
+
+def _extra(data: Path, known: Mapping[str, int]) -> tuple[LearningRows, list[str | None]]:
+    """Labelled rows that TOP's files lack, then records of the registry with a known label."""
+    groups: list[str] = []
+    trials: list[Trial] = []
+    labels: list[int] = []
+    files: list[str] = []
+    dates: list[str | None] = []
+    sources: list[str] = []
+    table = data / "extra" / "top_extra.csv"
+    rows = [] if not table.is_file() else [
+        row for row in _rows(table)
+        if row["criteria"] and (row["text_source"].split("+")[0], row["file"]) not in LEFT_OUT
+        and row["nctid"] not in known
+    ]
+    records = _read([
+        _record(
+            row["nctid"], row["title"], "", row["criteria"], phase=row["phase"],
+            conditions=json.loads(row["conditions"] or "[]"), interventions=json.loads(row["interventions"] or "[]"),
+        )
+        for row in rows
+    ])
+    for row in rows:
+        if (record := records.get(row["nctid"])) is None:
+            continue
+        groups.append(row["nctid"])
+        trials.append(record.trial)
+        labels.append(int(row["label"]))
+        files.append(row["file"])
+        dates.append(iso_date(row["start_date"]))
+        sources.append("extra")
+    labelled = dict(known) | dict(zip(groups, labels, strict=True))
+    for nct_id, record, label in _registry(data, labelled):
+        groups.append(nct_id)
+        trials.append(record.trial)
+        labels.append(label)
+        files.append(PHASES.get((record.trial.phase or "").lower(), ""))
+        dates.append(record.registry_outcome.start_date or record.trial.planned_start)
+        sources.append("registry")
+    values = np.asarray(labels, dtype=np.int64)
+    weights = np.ones(len(values))
+    for source in set(sources):
+        for file, share in TOP_BASE_RATES.items():
+            chosen = np.array([s == source and f == file for s, f in zip(sources, files, strict=True)])
+            own = values[chosen].mean() if chosen.any() else 0.0
+            if 0 < own < 1:
+                weights[chosen] = np.where(values[chosen] == 1, share / own, (1 - share) / (1 - own))
+    return LearningRows(trials, values, groups, weights), dates
+
+
+def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Record, int]]:
+    """Records of the registry sample whose label is known, of phases II and III."""
+    archive = data / "registry" / "AllPublicXML-sample.zip"
+    file = data / "labels" / "outcome_for_registry_sample.csv"
+    if not (archive.is_file() and file.is_file()):
+        return
+    labels = {row["nctid"]: int(row["label"]) for row in _rows(file)} | {
+        nct_id: label for nct_id, label in labelled.items()
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        with zipfile.ZipFile(archive) as members:
+            for name in members.namelist():
+                if Path(name).stem in labels:
+                    (Path(scratch) / Path(name).name).write_bytes(members.read(name))
+        for record in read_records(Path(scratch)):
+            if isinstance(record, Record) and record.nct_id and (record.trial.phase or "").lower() in PHASES:
+                yield record.nct_id, record, labels[record.nct_id]
+
+
+def _record(
+    nct_id: str, title: str, summary: str, criteria: str, *, phase: str = "",
+    conditions: Sequence[str] = (), interventions: Sequence[str] = (),
+    outcomes: Sequence[str] = (), secondary_outcomes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """A record of the registry's API that holds these fields."""
+    phases = ["PHASE" + number for number in "1234" if number in phase]
+    return {
+        "protocolSection": {
+            "identificationModule": {"nctId": nct_id, "briefTitle": title},
+            "descriptionModule": {"briefSummary": summary},
+            "conditionsModule": {"conditions": list(conditions)},
+            "designModule": {"phases": phases},
+            "armsInterventionsModule": {"interventions": [{"name": name} for name in interventions]},
+            "outcomesModule": {
+                "primaryOutcomes": [{"measure": text} for text in outcomes],
+                "secondaryOutcomes": [{"measure": text} for text in secondary_outcomes],
+            },
+            "eligibilityModule": {"eligibilityCriteria": criteria},
+        }
+    }
+
+
+def _read(records: list[dict[str, Any]]) -> dict[str, Record]:
+    """The records by id, read as any file of the user is; those that cannot be read are left out."""
+    if not records:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "records.json"
+        file.write_text(json.dumps({"studies": records}), encoding="utf-8")
+        return {r.nct_id: r for r in read_records(file) if isinstance(r, Record) and r.nct_id}
+
+
+def _titles(data: Path) -> dict[str, str]:
+    file = data / "top" / "titles_and_dates.csv"
+    rows = _rows(file) if file.is_file() else []
+    return {row["nctid"]: guard(row["title"], "brief_title", []) or "" for row in rows if row["title"]}
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(10**8)
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+if __name__ == "__main__":
+    texts = unlabelled(Path(sys.argv[1]))
+    Path(sys.argv[2]).write_text(json.dumps({"studies": texts}), encoding="utf-8")
+    print(f"{len(texts)} records without labels in {sys.argv[2]}")

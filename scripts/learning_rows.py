@@ -1,10 +1,8 @@
-#!/usr/bin/env python
-"""The trials that the embedded model learns from: scripts/learning_rows.py DATA TEXTS.json
+"""The labelled trials that the embedded model learns from.
 
-DATA holds `top/` (TOP's CSV files, with titles_and_dates.csv where there is one), and may hold
-`extra/` (more labelled trials and registry texts without labels) and `registry/` with `labels/`
-(registry records and their labels). TEXTS.json gets the texts without labels as registry records, for
-`llm4top pretrain`. Every text passes the leak guard: extra rows are written as records of the
+A data folder holds `top/` (TOP's CSV files, with titles_and_dates.csv where there is one), and may
+hold `extra/top_extra.csv` (more labelled trials), and `registry/` with `labels/` (registry records
+and their labels). Every text passes the leak guard: extra rows are written as records of the
 registry's API and read like any other record.
 
 TOP's test files are never read for anything but their ids: a trial of theirs among the rows or the
@@ -13,14 +11,14 @@ texts is refused.
 
 import csv
 import json
-import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import extra_records
 import numpy as np
 
 from llm4top.data.dataset import Dataset
@@ -98,7 +96,9 @@ def with_copies(rows: LearningRows, seed: int) -> LearningRows:
     weights = np.ones(len(rows)) if rows.weights is None else rows.weights
     half = _COPY_WEIGHT * weights
     for trials in (as_records, thin.trials):
-        rows = rows.plus(LearningRows(trials, rows.labels[: len(half)], rows.groups[: len(half)], half))
+        rows = rows.plus(
+            LearningRows(trials, rows.labels[: len(half)], rows.groups[: len(half)], half)
+        )
     return rows
 
 
@@ -115,29 +115,7 @@ def refuse_sealed(ids: Iterable[str], sealed: Iterable[str]) -> None:
 
 def sealed_ids(data: Path) -> set[str]:
     """The ids in TOP's test files; empty where they are not there."""
-    return {
-        row["nctid"] for file in (data / "top").glob("phase_*_test.csv") for row in _rows(file)
-    }
-
-
-def unlabelled(data: Path) -> list[dict[str, Any]]:
-    """Registry texts without labels as records of the API.
-
-    Those that started in 2014 or later, or when nobody knows, are left out: TOP's tests start then.
-    """
-    found = []
-    file = data / "extra" / "registry_extra.jsonl"
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    for row in map(json.loads, lines):
-        if str(row["start_2014_or_later"]).lower() != "false":
-            continue
-        lists = {
-            name: row[name]
-            for name in ("conditions", "interventions", "outcomes", "secondary_outcomes")
-        }
-        found.append(_record(row["nctid"], row["title"], row["summary"], row["criteria"], **lists))
-    refuse_sealed((r["protocolSection"]["identificationModule"]["nctId"] for r in found), sealed_ids(data))
-    return found
+    return {row["nctid"] for file in (data / "top").glob("phase_*_test.csv") for row in _rows(file)}
 
 
 def _extra(data: Path, known: Mapping[str, int]) -> tuple[LearningRows, list[str | None]]:
@@ -149,18 +127,16 @@ def _extra(data: Path, known: Mapping[str, int]) -> tuple[LearningRows, list[str
     dates: list[str | None] = []
     sources: list[str] = []
     table = data / "extra" / "top_extra.csv"
-    rows = [] if not table.is_file() else [
-        row for row in _rows(table)
-        if row["criteria"] and (row["text_source"].split("+")[0], row["file"]) not in LEFT_OUT
+    found = extra_records.rows(table) if table.is_file() else ()
+    rows = [
+        row
+        for row in found
+        if row["criteria"]
+        and (row["text_source"].split("+")[0], row["file"]) not in LEFT_OUT
         and row["nctid"] not in known
     ]
-    records = _read([
-        _record(
-            row["nctid"], row["title"], "", row["criteria"], phase=row["phase"],
-            conditions=json.loads(row["conditions"] or "[]"), interventions=json.loads(row["interventions"] or "[]"),
-        )
-        for row in rows
-    ])
+    # Only what TOP's rows have too: a summary or an outcome measure would tell the source.
+    records = _read([extra_records.study({**row, "summary": "", "outcomes": []}) for row in rows])
     for row in rows:
         if (record := records.get(row["nctid"])) is None:
             continue
@@ -182,10 +158,14 @@ def _extra(data: Path, known: Mapping[str, int]) -> tuple[LearningRows, list[str
     weights = np.ones(len(values))
     for source in set(sources):
         for file, share in TOP_BASE_RATES.items():
-            chosen = np.array([s == source and f == file for s, f in zip(sources, files, strict=True)])
+            chosen = np.array(
+                [s == source and f == file for s, f in zip(sources, files, strict=True)]
+            )
             own = values[chosen].mean() if chosen.any() else 0.0
             if 0 < own < 1:
-                weights[chosen] = np.where(values[chosen] == 1, share / own, (1 - share) / (1 - own))
+                weights[chosen] = np.where(
+                    values[chosen] == 1, share / own, (1 - share) / (1 - own)
+                )
     return LearningRows(trials, values, groups, weights), dates
 
 
@@ -204,31 +184,12 @@ def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Re
                 if Path(name).stem in labels:
                     (Path(scratch) / Path(name).name).write_bytes(members.read(name))
         for record in read_records(Path(scratch)):
-            if isinstance(record, Record) and record.nct_id and (record.trial.phase or "").lower() in PHASES:
+            if (
+                isinstance(record, Record)
+                and record.nct_id
+                and (record.trial.phase or "").lower() in PHASES
+            ):
                 yield record.nct_id, record, labels[record.nct_id]
-
-
-def _record(
-    nct_id: str, title: str, summary: str, criteria: str, *, phase: str = "",
-    conditions: Sequence[str] = (), interventions: Sequence[str] = (),
-    outcomes: Sequence[str] = (), secondary_outcomes: Sequence[str] = (),
-) -> dict[str, Any]:
-    """A record of the registry's API that holds these fields."""
-    phases = ["PHASE" + number for number in "1234" if number in phase]
-    return {
-        "protocolSection": {
-            "identificationModule": {"nctId": nct_id, "briefTitle": title},
-            "descriptionModule": {"briefSummary": summary},
-            "conditionsModule": {"conditions": list(conditions)},
-            "designModule": {"phases": phases},
-            "armsInterventionsModule": {"interventions": [{"name": name} for name in interventions]},
-            "outcomesModule": {
-                "primaryOutcomes": [{"measure": text} for text in outcomes],
-                "secondaryOutcomes": [{"measure": text} for text in secondary_outcomes],
-            },
-            "eligibilityModule": {"eligibilityCriteria": criteria},
-        }
-    }
 
 
 def _read(records: list[dict[str, Any]]) -> dict[str, Record]:
@@ -244,16 +205,12 @@ def _read(records: list[dict[str, Any]]) -> dict[str, Record]:
 def _titles(data: Path) -> dict[str, str]:
     file = data / "top" / "titles_and_dates.csv"
     rows = _rows(file) if file.is_file() else []
-    return {row["nctid"]: guard(row["title"], "brief_title", []) or "" for row in rows if row["title"]}
+    return {
+        row["nctid"]: guard(row["title"], "brief_title", []) or "" for row in rows if row["title"]
+    }
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
     csv.field_size_limit(10**8)
     with file.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
-
-
-if __name__ == "__main__":
-    texts = unlabelled(Path(sys.argv[1]))
-    Path(sys.argv[2]).write_text(json.dumps({"studies": texts}), encoding="utf-8")
-    print(f"{len(texts)} records without labels in {sys.argv[2]}")

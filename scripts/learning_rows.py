@@ -94,12 +94,10 @@ def with_copies(rows: LearningRows, seed: int) -> LearningRows:
     as_records = [emptied(trial, _BEYOND_RECORDS) for trial in rows.trials]
     thin = masked_copies(as_records, seed=seed, patterns=PATTERNS)
     weights = np.ones(len(rows)) if rows.weights is None else rows.weights
-    half = _COPY_WEIGHT * weights
+    made = rows
     for trials in (as_records, thin.trials):
-        rows = rows.plus(
-            LearningRows(trials, rows.labels[: len(half)], rows.groups[: len(half)], half)
-        )
-    return rows
+        made = made.plus(LearningRows(trials, rows.labels, rows.groups, _COPY_WEIGHT * weights))
+    return made
 
 
 def refuse_sealed(ids: Iterable[str], sealed: Iterable[str]) -> None:
@@ -155,18 +153,21 @@ def _extra(data: Path, known: Mapping[str, int]) -> tuple[LearningRows, list[str
         dates.append(record.registry_outcome.start_date or record.trial.planned_start)
         sources.append("registry")
     values = np.asarray(labels, dtype=np.int64)
-    weights = np.ones(len(values))
+    return LearningRows(trials, values, groups, _weights(values, sources, files)), dates
+
+
+def _weights(labels: np.ndarray, sources: list[str], files: list[str]) -> np.ndarray:
+    """Weights with which each source has TOP's base rate in each of TOP's files."""
+    weights = np.ones(len(labels))
     for source in set(sources):
         for file, share in TOP_BASE_RATES.items():
-            chosen = np.array(
-                [s == source and f == file for s, f in zip(sources, files, strict=True)]
-            )
-            own = values[chosen].mean() if chosen.any() else 0.0
+            pairs = zip(sources, files, strict=True)
+            chosen = np.array([pair == (source, file) for pair in pairs])
+            own = labels[chosen].mean() if chosen.any() else 0.0
             if 0 < own < 1:
-                weights[chosen] = np.where(
-                    values[chosen] == 1, share / own, (1 - share) / (1 - own)
-                )
-    return LearningRows(trials, values, groups, weights), dates
+                success = labels[chosen] == 1
+                weights[chosen] = np.where(success, share / own, (1 - share) / (1 - own))
+    return weights
 
 
 def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Record, int]]:
@@ -175,9 +176,7 @@ def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Re
     file = data / "labels" / "outcome_for_registry_sample.csv"
     if not (archive.is_file() and file.is_file()):
         return
-    labels = {row["nctid"]: int(row["label"]) for row in _rows(file)} | {
-        nct_id: label for nct_id, label in labelled.items()
-    }
+    labels = {row["nctid"]: int(row["label"]) for row in _rows(file)} | dict(labelled)
     with tempfile.TemporaryDirectory() as scratch:
         with zipfile.ZipFile(archive) as members:
             for name in members.namelist():
@@ -193,7 +192,7 @@ def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Re
 
 
 def _read(records: list[dict[str, Any]]) -> dict[str, Record]:
-    """The records by id, read as any file of the user is; those that cannot be read are left out."""
+    """The records by id, read as any file of the user is; unreadable ones are left out."""
     if not records:
         return {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -44,6 +44,9 @@ FORECAST = Forecast(
 )
 
 
+ADAPTED = [name for name in COLUMNS if name.startswith(("adapted", "target", "unadapted"))]
+
+
 def rows_of(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
@@ -73,6 +76,7 @@ def test_csv_has_the_documented_columns_and_one_row_a_trial() -> None:
         "upper": "0.720000",
         "base_rate": "0.409000",
         "base_rate_of": "Phase 2",
+        **dict.fromkeys(ADAPTED, ""),
         "score": "0.410000",
         "probabilities": '{"failure": 0.377, "success": 0.623}',
         "base_rates": '{"failure": 0.591, "success": 0.409}',
@@ -96,7 +100,7 @@ def test_absent_values_are_empty_cells() -> None:
     row = csv_row(nothing)
     empty = {name for name, value in row.items() if value == ""}
     absent = {"nct_id", "title", "phase", "sponsor_class", "lower", "upper", "base_rate", "score"}
-    absent |= {"base_rate_of", "base_rates", "warnings", "same_trial_as", "reason"}
+    absent |= {"base_rate_of", "base_rates", "warnings", "same_trial_as", "reason", *ADAPTED}
     assert empty == absent
 
 

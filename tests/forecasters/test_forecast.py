@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
+from llm4top.errors import CalibrationError
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.calibration.calibrated import Calibrated, softmax
 from llm4top.forecasters.forecast import ForecastSource, forecast_records
@@ -21,6 +23,7 @@ from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
 from llm4top.tasks.builtin import OUTCOME
 from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_model
+from llm4top.text import percent
 
 
 class Halfway:
@@ -127,6 +130,63 @@ def test_the_base_rate_is_that_of_the_phase(bundle, records):
         assert next(forecast_records(bundle, [record])).base_rate == rate
     bare = Bundle(bundle.forecaster, base_rates={})
     assert next(forecast_records(bare, records)).base_rate is None
+
+
+def test_a_forecast_is_adapted_to_another_base_rate_and_keeps_what_it_was(bundle, records):
+    before = list(forecast_records(bundle, records))
+    for old, new in zip(
+        before, forecast_records(bundle, records, base_rate="phase 1=0.3, all=56 %"), strict=True
+    ):
+        target = 0.3 if old.phase == "Phase 1" else 0.56
+        move = logit(target) - logit(old.base_rate)
+        for was, made in (
+            (old.probability, new.probability),
+            (old.lower, new.lower),
+            (old.upper, new.upper),
+        ):
+            assert made == pytest.approx(expit(logit(was) + move), abs=1e-9)
+        assert sum(new.probabilities) == pytest.approx(1)
+        assert new.unadapted_probabilities == old.probabilities
+        kept = (new.unadapted_probability, new.unadapted_lower, new.unadapted_upper)
+        assert kept == (old.probability, old.lower, old.upper)
+        assert (new.adapted_to, new.target_rate) == ("Phase 1=0.3, all=0.56", target)
+        assert new.compared_with == (target, "target")
+        same = ("base_rate", "base_rates", "score", "bundle", "sections")
+        assert [getattr(new, name) for name in same] == [getattr(old, name) for name in same]
+        said = f"adapted from a base rate of {percent(old.base_rate)} to {percent(target)}: "
+        said += f"{percent(old.probability)} before"
+        assert new.warnings == (*old.warnings, said)
+
+
+def test_its_own_base_rates_change_no_forecast(bundle, records):
+    own = {name: rate.shares[1] for name, rate in bundle.base_rates.items()}
+    for old, new in zip(
+        forecast_records(bundle, records),
+        forecast_records(bundle, records, base_rate=own),
+        strict=True,
+    ):
+        assert (new.probability, new.lower, new.upper) == (old.probability, old.lower, old.upper)
+
+
+def test_a_phase_without_a_target_is_not_adapted_and_says_so(bundle, records):
+    (old,) = forecast_records(bundle, records[:1])
+    (new,) = forecast_records(bundle, records[:1], base_rate={"Phase 4": 0.2})
+    assert (new.probability, new.lower, new.upper) == (old.probability, old.lower, old.upper)
+    assert (new.adapted_to, new.target_rate, new.target_rates) == ("Phase 4=0.2", None, ())
+    assert (new.unadapted_probability, new.unadapted_probabilities) == (None, ())
+    assert new.compared_with == (old.base_rate, old.base_rate_of)
+    said = f"not adapted to another base rate: no base rate was given for {old.phase}"
+    assert new.warnings[-1] == said
+
+
+def test_no_forecast_is_adapted_where_the_model_knows_no_base_rate(bundle, records):
+    bare = Bundle(bundle.forecaster, base_rates={})
+    with pytest.raises(CalibrationError, match="base rate of its training trials is not known"):
+        next(forecast_records(bare, records, base_rate=0.5))
+    sure = Bundle(bundle.forecaster, base_rates=rates({"all": 1.0}))
+    (one,) = forecast_records(sure, records[:1], base_rate=0.5)
+    assert one.unadapted_probability is None
+    assert one.warnings[-1].endswith("the model knows no base rate of such trials")
 
 
 def _rest(record):

@@ -40,6 +40,13 @@ FORECAST = Forecast(
     score=0.41,
     base_rates=(0.6, 0.3, 0.1),
     base_rate_of="all",
+    adapted_to="enrolment=0.5, efficacy=0.4, safety=0.1",
+    target_rate=0.4,
+    target_rates=(0.5, 0.4, 0.1),
+    unadapted_probability=0.45,
+    unadapted_lower=0.4,
+    unadapted_upper=0.5,
+    unadapted_probabilities=(0.35, 0.45, 0.2),
     title="An invented trial",
     area="skin (L)",
     sponsor_class="Industry",
@@ -104,7 +111,10 @@ def test_absent_values_read_back() -> None:
 
 
 def test_what_version_0_1_0_stored_reads_back() -> None:
-    new = {"source_processed": None, "same_trial_as": None}
+    new = {"source_processed": None, "same_trial_as": None, "adapted_to": None}
+    new |= dict.fromkeys(("target_rate", "unadapted_probability"))
+    new |= dict.fromkeys(("unadapted_lower", "unadapted_upper"))
+    new |= dict.fromkeys(("target_rates", "unadapted_probabilities"), ())
     assert Forecast.from_dict(STORED_BY_0_1_0, id="0" * 32) == replace(FORECAST, **new)
     early = {"score", "base_rates", "base_rate_of", "unread"}
     values = {name: value for name, value in STORED_BY_0_1_0.items() if name not in early}

@@ -19,6 +19,7 @@ from llm4top.cli.streams import Records, opened, written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
+    from llm4top.forecasters.base_rate_shift import TargetRates
     from llm4top.forecasters.forecaster import Forecaster
 
 
@@ -44,6 +45,14 @@ def forecast(
             help="Forecast the invented examples that ship with LLM4TOP.",
         ),
     ] = False,
+    base_rate: Annotated[
+        str | None,
+        typer.Option(
+            help="Adapt the forecasts to this base rate: 0.56 or 56 %, one for each phase "
+            "(phase 2=0.55, phase 3=0.7), or a CSV or data set to measure it on.",
+            metavar="RATE",
+        ),
+    ] = None,
 ) -> None:
     """Forecast the chance of success of every trial in PATHS.
 
@@ -56,6 +65,11 @@ def forecast(
     question has several answers, "probabilities" has all of them. "score" is the log-odds before
     calibration, which orders trials with equal chances. docs/forecast-format.md describes every
     column of CSV and key of JSON.
+
+    A forecast assumes that trials succeed as often as the model's training trials of the same
+    phase did. If yours succeed more or less often, --base-rate adapts chance and interval to that
+    share, and "unadapted_probability" has the chance before. A CSV to measure the share on needs
+    the columns nctid, phase and label; of a data set, the test split is not used.
 
     With --out, Ctrl-C or a full disk leaves the finished forecasts in FILE.partial, and --resume
     continues it. Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to
@@ -70,15 +84,21 @@ def forecast(
         llm4top forecast AllPublicXML.zip --format csv --out forecasts.csv --resume
 
         llm4top forecast drafts/ --model runs/qwen3-8b-top --sort chance
+
+        llm4top forecast drafts/ --base-rate "phase 2=0.55, phase 3=0.7"
     """
     sources = [*(paths or ()), *([EXAMPLES] if example else ())]
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
-    _forecast(sources, choice, writing, loading)
+    _forecast(sources, choice, writing, loading, base_rate)
 
 
 def _forecast(
-    sources: list[Path], choice: ModelChoice, writing: Output, loading: ModelLoading
+    sources: list[Path],
+    choice: ModelChoice,
+    writing: Output,
+    loading: ModelLoading,
+    base_rate: str | None,
 ) -> None:
     writing.check()
     if writing.output != "table" and isinstance(sys.stdout, io.TextIOWrapper):
@@ -89,6 +109,7 @@ def _forecast(
         written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
         with _status(f"Loading {choice.model}"):
+            from llm4top.forecasters.base_rate_shift import target_rates
             from llm4top.forecasters.bundles.loading import AS_TRAINED
             from llm4top.forecasters.load import load_forecaster
 
@@ -99,14 +120,19 @@ def _forecast(
                 quantize=loading.quantize or AS_TRAINED,
                 batch_tokens=loading.batch_tokens,
             )
-        tally = forecast_all(forecaster, records, writing, target)
+            rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
+        tally = forecast_all(forecaster, records, writing, target, rates)
     if writing.output == "table" and tally.done:
-        _explain_base_rates(forecaster)
+        _explain_base_rates(forecaster, rates)
     _conclude(tally, records, forecaster.identity)
 
 
-def _explain_base_rates(forecaster: Forecaster) -> None:
+def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> None:
     """Note which trials the column of base rates is about."""
+    if target is not None:
+        measured = f", {printable(target.measured)}" if target.measured else ", as you gave it"
+        note(f"Base rate: what the forecasts are adapted to ({target.text}{measured}).")
+        return
     manifest = forecaster.manifest
     if manifest is None or manifest.data is None or not manifest.base_rates:
         return

@@ -21,6 +21,7 @@ from llm4top.text import counted, safe_cell, thousands
 
 if TYPE_CHECKING:
     from llm4top.cli.output import ForecastWriter
+    from llm4top.forecasters.base_rate_shift import TargetRates
     from llm4top.forecasters.forecast_format import Forecast, NotApplicable
     from llm4top.forecasters.forecaster import Forecaster
     from llm4top.registry.trial import Record
@@ -71,7 +72,11 @@ class Output:
 
 
 def forecast_all(
-    forecaster: Forecaster, records: Iterator[Record], writing: Output, target: Target
+    forecaster: Forecaster,
+    records: Iterator[Record],
+    writing: Output,
+    target: Target,
+    base_rate: TargetRates | None = None,
 ) -> Tally:
     """Forecast and write record after record; returns the counts of all of them together.
 
@@ -86,7 +91,8 @@ def forecast_all(
     records = islice(records, writing.limit)
     if writing.resume and target.part is not None:
         if target.part.stat().st_size:
-            records, size = _behind(records, forecaster, writing.output, target.part, tally)
+            text = base_rate.text if base_rate else None
+            records, size = _behind(records, forecaster, text, writing.output, target.part, tally)
             target.cut_to(size)
             target.done = tally.done
             note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
@@ -96,11 +102,13 @@ def forecast_all(
         writer,
         on_progress,
     ):
-        made = forecast_records(forecaster, records, chunk=CHUNK, progress=on_progress)
+        made = forecast_records(
+            forecaster, records, base_rate=base_rate, chunk=CHUNK, progress=on_progress
+        )
         forecasts = _applicable(made, tally, writer)
         try:
             for forecast in _sorted(forecasts, writing.sort) if writing.sort else forecasts:
-                chance, base = forecast.probability, forecast.base_rate
+                chance, base = forecast.probability, forecast.compared_with[0]
                 earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
                 writer.write(replace(forecast, same_trial_as=earlier))
                 target.done = tally.done
@@ -115,6 +123,7 @@ def forecast_all(
 def _behind(
     records: Iterator[Record],
     forecaster: Forecaster,
+    adapted_to: str | None,
     output: str,
     part: Path,
     tally: Tally,
@@ -131,7 +140,7 @@ def _behind(
     size = 0
     while taken := list(islice(records, CHUNK)):
         held = list(islice(rows, len(taken)))
-        _check_rows(held, taken, forecaster.identity, part)
+        _check_rows(held, taken, forecaster.identity, adapted_to, part)
         if len(held) < len(taken):
             return chain(taken, records), size
         for record, row in zip(taken, held, strict=True):
@@ -147,7 +156,11 @@ def _behind(
 
 
 def _check_rows(
-    rows: Sequence[KeptRow], records: Sequence[Record], identity: str, part: Path
+    rows: Sequence[KeptRow],
+    records: Sequence[Record],
+    identity: str,
+    adapted_to: str | None,
+    part: Path,
 ) -> None:
     for row, record in zip(rows, records, strict=False):
         if row.record not in (record.source.name, safe_cell(record.source.name)):
@@ -158,6 +171,20 @@ def _check_rows(
                 where=str(part),
                 hint="Name the same model, or remove the file to start again.",
             )
+        if row.bundle is not None and row.adapted_to not in (
+            adapted_to,
+            safe_cell(adapted_to or "") or None,
+        ):
+            raise WorkspaceError(
+                f"holds forecasts {_adapted(row.adapted_to)}, and these would be "
+                f"{_adapted(adapted_to)}.",
+                where=str(part),
+                hint="Give the same --base-rate, or remove the file to start again.",
+            )
+
+
+def _adapted(to: str | None) -> str:
+    return "not adapted to a base rate" if to is None else f"adapted to the base rate {to}"
 
 
 def _other_records(part: Path) -> WorkspaceError:

@@ -149,7 +149,8 @@ class TableWriter(ForecastWriter):
             self._heading()
         name = safe(forecast.nct_id or self._folded(short_name(forecast.record)))
         phase = safe((forecast.phase or "").replace("Phase ", ""))
-        base = "" if forecast.base_rate is None else percent(forecast.base_rate)
+        rate, _ = forecast.compared_with
+        base = "" if rate is None else percent(rate)
         chance = f"[bold]{percent(forecast.probability)}[/]"
         title = safe(forecast.title)
         if self._in_one_line:
@@ -212,7 +213,7 @@ class TableWriter(ForecastWriter):
 
 def _all(forecast: Forecast) -> str:
     """Every answer with its chance and, in brackets, its base rate."""
-    rates = forecast.base_rates or (None,) * len(forecast.labels)
+    rates = forecast.target_rates or forecast.base_rates or (None,) * len(forecast.labels)
     parts = []
     for label, chance, rate in zip(forecast.labels, forecast.probabilities, rates, strict=True):
         base = "" if rate is None else f" (base rate {percent(rate)})"

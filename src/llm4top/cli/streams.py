@@ -191,6 +191,7 @@ class KeptRow:
     bundle: str | None
     probability: float
     base_rate: float | None
+    adapted_to: str | None
     end: int
 
 
@@ -238,7 +239,8 @@ def _csv_rows(lines: _Lines, columns: tuple[str, ...]) -> Iterator[KeptRow]:
             row["nct_id"] or None,
             row["bundle"] or None,
             float(row["probability"] or 0),
-            float(row["base_rate"]) if row["base_rate"] else None,
+            float(base) if (base := row["target_rate"] or row["base_rate"]) else None,
+            row["adapted_to"] or None,
             lines.end,
         )
 
@@ -252,7 +254,8 @@ def _json_rows(lines: _Lines) -> Iterator[KeptRow]:
             row["nct_id"],
             None if apart else row["bundle"],
             0.0 if apart else float(row["probability"]),
-            None if apart else row["base_rate"],
+            None if apart else row["target_rate"] or row["base_rate"],
+            None if apart else row["adapted_to"],
             lines.end,
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -13,6 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from llm4top.errors import CalibrationError
+from llm4top.forecasters.base_rate_shift import (
+    BaseRateArgument,
+    Shares,
+    TargetRates,
+    adapted,
+    target_rates,
+)
 from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
 from llm4top.forecasters.bundles.trained_on import Part
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator
@@ -25,6 +34,7 @@ from llm4top.registry.areas import therapeutic_area
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
 from llm4top.tasks.builtin import why_not_applicable
 from llm4top.tasks.task import Task
+from llm4top.text import percent
 
 
 def as_record(item: Record | Trial, position: int) -> Record:
@@ -70,6 +80,7 @@ def forecast_records(
     loaded: ForecastSource,
     records: Iterable[Record | Trial],
     *,
+    base_rate: BaseRateArgument | None = None,
     chunk: int = 256,
     progress: OnProgress | None = None,
 ) -> Iterator[Forecast | NotApplicable]:
@@ -81,6 +92,10 @@ def forecast_records(
     Args:
         loaded: A loaded bundle.
         records: Records, or trials, which are named by their position ("#1") and have no id.
+        base_rate: The base rate of the trials to forecast, where it is not that of the training
+            trials: one share (0.56), one for each phase, or labelled trials to measure it among;
+            see ``target_rates``. Each forecast and its interval are adapted to it by prior
+            shift, and the forecast keeps what they were before.
         chunk: Records to read and forecast at a time; memory does not grow with their number.
         progress: Called with the prompts and tokens done since the start. Its totals are those
             of the records read so far.
@@ -90,10 +105,12 @@ def forecast_records(
 
     Raises:
         TypeError: An item is neither a record nor a trial.
+        CalibrationError: ``base_rate`` is no base rate, or the forecaster has none to adapt from.
         LLM4TOPError: What the forecaster and the calibration raise.
     """
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; it must be 1 or more.")
+    target = None if base_rate is None else _target(loaded, base_rate)
     source = (as_record(item, position) for position, item in enumerate(records, 1))
     prompts_before = tokens_before = 0
     while taken := list(islice(source, chunk)):
@@ -101,7 +118,7 @@ def forecast_records(
         asked = [r for r, other in zip(taken, others, strict=True) if other is None]
         prompts = [loaded.writer.write(record.trial) for record in asked]
         shifted = _shifted(progress, prompts_before, tokens_before)
-        forecasts = _forecasts(loaded, asked, prompts, shifted) if asked else iter(())
+        forecasts = _forecasts(loaded, asked, prompts, target, shifted) if asked else iter(())
         for other in others:
             yield next(forecasts) if other is None else other
         prompts_before += len(prompts)
@@ -126,19 +143,100 @@ def not_applicable(loaded: ForecastSource, record: Record) -> NotApplicable | No
     )
 
 
+def _target(loaded: ForecastSource, base_rate: BaseRateArgument) -> TargetRates:
+    target = target_rates(base_rate, loaded.task)
+    if not loaded.base_rates:
+        raise CalibrationError(
+            "its forecasts cannot be adapted to another base rate: the base rate of its training "
+            "trials is not known.",
+            where=loaded.identity,
+            hint="Forecast without a base rate, or with a model that was trained on labels.",
+        )
+    return target
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """The probabilities of some trials, and what they were ``before`` another base rate.
+
+    ``targets`` has each trial's target shares, None for one that is not adapted.
+    """
+
+    given: Calibrated
+    before: Calibrated
+    targets: Sequence[Shares | None]
+
+
+def _answers(
+    loaded: ForecastSource,
+    trials: Sequence[Trial],
+    logits: NDArray[np.float64],
+    target: TargetRates | None,
+) -> _Answers:
+    """All that follows the logits, in its order: calibration, then the shift of the base rate."""
+    calibrated = loaded.calibration.predict(logits, [trial.phase for trial in trials])
+    targets: list[Shares | None] = [None] * len(trials)
+    if target is None:
+        return _Answers(calibrated, calibrated, targets)
+    even = (1.0,) * len(loaded.task.labels)
+    rates: list[tuple[Shares, Shares]] = []
+    for n, trial in enumerate(trials):
+        _, own = base_rate_of(loaded.base_rates, trial.phase) or (None, ())
+        # A share of 0 is of a bundle of version 0.1.0: no odds lead away from it.
+        targets[n] = target.of(trial.phase) if all(own) and own else None
+        rates.append((own, targets[n] or own) if all(own) and own else (even, even))
+    own_rates, target_shares = (np.array(column) for column in zip(*rates, strict=True))
+    return _Answers(adapted(calibrated, own_rates, target_shares), calibrated, targets)
+
+
 def _forecasts(
     loaded: ForecastSource,
     records: Sequence[Record],
     prompts: Sequence[Prompt],
+    target: TargetRates | None,
     progress: OnProgress | None,
 ) -> Iterator[Forecast]:
     trials = [record.trial for record in records]
     logits = loaded.logits(trials, prompts=prompts, on_progress=progress)
-    phases = [record.trial.phase for record in records]
-    calibrated = loaded.calibration.predict(logits, phases)
-    scores = _scores(np.asarray(logits, dtype=np.float64), calibrated.reported)
+    answers = _answers(loaded, trials, logits, target)
+    scores = _scores(np.asarray(logits, dtype=np.float64), answers.given.reported)
     for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
-        yield _forecast(loaded, record, prompt, calibrated, row, scores[row])
+        forecast = _forecast(loaded, record, prompt, answers.given, row, scores[row])
+        yield forecast if target is None else _told(forecast, target, answers, row)
+
+
+def _told(forecast: Forecast, target: TargetRates, answers: _Answers, row: int) -> Forecast:
+    """The forecast with what it was before it was adapted, and a sentence that says so."""
+    shares, before = answers.targets[row], answers.before
+    if shares is None:
+        phase = forecast.phase or "trials without a phase"
+        why = (
+            f"no base rate was given for {phase}"
+            if target.of(forecast.phase) is None
+            else "the model knows no base rate of such trials"
+        )
+        note = f"not adapted to another base rate: {why}"
+        return replace(forecast, adapted_to=target.text, warnings=(*forecast.warnings, note))
+    label = forecast.labels.index(forecast.label)
+    same = int(before.reported[row]) == label
+    own = percent(forecast.base_rates[label])
+    chances = tuple(float(p) for p in before.probabilities[row])
+    measured = f", {target.measured}" if target.measured else ""
+    note = (
+        f"adapted from a base rate of {own} to {percent(shares[label])}{measured}: "
+        f"{percent(chances[label])} before"
+    )
+    return replace(
+        forecast,
+        adapted_to=target.text,
+        target_rate=shares[label],
+        target_rates=shares,
+        unadapted_probability=chances[label],
+        unadapted_lower=_bound(before.lower[row]) if same else None,
+        unadapted_upper=_bound(before.upper[row]) if same else None,
+        unadapted_probabilities=chances,
+        warnings=(*forecast.warnings, note),
+    )
 
 
 def _scores(logits: NDArray[np.float64], reported: NDArray[np.int64]) -> list[float]:

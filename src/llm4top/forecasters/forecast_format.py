@@ -24,6 +24,9 @@ FORMAT = 2
 FORECAST, NOT_APPLICABLE, REFUSED = "forecast", "not applicable", "refused"
 """The values of "status"."""
 
+TARGET = "target"
+"""What ``Forecast.compared_with`` calls a target base rate."""
+
 Cell = str | float | int | None
 
 COLUMNS: dict[str, str] = {
@@ -40,6 +43,11 @@ COLUMNS: dict[str, str] = {
     "upper": "95 % interval, upper",
     "base_rate": "Base rate",
     "base_rate_of": "Base rate of",
+    "adapted_to": "Adapted to base rate",
+    "target_rate": "Target base rate",
+    "unadapted_probability": "Probability before",
+    "unadapted_lower": "95 % interval before, lower",
+    "unadapted_upper": "95 % interval before, upper",
     "score": "Score",
     "probabilities": "Probabilities",
     "base_rates": "Base rates",
@@ -83,6 +91,14 @@ class Forecast:
         prompt_sha256: Hash of the prompt's text, None for a forecaster that reads no prompt.
         tokens: Tokens of the prompt.
         tokens_cut: Tokens of the record that did not fit the budget.
+        adapted_to: The base rates that forecasts were to be adapted to, as they were given; None
+            for a forecast that is not adapted. See ``forecast_records``.
+        target_rate: Share of ``label`` that the forecast was adapted to; None where it was not,
+            which a warning explains.
+        target_rates: The same of all ``labels``; empty where the forecast was not adapted.
+        unadapted_probability, unadapted_lower, unadapted_upper: ``probability``, ``lower`` and
+            ``upper`` before; None where the forecast was not adapted.
+        unadapted_probabilities: ``probabilities`` before; empty likewise.
         score: Log-odds of ``label`` before calibration. It orders trials of equal probability.
             None in forecasts that version 0.1.0 stored early.
         base_rates: Shares of all ``labels``; empty where the bundle has none.
@@ -119,6 +135,13 @@ class Forecast:
     score: float | None = None
     base_rates: tuple[float, ...] = ()
     base_rate_of: str | None = None
+    adapted_to: str | None = None
+    target_rate: float | None = None
+    target_rates: tuple[float, ...] = ()
+    unadapted_probability: float | None = None
+    unadapted_lower: float | None = None
+    unadapted_upper: float | None = None
+    unadapted_probabilities: tuple[float, ...] = ()
     title: str = ""
     area: str = "unknown"
     sponsor_class: str | None = None
@@ -160,12 +183,19 @@ class Forecast:
             "upper": self.upper,
             "base_rate": self.base_rate,
             "base_rate_of": self.base_rate_of,
+            "adapted_to": self.adapted_to,
+            "target_rate": self.target_rate,
+            "unadapted_probability": self.unadapted_probability,
+            "unadapted_lower": self.unadapted_lower,
+            "unadapted_upper": self.unadapted_upper,
             "score": self.score,
-            "probabilities": dict(zip(self.labels, self.probabilities, strict=True)),
-            "base_rates": self._base_rates(),
+            "probabilities": self._by_label(self.probabilities),
+            "base_rates": self._by_label(self.base_rates),
+            "target_rates": self._by_label(self.target_rates),
+            "unadapted_probabilities": self._by_label(self.unadapted_probabilities),
             "warnings": list(self.warnings),
             "withheld": [asdict(item) for item in self.withheld],
-            "sections": [section_dict(s) for s in self.sections] if sections else [],
+            "sections": [{n: getattr(s, n) for n in _SECTION} for s in self.sections if sections],
             "unread": list(self.unread),
             "tokens": self.tokens,
             "tokens_cut": self.tokens_cut,
@@ -198,7 +228,7 @@ class Forecast:
             )
         if version == 1:
             values = _upgraded(values)
-        labels, rates = values["labels"], values["base_rates"]
+        labels = values["labels"]
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         # Held once for all trials that share them: a page lists ten thousand forecasts.
         known |= {name: intern(known[name]) for name in _SHARED}
@@ -206,11 +236,13 @@ class Forecast:
             **{
                 **known,
                 "labels": tuple(map(intern, labels)),
-                "probabilities": tuple(values["probabilities"][label] for label in labels),
-                "base_rates": tuple(rates[label] for label in labels) if rates else (),
+                **{name: _in_order(values.get(name), labels) for name in _BY_LABEL},
                 "warnings": tuple(map(intern, values["warnings"])),
                 "withheld": tuple(Withheld(**item) for item in values.get("withheld", ())),
-                "sections": tuple(map(_section, values.get("sections", ()))),
+                "sections": tuple(
+                    SectionAccount(**{n: part[n] for n in _SECTION if n != "cut"})
+                    for part in values.get("sections", ())
+                ),
                 "unread": tuple(values.get("unread", ())),
                 "id": (values.get("id") if id is None else id) or "",
             }
@@ -222,37 +254,31 @@ class Forecast:
         ``pandas.DataFrame(forecast.row() for forecast in forecasts)`` makes a data frame.
         """
         return {
-            "record": self.record,
-            "nct_id": self.nct_id,
-            "title": self.title,
-            "phase": self.phase,
-            "area": self.area,
-            "sponsor_class": self.sponsor_class,
-            "task": self.task,
-            "label": self.label,
-            "probability": self.probability,
-            "lower": self.lower,
-            "upper": self.upper,
-            "base_rate": self.base_rate,
-            "base_rate_of": self.base_rate_of,
-            "score": self.score,
-            "probabilities": _json(dict(zip(self.labels, self.probabilities, strict=True))),
-            "base_rates": _json(self._base_rates()),
+            **{name: getattr(self, name, None) for name in COLUMNS},
+            "probabilities": _json(self._by_label(self.probabilities)),
+            "base_rates": _json(self._by_label(self.base_rates)),
             "warnings": "; ".join(self.warnings),
             "withheld": len(self.withheld),
-            "tokens": self.tokens,
-            "tokens_cut": self.tokens_cut,
-            "bundle": self.bundle,
-            "prompt_sha256": self.prompt_sha256,
-            "source_sha256": self.source_sha256,
-            "same_trial_as": self.same_trial_as,
             "status": FORECAST,
-            "reason": None,
         }
 
-    def _base_rates(self) -> dict[str, float] | None:
-        rates = self.base_rates
-        return dict(zip(self.labels, rates, strict=True)) if rates else None
+    @property
+    def variant(self) -> str:
+        """The bundle, and the base rates adapted to: what tells forecasts of one record apart."""
+        return variant_of(self.bundle, self.adapted_to)
+
+    @property
+    def compared_with(self) -> tuple[float | None, str | None]:
+        """The base rate to compare the probability with, and whose: see ``average_of``.
+
+        The target's where the forecast is adapted to one, else that of the training trials.
+        """
+        if self.target_rate is not None:
+            return self.target_rate, TARGET
+        return self.base_rate, self.base_rate_of
+
+    def _by_label(self, values: Sequence[float]) -> dict[str, float] | None:
+        return dict(zip(self.labels, values, strict=True)) if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +332,11 @@ class NotApplicable:
         }
 
 
+def variant_of(bundle: str, adapted_to: str | None) -> str:
+    """``Forecast.variant`` of forecasts by a bundle."""
+    return bundle if adapted_to is None else f"{bundle} at {adapted_to}"
+
+
 def csv_cells(row: Mapping[str, Cell]) -> list[Cell]:
     """A row's cells for ``CsvRows``: ``COLUMNS`` in order, numbers with six decimals."""
     cells = (row[name] for name in COLUMNS)
@@ -340,25 +371,15 @@ def title_of(trial: Trial) -> str:
     return trial.brief_title or trial.official_title or "; ".join(trial.conditions)
 
 
-def section_dict(section: SectionAccount) -> dict[str, Any]:
-    """A section of a prompt as the JSON form holds it."""
-    return {
-        "name": section.name,
-        "heading": section.heading,
-        "text": section.text,
-        "tokens": section.tokens,
-        "kept": section.kept,
-        "cut": section.cut,
-    }
+_BY_LABEL = ("probabilities", "base_rates", "target_rates", "unadapted_probabilities")
 
 
+def _in_order(values: Mapping[str, float] | None, labels: Sequence[str]) -> tuple[float, ...]:
+    return tuple(values[label] for label in labels) if values else ()
+
+
+_SECTION = ("name", "heading", "text", "tokens", "kept", "cut")
 _SHARED = ("task", "label", "bundle", "area", "source_format")
-
-
-def _section(values: Mapping[str, Any]) -> SectionAccount:
-    return SectionAccount(
-        values["name"], values["heading"], values["tokens"], values["kept"], values["text"]
-    )
 
 
 def _upgraded(values: Mapping[str, Any]) -> dict[str, Any]:

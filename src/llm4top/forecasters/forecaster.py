@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
+from llm4top.forecasters.base_rate_shift import BaseRateArgument
 from llm4top.forecasters.base_rates import BaseRate, base_rate_of
 from llm4top.forecasters.baselines.base import BaselineForecaster, PlainWriter
 from llm4top.forecasters.baselines.catalog import BASELINES, TRIVIAL, baseline_name
@@ -189,10 +190,14 @@ class Forecaster:
         return best
 
     def forecast(
-        self, records: Iterable[Record], *, progress: OnProgress | None = None
+        self,
+        records: Iterable[Record],
+        *,
+        base_rate: BaseRateArgument | None = None,
+        progress: OnProgress | None = None,
     ) -> Iterator[Forecast | NotApplicable]:
         """Forecasts of records, one value each, in order; see ``forecast_records``."""
-        return forecast_records(self, records, progress=progress)
+        return forecast_records(self, records, base_rate=base_rate, progress=progress)
 
     def base_rate_of(self, phase: str | None) -> tuple[str, tuple[float, ...]] | None:
         """The base rate that a trial of the phase is compared with; see ``base_rates``."""

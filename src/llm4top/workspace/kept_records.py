@@ -59,8 +59,8 @@ def keep_result(
 
 
 def _named(item: Forecast) -> tuple[str, str, str]:
-    """What makes a forecast the same as another: record, content and model."""
-    return item.record, item.source_sha256, item.bundle
+    """What makes a forecast the same as another: record, content, model and base rate."""
+    return item.record, item.source_sha256, item.variant
 
 
 def batch_name(result: ForecastResult, files: Sequence[UploadedFile]) -> str:

@@ -39,6 +39,14 @@ BundleQuery = Annotated[
         description="The id of a bundle; the default bundle if omitted.",
     ),
 ]
+BaseRateQuery = Annotated[
+    str | None,
+    Query(
+        max_length=500,
+        description="Adapt the forecasts to this base rate: 0.56, 56 %, or a share for each phase "
+        "(phase 2=0.55, phase 3=0.7).",
+    ),
+]
 IdQuery = Annotated[str | None, Query(pattern=schemas.ID_PATTERN)]
 
 _BODY: dict[str, Any] = {
@@ -94,6 +102,7 @@ async def make_forecasts(
     workspace: schemas.OpenWorkspace,
     request: Request,
     bundle: BundleQuery = None,
+    base_rate: BaseRateQuery = None,
     x_client: schemas.ClientHeader = None,
 ) -> Any:
     """Forecast records.
@@ -101,16 +110,20 @@ async def make_forecasts(
     A few records are answered immediately. Many become a run; the response then has its id.
     Files that cannot be read are listed in the response; they do not affect the others.
     """
+    if base_rate is not None:
+        from llm4top.forecasters.base_rate_shift import parse_shares
+
+        parse_shares(base_rate)
     place = await run_in_threadpool(_place, workspace, bundle)
     uploads = await take_in(workspace, request)
     client = schemas.client_of(request, x_client)
     try:
         files = await run_in_threadpool(_files, workspace, uploads)
         service: ForecastService = request.app.state.service()
-        result = await service.forecast(files, client=client, bundle=place)
+        result = await service.forecast(files, client=client, bundle=place, base_rate=base_rate)
         _check_body(uploads, result)
     except LargeUploadError:
-        run = await run_in_threadpool(_start, workspace, uploads, bundle)
+        run = await run_in_threadpool(_start, workspace, uploads, bundle, base_rate)
         started = schemas.StartedOut(run=run_out(run), uploads=[upload_out(u) for u in uploads])
         where = {"Location": f"/api/v1/runs/{run.id}"}
         return JSONResponse(started.model_dump(mode="json"), 202, headers=where)
@@ -178,10 +191,13 @@ def _files(workspace: Workspace, uploads: list[Upload]) -> list[UploadedFile]:
     return [UploadedFile(workspace.uploads.path(u.id), u.name, u.id) for u in uploads]
 
 
-def _start(workspace: Workspace, uploads: list[Upload], bundle: str | None) -> Any:
+def _start(
+    workspace: Workspace, uploads: list[Upload], bundle: str | None, base_rate: str | None
+) -> Any:
     names = ", ".join(upload.name for upload in uploads[:3])
     chosen = bundle or workspace.bundles.default().id
     settings = {"uploads": [upload.id for upload in uploads], "model": chosen}
+    settings |= {"base_rate": base_rate} if base_rate else {}
     run = submit(workspace, "forecast", settings, title=f"Forecast {names}"[:200], ids_only=True)
     workspace.activity.log("forecast", "API", f"queued a forecast of {names}", subject=run.id)
     return run

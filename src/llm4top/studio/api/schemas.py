@@ -75,9 +75,24 @@ class ForecastOut(BaseModel):
         description="Share of that label among the model's training trials of the same phase."
     )
     base_rate_of: str | None = Field(description='The phase the base rates are of, or "all".')
+    adapted_to: str | None = Field(
+        description="The base rates that the request adapts forecasts to; null if none."
+    )
+    target_rate: Probability | None = Field(
+        description="Share of that label that this forecast is adapted to; null if it is not."
+    )
+    unadapted_probability: Probability | None = Field(
+        description="The probability before it was adapted; null if it is not adapted."
+    )
+    unadapted_lower: Probability | None = Field(description="Lower bound before.")
+    unadapted_upper: Probability | None = Field(description="Upper bound before.")
     score: float | None = Field(description="Log-odds of the label before calibration.")
     probabilities: dict[str, Probability] = Field(description="Calibrated, one for each label.")
     base_rates: dict[str, Probability] | None = Field(description="One for each label.")
+    target_rates: dict[str, Probability] | None = Field(description="One for each label.")
+    unadapted_probabilities: dict[str, Probability] | None = Field(
+        description="Calibrated, one for each label, before the forecast was adapted."
+    )
     warnings: list[str] = Field(description="What to know before you rely on it.")
     withheld: list[WithheldOut] = Field(description="Fields hidden from the model, and why.")
     sections: list[SectionOut] = Field(

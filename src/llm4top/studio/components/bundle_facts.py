@@ -14,6 +14,7 @@ from nicegui import ui
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.elements import confirm, heading, in_thread, muted, table, warn
 from llm4top.studio.context import StudioContext
+from llm4top.tasks.task import Task
 from llm4top.text import counted, percent, thousands
 from llm4top.workspace.bundles import EMBEDDED, WorkspaceBundle
 from llm4top.workspace.views.baseline_comparison import (
@@ -314,6 +315,11 @@ class Models:
     def question(self) -> str:
         """The question that the chosen model answers."""
         return question_of(self.bundles[self.chosen].facts)
+
+    @property
+    def task(self) -> Task:
+        """The task of the chosen model."""
+        return Task.from_dict(self.bundles[self.chosen].facts["task"])
 
     def choose_question(self, question: str) -> None:
         """Choose a model that answers this question: the default if it does, else the first."""

@@ -18,7 +18,14 @@ from llm4top.studio.context import StudioContext
 from llm4top.text import counted, thousands
 from llm4top.workspace.serving.parsing import Refusal
 from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
-from llm4top.workspace.views.listing import FILE_ORDER, Listing, ListQuery, copies_of, ties_of
+from llm4top.workspace.views.listing import (
+    FILE_ORDER,
+    Listing,
+    ListQuery,
+    copies_of,
+    model_name,
+    ties_of,
+)
 from llm4top.workspace.views.portfolio import SORTS as KEYS
 from llm4top.workspace.views.portfolio import facets
 
@@ -143,18 +150,16 @@ class ResultsView:
 
     def _about(self, made: str) -> None:
         """The batch, its model with how well it ranks trials, and ties."""
-        models = self._listing.models
         if not self._items:
             muted(made)
             return
-        now = self._items[0].bundle
-        if len(models) > 1:
+        names = self._listing.names(self._names)
+        now = self._items[0].variant
+        if len(names) > 1:
             muted(made)
-            names = {model: self._names.get(model, model) for model in models}
             choice("Forecasts of", names, now, self._choose_model)
         else:
-            model = self._names.get(now, now)
-            muted(f"{made} · Model: {model}")
+            muted(f"{made} · Model: {names[now]}")
         if self._model is not None and (skill := skill_of(self._model)):
             muted(skill).classes("l4-skill")
         tied, values = ties_of(self._items)
@@ -260,10 +265,7 @@ class ResultsView:
                 self._pager(first, len(now), len(items), pages)
 
     def _listed(self, item: Forecast) -> Listed:
-        others = [
-            (self._names.get(other.bundle, other.bundle), other)
-            for other in self._listing.others(item)
-        ]
+        others = [(model_name(other, self._names), other) for other in self._listing.others(item)]
         return Listed(item, self._state.trial(item.id), self._copies.get(item.id), others)
 
     def _pager(self, first: int, now: int, total: int, pages: int) -> None:

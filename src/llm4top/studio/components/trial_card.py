@@ -175,7 +175,8 @@ def _heading(
 def trial_row(listed: Listed, _withheld: int) -> None:
     """A trial as a row of the table."""
     item, forecast = listed.item, listed.item
-    base = "" if forecast.base_rate is None else percent(forecast.base_rate)
+    rate, _ = forecast.compared_with
+    base = "" if rate is None else percent(rate)
     named = "" if is_yes_or_no(forecast) else f"“{forecast.label}” "
     cells = (
         phase_of(item),

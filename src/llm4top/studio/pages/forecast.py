@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 
 from llm4top.errors import LargeUploadError, LLM4TOPError, NotFoundError
+from llm4top.forecasters.forecast_format import variant_of
 from llm4top.progress import Progress
 from llm4top.studio.components import elements
+from llm4top.studio.components.base_rate_field import BaseRateField
 from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.drop_zone import Limits, drop_zone, refused_list, stored_files
 from llm4top.studio.components.earlier_forecasts import list_earlier
@@ -98,6 +101,9 @@ class ForecastPage:
             self._model = elements.choice(
                 "Model", self._models.names, self._models.chosen, self._choose
             )
+            self._base_rate = BaseRateField(
+                self._context.workspace, lambda: self._models.task, self._offer_again
+            )
             questions = self._models.questions
             if len(questions) > 1:
                 options = {question: question for question in questions}
@@ -106,18 +112,23 @@ class ForecastPage:
                 ).classes("l4-wide")
             else:
                 elements.Words("p", self._models.question).classes("l4-question")
+        self._base_rate.field()
 
     async def _choose(self, name: str) -> None:
         self._models.chosen = name
         self._service.warm(self._models.place)
+        await self._offer_again()
+
+    async def _offer_again(self) -> None:
+        """Show the batch again: it may be forecast with what is chosen now."""
         if self._state.batch and self._task is None:
-            # The batch may be forecast again with it.
             await self._bring_back()
 
     async def _choose_question(self, question: str) -> None:
         """Offer only the models that answer this question."""
         self._models.choose_question(question)
         self._model.set_options(self._models.names, value=self._models.chosen)
+        await self._base_rate.renew()
 
     async def _example(self) -> None:
         file = Path(str(files("llm4top") / "examples" / EXAMPLE))
@@ -155,7 +166,14 @@ class ForecastPage:
             elements.Words("p", "Storing the records for a run …")
         try:
             made = await elements.in_thread(
-                queue_forecasts, self._context.workspace, given, self._models.chosen, self._who
+                partial(
+                    queue_forecasts,
+                    self._context.workspace,
+                    given,
+                    self._models.chosen,
+                    self._who,
+                    base_rate=self._base_rate.text,
+                )
             )
         except LLM4TOPError as error:
             self._failed(error)
@@ -210,12 +228,14 @@ class ForecastPage:
         items = listing.items(self._state.model)
         made_by = items[0].bundle if items else ""
         chosen = self._models.bundles[self._models.chosen]
-        other = chosen.identity not in listing.models and bool(self._behind)
+        rate = self._base_rate.text
+        other = variant_of(chosen.identity, rate) not in listing.models and bool(self._behind)
+        name = self._models.names[self._models.chosen]
         actions = BatchActions(
             new=lambda: ui.navigate.to("/"),
             delete=self._delete,
             again=self._again if other else None,
-            again_with=self._models.names[self._models.chosen],
+            again_with=name if rate is None else f"{name}, base rate {rate}",
         )
         with self._place:
             view = ResultsView(
@@ -243,11 +263,15 @@ class ForecastPage:
         if self._task is not None:
             ui.notify("A forecast is in progress. Wait for it, or cancel it.", type="warning")
             return
+        if self._base_rate.fault:
+            ui.notify(f"Base rate: {self._base_rate.fault}", type="warning")
+            return
         self._task = asyncio.ensure_future(
             self._service.forecast(
                 given,
                 client=ui.context.client.id,
                 bundle=self._models.place,
+                base_rate=self._base_rate.text,
                 on_progress=self._on_progress,
             )
         )

@@ -16,7 +16,7 @@ from llm4top.studio.frame import page
 from llm4top.text import counted
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.kept_records import record_again
-from llm4top.workspace.views.listing import Listing
+from llm4top.workspace.views.listing import Listing, model_name
 
 NOT_STORED = (
     "The text is not stored with this forecast, and its record is no longer on this machine. "
@@ -84,8 +84,8 @@ class _Trial:
 
         def look() -> tuple[list[Forecast], list[Forecast]]:
             listing = Listing.read(self._context.workspace, self._stored.batch)
-            bundle = self._item.bundle
-            shown = listing.shown(replace(list_query(self._state), model=bundle))
+            model = self._item.variant
+            shown = listing.shown(replace(list_query(self._state), model=model))
             return shown, listing.others(self._item)
 
         try:
@@ -115,7 +115,7 @@ class _Trial:
             trial_card.other_models(
                 [
                     (
-                        names.get(other.bundle, other.bundle),
+                        model_name(other, names),
                         other,
                         self._state.trial(other.id),
                     )

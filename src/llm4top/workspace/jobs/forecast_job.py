@@ -23,6 +23,7 @@ from llm4top.workspace.jobs.work import Job
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE, ParsingLimits, Refusal, UploadReader
 
 if TYPE_CHECKING:
+    from llm4top.forecasters.base_rate_shift import TargetRates
     from llm4top.forecasters.forecaster import Forecaster
 
 JSONL_FILE = "forecasts.jsonl"
@@ -42,6 +43,8 @@ def forecast_run(job: Job) -> dict[str, Any]:
 
     A resumed run continues after the last stored forecast, if the bundle is still the same.
     """
+    from llm4top.forecasters.base_rate_shift import target_rates
+
     work: ForecastWork = work_of("forecast", job.settings)
     job.report(Progress("Loading"))
     forecaster = _load(job, work)
@@ -55,7 +58,8 @@ def forecast_run(job: Job) -> dict[str, Any]:
         records = _applicable(forecaster, read, refusals)
         behind = islice(records, journal.lines, None)
         try:
-            _forecast_all(job, forecaster, behind, journal, refusals, total)
+            rates = work.base_rate and target_rates(work.base_rate, forecaster.task, files=False)
+            _forecast_all(job, forecaster, rates or None, behind, journal, refusals, total)
         except KeyboardInterrupt:
             # What is finished can be looked at before the run is resumed.
             keep_forecasts(job.workspace, job.run, items_of(journal.path), refusals.first)
@@ -81,6 +85,7 @@ def forecast_run(job: Job) -> dict[str, Any]:
 def _forecast_all(
     job: Job,
     forecaster: Forecaster,
+    base_rate: TargetRates | None,
     records: Iterator[Record],
     journal: _Journal,
     refusals: _Refusals,
@@ -88,7 +93,7 @@ def _forecast_all(
 ) -> None:
     from llm4top.forecasters.forecast import forecast_records
 
-    made = forecast_records(forecaster, records, chunk=_CHUNK)
+    made = forecast_records(forecaster, records, base_rate=base_rate, chunk=_CHUNK)
     # ``_applicable`` has left out the records that get no forecast.
     forecasts = (forecast for forecast in made if isinstance(forecast, Forecast))
     for forecast in mark_same_trials(forecasts, journal.first_of):

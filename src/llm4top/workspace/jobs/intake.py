@@ -104,15 +104,22 @@ def queue_ingest(
 
 
 def queue_forecasts(
-    workspace: Workspace, files: Sequence[UploadedFile], model: str, who: str
+    workspace: Workspace,
+    files: Sequence[UploadedFile],
+    model: str,
+    who: str,
+    *,
+    base_rate: str | None = None,
 ) -> Run:
     """Store the files and queue a run that forecasts them with ``model``, a bundle's id.
 
-    Raises what ``submit`` raises, and ``UploadError`` for a file that cannot be stored.
+    ``base_rate`` states the shares to adapt to, as ``target_rates`` reads them. Raises what
+    ``submit`` raises, and ``UploadError`` for a file that cannot be stored.
     """
     uploads = [stored_upload(workspace, file) for file in files]
     title = f"Forecasts of {files_name([file.name for file in files])}"[:200]
-    settings = {"uploads": uploads, "model": model}
+    settings: dict[str, Any] = {"uploads": uploads, "model": model}
+    settings |= {"base_rate": base_rate} if base_rate else {}
     run = submit(workspace, "forecast", settings, title=title, ids_only=True)
     workspace.activity.log("queued", who, title, subject=run.id)
     return run

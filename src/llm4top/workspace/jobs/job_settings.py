@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from llm4top.errors import ConfigError, LLM4TOPError
 from llm4top.schema import validate_settings
@@ -96,10 +96,22 @@ class ForecastWork(_OnUploads):
 
     model: _Name = "embedded"
     task: _Name | None = None
+    base_rate: str | None = Field(None, max_length=500)
     limit: int | None = Field(None, ge=1)
     device: _Device = "auto"
     quantize: Literal["4bit"] | None = None
     batch_tokens: int | None = Field(None, ge=1)
+
+    @field_validator("base_rate")
+    @classmethod
+    def _states_shares(cls, given: str | None) -> str | None:
+        from llm4top.forecasters.base_rate_shift import parse_shares
+
+        try:
+            parse_shares(given or "0.5")
+        except LLM4TOPError as error:
+            raise ValueError(f"base_rate: {error.message} {error.hint}") from None
+        return given
 
 
 class SplitWork(_Work):

@@ -61,6 +61,7 @@ class UploadedFile:
 class ForecastRequest:
     """Files of one client for one bundle, and what has become of them so far.
 
+    ``base_rate`` is the text of a target base rate, None where forecasts are not adapted.
     ``future`` holds the result, or the error. The service changes it under its lock.
     """
 
@@ -68,6 +69,7 @@ class ForecastRequest:
     client: str
     bundle: str
     on_progress: OnProgress | None
+    base_rate: str | None = None
     future: Future[ForecastResult] = field(default_factory=Future)
     begun: float = field(default_factory=time.monotonic)
     records: int = 0

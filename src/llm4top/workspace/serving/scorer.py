@@ -56,15 +56,19 @@ class Scorer:
         """The process's id, None where there is none."""
         return self._child.pid if self._child is not None else None
 
-    def score(self, bundle: str, records: Sequence[Message]) -> Scored:
-        """Forecast a batch; without records the bundle is loaded and nothing else.
+    def score(
+        self, bundle: str, records: Sequence[Message], base_rate: str | None = None
+    ) -> Scored:
+        """Forecast a batch, adapted to ``base_rate`` where one is given.
+
+        Without records the bundle is loaded and nothing else.
 
         Raises what loading the bundle raises, what a single record's forecast raises, and
         ``ServiceError`` where the process dies, hangs or fails unexpectedly.
         """
         child = self._running()
         try:
-            child.send({"bundle": bundle, "records": list(records)})
+            child.send({"bundle": bundle, "records": list(records), "base_rate": base_rate})
             answer, _ = child.receive(time.monotonic() + self.seconds)
         except ChildDiedError as death:
             self.close()

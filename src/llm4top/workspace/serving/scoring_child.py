@@ -17,6 +17,7 @@ from llm4top.workspace.serving import ipc
 from llm4top.workspace.serving.parsing import NOT_APPLICABLE
 
 if TYPE_CHECKING:
+    from llm4top.forecasters.base_rate_shift import TargetRates
     from llm4top.forecasters.forecaster import Forecaster
 
 
@@ -75,7 +76,7 @@ def answer(cache: ModelCache, request: ipc.Message) -> ipc.Message:
     loaded = cache.load(str(request["bundle"]))
     begun = time.perf_counter()
     records = [ipc.record_from_wire(values) for values in request["records"]]
-    items, refusals = _forecast(loaded, records)
+    items, refusals = _forecast(loaded, records, request.get("base_rate"))
     return {
         "seconds": time.perf_counter() - begun,
         "items": items,
@@ -86,21 +87,24 @@ def answer(cache: ModelCache, request: ipc.Message) -> ipc.Message:
 
 
 def _forecast(
-    loaded: Forecaster, records: Sequence[Record]
+    loaded: Forecaster, records: Sequence[Record], base_rate: str | None
 ) -> tuple[list[tuple[int, ipc.Message]], list[tuple[int, ipc.Message]]]:
     """Forecasts of the records; where the batch fails, record by record, so one costs itself."""
+    from llm4top.forecasters.base_rate_shift import target_rates
+
     if not records:
         return [], []
+    rates = None if base_rate is None else target_rates(base_rate, loaded.task, files=False)
     try:
-        return _items(loaded, records)
+        return _items(loaded, records, rates)
     except LLM4TOPError:
-        if len(records) == 1:
+        if len(records) == 1 or (rates is not None and not loaded.base_rates):
             raise
     items: list[tuple[int, ipc.Message]] = []
     refusals: list[tuple[int, ipc.Message]] = []
     for n, record in enumerate(records):
         try:
-            found, not_applicable = _items(loaded, [record])
+            found, not_applicable = _items(loaded, [record], rates)
         except LLM4TOPError as error:
             refusals.append((n, ipc.error_to_wire(error)))
         else:
@@ -110,7 +114,7 @@ def _forecast(
 
 
 def _items(
-    loaded: Forecaster, records: Sequence[Record]
+    loaded: Forecaster, records: Sequence[Record], rates: TargetRates | None
 ) -> tuple[list[tuple[int, ipc.Message]], list[tuple[int, ipc.Message]]]:
     """Forecasts, and the records that the question does not apply to, each with its position."""
     from llm4top.forecasters.forecast import forecast_records
@@ -118,7 +122,7 @@ def _items(
 
     items: list[tuple[int, ipc.Message]] = []
     others: list[tuple[int, ipc.Message]] = []
-    for n, forecast in enumerate(forecast_records(loaded, records)):
+    for n, forecast in enumerate(forecast_records(loaded, records, base_rate=rates)):
         if isinstance(forecast, NotApplicable):
             reason = ipc.error_to_wire(TaskError(forecast.reason, where=forecast.record))
             subject = forecast.subject()

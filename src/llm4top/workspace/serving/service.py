@@ -129,11 +129,13 @@ class ForecastService:
         *,
         client: str,
         bundle: str = "embedded",
+        base_rate: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> Future[ForecastResult]:
         """Queue a request; cancelling the future takes it out of the queue.
 
-        ``bundle`` is "embedded", a bundle's name or its folder. ``on_progress`` is called from a
+        ``bundle`` is "embedded", a bundle's name or its folder. ``base_rate`` states the shares
+        to adapt to, as ``target_rates`` reads them. ``on_progress`` is called from a
         thread of the service. The future raises ``LargeUploadError`` for more records than
         ``limits.records`` and what loading the bundle raises; what is wrong with a record is a
         refusal in the result.
@@ -143,7 +145,7 @@ class ForecastService:
         """
         self._check_size(files)
         self.start()
-        request = ForecastRequest(tuple(files), client, bundle, on_progress)
+        request = ForecastRequest(tuple(files), client, bundle, on_progress, base_rate)
         with self._changed:
             self._check_room(client)
             ahead = len(self._open)
@@ -161,6 +163,7 @@ class ForecastService:
         *,
         client: str,
         bundle: str = "embedded",
+        base_rate: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> ForecastResult:
         """``submit``, awaited; a cancelled task withdraws the request.
@@ -168,7 +171,9 @@ class ForecastService:
         ``on_progress`` is called on the running event loop.
         """
         listener = None if on_progress is None else on_this_loop(on_progress)
-        future = self.submit(files, client=client, bundle=bundle, on_progress=listener)
+        future = self.submit(
+            files, client=client, bundle=bundle, base_rate=base_rate, on_progress=listener
+        )
         return await asyncio.wrap_future(future)
 
     def _check_size(self, files: Sequence[UploadedFile]) -> None:
@@ -282,14 +287,15 @@ class ForecastService:
                 self._busy = False
 
     def _batch(self) -> list[WaitingRecord]:
-        """Records of one bundle, the clients in turn; one that failed before goes alone."""
+        """Records of one bundle and base rate, clients in turn; one that failed goes alone."""
         first = self._records.take()
         if first is None or first.tries:
             return [first] if first else []
-        bundle, batch = first.request.bundle, [first]
+        asked, batch = (first.request.bundle, first.request.base_rate), [first]
 
         def fits(waiting: WaitingRecord) -> bool:
-            return waiting.request.bundle == bundle and not waiting.tries
+            request = waiting.request
+            return (request.bundle, request.base_rate) == asked and not waiting.tries
 
         while len(batch) < self._batch_size:
             more = self._records.take(fits)
@@ -311,9 +317,9 @@ class ForecastService:
         if not wanted:
             return
         try:
-            scored = self._scorer.score(
-                wanted[0].request.bundle, [waiting.record for waiting in wanted]
-            )
+            request = wanted[0].request
+            records = [waiting.record for waiting in wanted]
+            scored = self._scorer.score(request.bundle, records, request.base_rate)
         except ServiceError as error:
             self._again(wanted, error)
         except LLM4TOPError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.workspace.views.exports import EXPORTS
-from llm4top.workspace.views.listing import Listing, ListQuery, copies_of
+from llm4top.workspace.views.listing import Listing, ListQuery, copies_of, model_name
 from llm4top.workspace.workspace import Workspace
 
 EXPORT_NAMES = {"csv": "CSV table", "xlsx": "Spreadsheet (XLSX)", "html": "Report (HTML)"}
@@ -43,7 +43,7 @@ class BatchExport:
         about = [f"Batch: {listing.batch.name}"]
         if lines:
             bundle = lines[0].bundle
-            about.append(f"Model: {names.get(bundle, bundle)} ({bundle})")
+            about.append(f"Model: {model_name(lines[0], names)} ({bundle})")
         if len(lines) < len(every):
             about.append(f"Filtered: {len(lines)} of {len(every)} trials")
         if copies := len(copies_of(lines)):

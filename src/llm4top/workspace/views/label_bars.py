@@ -30,8 +30,7 @@ def scale_of(forecast: Forecast, *, large: bool = False) -> str:
         forecast.probability,
         forecast.lower,
         forecast.upper,
-        forecast.base_rate,
-        forecast.base_rate_of,
+        *forecast.compared_with,
     )
     return scale(values, large=large)
 
@@ -42,8 +41,7 @@ def reading_of(forecast: Forecast) -> list[str]:
         forecast.probability,
         forecast.lower,
         forecast.upper,
-        forecast.base_rate,
-        forecast.base_rate_of,
+        *forecast.compared_with,
     )
     words = [frequency(forecast.probability, forecast.label), compared]
     return [f"{sentence}." for sentence in words if sentence]
@@ -114,7 +112,7 @@ def expected_by_answer(trials: Sequence[Forecast]) -> list[tuple[str, float]]:
 
     Empty for fewer than two trials, for yes-or-no questions, and for trials of several models.
     """
-    sources = {(trial.task, trial.bundle) for trial in trials}
+    sources = {(trial.task, trial.variant) for trial in trials}
     if len(trials) < 2 or len(sources) != 1 or is_yes_or_no(trials[0]):
         return []
     sums = [sum(column) for column in zip(*(t.probabilities for t in trials), strict=True)]
@@ -136,7 +134,7 @@ def _cut(name: str) -> str:
 class ScaleValues:
     """What a scale shows, each from 0 to 1; None where it is not known.
 
-    ``base_of`` is the phase whose trials the base rate is of, or "all".
+    ``base_of`` is whose base rate it is: see ``Forecast.compared_with``.
     """
 
     value: float

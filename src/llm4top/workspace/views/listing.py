@@ -21,7 +21,7 @@ FILE_ORDER = "file"
 class ListQuery:
     """What of a batch is looked at, and in which order.
 
-    ``model`` is a bundle's identity, empty for the newest; ``sort`` is ``FILE_ORDER`` or one of
+    ``model`` is a ``Forecast.variant``, empty for the newest; ``sort`` is ``FILE_ORDER`` or one of
     ``SORTS``, with " down" for the largest first; ``words`` must all be in a trial's title, NCT
     id or file name.
     """
@@ -33,7 +33,10 @@ class ListQuery:
 
 
 class Listing:
-    """Forecasts of a batch without what was withheld and read, one for each record and model."""
+    """Forecasts of a batch without what was withheld and read, one for each record and model.
+
+    A bundle whose forecasts are adapted to a base rate counts as another model.
+    """
 
     def __init__(self, batch: Batch, lines: Sequence[Forecast], left_out: Sequence[Refusal]):
         self.batch = batch
@@ -43,7 +46,7 @@ class Listing:
         self.by_model: dict[str, dict[tuple[str, str], Forecast]] = {}
         for line in lines:
             # The newest come first: the latest forecast of a record counts.
-            forecasts = self.by_model.setdefault(line.bundle, {})
+            forecasts = self.by_model.setdefault(line.variant, {})
             forecasts.setdefault(_key(line), line)
 
     @classmethod
@@ -64,20 +67,24 @@ class Listing:
 
     @property
     def models(self) -> list[str]:
-        """The identities of the bundles that forecast, the newest first."""
+        """The variants of the bundles that forecast, the newest first."""
         return list(self.by_model)
 
+    def names(self, names: Mapping[str, str]) -> dict[str, str]:
+        """What pages call each of ``models``; ``names`` are those of bundles by identity."""
+        return {m: model_name(next(iter(i.values())), names) for m, i in self.by_model.items()}
+
     def items(self, model: str = "") -> list[Forecast]:
-        """The forecasts of one bundle, in order; of the newest where it has none."""
+        """The forecasts of one model, in order; of the newest where it has none."""
         chosen = model if model in self.by_model else next(iter(self.by_model), "")
         return list(self.by_model.get(chosen, {}).values())
 
     def others(self, item: Forecast) -> list[Forecast]:
-        """The other bundles' forecasts of the same record."""
+        """The other models' forecasts of the same record."""
         return [
             forecasts[_key(item)]
             for model, forecasts in self.by_model.items()
-            if model != item.bundle and _key(item) in forecasts
+            if model != item.variant and _key(item) in forecasts
         ]
 
     def shown(self, query: ListQuery) -> list[Forecast]:
@@ -89,6 +96,12 @@ class Listing:
             return chosen
         by = query.sort.removesuffix(" down")
         return sort_trials(chosen, by, descending=query.sort.endswith(" down"))
+
+
+def model_name(item: Forecast, names: Mapping[str, str]) -> str:
+    """What pages call the model of a forecast, with the base rate that it is adapted to."""
+    name = names.get(item.bundle, item.bundle)
+    return name if item.adapted_to is None else f"{name}, base rate {item.adapted_to}"
 
 
 def _key(item: Forecast) -> tuple[str, str]:

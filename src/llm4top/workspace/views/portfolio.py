@@ -77,7 +77,7 @@ def by_chance(forecast: Forecast) -> tuple[float, float]:
 
 def above_base(forecast: Forecast) -> tuple[float, float]:
     """What orders forecasts by how far they are above their base rate; those without one last."""
-    base = forecast.base_rate
+    base, _ = forecast.compared_with
     difference = forecast.probability - base if base is not None else -np.inf
     return difference, _score(forecast)
 
@@ -230,7 +230,7 @@ def successes(trials: Sequence[Forecast]) -> Distribution | None:
 
     Only binary tasks have an event; trials of several tasks or models do not add up.
     """
-    sources = {(trial.task, trial.bundle) for trial in trials}
+    sources = {(trial.task, trial.variant) for trial in trials}
     if len(trials) < 2 or len(sources) != 1 or len(trials[0].labels) != 2:
         return None
     return expected_successes(
@@ -276,6 +276,6 @@ def counted(trials: Iterable[Forecast], included: Collection[str] = ()) -> Count
 
 def expected_from_base(trials: Sequence[Forecast]) -> float | None:
     """The successes to expect from the phases' base rates alone; None where one is missing."""
-    rates = [trial.base_rate for trial in trials]
+    rates = [trial.compared_with[0] for trial in trials]
     known = [rate for rate in rates if rate is not None]
     return float(sum(known)) if known and len(known) == len(rates) else None

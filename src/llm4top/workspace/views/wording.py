@@ -1,5 +1,6 @@
 """Forecasts in plain words: percent, "6 in 10", how a chance compares with its phase."""
 
+from llm4top.forecasters.forecast_format import TARGET
 from llm4top.text import percent, thousands
 
 SAME, LITTLE, CLEAR = 0.03, 0.10, 0.25
@@ -29,7 +30,7 @@ def beside_base(
 ) -> str:
     """How a chance compares with its base rate; empty where there is none.
 
-    ``of`` is the phase whose trials the base rate is of, or "all"; None where that is not known.
+    ``of`` says whose it is: see ``average_of``.
     Where the interval holds the base rate, the words say that the difference may be chance.
     """
     if base is None:
@@ -48,9 +49,15 @@ def beside_base(
 
 
 def average_of(of: str | None) -> str:
-    """What a base rate is the average of: "the phase 2 average"."""
+    """What a base rate is the average of: "the phase 2 average".
+
+    ``of`` is a phase, "all", or ``TARGET`` for a rate that a forecast is adapted to; None where it
+    is not known.
+    """
     if of is None:
         return "the base rate"
+    if of == TARGET:
+        return "the target base rate"
     if of == "all":
         return "the average of all phases"
     return (

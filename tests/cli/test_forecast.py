@@ -22,6 +22,7 @@ from llm4top.forecasters.baselines.catalog import make_baseline
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.registry.trial import Trial
+from llm4top.text import percent
 
 pytestmark = pytest.mark.slow
 
@@ -482,3 +483,36 @@ def test_a_bundle_without_a_language_model_forecasts(kind: str, tmp_path: Path) 
     found = json.loads(result.stdout)["forecasts"][0]
     assert found["lower"] <= found["probability"] <= found["upper"]
     assert found["bundle"].startswith(f"{kind}-")
+
+
+def test_a_base_rate_adapts_and_is_shown(tiny_bundle: Path) -> None:
+    asked = (EXAMPLES / "example.xml", "--model", tiny_bundle)
+    (plain,) = rows_of(forecast(*asked, "--format", "csv").stdout)
+    (row,) = rows_of(forecast(*asked, "--format", "csv", "--base-rate", "90 %").stdout)
+    assert (row["adapted_to"], row["target_rate"]) == ("0.9", "0.900000")
+    assert row["base_rate"] == plain["base_rate"]
+    assert row["unadapted_probability"] == plain["probability"] < row["probability"]
+    assert row["unadapted_lower"] == plain["lower"] < row["lower"]
+    table = forecast(*asked, "--base-rate", "90 %")
+    line = next(line for line in table.stdout.splitlines() if "Exemplamab" in line)
+    assert percent(0.9) in line
+    assert "! adapted from a base rate of " in table.stdout
+    assert "what the forecasts are adapted to (0.9, as you gave it)." in table.stderr
+
+
+def test_a_base_rate_is_measured_on_labelled_trials(tiny_bundle: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "ours.csv"
+    lines = [f"NCT{n:08},phase 2,{int(n < 14)}" for n in range(20)]
+    labels.write_text("nctid,phase,label\n" + "\n".join(lines))
+    asked = (EXAMPLES / "example.xml", "--model", tiny_bundle, "--base-rate", labels)
+    result = forecast(*asked)
+    assert result.exit_code == 0, result.output
+    assert "% to 70 %, measured among 20 trials of ours.csv: " in result.stdout
+    assert "(Phase 2=0.7, all=0.7, measured among 20 trials of ours.csv)" in result.stderr
+
+
+def test_a_base_rate_that_is_none_is_a_sentence(tiny_bundle: Path) -> None:
+    result = forecast(EXAMPLES / "example.xml", "--model", tiny_bundle, "--base-rate", "56")
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = "Error: base rate: 56 is more than 1. If it is in percent, write 56 %.\n"
+    assert result.stderr == told

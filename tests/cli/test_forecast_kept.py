@@ -130,6 +130,25 @@ def test_a_part_is_not_lost_by_a_second_call(
     assert part.read_text() == "a day of work"
 
 
+def test_forecasts_for_another_base_rate_are_not_continued(
+    tiny_bundle: Path, records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.csv"
+    asked = (records, "--model", tiny_bundle, "--format", "csv", "--out", out)
+    mended = breaking(monkeypatch, CsvWriter, 5, KeyboardInterrupt())
+    assert forecast(*asked, "--base-rate", "0.6").exit_code == 130
+    mended()
+    result = forecast(*asked, "--resume")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(
+        f"Error: {out}.partial: holds forecasts adapted to the base rate 0.6, and these would be "
+        "not adapted to a base rate. Give the same --base-rate, or remove the file to start "
+        "again.\n"
+    )
+    assert forecast(*asked, "--base-rate", "60 %", "--resume").exit_code == 0
+    assert len(out.read_text().splitlines()) == 12
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

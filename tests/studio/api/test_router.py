@@ -5,6 +5,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from llm4top.errors import BusyError
+from llm4top.forecasters.load import load_forecaster
+from llm4top.registry.reader import read_records
 from llm4top.studio.api import errors, uploads
 from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
@@ -352,3 +354,36 @@ def test_bundles_without_a_language_model_forecast(name, api, workspace, tmp_pat
     (found,) = body["forecasts"]
     assert found["bundle"] == made.identity
     assert 0 <= found["lower"] <= found["probability"] <= found["upper"] <= 1
+
+
+def test_forecasts_are_adapted_to_a_base_rate_as_the_command_line_does(api, tmp_path):
+    plain, adapted = (
+        send(api, ("a.xml", XML), params=params).json()["forecasts"][0]
+        for params in ({}, {"base_rate": "phase 2=60 %, phase 3=0.7"})
+    )
+    assert plain["adapted_to"] is plain["unadapted_probability"] is None
+    assert (adapted["adapted_to"], adapted["target_rate"]) == ("Phase 2=0.6, Phase 3=0.7", 0.6)
+    assert adapted["unadapted_probabilities"] == plain["probabilities"]
+    (tmp_path / "a.xml").write_bytes(XML)
+    here = load_forecaster("embedded", device="cpu")
+    records = read_records(tmp_path / "a.xml")
+    (told,) = here.forecast(records, base_rate="phase 2=60 %, phase 3=0.7")
+    for name in ("probability", "lower", "upper", "target_rates", "unadapted_probability"):
+        assert adapted[name] == pytest.approx(told.to_dict()[name], abs=1e-4)
+    assert adapted["warnings"] == list(told.warnings)
+    kept = api.get("/api/v1/forecasts", params={"limit": 1}).json()["items"]
+    assert kept == [adapted]
+
+
+@pytest.mark.parametrize("given", ["56", "", "success", "/etc/passwd"])
+def test_a_base_rate_that_is_none_is_refused_before_anything_is_stored(api, workspace, given):
+    told = send(api, ("a.xml", XML), params={"base_rate": given})
+    assert told.status_code == 422
+    assert "56 %" in error_of(told)["hint"]
+    assert workspace.uploads.list() == []
+
+
+def test_many_records_are_adapted_by_their_run(api, workspace):
+    told = send(api, ("many.zip", zip_of(101)), params={"base_rate": "0.6"})
+    assert told.status_code == 202
+    assert told.json()["run"]["settings"]["base_rate"] == "0.6"

@@ -73,6 +73,11 @@ def test_what_is_not_there_is_named(local: Workspace, material: tuple[Path, Path
             {"uploads": ["a"], "device": "cpu; rm -rf /"},
             "device: must be auto, cpu, mps, cuda or cuda:N, not",
         ),
+        (
+            "forecast",
+            {"uploads": ["a"], "base_rate": "56"},
+            "base_rate: 56 is more than 1. If it is in percent, write 56 %.",
+        ),
         ("ingest", {"sources": ["x"]}, "name: must be given"),
         (
             "ingest",

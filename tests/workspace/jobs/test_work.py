@@ -206,10 +206,13 @@ def test_bundles_of_every_kind_are_listed_forecast_and_exported(
     bundle = local.bundles.add(request.getfixturevalue(f"{kind}_bundle"))
     assert bundle.id in [found.id for found in local.bundles.list()]
     upload = local.uploads.add("r.xml", io.BytesIO(records(1)[0].encode())).id
-    run, result = work(local, "forecast", {"uploads": [upload], "model": bundle.id})
+    settings = {"uploads": [upload], "model": bundle.id, "base_rate": "60 %"}
+    run, result = work(local, "forecast", settings)
     assert (result["forecasts"], result["bundle"]) == (1, bundle.identity)
     (stored,) = local.forecasts.list(run_id=run.id)
     forecast = Forecast.from_dict(stored.values, id=stored.id)
+    assert (forecast.adapted_to, forecast.target_rate) == ("0.6", 0.6)
+    assert forecast.variant == f"{bundle.identity} at 0.6"
     assert 0 < forecast.probability < 1
     assert (forecast.tokens == 0) is (kind == "baseline")
     listing = Listing.read(local, run.id)

@@ -110,7 +110,7 @@ class ForecastWork(_OnUploads):
         try:
             parse_shares(given or "0.5")
         except LLM4TOPError as error:
-            raise ValueError(f"base_rate: {error.message} {error.hint}") from None
+            raise ValueError(f"{error.message} {error.hint}") from None
         return given
 
 

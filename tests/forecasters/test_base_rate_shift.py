@@ -204,11 +204,11 @@ def test_measured_on_a_data_set_without_its_test_split(tmp_path):
 
 
 def test_too_few_or_one_sided_or_foreign_labels_are_refused(tmp_path):
-    with pytest.raises(CalibrationError, match="few.csv: has 3 labelled trials"):
+    with pytest.raises(CalibrationError, match=r"few\.csv: has 3 labelled trials"):
         target_rates(labelled(tmp_path, [("phase 2", 1)] * 3, "few.csv"), OUTCOME)
     with pytest.raises(CalibrationError, match="none of its trials is 'failure'"):
         target_rates(labelled(tmp_path, [("phase 2", 1)] * 12), OUTCOME)
-    with pytest.raises(CalibrationError, match=r"newest.csv, line 2: 'maybe' is not an answer"):
+    with pytest.raises(CalibrationError, match=r"newest\.csv, line 2: 'maybe' is not an answer"):
         target_rates(labelled(tmp_path, [("phase 2", "maybe")]), OUTCOME)
     (tmp_path / "no.csv").write_text("nctid,label\nNCT00000001,1\n")
     with pytest.raises(DatasetError, match="phase"):

@@ -114,19 +114,19 @@ def test_language_models(settings, tiny_model):
     result = benchmark(chosen)
     assert result.failures == ()
     report = result.report
-    ways = ["tiny, zero-shot", "tiny, 1-shot", "tiny + LoRA"]
+    ways = ["tiny, zero-shot", "tiny, 1-shot", "tiny + probe", "tiny + LoRA"]
     expected = [name for way in ways for name in (way, f"{way}, calibrated")]
-    stack = "Blend: tiny + LoRA and TF-IDF + logistic regression"
+    blends = [f"Blend: tiny + {how} and TF-IDF + logistic regression" for how in ("probe", "LoRA")]
     for check in ("valid", "test", "newest"):
         found = rows_of(report, "pooled", check)
-        assert found == [*BASELINES, *expected, CALIBRATED, stack, ORACLE, ORACLE_ADDED]
+        assert found == [*BASELINES, *expected, CALIBRATED, *blends, ORACLE, ORACLE_ADDED]
         assert set(expected) < set(rows_of(report, "I", check))
     titles = " ".join(v.title for v in report.variants)
     assert "ablation" in titles.lower()
     assert {v.forecaster for v in report.variants} == {"tiny, zero-shot", "tiny + LoRA"}
     # No test row, and none of the newest, is in what fine-tuning saw.
     runs = sorted((chosen.out / "runs").iterdir())
-    assert len(runs) == 2
+    assert sorted(run.name.partition("-")[0] for run in runs) == ["lora", "lora", "probe", "probe"]
     assert all(RunFolder(run).state()["state"] == "done" for run in runs)
     cached = []
     again = benchmark(

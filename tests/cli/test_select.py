@@ -48,7 +48,7 @@ def arguments(data: Path, base: Path, out: Path, *more: object) -> list[str]:
     small += ["batch_size=8", "accumulation=1"]
     settings = [part for text in small for part in ("--set", text)]
     paths = ["--data", str(data), "--base", str(base), "--out", str(out)]
-    few = ["--preset", "quick", "--least-steps", "2", "--baselines", "tfidf"]
+    few = ["--preset", "quick", "--least-steps", "2", "--baselines", "tfidf", "--no-probe"]
     return ["select", *paths, *few, *settings, *map(str, more)]
 
 
@@ -146,3 +146,6 @@ def test_candidates_from_a_file(data: Path, tiny_model: Path, tmp_path: Path) ->
     args = arguments(data, tiny_model, tmp_path / "s", "--config", file, "--dry-run")
     plan = json.loads(run([*args, "--format", "json", "--no-stack"]).stdout)
     assert list(plan["candidates"]) == ["small", "whole"]
+    args.remove("--no-probe")
+    plan = json.loads(run([*args, "--format", "json", "--no-stack"]).stdout)
+    assert list(plan["candidates"]) == ["small", "whole", "tiny-qwen3, tuning=probe"]

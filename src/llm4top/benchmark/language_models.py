@@ -1,4 +1,4 @@
-"""The language models: as they are, with examples, and fine-tuned with LoRA."""
+"""The language models: as they are, with examples, with a frozen probe, and with LoRA."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -150,9 +150,9 @@ Logits = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LanguageWork:
-    """One model on one fold, in one variant: "as shipped", "zero-shot", "few-shot" or "LoRA".
+    """One model on one fold, in a variant: "as shipped", "zero-shot", "few-shot", "probe", "LoRA".
 
-    With "LoRA", ``phase`` is what it is fine-tuned on; else "pooled", since nothing is trained.
+    With a probe or LoRA, ``phase`` is what it is trained on; else "pooled", for nothing is trained.
     """
 
     model: LanguageModel
@@ -174,8 +174,13 @@ class LanguageWork:
         shots = self.context.settings.shots
         variant = f"{shots}-shot" if self.variant == "few-shot" else self.variant
         own = "" if self.phase == POOLED else f" (phase {self.phase} only)"
-        joint = " + " if self.variant == "LoRA" else ", "
+        joint = " + " if self.trains else ", "
         return f"{self.model.name}{joint}{variant}{own}"
+
+    @property
+    def trains(self) -> bool:
+        """Whether the benchmark trains it."""
+        return self.variant in ("probe", "LoRA")
 
     @property
     def tuning_data(self) -> Dataset:
@@ -194,17 +199,20 @@ class LanguageWork:
             "seed": settings.seed,
             "device": settings.device,
         }
-        return RunFolder(settings.out / "runs" / f"lora-{hash_of(inputs)[:16]}")
+        if self.variant == "probe":
+            inputs["tuning"] = "probe"
+        name = f"{self.variant.lower()}-{hash_of(inputs)[:16]}"
+        return RunFolder(settings.out / "runs" / name)
 
     def done(self) -> bool:
         """Whether nothing is left to compute."""
-        if self.variant == "LoRA" and self.run_folder.state().get("state") != "done":
+        if self.trains and self.run_folder.state().get("state") != "done":
             return False
         return self.context.cache.has("logits", self.inputs())
 
     def run(self) -> list[Predictions]:
         """The model's predictions for each check, uncalibrated and calibrated."""
-        if self.variant == "LoRA":
+        if self.trains:
             self._tune()
         logits = self.context.cache.arrays("logits", self.inputs(), self._logits)
         return list(self._predictions(logits))
@@ -214,7 +222,7 @@ class LanguageWork:
         loader, settings = self.context.loader, self.context.settings
         if self.variant == "as shipped" and self.model.bundle is not None:
             return loader.bundle(self.model.bundle, self.model.base).forecaster
-        if self.variant == "LoRA":
+        if self.trains:
             return loader.bundle(self.run_folder.bundle, self.model.base).forecaster
         untrained = loader.untrained(self.model.weights)
         if self.variant == "zero-shot":
@@ -238,7 +246,7 @@ class LanguageWork:
             "rows": {name: rows.sha256 for name, rows in self._row_sets().items()},
             "device": settings.device,
         }
-        if self.variant == "LoRA":
+        if self.trains:
             return inputs | {"run": self.run_folder.path.name}
         if self.variant == "as shipped":
             return inputs | {"model": self.model.key}
@@ -279,6 +287,8 @@ class LanguageWork:
             values.setdefault("max_tokens", settings.max_tokens)
         values |= {"data": data, "base": str(self.model.base), "out": run.path}
         values |= {"device": settings.device, "seed": settings.seed, "name": run.path.name}
+        if self.variant == "probe":
+            values |= {"tuning": "probe", "storage": None}
         train(
             make_config(None, values),
             progress=self.context.on_training,
@@ -286,8 +296,8 @@ class LanguageWork:
         )
 
     def _predictions(self, logits: dict[str, Logits]) -> Iterator[Predictions]:
-        trained = self.variant in ("LoRA", "as shipped")
-        selected = self.variant == "LoRA" and self.fold.name == "split"
+        trained = self.trains or self.variant == "as shipped"
+        selected = self.trains and self.fold.name == "split"
         note = "The weights were chosen on the validation rows." if selected else ""
         for check in self.fold.checks:
             raw = np.asarray(softmax(logits[check], axis=1), dtype=np.float64)
@@ -315,7 +325,7 @@ class LanguageWork:
     def _trained_on(self) -> str:
         if self.variant == "as shipped":
             return "what its card says"
-        if self.variant == "LoRA":
+        if self.trains:
             before = "its own training, then " if self.model.seen else ""
             return before + trained_on_text(self.phase, len(self.tuning_data.select("train")))
         if self.model.seen:
@@ -359,4 +369,5 @@ def language_work(models: list[LanguageModel], context: Context) -> Iterator[Lan
             elif fold.name == "split":
                 yield LanguageWork(model, "as shipped", fold, POOLED, context)
             for phase in tuned_on if model.base is not None else ():
+                yield LanguageWork(model, "probe", fold, phase, context)
                 yield LanguageWork(model, "LoRA", fold, phase, context)

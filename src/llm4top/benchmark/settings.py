@@ -18,7 +18,8 @@ class BenchmarkSettings(BaseModel):
         out: The benchmark's folder: finished work, training runs and the report.
         task: The question; an ingested data set has its own.
         phases: One table each. With "pooled" every forecaster is also trained on all phases.
-        bases: Base models and bundles; each is run as it is, with examples, and fine-tuned.
+        bases: Base models and bundles; each is run as it is, with examples, with a frozen probe,
+            and fine-tuned.
         baselines: Names of ``BASELINES``; None for all of them.
         encoder: The folder of a sentence encoder, for the baseline "sentence".
         preset, training: How to fine-tune, see ``TrainingConfig``.

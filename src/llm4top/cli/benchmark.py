@@ -86,9 +86,9 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
     """Measure every forecaster on the same trials, phase by phase, and write one report.
 
     Baselines from always-success to XGBoost and TF-IDF; each base model as it is, with examples,
-    and fine-tuned with LoRA; calibrated and not; with 95 % intervals, paired differences, slices,
-    a leak audit and the leak oracle (which cheats, to show what a leak looks like). Without
-    [bold]--base[/bold] only the baselines are measured.
+    with a frozen probe and fine-tuned with LoRA; calibrated and not; with 95 % intervals, paired
+    differences, slices, a leak audit and the leak oracle (which cheats, to show what a leak looks
+    like). Without [bold]--base[/bold] only the baselines are measured.
 
     After Ctrl-C or a crash, run the same command again: it resumes after the last completed step.
     Nothing is chosen on test rows, and each look at them is recorded in the test ledger.

@@ -56,6 +56,9 @@ class Flags:
     ] = None
     baselines: options.BaselinesOption = None
     encoder: options.EncoderOption = None
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Do not try a frozen probe of each base model.")
+    ] = False
     no_blend: Annotated[
         bool,
         typer.Option("--no-blend", "--no-stack", help="Do not try a blend of model and baseline."),
@@ -75,6 +78,7 @@ class Flags:
             "least_steps": self.least_steps,
             "baselines": options.listed(self.baselines),
             "encoder": self.encoder,
+            "probe": False if self.no_probe else None,
             "stack": False if self.no_blend else None,
             "settings": shared or None,
             "grid": varied or None,
@@ -94,9 +98,10 @@ def select(
     """Try base models and settings on a data set, choose the best, and explain the choice.
 
     Candidates are trained for a few steps, the best of them for more, the last one in full
-    (successive halving on validation log-loss). It is then compared with the baselines, alone and
-    blended with the best of them. The test split is never read. After Ctrl-C or a crash, run the
-    same command again to resume: finished runs are not repeated.
+    (successive halving on validation log-loss). It meets a frozen probe of each base model, which
+    has no steps and takes one pass over the trials. The better one is then compared with the
+    baselines, alone and blended with the best of them. The test split is never read. After Ctrl-C
+    or a crash, run the same command again to resume: finished runs are not repeated.
 
     [bold]Examples[/bold]
 

@@ -10,7 +10,7 @@ from llm4top.training.selection.candidates import make_candidates, make_select_s
 
 
 def settings(file=None, **given):
-    return make_select_settings(file, {"data": "data", "out": "sel", **given})
+    return make_select_settings(file, {"data": "data", "out": "sel", "probe": False, **given})
 
 
 def names(made):
@@ -36,6 +36,27 @@ def test_what_all_share_is_in_no_name():
     assert candidate.name == "one"
     config = candidate.config(made, seed=0, out=made.out)
     assert (config.lora_rank, config.epochs) == (8, 2.0)
+
+
+def test_a_probe_of_each_base_model_is_tried_too():
+    made = settings(
+        bases=("a/one", "two"),
+        grid={"lora_rank": [4, 8]},
+        settings={"tuning": "full", "storage": "bfloat16", "max_tokens": 256},
+        probe=True,
+    )
+    assert names(made)[4:] == ["one, tuning=probe", "two, tuning=probe"]
+    probe = make_candidates(made)[4]
+    assert probe.is_probe
+    assert probe.seeds(made) == made.seeds[:1]
+    config = probe.config(made, seed=0, out=made.out)
+    assert (config.base, config.tuning, config.max_tokens) == ("a/one", "probe", 256)
+    assert not any(c.is_probe for c in make_candidates(made)[:4])
+
+
+def test_no_probe_is_added_to_one_that_was_given():
+    made = settings(bases=("a",), grid={"tuning": ["lora", "probe"]}, probe=True)
+    assert names(made) == ["a, tuning=lora", "a, tuning=probe"]
 
 
 def test_two_models_of_one_name_keep_their_whole_names():

@@ -23,6 +23,13 @@ def test_each_rung_keeps_one_in_eta_until_one_is_left(candidates, eta, counts):
         assert after.share == pytest.approx(eta * before.share)
 
 
+def test_probes_meet_the_others_in_the_last_rung(settings):
+    rungs = make_rungs(4, 3, probes=2)
+    assert [(rung.candidates, rung.keep) for rung in rungs] == [(4, 2), (2, 1), (3, 1)]
+    assert [(rung.candidates, rung.share) for rung in make_rungs(0, 3, probes=2)] == [(2, 1)]
+    assert whole_steps(settings(tuning="probe"), 48) == 0
+
+
 def test_steps():
     assert [rung_steps(900, share, 20) for share in (1 / 9, 1 / 3, 1)] == [100, 300, 900]
     assert rung_steps(90, 1 / 9, 20) == 20

@@ -77,6 +77,7 @@ def make_settings(tiny_model_folder, data):
             "least_steps": 2,
             "baselines": ("tfidf",),
             "draws": 200,
+            "probe": False,
         }
         return make_select_settings(None, {**values, **given})
 
@@ -295,6 +296,27 @@ def test_the_plan_counts_runs_and_steps(make_settings, tmp_path):
     ]
     assert all(r.tokens_learnt > 0 and r.petaflop > 0 for r in plan.rungs)
     assert not (tmp_path / "s").exists()
+
+
+def test_a_probe_meets_the_last_one_trained(make_settings, tmp_path):
+    settings = make_settings(tmp_path / "s", grid={}, probe=True, seeds=(0, 1), stack=False)
+    plan = plan_selection(settings)
+    (rung,) = plan.rungs
+    assert (rung.candidates, rung.keep, rung.runs) == (2, 1, 3)
+
+    seen = []
+    selection = select(settings, progress=seen.append)
+    (rung,) = selection.rungs
+    lora, probe = rung.candidates
+    assert (len(lora.runs), len(probe.runs)) == (2, 1)
+    assert probe.candidate.endswith("tuning=probe")
+    assert probe.runs[0].steps == 0
+    assert any(p.detail.endswith("tuning=probe, frozen probe") for p in seen)
+    assert seen[-1].done == seen[-1].total
+    report = (settings.out / "report.md").read_text()
+    assert "no steps: a frozen probe" in report
+    bundle = load_bundle(settings.out / probe.runs[0].folder / "bundle")
+    assert bundle.language.scorer.probe is not None
 
 
 def test_what_would_fail_is_told_before_anything_begins(make_settings, data, tmp_path):

@@ -27,6 +27,7 @@ class SelectSettings(BaseModel):
         ``name``, and a ``base`` of its own.
     grid: lists of values by setting; all combinations are tried.
     settings: for all candidates alike, the preset among them.
+    probe: whether to try a frozen probe of each base model too, where no candidate is one.
     seeds: every candidate is trained with each; candidates are compared by their mean.
     eta: each rung keeps one candidate in so many, and gives it so many times the steps.
     least_steps: no rung is shorter, unless the whole run is.
@@ -44,6 +45,7 @@ class SelectSettings(BaseModel):
     candidates: tuple[dict[str, Any], ...] = ()
     grid: dict[str, tuple[Any, ...]] = {}
     settings: dict[str, Any] = {}
+    probe: bool = True
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     eta: Annotated[int, Field(ge=2, le=100)] = 3
     least_steps: Annotated[int, Field(ge=1)] = 20
@@ -64,6 +66,15 @@ class Candidate:
     def base(self) -> str:
         """The base model as it was named."""
         return str(self.settings["base"])
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is a frozen probe, which has no steps to halve and gives one result."""
+        return self.settings.get("tuning") == "probe"
+
+    def seeds(self, select: SelectSettings) -> tuple[int, ...]:
+        """The seeds that it is trained with: a probe is the same for each."""
+        return select.seeds[:1] if self.is_probe else select.seeds
 
     def config(
         self, select: SelectSettings, *, seed: int, out: Path, max_steps: int | None = None
@@ -101,7 +112,7 @@ _HELP = "See llm4top select --help; settings of a training: llm4top train --list
 def make_candidates(select: SelectSettings) -> tuple[Candidate, ...]:
     """Every candidate, each once; ``ConfigError`` names what is wrong with which."""
     faults = _general_faults(select)
-    points = list(_points(select))
+    points = _with_probes(select, list(_points(select)))
     names = _names(points)
     candidates = []
     for name, (common, own) in zip(names, points, strict=True):
@@ -148,6 +159,19 @@ def _points(select: SelectSettings) -> list[tuple[dict[str, Any], dict[str, Any]
         # A candidate with a base of its own is not combined with each of the others.
         if "base" not in settings or base == bases[0]
     ]
+
+
+def _with_probes(
+    select: SelectSettings, points: list[tuple[dict[str, Any], dict[str, Any]]]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The points, and a probe of each base model with what all share, unless there is one."""
+    given = any({**common, **own}.get("tuning") == "probe" for common, own in points)
+    if given or not select.probe:
+        return points
+    # The number type of stored weights is for weights that are trained.
+    shared = {k: v for k, v in select.settings.items() if k != "storage"}
+    bases = dict.fromkeys(str(own["base"]) for _, own in points if "base" in own)
+    return [*points, *((shared, {"base": base, "tuning": "probe"}) for base in bases)]
 
 
 def _names(points: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
@@ -197,14 +221,19 @@ class Rung:
     share: float
 
 
-def make_rungs(candidates: int, eta: int) -> tuple[Rung, ...]:
-    """Rungs that keep one in ``eta`` (rounded up) until one is left, which is trained in full."""
+def make_rungs(candidates: int, eta: int, probes: int = 0) -> tuple[Rung, ...]:
+    """Rungs that keep one in ``eta`` (rounded up) until one is left, which is trained in full.
+
+    Frozen ``probes`` have no steps, so they meet the others in the last rung.
+    """
     counts = [candidates]
     while counts[-1] > 1:
         counts.append(math.ceil(counts[-1] / eta))
     last = len(counts) - 1
+    after = counts[1:]
+    counts[last] += probes
     return tuple(
-        Rung(i + 1, count, counts[i + 1] if i < last else 1, float(eta) ** (i - last))
+        Rung(i + 1, count, after[i] if i < last else 1, float(eta) ** (i - last))
         for i, count in enumerate(counts)
     )
 
@@ -212,8 +241,10 @@ def make_rungs(candidates: int, eta: int) -> tuple[Rung, ...]:
 def whole_steps(config: TrainingConfig, rows: int) -> int:
     """Optimiser steps of a run over ``rows`` training trials in one process, unless it stops early.
 
-    As ``finetune`` counts them.
+    As ``finetune`` counts them. A probe has none.
     """
+    if config.tuning == "probe":
+        return 0
     steps = math.ceil(math.ceil(rows / (config.batch_size * config.accumulation)) * config.epochs)
     return steps if config.max_steps is None else min(steps, config.max_steps)
 

@@ -131,7 +131,8 @@ def _rung(findings: Findings, rung: RungOutcome) -> VariantTable:
 
 
 def _steps(steps: int, seeds: int) -> str:
-    return f"{steps} steps" + (f", {seeds} seeds" if seeds > 1 else "")
+    counted = f"{steps} steps" if steps else "no steps: a frozen probe"
+    return counted + (f", {seeds} seeds" if seeds > 1 else "")
 
 
 def _phase(findings: Findings) -> str:

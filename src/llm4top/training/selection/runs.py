@@ -77,14 +77,17 @@ class Runs:
         Raises ``TrainingError`` where no candidate is left.
         """
         by_name = {candidate.name: candidate for candidate in candidates}
-        alive, rungs = list(by_name), make_rungs(len(candidates), self.settings.eta)
+        probes = [candidate.name for candidate in candidates if candidate.is_probe]
+        alive = [name for name in by_name if name not in probes]
+        rungs = make_rungs(len(alive), self.settings.eta, len(probes))
         outcomes: list[RungOutcome] = []
         finished: dict[str, list[FinishedRun]] = {}
         for rung in rungs:
             last = rung is rungs[-1]
+            alive += probes if last else []
             finished, outcome = self._run_rung([by_name[name] for name in alive], rung, last=last)
             outcomes.append(outcome)
-            if not outcome.kept:
+            if not outcome.kept and (last or not probes):
                 errors = {r.error for c in outcome.candidates for r in c.runs if r.error}
                 raise TrainingError(
                     f"no candidate finished rung {rung.number}: {'; '.join(sorted(errors))}",
@@ -100,7 +103,8 @@ class Runs:
         finished: dict[str, list[FinishedRun]] = {}
         outcomes, losses = [], {}
         for candidate in candidates:
-            runs = [self._run(candidate, seed, rung, last=last) for seed in self.settings.seeds]
+            seeds = candidate.seeds(self.settings)
+            runs = [self._run(candidate, seed, rung, last=last) for seed in seeds]
             done = [run for run in runs if isinstance(run, FinishedRun)]
             finished[candidate.name] = done
             # A candidate that breaks for one seed is no candidate, unless it is the last one.
@@ -155,7 +159,8 @@ class Runs:
         config, steps = self.config(candidate, seed, rung)
         run = RunFolder(config.out)
         folder = config.out.relative_to(self.settings.out).as_posix()
-        progress = self.on_run(f"rung {rung.number}: {candidate.name}, seed {seed}, {steps} steps")
+        length = "frozen probe" if candidate.is_probe else f"seed {seed}, {steps} steps"
+        progress = self.on_run(f"rung {rung.number}: {candidate.name}, {length}")
         if not _is_finished(run, publish=last):
             try:
                 train(config, progress=progress, resume=run.identity_file.is_file(), publish=last)

@@ -29,6 +29,7 @@ from llm4top.training.selection.baselines import (
 )
 from llm4top.training.selection.candidates import (
     Candidate,
+    Rung,
     SelectSettings,
     make_candidates,
     make_rungs,
@@ -142,8 +143,9 @@ class _Selecting:
 
     def run(self, candidates: tuple[Candidate, ...], names: tuple[str, ...]) -> Selection:
         """Select, and record in ``state.json`` how it ended."""
-        rungs = make_rungs(len(candidates), self.settings.eta)
-        runs = sum(rung.candidates for rung in rungs) * len(self.settings.seeds)
+        rungs, probes = _rungs(candidates, self.settings)
+        # A probe gives the same with every seed.
+        runs = (sum(r.candidates for r in rungs) - probes) * len(self.settings.seeds) + probes
         # Each baseline, one check in time, the runs, the stack, the result.
         self._total = len(names) + 1 + runs + 2
         self.folder.record("running")
@@ -212,6 +214,14 @@ _NO_ENCODER = (
 )
 
 
+def _rungs(
+    candidates: tuple[Candidate, ...], settings: SelectSettings
+) -> tuple[tuple[Rung, ...], int]:
+    """The rungs, and how many of the candidates are probes, which are in the last one only."""
+    probes = sum(candidate.is_probe for candidate in candidates)
+    return make_rungs(len(candidates) - probes, settings.eta, probes), probes
+
+
 def _name_of(run: FinishedRun, settings: SelectSettings) -> str:
     several = len(settings.seeds) > 1
     return run.outcome.candidate + (f", seed {run.outcome.seed}" if several else "")
@@ -278,23 +288,28 @@ def plan_selection(settings: SelectSettings) -> SelectionPlan:
     SelectionScorer.of(dataset.select("valid"), draws=settings.draws, split="valid")
     check_folder(settings.out)
     checks = check_candidates(settings, candidates, dataset)
-    costs_of = [_costs(c, settings, dataset) for c in candidates if checks[c.name].ok]
+    able = [c for c in candidates if checks[c.name].ok]
+    once = [_costs(c, settings, dataset) for c in able if c.is_probe]
+    halved = [_costs(c, settings, dataset) for c in able if not c.is_probe]
     seeds, rungs = len(settings.seeds), []
-    for rung in make_rungs(len(candidates), settings.eta):
-        costs = sorted((cost(rung.share) for cost in costs_of), reverse=True)
-        dearest = costs[: rung.candidates]
+    planned, probes = _rungs(candidates, settings)
+    for rung in planned:
+        last = rung is planned[-1]
+        stepped = rung.candidates - probes * last
+        costs = sorted((cost(rung.share) for cost in halved), reverse=True)
+        dearest = costs[:stepped] * seeds + [cost(rung.share) for cost in once if last]
         rungs.append(
             PlannedRung(
                 number=rung.number,
                 candidates=rung.candidates,
                 keep=rung.keep,
-                runs=rung.candidates * seeds,
+                runs=stepped * seeds + probes * last,
                 share=rung.share,
                 least_steps=min((cost.steps for cost in costs), default=0),
                 most_steps=max((cost.steps for cost in costs), default=0),
-                tokens_learnt=seeds * sum(cost.learnt for cost in dearest),
-                tokens_read=seeds * sum(cost.read for cost in dearest),
-                petaflop=seeds * sum(cost.flop for cost in dearest) / 1e15,
+                tokens_learnt=sum(cost.learnt for cost in dearest),
+                tokens_read=sum(cost.read for cost in dearest),
+                petaflop=sum(cost.flop for cost in dearest) / 1e15,
             )
         )
     return SelectionPlan(candidates, baselines, tuple(rungs), checks)
@@ -315,6 +330,10 @@ def _costs(
     every = max(math.ceil(len(train) / rows_a_step) // config.evals_per_epoch, 1)
 
     def cost(share: float) -> _Cost:
+        if candidate.is_probe:
+            # Every trial is read once, and those that calibrate it once more.
+            passed = (len(train) + 2 * valid_rows) * tokens
+            return _Cost(_FLOPS_READ * parameters * passed, 0, 0, round(passed))
         steps = rung_steps(whole_steps(config, len(train)), share, settings.least_steps)
         learnt = steps * rows_a_step * tokens
         # Every evaluation reads the validation split, and so does the scoring at the end.

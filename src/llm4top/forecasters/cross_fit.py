@@ -233,7 +233,7 @@ def cross_fit(
         if part is None:
             predict = fit(_fold(rows, extra, fold_of, number, folds, seed))
             part = {
-                name: np.asarray(predict([trials[i] for i in held]), dtype=np.float64)
+                name: np.asarray(predict([trials[int(i)] for i in held]), dtype=np.float64)
                 for name, trials in asked.items()
             }
             del predict  # a language model's memory is free before the next one is loaded
@@ -292,7 +292,7 @@ def _fold(
     indices = np.flatnonzero(fold_of != number)
     more = None
     if extra is not None:
-        judged = {rows.groups[i] for i in np.flatnonzero(fold_of == number)}
+        judged = {rows.groups[int(i)] for i in np.flatnonzero(fold_of == number)}
         more = extra.take([i for i, group in enumerate(extra.groups) if group not in judged])
     return Fold(number, folds, rows.take(indices).plus(more), indices, seed)
 

@@ -57,6 +57,7 @@ Gradient checkpointing is on in all three.
 
 
 Calibration = Literal["venn-abers", "platt", "none"]
+FinalFit = Literal["train", "all"]
 
 
 class _DataSettings(BaseModel):
@@ -145,6 +146,16 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
         "venn-abers",
         description="how probabilities are calibrated on the validation trials; none leaves the "
         "model's own, without intervals",
+    )
+    final_fit: FinalFit = Field(
+        "train",
+        description="the rows that the bundle's model learns from. train: the training trials, and "
+        "the validation trials calibrate it. all: once both have chosen the steps, training and "
+        "validation trials together, and out-of-fold predictions of all of them calibrate it; that "
+        "takes folds + 2 trainings",
+    )
+    folds: int = Field(
+        5, ge=2, le=20, description="folds of the out-of-fold predictions, with final_fit all"
     )
     storage: Literal["bfloat16", "float16"] | None = Field(
         None,

@@ -18,9 +18,10 @@ from llm4top.evaluation.predictions import FloatArray, IntArray
 from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
-from llm4top.forecasters.bundles.language_files import plain_settings, round_weights
+from llm4top.forecasters.bundles.language_files import plain_settings
 from llm4top.forecasters.bundles.manifest import (
     CONTEXT_OF_USE,
+    OUT_OF_FOLD,
     BundleFacts,
     Evaluation,
     Manifest,
@@ -31,16 +32,18 @@ from llm4top.forecasters.bundles.read import confirm_reload
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
 from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
-from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
+from llm4top.forecasters.calibration.methods import cross_calibrate
+from llm4top.forecasters.cross_fit import LearningRows, calibrate_out_of_fold, cross_fit
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.model_files import earlier_training, earlier_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.training.config import TrainingConfig
+from llm4top.training.final_fit import OutOfFold
 from llm4top.training.memory import evaluation_size
 from llm4top.training.preflight import sample_rows
 from llm4top.training.pretrain import through_its_base
-from llm4top.training.run_folder import RunFolder, keep_logits
+from llm4top.training.run_folder import RunFolder, keep_logits, kept_logits
 
 RELOAD_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 5e-3}
 """The largest difference between a model's probabilities and its reloaded bundle's, by type.
@@ -57,6 +60,18 @@ FIGURES_NOTE = (
     "The calibration was cross-fitted for these figures: no row was measured by a calibration that "
     "had seen it. The weights were also selected on {rows}, so the figures are slightly optimistic."
 )
+CHOSE = ("the model that chose, calibrated", "the model that chose, not calibrated")
+CHOICE_NOTE = (
+    "These figures are not the bundle's: they are those of the model that chose the settings, "
+    "fitted on the training trials alone. With the same settings the bundle's model was then "
+    "fitted on these rows too."
+)
+OUT_OF_FOLD_NOTE = (
+    "Each of these {n} learning trials was forecast by a model fitted without it, on the other "
+    "{folds} folds less one; calibrations and baselines are cross-fitted over the same folds. The "
+    "settings were chosen with these trials, so the figures are slightly optimistic; the bundle's "
+    "model has learned from more trials than any of these."
+)
 _MOST_RELOADED = 32
 """A bundle that differs from the model it was made from differs on every trial."""
 # Paths are private; the others have their own field in the manifest.
@@ -70,6 +85,7 @@ class Published:
     folder: Path
     metrics: dict[str, Any]
     reload_difference: float
+    out_of_fold: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -77,7 +93,7 @@ class Publisher:
     """Turns a tuned forecaster into the run's bundle.
 
     ``forecaster`` is released before the bundle is reloaded, so that only one model at a time has
-    to fit on the device.
+    to fit on the device. ``out_of_fold`` is there where it was fitted on train and valid together.
     """
 
     run: RunFolder
@@ -86,9 +102,12 @@ class Publisher:
     forecaster: LanguageForecaster | None  # None once it has been published
     report: OnProgress
     earlier: Manifest | None = None  # of the bundle that the base model came from
+    out_of_fold: OutOfFold | None = None
 
     def publish(self) -> Published:
-        """Calibrate on the validation split alone, measure, write, reload and compare.
+        """Calibrate, measure, write, reload and compare.
+
+        It is calibrated on the validation split, or on the out-of-fold logits of all learning rows.
 
         Raises ``BundleError`` where the reloaded bundle gives other probabilities, and
         ``CalibrationError`` where the logits cannot be calibrated.
@@ -96,33 +115,62 @@ class Publisher:
         forecaster, self.forecaster = self.forecaster, None
         if forecaster is None:
             raise RuntimeError("a publisher publishes once.")
-        valid = self.dataset.select(self.config.valid_split)
-        if self.config.storage is not None:
-            round_weights(forecaster.scorer.model, self.config.storage)
-        logits = forecaster.answer_logits(valid.trials, on_progress=self._shown)
-        keep_logits(self.run, logits)
-        calibrator = make_calibrator(self.config.calibration).fit(
-            logits,
-            np.asarray(valid.label_indices, dtype=np.int64),
-            [trial.phase for trial in valid.trials],
-        )
-        metrics = measured(
-            self.dataset, logits, calibrator, splits=self._splits, seed=self.config.seed
-        )
+        valid, seed = self.dataset.select(self.config.valid_split), self.config.seed
+        kept = sample_rows(len(valid), _MOST_RELOADED, seed)
+        checked, found = valid.take(kept), self.out_of_fold
+        if found is None:
+            logits = forecaster.answer_logits(valid.trials, on_progress=self._shown)
+            keep_logits(self.run, logits)
+            calibrator = calibrate_out_of_fold(logits, LearningRows.of(valid), self._method)
+            metrics = self._measured(logits, calibrator, (MODEL, UNCALIBRATED))
+            out_of_fold: dict[str, Any] = {}
+            logits = logits[kept]
+        else:
+            calibrator = calibrate_out_of_fold(found.cross, found.learning, self._method)
+            metrics = self._measured(self._chose(), calibrator, CHOSE)
+            out_of_fold = measured_out_of_fold(found, calibrator, seed=seed)
+            self.run.add_event("out-of-fold figures", **out_of_fold)
+            logits = forecaster.answer_logits(checked.trials)
         self.run.add_event("figures", **metrics)
         self.report(Progress("bundle"))
-        loading = self._save(forecaster, calibrator, metrics)
+        loading = self._save(forecaster, calibrator, metrics, out_of_fold)
         del forecaster
         release_memory()
-        difference = self._check_reload(valid, logits, calibrator, loading)
-        return Published(self.run.bundle, metrics, difference)
+        difference = self._check_reload(checked, logits, calibrator, loading)
+        return Published(self.run.bundle, metrics, difference, out_of_fold)
+
+    def _measured(
+        self, logits: FloatArray, calibrator: Calibrator, names: tuple[str, str]
+    ) -> dict[str, Any]:
+        return measured(
+            self.dataset,
+            logits,
+            calibrator,
+            splits=self._splits,
+            seed=self.config.seed,
+            names=names,
+        )
+
+    def _chose(self) -> FloatArray:
+        logits = kept_logits(self.run)
+        if logits is None:
+            raise TrainingError("the run's logits are gone.", where=str(self.run.path))
+        return logits
+
+    @property
+    def _method(self) -> str:
+        return self.config.calibration
 
     @property
     def _splits(self) -> tuple[str, str]:
         return self.config.train_split, self.config.valid_split
 
     def _save(
-        self, forecaster: LanguageForecaster, calibrator: Calibrator, metrics: dict[str, Any]
+        self,
+        forecaster: LanguageForecaster,
+        calibrator: Calibrator,
+        metrics: dict[str, Any],
+        out_of_fold: dict[str, Any],
     ) -> dict[str, Any]:
         """Write the bundle; how to load it so that it computes as the forecaster does."""
         base = forecaster.scorer.base
@@ -132,11 +180,14 @@ class Publisher:
             name=bundle_name(self.config.name or self.run.path.resolve().name),
             forecaster=forecaster,
             calibration=calibrator,
-            facts=self._facts(metrics),
+            facts=self._facts(metrics, out_of_fold),
             tuning=self._tuning(),
             storage=self.config.storage,
             trained_on=TrainedOn.of_dataset(
-                self.dataset, splits=self._splits, earlier=earlier_trials(base.folder)
+                self.dataset,
+                splits=self._splits,
+                earlier=earlier_trials(base.folder),
+                fitted_on_all=self.out_of_fold is not None,
             ),
             replace=True,  # one of this very run, which was killed before it was recorded
         )
@@ -147,18 +198,17 @@ class Publisher:
 
     def _check_reload(
         self,
-        valid: Dataset,
+        rows: Dataset,
         logits: NDArray[np.float64],
         calibrator: Calibrator,
         loading: dict[str, Any],
     ) -> float:
         """Reload the bundle and compare; the largest difference of a probability."""
-        rows = sample_rows(len(valid), _MOST_RELOADED, self.config.seed)
         self.report(Progress("check", 0, len(rows)))
         loaded = confirm_reload(
             self.run.bundle,
-            valid.take(rows).trials,
-            logits[rows],
+            rows.trials,
+            logits,
             calibrator,
             tolerance=RELOAD_TOLERANCE[loading["dtype"]],
             **loading,
@@ -177,9 +227,12 @@ class Publisher:
             settings=plain_settings(settings),
         )
 
-    def _facts(self, metrics: dict[str, Any]) -> BundleFacts:
-        config, data = self.config, self.dataset
-        train = data.select(config.train_split)
+    def _facts(self, metrics: dict[str, Any], out_of_fold: dict[str, Any]) -> BundleFacts:
+        config, data, found = self.config, self.dataset, self.out_of_fold
+        train = data.select(config.train_split) if found is None else found.rows
+        figures = [Evaluation.model_validate({**metrics, "note": self._note()})]
+        if out_of_fold:
+            figures.insert(0, Evaluation.model_validate(out_of_fold))
         entry = data_entry(data, splits=self._splits)
         terms = {"licence": " ".join(self._terms())[:2000], "note": " ".join(self._notes())[:2000]}
         return BundleFacts(
@@ -187,7 +240,8 @@ class Publisher:
             base_rates=measure_base_rates(
                 len(data.task.labels), [trial.phase for trial in train.trials], train.label_indices
             ),
-            evaluations=(Evaluation.model_validate({**metrics, "note": self._note()}),),
+            final_fit=found.entry if found else None,
+            evaluations=tuple(figures),
             licence=config.licence or "",
             context_of_use=config.context_of_use or CONTEXT_OF_USE,
             seed=config.seed,
@@ -208,7 +262,8 @@ class Publisher:
         valid = len(data.select(config.valid_split))
         size = evaluation_size(config, len(data.select(config.train_split)), valid)
         rows = "these rows" if size == valid else f"{size} of these rows"
-        return FIGURES_NOTE.format(rows=rows)
+        note = FIGURES_NOTE.format(rows=rows)
+        return note if self.out_of_fold is None else f"{CHOICE_NOTE} {note}"
 
     def _shown(self, done: Progress) -> None:
         self.report(Progress("calibration", done.done, done.total))
@@ -221,26 +276,54 @@ def measured(
     *,
     splits: tuple[str, str],
     seed: int,
+    names: tuple[str, str] = (MODEL, UNCALIBRATED),
 ) -> dict[str, Any]:
     """The card's figures on the validation split, of the model and of baselines.
 
     ``splits`` are those of training and validation; ``logits`` ``[n, K]`` are the model's for the
-    latter. Calibrated figures are cross-fitted.
+    latter. Calibrated figures are cross-fitted. ``names`` are the model's, calibrated and not.
     """
     train, valid = (dataset.select(split) for split in splits)
     task = dataset.task
     y = np.asarray(valid.label_indices, dtype=np.int64)
-    forecasts = {UNCALIBRATED: softmax(logits)}
+    forecasts = {names[1]: softmax(logits)}
     if calibrator.method != "none":
         phases = [trial.phase for trial in valid.trials]
         fitted = cross_calibrate(calibrator, logits, y, phases, seed=seed)
-        forecasts = {MODEL: fitted.probabilities, **forecasts}
+        forecasts = {names[0]: fitted.probabilities, **forecasts}
     train_y = np.asarray(train.label_indices, dtype=np.int64)
     for name, baseline in ((TFIDF, TfidfForecaster(task)), (BASE_RATE, BaseRateForecaster(task))):
         forecasts[name] = baseline.fit(train.trials, train_y).predict_proba(valid.trials)
     if task.kind == "binary":
         forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(y), 1))
     return card_figures(forecasts, y, split=splits[1], phases=row_phases(valid), seed=seed)
+
+
+def measured_out_of_fold(
+    found: OutOfFold, calibrator: Calibrator, *, seed: int, what: str = "this model"
+) -> dict[str, Any]:
+    """The card's out-of-fold figures on all learning rows, of ``what`` and of baselines.
+
+    Calibrated figures are cross-fitted over the same folds, and so are the baselines. They are the
+    fields of an ``Evaluation``, its note included.
+    """
+    rows, cross, learning = found.rows, found.cross, found.learning
+    forecasts = {f"{what}, out-of-fold, not calibrated": softmax(cross.logits)}
+    if calibrator.method != "none":
+        fitted = cross_calibrate(
+            calibrator, cross.logits, learning.labels, learning.phases, folds=cross.folds
+        )
+        forecasts = {f"{what}, out-of-fold, calibrated": fitted.probabilities, **forecasts}
+    task = rows.task
+    for name, baseline in ((TFIDF, TfidfForecaster(task)), (BASE_RATE, BaseRateForecaster(task))):
+        fold_of_each = cross_fit(baseline, learning, folds=found.folds, seed=found.seed)
+        forecasts[name] = softmax(fold_of_each.logits)
+    if task.kind == "binary":
+        forecasts[f"always {task.labels[1]}"] = np.tile([0.0, 1.0], (len(rows), 1))
+    figures = card_figures(
+        forecasts, learning.labels, split=OUT_OF_FOLD, phases=row_phases(rows), seed=seed
+    )
+    return {**figures, "note": OUT_OF_FOLD_NOTE.format(folds=found.folds, n=len(rows))}
 
 
 SHOWN = {"log_loss": "log_loss", "brier": "brier", "roc_auc": "roc_auc", "f1": "f1_at_half"}

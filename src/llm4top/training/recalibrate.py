@@ -113,7 +113,9 @@ def _write(
         write_calibration(staging, source.task, calibrator)
         write_json(staging / TRAINED_ON_FILE, _trained_on(loaded, dataset).model_dump(mode="json"))
         evaluation = Evaluation.model_validate({**figures, "note": note})
-        values = {"calibration": calibrator.method, "evaluations": (evaluation,)}
+        values: dict[str, Any] = {"calibration": calibrator.method, "evaluations": (evaluation,)}
+        if source.final_fit is not None:
+            values["final_fit"] = source.final_fit.model_copy(update={"folds": None})
         write_manifest(staging, {**dict(source), "schema_version": SCHEMA_VERSION, **values})
 
 

@@ -12,72 +12,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
 from llm4top import __version__
 from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.data.scopes import of_phases
 from llm4top.errors import ResumeError, TrainingError
+from llm4top.forecasters.bundles.language_files import round_weights
 from llm4top.forecasters.finetuning.finetune import FinetuneResult, finetune
+from llm4top.forecasters.finetuning.settings import FinetuneSettings
+from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel, load_base, prepare_process
-from llm4top.progress import OnProgress, Progress, TimeLeft, ignore
+from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training.config import TrainingConfig, prompt_spec
+from llm4top.training.final_fit import WHOLE, Choice, OutOfFold, cross_fit_run, fit_checkpoints
 from llm4top.training.finalize import Published, Publisher
 from llm4top.training.memory import evaluation_rows, evaluation_size
 from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder, keep_logits
-
-_LOGGED = ("loss", "grad_norm", "learning_rate", "tokens_per_second")
-_EVALUATED = ("eval_log_loss", "eval_roc_auc", "eval_seconds")
-
-
-class Watch(TrainerCallback):  # type: ignore[misc]
-    """Reports every optimiser step to ``progress`` and every log and evaluation to ``run``."""
-
-    def __init__(self, run: RunFolder, progress: OnProgress):
-        self.run = run
-        self.progress = progress
-        self._figures: dict[str, float] = {}
-        self._left = TimeLeft()
-
-    def on_train_begin(
-        self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any
-    ) -> None:
-        """Write down where it begins; a resumed run's earlier steps do not count for the pace."""
-        self.run.add_event("training", step=state.global_step, steps=state.max_steps)
-        self._report(state)
-
-    def on_step_end(self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any) -> None:
-        """Report the step."""
-        self._report(state)
-
-    def on_log(
-        self,
-        _: TrainingArguments,
-        state: TrainerState,
-        __: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **___: Any,
-    ) -> None:
-        """Keep the figures and write them down."""
-        logs = logs or {}
-        for kind, names in (("log", _LOGGED), ("evaluation", _EVALUATED)):
-            if names[0] in logs:
-                found = {name: logs[name] for name in names if name in logs}
-                self.run.add_event(kind, step=state.global_step, epoch=state.epoch, **found)
-        for name in ("loss", "log_loss", "tokens_per_second"):
-            logged = "eval_log_loss" if name == "log_loss" else name
-            if logged in logs:
-                self._figures[name] = logs[logged]
-        self._report(state)
-
-    def _report(self, state: TrainerState) -> None:
-        step, steps = state.global_step, state.max_steps
-        left = self._left(step, steps, "training")
-        known = self._figures if left is None else {**self._figures, "eta_seconds": left}
-        self.progress(Progress("training", step, steps, figures=dict(known)))
-
+from llm4top.training.watch import Watch
 
 # What may differ when a run is resumed: paths and names. The data, the
 # base model and the device are compared by what they are, not by their names.
@@ -100,14 +52,16 @@ class TrainingResult:
     """A finished run.
 
     ``bundle`` is the folder of the bundle, reloaded and found to give the same probabilities
-    within ``reload_difference``; ``metrics`` as ``measure`` gives them, on the validation split.
+    within ``reload_difference``; ``metrics`` as ``measured`` gives them, on the validation split.
     Under ``torchrun`` all but process 0 get None and nothing for these three, and so does every
-    process where nothing was to be published.
+    process where nothing was to be published. With ``final_fit: all`` the metrics are those of the
+    model that chose the steps, and ``out_of_fold`` has those of all learning rows.
     """
 
     out: Path
     bundle: Path | None
     metrics: dict[str, Any]
+    out_of_fold: dict[str, Any]
     reload_difference: float | None
     steps: int
     best_step: int | None
@@ -128,12 +82,15 @@ def train(
     """Fine-tune a base model, calibrate it, write its bundle, and check the reloaded bundle.
 
     Only validation data decide which weights are kept, when to stop and how to calibrate. The
-    test split is never read. Under ``torchrun`` every process calls this; process 0 writes.
+    test split is never read. Under ``torchrun`` every process calls this; process 0 writes. With
+    ``final_fit: all`` the bundle's model is then fitted on train and valid together and calibrated
+    on out-of-fold predictions: see ``final_fit``.
 
     Args:
         config: The settings, from ``make_config``.
         progress: Called with the progress of each stage: "preflight", "prompts", "training" (in
-            optimiser steps, with its figures), "calibration", "bundle", "check", "done".
+            optimiser steps, with its figures), "calibration", "cross-fitting" (in folds),
+            "bundle", "check", "done".
         resume: Continue from the newest complete checkpoint, or from the start where a run died
             before its first. The weights are those of an uninterrupted run.
         publish: Whether to write a bundle. Without one the run ends with the logits of the
@@ -165,7 +122,7 @@ def train(
             stack.enter_context(run.locked())
             _check_free(run, resume=resume)
         should_stop = stack.enter_context(stop_on_signals())
-        training = _Training(config, dataset, run, report, should_stop, main, resume, publish)
+        training = Training(config, dataset, run, report, should_stop, main, resume, publish)
         return training.run_recorded()
 
 
@@ -187,8 +144,34 @@ def _check_free(run: RunFolder, *, resume: bool) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """One fit of a run: the rows that it learns from, and those that stop it, if any do.
+
+    Without them it takes ``steps`` steps. ``part`` names it among several fits.
+    """
+
+    learn: Dataset
+    checkpoints: Path
+    choose: Dataset | None = None
+    steps: int | None = None
+    part: str = ""
+
+    def length(self, settings: FinetuneSettings) -> dict[str, Any]:
+        """The settings that say how long it is, where these rows do not choose that."""
+        if self.steps is None:
+            return {}
+        # Rounding must not let the number of epochs end it sooner.
+        return {"max_steps": self.steps, "epochs": settings.epochs + 1}
+
+
 @dataclass(slots=True)
-class _Training:
+class Training:
+    """The steps of ``train``, for a folder that this process has locked.
+
+    ``begun`` says that the run is written down in its folder already.
+    """
+
     config: TrainingConfig
     dataset: Dataset
     run: RunFolder
@@ -197,6 +180,7 @@ class _Training:
     main: bool
     resume: bool
     publish: bool
+    begun: bool = False
 
     def run_recorded(self) -> TrainingResult:
         """Run, and record in ``state.json`` how it ended."""
@@ -208,22 +192,60 @@ class _Training:
         return result
 
     def go(self) -> TrainingResult:
+        """Choose, fit again where that is asked for, and publish."""
         started = time.perf_counter()
-        forecaster, tuned = self._tune()
+        again = self.config.final_fit == "all"
+        choice, forecaster = (Choice.read(self.run) if again and self.resume else None), None
+        if choice is None:
+            forecaster, tuned = self._tune()
+            choice = Choice.of(tuned, self.dataset.splits.count(self.config.train_split))
         _leave_process_group()
         published = None
         if self.main:
+            if forecaster is not None and (again or not self.publish):
+                self._score(forecaster)
+                forecaster = None
+            choice.keep(self.run)
             if self.publish:
-                publisher = Publisher(self.run, self.config, self.dataset, forecaster, self.report)
+                publisher = self._final_fit(choice) if again else self._publisher(forecaster)
                 # The publisher alone holds the weights now, and lets go of them in time.
                 del forecaster
                 published = publisher.publish()
-            else:
-                self._score(forecaster)
-            shutil.rmtree(self.run.checkpoints, ignore_errors=True)
+            for folder in (self.run.checkpoints, self.run.folds):
+                shutil.rmtree(folder, ignore_errors=True)
             where = self.run.bundle if self.publish else self.run.path
             self.report(Progress("done", detail=str(where)))
-        return self._result(tuned, published, time.perf_counter() - started)
+        return self._result(choice, published, time.perf_counter() - started)
+
+    def _publisher(self, forecaster: LanguageForecaster | None) -> Publisher:
+        return Publisher(self.run, self.config, self.dataset, forecaster, self.report)
+
+    def _final_fit(self, choice: Choice) -> Publisher:
+        release_memory()
+        found = self.cross_fit(choice, folds=self.config.folds)
+        publisher = self._publisher(self.fit(found.rows, choice, WHOLE))
+        publisher.out_of_fold = found
+        return publisher
+
+    def cross_fit(self, choice: Choice, *, folds: int) -> OutOfFold:
+        """Out-of-fold logits of all learning rows; see ``cross_fit_run``."""
+        return cross_fit_run(
+            self.config,
+            self.dataset,
+            self.run,
+            choice,
+            self.fit,
+            folds=folds,
+            on_progress=self.report,
+        )
+
+    def fit(self, rows: Dataset, choice: Choice, part: str) -> LanguageForecaster:
+        """These settings fitted on ``rows`` for as long as chosen, without a look at others.
+
+        ``part`` names the fit. One that was stopped goes on from its last checkpoint.
+        """
+        fit = Fit(rows, fit_checkpoints(self.run, part), None, choice.steps_for(len(rows)), part)
+        return self._tune(fit)[0]
 
     def _score(self, forecaster: LanguageForecaster) -> None:
         rows = self.dataset.select(self.config.valid_split)
@@ -233,8 +255,11 @@ class _Training:
         )
         keep_logits(self.run, logits)
 
-    def _tune(self) -> tuple[LanguageForecaster, FinetuneResult]:
-        """The tuned forecaster, and the result of tuning without the model."""
+    def _tune(self, fit: Fit | None = None) -> tuple[LanguageForecaster, FinetuneResult]:
+        """The tuned forecaster, and the result of tuning without the model.
+
+        Without a ``fit`` it learns from the train split and stops by the valid split.
+        """
         base = load_base(
             self.config.base,
             device=self.config.device,
@@ -242,20 +267,25 @@ class _Training:
             quantize=self.config.quantize,
         )
         task = self.dataset.task
-        learn = self.dataset.select(self.config.train_split)
-        choose = self.dataset.select(self.config.valid_split)
-        spec = prompt_spec(self.config, learn.trials, task)
+        train = self.dataset.select(self.config.train_split)
+        if fit is None:
+            choose = self.dataset.select(self.config.valid_split)
+            fit = Fit(train, self.run.checkpoints, choose)
+        spec = prompt_spec(self.config, train.trials, task)
         untuned = LanguageForecaster.from_model(base, task, spec=spec)
         self._begin(base, untuned)
-        tuned = self._finetune(base, untuned, learn, choose)
+        tuned = self._finetune(base, untuned, fit)
         forecaster = LanguageForecaster.from_model(
             base, task, model=tuned.model, probe=tuned.probe, spec=spec
         )
+        if self.config.storage is not None:
+            round_weights(forecaster.scorer.model, self.config.storage)
         return forecaster, replace(tuned, model=None)
 
     def _begin(self, base: BaseModel, untuned: LanguageForecaster) -> None:
-        if not self.main:
+        if not self.main or self.begun:
             return
+        self.begun = True
         fields = self.config.model_dump(mode="json", exclude=FREE_TO_DIFFER)
         identity = {
             "data": self.dataset.sha256,
@@ -274,27 +304,31 @@ class _Training:
             "begin", resume=self.resume, device=base.device.reason, dtype=base.dtype.reason
         )
 
-    def _finetune(
-        self, base: BaseModel, untuned: LanguageForecaster, learn: Dataset, choose: Dataset
-    ) -> FinetuneResult:
-
+    def _finetune(self, base: BaseModel, untuned: LanguageForecaster, fit: Fit) -> FinetuneResult:
+        learn, choose = fit.learn, fit.choose
+        looks: dict[str, Any] = {}
         prompts = self._prompts(untuned, learn)
-        size = evaluation_size(self.config, len(learn), len(choose))
-        picked = choose.take(evaluation_rows(choose.label_indices, size, self.config.seed))
-        eval_prompts = self._prompts(untuned, picked)
+        if choose is not None:
+            size = evaluation_size(self.config, len(learn), len(choose))
+            picked = choose.take(evaluation_rows(choose.label_indices, size, self.config.seed))
+            looks = {
+                "eval_prompts": self._prompts(untuned, picked),
+                "eval_targets": picked.label_indices,
+            }
+        settings = self.config.for_labels(self.dataset.task.labels)
         return finetune(
             base,
             prompts,
             learn.label_indices,
             untuned.scorer.answer_ids,
-            self.config.for_labels(self.dataset.task.labels),
-            eval_prompts=eval_prompts,
-            eval_targets=picked.label_indices,
-            output_dir=self.run.checkpoints,
-            callbacks=[Watch(self.run, self.report)] if self.main else [],
+            settings.model_copy(update=fit.length(settings)),
+            **looks,
+            output_dir=fit.checkpoints,
+            callbacks=[Watch(self.run, self.report, fit.part)] if self.main else [],
             should_stop=self.should_stop,
             on_progress=self.report,
-            resume=self.resume,
+            # A fit after the first one is begun and resumed within one and the same run.
+            resume=self.resume if choose is not None else fit.checkpoints.is_dir(),
         )
 
     def _prompts(self, untuned: LanguageForecaster, rows: Dataset) -> list[Sequence[int]]:
@@ -314,13 +348,12 @@ class _Training:
             self.run.add_event("prompts", trials=len(prompts), tokens=tokens, shortened=cut)
         return prompts
 
-    def _result(
-        self, tuned: FinetuneResult, published: Published | None, seconds: float
-    ) -> TrainingResult:
+    def _result(self, tuned: Choice, published: Published | None, seconds: float) -> TrainingResult:
         return TrainingResult(
             out=self.run.path,
             bundle=published.folder if published else None,
             metrics=published.metrics if published else {},
+            out_of_fold=published.out_of_fold if published else {},
             reload_difference=published.reload_difference if published else None,
             steps=tuned.steps,
             best_step=tuned.best_step,

@@ -7,6 +7,8 @@
     state.json      queued, running, done, failed or interrupted; replaced in one step
     events.jsonl    one JSON object an event, only ever appended to
     checkpoints/    see forecasters/finetuning/checkpoint.py
+    choice.json     how long to train, as train and valid chose it
+    folds/          with final_fit all: the logits of each fold that is finished
     bundle/         the result
 """
 
@@ -64,6 +66,8 @@ class RunFolder:
         self.state_file = self.path / "state.json"
         self.events_file = self.path / "events.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.choice_file = self.path / "choice.json"
+        self.folds = self.path / "folds"
         self.bundle = self.path / "bundle"
 
     @contextmanager

@@ -15,6 +15,8 @@ from llm4top.schema import Strict, read_model
 from llm4top.tasks.task import Task
 
 SCHEMA_VERSION = 2
+OUT_OF_FOLD = "out-of-fold"
+"""Stands for the split in an ``Evaluation`` of all learning trials by cross-fitting."""
 CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
 HINT = "Get the bundle again from where it came."
 
@@ -222,6 +224,17 @@ class Evaluation(Strict):
     note: Text = ""
 
 
+class FinalFit(Strict):
+    """Fitted on all ``trials`` of train and valid once these had chosen the settings.
+
+    The calibration was fitted on out-of-fold predictions of these trials, in ``folds`` folds; None
+    where it was fitted on other trials afterwards.
+    """
+
+    trials: Annotated[int, Field(gt=0)]
+    folds: Annotated[int, Field(ge=2)] | None
+
+
 class ReloadCheck(Strict):
     """The bundle was loaded again: the largest difference of ``n`` trials' probabilities."""
 
@@ -241,11 +254,13 @@ class BundleFacts(Strict):
     """What the caller of ``save_bundle`` knows; ``save_bundle`` adds the rest.
 
     ``base_rates`` as ``measure_base_rates`` returns them; empty where they are not known.
+    ``final_fit`` is None where the model was fitted on the training split alone.
     ``seed`` is that of the training, ``config_sha256`` the hash of its settings as used.
     """
 
     data: DataEntry | None = None
     base_rates: dict[str, BaseRate] = Field(default={})
+    final_fit: FinalFit | None = None
     evaluations: tuple[Evaluation, ...] = ()
     licence: Text = ""
     context_of_use: Text = CONTEXT_OF_USE

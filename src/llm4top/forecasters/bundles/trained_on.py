@@ -76,9 +76,15 @@ class TrainedOn(Strict):
         *,
         splits: tuple[str, str] = ("train", "valid"),
         earlier: Self | None = None,
+        fitted_on_all: bool = False,
     ) -> Self:
-        """From the two splits of a data set: trained on, and selected or calibrated on."""
+        """From the two splits of a data set: trained on, and selected or calibrated on.
+
+        ``fitted_on_all`` says that the model was trained on both in the end.
+        """
         train, valid = (dataset.select(split).nct_ids for split in splits)
+        if fitted_on_all:
+            train, valid = (*train, *valid), ()
         return cls.of(train, valid, data_sha256=dataset.sha256, earlier=earlier)
 
     @classmethod

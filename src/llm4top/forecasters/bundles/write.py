@@ -50,9 +50,9 @@ _BY_PHASE = {
     "brier": "Brier score",
 }
 _CALIBRATION = {
-    "venn-abers": "Venn-Abers, fitted on validation data only. The interval is a 95 % bootstrap "
+    "venn-abers": "Venn-Abers, fitted on {data} only. The interval is a 95 % bootstrap "
     "interval of the calibrated probability over those data.",
-    "platt": "Platt scaling, fitted on validation data only. The interval is a 95 % interval of "
+    "platt": "Platt scaling, fitted on {data} only. The interval is a 95 % interval of "
     "the calibrated probability by the delta method.",
     "none": "None: these are the model's own probabilities, without an interval. Do not read "
     "them as chances.",
@@ -72,6 +72,7 @@ def render_card(manifest: Manifest) -> str:
     """
     phases = sorted(manifest.base_rates.items(), key=lambda item: item[0] == ALL_PHASES)
     settings = manifest.language.tuning.settings if manifest.language else {}
+    folds = manifest.final_fit.folds if manifest.final_fit else None
     text = _template().render(
         m=manifest,
         labels=[escape(label) for label in manifest.task.labels],
@@ -82,7 +83,9 @@ def render_card(manifest: Manifest) -> str:
         ),
         by_phase={"prevalence": f"Share of {manifest.task.labels[-1]}", **_BY_PHASE},
         baselines=BASELINES,
-        calibration=_CALIBRATION,
+        calibration=_CALIBRATION[manifest.calibration].format(
+            data="out-of-fold predictions" if folds else "validation data"
+        ),
         tuning=_TUNING,
         trained_on_file=paths.TRAINED_ON_FILE,
     )

@@ -1,0 +1,64 @@
+"""What a training tells while it runs: progress to who asked, curves to its folder."""
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from llm4top.progress import OnProgress, Progress, TimeLeft
+from llm4top.training.run_folder import RunFolder
+
+_LOGGED = ("loss", "grad_norm", "learning_rate", "tokens_per_second")
+_EVALUATED = ("eval_log_loss", "eval_roc_auc", "eval_seconds")
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """Reports every optimiser step to ``progress`` and every log and evaluation to ``run``.
+
+    With ``part``, the name of one of several fits, it reports that and writes nothing down: the
+    run's curves are those of the training that chose.
+    """
+
+    def __init__(self, run: RunFolder, progress: OnProgress, part: str = ""):
+        self.run = run
+        self.progress = progress
+        self.part = part
+        self._figures: dict[str, float] = {}
+        self._left = TimeLeft()
+
+    def on_train_begin(
+        self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any
+    ) -> None:
+        """Write down where it begins; a resumed run's earlier steps do not count for the pace."""
+        if not self.part:
+            self.run.add_event("training", step=state.global_step, steps=state.max_steps)
+        self._report(state)
+
+    def on_step_end(self, _: TrainingArguments, state: TrainerState, *__: Any, **___: Any) -> None:
+        """Report the step."""
+        self._report(state)
+
+    def on_log(
+        self,
+        _: TrainingArguments,
+        state: TrainerState,
+        __: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **___: Any,
+    ) -> None:
+        """Keep the figures and write them down."""
+        logs = logs or {}
+        for kind, names in (("log", _LOGGED), ("evaluation", _EVALUATED)):
+            if names[0] in logs and not self.part:
+                found = {name: logs[name] for name in names if name in logs}
+                self.run.add_event(kind, step=state.global_step, epoch=state.epoch, **found)
+        for name in ("loss", "log_loss", "tokens_per_second"):
+            logged = "eval_log_loss" if name == "log_loss" else name
+            if logged in logs:
+                self._figures[name] = logs[logged]
+        self._report(state)
+
+    def _report(self, state: TrainerState) -> None:
+        step, steps = state.global_step, state.max_steps
+        left = self._left(step, steps, "training")
+        known = self._figures if left is None else {**self._figures, "eta_seconds": left}
+        self.progress(Progress("training", step, steps, self.part, dict(known)))

@@ -71,6 +71,7 @@ class BenchmarkSettings(BaseModel):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: {', '.join(values)} names one twice")
         ours = {"data", "base", "out", "task", "train_split", "valid_split", "seed", "device"}
+        ours |= {"final_fit", "folds"}  # it measures on the validation split
         taken = sorted(ours & set(self.training))
         if taken:
             raise ValueError(f"training: {', '.join(taken)}: the benchmark sets this itself")

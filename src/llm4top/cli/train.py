@@ -133,6 +133,7 @@ class Flags:
     batch_size: Annotated[int | None, typer.Option(help=SETTING)] = None
     max_tokens: Annotated[int | None, typer.Option(help=SETTING)] = None
     quantize: Annotated[str | None, typer.Option(help=SETTING)] = None
+    final_fit: Annotated[str | None, typer.Option(help=SETTING)] = None
     device: Annotated[str | None, typer.Option(help=SETTING)] = None
     seed: Annotated[int | None, typer.Option(help=SETTING)] = None
 
@@ -278,7 +279,13 @@ def _print_result(result: TrainingResult) -> None:
     console = standard_error()
     metrics = result.metrics
     if metrics:
-        console.print(f"\nOn {metrics['n']} trials of the split {metrics['split']}:")
+        where = f"On {metrics['n']} trials of the split {metrics['split']}"
+        if result.out_of_fold:
+            n = result.out_of_fold["n"]
+            console.print(f"\nOut-of-fold, on all {n} trials that the bundle learned from:")
+            console.print(metrics_table(result.out_of_fold["forecasters"]))
+            where += ", before the final fit on all"
+        console.print(f"\n{where}:")
         console.print(metrics_table(metrics["forecasters"]))
     steps = f"{thousands(result.steps)} steps in {duration(result.seconds)}"
     early = ", stopped early" if result.stopped_early else ""

@@ -21,6 +21,7 @@ _STAGES = {
     "preflight": "Checking",
     "prompts": "Writing prompts",
     "training": "Training",
+    "cross-fitting": "Folds for calibration",
     "calibration": "Calibrating",
     "bundle": "Writing the bundle",
     "check": "Checking the reloaded bundle",

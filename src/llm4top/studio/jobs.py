@@ -75,6 +75,7 @@ STAGES = {
     "preflight": "Checking the settings",
     "prompts": "Preparing the prompts",
     "training": "Training",
+    "cross-fitting": "Fitting folds for the calibration",
     "calibration": "Calibrating",
     "bundle": "Saving the model",
     "check": "Checking the saved model",

@@ -5,6 +5,7 @@ import math
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,8 @@ class _Preflight:
             self._check("splits", lambda: self._splits(data))
             self._check("task", lambda: self._task(data.task))
             self._check("calibration", lambda: self._calibration(data.counts()))
+            if self.config.final_fit == "all":
+                self._check("final fit", lambda: self._final_fit(data.counts()))
             self._check("evaluations", lambda: self._evaluations(data.counts()))
             self._check("sections", lambda: self._sections(data))
         if (folder := self.folder) is not None:
@@ -208,7 +211,30 @@ class _Preflight:
                 False,
                 "Set more validation data aside, or use calibration: none.",
             )
+        if self.config.final_fit == "all":
+            return _Finding(f"{self.config.calibration} on out-of-fold predictions.")
         return _Finding(f"{self.config.calibration} on {count(rows)} validation trials.")
+
+    def _final_fit(self, by_split: Mapping[str, Mapping[str, int]]) -> _Finding:
+        """That each fold can be fitted and calibrated, and how many trainings it is."""
+        folds = self.config.folds
+        both = (by_split.get(s, {}) for s in (self.config.train_split, self.config.valid_split))
+        counts = sum(map(Counter, both), Counter())
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            fault = "a final fit on all rows runs in one process"
+            return _Finding(f"{fault}.", False, "Start it without torchrun.")
+        if min(counts.values(), default=0) < folds:
+            return _Finding(
+                f"the rarest label has {min(counts.values(), default=0)} trials in train and "
+                f"valid, too few for {folds} folds.",
+                False,
+                "Lower folds, or use final_fit: train.",
+            )
+        return _Finding(
+            f"{folds + 2} trainings: one to choose the steps, {folds} for out-of-fold predictions "
+            f"of {count(counts.total())} trials, one on all of them. It takes up to {folds + 2} "
+            "times as long as one training.",
+        )
 
     def _evaluations(self, counts: Mapping[str, Mapping[str, int]]) -> _Finding:
         learn, valid = (

@@ -74,7 +74,7 @@ METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log-loss", "brier": "Brier score",
 _KINDS = {"language": "language model", "baseline": "baseline", "blend": "blend"}
 _REFERENCE = "base rate of the phase"
 _NONE = "not measured"
-_SPLITS = {"train": "training", "valid": "validation"}
+_SPLITS = {"train": "training", "valid": "validation", "out-of-fold": "learning"}
 _BAG_OF_WORDS = "TF-IDF"
 """How the names of simple text models on a card begin."""
 
@@ -88,7 +88,7 @@ def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
     """One cell for each of ``COLUMNS``."""
     facts = bundle.facts
     measured = on_validation(facts)
-    n = _data(facts).get("counts", {}).get("train")
+    n = _trained_on(facts)
     trials = [counted(n, "trial") if n is not None else "not stated", _phases(facts)]
     return (
         display_name(bundle),
@@ -128,6 +128,7 @@ def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
         ("Based on", str(facts["model"])),
         *([("Tuning", str(language["tuning"]["method"]))] if language else []),
         ("Calibration", str(facts.get("calibration") or "none")),
+        *([("Protocol", protocol)] if (protocol := protocol_of(facts)) else []),
         ("Data", f"{name}: {counts}" if counts else name),
         ("Phases", _phases(facts) or "not stated"),
         ("Created", str(facts["created"])),
@@ -136,6 +137,17 @@ def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
         ("Licence of the data", str(data.get("licence") or "not stated")),
         ("Bundle identity", bundle.identity),
     ]
+
+
+def protocol_of(facts: Mapping[str, Any]) -> str:
+    """Which rows the model learned from and was calibrated on, where these are all; else empty."""
+    fit = facts.get("final_fit")
+    if not fit:
+        return ""
+    text = f"fitted on all {thousands(fit['trials'])} training and validation trials"
+    if fit["folds"]:
+        text += f", calibrated on out-of-fold predictions of them ({fit['folds']} folds)"
+    return text
 
 
 def basis_facts(facts: Mapping[str, Any], phase: str | None) -> list[tuple[str, str]]:
@@ -147,7 +159,7 @@ def basis_facts(facts: Mapping[str, Any], phase: str | None) -> list[tuple[str, 
         ("Question", question_of(facts)),
     ]
     if data:
-        n = data["counts"].get("train", 0)
+        n = _trained_on(facts) or 0
         rows.append(("Trained on", f"{counted(n, 'trial')} of “{data['name']}”"))
     rate = facts.get("base_rates", {}).get(phase or "all")
     if rate is not None and task["kind"] == "binary":
@@ -206,6 +218,13 @@ def skill_of(facts: Mapping[str, Any]) -> str:
         better = found[own]["value"] >= found[simple]["value"]
         return f"{sentence}." if better else f"{sentence}, which is better."
     return ""
+
+
+def _trained_on(facts: Mapping[str, Any]) -> int | None:
+    """How many trials the model learned from, where that is stated."""
+    final = facts.get("final_fit") or {}
+    n: int | None = final.get("trials") or _data(facts).get("counts", {}).get("train")
+    return n
 
 
 def _data(facts: Mapping[str, Any]) -> Mapping[str, Any]:

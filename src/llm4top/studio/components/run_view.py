@@ -250,7 +250,8 @@ class RunView:
             elements.Words("p", step)
         metrics = run.result.get("metrics") or {}
         if metrics.get("forecasters"):
-            measured_tables({"evaluations": [metrics]})
+            found = [run.result.get("out_of_fold"), metrics]
+            measured_tables({"evaluations": [one for one in found if one]})
         difference = run.result.get("reload_difference")
         if difference is not None:
             elements.Words(

@@ -35,6 +35,7 @@ def train_run(job: Job) -> dict[str, Any]:
         )
         figures = {
             "metrics": result.metrics,
+            "out_of_fold": result.out_of_fold,
             "steps": result.steps,
             "best_step": result.best_step,
             "best_log_loss": result.best_log_loss,

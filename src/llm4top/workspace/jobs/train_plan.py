@@ -125,6 +125,11 @@ def steps_of(config: TrainingConfig, trials: int) -> int:
     return max(1, math.ceil(an_epoch * config.epochs))
 
 
+def trainings_of(config: TrainingConfig) -> int:
+    """How many trainings a run makes: with ``final_fit: all`` folds and all rows come on top."""
+    return config.folds + 2 if config.final_fit == "all" else 1
+
+
 def seconds_a_trial(runs: Iterable[Run], config: TrainingConfig, base: str) -> float | None:
     """How long a trial took in the newest training like this one; None where there was none.
 
@@ -142,7 +147,7 @@ def seconds_a_trial(runs: Iterable[Run], config: TrainingConfig, base: str) -> f
             continue
         same = ("device", *_COST)
         if all(getattr(before, name) == getattr(config, name) for name in same):
-            rows = steps * before.batch_size * before.accumulation
+            rows = steps * before.batch_size * before.accumulation * trainings_of(before)
             return float(seconds) / float(rows)
     return None
 
@@ -180,6 +185,9 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
     trials = sum(card.get("balance", {}).get(config.train_split, {}).values())
     steps = steps_of(config, trials)
     length = f"at most {thousands(steps)} steps of {config.batch_size * config.accumulation} trials"
+    times = trainings_of(config)
+    if times > 1:
+        length += f", {times} times: with final_fit all, folds and all trials are fitted too"
     done = workspace.runs.list(states=("done",), kind="train", limit=50)
     pace = seconds_a_trial(done, config, plan.base)
     if pace is None:
@@ -189,7 +197,7 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
             f"{length}. No similar training has been measured here yet: an estimate appears after "
             "the first steps.",
         )
-    seconds = pace * steps * config.batch_size * config.accumulation
+    seconds = pace * times * steps * config.batch_size * config.accumulation
     return PlanCheck(
         "time",
         True,

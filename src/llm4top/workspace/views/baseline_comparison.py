@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-OWN = ("this model, calibrated", "this model", "this model, not calibrated")
+CHOSE = ("the model that chose, calibrated", "the model that chose, not calibrated")
+OWN = ("this model, calibrated", "this model", "this model, not calibrated", *CHOSE)
 """The names under which a card has the model's own figures, the first that is there."""
 
 WORDS = "TF-IDF + logistic regression"
@@ -36,11 +37,12 @@ def beside_default(
         return Standing((), ("Its ROC-AUC was not measured.",))
     sentences, weaker = [], []
     value, lower = mine["value"], mine.get("lower")
+    before = ", before it was fitted on these trials too" if facts.get("final_fit") else ""
     words = measured.get(WORDS, {}).get("roc_auc") or {}
     if (baseline := words.get("value")) is not None:
         sentences.append(
             f"On the same validation trials {WORDS} has a ROC-AUC of {baseline:.3f}; this model "
-            f"has {value:.3f}."
+            f"has {value:.3f}{before}."
         )
         if value < baseline:
             weaker.append(

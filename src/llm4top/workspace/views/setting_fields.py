@@ -30,6 +30,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Evaluation and calibration": (
         "calibration",
+        "final_fit",
+        "folds",
         "evals_per_epoch",
         "eval_trials",
         "patience",

@@ -8,8 +8,10 @@ rows to calibrate on, and one on all rows, which is the bundle's.
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ from llm4top.forecasters.bundles.manifest import FinalFit
 from llm4top.forecasters.cross_fit import CrossFit, Fold, LearningRows, Predict, cross_fit
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.progress import OnProgress
+from llm4top.text import thousands
 from llm4top.training.config import TrainingConfig
 from llm4top.training.run_folder import RunFolder
 
@@ -138,6 +141,31 @@ def cross_fit_run(
     )
     release_memory()
     return OutOfFold(rows, cross, folds, config.seed)
+
+
+def final_fit_check(
+    config: TrainingConfig, by_split: Mapping[str, Mapping[str, int]]
+) -> tuple[str, bool, str]:
+    """What it costs or, with False, why it would fail, and what to do then.
+
+    ``by_split`` counts the rows by split and label.
+    """
+    both = (by_split.get(s, {}) for s in (config.train_split, config.valid_split))
+    counts, folds = sum(map(Counter, both), Counter()), config.folds
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        what = "a final fit on all rows runs in one process."
+        return what, False, "Start it without torchrun."
+    rarest = min(counts.values(), default=0)
+    if rarest < folds:
+        what = f"the rarest label has {rarest} trials in train and valid, too few for {folds} folds"
+        return f"{what}.", False, "Lower folds, or use final_fit: train."
+    fits = folds + 2
+    what = (
+        f"{fits} trainings: one to choose the steps, {folds} for out-of-fold predictions of "
+        f"{thousands(counts.total())} trials, one on all of them. It takes up to {fits} times as "
+        "long as one training."
+    )
+    return what, True, ""
 
 
 def fit_checkpoints(run: RunFolder, name: str) -> Path:

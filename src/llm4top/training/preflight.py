@@ -5,7 +5,6 @@ import math
 import os
 import random
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +40,7 @@ from llm4top.text import about, percent
 from llm4top.text import thousands as count
 from llm4top.training import memory
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
+from llm4top.training.final_fit import final_fit_check
 from llm4top.training.memory import MemoryEstimate, ModelShape, in_gb
 from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
@@ -137,7 +137,9 @@ class _Preflight:
             self._check("task", lambda: self._task(data.task))
             self._check("calibration", lambda: self._calibration(data.counts()))
             if self.config.final_fit == "all":
-                self._check("final fit", lambda: self._final_fit(data.counts()))
+                self._check(
+                    "final fit", lambda: _Finding(*final_fit_check(self.config, data.counts()))
+                )
             self._check("evaluations", lambda: self._evaluations(data.counts()))
             self._check("sections", lambda: self._sections(data))
         if (folder := self.folder) is not None:
@@ -215,26 +217,8 @@ class _Preflight:
             return _Finding(f"{self.config.calibration} on out-of-fold predictions.")
         return _Finding(f"{self.config.calibration} on {count(rows)} validation trials.")
 
-    def _final_fit(self, by_split: Mapping[str, Mapping[str, int]]) -> _Finding:
-        """That each fold can be fitted and calibrated, and how many trainings it is."""
-        folds = self.config.folds
-        both = (by_split.get(s, {}) for s in (self.config.train_split, self.config.valid_split))
-        counts = sum(map(Counter, both), Counter())
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            fault = "a final fit on all rows runs in one process"
-            return _Finding(f"{fault}.", False, "Start it without torchrun.")
-        if min(counts.values(), default=0) < folds:
-            return _Finding(
-                f"the rarest label has {min(counts.values(), default=0)} trials in train and "
-                f"valid, too few for {folds} folds.",
-                False,
-                "Lower folds, or use final_fit: train.",
-            )
-        return _Finding(
-            f"{folds + 2} trainings: one to choose the steps, {folds} for out-of-fold predictions "
-            f"of {count(counts.total())} trials, one on all of them. It takes up to {folds + 2} "
-            "times as long as one training.",
-        )
+    def _final_fit(self, data: Dataset) -> _Finding:
+        return _Finding(*final_fit_check(self.config, data.counts()))
 
     def _evaluations(self, counts: Mapping[str, Mapping[str, int]]) -> _Finding:
         learn, valid = (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
-from llm4top.forecasters.baselines.extra_trees import ExtraTreesForecaster
-from llm4top.forecasters.baselines.simple import baseline_text
-from llm4top.registry.trial import Trial
+from llm4top.forecasters.baselines.extra_trees import ExtraTreesForecaster, presence_text
+from llm4top.registry.trial import Intervention, Trial
 from tests.forecasters.baseline_kit import planted
 
 X, Y = planted(60)
@@ -18,15 +19,32 @@ def small(**settings) -> ExtraTreesForecaster:
     return ExtraTreesForecaster(**{"trees": 20, "min_count": 2, **settings})
 
 
-def test_it_reads_what_tfidf_reads():
+def test_words_are_columns():
     fitted = small().fit(X, Y)
-    words = CountVectorizer(binary=True, min_df=2).fit([baseline_text(trial) for trial in X])
+    words = CountVectorizer(binary=True, min_df=2).fit([presence_text(trial) for trial in X])
     assert fitted.terms_ == words.get_feature_names_out().tolist()
     assert fitted.score(X, Y) == 1.0
-    assert fitted.sections_ == ("phase", "conditions", "icd_codes", "interventions", "criteria")
+    assert fitted.sections_ == ExtraTreesForecaster.reads
     pairs = small(pairs=True).fit(X, Y).terms_
     assert "risky and" in pairs
     assert set(fitted.terms_) < set(pairs)
+
+
+def test_what_is_read():
+    trial = Trial(
+        phase="Phase 2",
+        brief_title="A study",
+        conditions=("asthma",),
+        icd_codes=("J45.909", "J45.20"),
+        interventions=(Intervention("compound"),),
+        brief_summary="never read",
+    )
+    coded = ["icd_J45_909", "icd_J45_20", "", "category_j45", "chapter_respiratory_system_j"]
+    assert presence_text(trial).split("\n") == [
+        *("phase_phase_2", "asthma", "compound", *coded, "A study")
+    ]
+    record = replace(trial, icd_codes=())
+    assert presence_text(record).split("\n")[3:] == ["", "chapter_respiratory_system_j", "A study"]
 
 
 def test_the_seed_decides():
@@ -61,7 +79,7 @@ def test_weights_that_are_none_are_refused(weights, told):
 
 
 def test_copies_with_emptied_fields_are_learned_from():
-    plain, copied = small().fit(X, Y), small(copies=2).fit(X, Y)
+    plain, copied = small().fit(X, Y), small(thin_copies=True).fit(X, Y)
     assert copied.terms_ == plain.terms_
     assert copied.base_rates_ == plain.base_rates_
     assert copied.score(X, Y) == 1.0

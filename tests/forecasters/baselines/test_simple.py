@@ -81,6 +81,27 @@ def test_tfidf_settings_can_be_searched():
     assert search.best_score_ > -0.69
 
 
+def test_a_weight_is_as_good_as_a_row_more():
+    X, y = planted(20)
+    # The same texts in both, so that terms have the same weights.
+    trials, labels = [*X, *X[:6]], [*y, *y[:6]]
+    weights = [2.0] * 6 + [1.0] * 14 + [0.0] * 6
+    weighted = TfidfForecaster().fit(trials, labels, sample_weight=weights)
+    repeated = TfidfForecaster().fit(trials, labels)
+    assert weighted.predict_proba(X) == pytest.approx(repeated.predict_proba(X), abs=1e-4)
+    with pytest.raises(ValueError, match="needs finite numbers from 0"):
+        TfidfForecaster().fit(X, y, sample_weight=[np.inf] * 20)
+
+
+def test_thin_copies_are_learned_from():
+    X, y = planted(20)
+    plain, thin = (TfidfForecaster(thin_copies=flag).fit(X, y) for flag in (False, True))
+    assert thin.vectoriser_.vocabulary_ == plain.vectoriser_.vocabulary_
+    assert thin.base_rates_ == plain.base_rates_
+    assert thin.score(X, y) == 1.0
+    assert (thin.predict_proba(X) != plain.predict_proba(X)).any()
+
+
 def test_what_tfidf_reads():
     trial = Trial(
         phase="Phase 1/Phase 2",

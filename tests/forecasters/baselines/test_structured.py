@@ -126,7 +126,7 @@ def test_a_weight_is_as_good_as_a_row_more():
 
 
 def test_copies_are_learned_from():
-    plain, copied = small().fit(X, Y), small(copies=1).fit(X, Y)
+    plain, copied = small().fit(X, Y), small(thin_copies=True).fit(X, Y)
     assert copied.names_ == plain.names_
     assert copied.base_rates_ == plain.base_rates_
     assert (copied.predict_proba(X) != plain.predict_proba(X)).any()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from llm4top.data.masked_copies import masked_copies
+from llm4top.data.masked_copies import emptied, masked_copies
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.features import visible_trials
@@ -144,7 +144,7 @@ class BaselineForecaster(TrialClassifier):
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
-    """What a baseline learns from: the training trials, then ``copies`` with emptied fields.
+    """What a baseline learns from: the training trials, then ``copies`` that lack fields.
 
     ``targets`` ``[n]`` and ``weights`` ``[n]`` (None: all alike) are those of both.
     """
@@ -157,14 +157,16 @@ class TrainingRows:
 def training_rows(
     trials: Sequence[Trial],
     targets: NDArray[np.int64],
-    sample_weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None,
     *,
-    copies: int = 0,
-    seed: int = 0,
+    thin_copies: bool,
+    seed: int,
 ) -> TrainingRows:
-    """The targets and weights of trials and of ``copies`` of each with fields emptied at random.
+    """The targets and weights of trials, and of two thinner copies of each where asked for.
 
-    A trial and its copies weigh as much together as the trial would alone.
+    One copy lacks what no registry record has (ICD-10 codes, SMILES), the other has fields emptied
+    at random as well; each weighs half of what its trial does. So a baseline learns what to say of
+    a record that holds little, and nothing from what is missing.
 
     Raises:
         ValueError: ``sample_weight`` is not one number a trial, from 0 and not all 0.
@@ -176,13 +178,12 @@ def training_rows(
             raise ValueError(f"sample_weight has shape {weights.shape}, not ({len(trials)},).")
         if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise ValueError("sample_weight needs finite numbers from 0, one of them above 0.")
-    if not copies:
+    if not thin_copies:
         return TrainingRows([], targets, weights)
-    made = masked_copies(trials, seed=seed, copies=copies)
+    records = [emptied(trial, SECTIONS_BEYOND_RECORDS) for trial in trials]
+    copies = [*records, *masked_copies(records, seed=seed).trials]
     alone = np.ones(len(trials)) if weights is None else weights
-    return TrainingRows(
-        made.trials, np.tile(targets, copies + 1), np.tile(alone / (copies + 1), copies + 1)
-    )
+    return TrainingRows(copies, np.tile(targets, 3), np.r_[alone, alone / 2, alone / 2])
 
 
 def _sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tuple[str, ...] | None:

@@ -17,8 +17,10 @@ from llm4top.forecasters.baselines.base import (
     training_rows,
     wanted,
 )
+from llm4top.forecasters.baselines.features import code_word
 from llm4top.forecasters.baselines.narrow_trees import NarrowTrees, read_narrow_trees
 from llm4top.forecasters.baselines.simple import baseline_text
+from llm4top.registry.areas import condition_chapters
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
 
@@ -28,7 +30,8 @@ _MOST_TERMS = 65_536
 class ExtraTreesForecaster(BaselineForecaster):
     """Extremely randomised trees over the words of a trial, each present or absent.
 
-    It reads what ``TfidfForecaster`` reads. Trees are grown by scikit-learn's
+    It reads what ``TfidfForecaster`` reads and the titles, and groups of conditions: see
+    ``presence_text``. Trees are grown by scikit-learn's
     ``ExtraTreesClassifier`` (Geurts, Ernst & Wehenkel, Extremely randomized trees, 2006) and kept
     as arrays. The same trials, weights and ``seed`` give the same bits.
 
@@ -38,8 +41,8 @@ class ExtraTreesForecaster(BaselineForecaster):
         min_count: Number of training trials in which a word must occur.
         least_leaf: The least number of training trials in a leaf.
         pairs: Whether pairs of neighbouring words count as well.
-        copies: How many copies of each training trial, with whole fields emptied at random, it
-            also learns from; a trial and its copies together weigh as much as the trial.
+        thin_copies: Whether it also learns from two copies of each training trial that lack
+            fields; see ``training_rows``.
         seed: Seed of the trees and of the copies.
 
     Attributes:
@@ -48,7 +51,10 @@ class ExtraTreesForecaster(BaselineForecaster):
         learner_: The fitted trees.
     """
 
-    reads = ("phase", "conditions", "icd_codes", "interventions", "criteria")
+    reads = (
+        *("phase", "brief_title", "official_title", "conditions", "icd_codes", "interventions"),
+        "criteria",
+    )
 
     def __init__(
         self,
@@ -58,7 +64,7 @@ class ExtraTreesForecaster(BaselineForecaster):
         min_count: int = 8,
         least_leaf: int = 1,
         pairs: bool = False,
-        copies: int = 0,
+        thin_copies: bool = False,
         seed: int = 0,
     ):
         self.task = task
@@ -66,7 +72,7 @@ class ExtraTreesForecaster(BaselineForecaster):
         self.min_count = min_count
         self.least_leaf = least_leaf
         self.pairs = pairs
-        self.copies = copies
+        self.thin_copies = thin_copies
         self.seed = seed
 
     def fit(self, X: Iterable[Trial], y: Iterable[Any], sample_weight: Any = None) -> Self:
@@ -82,11 +88,13 @@ class ExtraTreesForecaster(BaselineForecaster):
             ValueError: A weight is negative or not finite, or none is above 0.
         """
         trials, targets = self._learn(X, y)
-        texts = [baseline_text(trial) for trial in trials]
+        texts = [presence_text(trial) for trial in trials]
         counter = self._counter(min_df=min(self.min_count, len(texts)), max_features=_MOST_TERMS)
         rows = csr_matrix(counter.fit_transform(texts))
         self._use(counter.get_feature_names_out().tolist())
-        learn = training_rows(trials, targets, sample_weight, copies=self.copies, seed=self.seed)
+        learn = training_rows(
+            trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
+        )
         if learn.copies:
             rows = vstack([rows, self._rows(learn.copies)], format="csr")
         model = ExtraTreesClassifier(
@@ -101,7 +109,7 @@ class ExtraTreesForecaster(BaselineForecaster):
         return self.learner_.predict_proba(self._rows(trials))
 
     def _rows(self, trials: Sequence[Trial]) -> csr_matrix:
-        return csr_matrix(self._words.transform([baseline_text(trial) for trial in trials]))
+        return csr_matrix(self._words.transform([presence_text(trial) for trial in trials]))
 
     def _counter(self, **options: Any) -> CountVectorizer:
         """An unfitted counter of the words, and pairs where they count, that a text has."""
@@ -124,3 +132,18 @@ class ExtraTreesForecaster(BaselineForecaster):
             raise BundleError("holds terms that are not different words.")
         self._use(terms)
         self.learner_ = NarrowTrees.from_arrays(state.arrays, len(terms), len(self.classes_))
+
+
+def presence_text(trial: Trial) -> str:
+    """The trial as ``ExtraTreesForecaster`` reads it; groups of conditions are one word each.
+
+    ICD-10 codes count with their categories (the first three characters). The chapters are those
+    of the codes, or of the conditions where there are no codes, as registry records are.
+    """
+    categories = sorted({code.strip()[:3] for code in trial.icd_codes})
+    groups = [
+        *(code_word("category", category) for category in categories),
+        *(code_word("chapter", chapter) for chapter in sorted(condition_chapters(trial))),
+    ]
+    titles = [title for title in (trial.brief_title, trial.official_title) if title]
+    return "\n".join([baseline_text(trial), *groups, *titles])

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -15,6 +16,7 @@ from llm4top.forecasters.baselines.base import (
     BaselineState,
     Probabilities,
     taken,
+    training_rows,
     wanted,
 )
 from llm4top.forecasters.baselines.features import (
@@ -128,6 +130,9 @@ class TfidfForecaster(BaselineForecaster):
         regularisation: Inverse strength of the regularisation (``C`` of scikit-learn).
         min_count: Number of training trials in which a term must occur.
         class_weight: None, "balanced" or a mapping from class to weight.
+        thin_copies: Whether it also learns from two copies of each training trial that lack
+            fields; see ``training_rows``.
+        seed: Seed of the copies.
 
     Attributes:
         classes_: The classes, in the order of the task's labels. Set by ``fit``.
@@ -144,14 +149,29 @@ class TfidfForecaster(BaselineForecaster):
         regularisation: float = 1.5,
         min_count: int = 2,
         class_weight: dict[Any, float] | str | None = None,
+        thin_copies: bool = False,
+        seed: int = 0,
     ):
         self.task = task
         self.regularisation = regularisation
         self.min_count = min_count
         self.class_weight = class_weight
+        self.thin_copies = thin_copies
+        self.seed = seed
 
-    def fit(self, X: Iterable[Trial], y: Iterable[Any]) -> Self:
-        """Learn terms and weights; ``TaskError`` for labels that are none of the task's."""
+    def fit(self, X: Iterable[Trial], y: Iterable[Any], sample_weight: Any = None) -> Self:
+        """Learn terms and weights.
+
+        Args:
+            X: The training trials.
+            y: Their labels, or the labels' positions.
+            sample_weight: ``[n]``, how much each trial counts in the regression; all alike where
+                None. The weights of terms count every trial alike.
+
+        Raises:
+            TaskError: A label is none of the task's.
+            ValueError: A weight is negative or not finite, or none is above 0.
+        """
         trials, targets = self._learn(X, y)
         weight = self.class_weight
         if isinstance(weight, dict):
@@ -162,10 +182,16 @@ class TfidfForecaster(BaselineForecaster):
             len(texts), min_count=self.min_count, most=_MOST_TERMS
         )
         rows = self.vectoriser_.fit_transform(texts)
+        learn = training_rows(
+            trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
+        )
+        if learn.copies:
+            added = self.vectoriser_.transform([baseline_text(trial) for trial in learn.copies])
+            rows = vstack([rows, added], format="csr")
         model = LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight)
         with learners.one_thread():
             self.learner_: learners.DenseLearner = learners.read_regression(
-                model.fit(rows, targets)
+                model.fit(rows, learn.targets, sample_weight=learn.weights)
             )
         return self
 

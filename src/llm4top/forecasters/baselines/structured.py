@@ -153,7 +153,7 @@ class StructuredForecaster(BaselineForecaster):
         trees: The number of trees.
         least_leaf: The least number of training trials in a leaf.
         share_of_features: The share of the numbers that each node chooses from.
-        copies: See ``ExtraTreesForecaster``.
+        thin_copies: See ``ExtraTreesForecaster``.
         seed: Seed of trees, of drawn numbers and of copies.
 
     Attributes:
@@ -170,14 +170,14 @@ class StructuredForecaster(BaselineForecaster):
         trees: int = 400,
         least_leaf: int = 5,
         share_of_features: float = 0.3,
-        copies: int = 0,
+        thin_copies: bool = False,
         seed: int = 0,
     ):
         self.task = task
         self.trees = trees
         self.least_leaf = least_leaf
         self.share_of_features = share_of_features
-        self.copies = copies
+        self.thin_copies = thin_copies
         self.seed = seed
 
     def fit(self, X: Iterable[Trial], y: Iterable[Any], sample_weight: Any = None) -> Self:
@@ -189,7 +189,9 @@ class StructuredForecaster(BaselineForecaster):
         self.names_: list[str] = [FEATURE_NAMES[j] for j in kept]
         given = [column[~np.isnan(column)] for column in table[:, kept].T]
         self.means_: FloatArray = np.array([v.mean() if v.size else 0.0 for v in given])
-        learn = training_rows(trials, targets, sample_weight, copies=self.copies, seed=self.seed)
+        learn = training_rows(
+            trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
+        )
         if learn.copies:
             table = np.vstack([table, feature_table(learn.copies)])
         rows = _filled_by_chance(table[:, kept], np.random.default_rng(self.seed))

@@ -17,14 +17,8 @@ from typer.testing import CliRunner
 from llm4top.cli.app import app
 from llm4top.errors import DownloadError, ModelNotFoundError
 from llm4top.forecasters.model import download
-from llm4top.forecasters.model.download import (
-    SOURCE_FILE,
-    ModelSource,
-    RemoteFile,
-    RemoteModel,
-    download_model,
-    model_folder,
-)
+from llm4top.forecasters.model.download import RemoteFile, RemoteModel, download_model
+from llm4top.forecasters.model.model_source import SOURCE_FILE, ModelSource, model_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
@@ -183,7 +177,7 @@ def test_a_folder_is_a_source_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "../up", "a/b/c", "http://x/y", "-x/y"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(ModelNotFoundError, match="neither a folder nor a model name"):
+    with pytest.raises(ModelNotFoundError, match="neither a folder, a file nor a model name"):
         download_model(name)
 
 

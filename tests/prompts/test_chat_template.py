@@ -1,10 +1,14 @@
 """A prompt is what Qwen3's own chat template makes of the message, thinking switched off."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
+from llm4top.prompts.examples import Example, Examples, FewShotWriter
 from llm4top.prompts.prompt import PromptSpec, PromptWriter, chat_message
 from llm4top.prompts.sections import trial_sections
 from llm4top.registry.trial import Trial
@@ -12,7 +16,8 @@ from llm4top.tasks.builtin import COMPLETION, OUTCOME
 
 # Qwen3's published format for one user turn with add_generation_prompt=True and
 # enable_thinking=False.
-PUBLISHED = "<|im_start|>user\n{message}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+THINK = "<think>\n\n</think>\n\n"
+PUBLISHED = "<|im_start|>user\n{message}<|im_end|>\n<|im_start|>assistant\n" + THINK
 
 
 def written(tokenizer, task, trial):
@@ -32,6 +37,22 @@ def test_the_frame_is_made_of_qwen3s_own_tokens(qwen3):
     # <think>, blank line, </think>, blank line.
     assert ids[:3] == (151644, 872, 198)
     assert ids[-10:] == (13, 151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271)
+
+
+def test_a_model_without_think_tokens_gets_no_think_block(tiny, example):
+    """Qwen2.5's and SmolLM2's format: to them the marks would be ten tokens of noise."""
+    stored = json.loads(tiny.backend_tokenizer.to_str())
+    stored["added_tokens"] = [t for t in stored["added_tokens"] if "think" not in t["content"]]
+    backend = Tokenizer.from_str(json.dumps(stored))
+    plain = PreTrainedTokenizerFast(tokenizer_object=backend)
+    prompt, message = written(plain, OUTCOME, example)
+    assert prompt.text == PUBLISHED.removesuffix(THINK).format(message=message)
+    writer = PromptWriter(plain, OUTCOME)
+    assert writer.fingerprint != PromptWriter(tiny, OUTCOME).fingerprint
+    examples = Examples((Example(example, "success"),))
+    shown = FewShotWriter(plain, OUTCOME, examples, PromptSpec(4000)).write(Trial()).text
+    assert "think" not in shown
+    assert shown.endswith("<|im_start|>assistant\n")
 
 
 @pytest.mark.parametrize("task", [OUTCOME, COMPLETION])

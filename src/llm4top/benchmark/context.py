@@ -35,7 +35,7 @@ class Loader:
         """The base model without training, with the benchmark's task."""
 
         def load() -> LanguageForecaster:
-            loaded = load_base(base, device=self._settings.device)
+            loaded = load_base(base, device=self._settings.device, **number_types(self._settings))
             spec = prompt_spec(self._settings, loaded.context_length)
             return LanguageForecaster.from_model(loaded, self._task, spec=spec)
 
@@ -48,7 +48,8 @@ class Loader:
         def load() -> Forecaster:
             entry = read_manifest(folder).language
             needed = None if entry is None or entry.base.carried else base
-            return load_bundle(folder, device=self._settings.device, base=needed)
+            types = {k: v for k, v in number_types(self._settings).items() if k == "dtype"}
+            return load_bundle(folder, device=self._settings.device, base=needed, **types)
 
         held: Forecaster = self._hold(f"bundle {folder}", load)
         return held
@@ -81,6 +82,15 @@ class Context:
         """The context of a benchmark in the folder ``settings.out``."""
         cache = WorkCache(settings.out / "pieces")
         return cls(rows, settings, cache, Loader(settings, rows.dataset.task), **callbacks)
+
+
+def number_types(settings: BenchmarkSettings) -> dict[str, Any]:
+    """The training settings that also say how an untrained model is loaded, where they are set.
+
+    A model that is fine-tuned in 4 bits or in bfloat16 may fit in no other way.
+    """
+    named = {key: settings.training.get(key) for key in ("dtype", "quantize")}
+    return {key: value for key, value in named.items() if value is not None}
 
 
 def prompt_spec(settings: BenchmarkSettings, limit: int | None) -> PromptSpec:

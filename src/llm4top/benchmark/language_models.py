@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from llm4top.benchmark.cache import Arrays, hash_of
-from llm4top.benchmark.context import Context, prompt_spec
+from llm4top.benchmark.context import Context, number_types, prompt_spec
 from llm4top.benchmark.predictions import Predictions, trained_on_text
 from llm4top.benchmark.rows import POOLED, CheckName, Fold
 from llm4top.benchmark.settings import BenchmarkSettings
@@ -245,6 +245,7 @@ class LanguageWork:
             "variant": self.variant,
             "rows": {name: rows.sha256 for name, rows in self._row_sets().items()},
             "device": settings.device,
+            **number_types(settings),
         }
         if self.trains:
             return inputs | {"run": self.run_folder.path.name}

@@ -9,7 +9,8 @@ from llm4top.cli.console import note
 
 def download(
     model: Annotated[
-        str, typer.Argument(help="A model on the hub (owner/name), or a folder to copy.")
+        str,
+        typer.Argument(help="A model on the hub (owner/name), a folder to copy, or a GGUF file."),
     ],
     revision: Annotated[
         str | None,
@@ -28,6 +29,9 @@ def download(
     sha256 of every file are stored next to them (llm4top-source.json). An interrupted download
     resumes when the command is run again.
 
+    A folder is copied, and a GGUF file, the format of llama.cpp and Ollama, is unpacked into
+    safetensors, both without the network. A GGUF file needs the extra [bold]gguf[/bold].
+
     [bold]Examples[/bold]
 
         llm4top download Qwen/Qwen3-8B
@@ -35,6 +39,8 @@ def download(
         llm4top download Qwen/Qwen3-0.6B --revision main
 
         llm4top download ./qwen3-from-a-stick --as Qwen/Qwen3-8B
+
+        llm4top download ./SmolLM2-135M-Instruct.Q4_1.gguf --as SmolLM2-135M-Instruct
     """
     from llm4top.forecasters.model.download import download_model
 

@@ -164,7 +164,7 @@ def _extras() -> Iterator[Check]:
 
 
 def _models() -> Iterator[Check]:
-    from llm4top.forecasters.model.download import ModelSource
+    from llm4top.forecasters.model.model_source import ModelSource
     from llm4top.paths import home_folder
 
     folder = home_folder() / "models"

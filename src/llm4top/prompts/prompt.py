@@ -80,6 +80,18 @@ TURN = "<|im_end|>\n<|im_start|>assistant\n"
 CLOSING = TURN + "<think>\n\n</think>\n\n"
 
 
+def closing(tokenizer: Any) -> str:
+    """What ends the prompts of a model with this tokenizer: ``CLOSING``, or ``TURN``.
+
+    A model whose vocabulary has no ``<think>`` (Qwen2.5, SmolLM2) never saw a think block: to it
+    the marks are ten tokens of noise between the question and the answer. None is Qwen3's.
+    """
+    if tokenizer is None:
+        return CLOSING
+    thinks = len(tokenizer("<think>", add_special_tokens=False)["input_ids"]) == 1
+    return CLOSING if thinks else TURN
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSpec:
     """What a prompt may hold: its token budget and the sections it shows (None: all).
@@ -183,6 +195,7 @@ class PromptWriter:
         self.tokenizer = tokenizer
         self.task = task
         self.spec = spec or PromptSpec()
+        self.closing = closing(tokenizer)
 
     @property
     def fingerprint(self) -> str:
@@ -228,7 +241,7 @@ class PromptWriter:
 
     def _wrap(self, message: str) -> str:
         """The user's message in the chat format, up to where the answer begins."""
-        return OPENING + message + CLOSING
+        return OPENING + message + self.closing
 
     def _shortened(self, sections: list[Section]) -> Prompt:
         """Shorten the longest sections first; short ones stay whole."""

@@ -31,8 +31,8 @@ from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, load_base, quietly
-from llm4top.forecasters.model.download import ModelSource
 from llm4top.forecasters.model.model_files import identify, resolve_base, weight_files
+from llm4top.forecasters.model.model_source import ModelSource
 from llm4top.forecasters.model.scoring import TrialScorer
 
 CARRIED_UP_TO = 256 * 1024 * 1024

@@ -1,26 +1,31 @@
 """Fetching a base model once: the only code that may use the network.
 
+It comes from the hub, from a folder, or from a GGUF file.
 A model is stored in ``models_folder()/<org>--<name>`` with ``llm4top-source.json`` next to its
 files: where it came from, the commit it is pinned to and the sha256 of every file. Only
 safetensors, JSON and tokenizer files are taken; a file that could hold code is never fetched.
 """
 
 import fnmatch
-import json
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 from llm4top.errors import DownloadError, ModelNotFoundError
 from llm4top.files import is_locked, locked, publish, sha256_of, write_json
 from llm4top.forecasters.bundles.paths import EMBEDDED_NAME
-from llm4top.paths import models_folder
-from llm4top.text import file_size
+from llm4top.forecasters.model.gguf_header import read_gguf_header
+from llm4top.forecasters.model.model_source import (
+    HUB_NAME,
+    MODEL_NAME,
+    SOURCE_FILE,
+    ModelSource,
+    model_folder,
+)
+from llm4top.text import file_size, thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,42 +128,9 @@ ALLOWED_PATTERNS: tuple[str, ...] = (
 )  # fmt: skip
 """Weights as safetensors, configuration, tokenizer, licence and card. No pickle, no code."""
 
-SOURCE_FILE = "llm4top-source.json"
+GGUF_SUFFIX = ".gguf"
 DISK_RESERVE = 1 << 30
 """Bytes that stay free on the disk after a download."""
-
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSource:
-    """What ``llm4top-source.json`` says about a model on this machine.
-
-    ``kind`` is "hub" or "folder"; ``origin`` the hub name or the folder's name; ``files`` maps
-    each file to its sha256.
-    """
-
-    name: str
-    kind: str
-    origin: str
-    revision: str | None
-    commit: str | None
-    fetched: str
-    files: dict[str, str]
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """The note in ``folder``; None where there is none or it is not ours."""
-        try:
-            return cls(**json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-
-def model_folder(name: str) -> Path:
-    """The folder of the model of that name on this machine, downloaded or not."""
-    return models_folder() / name.replace("/", "--")
 
 
 def download_model(
@@ -170,27 +142,34 @@ def download_model(
     hub: HuggingFaceHub | None = None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, ModelSource]:
-    """Fetch ``name`` from the hub, or copy it from a local folder; return its folder.
+    """Fetch ``name`` from the hub, or take it from a local folder or GGUF file; return its folder.
 
     ``revision`` is a branch, tag or commit and is pinned to the commit behind it. ``save_as``
     is the name to keep it under. A model that is already here at that commit is checked and
     left alone. ``notify`` is called with what is being done, in words.
 
-    Raises ``ModelNotFoundError`` for what is neither a folder nor the name of a model, and
+    Raises ``ModelNotFoundError`` for what is neither a folder, a file nor the name of a model,
     ``DownloadError`` where the model does not exist, has no safetensors, does not fit on
-    the disk, does not match its hashes, or another one of that name is here (see ``replace``).
+    the disk, does not match its hashes, is a GGUF file that cannot be read, or another one of that
+    name is here (see ``replace``), and ``MissingExtraError`` for a GGUF file without the extra.
     """
     local = Path(name).expanduser()
-    is_local = local.is_dir()
-    if is_local:
-        keep = save_as or local.resolve().name
+    take: Callable[..., tuple[Path, ModelSource]] | None = None
+    if local.is_dir():
+        take, keep = _take_folder, save_as or local.resolve().name
+    elif local.is_file():
+        take, keep = _take_gguf, save_as or local.name.removesuffix(GGUF_SUFFIX)
+    elif name.endswith(GGUF_SUFFIX):
+        raise ModelNotFoundError("there is no such file.", where=name, hint="Check the path.")
     elif HUB_NAME.fullmatch(name):
         keep = save_as or name
     else:
-        hint = "Give a folder, or a name such as Qwen/Qwen3-8B."
+        hint = "Give a folder, a GGUF file, or a name such as Qwen/Qwen3-8B."
         if name == EMBEDDED_NAME:
             hint = "It ships with LLM4TOP: llm4top train --base embedded"
-        raise ModelNotFoundError(f"{name!r} is neither a folder nor a model name.", hint=hint)
+        raise ModelNotFoundError(
+            f"{name!r} is neither a folder, a file nor a model name.", hint=hint
+        )
     if not MODEL_NAME.fullmatch(keep):
         raise DownloadError(f"{keep!r} is not a name to keep a model under.", hint="Use --as NAME.")
     folder = model_folder(keep)
@@ -199,8 +178,8 @@ def download_model(
     if is_locked(lock):
         notify("another process is fetching this model; waiting for it")
     with locked(lock):
-        if is_local:
-            return _take_folder(local, keep, folder, replace, notify)
+        if take is not None:
+            return take(local, keep, folder, replace, notify)
         return _take_hub(name, revision, keep, folder, replace, hub or HuggingFaceHub(), notify)
 
 
@@ -267,6 +246,32 @@ def _take_folder(
     return _settle(partial, folder, source), source
 
 
+def _take_gguf(
+    file: Path, keep: str, folder: Path, replace: bool, notify: Callable[[str], None]
+) -> tuple[Path, ModelSource]:
+    from llm4top.forecasters.model import convert_gguf
+
+    header = read_gguf_header(file)
+    _check_vacant(folder, ModelSource.read(folder), replace)
+    convert_gguf.require_gguf()
+    convert_gguf.check_gguf(file, header)
+    _check_disk(folder.parent, header.elements * convert_gguf.stored_type(header).itemsize)
+    notify(
+        f"converting {file.name}: {header.architecture}, {thousands(header.elements)} parameters"
+    )
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        convert_gguf.convert_gguf(file, header, partial, notify)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    files = _hashes(partial, [path.name for path in partial.iterdir()])
+    source = ModelSource(keep, "gguf", file.name, None, None, _now(), files)
+    return _settle(partial, folder, source), source
+
+
 def _allowed(name: str) -> bool:
     """Files of the top folder only: sub-folders hold other formats and other checkpoints."""
     return "/" not in name and any(fnmatch.fnmatch(name, p) for p in ALLOWED_PATTERNS)
@@ -286,7 +291,8 @@ def _check_weights(names: Sequence[str], model: str) -> None:
 def _check_vacant(folder: Path, here: ModelSource | None, replace: bool) -> None:
     if not folder.exists() or replace:
         return
-    held = f"{here.origin} at {here.commit or 'no commit'}" if here else "something else"
+    held = here.origin if here else "something else"
+    held += f" at {here.commit}" if here and here.commit else ""
     raise DownloadError(
         f"the name is taken by {held}.",
         where=str(folder),

@@ -21,7 +21,7 @@ from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
-from llm4top.forecasters.model.download import HUB_NAME, MODEL_NAME, ModelSource, model_folder
+from llm4top.forecasters.model.model_source import HUB_NAME, MODEL_NAME, ModelSource, model_folder
 from llm4top.paths import models_folder
 
 _BASE = "base"

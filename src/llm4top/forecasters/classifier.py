@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from llm4top.data.dataset import Dataset
@@ -80,6 +80,21 @@ def class_positions(task: Task, y: Iterable[Any]) -> tuple[NDArray[Any], NDArray
             hint="A split that is stratified by label keeps all of them.",
         )
     return np.array([names[i] for i in present]), positions
+
+
+def checked_weights(sample_weight: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    """``sample_weight`` as float64 ``[n]``; None stays None.
+
+    Raises ``ValueError`` where it is not one number a trial, from 0 and not all 0.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight has shape {weights.shape}, not ({n},).")
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError("sample_weight needs finite numbers from 0, one of them above 0.")
+    return weights
 
 
 def weights_of(

@@ -5,14 +5,21 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import ConfigError
 from llm4top.forecasters.base_rates import measure_base_rates
-from llm4top.forecasters.classifier import TrialClassifier, as_trials, class_positions, weights_of
+from llm4top.forecasters.classifier import (
+    TrialClassifier,
+    as_trials,
+    checked_weights,
+    class_positions,
+    weights_of,
+)
 from llm4top.forecasters.finetuning.finetune import finetune
+from llm4top.forecasters.finetuning.section_dropout import section_dropout
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base
@@ -83,6 +90,7 @@ class LanguageForecaster(TrialClassifier):
         learning_rate: float = _DEFAULTS.learning_rate,
         weight_decay: float = _DEFAULTS.weight_decay,
         warmup_ratio: float = _DEFAULTS.warmup_ratio,
+        section_dropout: float = _DEFAULTS.section_dropout,
         epochs: float = _DEFAULTS.epochs,
         batch_size: int = _DEFAULTS.batch_size,
         accumulation: int = _DEFAULTS.accumulation,
@@ -102,6 +110,7 @@ class LanguageForecaster(TrialClassifier):
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup_ratio, self.epochs = warmup_ratio, epochs
         self.batch_size, self.accumulation = batch_size, accumulation
+        self.section_dropout = section_dropout
         self.class_weight, self.patience = class_weight, patience
         self.evals_per_epoch, self.gradient_checkpointing = evals_per_epoch, gradient_checkpointing
         self.seed, self.device, self.dtype, self.quantize = seed, device, dtype, quantize
@@ -152,6 +161,7 @@ class LanguageForecaster(TrialClassifier):
         self,
         X: Iterable[Trial],
         y: Iterable[Any],
+        sample_weight: ArrayLike | None = None,
         *,
         eval_set: tuple[Iterable[Trial], Iterable[Any]] | None = None,
         output_dir: Path | str | None = None,
@@ -161,11 +171,13 @@ class LanguageForecaster(TrialClassifier):
     ) -> Self:
         """Fine-tune the base model on trials and their labels; returns itself.
 
+        ``sample_weight`` ``[n]`` is how much each trial counts; all alike where None.
         ``eval_set`` is validation data: with it the weights of the best validation log-loss are
         kept and training stops early (``patience``). The other arguments go to ``finetune``.
 
         Raises ``TaskError`` for labels that are none of the task's, ``ConfigError`` for settings
-        that contradict each other, and what ``load_base`` and ``finetune`` raise.
+        that contradict each other, ``ValueError`` for weights that are none, and what
+        ``load_base`` and ``finetune`` raise.
         """
         self._check()
         task = get_task(self.task)
@@ -187,13 +199,17 @@ class LanguageForecaster(TrialClassifier):
         if self.tuning != "none":
             scorer = self._load()
             targets = np.searchsorted(self._columns, positions)
+            settings = self._settings(classes, targets)
+            weights = checked_weights(sample_weight, len(trials))
             evaluation = _evaluation(scorer, eval_set, classes, self._columns) if eval_set else {}
             self.finetuning_ = finetune(
                 scorer.base,
                 [prompt.token_ids for prompt in scorer.prompts(trials)],
                 targets.tolist(),
                 [scorer.answer_ids[column] for column in self._columns],
-                self._settings(classes, targets),
+                settings,
+                sample_weight=None if weights is None else weights.tolist(),
+                epoch_prompts=section_dropout(scorer.writer, trials, settings),
                 **evaluation,
                 output_dir=output_dir,
                 callbacks=callbacks,

@@ -18,6 +18,7 @@ from llm4top.data.scopes import of_phases
 from llm4top.errors import ResumeError, TrainingError
 from llm4top.forecasters.bundles.language_files import round_weights
 from llm4top.forecasters.finetuning.finetune import FinetuneResult, finetune
+from llm4top.forecasters.finetuning.section_dropout import section_dropout
 from llm4top.forecasters.finetuning.settings import FinetuneSettings
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
@@ -322,6 +323,7 @@ class Training:
             learn.label_indices,
             untuned.scorer.answer_ids,
             settings.model_copy(update=fit.length(settings)),
+            epoch_prompts=section_dropout(untuned.scorer.writer, learn.trials, settings),
             **looks,
             output_dir=fit.checkpoints,
             callbacks=[Watch(self.run, self.report, fit.part)] if self.main else [],

@@ -301,6 +301,47 @@ def test_half_written_checkpoints_are_ignored(tiny_model_folder: Path, tmp_path:
     assert not broken.exists()
 
 
+def test_a_row_without_weight_teaches_nothing(tiny_model_folder: Path) -> None:
+    prompts, targets = planted(24)
+    settings = replace(FAST, tuning="full", batch_size=24, learning_rate=1e-3)
+    weights = []
+    for n, sample_weight in ((24, [2.0] * 12 + [0.0] * 12), (12, None)):
+        base = load_base(tiny_model_folder, device="cpu", dtype="float32")
+        result = finetune(
+            base, prompts[:n], targets[:n], ANSWERS, settings, sample_weight=sample_weight
+        )
+        weights.append(torch.cat([p.flatten() for p in result.model.parameters()]))
+    assert torch.allclose(*weights, atol=1e-6)
+
+
+def test_every_epoch_reads_its_own_prompts_and_a_resumed_run_the_same(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    prompts, targets = planted(24)
+    asked: list[int] = []
+
+    def shortened(epoch: int) -> list[list[int]]:
+        asked.append(epoch)
+        return [ids[epoch:] for ids in prompts]
+
+    def run(**options: Any) -> FinetuneResult:
+        base = load_base(tiny_model_folder, device="cpu", dtype="float32")
+        settings = replace(FAST, epochs=3)
+        return finetune(
+            base, prompts, targets, ANSWERS, settings, epoch_prompts=shortened, **options
+        )
+
+    whole = run()
+    assert asked == [0, 1, 2]
+    # An epoch has 3 steps; the run is stopped within the second.
+    stops = iter([False] * 3 + [True])
+    with pytest.raises(KeyboardInterrupt):
+        run(output_dir=tmp_path, should_stop=lambda: next(stops))
+    resumed = run(output_dir=tmp_path, resume=True)
+    assert losses(resumed) == losses(whole)
+    assert whole.tokens == sum(len(ids) - epoch for ids in prompts for epoch in range(3))
+
+
 def test_checkpoints_hold_no_pickle(base: BaseModel, tmp_path: Path) -> None:
     prompts, targets = planted(16)
     train(

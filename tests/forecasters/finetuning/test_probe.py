@@ -180,6 +180,9 @@ def test_class_weights_and_bfloat16_are_used(base: BaseModel, tmp_path: Path) ->
     weighted = fit_probe(base, heavy, made_rows(60, 2), SETTINGS, folder=tmp_path / "b")
     log_odds = [f.probe.intercept[1] - f.probe.intercept[0] for f in (plain, weighted)]
     assert log_odds[1] > log_odds[0] + 1
+    each = PromptRows(rows.prompts, rows.targets, None, [20.0 if y else 1.0 for y in rows.targets])
+    alike = fit_probe(base, each, made_rows(60, 2), SETTINGS, folder=tmp_path / "d")
+    assert np.array_equal(alike.probe.coefficients, weighted.probe.coefficients)
     low = fitted(base, tmp_path / "c", precision="bf16")
     assert low.best.eval_log_loss == pytest.approx(plain.best.eval_log_loss, abs=0.03)
     assert not np.array_equal(low.probe.mean, plain.probe.mean)

@@ -13,7 +13,12 @@ from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.features import visible_trials
 from llm4top.forecasters.calibration.pool import log_probabilities
-from llm4top.forecasters.classifier import TrialClassifier, as_trials, class_positions
+from llm4top.forecasters.classifier import (
+    TrialClassifier,
+    as_trials,
+    checked_weights,
+    class_positions,
+)
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, SectionAccount
 from llm4top.prompts.sections import SECTIONS_BEYOND_RECORDS, trial_sections
@@ -171,13 +176,7 @@ def training_rows(
     Raises:
         ValueError: ``sample_weight`` is not one number a trial, from 0 and not all 0.
     """
-    weights = None
-    if sample_weight is not None:
-        weights = np.asarray(sample_weight, dtype=np.float64)
-        if weights.shape != (len(trials),):
-            raise ValueError(f"sample_weight has shape {weights.shape}, not ({len(trials)},).")
-        if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-            raise ValueError("sample_weight needs finite numbers from 0, one of them above 0.")
+    weights = checked_weights(sample_weight, len(trials))
     if not thin_copies:
         return TrainingRows([], targets, weights)
     records = [emptied(trial, SECTIONS_BEYOND_RECORDS) for trial in trials]

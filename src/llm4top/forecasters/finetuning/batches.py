@@ -27,7 +27,8 @@ _SPAN = 32
 class PromptRows(Dataset[tuple[Sequence[int], int, float]]):
     """Prompts as token ids, each with the index of its label and its weight in the loss.
 
-    ``weights`` has one entry a label; None weighs all rows alike.
+    ``weights`` has one entry a label, ``sample_weight`` one a row; a row weighs their product, and
+    None weighs all alike.
     """
 
     def __init__(
@@ -35,10 +36,16 @@ class PromptRows(Dataset[tuple[Sequence[int], int, float]]):
         prompts: Sequence[Sequence[int]],
         targets: Sequence[int],
         weights: Sequence[float] | None = None,
+        sample_weight: Sequence[float] | None = None,
     ):
-        self.prompts = prompts
         self.targets = targets
         self.weights = weights
+        self.sample_weight = sample_weight
+        self.show(prompts)
+
+    def show(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Read the same rows from these prompts from now on."""
+        self.prompts = prompts
         self.lengths = [len(ids) for ids in prompts]
 
     def __len__(self) -> int:
@@ -49,6 +56,8 @@ class PromptRows(Dataset[tuple[Sequence[int], int, float]]):
             return self.prompts[0][:1], 0, 0.0
         target = self.targets[index]
         weight = 1.0 if self.weights is None else self.weights[target]
+        if self.sample_weight is not None:
+            weight *= self.sample_weight[index]
         return self.prompts[index], target, weight
 
 

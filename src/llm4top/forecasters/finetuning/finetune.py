@@ -65,6 +65,8 @@ def finetune(
     answer_ids: Sequence[int],
     settings: FinetuneSettings,
     *,
+    sample_weight: Sequence[float] | None = None,
+    epoch_prompts: Callable[[int], Sequence[Sequence[int]]] | None = None,
     eval_prompts: Sequence[Sequence[int]] | None = None,
     eval_targets: Sequence[int] | None = None,
     output_dir: Path | str | None = None,
@@ -79,7 +81,9 @@ def finetune(
     ``answer_ids`` the labels' token ids. The base model is changed in place: load it again for
     another run. Under ``torchrun`` every process calls this with the same arguments; process 0
     writes. Out of memory, the batch is halved and the accumulation doubled, which changes nothing
-    but the speed.
+    but the speed. ``sample_weight`` is each row's weight in the loss. ``epoch_prompts`` gives the
+    rows' prompts for an epoch (from 0) where these change: see ``SectionDropout``; a probe has no
+    epochs and reads ``prompts``.
 
     ``output_dir`` keeps checkpoints (see ``_finetune_checkpoint``); with ``resume`` the newest one
     is continued and ends at the weights the uninterrupted run would have had (bit-equal on the
@@ -91,6 +95,7 @@ def finetune(
     ``ResumeError`` for a checkpoint of another run.
     """
     rows = _rows(prompts, targets, answer_ids, settings)
+    rows.sample_weight = sample_weight
     eval_rows = None
     if eval_prompts is not None and eval_targets is not None:
         eval_rows = _rows(eval_prompts, eval_targets, answer_ids, None)
@@ -106,6 +111,7 @@ def finetune(
             return _probe(base, rows, eval_rows, settings, folder, on_progress, should_stop)
         scorer = _scorer(base, answer_ids, settings)
         run = _Run(base, scorer, settings, rows, eval_rows, folder, callbacks, should_stop)
+        run.epoch_prompts = epoch_prompts
         return run.finish(resume=resume)
     finally:
         if not output_dir:
@@ -212,6 +218,7 @@ class _Run:
     folder: Path
     callbacks: Sequence[TrainerCallback]
     should_stop: Callable[[], bool] | None
+    epoch_prompts: Callable[[int], Sequence[Sequence[int]]] | None = None
 
     def finish(self, *, resume: bool) -> FinetuneResult:
         from llm4top.forecasters.finetuning.trainer import out_of_patience
@@ -320,6 +327,7 @@ class _Run:
             keep=KEEP_CHECKPOINTS,
             should_stop=self.should_stop,
             callbacks=self.callbacks,
+            epoch_prompts=self.epoch_prompts,
         )
 
     def _arguments(self, batch_size: int, accumulation: int) -> Any:

@@ -7,7 +7,7 @@ where it was, and only one layer at a time is held in memory while fitting.
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def fit_probe(
     tokens = states.compute(every, on_progress, should_stop)
     n = len(rows)
     targets = np.array([*rows.targets, *(eval_rows.targets if eval_rows else ())], dtype=np.int64)
-    weights = None if rows.weights is None else dict(enumerate(rows.weights))
+    weights = _row_weights(rows, eval_rows)
     folds = list(_folds(targets, n, settings.seed))
     tried: list[Tried] = []
     for layer in chosen:
@@ -121,7 +121,7 @@ def fit_probe(
             tried.append(Tried(layer, pooling, c, loss))
     best = min(tried, key=lambda one: one.eval_log_loss)
     X = states.of_layer(best.layer, every[:n])[:, POOLINGS.index(best.pooling)]
-    return FittedProbe(_fitted(X, targets[:n], best, weights), best, tuple(tried), tokens)
+    return FittedProbe(_fitted(X, targets[:n], best, weights[:n]), best, tuple(tried), tokens)
 
 
 class _States:
@@ -239,7 +239,7 @@ def _best_penalty(
     X: NDArray[np.float32],
     y: Ints,
     folds: Sequence[tuple[Ints, Ints]],
-    weights: Mapping[int, float] | None,
+    weights: Floats,
 ) -> tuple[float, float]:
     """The C of the least log-loss over all folds, and that log-loss.
 
@@ -251,13 +251,13 @@ def _best_penalty(
     for learn, check in folds:
         mean, scale = _standard(X[learn])
         parts = ((X[rows].astype(np.float64) - mean) / scale for rows in (learn, check))
-        fits.append((_regression(weights, warm_start=True), *parts, y[learn], y[check]))
+        fits.append((_regression(warm_start=True), *parts, learn, check))
     best, worse = (PENALTIES[0], np.inf), 0
     for c in PENALTIES:
         losses = []
-        for model, learn_X, check_X, learn_y, check_y in fits:
-            _fit(model.set_params(C=c), learn_X, learn_y)
-            losses.append(log_loss(check_y, model.predict_proba(check_X), labels=labels))
+        for model, learn_X, check_X, learn, check in fits:
+            _fit(model.set_params(C=c), learn_X, y[learn], weights[learn])
+            losses.append(log_loss(y[check], model.predict_proba(check_X), labels=labels))
         loss = float(np.average(losses, weights=[len(check) for _, check in folds]))
         worse = worse + 1 if loss >= best[1] else 0
         if not worse:
@@ -267,13 +267,11 @@ def _best_penalty(
     return best
 
 
-def _fitted(
-    X: NDArray[np.float32], y: Ints, chosen: Tried, class_weight: Mapping[int, float] | None
-) -> Probe:
+def _fitted(X: NDArray[np.float32], y: Ints, chosen: Tried, weights: Floats) -> Probe:
     """The chosen probe, fitted from zero to the optimum: no trace of the path is left in it."""
     mean, scale = _standard(X)
-    model = _regression(class_weight, C=chosen.c, tol=1e-9, max_iter=10_000)
-    _fit(model, (X.astype(np.float64) - mean) / scale, y)
+    model = _regression(C=chosen.c, tol=1e-9, max_iter=10_000)
+    _fit(model, (X.astype(np.float64) - mean) / scale, y, weights)
     weights_of_labels = [model.coef_, model.intercept_]
     if len(model.intercept_) == 1:  # of two labels, the second's log-odds
         weights_of_labels = [np.concatenate((-w / 2, w / 2)) for w in weights_of_labels]
@@ -291,12 +289,22 @@ def _standard(X: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.f
     return mean.astype(np.float32), scale.astype(np.float32)
 
 
-def _regression(weights: Mapping[int, float] | None, **settings: Any) -> LogisticRegression:
-    return LogisticRegression(class_weight=weights, **{"max_iter": 1000, **settings})
+def _row_weights(rows: PromptRows, eval_rows: PromptRows | None) -> Floats:
+    """The weight of each row in the fit; those to choose on are not fitted on and weigh 1."""
+    weights = np.ones(len(rows))
+    if rows.weights is not None:
+        weights *= np.asarray(rows.weights)[list(rows.targets)]
+    if rows.sample_weight is not None:
+        weights *= np.asarray(rows.sample_weight)
+    return np.concatenate([weights, np.ones(len(eval_rows) if eval_rows else 0)])
 
 
-def _fit(model: LogisticRegression, X: Floats, y: Ints) -> None:
+def _regression(**settings: Any) -> LogisticRegression:
+    return LogisticRegression(**{"max_iter": 1000, **settings})
+
+
+def _fit(model: LogisticRegression, X: Floats, y: Ints, weights: Floats) -> None:
     with warnings.catch_warnings():
         # At the limit of float64 the line search ends without a step, which is near enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
+        model.fit(X, y, sample_weight=weights)

@@ -67,6 +67,13 @@ class FinetuneSettings(Strict):
     warmup_ratio: float = Field(
         0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises"
     )
+    section_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="chance with which each section of a training prompt is left out, drawn anew "
+        "in each epoch: it prepares the model for thin records",
+    )
     epochs: float = Field(
         3.0, gt=0, le=1000, description="maximum passes over the training trials; may be a fraction"
     )

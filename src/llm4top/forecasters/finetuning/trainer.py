@@ -50,6 +50,7 @@ class _Rhythm(TrainerCallback):  # type: ignore[misc]
         batches = self.trainer.batches
         per_epoch = math.ceil(len(batches) / args.gradient_accumulation_steps)
         batches.epoch = state.global_step // per_epoch
+        self.trainer.show_epoch(batches.epoch)
 
     def on_step_end(
         self, _: TrainingArguments, state: TrainerState, control: Any, **__: Any
@@ -71,7 +72,8 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
     training stops after ``patience`` of them without a better validation log-loss (None: never).
     ``eval_rows`` may be None: nothing is evaluated then, and the last weights are the result.
     ``should_stop`` is called after each optimiser step; where it is true the run saves a
-    checkpoint, stops and is ``interrupted``.
+    checkpoint, stops and is ``interrupted``. ``epoch_prompts`` gives the prompts of each epoch
+    where they differ from those of ``rows``.
     """
 
     def __init__(
@@ -89,8 +91,10 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         keep: int,
         should_stop: Callable[[], bool] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
+        epoch_prompts: Callable[[int], Sequence[Sequence[int]]] | None = None,
     ):
         self.batches = batches
+        self.epoch_prompts = epoch_prompts
         self.eval_rows = eval_rows
         self.patience = patience
         self.keep = keep
@@ -119,6 +123,12 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
             # A generator of its own: the loader must not draw from the state dropout draws from.
             generator=torch.Generator(),
         )
+
+    def show_epoch(self, epoch: int) -> None:
+        """Let the rows show the prompts of an epoch; their order follows the new lengths."""
+        if self.epoch_prompts is not None:
+            self.train_dataset.show(self.epoch_prompts(epoch))
+            self.batches.lengths = np.asarray(self.train_dataset.lengths)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Tensor]], num_batches: int, device: torch.device

@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "weight_decay",
         "max_grad_norm",
         "class_weights",
+        "section_dropout",
         "lora_rank",
         "lora_alpha",
         "lora_dropout",

@@ -36,7 +36,6 @@ TOP_BASE_RATES = {"II": 0.478, "III": 0.653}
 PHASES = {"phase 2": "II", "phase 3": "III"}
 LEFT_OUT = {("trialbench_x", "III")}
 """Sources of extra rows whose rows all have one label."""
-_BEYOND_RECORDS = ("icd_codes", "smiles")
 _COPY_WEIGHT = 0.5
 PATTERNS = {
     "no criteria": 0.25,
@@ -79,11 +78,18 @@ def learning(data: Path, scratch: Path) -> Learning:
         for nct_id, trial in zip(top.nct_ids, top.trials, strict=True)
     ]
     labels = np.asarray(top.label_indices)
-    rows = LearningRows(trials, labels, list(top.nct_ids), np.ones(len(trials)))
+    names = [_train_file(files) for files in top.files]
+    weights = _weights(labels, ["top"] * len(names), names)
+    rows = LearningRows(trials, labels, list(top.nct_ids), weights)
     more, dates = _extra(data, dict(zip(rows.groups, labels.tolist(), strict=True)))
     refuse_sealed([*rows.groups, *more.groups], sealed)
     in_valid = np.array([split == "valid" for split in top.splits])
     return Learning(top, rows, list(top.start_dates), in_valid, more, dates)
+
+
+def as_record(trial: Trial) -> Trial:
+    """The trial as a registry record has it, without ICD codes and SMILES."""
+    return emptied(trial, ("icd_codes", "smiles"))
 
 
 def with_copies(rows: LearningRows, seed: int) -> LearningRows:
@@ -91,7 +97,7 @@ def with_copies(rows: LearningRows, seed: int) -> LearningRows:
 
     A registry record has no ICD codes and no SMILES. The copies have half the weight each.
     """
-    as_records = [emptied(trial, _BEYOND_RECORDS) for trial in rows.trials]
+    as_records = [as_record(trial) for trial in rows.trials]
     thin = masked_copies(as_records, seed=seed, patterns=PATTERNS)
     weights = np.ones(len(rows)) if rows.weights is None else rows.weights
     made = rows
@@ -168,6 +174,15 @@ def _weights(labels: np.ndarray, sources: list[str], files: list[str]) -> np.nda
                 success = labels[chosen] == 1
                 weights[chosen] = np.where(success, share / own, (1 - share) / (1 - own))
     return weights
+
+
+def _train_file(files: Iterable[str]) -> str:
+    """II or III where a trial is in that training file of TOP alone, else "".
+
+    Where only a part of a training file is at hand, that part has another share of successes.
+    """
+    stems = {Path(file).stem.removeprefix("phase_") for file in files}
+    return next((file for file in TOP_BASE_RATES if stems == {f"{file}_train"}), "")
 
 
 def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Record, int]]:

@@ -1,0 +1,218 @@
+#!/usr/bin/env python
+"""Fit and judge the embedded model: scripts/embedded.py DATA BASE WORK [--out FOLDER]
+
+DATA is described in learning_rows.py, BASE is the pre-trained language model, WORK keeps what is
+finished, so that an interrupted run goes on. scripts/embedded.sh makes BASE and calls this.
+
+1. Out-of-fold logits of every learning row by each part (5 folds by trial), of masked copies too.
+2. Forecasts of later trials by parts that learned from earlier ones (three cuts), and of TOP's
+   validation trials by parts that learned from all others.
+3. All parts fitted on all rows; their log-odds pooled with equal weights; the calibration and the
+   support fitted on 1; saved as one bundle, with the figures of 1 and 2 in its card.
+
+Nothing is chosen here: what was tried, and why this, is in docs/negative-results.md.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from learning_rows import Learning, as_record, learning, with_copies
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+
+from llm4top.data.masked_copies import masked
+from llm4top.forecasters.baselines.extra_trees import ExtraTreesForecaster
+from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
+from llm4top.forecasters.baselines.structured import StructuredForecaster
+from llm4top.forecasters.calibration.calibrated import softmax
+from llm4top.forecasters.calibration.pool import log_probabilities
+from llm4top.forecasters.cross_fit import LearningRows, cross_fit
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.registry.trial import Trial
+
+SEED = 0
+TREES = 300
+CUTS = ("2007-12", "2009-09", "2011-01")
+"""Learn from trials started before a cut, forecast those that started from it to the next."""
+UNKNOWN = "9999"
+MASKS = ("no criteria", "no phase", "no criteria, no phase", "no conditions", "no interventions",
+         "title only", "empty")  # fmt: skip
+"""Patterns of the masked copies that the support is learned from."""
+
+Logits = np.ndarray
+Predict = Callable[[Sequence[Trial]], Logits]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the blend, or a yardstick: ``fit`` gives a fitted forecaster."""
+
+    name: str
+    fit: Callable[[LearningRows], Any]
+    extra: bool = True
+    """Whether it learns from the extra rows too."""
+
+    def predictor(self, rows: LearningRows) -> Predict:
+        """Fitted on ``rows``: log-probabilities of trials."""
+        model = self.fit(rows)
+        return lambda trials: log_probabilities(softmax(model.label_logits(trials)))
+
+
+def parts(base: Path) -> list[Part]:
+    """The parts of the blend, in the order of the card."""
+    # A word counts from 2 (8) trials on: a trial's own copies hold it up to three times.
+    baselines: dict[str, Any] = {
+        "tfidf": TfidfForecaster(min_count=4),
+        "extra-trees": ExtraTreesForecaster(trees=TREES, min_count=20, seed=SEED),
+        "structured": StructuredForecaster(trees=TREES, seed=SEED),
+    }
+    return [Part("language", lambda rows: fit_language(base, rows))] + [
+        Part(name, lambda rows, model=model: fit_baseline(model, with_copies(rows, SEED)))
+        for name, model in baselines.items()
+    ]
+
+
+def yardsticks() -> list[Part]:
+    """What the blend is compared with, fitted on TOP's rows alone as a benchmark fits them."""
+    return [
+        Part(
+            "base-rate",
+            lambda rows: fit_baseline(BaseRateForecaster(), unweighted(rows)),
+            extra=False,
+        ),
+        Part(
+            "tfidf-alone",
+            lambda rows: fit_baseline(TfidfForecaster(), unweighted(rows)),
+            extra=False,
+        ),
+    ]
+
+
+def unweighted(rows: LearningRows) -> LearningRows:
+    """The rows, each as heavy as any other."""
+    return replace(rows, weights=None)
+
+
+def fit_baseline(model: Any, rows: LearningRows) -> Any:
+    """A clone of the baseline, fitted."""
+    weights = {} if rows.weights is None else {"sample_weight": rows.weights}
+    return clone(model).fit(rows.trials, rows.labels, **weights)
+
+
+def fit_language(base: Path, rows: LearningRows) -> LanguageForecaster:
+    """The language model, fine-tuned with the settings of embedded.yaml.
+
+    It takes no sample weights: a row is drawn as often as its weight says (systematic resampling,
+    so that a weight of 1 is one copy).
+    """
+    settings = yaml.safe_load((Path(__file__).parent / "embedded.yaml").read_text("utf-8"))
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights
+    counts = np.diff(np.floor(np.concatenate([[0.5], 0.5 + np.cumsum(weights)]))).astype(int)
+    drawn = rows.take(np.repeat(np.arange(len(rows)), counts))
+    trials = [as_record(trial) for trial in drawn.trials]
+    return LanguageForecaster(base, **settings).fit(trials, drawn.labels)
+
+
+def out_of_fold(data: Learning, part: Part, work: Path) -> dict[str, Logits]:
+    """Logits ``[n, K]`` of all learning rows by models that saw neither them nor their copies.
+
+    "full" are the rows as they are, "record" without what no record has, then ``MASKS``.
+    """
+    found = cross_fit(
+        lambda fold: part.predictor(fold.learn),
+        data.rows,
+        extra=data.extra if part.extra else None,
+        also=variants(data.rows.trials),
+        seed=SEED,
+        store=work / "out-of-fold" / part.name,
+        identity={"part": part.name},
+        on_progress=lambda p: print(f"{part.name}: fold {p.done} of {p.total}", flush=True),
+    )
+    return {"full": found.logits, **found.also}
+
+
+def variants(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """The trials as records, and with fields missing."""
+    records = [as_record(trial) for trial in trials]
+    return {"record": records} | {name: [masked(t, name) for t in records] for name in MASKS}
+
+
+def later(data: Learning, part: Part, work: Path) -> dict[str, Logits]:
+    """Logits of trials that started from a cut to the next, by models of the earlier ones.
+
+    NaN where a trial started before the first cut, or nobody knows when.
+    """
+    dates, extra_dates = (
+        np.array([d or "9999" for d in ds]) for ds in (data.dates, data.extra_dates)
+    )
+    known = dates < "9999"
+    found: dict[str, Logits] = {}
+    for cut, end in zip(CUTS, (*CUTS[1:], "9999"), strict=True):
+        learn, asked = (
+            np.flatnonzero(dates < cut),
+            np.flatnonzero((dates >= cut) & (dates < end) & known),
+        )
+        more = data.extra.take(np.flatnonzero(extra_dates < cut))
+        _judge(data, part, work / "later" / cut, learn, more, asked, found)
+    return found
+
+
+def valid(data: Learning, part: Part, work: Path) -> dict[str, Logits]:
+    """Logits of TOP's validation trials by models of all other rows."""
+    found: dict[str, Logits] = {}
+    learn, asked = np.flatnonzero(~data.in_valid), np.flatnonzero(data.in_valid)
+    _judge(data, part, work / "valid", learn, data.extra, asked, found)
+    return found
+
+
+def _judge(
+    data: Learning,
+    part: Part,
+    folder: Path,
+    learn: np.ndarray,
+    extra: LearningRows,
+    asked: np.ndarray,
+    found: dict[str, Logits],
+) -> None:
+    """Fit on ``learn`` and ``extra``, fill ``found`` with the logits of ``asked``; kept on disk."""
+    file = folder / f"{part.name}.safetensors"
+    if not file.is_file():
+        print(f"{part.name}: {folder.name}, {len(learn)} rows to learn from", flush=True)
+        rows = data.rows.take(learn)
+        predict = part.predictor(
+            rows if part.name in {y.name for y in yardsticks()} else rows.plus(extra)
+        )
+        trials = [data.rows.trials[i] for i in asked]
+        logits = {"full": predict(trials)} | {k: predict(v) for k, v in variants(trials).items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file({k: np.ascontiguousarray(v) for k, v in logits.items()}, file)
+    for name, logits in load_file(file).items():
+        found.setdefault(name, np.full((len(data.rows), logits.shape[1]), np.nan))[asked] = logits
+
+
+def main() -> None:
+    """Everything that is asked for, step by step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("base", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--only", nargs="+", help="compute the logits of these parts, then stop")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        data = learning(asked.data, Path(scratch))
+    for part in [*yardsticks(), *parts(asked.base)]:
+        if asked.only and part.name not in asked.only:
+            continue
+        later(data, part, asked.work)
+        valid(data, part, asked.work)
+        out_of_fold(data, part, asked.work)
+
+
+if __name__ == "__main__":
+    main()

@@ -69,8 +69,8 @@ def parts(base: Path) -> list[Part]:
     # A word counts from 2 (8) trials on: a trial's own copies hold it up to three times.
     baselines: dict[str, Any] = {
         "tfidf": TfidfForecaster(min_count=4),
-        "extra-trees": ExtraTreesForecaster(trees=TREES, min_count=20, seed=SEED),
-        "structured": StructuredForecaster(trees=TREES, seed=SEED),
+        "extra-trees": ExtraTreesForecaster(trees=TREES, min_count=20, least_leaf=2, seed=SEED),
+        "structured": StructuredForecaster(trees=TREES, least_leaf=10, seed=SEED),
     }
     return [Part("language", lambda rows: fit_language(base, rows))] + [
         Part(name, lambda rows, model=model: fit_baseline(model, with_copies(rows, SEED)))

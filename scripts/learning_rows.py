@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import numpy as np
 from llm4top.data.dataset import Dataset
 from llm4top.data.ingest import ingest
 from llm4top.data.masked_copies import emptied, masked_copies
+from llm4top.data.scopes import row_phases
 from llm4top.errors import DatasetError
 from llm4top.forecasters.cross_fit import LearningRows
 from llm4top.registry.codes import iso_date
@@ -54,14 +56,17 @@ class Learning:
     """What there is to learn from.
 
     ``rows`` are TOP's trials, which alone are judged; ``dates`` are their start dates (ISO, or
-    None); ``in_valid`` says which are in TOP's validation files. ``extra`` rows are only learned
-    from, with ``extra_dates``.
+    None), ``phases`` those of the files that they are in, and ``in_valid`` says which are in a
+    validation file. ``partial`` is II or III where a row is in that training file alone, which may
+    be there only in part, else "". ``extra`` rows are only learned from, with ``extra_dates``.
     """
 
     dataset: Dataset
     rows: LearningRows
     dates: list[str | None]
+    phases: list[frozenset[str]]
     in_valid: np.ndarray
+    partial: list[str]
     extra: LearningRows
     extra_dates: list[str | None]
 
@@ -84,7 +89,25 @@ def learning(data: Path, scratch: Path) -> Learning:
     more, dates = _extra(data, dict(zip(rows.groups, labels.tolist(), strict=True)))
     refuse_sealed([*rows.groups, *more.groups], sealed)
     in_valid = np.array([split == "valid" for split in top.splits])
-    return Learning(top, rows, list(top.start_dates), in_valid, more, dates)
+    return Learning(top, rows, list(top.start_dates), row_phases(top), in_valid, names, more, dates)
+
+
+def representative(data: Learning) -> np.ndarray:
+    """Rows with TOP's base rates: without some of the label of which a partial file has too much.
+
+    Which of them are left out is drawn by the hash of their ids.
+    """
+    labels, partial = data.rows.labels, np.array(data.partial)
+    out: list[int] = []
+    for file, share in TOP_BASE_RATES.items():
+        rows = np.flatnonzero(partial == file)
+        successes, failures = (rows[labels[rows] == value] for value in (1, 0))
+        odds = share / (1 - share)
+        for many, kept in ((successes, len(failures) * odds), (failures, len(successes) / odds)):
+            if len(many) > round(kept):
+                order = sorted(many, key=lambda i: sha256(data.rows.groups[i].encode()).digest())
+                out += order[round(kept) :]
+    return np.setdiff1d(np.arange(len(labels)), out)
 
 
 def as_record(trial: Trial) -> Trial:

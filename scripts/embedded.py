@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from learning_rows import Learning, as_record, learning, representative, with_copies
+from learning_rows import Learning, as_record, learning, representative
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 
@@ -94,14 +94,13 @@ class Part:
 
 def parts(base: Path) -> list[Part]:
     """The parts of the blend, in the order of the card."""
-    # A word counts from 2 (8) trials on: a trial's own copies hold it up to three times.
     baselines: dict[str, Any] = {
-        "tfidf": TfidfForecaster(min_count=4),
-        "extra-trees": ExtraTreesForecaster(trees=TREES, min_count=20, least_leaf=2, seed=SEED),
-        "structured": StructuredForecaster(trees=TREES, least_leaf=10, seed=SEED),
+        "tfidf": TfidfForecaster(thin_copies=True, seed=SEED),
+        "extra-trees": ExtraTreesForecaster(trees=TREES, least_leaf=2, thin_copies=True, seed=SEED),
+        "structured": StructuredForecaster(trees=TREES, least_leaf=10, thin_copies=True, seed=SEED),
     }
     return [Part("language", lambda rows: fit_language(base, rows))] + [
-        Part(name, lambda rows, model=model: fit_baseline(model, with_copies(rows, SEED)))
+        Part(name, lambda rows, model=model: fit_baseline(model, rows))
         for name, model in baselines.items()
     ]
 

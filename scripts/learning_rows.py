@@ -24,7 +24,7 @@ import numpy as np
 
 from llm4top.data.dataset import Dataset
 from llm4top.data.ingest import ingest
-from llm4top.data.masked_copies import emptied, masked_copies
+from llm4top.data.masked_copies import emptied
 from llm4top.data.scopes import row_phases
 from llm4top.errors import DatasetError
 from llm4top.forecasters.cross_fit import LearningRows
@@ -38,17 +38,6 @@ TOP_BASE_RATES = {"II": 0.478, "III": 0.653}
 PHASES = {"phase 2": "II", "phase 3": "III"}
 LEFT_OUT = {("trialbench_x", "III")}
 """Sources of extra rows whose rows all have one label."""
-_COPY_WEIGHT = 0.5
-PATTERNS = {
-    "no criteria": 0.25,
-    "no criteria, no phase": 0.25,
-    "no phase": 0.15,
-    "no conditions": 0.05,
-    "no interventions": 0.05,
-    "title only": 0.05,
-    "at random": 0.2,
-}
-"""What the masked copies lack, with the chance of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,20 +102,6 @@ def representative(data: Learning) -> np.ndarray:
 def as_record(trial: Trial) -> Trial:
     """The trial as a registry record has it, without ICD codes and SMILES."""
     return emptied(trial, ("icd_codes", "smiles"))
-
-
-def with_copies(rows: LearningRows, seed: int) -> LearningRows:
-    """The rows, and of each a copy as a registry record has it and one that lacks whole fields.
-
-    A registry record has no ICD codes and no SMILES. The copies have half the weight each.
-    """
-    as_records = [as_record(trial) for trial in rows.trials]
-    thin = masked_copies(as_records, seed=seed, patterns=PATTERNS)
-    weights = np.ones(len(rows)) if rows.weights is None else rows.weights
-    made = rows
-    for trials in (as_records, thin.trials):
-        made = made.plus(LearningRows(trials, rows.labels, rows.groups, _COPY_WEIGHT * weights))
-    return made
 
 
 def refuse_sealed(ids: Iterable[str], sealed: Iterable[str]) -> None:

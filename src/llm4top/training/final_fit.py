@@ -143,6 +143,9 @@ def cross_fit_run(
     return OutOfFold(rows, cross, folds, config.seed)
 
 
+OUT_OF_FOLD = "out-of-fold predictions"
+
+
 def final_fit_check(
     config: TrainingConfig, by_split: Mapping[str, Mapping[str, int]]
 ) -> tuple[str, bool, str]:

@@ -40,7 +40,7 @@ from llm4top.text import about, percent
 from llm4top.text import thousands as count
 from llm4top.training import memory
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
-from llm4top.training.final_fit import final_fit_check
+from llm4top.training.final_fit import OUT_OF_FOLD, final_fit_check
 from llm4top.training.memory import MemoryEstimate, ModelShape, in_gb
 from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
@@ -133,14 +133,13 @@ class _Preflight:
         self._check("device", self._device)
         data = report.dataset
         if data is not None:
+            counts = data.counts()
             self._check("splits", lambda: self._splits(data))
             self._check("task", lambda: self._task(data.task))
-            self._check("calibration", lambda: self._calibration(data.counts()))
+            self._check("calibration", lambda: self._calibration(counts))
             if self.config.final_fit == "all":
-                self._check(
-                    "final fit", lambda: _Finding(*final_fit_check(self.config, data.counts()))
-                )
-            self._check("evaluations", lambda: self._evaluations(data.counts()))
+                self._check("final fit", lambda: _Finding(*final_fit_check(self.config, counts)))
+            self._check("evaluations", lambda: self._evaluations(counts))
             self._check("sections", lambda: self._sections(data))
         if (folder := self.folder) is not None:
             self._check("tokenizer", lambda: self._tokenizer(folder))
@@ -148,9 +147,9 @@ class _Preflight:
                 self._check("prompts", lambda: self._prompts(folder, data))
             if (device := self.device) is not None:
                 self._check("memory", lambda: self._memory(folder, device))
-            shape = self.shape if self.config.tuning == "probe" and self.prompt_tokens else None
-            if shape is not None:
-                self._check("time", lambda: self._time(shape, device))
+                probe = self.config.tuning == "probe" and self.prompt_tokens
+                if probe and (shape := self.shape) is not None:
+                    self._check("time", lambda: self._time(shape, device))
         if (needed := report.memory) is not None:
             self._check("disk", lambda: self._disk(needed.disk))
         self._check("output folder", self._output)
@@ -187,8 +186,7 @@ class _Preflight:
             if missing:
                 faults.append(f"{split} has no trial of label {', '.join(missing)}")
         hint = "Make the data set with other splits (llm4top ingest)." if faults else ""
-        detail = "; ".join(faults or found) + "."
-        return _Finding(detail, not faults, hint)
+        return _Finding("; ".join(faults or found) + ".", not faults, hint)
 
     def _task(self, task: Task) -> _Finding:
         if self.config.task not in (None, task.name):
@@ -213,12 +211,8 @@ class _Preflight:
                 False,
                 "Set more validation data aside, or use calibration: none.",
             )
-        if self.config.final_fit == "all":
-            return _Finding(f"{self.config.calibration} on out-of-fold predictions.")
-        return _Finding(f"{self.config.calibration} on {count(rows)} validation trials.")
-
-    def _final_fit(self, data: Dataset) -> _Finding:
-        return _Finding(*final_fit_check(self.config, data.counts()))
+        on = f"{count(rows)} validation trials" if self.config.final_fit == "train" else OUT_OF_FOLD
+        return _Finding(f"{self.config.calibration} on {on}.")
 
     def _evaluations(self, counts: Mapping[str, Mapping[str, int]]) -> _Finding:
         learn, valid = (

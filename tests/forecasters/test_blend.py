@@ -230,6 +230,19 @@ def test_what_does_not_go_together_is_not_blended(parts, stacked, tmp_path):
         parts.stack(tmp_path / "taken")
 
 
+def test_equal_weights(tmp_path):
+    parts = {name: make_baseline(name).fit(TRIALS, LABELS) for name in ("tfidf", "structured")}
+    blend = Blend.equal(parts)
+    logits = [log_probabilities(part.predict_proba(TRIALS)) for part in parts.values()]
+    odds = np.mean([array[:, 1] - array[:, 0] for array in logits], axis=0)
+    saved = blend.save(tmp_path / "b")
+    np.testing.assert_allclose(saved.predict_proba(TRIALS)[:, 1], 1 / (1 + np.exp(-odds)))
+    assert [part.weight for part in saved.manifest.blend.parts] == [0.5, 0.5]
+    card = (tmp_path / "b" / "MODEL_CARD.md").read_text()
+    assert "- The weights are equal: they were not fitted." in card
+    assert "- Validation data fitted the calibration." in card
+
+
 def test_more_than_two_labels(tiny_model_folder, tmp_path):
     made = make(tiny_model_folder, "none", task=GRADES)
     y = np.array([i % 3 for i in range(len(TRIALS))])

@@ -63,15 +63,27 @@ class Blend:
         Raises:
             CalibrationError: The trials are too few to fit on.
         """
-        rows = as_trials(trials)
-        used = {
-            name: part if isinstance(part, Forecaster) else as_forecaster(part)
-            for name, part in parts.items()
-        }
-        first = next(iter(used.values()))
-        _, positions = class_positions(first.task, labels)
+        rows, used = as_trials(trials), _as_forecasters(parts)
+        _, positions = class_positions(next(iter(used.values())).task, labels)
         logits = {name: _part_logits(part, rows, None, None, FLOOR) for name, part in used.items()}
         return cls(tuple(used.values()), fit_pool(logits, positions))
+
+    @classmethod
+    def equal(cls, parts: Mapping[str, Any]) -> Self:
+        """The parts with equal weights, 1 over their number each: nothing is fitted.
+
+        With some hundred validation trials, fitted weights gain little over equal ones, and they
+        flatter the parts that those trials happen to suit.
+
+        Args:
+            parts: As for ``fit``.
+
+        Raises:
+            BundleError: The parts cannot be pooled.
+        """
+        used = _as_forecasters(parts)
+        labels = len(next(iter(used.values())).task.labels)
+        return cls(tuple(used.values()), LogPool.equal([*used], labels))
 
     def save(self, folder: str | Path, **options: Any) -> Forecaster:
         """Write the blend into ``folder`` as a bundle; see ``Forecaster.save`` for ``options``."""
@@ -111,6 +123,13 @@ class Blend:
         if on_progress is not None and self.language is None:
             on_progress(Progress("forecast", len(pooled), len(pooled)))
         return pooled
+
+
+def _as_forecasters(parts: Mapping[str, Any]) -> dict[str, Forecaster]:
+    return {
+        name: part if isinstance(part, Forecaster) else as_forecaster(part)
+        for name, part in parts.items()
+    }
 
 
 def _part_logits(

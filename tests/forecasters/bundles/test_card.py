@@ -2,7 +2,14 @@ import re
 
 import pytest
 
-from llm4top.forecasters.bundles.manifest import DataEntry, Evaluation, ReloadCheck, TuningEntry
+from llm4top.forecasters.bundles.manifest import (
+    Ablation,
+    DataEntry,
+    Evaluation,
+    Figure,
+    ReloadCheck,
+    TuningEntry,
+)
 from llm4top.forecasters.bundles.write import escape, render_card
 from tests.forecasters.bundle_kit import EVALUATION, facts
 from tests.forecasters.bundles.test_manifest import manifest
@@ -186,3 +193,17 @@ def test_no_text_of_a_manifest_can_break_out_of_its_line():
     tables = [line for line in card.splitlines() if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in tables}
     assert widths == {4, 5}
+
+
+def test_what_each_part_adds_is_told_with_signs():
+    figures = {
+        "roc_auc": Figure(value=0.02, lower=-0.001, upper=0.04),
+        "brier": Figure(value=-0.003, lower=-0.005, upper=-0.001),
+        "log_loss": Figure(value=None, lower=None, upper=None),
+    }
+    ablation = Ablation(split="out-of-fold", n=100, draws=1000, seed=0, without={"tf|idf": figures})
+    card = render_card(manifest(ablation=ablation))
+    assert "### What each part adds" in card
+    assert "without one part, out-of-fold, n = 100" in card
+    assert "| tf\\|idf | +0.020 [-0.001, +0.040] | -0.003 [-0.005, -0.001] | not measured |" in card
+    assert "What each part adds" not in render_card(manifest())

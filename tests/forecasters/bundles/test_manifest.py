@@ -7,6 +7,7 @@ from llm4top.errors import BundleError, UnsafeBundleError
 from llm4top.forecasters.bundles.language_files import plain_settings
 from llm4top.forecasters.bundles.manifest import (
     SCHEMA_VERSION,
+    Ablation,
     AnswerEntry,
     BaseEntry,
     BundleFacts,
@@ -76,6 +77,13 @@ def test_the_identity_is_the_name_and_twelve_digits_that_any_change_changes():
     assert manifest(files=changed).identity != first
     turned = dict(reversed(manifest().files.items()))
     assert manifest(files=turned).identity == first
+
+
+def test_what_later_versions_added_leaves_older_bundles_their_identity():
+    stored = json.loads(manifest().to_json())
+    assert not {"final_fit", "ablation"} & set(stored)
+    ablation = Ablation(split="valid", n=9, draws=9, seed=0, without={})
+    assert json.loads(manifest(ablation=ablation).to_json())["ablation"]["n"] == 9
 
 
 def test_figures_keep_their_order_with_the_bundle_first():

@@ -36,6 +36,15 @@ def loss(p, y):
     return -np.log(p[np.arange(len(y)), y]).mean()
 
 
+def test_equal_weights_are_the_mean_of_the_log_odds():
+    sources, _ = two_sources(50)
+    pool = LogPool.equal([*sources], 2)
+    assert (pool.n, pool.weights, pool.offsets) == (0, (0.5, 0.5), (0.0, 0.0))
+    odds = np.mean([array[:, 1] - array[:, 0] for array in sources.values()], axis=0)
+    pooled = softmax(pool.logits([*sources.values()]))
+    np.testing.assert_allclose(pooled[:, 1], 1 / (1 + np.exp(-odds)))
+
+
 def test_two_labels_are_logistic_regression_on_the_log_odds():
     sources, y = two_sources()
     pool = fit_pool(sources, y)

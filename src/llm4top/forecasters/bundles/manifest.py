@@ -17,6 +17,7 @@ from llm4top.tasks.task import Task
 SCHEMA_VERSION = 2
 OUT_OF_FOLD = "out-of-fold"
 """Stands for the split in an ``Evaluation`` of all learning trials by cross-fitting."""
+_NOT_IN_0_2_0 = ("final_fit", "ablation")
 CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
 HINT = "Get the bundle again from where it came."
 
@@ -162,11 +163,11 @@ class PartEntry(Strict):
 class BlendEntry(Strict):
     """Several forecasters whose weighted log-odds are added; fitted on ``n`` validation trials.
 
-    The pool itself is in ``blend.json``.
+    ``n`` is 0 where the weights are equal. The pool itself is in ``blend.json``.
     """
 
     parts: Annotated[tuple[PartEntry, ...], Field(min_length=1, max_length=8)]
-    n: Annotated[int, Field(gt=0)]
+    n: Annotated[int, Field(ge=0)]
 
     @property
     def files(self) -> set[str]:
@@ -224,6 +225,21 @@ class Evaluation(Strict):
     note: Text = ""
 
 
+class Ablation(Strict):
+    """What each part of a blend adds, on the same ``n`` rows of a split, or out-of-fold.
+
+    ``without`` maps a part's name to the figures of the blend less those of the same blend without
+    that part, by metric, with paired bootstrap intervals of ``draws`` draws. Weights are equal in
+    both, and neither is calibrated.
+    """
+
+    split: str
+    n: Annotated[int, Field(gt=0)]
+    draws: int
+    seed: int
+    without: dict[str, dict[str, Figure]]
+
+
 class FinalFit(Strict):
     """Fitted on all ``trials`` of train and valid once these had chosen the settings.
 
@@ -254,14 +270,16 @@ class BundleFacts(Strict):
     """What the caller of ``save_bundle`` knows; ``save_bundle`` adds the rest.
 
     ``base_rates`` as ``measure_base_rates`` returns them; empty where they are not known.
-    ``final_fit`` is None where the model was fitted on the training split alone.
-    ``seed`` is that of the training, ``config_sha256`` the hash of its settings as used.
+    ``final_fit`` is None where the model was fitted on the training split alone. ``ablation`` is
+    for blends. ``seed`` is that of the training, ``config_sha256`` the hash of its settings as
+    used.
     """
 
     data: DataEntry | None = None
     base_rates: dict[str, BaseRate] = Field(default={})
     final_fit: FinalFit | None = None
     evaluations: tuple[Evaluation, ...] = ()
+    ablation: Ablation | None = None
     licence: Text = ""
     context_of_use: Text = CONTEXT_OF_USE
     seed: int | None = None
@@ -354,7 +372,11 @@ class Manifest(BundleFacts):
         """The manifest as it is on disk."""
         if self._stored is not None:
             return self._stored
-        return self.model_dump(mode="json", exclude={"language", "baseline", "blend"} - {self.kind})
+        values = self.model_dump(
+            mode="json", exclude={"language", "baseline", "blend"} - {self.kind}
+        )
+        # The identity of a bundle that was made before these existed stays what it was.
+        return {k: v for k, v in values.items() if v is not None or k not in _NOT_IN_0_2_0}
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:

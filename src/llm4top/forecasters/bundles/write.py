@@ -121,7 +121,8 @@ def _template() -> Any:
         "cell": lambda text: Markup(escape(str(text))),
         "metric": lambda name: Markup(_METRICS.get(name, escape(name))),
         "metrics": _metrics,
-        "of": lambda name, figures: Markup(_figure(figures.get(name))),
+        "of": lambda name, figures, signed=False: Markup(_figure(figures.get(name), signed)),
+        "additions": lambda ablation: list(next(iter(ablation.without.values()), {})),
         "percent": lambda share: f"{share:.1%}",
     }
     return environment.get_template("model_card.md")
@@ -131,12 +132,13 @@ def _metrics(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys(k for figures in evaluation.forecasters.values() for k in figures))
 
 
-def _figure(figure: Figure | None) -> str:
+def _figure(figure: Figure | None, signed: bool = False) -> str:
     if figure is None or figure.value is None:
         return "not measured"
+    form = "+.3f" if signed else ".3f"
     if figure.lower is None or figure.upper is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f} [{figure.lower:.3f}, {figure.upper:.3f}]"
+        return f"{figure.value:{form}}"
+    return f"{figure.value:{form}} [{figure.lower:{form}}, {figure.upper:{form}}]"
 
 
 def save_bundle(

@@ -32,10 +32,10 @@ class LogPool(Strict):
     """How forecasters are pooled: see ``fit_pool``.
 
     ``sources`` are their names, ``weights`` one each, ``offsets`` one a label (the first is 0);
-    ``n`` is the number of rows it was fitted on.
+    ``n`` is the number of rows it was fitted on, 0 where it was not fitted: see ``equal``.
     """
 
-    n: Annotated[int, Field(gt=0)]
+    n: Annotated[int, Field(ge=0)]
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
     weights: tuple[Annotated[float, Field(ge=0)], ...]
     offsets: Annotated[tuple[float, ...], Field(min_length=2)]
@@ -45,6 +45,12 @@ class LogPool(Strict):
         if len(self.weights) != len(self.sources):
             raise ValueError("one weight a source is needed")
         return self
+
+    @classmethod
+    def equal(cls, sources: Sequence[str], labels: int) -> Self:
+        """The mean of the log-probabilities of ``sources``, about ``labels`` labels."""
+        weights = (1 / len(sources),) * len(sources)
+        return cls(n=0, sources=tuple(sources), weights=weights, offsets=(0.0,) * labels)
 
     def logits(self, sources: Sequence[ArrayLike]) -> calibrated.FloatArray:
         """Pooled logits ``[n, K]`` of each source's logits ``[n, K]``, in the order of ``sources``.

@@ -1,0 +1,252 @@
+"""How far a forecaster knows trials like one: its support, which follows the calibration.
+
+With ``p`` the calibrated probability and ``b`` the base rate of the trial's phase (of all phases
+where it states none), the forecast is ``w logit(p) + (1 - w) logit(b)`` in log-odds. The support
+``w`` is a product of shares, each of them 1 for a trial that is like the learning rows:
+
+- what is learnt: ``exp(-c f)`` for each field that the record lacks (``f`` = 1) and for how thin
+  its text is (``f`` up to 1), fitted on copies of the learning rows with fields emptied, as they
+  are forecast out of fold (``support_fit``). ``c`` is never below 0, so that nothing that is
+  missing raises the support. Without any word the support is 0, whatever was learnt.
+- what is stated, because the learning rows cannot show it: ``KIND_SHARES`` and ``known_share``.
+
+The interval's variance in log-odds is the calibration's, times ``w`` squared, and the base
+rate's, times ``(1 - w)`` squared, and the variance between groups of trials around their
+forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION`` and ``DRIFT``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+from scipy.special import expit, logit
+
+from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
+from llm4top.forecasters.calibration.calibrated import Calibrated, FloatArray
+from llm4top.forecasters.support_facts import Facts, Learned, named
+from llm4top.registry.trial import Trial
+from llm4top.schema import Strict
+from llm4top.text import counted, percent
+
+KIND_SHARES = {"study type": 0.0, "no medicine": 0.5, "healthy volunteers": 0.75, "long": 0.75}
+"""Stated, not learnt: the support of trials of kinds that the learning rows lack."""
+LEAST_SUPPORT = 0.2
+"""Below it, by what is stated, there is no forecast."""
+LEAST_LETTERS = 100
+"""A shorter text is not enough to say that its language is unknown."""
+KIND_DEVIATION = 0.5
+"""Stated: standard deviation, in log-odds, of the rate of a kind of trial that is not known."""
+DRIFT = 0.15
+"""Stated: that of a year's change of the rate, outside the years of the learning rows."""
+TEXT_TOO_LONG = 2
+"""A text is long from so many times ``Learned.many_words`` on."""
+
+LEAST = 1e-3
+"""Probabilities nearer to 0 or 1 count as this near."""
+QUANTILE = 1.959963984540054
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Supported:
+    """Forecasts of ``n`` trials after their support.
+
+    Attributes:
+        calibrated: Probabilities and intervals.
+        shares: The support ``w`` of each trial, ``[n]``.
+        notes: A sentence for each trial that says why its forecast is not the calibrated one
+            alone; None where it is.
+    """
+
+    calibrated: Calibrated
+    shares: FloatArray
+    notes: tuple[str | None, ...]
+
+
+class Spread(Strict):
+    """Variances, in log-odds, of the rates of groups of trials around their forecasts.
+
+    ``known`` is that of trials like the learning rows, ``unknown`` is added in the measure of
+    ``1 - w``, and ``no_phase`` where the phase is not stated.
+    """
+
+    known: NonNegative
+    unknown: NonNegative
+    no_phase: NonNegative
+
+
+class Support(Strict):
+    """The support stage of a bundle, as ``support.json`` stores it; of tasks with two labels.
+
+    ``costs`` are ``c`` by what the record lacks (names in ``LACKS``, and "thin"); ``n`` copies of
+    learning rows were learnt from.
+    """
+
+    learned: Learned
+    costs: dict[str, NonNegative]
+    spread: Spread
+    n: Annotated[int, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if set(self.costs) != {*self.learned.fields, "thin"}:
+            raise ValueError("costs: need one for each field that was learnt from, and for 'thin'")
+        return self
+
+    def share(self, facts: Facts) -> float:
+        """The support ``w`` of a trial, 0 to 1."""
+        return self.learnt_share(facts) * self.stated_share(facts)
+
+    def learnt_share(self, facts: Facts) -> float:
+        """The part of the support that is learnt from masked copies."""
+        if not facts.words:
+            return 0.0
+        cost = sum(self.costs[name] for name in facts.missing)
+        return exp(-cost - self.costs["thin"] * facts.thin)
+
+    def stated_share(self, facts: Facts) -> float:
+        """The part of the support that is stated."""
+        share = self.known_share(facts)
+        for kind in self._kinds(facts):
+            share *= KIND_SHARES[kind]
+        return share
+
+    def known_share(self, facts: Facts) -> float:
+        """1 where as many words are known as in the learning rows, 0 where half as many are."""
+        usual = self.learned.known
+        return min(1.0, max(0.0, 2 * facts.known / usual - 1))
+
+    def refusal(self, trial: Trial) -> str | None:
+        """Why a trial gets no forecast at all, in one sentence; None where it gets one.
+
+        An empty or a thin record is not refused: its forecast is the base rate, or close to it.
+        """
+        facts = self.learned.facts(trial)
+        known = self.known_share(facts) if facts.letters >= LEAST_LETTERS else 1.0
+        if known < LEAST_SUPPORT:
+            return (
+                f"the model knows {percent(facts.known)} of this record's words: it may be in a "
+                f"language that the model has not learnt, so there is no forecast."
+            )
+        kinds = self._kinds(facts)
+        if not kinds or np.prod([KIND_SHARES[kind] for kind in kinds]) * known >= LEAST_SUPPORT:
+            return None
+        return f"{_sentence(self._whys(facts))}, so there is no forecast."
+
+    def apply(
+        self,
+        calibrated: Calibrated,
+        trials: Sequence[Trial],
+        base_rates: Mapping[str, BaseRate],
+    ) -> Supported:
+        """Draw calibrated forecasts towards the base rates, and widen their intervals.
+
+        Args:
+            calibrated: Of the ``trials``, ``[n, 2]``.
+            trials: The trials, in the same order.
+            base_rates: Those of the learning rows. Without any nothing is changed.
+        """
+        found = [self.learned.facts(trial) for trial in trials]
+        shares = np.array([self.share(facts) for facts in found], dtype=np.float64)
+        bases = [base_rate_of(base_rates, trial.phase) for trial in trials]
+        if not trials or None in bases:
+            return Supported(calibrated, np.ones(len(trials)), (None,) * len(trials))
+        names, rates = zip(*((b[0], b[1][1]) for b in bases if b is not None), strict=True)
+        base, sizes = np.array(rates), np.array([base_rates[name].n for name in names])
+        extra = np.array([self._extra(facts, w) for facts, w in zip(found, shares, strict=True)])
+        drawn = _drawn(calibrated, shares, base, sizes, extra)
+        notes = map(self._note, found, shares, base, names)
+        return Supported(drawn, shares, tuple(notes))
+
+    def _extra(self, facts: Facts, share: float) -> float:
+        """Variance between groups of such trials."""
+        spread, stated = self.spread, 1 - self.stated_share(facts)
+        learnt = spread.known + (1 - share) * spread.unknown
+        learnt += spread.no_phase if "phase" in facts.missing else 0.0
+        return learnt + stated * KIND_DEVIATION**2 + facts.years * DRIFT**2
+
+    def _kinds(self, facts: Facts) -> list[str]:
+        """The names in ``KIND_SHARES`` that apply."""
+        long = facts.words > TEXT_TOO_LONG * self.learned.many_words
+        found = {
+            "study type": facts.study_type is not None,
+            "no medicine": not facts.medicine,
+            "healthy volunteers": facts.healthy,
+            "long": long,
+        }
+        return [name for name, applies in found.items() if applies]
+
+    def _whys(self, facts: Facts) -> list[str]:
+        """What is not as in the learning rows, as clauses."""
+        whys = []
+        if not facts.words:
+            whys.append("the record has nothing that the model reads" + _but_phase(facts))
+        elif facts.missing:
+            whys.append(f"the record has {named(facts.missing)}")
+        elif facts.thin > 0:
+            whys.append(f"the record has only {facts.words} words that the model reads")
+        if self.known_share(facts) < 1:
+            whys.append(f"the model knows only {percent(facts.known)} of its words")
+        clauses = {
+            "study type": f"the model has learnt from no {(facts.study_type or '').lower()} study",
+            "no medicine": "the model has learnt from trials of medicines, and this is none",
+            "healthy volunteers": "it takes healthy volunteers, and the model has learnt from "
+            "patients",
+            "long": "its text is far longer than those that the model has learnt from",
+        }
+        return whys + [clauses[kind] for kind in self._kinds(facts)]
+
+    def _note(self, facts: Facts, share: float, base: float, phase: str) -> str | None:
+        whys = self._whys(facts)
+        rate = f"{percent(base)}, {'all phases' if phase == ALL_PHASES else phase}"
+        if facts.years:
+            whys.append(f"it starts {counted(facts.years, 'year')} outside those learnt from")
+        if not whys:
+            return None
+        if share <= 0:
+            drawn = f"the forecast is the base rate ({rate})"
+        elif share < 0.995:
+            part = percent(1 - share)
+            drawn = f"the forecast is drawn {part} of the way to the base rate ({rate})"
+        else:
+            return f"{_sentence(whys)}: the interval is wider."
+        return f"{_sentence(whys)}: {drawn}, and the interval is wider."
+
+
+def _drawn(
+    calibrated: Calibrated,
+    share: FloatArray,
+    base: FloatArray,
+    sizes: FloatArray,
+    extra: FloatArray,
+) -> Calibrated:
+    """See the module; all but ``calibrated`` are ``[n]``."""
+    event = np.clip(calibrated.probabilities[:, 1], LEAST, 1 - LEAST)
+    own, rate = logit(event), logit(np.clip(base, LEAST, 1 - LEAST))
+    centre = share * own + (1 - share) * rate
+    of_base = (1 - share) ** 2 / (sizes * base * (1 - base)).clip(min=LEAST)
+    bounds = []
+    for end, sign in ((calibrated.lower, -1), (calibrated.upper, 1)):
+        half = np.abs(logit(np.clip(end, LEAST, 1 - LEAST)) - own) / QUANTILE
+        deviation = np.sqrt((share * half) ** 2 + of_base + extra)
+        bounds.append(expit(centre + sign * QUANTILE * deviation))
+    chance = expit(centre)
+    same = (share >= 1) & (extra == 0)
+    chance = np.where(same, calibrated.probabilities[:, 1], chance)
+    lower, upper = (
+        np.where(same, before, after)
+        for before, after in zip((calibrated.lower, calibrated.upper), bounds, strict=True)
+    )
+    return Calibrated(np.column_stack([1 - chance, chance]), lower, upper)
+
+
+def _sentence(clauses: Sequence[str]) -> str:
+    text = "; ".join(clauses)
+    return text[:1].upper() + text[1:]
+
+
+def _but_phase(facts: Facts) -> str:
+    return "" if "phase" in facts.missing else " but the phase"

@@ -1,0 +1,252 @@
+"""Learning the support: how much a forecast is worth when fields are missing.
+
+Copies of the learning rows with fields emptied are forecast by models that have not seen the rows
+(``cross_fit`` with ``also``), and calibrated by calibrations that have not either. The costs of
+what is missing maximise the likelihood of the labels, less a small penalty; then the spread does
+that of the rates of groups of copies around the forecasts of the groups.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit, logsumexp
+
+from llm4top.errors import CalibrationError
+from llm4top.forecasters.base_rates import BaseRate, base_rate_of
+from llm4top.forecasters.calibration.calibrated import (
+    Calibrated,
+    FloatArray,
+    IntArray,
+    Phases,
+)
+from llm4top.forecasters.calibration.methods import DEFAULT_CALIBRATION, make_calibrator
+from llm4top.forecasters.cross_fit import LearningRows
+from llm4top.forecasters.support import LEAST, QUANTILE, Spread, Support
+from llm4top.forecasters.support_facts import Learned
+from llm4top.registry.trial import Trial
+
+FULL = "full"
+"""The name of the copies that lack nothing."""
+LEAST_GROUP = 15
+"""Groups with fewer copies tell too little of their rate."""
+PERIODS = 4
+_SCORE_GROUPS = 3
+_PENALTY = 1.0  # half a squared cost weighs as much as one unit of log-likelihood
+_MOST_COST = 6.0
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_NO_VARIANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Copies of rows with honest calibrated forecasts; entry i of each field is about one copy.
+
+    ``patterns`` say what a copy lacks, ``phases`` and ``starts`` are those of the row that it is a
+    copy of, ``base_rates`` those of the rows that its forecaster has learnt from.
+    """
+
+    trials: Sequence[Trial]
+    labels: IntArray
+    calibrated: Calibrated
+    base_rates: Mapping[str, BaseRate]
+    patterns: Sequence[str]
+    phases: Phases
+    starts: Sequence[str | None]
+
+    @classmethod
+    def of(
+        cls,
+        rows: LearningRows,
+        copies: Mapping[str, Sequence[Trial]],
+        calibrated: Mapping[str, Calibrated],
+        base_rates: Mapping[str, BaseRate],
+        starts: Sequence[str | None] | None = None,
+    ) -> Self:
+        """From the copies and forecasts ``[n]`` of ``rows`` by pattern."""
+        n, times = len(rows), len(calibrated)
+        return cls(
+            trials=[trial for name in calibrated for trial in copies[name]],
+            labels=np.tile(rows.labels, times),
+            calibrated=_joined(list(calibrated.values())),
+            base_rates=base_rates,
+            patterns=[name for name in calibrated for _ in range(n)],
+            phases=list(rows.phases) * times,
+            starts=list(starts or [None] * n) * times,
+        )
+
+
+def learn_support(
+    rows: LearningRows,
+    logits: Mapping[str, FloatArray],
+    copies: Mapping[str, Sequence[Trial]],
+    folds: IntArray,
+    base_rates: Mapping[str, BaseRate],
+    *,
+    sections: Sequence[str] | None,
+    starts: Sequence[str | None] | None = None,
+    later: Sequence[Judged] = (),
+    calibration: str = DEFAULT_CALIBRATION,
+) -> Support:
+    """Learn the support of a forecaster from out-of-fold forecasts of masked copies.
+
+    Args:
+        rows: The learning rows, ``n`` of them.
+        logits: Out-of-fold logits ``[n, 2]`` of each kind of copy, before calibration, by its name;
+            "full" are those of the rows themselves.
+        copies: The copies ``[n]`` of each name, row for row.
+        folds: The fold in which each row was forecast: ``[n]``.
+        base_rates: The base rates that forecasts will be drawn to.
+        sections: The sections that the forecaster reads; None for all.
+        starts: Start dates of the rows (ISO, None where unknown). They are never an input: they
+            tell periods apart, and the years that were learnt from.
+        later: Copies of later trials, forecast by forecasters and calibrations of earlier ones.
+            Where there are any, the spread is learnt from them and holds the drift of the years;
+            else it is learnt from the out-of-fold copies.
+        calibration: Name of the calibration.
+
+    Returns:
+        The support, to be given to the bundle together with a calibration on ``logits["full"]``.
+
+    Raises:
+        CalibrationError: The task has more than two labels, or the rows are too few.
+    """
+    if any(np.shape(values)[1:] != (2,) for values in logits.values()):
+        raise CalibrationError(
+            "the support is learnt for tasks with two labels only.",
+            hint="Save the bundle without it.",
+        )
+    learned = Learned.of(rows.trials, sections=sections, starts=starts)
+    phases = {name: [trial.phase for trial in copies[name]] for name in logits}
+    calibrated = calibrate_copies(logits, rows.labels, phases, folds, calibration=calibration)
+    own = Judged.of(rows, copies, calibrated, base_rates, starts)
+    none = Spread(known=0, unknown=0, no_phase=0)
+    bare = Support(learned=learned, costs=_costs(learned, own), spread=none, n=len(own.trials))
+    return bare.model_copy(update={"spread": _spread(bare, later or [own])})
+
+
+def calibrate_copies(
+    logits: Mapping[str, FloatArray],
+    labels: IntArray,
+    phases: Mapping[str, Phases],
+    folds: IntArray,
+    *,
+    calibration: str = DEFAULT_CALIBRATION,
+) -> dict[str, Calibrated]:
+    """Each kind of copy calibrated on the full rows of the other folds.
+
+    Arguments as for ``learn_support``; ``phases`` are the copies' own.
+    """
+    parts: dict[str, list[Calibrated]] = {name: [] for name in logits}
+    order = np.argsort(np.concatenate([np.flatnonzero(folds == k) for k in np.unique(folds)]))
+    for fold in np.unique(folds):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        calibrator = make_calibrator(calibration).fit(
+            logits[FULL][outside], labels[outside], [phases[FULL][i] for i in outside]
+        )
+        for name, values in logits.items():
+            own = [phases[name][i] for i in inside]
+            parts[name].append(calibrator.predict(values[inside], own))
+    return {name: _joined(found, order) for name, found in parts.items()}
+
+
+def group_cells(judged: Judged) -> list[tuple[Any, ...]]:
+    """Cells of copies: what is missing, the original's phase, the period of its start."""
+    years = np.array([int(start[:4]) if start else -1 for start in judged.starts])
+    dated = years[years >= 0]
+    cuts = np.quantile(dated, np.arange(1, PERIODS) / PERIODS) if dated.size else []
+    periods = np.where(years < 0, -1, np.searchsorted(cuts, years, side="right"))
+    return list(zip(judged.patterns, judged.phases, periods.tolist(), strict=True))
+
+
+def score_groups(
+    cells: Sequence[Any], chances: FloatArray, *, of: int = _SCORE_GROUPS, least: int = LEAST_GROUP
+) -> list[IntArray]:
+    """The rows of each cell, parted by their chance into at most ``of`` groups of ``least``."""
+    rows: dict[Any, list[int]] = {}
+    for row, cell in enumerate(cells):
+        rows.setdefault(cell, []).append(row)
+    found: list[IntArray] = []
+    for held in rows.values():
+        ranked = np.array(sorted(held, key=lambda row: chances[row]), dtype=np.int64)
+        if len(ranked) >= least:
+            found += np.array_split(ranked, max(1, min(of, len(ranked) // least)))
+    return found
+
+
+def _costs(learned: Learned, judged: Judged) -> dict[str, float]:
+    """Penalised maximum likelihood; copies without a word have nothing to tell."""
+    names = [*learned.fields, "thin"]
+    found = [learned.facts(trial) for trial in judged.trials]
+    kept = np.array([facts.words > 0 for facts in found])
+    table = np.array([[float(n in f.missing) for n in learned.fields] + [f.thin] for f in found])
+    table = table[kept]
+    base = [_event_rate(judged.base_rates, trial.phase) for trial in judged.trials]
+    own = _logit(judged.calibrated.probabilities[kept, 1])
+    rate = _logit(np.array(base)[kept])
+    sign = np.where(judged.labels[kept] == 1, 1.0, -1.0)
+
+    def loss(costs: FloatArray) -> tuple[float, FloatArray]:
+        share = np.exp(-table @ costs)
+        score = sign * (share * own + (1 - share) * rate)
+        slope = expit(-score) * sign * (own - rate) * share
+        value = -log_expit(score).sum() + _PENALTY / 2 * (costs**2).sum()
+        return float(value), slope @ table + _PENALTY * costs
+
+    bounds = [(0.0, _MOST_COST)] * len(names)
+    fitted = minimize(loss, np.full(len(names), 0.1), jac=True, bounds=bounds, method="L-BFGS-B")
+    return {name: round(float(c), 6) for name, c in zip(names, fitted.x, strict=True)}
+
+
+def _spread(bare: Support, judged: Sequence[Judged]) -> Spread:
+    """Maximum likelihood of a normal deviation, in log-odds, of each group's rate."""
+    rows: list[tuple[float, ...]] = []
+    for one in judged:
+        drawn = bare.apply(one.calibrated, one.trials, one.base_rates)
+        chance = drawn.calibrated.probabilities[:, 1]
+        ends = _logit(drawn.calibrated.upper) - _logit(drawn.calibrated.lower)
+        known = np.nan_to_num((ends / (2 * QUANTILE)) ** 2)
+        no_phase = np.array([trial.phase is None for trial in one.trials])
+        columns = np.column_stack([_logit(chance), known, 1 - drawn.shares, no_phase])
+        rows += [
+            (float(len(g)), float(one.labels[g].sum()), *columns[g].mean(axis=0))
+            for g in score_groups(group_cells(one), chance)
+        ]
+    if not rows:
+        return bare.spread
+    sizes, events, centre, own, unknown, no_phase = np.array(rows).T
+    design = np.column_stack([np.ones(len(rows)), unknown, no_phase])
+
+    def loss(variances: FloatArray) -> float:
+        deviation = np.sqrt(own + design @ np.exp(variances))
+        score = centre[:, None] + deviation[:, None] * _NODES
+        likelihood = events[:, None] * log_expit(score)
+        likelihood += (sizes - events)[:, None] * log_expit(-score)
+        return -float(logsumexp(likelihood, axis=1, b=_WEIGHTS / _WEIGHTS.sum()).sum())
+
+    fitted = minimize(loss, np.log([0.02, 0.05, 0.05]), method="Nelder-Mead")
+    values = [round(float(v), 6) if v > _NO_VARIANCE else 0.0 for v in np.exp(fitted.x)]
+    return Spread(known=values[0], unknown=values[1], no_phase=values[2])
+
+
+def _logit(chance: FloatArray) -> FloatArray:
+    return np.asarray(logit(np.clip(chance, LEAST, 1 - LEAST)), dtype=np.float64)
+
+
+def _event_rate(rates: Mapping[str, BaseRate], phase: str | None) -> float:
+    found = base_rate_of(rates, phase)
+    if found is None:
+        raise CalibrationError(
+            "the support draws forecasts to base rates, and there are none.",
+            hint="Measure them with measure_base_rates.",
+        )
+    return found[1][1]
+
+
+def _joined(parts: Sequence[Calibrated], order: IntArray | None = None) -> Calibrated:
+    """Calibrated rows one after the other; ``order`` puts them in another order."""
+    fields = ("probabilities", "lower", "upper")
+    columns = [np.concatenate([getattr(part, name) for part in parts]) for name in fields]
+    return Calibrated(*(column if order is None else column[order] for column in columns))

@@ -52,6 +52,7 @@ class Bundle:
         default_factory=lambda: rates({"Phase 1": 0.6, "Phase 2": 0.4, "all": 0.5})
     )
     identity: str = "invented-0123456789ab"
+    support: None = None
 
     def logits(self, trials, *, prompts=None, on_progress=None):
         return self.forecaster.label_logits(trials, prompts=prompts, on_progress=on_progress)

@@ -66,6 +66,10 @@ CASES = {
         with_trial(study_type="Observational"),
         "observational: not an interventional trial",
     ),
+    "support": (
+        replace(CASE, support="The record has no phase: ..."),
+        "The record has no phase: ...",
+    ),
     "not-a-medicine": (
         with_types("Device"),
         "device trial: outside what the model has learnt",
@@ -109,6 +113,12 @@ CASES = {
 
 def test_every_rule_is_tested():
     assert list(CASES) == [rule.name for rule in WARNING_RULES]
+
+
+def test_the_support_stage_tells_what_three_rules_would():
+    about = replace(without("criteria"), record=with_trial(phase=None).record, support="Because.")
+    assert warnings_about(about) == ("Because.",)
+    assert len(warnings_about(replace(about, support=None))) == 2
 
 
 def test_a_plain_drug_trial_has_no_warning():

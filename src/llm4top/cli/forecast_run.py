@@ -133,8 +133,8 @@ def _behind(
     Only whole chunks are skipped, so that the rest is forecast in the same batches, and with the
     same bits, as in one call.
     """
-    from llm4top.forecasters.forecast_format import COLUMNS, NotApplicable
-    from llm4top.tasks.builtin import why_not_applicable
+    from llm4top.forecasters.forecast import not_applicable
+    from llm4top.forecasters.forecast_format import COLUMNS
 
     rows = kept_rows(part, output, tuple(COLUMNS))
     size = 0
@@ -145,11 +145,11 @@ def _behind(
             return chain(taken, records), size
         for record, row in zip(taken, held, strict=True):
             name, size = record.source.name, row.end
-            reason = why_not_applicable(forecaster.task, record.trial)
-            if reason is None:
+            other = not_applicable(forecaster, record)
+            if other is None:
                 tally.add(name, record.nct_id, row.probability, row.base_rate)
             else:
-                tally.leave_out(NotApplicable(name, record.nct_id, forecaster.task.name, reason))
+                tally.leave_out(other)
     if next(rows, None) is not None:
         raise _other_records(part)
     return iter(()), size

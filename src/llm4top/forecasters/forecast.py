@@ -27,6 +27,7 @@ from llm4top.forecasters.bundles.trained_on import Part
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable, title_of
 from llm4top.forecasters.forecast_warnings import Case, warnings_about
+from llm4top.forecasters.support import Support, Supported, supported_forecasts
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt
 from llm4top.prompts.sections import SECTION_NAMES, trial_sections
@@ -62,6 +63,8 @@ class ForecastSource(Protocol):
     def identity(self) -> str: ...
     @property
     def calibration(self) -> Calibrator: ...
+    @property
+    def support(self) -> Support | None: ...
     @property
     def base_rates(self) -> Mapping[str, BaseRate]: ...
     @property
@@ -126,8 +129,13 @@ def forecast_records(
 
 
 def not_applicable(loaded: ForecastSource, record: Record) -> NotApplicable | None:
-    """Why the bundle's question does not apply to the record; None where it does."""
+    """Why the record gets no forecast; None where it gets one.
+
+    Either the question does not apply to it, or the forecaster's support for it is too small.
+    """
     reason = why_not_applicable(loaded.task, record.trial)
+    if reason is None and loaded.support is not None:
+        reason = loaded.support.refusal(record.trial)
     if reason is None:
         return None
     sections = trial_sections(record.trial, only=loaded.writer.spec.sections)
@@ -162,7 +170,7 @@ class _Answers:
     ``targets`` has each trial's target shares, None for one that is not adapted.
     """
 
-    given: Calibrated
+    given: Supported
     before: Calibrated
     targets: Sequence[Shares | None]
 
@@ -173,11 +181,12 @@ def _answers(
     logits: NDArray[np.float64],
     target: TargetRates | None,
 ) -> _Answers:
-    """All that follows the logits, in its order: calibration, then the shift of the base rate."""
-    calibrated = loaded.calibration.predict(logits, [trial.phase for trial in trials])
+    """All that follows the logits: calibration, support, then the shift of the base rate."""
+    supported = supported_forecasts(loaded, logits, trials)
+    calibrated = supported.calibrated
     targets: list[Shares | None] = [None] * len(trials)
     if target is None:
-        return _Answers(calibrated, calibrated, targets)
+        return _Answers(supported, calibrated, targets)
     even = (1.0,) * len(loaded.task.labels)
     rates: list[tuple[Shares, Shares]] = []
     for n, trial in enumerate(trials):
@@ -186,7 +195,8 @@ def _answers(
         targets[n] = target.of(trial.phase) if all(own) and own else None
         rates.append((own, targets[n] or own) if all(own) and own else (even, even))
     own_rates, target_shares = (np.array(column) for column in zip(*rates, strict=True))
-    return _Answers(adapted(calibrated, own_rates, target_shares), calibrated, targets)
+    shifted = adapted(calibrated, own_rates, target_shares)
+    return _Answers(replace(supported, calibrated=shifted), calibrated, targets)
 
 
 def _forecasts(
@@ -199,7 +209,7 @@ def _forecasts(
     trials = [record.trial for record in records]
     logits = loaded.logits(trials, prompts=prompts, on_progress=progress)
     answers = _answers(loaded, trials, logits, target)
-    scores = _scores(np.asarray(logits, dtype=np.float64), answers.given.reported)
+    scores = _scores(np.asarray(logits, dtype=np.float64), answers.given.calibrated.reported)
     for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
         forecast = _forecast(loaded, record, prompt, answers.given, row, scores[row])
         yield forecast if target is None else _told(forecast, target, answers, row)
@@ -263,11 +273,11 @@ def _forecast(
     loaded: ForecastSource,
     record: Record,
     prompt: Prompt,
-    calibrated: Calibrated,
+    supported: Supported,
     row: int,
     score: float,
 ) -> Forecast:
-    task, trial = loaded.task, record.trial
+    task, trial, calibrated = loaded.task, record.trial, supported.calibrated
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
     reported = int(calibrated.reported[row])
     rates_of, rates = base_rate_of(loaded.base_rates, trial.phase) or (None, ())
@@ -278,6 +288,7 @@ def _forecast(
         sections=loaded.writer.spec.sections,
         calibrated=loaded.calibration.method != "none",
         learnt=loaded.trained_on_part(record.nct_id),
+        support=supported.notes[row],
     )
     return Forecast(
         record=record.source.name,

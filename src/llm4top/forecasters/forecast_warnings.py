@@ -22,6 +22,7 @@ class Case:
 
     ``phases`` are those the model has learnt from (empty: unknown), ``sections`` those its
     prompts show (None: all). ``learnt`` says whether the model has learnt from this very trial.
+    ``support`` is the sentence of the support stage, which says more than ``IN_SUPPORT`` do.
     """
 
     record: Record
@@ -30,6 +31,7 @@ class Case:
     sections: Collection[str] | None = None
     calibrated: bool = True
     learnt: Part | None = None
+    support: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,13 @@ def _raw(case: Case) -> str | None:
     return None if case.calibrated else "not calibrated: the model's own probability"
 
 
+IN_SUPPORT = frozenset({"not-a-medicine", "no-phase", "missing-sections"})
+"""Rules about what the support stage tells with its effect."""
+
 WARNING_RULES: tuple[WarningRule, ...] = (
     WarningRule("learnt-from", _learnt),
     WarningRule("not-a-trial", _no_trial),
+    WarningRule("support", lambda case: case.support),
     WarningRule("not-a-medicine", _no_medicine),
     WarningRule("no-phase", _no_phase),
     WarningRule("other-phase", _other_phase),
@@ -146,4 +152,6 @@ WARNING_RULES: tuple[WarningRule, ...] = (
 
 def warnings_about(case: Case) -> tuple[str, ...]:
     """The sentences of all rules that apply, in the rules' order."""
-    return tuple(text for rule in WARNING_RULES if (text := rule.about(case)) is not None)
+    told = IN_SUPPORT if case.support is not None else frozenset()
+    rules = (rule for rule in WARNING_RULES if rule.name not in told)
+    return tuple(text for rule in rules if (text := rule.about(case)) is not None)

@@ -26,6 +26,7 @@ from llm4top.forecasters.calibration.methods import DEFAULT_CALIBRATION, NoCalib
 from llm4top.forecasters.classifier import TrialClassifier, as_trials
 from llm4top.forecasters.forecast import forecast_records
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
+from llm4top.forecasters.support import Support, Supported, supported_forecasts
 from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptWriter
 from llm4top.registry.trial import Record, Trial
@@ -75,6 +76,8 @@ class Forecaster:
         calibration: Turns its logits into calibrated probabilities; its method is "none" where
             the probabilities are the model's own.
         base_rates: Base rates of its training trials by phase, and of all phases ("all").
+        support: Draws its forecasts towards the base rate where it knows few trials like one;
+            None where that was not learnt.
         data: Its training data, where they are recorded.
         trained_on: Recognises the trials it was trained on, where they are recorded.
         folder: Where it is stored; None for one that is only in memory.
@@ -88,6 +91,7 @@ class Forecaster:
     identity: str
     calibration: Calibrator = field(default_factory=NoCalibration)
     base_rates: Mapping[str, BaseRate] = field(default_factory=dict)
+    support: Support | None = None
     data: DataEntry | None = None
     trained_on: TrainedOn | None = None
     trained_on_text: str = "unknown data"
@@ -174,11 +178,15 @@ class Forecaster:
         """Calibrated probabilities of trials, with their intervals."""
         rows = as_trials(trials)
         logits = self.logits(rows, on_progress=on_progress)
-        return self.calibration.predict(logits, [trial.phase for trial in rows])
+        return self.supported(logits, rows).calibrated
+
+    def supported(self, logits: FloatArray, trials: Sequence[Trial]) -> Supported:
+        """All that follows the ``logits`` ``[n, K]`` of trials: calibration, then support."""
+        return supported_forecasts(self, logits, trials)
 
     def probabilities(self, logits: FloatArray, trials: Sequence[Trial]) -> FloatArray:
-        """Calibrated probabilities ``[n, K]`` of the trials whose ``logits`` are known."""
-        return self.calibration.predict(logits, [trial.phase for trial in trials]).probabilities
+        """Probabilities ``[n, K]`` of the trials whose ``logits`` are known, as it forecasts."""
+        return self.supported(logits, trials).calibrated.probabilities
 
     def predict_proba(self, X: Iterable[Trial]) -> FloatArray:
         """Calibrated probabilities ``[n, K]``, columns in the order of the task's labels."""

@@ -15,17 +15,18 @@ rate's, times ``(1 - w)`` squared, and the variance between groups of trials aro
 forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION`` and ``DRIFT``.
 """
 
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 from scipy.special import expit, logit
 
 from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
-from llm4top.forecasters.calibration.calibrated import Calibrated, FloatArray
+from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
 from llm4top.forecasters.support_facts import Facts, Learned, named
 from llm4top.registry.trial import Trial
 from llm4top.schema import Strict
@@ -214,6 +215,23 @@ class Support(Strict):
         else:
             return f"{_sentence(whys)}: the interval is wider."
         return f"{_sentence(whys)}: {drawn}, and the interval is wider."
+
+
+class _Source(Protocol):
+    @property
+    def calibration(self) -> Calibrator: ...
+    @property
+    def support(self) -> Support | None: ...
+    @property
+    def base_rates(self) -> Mapping[str, BaseRate]: ...
+
+
+def supported_forecasts(source: _Source, logits: FloatArray, trials: Sequence[Trial]) -> Supported:
+    """All that follows the ``logits`` ``[n, K]`` of ``trials``: calibration, then support."""
+    calibrated = source.calibration.predict(logits, [trial.phase for trial in trials])
+    if source.support is None:
+        return Supported(calibrated, np.ones(len(trials)), (None,) * len(trials))
+    return source.support.apply(calibrated, trials, source.base_rates)
 
 
 def _drawn(

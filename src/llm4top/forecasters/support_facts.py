@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from llm4top.prompts.sections import SECTION_HEADINGS, plain_words, trial_sections
 from llm4top.registry.trial import Trial
@@ -116,6 +116,13 @@ class Learned(Strict):
             words=base64.b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode(),
         )
 
+    @field_validator("words")
+    @classmethod
+    def _holds_the_bits(cls, words: str) -> str:
+        if len(_unpacked(words)) != _BITS // 8:
+            raise ValueError("words: is no vocabulary")
+        return words
+
     def facts(self, trial: Trial) -> Facts:
         """What ``trial`` gives to go by."""
         text = _Text(trial, self.sections)
@@ -142,8 +149,7 @@ class Learned(Strict):
 
     @cached_property
     def _bits(self) -> NDArray[np.bool_]:
-        packed = zlib.decompress(base64.b64decode(self.words), bufsize=_BITS // 8)
-        return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=_BITS).astype(bool)
+        return np.unpackbits(np.frombuffer(_unpacked(self.words), dtype=np.uint8)).astype(bool)
 
 
 def named(missing: Sequence[str]) -> str:
@@ -174,6 +180,14 @@ class _Text:
 
 def _types(trial: Trial) -> set[str]:
     return {item.type for item in trial.interventions if item.type}
+
+
+def _unpacked(words: str) -> bytes:
+    """The bits of a vocabulary; empty where they cannot be read."""
+    try:
+        return zlib.decompressobj().decompress(base64.b64decode(words), _BITS // 8 + 1)
+    except (ValueError, zlib.error):
+        return b""
 
 
 def _hashed(word: str) -> int:

@@ -345,7 +345,7 @@ class Manifest(BundleFacts):
     def _wrong_files(self) -> list[str]:
         expected, optional = (
             {paths.CARD_FILE, paths.CALIBRATION_FILE, *self.entry.files},
-            {paths.TRAINED_ON_FILE},
+            {paths.TRAINED_ON_FILE, paths.SUPPORT_FILE},
         )
         names = set(self.files)
         if self.schema_version == 1:

@@ -12,6 +12,7 @@ MANIFEST_FILE = "manifest.json"
 CARD_FILE = "MODEL_CARD.md"
 CALIBRATION_FILE = "calibration.json"
 TRAINED_ON_FILE = "learnt_from.json"
+SUPPORT_FILE = "support.json"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 BASE_FILES = (
     "base/config.json",
@@ -28,7 +29,7 @@ PARTS_FOLDER = "parts"
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _OWN_FILES = frozenset(
-    {CARD_FILE, CALIBRATION_FILE, TRAINED_ON_FILE, POOL_FILE, PROBE_FILE}
+    {CARD_FILE, CALIBRATION_FILE, SUPPORT_FILE, TRAINED_ON_FILE, POOL_FILE, PROBE_FILE}
     | {*ADAPTER_FILES, *BASE_FILES, *BASELINE_FILES}
 )
 _PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)

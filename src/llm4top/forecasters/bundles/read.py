@@ -10,19 +10,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llm4top.errors import BundleError, CalibrationError
+from llm4top.forecasters.base_rates import ALL_PHASES
 from llm4top.forecasters.baselines.catalog import TRIVIAL
 from llm4top.forecasters.bundles.baseline_files import read_baseline
 from llm4top.forecasters.bundles.blend_files import read_blend
 from llm4top.forecasters.bundles.loading import Loading
 from llm4top.forecasters.bundles.manifest import HINT, Manifest, ReloadCheck
-from llm4top.forecasters.bundles.paths import CALIBRATION_FILE, EMBEDDED_NAME, embedded_folder
+from llm4top.forecasters.bundles.paths import (
+    CALIBRATION_FILE,
+    EMBEDDED_NAME,
+    SUPPORT_FILE,
+    embedded_folder,
+)
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import verify_bundle
 from llm4top.forecasters.bundles.write import note_reload
 from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
 from llm4top.forecasters.calibration.methods import NoCalibration, calibrator_from_dict
 from llm4top.forecasters.forecaster import Forecaster, Model
+from llm4top.forecasters.support import Support
 from llm4top.registry.trial import Trial
+from llm4top.schema import read_model
 
 RELOAD_TOLERANCE = 1e-4
 
@@ -68,6 +76,7 @@ def _opened(folder: Path, manifest: Manifest, loading: Loading) -> Forecaster:
         identity=manifest.identity,
         calibration=_read_calibration(folder, manifest),
         base_rates=manifest.base_rates,
+        support=_read_support(folder, manifest),
         data=data,
         trained_on=TrainedOn.read(folder),
         trained_on_text=f"{data.name} ({data.sha256[:12]})" if data else "unknown data",
@@ -162,6 +171,25 @@ def compare_reloaded(
             hint="Do not use it. Save it again, and report this if it stays.",
         )
     return ReloadCheck(n=len(expected), max_difference=difference, tolerance=tolerance)
+
+
+def _read_support(folder: Path, manifest: Manifest) -> Support | None:
+    if SUPPORT_FILE not in manifest.files:
+        return None
+    where = f"{folder.name}/{SUPPORT_FILE}"
+    support = read_model(
+        Support,
+        folder / SUPPORT_FILE,
+        what="the support",
+        error=BundleError,
+        where=where,
+        hint=HINT,
+    )
+    if len(manifest.task.labels) != 2 or ALL_PHASES not in manifest.base_rates:
+        raise BundleError(
+            "is for tasks with two labels, in bundles with base rates.", where=where, hint=HINT
+        )
+    return support
 
 
 def _read_calibration(folder: Path, manifest: Manifest) -> Calibrator:

@@ -66,6 +66,8 @@ def save_forecaster(
         facts=facts or _facts(forecaster, dataset, calibrated_anew=validation is not None),
         tuning=_tuning(forecaster) if forecaster.kind == "language" else None,
         trained_on=TrainedOn.of_dataset(dataset) if dataset else forecaster.trained_on,
+        # It was learnt behind the calibration that the forecaster came with.
+        support=forecaster.support if validation is None else None,
         check=check,
         replace=replace,
     )

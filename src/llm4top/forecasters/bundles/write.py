@@ -33,6 +33,7 @@ from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.support import Support
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
@@ -88,6 +89,7 @@ def render_card(manifest: Manifest) -> str:
         ),
         tuning=_TUNING,
         trained_on_file=paths.TRAINED_ON_FILE,
+        support_file=paths.SUPPORT_FILE,
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -152,6 +154,7 @@ def save_bundle(
     carry_base: bool | None = None,
     storage: str | None = None,
     trained_on: TrainedOn | None = None,
+    support: Support | None = None,
     check: Callable[[Path], ReloadCheck] | None = None,
     replace: bool = False,
 ) -> Manifest:
@@ -170,6 +173,7 @@ def save_bundle(
             whole model ("full"), a probe ("probe"), or nothing ("none").
         carry_base, storage: See ``write_language``.
         trained_on: Recognises the trials it was trained on.
+        support: Draws its forecasts of other kinds of trials to the base rate.
         check: Loads the bundle from the folder it is given and compares it, before it appears.
         replace: Whether to exchange a bundle that is there.
 
@@ -183,6 +187,8 @@ def save_bundle(
         values = _write_model(staging, forecaster, tuning, carry_base, storage)
         if trained_on is not None:
             write_json(staging / paths.TRAINED_ON_FILE, trained_on.model_dump())
+        if support is not None:
+            write_json(staging / paths.SUPPORT_FILE, support.model_dump(mode="json"))
         task = get_task(forecaster.task)
         write_calibration(staging, task, calibration)
         values |= {"name": name, "task": task, "calibration": calibration.method}

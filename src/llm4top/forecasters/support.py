@@ -15,7 +15,6 @@ rate's, times ``(1 - w)`` squared, and the variance between groups of trials aro
 forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION`` and ``DRIFT``.
 """
 
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp

@@ -1,10 +1,10 @@
-"""The rows that ``real_model.sh`` measures: some validation rows of a data set, always the same.
+"""The rows that ``real_model.sh`` measures: part of a data set, always the same part.
 
-python scripts/real_model_rows.py DATASET OUT COUNT
+python scripts/real_model_rows.py DATASET OUT TRAIN VALID
 
-Keeps every train row of the data set and ``COUNT`` of its validation rows: those with the smallest
+Keeps ``TRAIN`` train rows and ``VALID`` validation rows of the data set: those with the smallest
 SHA-256 of the NCT number, which is as good as a draw and needs no seed. Writes a data set that all
-commands take, and the numbers into ``OUT.ids.txt``.
+commands take, and the numbers of the validation rows into ``OUT.ids.txt``.
 """
 
 import hashlib
@@ -14,16 +14,18 @@ from pathlib import Path
 from llm4top.data.dataset import load_dataset
 
 
-def main(source: str, out: str, count: str) -> None:
-    """Write the data set with ``count`` validation rows, and their numbers."""
+def main(source: str, out: str, train: str, valid: str) -> None:
+    """Write the data set with so many rows of each split, and the validation rows' numbers."""
     dataset = load_dataset(source)
     order = [hashlib.sha256(nct_id.encode()).hexdigest() for nct_id in dataset.nct_ids]
-    valid = sorted((i for i, s in enumerate(dataset.splits) if s == "valid"), key=order.__getitem__)
-    kept = set(valid[: int(count)])
-    rows = [i for i, s in enumerate(dataset.splits) if s == "train" or i in kept]
-    dataset.take(rows).save(out, overwrite=Path(out).exists())
-    chosen = "\n".join(sorted(dataset.nct_ids[i] for i in kept))
-    Path(f"{out}.ids.txt").write_text(f"{chosen}\n", encoding="utf-8")
+    kept = set()
+    for split, count in (("train", train), ("valid", valid)):
+        rows = [i for i, own in enumerate(dataset.splits) if own == split]
+        kept |= set(sorted(rows, key=order.__getitem__)[: int(count)])
+    part = dataset.take(sorted(kept))
+    part.save(out, overwrite=Path(out).exists())
+    chosen = "".join(f"{nct_id}\n" for nct_id in sorted(part.select("valid").nct_ids))
+    Path(f"{out}.ids.txt").write_text(chosen, encoding="utf-8")
 
 
 if __name__ == "__main__":

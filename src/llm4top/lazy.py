@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,3 +48,18 @@ def quick_imports() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def hush_optional_kernels() -> None:
+    """Keep a message of bitsandbytes off the screen, which tells nobody anything.
+
+    Whatever imports transformers' Trainer imports it where it is installed. On CPUs that compute
+    in bfloat16 it then looks for a faster kernel on the network, and says that it found none.
+    """
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    if _not_about_optional_kernels not in logger.filters:
+        logger.addFilter(_not_about_optional_kernels)
+
+
+def _not_about_optional_kernels(record: logging.LogRecord) -> bool:
+    return "Failed to load CPU gemm_4bit_forward" not in record.getMessage()

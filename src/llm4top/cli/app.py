@@ -26,6 +26,7 @@ from llm4top.cli.studio import studio
 from llm4top.cli.template import template
 from llm4top.cli.train import train
 from llm4top.errors import LLM4TOPError
+from llm4top.lazy import hush_optional_kernels
 
 
 class ReportingGroup(PlainGroup):
@@ -129,6 +130,7 @@ def _application(
     # Set before torch is imported: threads that spin at barriers lose most of their time on a
     # machine with other work; a small network on two busy cores took sixty times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    hush_optional_kernels()
 
 
 _WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, template, ingest, audit)

@@ -1,7 +1,6 @@
 """Loading a base model from a folder on this machine, with nothing in it trusted."""
 
 import importlib.util
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from llm4top.errors import MissingExtraError, ModelError
 from llm4top.forecasters.model import model_files
 from llm4top.forecasters.model.answer_head import check_answer_head
 from llm4top.forecasters.model.device import Device, NumberType, choose_device, choose_dtype
-from llm4top.lazy import quick_imports
+from llm4top.lazy import hush_optional_kernels, quick_imports
 
 Quantize = Literal["4bit"] | None
 
@@ -105,14 +104,7 @@ def prepare_process() -> None:
 
     # It may have been imported, and have read the environment, before us.
     huggingface_hub.constants.HF_HUB_OFFLINE = True
-    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
-    if _not_about_optional_kernels not in logger.filters:
-        logger.addFilter(_not_about_optional_kernels)
-
-
-def _not_about_optional_kernels(record: logging.LogRecord) -> bool:
-    """Bitsandbytes looks for a faster kernel on the network at import, and says it found none."""
-    return "Failed to load CPU gemm_4bit_forward" not in record.getMessage()
+    hush_optional_kernels()
 
 
 def load_config(folder: Path, *, encoder: bool = False) -> Any:

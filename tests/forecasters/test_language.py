@@ -234,7 +234,7 @@ def test_progress_is_told(zero_shot, trials):
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
-        ({"tuning": "wild"}, "tuning: 'wild' is none of lora, full, none"),
+        ({"tuning": "wild"}, "tuning: 'wild' is none of lora, full, probe, none"),
         ({"adapter": "somewhere"}, "adapter: goes with tuning 'none'; fit trains a new one"),
         ({"batch_tokens": 0}, "batch_tokens: must be 1 or more, or absent"),
     ],

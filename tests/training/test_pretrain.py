@@ -14,9 +14,9 @@ from llm4top.training.pretrain import (
     PretrainSettings,
     pack,
     pretrain,
-    train_tokenizer,
     trial_document,
 )
+from llm4top.training.tokenizer import train_tokenizer
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import pytest
 
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.tasks.builtin import OUTCOME
-from llm4top.training.pretrain import CHAT_TOKENS, train_tokenizer
+from llm4top.training.tokenizer import CHAT_TOKENS, train_tokenizer
 
 TEXTS = ["Phase: Phase 2\nConditions: asthma; no known allergy\n- Age ≥ 18 years, 250 mg"] * 40
 

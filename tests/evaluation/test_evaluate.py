@@ -187,6 +187,12 @@ class TestOnValidation:
         report = run(who=source(data_sha256="b" * 64, learnt=other))
         assert "mine was trained on none of the 60 rows measured here." in report.notes
 
+    def test_a_model_that_learned_from_all_rows_is_not_judged_by_them(self):
+        learnt = TrainedOn.of_dataset(DATA, fitted_on_all=True)
+        report = run(who=source(data_sha256=DATA.sha256, learnt=learnt))
+        assert row(report, "mine").note.startswith("In-sample: the model was fitted on these very")
+        assert any("mine learned from all 60 rows measured here" in n for n in report.notes)
+
     def test_the_trials_that_it_was_tuned_on_count_as_these_rows_whatever_the_hash(self):
         from llm4top.evaluation.score_split import SplitScorer
 
@@ -238,6 +244,15 @@ class TestOnTheTest:
         assert "Threshold 0." in row(report, "mine").note
         assert "chosen on the validation split" in row(report, "mine").note
         assert report.tables[0].check == "test"
+
+    def test_validation_rows_that_it_learned_from_choose_no_threshold(self, ledger):
+        learnt = TrainedOn.of_dataset(DATA, fitted_on_all=True)
+        mine = source(data_sha256=DATA.sha256, learnt=learnt)
+        report = run(who=mine, split="test", ledger=ledger)
+        assert row(report, "mine").note == (
+            "Decided at .5: no threshold could be chosen on validation rows (it has learned from "
+            "them)."
+        )
 
     def test_without_validation_rows_it_is_half(self, ledger):
         data = invented(valid=0)

@@ -63,6 +63,18 @@ class Flags:
         bool,
         typer.Option("--no-blend", "--no-stack", help="Do not try a blend of model and baseline."),
     ] = False
+    final_fit: Annotated[
+        str | None,
+        typer.Option(
+            help="What the chosen forecaster learns from in the end: train, or all (train and "
+            "valid, calibrated on out-of-fold predictions).",
+            show_default="train",
+        ),
+    ] = None
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Folds of these predictions.", show_default="5"),
+    ] = None
 
     def settings(self) -> dict[str, Any]:
         """What was given, under the names that ``SelectSettings`` has for it."""
@@ -80,6 +92,8 @@ class Flags:
             "encoder": self.encoder,
             "probe": False if self.no_probe else None,
             "stack": False if self.no_blend else None,
+            "final_fit": self.final_fit,
+            "folds": self.folds,
             "settings": shared or None,
             "grid": varied or None,
         }
@@ -110,6 +124,8 @@ def select(
         llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --seeds 0,1,2 --preset quick
 
         llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --set lora_rank=8,16,32
+
+        llm4top select --data data/top --base Qwen/Qwen3-8B --out sel --final-fit all
 
         llm4top select --data data/top --config candidates.yaml --out sel --dry-run
 
@@ -173,6 +189,7 @@ def _plan_values(plan: SelectionPlan) -> dict[str, Any]:
         },
         "baselines": list(plan.baselines),
         "runs": plan.runs,
+        "final_fits": plan.final_fits,
         "rungs": [asdict(rung) for rung in plan.rungs],
         "faults": {
             name: [f"{c.name}: {c.detail} {c.hint}".rstrip() for c in report.checks if not c.ok]
@@ -204,6 +221,11 @@ def _print_plan(plan: SelectionPlan, seeds: int) -> None:
         f"{counted(plan.runs, 'run')}, {total:.3g} PFLOP at most{most}; "
         f"{counted(len(plan.baselines), 'baseline')} to compare with."
     )
+    if plan.final_fits:
+        console.print(
+            f"The final fit adds up to {counted(plan.final_fits, 'training')} of the chosen model: "
+            f"{plan.folds} folds, and all of train and valid."
+        )
 
 
 def _millions(tokens: int) -> str:

@@ -309,6 +309,11 @@ def _overlap(name: str, trained_on: TrainedOn, nct_ids: Sequence[str]) -> str:
     """How many of the rows a forecaster was trained or tuned on."""
     parts = Counter(map(trained_on.part_of, nct_ids))
     n = thousands(len(nct_ids))
+    if parts["train"] == len(nct_ids):
+        return (
+            f"{name} learned from all {n} rows measured here, so its figures here say nothing about "
+            "other trials: its model card has out-of-fold figures."
+        )
     if not parts["train"] and not parts["valid"]:
         return f"{name} was trained on none of the {n} rows measured here."
     return (

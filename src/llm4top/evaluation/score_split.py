@@ -23,6 +23,10 @@ CROSS_FITTED = (
     "Calibration cross-fitted: the bundle's own was fitted on these very rows. Its weights were "
     "selected on them too, so the figures are slightly optimistic."
 )
+LEARNED = (
+    "In-sample: the model was fitted on these very rows. These figures say nothing about other "
+    "trials; the out-of-fold figures of its card do."
+)
 IN_SAMPLE = (
     "In-sample calibration: it was fitted on these very rows, which are too few to cross-fit it. "
     "Its calibration and log-loss are optimistic."
@@ -119,6 +123,8 @@ class SplitScorer:
             notes.append(note)
         scores = Scores.of_rows(forecaster.label, "valid", rows, probabilities)
         decisions, note = cross_fitted_or_half(scores, self.seed)
+        if self._learned_from(forecaster):
+            notes.append(LEARNED)
         return scores, decisions, " ".join(filter(None, (*notes, note)))
 
     def _on_test(
@@ -138,11 +144,19 @@ class SplitScorer:
             return None, ""
         if "valid" not in self.dataset.splits:
             return None, at_half("there is no validation split")
+        if self._learned_from(forecaster):
+            return None, at_half("it has learned from them")
         rows, logits = self._raw(forecaster, "valid", on_trials)
         probabilities = forecaster.probabilities(logits, rows.trials)
         return chosen_or_half(
             lambda: Scores.of_rows(forecaster.label, "valid", rows, probabilities)
         )
+
+    def _learned_from(self, forecaster: Forecaster) -> bool:
+        """Whether the model was fitted on most validation rows, as ``final_fit: all`` does it."""
+        ids = self.dataset.select("valid").nct_ids
+        learned = sum(forecaster.trained_on_part(nct_id) == "train" for nct_id in ids)
+        return 2 * learned > len(ids)
 
     def _cross_calibrated(
         self, forecaster: Forecaster, rows: Dataset, logits: FloatArray, in_sample: FloatArray

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llm4top.errors import ConfigError
 from llm4top.schema import validate_settings
-from llm4top.training.config import TrainingConfig, make_config, read_settings_file
+from llm4top.training.config import FinalFit, TrainingConfig, make_config, read_settings_file
 
-_OURS = ("data", "out", "seed", "train_split", "valid_split", "task")
+_OURS = ("data", "out", "seed", "train_split", "valid_split", "task", "final_fit", "folds")
 """Settings that are the same for every candidate, or that selection varies itself."""
 
 
@@ -34,6 +34,8 @@ class SelectSettings(BaseModel):
     baselines: names of ``BASELINES``; None takes all that can be chosen by log-loss.
     encoder: folder of a sentence encoder, for the baseline "sentence".
     stack: whether to try the language model and the best baseline together.
+    final_fit: "all" fits what was chosen on train and valid together in the end, and calibrates it
+        on out-of-fold predictions of ``folds`` folds.
     draws: of the bootstrap.
     """
 
@@ -52,6 +54,8 @@ class SelectSettings(BaseModel):
     baselines: tuple[str, ...] | None = None
     encoder: Path | None = None
     stack: bool = True
+    final_fit: FinalFit = "train"
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
     draws: Annotated[int, Field(ge=100, le=100_000)] = 1000
 
 

@@ -25,18 +25,23 @@ from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.calibration.pool import LogPool, cross_pool
 from llm4top.forecasters.forecaster import Forecaster, as_forecaster
-from llm4top.training.finalize import RELOAD_TOLERANCE, card_figures
+from llm4top.progress import OnProgress, ignore
+from llm4top.training.final_fit import OutOfFold
+from llm4top.training.finalize import CHOICE_NOTE, CHOSE, RELOAD_TOLERANCE, card_figures
 from llm4top.training.preflight import sample_rows
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection import selection_file
 from llm4top.training.selection.baselines import BaselineModels
 from llm4top.training.selection.candidates import Candidate, SelectSettings
 from llm4top.training.selection.decision import BASELINE, LANGUAGE, Decision, Finalists
+from llm4top.training.selection.final import LANGUAGE_FOLDER, FinalFits
 from llm4top.training.selection.runs import FinishedRun
 
 BUNDLE_FOLDER = "bundle"
 BASELINE_FOLDER = "baseline"
 _MOST_RELOADED = 500
+_FEWER_RELOADED = 32
+"""Where the logits to compare with have to be computed for it."""
 _FACTS = ("data", "base_rates", "licence", "context_of_use", "seed", "config_sha256")
 
 _NOTE = (
@@ -64,8 +69,15 @@ class Findings:
     decision: Decision
 
     @property
+    def final(self) -> bool:
+        """Whether what was chosen is fitted again on all learning rows."""
+        return self.settings.final_fit == "all"
+
+    @property
     def language_bundle(self) -> Path:
-        """The bundle of the best language model."""
+        """The bundle of the best language model; of its final fit where it was chosen for that."""
+        if self.final and self.decision.kind != "baseline":
+            return self.settings.out / LANGUAGE_FOLDER
         return RunFolder(self.run.config.out).bundle
 
     @property
@@ -74,17 +86,33 @@ class Findings:
         return self.dataset.select("valid")
 
 
-def write_results(findings: Findings) -> selection_file.Winner:
+def write_results(findings: Findings, progress: OnProgress = ignore) -> selection_file.Winner:
     """Write ``baseline/``, the best baseline, and ``bundle/``, what was chosen.
 
-    Whatever is new is loaded again and must give the same probabilities.
+    With ``final_fit: all`` the baseline and the choice are fitted on train and valid before, and
+    a language model that was chosen, alone or in a blend, is in ``language/``. Whatever is new is
+    loaded again and must give the same probabilities.
 
     Raises:
         BundleError: It does not, or it cannot be written.
+        KeyboardInterrupt: Ctrl-C in a final fit; the finished folds are kept.
     """
     decision, folder = findings.decision, findings.settings.out / BUNDLE_FOLDER
-    baseline = _write_baseline(findings)
-    if decision.kind == "stack":
+    settings, final = findings.settings, None
+    if findings.final:
+        final = FinalFits(
+            findings.dataset,
+            settings.out,
+            findings.run,
+            settings.folds,
+            settings.encoder,
+            progress,
+        )
+    baseline, beside = _write_baseline(findings, final)
+    language = final.language() if final is not None and decision.kind != "baseline" else None
+    if decision.kind == "stack" and final and beside and language:
+        identity = _write_final_blend(findings, final, folder, baseline, (language, beside))
+    elif decision.kind == "stack":
         identity = _write_blend(findings, folder, baseline)
     elif decision.kind == "baseline":
         identity = _write_copy(findings.settings.out / BASELINE_FOLDER, folder)
@@ -108,10 +136,31 @@ def _write_copy(source: Path, folder: Path) -> str:
     return report.manifest.identity
 
 
-def _write_baseline(findings: Findings) -> Forecaster:
-    """Save the best baseline, calibrated on the validation split."""
+def _write_baseline(
+    findings: Findings, final: FinalFits | None
+) -> tuple[Forecaster, OutOfFold | None]:
+    """Save the best baseline, calibrated on the validation split or on the out-of-fold logits.
+
+    The latter are given back too.
+    """
     finalists, dataset = findings.finalists, findings.dataset
     train, method = dataset.select("train"), findings.run.config.calibration
+    if final is not None:
+        forecaster, found = final.baseline(finalists.baseline)
+        own = {CHOSE[0]: {finalists.baseline.name: finalists.baseline.logits}}
+        others = {CHOSE[1]: finalists.baseline.probabilities}
+        evaluation = _evaluation(findings, own, make_calibrator(method), others)
+        saved = save_forecaster(
+            forecaster,
+            findings.settings.out / BASELINE_FOLDER,
+            name=finalists.baseline.name,
+            dataset=None,
+            validation=None,
+            calibration=method,
+            replace=True,
+            facts=final.facts((final.evaluation(found, "this baseline"), evaluation)),
+        )
+        return saved, found
     facts = BundleFacts(
         data=data_entry(dataset),
         base_rates=measure_base_rates(
@@ -127,7 +176,7 @@ def _write_baseline(findings: Findings) -> Forecaster:
         ),
         seed=selection_file.SEED,
     )
-    return save_forecaster(
+    saved = save_forecaster(
         as_forecaster(findings.models.fitted(finalists.baseline.name)),
         findings.settings.out / BASELINE_FOLDER,
         name=finalists.baseline.name,
@@ -137,6 +186,62 @@ def _write_baseline(findings: Findings) -> Forecaster:
         replace=True,
         facts=facts,
     )
+    return saved, None
+
+
+def _write_final_blend(
+    findings: Findings,
+    final: FinalFits,
+    folder: Path,
+    baseline: Forecaster,
+    parts: tuple[OutOfFold, OutOfFold],
+) -> str:
+    """Write the blend of the parts' final fits; its identity.
+
+    Its weights are those that the validation split chose, its calibration is fitted on the pooled
+    out-of-fold logits of ``parts``.
+    """
+    if findings.pool is None:
+        raise TypeError("there is no blend.")
+    loading = _loading(findings)
+    language = load_bundle(findings.language_bundle, weights=False, **loading)
+    pooled = findings.pool.logits([part.cross.logits for part in parts])
+    found = final.out_of_fold(pooled, parts[0].cross.folds)
+    calibrator = final.calibrator(found)
+    own = {CHOSE[0]: findings.finalists.sources}
+    evaluations = (
+        final.evaluation(found, "this blend"),
+        _evaluation(findings, own, calibrator, _alone(findings)),
+    )
+    facts = BundleFacts.model_validate(
+        {name: getattr(language.manifest, name) for name in (*_FACTS, "final_fit")}
+    )
+    blend = Blend((language, baseline), findings.pool)
+    valid = findings.valid
+    rows = valid.take(sample_rows(len(valid), _FEWER_RELOADED, selection_file.SEED))
+    logits = blend.label_logits(rows.trials)
+    save_bundle(
+        folder,
+        name=bundle_name(findings.run.config.name or findings.settings.out.resolve().name),
+        forecaster=blend,
+        calibration=calibrator,
+        facts=facts.model_copy(update={"evaluations": evaluations}),
+        trained_on=language.trained_on,
+        replace=True,
+    )
+    language.release()
+    tolerance = RELOAD_TOLERANCE[loading["dtype"]]
+    loaded = confirm_reload(folder, rows.trials, logits, calibrator, tolerance=tolerance, **loading)
+    return loaded.identity
+
+
+def _alone(findings: Findings) -> dict[str, FloatArray]:
+    """The parts of the blend on the validation split, each scaled alone."""
+    finalists = findings.finalists
+    return {
+        "the language model alone": finalists.scorer.scaled({LANGUAGE: finalists.logits}),
+        finalists.baseline.label: finalists.scorer.scaled({BASELINE: finalists.baseline.logits}),
+    }
 
 
 def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
@@ -155,10 +260,7 @@ def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
         findings,
         {"this blend, calibrated": finalists.sources},
         calibrator,
-        {
-            "the language model alone": scorer.scaled({LANGUAGE: finalists.logits}),
-            finalists.baseline.label: scorer.scaled({BASELINE: finalists.baseline.logits}),
-        },
+        _alone(findings),
     )
     facts = BundleFacts.model_validate({name: getattr(source, name) for name in _FACTS})
     save_bundle(
@@ -219,7 +321,8 @@ def _evaluation(
     figures = card_figures(
         forecasts, y, split="valid", phases=row_phases(valid), seed=selection_file.SEED
     )
-    return Evaluation.model_validate({**figures, "note": _NOTE})
+    note = f"{CHOICE_NOTE} {_NOTE}" if findings.final else _NOTE
+    return Evaluation.model_validate({**figures, "note": note})
 
 
 def to_selection(findings: Findings, winner: selection_file.Winner) -> selection_file.Selection:
@@ -257,6 +360,14 @@ def _notes(findings: Findings) -> tuple[str, ...]:
         "split is drawn from the same years as the training trials. Use an untouched test split to "
         "measure it.",
     ]
+    if findings.final:
+        n = sum(split != "test" for split in findings.dataset.splits)
+        notes.append(
+            f"Protocol (final_fit: all): with the settings and weights chosen here, the choice "
+            f"was then fitted on all {n} train and valid trials and calibrated on out-of-fold "
+            f"predictions of them ({findings.settings.folds} folds; in the bundle's card). The "
+            "figures here are those of the models that made the choices, fitted on train alone."
+        )
     if len(findings.settings.seeds) > 1:
         notes.append(
             "Candidates are compared by the mean of their seeds. Of the last one's runs the one "

@@ -193,7 +193,7 @@ class _Selecting:
             decide(finalists, stack, losses, in_time),
         )
         self._begin("result")
-        selection = to_selection(findings, write_results(findings))
+        selection = to_selection(findings, write_results(findings, self.progress))
         write_json(settings.out / SELECTION_FILE, selection.model_dump(mode="json"))
         write_selection_report(findings, selection, self.reproduce)
         return selection
@@ -261,11 +261,17 @@ class SelectionPlan:
     baselines: tuple[str, ...]
     rungs: tuple[PlannedRung, ...]
     checks: Mapping[str, PreflightReport]
+    folds: int = 0
 
     @property
     def ok(self) -> bool:
         """Whether no candidate would fail."""
         return all(report.ok for report in self.checks.values())
+
+    @property
+    def final_fits(self) -> int:
+        """Trainings of the winner after the choice, at most: its folds, and on all rows."""
+        return self.folds + 1 if self.folds else 0
 
     @property
     def runs(self) -> int:
@@ -312,7 +318,8 @@ def plan_selection(settings: SelectSettings) -> SelectionPlan:
                 petaflop=sum(cost.flop for cost in dearest) / 1e15,
             )
         )
-    return SelectionPlan(candidates, baselines, tuple(rungs), checks)
+    folds = settings.folds if settings.final_fit == "all" else 0
+    return SelectionPlan(candidates, baselines, tuple(rungs), checks, folds)
 
 
 def _costs(

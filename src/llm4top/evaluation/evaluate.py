@@ -311,7 +311,7 @@ def _overlap(name: str, trained_on: TrainedOn, nct_ids: Sequence[str]) -> str:
     n = thousands(len(nct_ids))
     if parts["train"] == len(nct_ids):
         return (
-            f"{name} learned from all {n} rows measured here, so its figures here say nothing about "
+            f"{name} learned from all {n} rows measured here, so these figures say nothing of "
             "other trials: its model card has out-of-fold figures."
         )
     if not parts["train"] and not parts["valid"]:

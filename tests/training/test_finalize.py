@@ -52,13 +52,17 @@ def test_each_phase_has_the_figures_of_its_own_rows(binary: tuple[np.ndarray, np
     # The last five rows are of a phase with too few to measure, ten are of two phases.
     phases = [{"II"}] * 90 + [{"II", "III"}] * 10 + [{"III"}] * 95 + [{"IV"}] * 5
     found = card_figures({"model": p, "coin": p[::-1]}, y, split="valid", phases=phases)
-    assert {phase: one["n"] for phase, one in found["phases"].items()} == {"II": 100, "III": 105}
+    assert {phase: one["n"] for phase, one in found["phases"].items()} == {
+        "all": 200,
+        "II": 100,
+        "III": 105,
+    }
     figures = found["phases"]["II"]["figures"]
     assert figures["prevalence"]["value"] == pytest.approx(y[:100].mean(), abs=1e-6)
     assert figures["roc_auc"]["value"] == pytest.approx(
         reference.roc_auc_score(y[:100], p[:100, 1]), abs=1e-6
     )
-    for name in ("brier", "calibration_slope", "calibration_intercept"):
+    for name in ("brier", "calibration_slope", "calibration_intercept", "ece"):
         assert figures[name]["lower"] < figures[name]["value"] < figures[name]["upper"]
     assert Evaluation.model_validate(found).phases["III"].n == 105
     assert card_figures({"model": p}, y, split="valid")["phases"] == {}

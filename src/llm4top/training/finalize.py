@@ -16,7 +16,7 @@ from llm4top.evaluation.metrics.bootstrap import DRAWS
 from llm4top.evaluation.metrics.metrics import measure_probabilities
 from llm4top.evaluation.predictions import FloatArray, IntArray
 from llm4top.evaluation.reports.report import Figure
-from llm4top.forecasters.base_rates import measure_base_rates
+from llm4top.forecasters.base_rates import ALL_PHASES, measure_base_rates
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
 from llm4top.forecasters.bundles.language_files import plain_settings
 from llm4top.forecasters.bundles.manifest import (
@@ -329,7 +329,7 @@ def measured_out_of_fold(
 SHOWN = {"log_loss": "log_loss", "brier": "brier", "roc_auc": "roc_auc", "f1": "f1_at_half"}
 """The card's name of each figure, and the metric behind it."""
 
-SHOWN_BY_PHASE = ("roc_auc", "brier", "calibration_slope", "calibration_intercept")
+SHOWN_BY_PHASE = ("roc_auc", "brier", "calibration_slope", "calibration_intercept", "ece")
 LEAST_ROWS, LEAST_ROWS_OF_A_LABEL = 20, 5
 """Below these a phase is not measured."""
 
@@ -348,9 +348,9 @@ def card_figures(
     indices ``[n]``. Gives ``{"split", "n", "draws", "seed", "forecasters": {name: {metric:
     {"value", "lower", "upper"}}}}``, and with ``phases`` ``[n]``, those that each row belongs to,
     ``{"phases": {phase: {"n", "figures"}}}`` of the first forecaster of two labels: its ROC-AUC,
-    Brier score, calibration slope and intercept and the event's share, in each phase of at least
-    20 rows and 5 of each label. What cannot be measured is None throughout: the F1 of more
-    than two labels, the ROC-AUC where a label has no row.
+    Brier score, calibration slope and intercept, ECE and the event's share, in all rows ("all")
+    and in each phase of at least 20 rows and 5 of each label. What cannot be measured is None
+    throughout: the F1 of more than two labels, the ROC-AUC where a label has no row.
     """
     labels = np.asarray(y, dtype=np.int64)
     arrays = {name: np.asarray(p, dtype=np.float64) for name, p in forecasts.items()}
@@ -367,11 +367,11 @@ def card_figures(
 def _by_phase(
     p: FloatArray, y: IntArray, phases: Sequence[Collection[str]], seed: int
 ) -> dict[str, dict[str, Any]]:
-    if p.shape[1] != 2:
+    if p.shape[1] != 2 or not phases:
         return {}
     found = {}
-    for phase in sorted({phase for held in phases for phase in held}):
-        rows = np.array([phase in held for held in phases])
+    for phase in (ALL_PHASES, *sorted({phase for held in phases for phase in held})):
+        rows = np.array([phase in held or phase == ALL_PHASES for held in phases])
         own = y[rows]
         if len(own) < LEAST_ROWS or min(np.bincount(own, minlength=2)) < LEAST_ROWS_OF_A_LABEL:
             continue

@@ -4,6 +4,7 @@ import pytest
 
 from llm4top.forecasters.bundles.manifest import (
     Ablation,
+    CardTable,
     DataEntry,
     Evaluation,
     Figure,
@@ -139,12 +140,20 @@ def test_the_calibration_of_each_phase_stands_in_the_card():
     assert "By phase, this model, calibrated" in card
     assert (
         "| Phase | n | Share of success | Calibration intercept (0 is right) | "
-        "Calibration slope (1 is right) | ROC-AUC | Brier score |"
+        "Calibration slope (1 is right) | ECE (0 is right) | ROC-AUC | Brier score |"
     ) in card
     assert (
-        "| II | 446 | 0.466 | -0.256 [-0.440, -0.080] | not measured | 0.671 [0.620, 0.720] | "
-        "not measured |"
+        "| II | 446 | 0.466 | -0.256 [-0.440, -0.080] | not measured | not measured | "
+        "0.671 [0.620, 0.720] | not measured |"
     ) in card
+
+
+def test_every_other_table_stands_in_the_card():
+    rows = (("phase 2 as phase 3", "1.2 | 1.3"), ("another drug", "0.4"))
+    table = CardTable(title="What moves it", text="In log-odds.", columns=("edit", "by"), rows=rows)
+    card = render_card(manifest(tables=(table,)))
+    assert "## What moves it\n\nIn log-odds.\n\n| edit | by |\n| --- | --- |\n" in card
+    assert "| phase 2 as phase 3 | 1.2 \\| 1.3 |\n| another drug | 0.4 |" in card
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,8 @@ class Evaluation(Strict):
     """Metrics of several forecasters on the same ``n`` rows of one split.
 
     ``forecasters`` maps a forecaster's name to its figures by metric; the bundle's own come first,
-    then the baselines. ``phases`` are the first one's figures in "I" to "IV"; a trial of two
-    phases counts in both. ``draws`` and ``seed`` are those of the bootstrap.
+    then the baselines. ``phases`` are the first one's figures in "I" to "IV" and in "all"; a
+    trial of two phases counts in both. ``draws`` and ``seed`` are those of the bootstrap.
     """
 
     split: str
@@ -251,6 +251,15 @@ class FinalFit(Strict):
     folds: Annotated[int, Field(ge=2)] | None
 
 
+class CardTable(Strict):
+    """Another table of the card: what was measured besides the evaluations, in words."""
+
+    title: Text
+    text: Text
+    columns: tuple[Text, ...]
+    rows: tuple[tuple[Text, ...], ...]
+
+
 class ReloadCheck(Strict):
     """The bundle was loaded again: the largest difference of ``n`` trials' probabilities."""
 
@@ -279,6 +288,7 @@ class BundleFacts(Strict):
     base_rates: dict[str, BaseRate] = Field(default={})
     final_fit: FinalFit | None = None
     evaluations: tuple[Evaluation, ...] = ()
+    tables: tuple[CardTable, ...] = ()
     ablation: Ablation | None = None
     licence: Text = ""
     context_of_use: Text = CONTEXT_OF_USE

@@ -47,6 +47,7 @@ _METRICS = {
 _BY_PHASE = {
     "calibration_intercept": "Calibration intercept (0 is right)",
     "calibration_slope": "Calibration slope (1 is right)",
+    "ece": "ECE (0 is right)",
     "roc_auc": "ROC-AUC",
     "brier": "Brier score",
 }

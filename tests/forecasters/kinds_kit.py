@@ -23,6 +23,8 @@ KINDS = {
     "baselines": "blend",
     "language": "language",
     "language-and-tfidf": "blend",
+    "probe": "language",
+    "probe-and-tfidf": "blend",
 }
 
 
@@ -30,7 +32,11 @@ def fitted(name: str, model: Path | None = None) -> Forecaster:
     """The forecaster of that name; ``model`` is the base of a language model."""
     if name == "language":
         return as_forecaster(LanguageForecaster(str(model), tuning="none", device="cpu"))
+    if name == "probe":
+        probe = LanguageForecaster(str(model), tuning="probe", device="cpu")
+        return as_forecaster(probe.fit(*TRAIN, eval_set=VALID))
     parts = {"baselines": ("tfidf", "xgboost"), "language-and-tfidf": ("language", "tfidf")}
+    parts["probe-and-tfidf"] = ("probe", "tfidf")
     if name in parts:
         found = {part: fitted(part, model) for part in parts[name]}
         return as_forecaster(Blend.fit(found, *VALID))

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -28,6 +28,8 @@ from llm4top.forecasters.bundles.manifest import (
 from llm4top.forecasters.bundles.paths import is_bundle
 from llm4top.forecasters.bundles.probe_files import read_probe, write_probe
 from llm4top.forecasters.bundles.verify import read_manifest
+from llm4top.forecasters.finetuning.settings import unused_settings
+from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.adapter import load_adapter
 from llm4top.forecasters.model.base_model import BaseModel, load_base, quietly
@@ -37,6 +39,8 @@ from llm4top.forecasters.model.scoring import TrialScorer
 
 CARRIED_UP_TO = 256 * 1024 * 1024
 """A base model that was not downloaded is put into the bundle up to this many bytes of weights."""
+_PATHS = ("base", "adapter", "task", "device", "dtype", "quantize", "batch_tokens", "class_weight")
+"""Parameters that have an entry of their own, or say where something lies on this machine."""
 _STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -303,6 +307,23 @@ def _check_prompts(
         where=manifest.identity,
         hint=f"It was made by LLM4TOP {manifest.versions.get('llm4top', '(unknown version)')}.",
     )
+
+
+def tuning_of(forecaster: Forecaster) -> TuningEntry:
+    """What training changed in a language model, stored or in memory."""
+    if forecaster.manifest is not None and forecaster.manifest.language is not None:
+        return forecaster.manifest.language.tuning
+    model: Any = forecaster.forecaster
+    method: Literal["lora", "full", "probe", "none"] = "none"
+    if model.scorer.probe is not None:
+        method = "probe"
+    elif hasattr(model.scorer.model, "peft_config"):
+        method = "lora"
+    elif model.tuning == "full":
+        method = "full"
+    left_out = {*_PATHS, *unused_settings(method)}
+    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in left_out}
+    return TuningEntry(method=method, quantize=model.quantize, settings=plain_settings(settings))
 
 
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

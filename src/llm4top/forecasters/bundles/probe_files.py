@@ -38,7 +38,7 @@ def read_probe(folder: Path, model: Any, labels: int) -> Probe:
         raise _unlike(folder, "is not a safetensors file") from error
     layer, pooling = place.get("layer", ""), place.get("pooling", "")
     layers = layer_count(model)
-    if not (layer.isascii() and layer.isdigit() and 1 <= int(layer[:6]) <= layers):
+    if layer not in map(str, range(1, layers + 1)):
         raise _unlike(folder, f"reads layer {layer!r:.20} of a model that has {layers}")
     if pooling not in POOLINGS:
         raise _unlike(folder, f"reads the pooling {pooling!r:.20}, not {' or '.join(POOLINGS)}")

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.baseline_files import PROBES, tolerance_of
-from llm4top.forecasters.bundles.language_files import plain_settings
-from llm4top.forecasters.bundles.manifest import BundleFacts, ReloadCheck, TuningEntry
+from llm4top.forecasters.bundles.language_files import tuning_of
+from llm4top.forecasters.bundles.manifest import BundleFacts, ReloadCheck
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import RELOAD_TOLERANCE, compare_reloaded, load_bundle
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
@@ -29,7 +29,6 @@ from llm4top.registry.trial import Trial
 
 MOST_RELOADED = 500
 """Trials on which a reloaded bundle is compared."""
-_PATHS = ("base", "adapter", "task", "device", "dtype", "quantize", "batch_tokens", "class_weight")
 
 Validation = tuple[Iterable[Trial], Iterable[Any]]
 
@@ -64,7 +63,7 @@ def save_forecaster(
         forecaster=model,
         calibration=calibrator,
         facts=facts or _facts(forecaster, dataset, calibrated_anew=validation is not None),
-        tuning=_tuning(forecaster) if forecaster.kind == "language" else None,
+        tuning=tuning_of(forecaster) if forecaster.kind == "language" else None,
         trained_on=TrainedOn.of_dataset(dataset) if dataset else forecaster.trained_on,
         # It was learnt behind the calibration that the forecaster came with.
         support=forecaster.support if validation is None else None,
@@ -117,19 +116,6 @@ def _facts(
         return own.model_copy(update={"data": data, "base_rates": rates, "evaluations": ()})
     seed = getattr(forecaster.forecaster, "seed", None)
     return BundleFacts(data=data, base_rates=rates, seed=seed)
-
-
-def _tuning(forecaster: Forecaster) -> TuningEntry:
-    if forecaster.manifest is not None and forecaster.manifest.language is not None:
-        return forecaster.manifest.language.tuning
-    model: Any = forecaster.forecaster
-    adapted = hasattr(model.scorer.model, "peft_config")
-    method: Literal["lora", "full", "probe", "none"]
-    method = "lora" if adapted else "full" if model.tuning == "full" else "none"
-    if model.scorer.probe is not None:
-        method = "probe"
-    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in _PATHS}
-    return TuningEntry(method=method, quantize=model.quantize, settings=plain_settings(settings))
 
 
 def _loading(model: Any, bundle: Path) -> dict[str, Any]:

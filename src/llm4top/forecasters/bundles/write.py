@@ -287,13 +287,17 @@ def file_entries(folder: Path) -> dict[str, FileEntry]:
 def _write_part(folder: Path, name: str, part: Forecaster) -> Manifest:
     """Write a part of a blend that is only in memory, or in the form of LLM4TOP 0.1.0."""
     facts = BundleFacts(data=part.data, base_rates=dict(part.base_rates))
-    language = part.manifest.language if part.manifest else None
+    tuning = None
+    if part.kind == "language":
+        from llm4top.forecasters.bundles.language_files import tuning_of
+
+        tuning = tuning_of(part)
     return save_bundle(
         folder,
         name=name,
         forecaster=part.forecaster,
         calibration=part.calibration,
         facts=part.manifest.facts() if part.manifest else facts,
-        tuning=language.tuning if language else None,
+        tuning=tuning,
         trained_on=part.trained_on,
     )

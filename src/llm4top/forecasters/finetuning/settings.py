@@ -18,8 +18,7 @@ KEEP_CHECKPOINTS = 2
 
 MOST_LAYERS = 9
 """Layers whose states a probe looks at: all of a small model, else a spread with the last one."""
-PROBE_SETTINGS = frozenset({"tuning", "class_weights", "precision", "seed"})
-"""The settings of fine-tuning that a probe takes; it has no use for the others."""
+_PROBE_TAKES = {"tuning", "class_weights", "precision", "seed"}
 
 FORMER_NAMES = {"gradient_accumulation": "accumulation", "class_weight": "class_weights"}
 """Former names of settings, which files and stored runs may still use, with today's."""
@@ -159,6 +158,11 @@ class FinetuneSettings(Strict):
             )
         values = {name: getattr(self, name) for name in FinetuneSettings.model_fields}
         return FinetuneSettings(**{**values, "class_weights": weights})
+
+
+def unused_settings(tuning: str) -> set[str]:
+    """The settings of fine-tuning that this tuning has no use for: most of them, for a probe."""
+    return set(FinetuneSettings.model_fields) - _PROBE_TAKES if tuning == "probe" else set()
 
 
 def finetune_settings(**values: Any) -> FinetuneSettings:

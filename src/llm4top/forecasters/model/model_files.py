@@ -50,8 +50,9 @@ def carried_base(name: str | Path) -> Path | None:
         )
     if entry.tuning.method == "full" and (bundle / _BASE).is_dir():
         return bundle / _BASE
+    kind = "a probe of" if entry.tuning.method == "probe" else "an adapter on"
     raise ModelError(
-        "this bundle is an adapter on a base model, and cannot itself be trained further.",
+        f"this bundle is {kind} a base model, and cannot itself be trained further.",
         where=str(name),
         hint=f"Train its base model: {entry.base.id}.",
     )

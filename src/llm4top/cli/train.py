@@ -193,6 +193,8 @@ def train(
 ) -> None:
     r"""Fine-tune a base model on a data set, and write a bundle to forecast with.
 
+    --tuning says what is trained: an adapter (lora), every weight (full), or a probe: one pass
+    over the trials, and a logistic regression over the base model's hidden states, in minutes.
     Data, memory, disk and tokenizer are checked before any weights are loaded. After Ctrl-C or a
     crash, --resume continues from the last checkpoint. At the end the bundle is reloaded and must
     give the same probabilities. [bold]llm4top train --list-settings[/bold] describes every
@@ -203,6 +205,8 @@ def train(
         llm4top train --data data/top --base Qwen/Qwen3-8B --out runs/top --dry-run
 
         llm4top train --data data/top --base Qwen/Qwen3-8B --out runs/top --quantize 4bit
+
+        llm4top train --data data/top --base Qwen/Qwen3-8B --out runs/probe --tuning probe
 
         llm4top train --config runs/top/config.yaml --resume
 
@@ -276,6 +280,8 @@ def _print_preflight(report: PreflightReport) -> None:
 
 def _print_result(result: TrainingResult) -> None:
     """The figures and those of the baselines with intervals, and where the bundle is."""
+    from llm4top.workspace.views.wording import probe_in_words
+
     console = standard_error()
     metrics = result.metrics
     if metrics:
@@ -287,10 +293,13 @@ def _print_result(result: TrainingResult) -> None:
             where += ", before the final fit on all"
         console.print(f"\n{where}:")
         console.print(metrics_table(metrics["forecasters"]))
-    steps = f"{thousands(result.steps)} steps in {duration(result.seconds)}"
-    early = ", stopped early" if result.stopped_early else ""
-    best = f", best at step {result.best_step}" if result.best_step is not None else ""
-    console.print(f"{steps}{early}{best}.")
+    if result.tried:
+        console.print(f"{probe_in_words(result.tried)} Took {duration(result.seconds)}.")
+    else:
+        steps = f"{thousands(result.steps)} steps in {duration(result.seconds)}"
+        early = ", stopped early" if result.stopped_early else ""
+        best = f", best at step {result.best_step}" if result.best_step is not None else ""
+        console.print(f"{steps}{early}{best}.")
     if result.reload_difference is not None:
         apart = f"largest difference {result.reload_difference:.1g}"
         console.print(f"The bundle was loaded again and gives the same probabilities ({apart}):")

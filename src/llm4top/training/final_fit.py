@@ -11,10 +11,10 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm4top.data.dataset import Dataset
 from llm4top.files import write_json
@@ -40,7 +40,8 @@ WHOLE = "all"
 class Choice:
     """How long to train, as the train and valid splits chose it; the fields of the result.
 
-    ``trials`` is the number of training trials that it was chosen with.
+    ``trials`` is the number of training trials that it was chosen with; ``tried`` holds the layers
+    and poolings of a probe, which chooses these anew in each fit, by cross-validation.
     """
 
     trials: int
@@ -49,6 +50,7 @@ class Choice:
     best_log_loss: float | None
     stopped_early: bool
     tokens: int
+    tried: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of(cls, tuned: FinetuneResult, trials: int) -> Choice:
@@ -60,6 +62,7 @@ class Choice:
             tuned.best_log_loss,
             tuned.stopped_early,
             tuned.tokens,
+            tuned.history if tuned.probe is not None else (),
         )
 
     @classmethod

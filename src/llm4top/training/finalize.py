@@ -34,14 +34,15 @@ from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
 from llm4top.forecasters.calibration.methods import cross_calibrate
 from llm4top.forecasters.cross_fit import LearningRows, calibrate_out_of_fold, cross_fit
+from llm4top.forecasters.finetuning.settings import unused_settings
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.model_files import earlier_training, earlier_trials
+from llm4top.forecasters.model.probe import Probe
 from llm4top.progress import OnProgress, Progress
 from llm4top.training.config import TrainingConfig
 from llm4top.training.final_fit import OutOfFold
-from llm4top.training.memory import evaluation_size
-from llm4top.training.preflight import sample_rows
+from llm4top.training.memory import evaluation_size, sample_rows
 from llm4top.training.pretrain import through_its_base
 from llm4top.training.run_folder import RunFolder, keep_logits, kept_logits
 
@@ -181,7 +182,7 @@ class Publisher:
             forecaster=forecaster,
             calibration=calibrator,
             facts=self._facts(metrics, out_of_fold),
-            tuning=self._tuning(),
+            tuning=self._tuning(forecaster.scorer.probe),
             storage=self.config.storage,
             trained_on=TrainedOn.of_dataset(
                 self.dataset,
@@ -219,8 +220,11 @@ class Publisher:
         self.run.add_event("reload", **check.model_dump())
         return check.max_difference
 
-    def _tuning(self) -> TuningEntry:
-        settings = self.config.model_dump(mode="json", exclude=_STORED_ELSEWHERE, exclude_none=True)
+    def _tuning(self, probe: Probe | None) -> TuningEntry:
+        left_out = {*_STORED_ELSEWHERE, *unused_settings(self.config.tuning)}
+        settings = self.config.model_dump(mode="json", exclude=left_out, exclude_none=True)
+        if probe is not None:
+            settings |= {"probe_layer": probe.layer, "probe_pooling": probe.pooling}
         return TuningEntry(
             method=self.config.tuning,
             quantize=self.config.quantize,

@@ -94,6 +94,13 @@ def evaluation_rows(labels: Sequence[int], size: int, seed: int) -> list[int]:
     return sorted(row for _, row in sorted(queue)[:size])
 
 
+def sample_rows(count: int, most: int, seed: int) -> list[int]:
+    """At most ``most`` of ``count`` row numbers, in order."""
+    if count <= most:
+        return list(range(count))
+    return sorted(random.Random(seed).sample(range(count), most))
+
+
 _NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 _TRAINED_BYTES = 16
 _HEAD_ROOM = 1.1

@@ -3,7 +3,6 @@
 import importlib.util
 import math
 import os
-import random
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +40,7 @@ from llm4top.text import thousands as count
 from llm4top.training import memory
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
 from llm4top.training.final_fit import OUT_OF_FOLD, final_fit_check
-from llm4top.training.memory import MemoryEstimate, ModelShape, in_gb
+from llm4top.training.memory import MemoryEstimate, ModelShape, in_gb, sample_rows
 from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
 
@@ -355,7 +354,8 @@ class _Preflight:
     def _time(self, shape: ModelShape, device: Device) -> _Finding:
         learn, valid = self._rows(self.config.train_split), self._rows(self.config.valid_split)
         # Those that calibrate it are read once more.
-        tokens = (learn + 2 * valid) * self.prompt_tokens
+        again = learn + valid if self.config.final_fit == "all" else valid
+        tokens = (learn + valid + again) * self.prompt_tokens
         seconds = memory.seconds_of_pass(shape, tokens, device, self.config)
         return _Finding(
             f"{about(seconds)} for {count(round(tokens))} tokens, judging by the device's speed."
@@ -391,10 +391,3 @@ class _Preflight:
 
 
 _OURS = {".lock", "state.json", "events.jsonl", "worker.log", "worker.log.1"}
-
-
-def sample_rows(count: int, most: int, seed: int) -> list[int]:
-    """At most ``most`` of ``count`` row numbers, in order."""
-    if count <= most:
-        return list(range(count))
-    return sorted(random.Random(seed).sample(range(count), most))

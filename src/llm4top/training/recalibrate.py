@@ -20,7 +20,7 @@ from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.progress import OnProgress
 from llm4top.training.finalize import FIGURES_NOTE, RELOAD_TOLERANCE, measured
-from llm4top.training.preflight import sample_rows
+from llm4top.training.memory import sample_rows
 
 SPLITS = ("train", "valid")
 _MOST_RELOADED = 500

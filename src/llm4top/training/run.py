@@ -2,14 +2,11 @@
 
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from llm4top import __version__
@@ -30,7 +27,7 @@ from llm4top.training.finalize import Published, Publisher
 from llm4top.training.memory import evaluation_rows, evaluation_size
 from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder, keep_logits
-from llm4top.training.watch import Watch
+from llm4top.training.watch import Watch, stop_on_signals
 
 # What may differ when a run is resumed: paths and names. The data, the
 # base model and the device are compared by what they are, not by their names.
@@ -56,7 +53,8 @@ class TrainingResult:
     within ``reload_difference``; ``metrics`` as ``measured`` gives them, on the validation split.
     Under ``torchrun`` all but process 0 get None and nothing for these three, and so does every
     process where nothing was to be published. With ``final_fit: all`` the metrics are those of the
-    model that chose the steps, and ``out_of_fold`` has those of all learning rows.
+    model that chose the steps, and ``out_of_fold`` has those of all learning rows. ``tried`` has a
+    probe's ``layer``, ``pooling``, ``c`` and ``eval_log_loss``, once for each layer and pooling.
     """
 
     out: Path
@@ -70,6 +68,7 @@ class TrainingResult:
     stopped_early: bool
     tokens: int
     seconds: float
+    tried: tuple[Mapping[str, Any], ...] = ()
 
 
 def train(
@@ -245,7 +244,10 @@ class Training:
 
         ``part`` names the fit. One that was stopped goes on from its last checkpoint.
         """
-        fit = Fit(rows, fit_checkpoints(self.run, part), None, choice.steps_for(len(rows)), part)
+        place = fit_checkpoints(self.run, part)
+        if self.config.tuning == "probe":
+            place = self.run.checkpoints  # the hidden states there are the same for every fit
+        fit = Fit(rows, place, None, choice.steps_for(len(rows)), part)
         return self._tune(fit)[0]
 
     def _score(self, forecaster: LanguageForecaster) -> None:
@@ -363,6 +365,7 @@ class Training:
             stopped_early=tuned.stopped_early,
             tokens=tuned.tokens,
             seconds=seconds,
+            tried=tuple(tuned.tried),
         )
 
 
@@ -373,27 +376,3 @@ def _leave_process_group() -> None:
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a request to stop; gives a function: was there one?
-
-    A second one interrupts at once. Outside the main thread signals stay as they are.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop.is_set
-        return
-
-    def request(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            signal.default_int_handler(number, frame)
-        stop.set()
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,5 +1,10 @@
-"""What a training tells while it runs: progress to who asked, curves to its folder."""
+"""What a training tells while it runs, and how it is told to stop."""
 
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -62,3 +67,27 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         left = self._left(step, steps, "training")
         known = self._figures if left is None else {**self._figures, "eta_seconds": left}
         self.progress(Progress("training", step, steps, self.part, dict(known)))
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or SIGTERM) into a request to stop; gives a function: was there one?
+
+    A second one interrupts at once. Outside the main thread signals stay as they are.
+    """
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop.is_set
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, frame)
+        stop.set()
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

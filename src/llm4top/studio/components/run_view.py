@@ -19,6 +19,7 @@ from llm4top.studio.jobs import title_of
 from llm4top.text import about, duration, thousands
 from llm4top.workspace.run_states import Run, RunEvent, RunState
 from llm4top.workspace.views import svg
+from llm4top.workspace.views.wording import metric, probe_in_words
 
 HEIGHT = 220
 MOST_POINTS = 600
@@ -248,6 +249,10 @@ class RunView:
     def _results(self, run: Run) -> None:
         if step := best_step(run):
             elements.Words("p", step)
+        if tried := run.result.get("tried"):
+            elements.Words("p", probe_in_words(tried))
+            with elements.folded("Every layer that was tried"):
+                elements.table(*layer_table(tried), label="Log-loss by layer")
         metrics = run.result.get("metrics") or {}
         if metrics.get("forecasters"):
             found = [run.result.get("out_of_fold"), metrics]
@@ -306,14 +311,26 @@ def best_step(run: Run) -> str:
     )
 
 
+def layer_table(
+    tried: Sequence[Mapping[str, Any]],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of a probe's validation log-losses: a row a layer, a column a pooling."""
+    names = {"answer": "At the answer's position", "mean": "Mean over the prompt"}
+    losses = {(one["layer"], one["pooling"]): metric(one["eval_log_loss"]) for one in tried}
+    rows = [
+        (str(layer), *(losses.get((layer, pooling), "-") for pooling in names))
+        for layer in sorted({one["layer"] for one in tried})
+    ]
+    return ("Layer", *(f"{name}: log-loss" for name in names.values())), rows
+
+
 def figures_of(run: Run) -> list[tuple[str, str]]:
     """Figures of a training in words, as far as they are known."""
     progress = run.progress
     found = []
     if progress.get("stage") == "training" and progress.get("total"):
-        found.append(
-            ("Training step", f"{thousands(progress['done'])} of {thousands(progress['total'])}")
-        )
+        unit = "Trials read" if run.settings.get("tuning") == "probe" else "Training step"
+        found.append((unit, f"{thousands(progress['done'])} of {thousands(progress['total'])}"))
     if run.state is RunState.RUNNING:
         if progress.get("tokens_per_second"):
             found.append(("Tokens per second", thousands(round(progress["tokens_per_second"]))))
@@ -329,6 +346,7 @@ def figures_of(run: Run) -> list[tuple[str, str]]:
     if base:
         found.append(("Base model and preset", f"{base}, {preset}"))
     if run.state is RunState.DONE and run.result.get("seconds"):
-        steps = thousands(run.result["steps"])
-        found.append(("Duration", f"{duration(run.result['seconds'])}, {steps} steps"))
+        steps = run.result["steps"]
+        in_steps = f", {thousands(steps)} steps" if steps else ""
+        found.append(("Duration", duration(run.result["seconds"]) + in_steps))
     return found

@@ -28,7 +28,7 @@ from llm4top.forecasters.forecaster import Forecaster, as_forecaster
 from llm4top.progress import OnProgress, ignore
 from llm4top.training.final_fit import OutOfFold
 from llm4top.training.finalize import CHOICE_NOTE, CHOSE, RELOAD_TOLERANCE, card_figures
-from llm4top.training.preflight import sample_rows
+from llm4top.training.memory import sample_rows
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection import selection_file
 from llm4top.training.selection.baselines import BaselineModels

@@ -18,8 +18,8 @@ from llm4top.forecasters.model.model_files import resolve_base
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.training.config import prompt_spec
-from llm4top.training.memory import model_shape
-from llm4top.training.preflight import PreflightReport, preflight, sample_rows
+from llm4top.training.memory import model_shape, sample_rows
+from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection.baselines import (
     BASE_RATE,

@@ -41,6 +41,7 @@ def train_run(job: Job) -> dict[str, Any]:
             "best_log_loss": result.best_log_loss,
             "reload_difference": result.reload_difference,
             "seconds": result.seconds,
+            "tried": list(result.tried),
         }
     stored = keep_bundle(job.workspace, folder.bundle)
     return {"bundle_id": stored.id, "name": stored.name, **figures}

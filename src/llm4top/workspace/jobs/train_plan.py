@@ -182,6 +182,8 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
     """How many steps it is, and how long that takes, as far as it was measured here."""
     config = plan.config(workspace)
     card = workspace.datasets.get(plan.dataset).card
+    if config.tuning == "probe":
+        return PlanCheck("steps", None, "none: a probe takes one pass over the trials.")
     trials = sum(card.get("balance", {}).get(config.train_split, {}).values())
     steps = steps_of(config, trials)
     length = f"at most {thousands(steps)} steps of {config.batch_size * config.accumulation} trials"

@@ -1,5 +1,8 @@
 """Forecasts in plain words: percent, "6 in 10", how a chance compares with its phase."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from llm4top.forecasters.forecast_format import TARGET
 from llm4top.text import percent, thousands
 
@@ -62,6 +65,21 @@ def average_of(of: str | None) -> str:
         return "the average of all phases"
     return (
         f"the {of[:1].lower()}{of[1:]} average" if of.startswith("Phase") else f"the {of} average"
+    )
+
+
+def probe_in_words(tried: Sequence[Mapping[str, Any]]) -> str:
+    """Which layer of a model suits a probe best, of those that were tried.
+
+    ``tried`` as a training's result has it: ``layer``, ``pooling``, ``c``, ``eval_log_loss``.
+    """
+    best = min(tried, key=lambda one: float(one["eval_log_loss"]))
+    answer = best["pooling"] == "answer"
+    where = "at the answer's position" if answer else "mean over the prompt"
+    layers = len({one["layer"] for one in tried})
+    return (
+        f"Best of {layers} layers on the validation trials: layer {best['layer']}, {where}, "
+        f"penalty C = {best['c']:.1g}, log-loss {best['eval_log_loss']:.3f}."
     )
 
 

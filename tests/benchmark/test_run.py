@@ -206,3 +206,22 @@ def test_a_bundle_of_another_question_without_a_language_model_is_refused(settin
     made.save(tmp_path / "other")
     with pytest.raises(BundleError, match="answers 'completion', not 'outcome'"):
         benchmark(settings(bases=(str(tmp_path / "other"),), test=False, newest=False))
+
+
+@pytest.mark.parametrize(
+    ("ways", "expected"),
+    [
+        (("zero-shot", "lora"), ["tiny, zero-shot", "tiny + LoRA"]),
+        (("few-shot", "probe"), ["tiny, 1-shot", "tiny + probe"]),
+    ],
+)
+def test_a_base_model_is_used_in_the_ways_that_are_asked_for(ways, expected, settings, tiny_model):
+    work = plan(settings(bases=(str(tiny_model),), ways=ways, newest=False, probe_trials=0))
+    assert [title for title, _ in work if "tiny" in title] == expected
+
+
+def test_a_way_that_is_none_is_told(settings):
+    with pytest.raises(
+        ConfigError, match="must be 'zero-shot', 'few-shot', 'probe' or 'lora', not 'zero'"
+    ):
+        settings(ways=("zero",))

@@ -350,7 +350,7 @@ class LanguageWork:
 
 
 def language_work(models: list[LanguageModel], context: Context) -> Iterator[LanguageWork]:
-    """All variants of all models, on all folds.
+    """All models in all ways that are asked for, on all folds.
 
     Weights that were trained on labelled trials are not measured on the newest of the training
     data: they may have been trained on those very trials.
@@ -364,11 +364,13 @@ def language_work(models: list[LanguageModel], context: Context) -> Iterator[Lan
             if fold.name == "newest" and model.seen:
                 continue
             if model.bundle is None:
-                yield LanguageWork(model, "zero-shot", fold, POOLED, context)
-                if settings.shots:
+                if "zero-shot" in settings.ways:
+                    yield LanguageWork(model, "zero-shot", fold, POOLED, context)
+                if "few-shot" in settings.ways and settings.shots:
                     yield LanguageWork(model, "few-shot", fold, POOLED, context)
             elif fold.name == "split":
                 yield LanguageWork(model, "as shipped", fold, POOLED, context)
             for phase in tuned_on if model.base is not None else ():
-                yield LanguageWork(model, "probe", fold, phase, context)
-                yield LanguageWork(model, "LoRA", fold, phase, context)
+                for way, variant in (("probe", "probe"), ("lora", "LoRA")):
+                    if way in settings.ways:
+                        yield LanguageWork(model, variant, fold, phase, context)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llm4top.schema import validate_settings
 
 ScopeName = Literal["I", "II", "III", "IV", "pooled"]
+Way = Literal["zero-shot", "few-shot", "probe", "lora"]
 
 
 class BenchmarkSettings(BaseModel):
@@ -24,6 +25,7 @@ class BenchmarkSettings(BaseModel):
         encoder: The folder of a sentence encoder, for the baseline "sentence".
         preset, training: How to fine-tune, see ``TrainingConfig``.
         max_tokens: Prompt budget of untrained models; None is the preset's.
+        ways: How each base model is used.
         shots: Labelled trials in few-shot prompts; 0 leaves few-shot prompts out.
         each_phase: Also fine-tune on each phase alone (one more run for each phase and base model).
         newest: Also train on the older trials and measure on the newest 20 % of the training data.
@@ -47,6 +49,7 @@ class BenchmarkSettings(BaseModel):
     preset: Literal["quick", "standard", "thorough"] = "standard"
     training: dict[str, Any] = {}
     max_tokens: int | None = Field(None, ge=64)
+    ways: tuple[Way, ...] = ("zero-shot", "few-shot", "probe", "lora")
     shots: int = Field(4, ge=0, le=32)
     each_phase: bool = False
     newest: bool = True
@@ -66,7 +69,7 @@ class BenchmarkSettings(BaseModel):
     def _agrees(self) -> Self:
         if not self.phases:
             raise ValueError("phases: name one or more")
-        for name in ("phases", "bases"):
+        for name in ("phases", "bases", "ways"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: {', '.join(values)} names one twice")

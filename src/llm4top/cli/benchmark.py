@@ -55,6 +55,12 @@ class Flags:
     ] = None
     baselines: options.BaselinesOption = None
     encoder: options.EncoderOption = None
+    ways: Annotated[
+        str,
+        typer.Option(
+            help="How to use each base model: zero-shot, few-shot, probe, lora; comma-separated."
+        ),
+    ] = "zero-shot,few-shot,probe,lora"
     shots: Annotated[int, typer.Option(help="Examples in few-shot prompts; 0: none.")] = 4
     each_phase: Annotated[
         bool, typer.Option("--each-phase", help="Also fine-tune on each phase alone.")
@@ -101,6 +107,8 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
 
         llm4top benchmark --data AllPublicXML.zip --task completion --phases II,III --out runs/done
 
+        llm4top benchmark --data data/top --base Qwen/Qwen3-8B --ways zero-shot,probe
+
         llm4top benchmark --data data/top --base embedded --dry-run
     """
     from llm4top.benchmark.settings import make_settings
@@ -110,6 +118,7 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
             **asdict(flags),
             "bases": tuple(flags.bases or ()),
             "phases": options.listed(flags.phases),
+            "ways": options.listed(flags.ways),
             "training": options.read_settings(flags.training),
             "baselines": options.listed(flags.baselines),
         }

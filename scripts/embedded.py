@@ -95,7 +95,7 @@ class Part:
 def parts(base: Path) -> list[Part]:
     """The parts of the blend, in the order of the card."""
     baselines: dict[str, Any] = {
-        "tfidf": TfidfForecaster(thin_copies=True, seed=SEED),
+        "tfidf": TfidfForecaster(titles=True, thin_copies=True, seed=SEED),
         "extra-trees": ExtraTreesForecaster(trees=TREES, least_leaf=2, thin_copies=True, seed=SEED),
         "structured": StructuredForecaster(trees=TREES, least_leaf=10, thin_copies=True, seed=SEED),
     }

@@ -1,8 +1,7 @@
 """The labelled trials that the embedded model learns from.
 
 A data folder holds `top/` (TOP's CSV files, with titles_and_dates.csv where there is one), and may
-hold `extra/top_extra.csv` (more labelled trials), and `registry/` with `labels/` (registry records
-and their labels). Every text passes the leak guard: extra rows are written as records of the
+hold `extra/top_extra.csv` (more labelled trials). Every text passes the leak guard: extra rows are written as records of the
 registry's API and read like any other record.
 
 TOP's test files are never read for anything but their ids: a trial of theirs among the rows or the
@@ -12,8 +11,7 @@ texts is refused.
 import csv
 import json
 import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -35,7 +33,6 @@ from llm4top.registry.trial import Record, Trial
 
 TOP_BASE_RATES = {"II": 0.478, "III": 0.653}
 """Share of successes in the official training files of TOP, to which extra rows are weighted."""
-PHASES = {"phase 2": "II", "phase 3": "III"}
 LEFT_OUT = {("trialbench_x", "III")}
 """Sources of extra rows whose rows all have one label."""
 
@@ -73,9 +70,8 @@ def learning(data: Path, scratch: Path) -> Learning:
     ]
     labels = np.asarray(top.label_indices)
     names = [_train_file(files) for files in top.files]
-    weights = _weights(labels, ["top"] * len(names), names)
-    rows = LearningRows(trials, labels, list(top.nct_ids), weights)
-    more, dates = _extra(data, dict(zip(rows.groups, labels.tolist(), strict=True)))
+    rows = LearningRows(trials, labels, list(top.nct_ids), np.ones(len(labels)))
+    more, dates = _extra(data, set(rows.groups))
     refuse_sealed([*rows.groups, *more.groups], sealed)
     in_valid = np.array([split == "valid" for split in top.splits])
     return Learning(top, rows, list(top.start_dates), row_phases(top), in_valid, names, more, dates)
@@ -120,57 +116,37 @@ def sealed_ids(data: Path) -> set[str]:
     return {row["nctid"] for file in (data / "top").glob("phase_*_test.csv") for row in _rows(file)}
 
 
-def _extra(data: Path, known: Mapping[str, int]) -> tuple[LearningRows, list[str | None]]:
-    """Labelled rows that TOP's files lack, then records of the registry with a known label."""
-    groups: list[str] = []
-    trials: list[Trial] = []
-    labels: list[int] = []
-    files: list[str] = []
-    dates: list[str | None] = []
-    sources: list[str] = []
+def _extra(data: Path, known: Container[str]) -> tuple[LearningRows, list[str | None]]:
+    """Labelled rows that TOP's files lack, with the start date of each."""
     table = data / "extra" / "top_extra.csv"
-    found = extra_records.rows(table) if table.is_file() else ()
-    rows = [
-        row
-        for row in found
-        if row["criteria"]
-        and (row["text_source"].split("+")[0], row["file"]) not in LEFT_OUT
-        and row["nctid"] not in known
-    ]
+    found = list(extra_records.rows(table)) if table.is_file() else []
     # Only what TOP's rows have too: a summary or an outcome measure would tell the source.
-    records = _read([extra_records.study({**row, "summary": "", "outcomes": []}) for row in rows])
-    for row in rows:
-        if (record := records.get(row["nctid"])) is None:
-            continue
-        groups.append(row["nctid"])
-        trials.append(record.trial)
-        labels.append(int(row["label"]))
-        files.append(row["file"])
-        dates.append(iso_date(row["start_date"]))
-        sources.append("extra")
-    labelled = dict(known) | dict(zip(groups, labels, strict=True))
-    for nct_id, record, label in _registry(data, labelled):
-        groups.append(nct_id)
-        trials.append(record.trial)
-        labels.append(label)
-        files.append(PHASES.get((record.trial.phase or "").lower(), ""))
-        dates.append(record.registry_outcome.start_date or record.trial.planned_start)
-        sources.append("registry")
-    values = np.asarray(labels, dtype=np.int64)
-    return LearningRows(trials, values, groups, _weights(values, sources, files)), dates
+    records = _read([extra_records.study({**row, "summary": "", "outcomes": []}) for row in found])
+    rows, cells = [], []
+    for row in found:
+        cell = (row["text_source"].split("+")[0], row["file"])
+        nct_id = row["nctid"]
+        if row["criteria"] and cell not in LEFT_OUT and nct_id in records and nct_id not in known:
+            rows.append(row)
+            cells.append(cell)
+    learned = LearningRows(
+        [records[row["nctid"]].trial for row in rows],
+        labels := np.array([int(row["label"]) for row in rows], dtype=np.int64),
+        [row["nctid"] for row in rows],
+        _weights(labels, cells),
+    )
+    return learned, [iso_date(row["start_date"]) for row in rows]
 
 
-def _weights(labels: np.ndarray, sources: list[str], files: list[str]) -> np.ndarray:
-    """Weights with which each source has TOP's base rate in each of TOP's files."""
+def _weights(labels: np.ndarray, cells: list[tuple[str, str]]) -> np.ndarray:
+    """Weights that give each source, in each of TOP's files, that file's base rate."""
     weights = np.ones(len(labels))
-    for source in set(sources):
-        for file, share in TOP_BASE_RATES.items():
-            pairs = zip(sources, files, strict=True)
-            chosen = np.array([pair == (source, file) for pair in pairs])
-            own = labels[chosen].mean() if chosen.any() else 0.0
-            if 0 < own < 1:
-                success = labels[chosen] == 1
-                weights[chosen] = np.where(success, share / own, (1 - share) / (1 - own))
+    for cell in set(cells):
+        chosen = np.array([one == cell for one in cells])
+        own, share = labels[chosen].mean(), TOP_BASE_RATES[cell[1]]
+        if 0 < own < 1:
+            success = labels[chosen] == 1
+            weights[chosen] = np.where(success, share / own, (1 - share) / (1 - own))
     return weights
 
 
@@ -181,27 +157,6 @@ def _train_file(files: Iterable[str]) -> str:
     """
     stems = {Path(file).stem.removeprefix("phase_") for file in files}
     return next((file for file in TOP_BASE_RATES if stems == {f"{file}_train"}), "")
-
-
-def _registry(data: Path, labelled: Mapping[str, int]) -> Iterator[tuple[str, Record, int]]:
-    """Records of the registry sample whose label is known, of phases II and III."""
-    archive = data / "registry" / "AllPublicXML-sample.zip"
-    file = data / "labels" / "outcome_for_registry_sample.csv"
-    if not (archive.is_file() and file.is_file()):
-        return
-    labels = {row["nctid"]: int(row["label"]) for row in _rows(file)} | dict(labelled)
-    with tempfile.TemporaryDirectory() as scratch:
-        with zipfile.ZipFile(archive) as members:
-            for name in members.namelist():
-                if Path(name).stem in labels:
-                    (Path(scratch) / Path(name).name).write_bytes(members.read(name))
-        for record in read_records(Path(scratch)):
-            if (
-                isinstance(record, Record)
-                and record.nct_id
-                and (record.trial.phase or "").lower() in PHASES
-            ):
-                yield record.nct_id, record, labels[record.nct_id]
 
 
 def _read(records: list[dict[str, Any]]) -> dict[str, Record]:

@@ -213,3 +213,20 @@ def test_tfidf_reaches_the_benchmarks_yardstick(top_rows, learnt_from, phase):
     X, y = zip(*valid[phase].values(), strict=True)
     found = TfidfForecaster().fit(trials, labels).predict_proba(X)[:, 1]
     assert roc_auc_score(y, found) == pytest.approx(YARDSTICKS[learnt_from, phase], abs=0.015)
+
+
+def test_tfidf_reads_titles_where_it_is_asked_to():
+    trials = [
+        Trial(brief_title=word, official_title="Study of it", conditions=("asthma",))
+        for word in ("alpha", "beta") * 6
+    ]
+    labels = ["success", "failure"] * 6
+
+    with_titles = TfidfForecaster(titles=True).fit(trials, labels)
+    without = TfidfForecaster().fit(trials, labels)
+
+    first, second = with_titles.predict_proba(trials[:2])[:, 1]
+    assert first > 0.6 > 0.4 > second
+    assert np.ptp(without.predict_proba(trials)[:, 1]) == 0
+    assert with_titles.sections_[:3] == ("phase", "brief_title", "official_title")
+    assert "brief_title" not in without.sections_

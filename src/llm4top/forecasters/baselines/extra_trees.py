@@ -19,7 +19,7 @@ from llm4top.forecasters.baselines.base import (
 )
 from llm4top.forecasters.baselines.features import code_word
 from llm4top.forecasters.baselines.narrow_trees import NarrowTrees, read_narrow_trees
-from llm4top.forecasters.baselines.simple import baseline_text
+from llm4top.forecasters.baselines.simple import TITLES, baseline_text, titles_of
 from llm4top.registry.areas import condition_chapters
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
@@ -52,7 +52,7 @@ class ExtraTreesForecaster(BaselineForecaster):
     """
 
     reads = (
-        *("phase", "brief_title", "official_title", "conditions", "icd_codes", "interventions"),
+        *("phase", *TITLES, "conditions", "icd_codes", "interventions"),
         "criteria",
     )
 
@@ -145,5 +145,4 @@ def presence_text(trial: Trial) -> str:
         *(code_word("category", category) for category in categories),
         *(code_word("chapter", chapter) for chapter in sorted(condition_chapters(trial))),
     ]
-    titles = [title for title in (trial.brief_title, trial.official_title) if title]
-    return "\n".join([baseline_text(trial), *groups, *titles])
+    return "\n".join([baseline_text(trial), *groups, *titles_of(trial)])

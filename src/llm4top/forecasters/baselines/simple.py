@@ -1,6 +1,6 @@
 """The two trivial baselines, and TF-IDF: every report compares a model with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -130,6 +130,7 @@ class TfidfForecaster(BaselineForecaster):
         regularisation: Inverse strength of the regularisation (``C`` of scikit-learn).
         min_count: Number of training trials in which a term must occur.
         class_weight: None, "balanced" or a mapping from class to weight.
+        titles: Whether the titles are read as well. They help where a record holds little else.
         thin_copies: Whether it also learns from two copies of each training trial that lack
             fields; see ``training_rows``.
         seed: Seed of the copies.
@@ -140,8 +141,6 @@ class TfidfForecaster(BaselineForecaster):
         learner_: The fitted logistic regression.
     """
 
-    reads = ("phase", "conditions", "icd_codes", "interventions", "criteria")
-
     def __init__(
         self,
         task: Task | str = "outcome",
@@ -149,6 +148,7 @@ class TfidfForecaster(BaselineForecaster):
         regularisation: float = 1.5,
         min_count: int = 2,
         class_weight: dict[Any, float] | str | None = None,
+        titles: bool = False,
         thin_copies: bool = False,
         seed: int = 0,
     ):
@@ -156,6 +156,7 @@ class TfidfForecaster(BaselineForecaster):
         self.regularisation = regularisation
         self.min_count = min_count
         self.class_weight = class_weight
+        self.titles = titles
         self.thin_copies = thin_copies
         self.seed = seed
 
@@ -177,7 +178,7 @@ class TfidfForecaster(BaselineForecaster):
         if isinstance(weight, dict):
             positions = {name: i for i, name in enumerate(self.classes_.tolist())}
             weight = {positions[name]: value for name, value in weight.items()}
-        texts = [baseline_text(trial) for trial in trials]
+        texts = self._texts(trials)
         self.vectoriser_: TfidfVectorizer = new_vectoriser(
             len(texts), min_count=self.min_count, most=_MOST_TERMS
         )
@@ -186,7 +187,7 @@ class TfidfForecaster(BaselineForecaster):
             trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
         )
         if learn.copies:
-            added = self.vectoriser_.transform([baseline_text(trial) for trial in learn.copies])
+            added = self.vectoriser_.transform(self._texts(learn.copies))
             rows = vstack([rows, added], format="csr")
         model = LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight)
         with learners.one_thread():
@@ -195,8 +196,19 @@ class TfidfForecaster(BaselineForecaster):
             )
         return self
 
+    @property
+    def reads(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The sections of a trial that it reads."""
+        titles = TITLES if self.titles else ()
+        return ("phase", *titles, "conditions", "icd_codes", "interventions", "criteria")
+
+    def _texts(self, trials: Sequence[Trial]) -> list[str]:
+        if not self.titles:
+            return [baseline_text(trial) for trial in trials]
+        return ["\n".join([baseline_text(trial), *titles_of(trial)]) for trial in trials]
+
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
-        texts = [baseline_text(trial) for trial in trials]
+        texts = self._texts(trials)
         return self.learner_.predict_proba(self.vectoriser_.transform(texts))
 
     def state(self) -> BaselineState:
@@ -211,6 +223,14 @@ class TfidfForecaster(BaselineForecaster):
         (terms,) = wanted(state.words, "terms")
         self.vectoriser_ = restored_vectoriser(terms, idf)
         self.learner_ = learners.DenseLearner.from_arrays(arrays, len(terms), len(self.classes_))
+
+
+TITLES = ("brief_title", "official_title")
+
+
+def titles_of(trial: Trial) -> list[str]:
+    """The titles that the trial has."""
+    return [title for title in (trial.brief_title, trial.official_title) if title]
 
 
 def baseline_text(trial: Trial) -> str:

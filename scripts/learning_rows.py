@@ -1,8 +1,8 @@
 """The labelled trials that the embedded model learns from.
 
 A data folder holds `top/` (TOP's CSV files, with titles_and_dates.csv where there is one), and may
-hold `extra/top_extra.csv` (more labelled trials). Every text passes the leak guard: extra rows are written as records of the
-registry's API and read like any other record.
+hold `extra/top_extra.csv` (more labelled trials). Every text passes the leak guard: extra rows are
+written as records of the registry's API and read like any other record.
 
 TOP's test files are never read for anything but their ids: a trial of theirs among the rows or the
 texts is refused.

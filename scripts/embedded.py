@@ -32,8 +32,9 @@ from llm4top.forecasters.baselines.extra_trees import ExtraTreesForecaster
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
 from llm4top.forecasters.baselines.structured import StructuredForecaster
 from llm4top.forecasters.blend import Blend
+from llm4top.forecasters.bundles.figures import Evaluation, FinalFit
 from llm4top.forecasters.bundles.language_files import plain_settings, round_weights
-from llm4top.forecasters.bundles.manifest import BundleFacts, Evaluation, FinalFit, TuningEntry
+from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
 from llm4top.forecasters.bundles.write import save_bundle

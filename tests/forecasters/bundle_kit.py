@@ -14,13 +14,8 @@ import numpy as np
 import torch
 
 from llm4top.forecasters.base_rates import measure_base_rates
-from llm4top.forecasters.bundles.manifest import (
-    BundleFacts,
-    DataEntry,
-    Evaluation,
-    Manifest,
-    TuningEntry,
-)
+from llm4top.forecasters.bundles.figures import Evaluation
+from llm4top.forecasters.bundles.manifest import BundleFacts, DataEntry, Manifest, TuningEntry
 from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrator
 from llm4top.forecasters.calibration.methods import make_calibrator

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from llm4top.forecasters.bundles.manifest import Evaluation
+from llm4top.forecasters.bundles.figures import Evaluation
 from llm4top.training.finalize import card_figures
 
 

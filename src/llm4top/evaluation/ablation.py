@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from llm4top.errors import EvaluationError
 from llm4top.evaluation.metrics.bootstrap import DRAWS
 from llm4top.evaluation.metrics.metrics import figure, measure_probabilities
-from llm4top.forecasters.bundles.manifest import Ablation, Figure
+from llm4top.forecasters.bundles.figures import Ablation, Figure
 from llm4top.forecasters.calibration.calibrated import FloatArray, checked_data, softmax
 from llm4top.forecasters.calibration.pool import LogPool
 

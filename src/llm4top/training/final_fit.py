@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm4top.data.dataset import Dataset
 from llm4top.files import write_json
-from llm4top.forecasters.bundles.manifest import FinalFit
+from llm4top.forecasters.bundles.figures import FinalFit
 from llm4top.forecasters.cross_fit import CrossFit, Fold, LearningRows, Predict, cross_fit
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.progress import OnProgress

@@ -18,15 +18,9 @@ from llm4top.evaluation.predictions import FloatArray, IntArray
 from llm4top.evaluation.reports.report import Figure
 from llm4top.forecasters.base_rates import ALL_PHASES, measure_base_rates
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
+from llm4top.forecasters.bundles.figures import OUT_OF_FOLD, Evaluation
 from llm4top.forecasters.bundles.language_files import plain_settings
-from llm4top.forecasters.bundles.manifest import (
-    CONTEXT_OF_USE,
-    OUT_OF_FOLD,
-    BundleFacts,
-    Evaluation,
-    Manifest,
-    TuningEntry,
-)
+from llm4top.forecasters.bundles.manifest import CONTEXT_OF_USE, BundleFacts, Manifest, TuningEntry
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import confirm_reload
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry

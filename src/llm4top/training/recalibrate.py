@@ -10,7 +10,8 @@ from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError, CalibrationError
 from llm4top.files import publishing, write_json
 from llm4top.forecasters.bundles.blend_files import link_or_copy
-from llm4top.forecasters.bundles.manifest import SCHEMA_VERSION, Evaluation, Manifest
+from llm4top.forecasters.bundles.figures import Evaluation
+from llm4top.forecasters.bundles.manifest import SCHEMA_VERSION, Manifest
 from llm4top.forecasters.bundles.paths import CALIBRATION_FILE, CARD_FILE, TRAINED_ON_FILE
 from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
 from llm4top.forecasters.bundles.trained_on import TrainedOn

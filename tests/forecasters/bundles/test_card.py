@@ -2,15 +2,8 @@ import re
 
 import pytest
 
-from llm4top.forecasters.bundles.manifest import (
-    Ablation,
-    CardTable,
-    DataEntry,
-    Evaluation,
-    Figure,
-    ReloadCheck,
-    TuningEntry,
-)
+from llm4top.forecasters.bundles.figures import Ablation, CardTable, Evaluation, Figure, ReloadCheck
+from llm4top.forecasters.bundles.manifest import DataEntry, TuningEntry
 from llm4top.forecasters.bundles.write import escape, render_card
 from tests.forecasters.bundle_kit import EVALUATION, facts
 from tests.forecasters.bundles.test_manifest import manifest

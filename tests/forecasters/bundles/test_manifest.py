@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from llm4top.errors import BundleError, UnsafeBundleError
+from llm4top.forecasters.bundles.figures import Ablation
 from llm4top.forecasters.bundles.language_files import plain_settings
 from llm4top.forecasters.bundles.manifest import (
     SCHEMA_VERSION,
-    Ablation,
     AnswerEntry,
     BaseEntry,
     BundleFacts,

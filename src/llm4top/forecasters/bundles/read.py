@@ -14,8 +14,9 @@ from llm4top.forecasters.base_rates import ALL_PHASES
 from llm4top.forecasters.baselines.catalog import TRIVIAL
 from llm4top.forecasters.bundles.baseline_files import read_baseline
 from llm4top.forecasters.bundles.blend_files import read_blend
+from llm4top.forecasters.bundles.figures import ReloadCheck
 from llm4top.forecasters.bundles.loading import Loading
-from llm4top.forecasters.bundles.manifest import HINT, Manifest, ReloadCheck
+from llm4top.forecasters.bundles.manifest import HINT, Manifest
 from llm4top.forecasters.bundles.paths import (
     CALIBRATION_FILE,
     EMBEDDED_NAME,

@@ -13,8 +13,9 @@ from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.baseline_files import PROBES, tolerance_of
+from llm4top.forecasters.bundles.figures import ReloadCheck
 from llm4top.forecasters.bundles.language_files import tuning_of
-from llm4top.forecasters.bundles.manifest import BundleFacts, ReloadCheck
+from llm4top.forecasters.bundles.manifest import BundleFacts
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import RELOAD_TOLERANCE, compare_reloaded, load_bundle
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry

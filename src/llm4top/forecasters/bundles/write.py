@@ -19,16 +19,9 @@ from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.baseline_files import write_baseline
 from llm4top.forecasters.bundles.blend_files import write_blend
+from llm4top.forecasters.bundles.figures import Evaluation, Figure, ReloadCheck
 from llm4top.forecasters.bundles.loading import versions
-from llm4top.forecasters.bundles.manifest import (
-    BundleFacts,
-    Evaluation,
-    Figure,
-    FileEntry,
-    Manifest,
-    ReloadCheck,
-    TuningEntry,
-)
+from llm4top.forecasters.bundles.manifest import BundleFacts, FileEntry, Manifest, TuningEntry
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.calibration.calibrated import Calibrator

@@ -15,7 +15,8 @@ from llm4top.data.dataset import Dataset
 from llm4top.errors import TrainingError
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.catalog import make_baseline
-from llm4top.forecasters.bundles.manifest import BundleFacts, Evaluation, FinalFit
+from llm4top.forecasters.bundles.figures import Evaluation, FinalFit
+from llm4top.forecasters.bundles.manifest import BundleFacts
 from llm4top.forecasters.bundles.paths import is_bundle
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
 from llm4top.forecasters.bundles.verify import read_manifest

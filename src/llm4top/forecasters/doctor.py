@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, str, str], ...] = (
 
 EXTRAS: tuple[tuple[str, str, str], ...] = (
     ("bitsandbytes", "four-bit", "4-bit base models, for training in less memory"),
+    ("gguf", "gguf", "GGUF files as base models"),
 )
 
 LOW_DISK = 5 << 30

@@ -64,13 +64,13 @@ NOTE = (
 )
 
 
-def make(judged: Judged, base: Path, folder: Path) -> None:
+def make(judged: Judged, base: Path, work: Path, folder: Path) -> None:
     """Fit everything on all rows and write the bundle."""
     data, rows = judged.data, representative(judged.data)
     everything, learned = data.rows.plus(data.extra), data.rows.take(rows)
     fitted: dict[str, Forecaster] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for part in parts(base):
+        for part in parts(base, work):
             print(f"{part.name}: all {len(everything)} rows", flush=True)
             model = part.fit(everything)
             if isinstance(model, LanguageForecaster):
@@ -225,11 +225,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         data = learning(asked.data, Path(scratch))
-    chosen = [*yardsticks(), *parts(asked.base)]
+    chosen = [*yardsticks(), *parts(asked.base, asked.work)]
     if asked.only:
         judge(data, [part for part in chosen if part.name in asked.only], asked.work)
         return
-    make(judge(data, chosen, asked.work), asked.base, asked.out or asked.work / "bundle")
+    judged = judge(data, chosen, asked.work)
+    make(judged, asked.base, asked.work, asked.out or asked.work / "bundle")
 
 
 if __name__ == "__main__":

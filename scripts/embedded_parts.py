@@ -51,10 +51,10 @@ class Part:
         return lambda trials: log_probabilities(softmax(model.label_logits(trials)))
 
 
-def parts(base: Path) -> list[Part]:
+def parts(base: Path, work: Path) -> list[Part]:
     """The parts of the blend, in the order of the card."""
     return [
-        Part("language", partial(fit_language, base)),
+        Part("language", partial(fit_language, base, work / "states")),
         _baseline("tfidf", TfidfForecaster(titles=True, thin_copies=True, seed=SEED)),
         _baseline(
             "extra-trees",
@@ -83,12 +83,12 @@ def _baseline(name: str, model: Any, *, yardstick: bool = False) -> Part:
     return Part(name, fit, yardstick)
 
 
-def fit_language(base: Path, rows: LearningRows) -> LanguageForecaster:
-    """The language model, fine-tuned with the settings of embedded.yaml."""
+def fit_language(base: Path, states: Path, rows: LearningRows) -> LanguageForecaster:
+    """The language model with the settings of embedded.yaml; ``states`` keeps its hidden states."""
     settings = yaml.safe_load((Path(__file__).parent / "embedded.yaml").read_text("utf-8"))
     trials = [as_record(trial) for trial in rows.trials]
     model = LanguageForecaster(base, **settings)
-    return model.fit(trials, rows.labels, sample_weight=rows.weights)
+    return model.fit(trials, rows.labels, sample_weight=rows.weights, output_dir=states)
 
 
 def copies_of(trials: Sequence[Trial]) -> dict[str, list[Trial]]:

@@ -271,3 +271,34 @@ def test_an_adapter_is_forecast_with(learner, trials, tmp_path):
         learner.base, tuning="none", adapter=tmp_path / "adapter", device="cpu", max_tokens=220
     )
     np.testing.assert_allclose(again.answer_logits(trials), fitted.answer_logits(trials), atol=1e-5)
+
+
+def test_a_probe_is_fitted_and_leaves_the_model_as_it_is(learner, zero_shot, trials):
+    probe = clone(learner).set_params(tuning="probe")
+    before = zero_shot.answer_logits(trials)
+    probe.fit(trials, Y)
+    assert probe.finetuning_.steps == 0
+    assert len(probe.finetuning_.history) == 4
+    assert probe.predict_proba(trials).shape == (12, 2)
+    assert set(probe.predict(trials)) <= {"success", "failure"}
+    assert probe.decision_function(trials) == pytest.approx(
+        probe.answer_logits(trials)[:, 1] - probe.answer_logits(trials)[:, 0]
+    )
+    scorer = probe.scorer
+    scorer.probe = None
+    assert np.abs(scorer.logits(zero_shot.prompts(trials)) - before).max() < 1e-4
+    weighted = clone(probe).set_params(class_weight={"success": 20.0}).fit(trials, Y)
+    assert weighted.predict_proba(trials)[:, 1].mean() > probe.predict_proba(trials)[:, 1].mean()
+
+
+def test_a_probe_needs_every_label(tiny_model_folder, trials):
+    task = Task(
+        name="grades",
+        kind="multiclass",
+        question="Which of three invented grades fits this trial?",
+        labels=("low", "middle", "high"),
+        answers=("No", "Yes", "a"),
+    )
+    probe = LanguageForecaster(tiny_model_folder, task, tuning="probe", device="cpu")
+    with pytest.raises(ConfigError, match="y: holds no middle; a probe is fitted on every label"):
+        probe.fit(trials, [0, 2] * 6)

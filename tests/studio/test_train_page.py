@@ -177,6 +177,35 @@ def test_the_figures_of_a_training_tell_what_is_known(tmp_path):
     }
 
 
+def test_a_probe_tells_its_trials_and_its_layers(tmp_path):
+    from dataclasses import replace
+
+    from llm4top.studio.components.run_view import figures_of, layer_table
+    from llm4top.workspace.run_states import RunState
+    from llm4top.workspace.views.wording import probe_in_words
+
+    with Workspace.open(tmp_path / "home") as workspace:
+        settings = {"base": "invented/tiny", "tuning": "probe"}
+        run = workspace.runs.submit("train", settings, device="cpu")
+    step = {"stage": "training", "done": 256, "total": 2100}
+    reading = replace(run, state=RunState.RUNNING, progress=step)
+    assert dict(figures_of(reading))["Trials read"] == "256 of 2\u202f100"
+    done = replace(run, state=RunState.DONE, result={"seconds": 50.0, "steps": 0})
+    assert dict(figures_of(done))["Duration"] == "50\u00a0s"
+    losses = {(4, "answer"): 0.68, (4, "mean"): 0.66, (8, "answer"): 0.65, (8, "mean"): 0.67}
+    tried = [
+        {"layer": layer, "pooling": pooling, "c": 0.001, "eval_log_loss": loss}
+        for (layer, pooling), loss in losses.items()
+    ]
+    columns, rows = layer_table(tried)
+    assert columns[1:] == ("At the answer's position: log-loss", "Mean over the prompt: log-loss")
+    assert rows == [("4", "0.680", "0.660"), ("8", "0.650", "0.670")]
+    assert probe_in_words(tried) == (
+        "Best of 2 layers on the validation trials: layer 8, at the answer's position, penalty "
+        "C = 0.001, log-loss 0.650."
+    )
+
+
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),
     [

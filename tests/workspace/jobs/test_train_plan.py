@@ -156,6 +156,17 @@ def test_the_time_is_told_as_an_earlier_training_took(
     assert steps_of(plan(dataset, max_steps=7).config(home), 48) == 7
 
 
+def test_a_probe_has_no_steps_and_a_time_of_its_own(
+    home: Workspace, dataset: StoredDataset
+) -> None:
+    chosen = plan(dataset, tuning="probe")
+    told = time_check(chosen, home)
+    assert (told.ok, told.detail) == (None, "none: a probe takes one pass over the trials.")
+    checks = {check.name: check.detail for check in check_plan(chosen.config(home))}
+    assert checks["time"].startswith("a few seconds for ")
+    assert "'tuning=\"probe\"'" in chosen.command(home)
+
+
 def done(workspace: Workspace, chosen: TrainPlan, result: dict[str, Any]) -> Run:
     from llm4top.workspace.run_states import Process
 

@@ -137,7 +137,7 @@ class FinalFits:
                 publisher.out_of_fold = found
                 del fitted
                 publisher.publish()
-            for checkpoints in folder.folds.glob("*/"):
+            for checkpoints in (folder.checkpoints, *folder.folds.glob("*/")):
                 shutil.rmtree(checkpoints, ignore_errors=True)
         release_memory()
         return found

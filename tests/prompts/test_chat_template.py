@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from llm4top.prompts.examples import Example, Examples, FewShotWriter
@@ -53,6 +54,22 @@ def test_a_model_without_think_tokens_gets_no_think_block(tiny, example):
     shown = FewShotWriter(plain, OUTCOME, examples, PromptSpec(4000)).write(Trial()).text
     assert "think" not in shown
     assert shown.endswith("<|im_start|>assistant\n")
+
+
+def test_a_text_begins_as_the_models_own_texts_do(tiny, example):
+    """Llama and Gemma put one token before every text, once, whatever the prompt shows."""
+    backend = Tokenizer.from_str(tiny.backend_tokenizer.to_str())
+    backend.add_special_tokens(["<s>"])
+    number = backend.token_to_id("<s>")
+    backend.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", number)])
+    llama = PreTrainedTokenizerFast(tokenizer_object=backend)
+    prompt, message = written(llama, OUTCOME, example)
+    assert prompt.text == "<s>" + PUBLISHED.format(message=message)
+    assert prompt.token_ids[0] == number
+    examples = Examples((Example(example, "success"), Example(Trial(), "failure")))
+    shown = FewShotWriter(llama, OUTCOME, examples, PromptSpec(4000)).write(example)
+    assert shown.token_ids[0] == number
+    assert shown.token_ids.count(number) == 1
 
 
 @pytest.mark.parametrize("task", [OUTCOME, COMPLETION])

@@ -214,4 +214,4 @@ class _AfterExamples(PromptWriter):
         self.before = before
 
     def _wrap(self, message: str) -> str:
-        return self.before + super()._wrap(message)
+        return self.beginning + self.before + OPENING + message + self.closing

@@ -92,6 +92,20 @@ def closing(tokenizer: Any) -> str:
     return CLOSING if thinks else TURN
 
 
+def beginning(tokenizer: Any) -> str:
+    """The token that this tokenizer puts before every text (Llama's, Gemma's), or nothing.
+
+    Models that learned with one do not understand a text without it. Qwen's have none.
+    """
+    if tokenizer is None:
+        return ""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a", add_special_tokens=True)["input_ids"]
+    if not plain or len(whole) == len(plain) or whole[1 : 1 + len(plain)] != plain:
+        return ""
+    return str(tokenizer.convert_ids_to_tokens(whole[0]))
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSpec:
     """What a prompt may hold: its token budget and the sections it shows (None: all).
@@ -195,7 +209,7 @@ class PromptWriter:
         self.tokenizer = tokenizer
         self.task = task
         self.spec = spec or PromptSpec()
-        self.closing = closing(tokenizer)
+        self.beginning, self.closing = beginning(tokenizer), closing(tokenizer)
 
     @property
     def fingerprint(self) -> str:
@@ -241,7 +255,7 @@ class PromptWriter:
 
     def _wrap(self, message: str) -> str:
         """The user's message in the chat format, up to where the answer begins."""
-        return OPENING + message + self.closing
+        return self.beginning + OPENING + message + self.closing
 
     def _shortened(self, sections: list[Section]) -> Prompt:
         """Shorten the longest sections first; short ones stay whole."""

@@ -228,15 +228,13 @@ def cross_fit(
         if on_progress is not None:
             on_progress(Progress("cross-fitting", number, folds))
         held = np.flatnonzero(fold_of == number)
-        asked = {"": rows.trials, **variants}
         part = None if store is None else _stored(store, number, key)
         if part is None:
-            predict = fit(_fold(rows, extra, fold_of, number, folds, seed))
-            part = {
-                name: np.asarray(predict([trials[int(i)] for i in held]), dtype=np.float64)
-                for name, trials in asked.items()
-            }
-            del predict  # a language model's memory is free before the next one is loaded
+            part = _judged(
+                fit(_fold(rows, extra, fold_of, number, folds, seed)),
+                {"": rows.trials, **variants},
+                held,
+            )
             if store is not None:
                 _keep(store, number, key, part)
         for name, logits in part.items():
@@ -279,6 +277,16 @@ def _fit_estimator(model: Any) -> FitFold:
         return lambda trials: log_probabilities(softmax(fitted.label_logits(trials)))
 
     return fit
+
+
+def _judged(
+    predict: Predict, asked: Mapping[str, Sequence[Trial]], held: IntArray
+) -> dict[str, FloatArray]:
+    """The logits of the held rows, of each of the sequences that are asked about."""
+    return {
+        name: np.asarray(predict([trials[int(i)] for i in held]), dtype=np.float64)
+        for name, trials in asked.items()
+    }
 
 
 def _fold(

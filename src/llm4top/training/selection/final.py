@@ -27,10 +27,11 @@ from llm4top.forecasters.forecaster import Forecaster, as_forecaster, release_me
 from llm4top.progress import OnProgress
 from llm4top.training.final_fit import WHOLE, Choice, OutOfFold, learning_rows
 from llm4top.training.finalize import Publisher, measured_out_of_fold
-from llm4top.training.run import Training, stop_on_signals
+from llm4top.training.run import Training
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection import selection_file
 from llm4top.training.selection.runs import FinishedRun
+from llm4top.training.watch import stop_on_signals
 
 if TYPE_CHECKING:
     from llm4top.training.selection.baselines import BaselineModel

@@ -147,21 +147,7 @@ def _write_baseline(
     finalists, dataset = findings.finalists, findings.dataset
     train, method = dataset.select("train"), findings.run.config.calibration
     if final is not None:
-        forecaster, found = final.baseline(finalists.baseline)
-        own = {CHOSE[0]: {finalists.baseline.name: finalists.baseline.logits}}
-        others = {CHOSE[1]: finalists.baseline.probabilities}
-        evaluation = _evaluation(findings, own, make_calibrator(method), others)
-        saved = save_forecaster(
-            forecaster,
-            findings.settings.out / BASELINE_FOLDER,
-            name=finalists.baseline.name,
-            dataset=None,
-            validation=None,
-            calibration=method,
-            replace=True,
-            facts=final.facts((final.evaluation(found, "this baseline"), evaluation)),
-        )
-        return saved, found
+        return _write_final_baseline(findings, final)
     facts = BundleFacts(
         data=data_entry(dataset),
         base_rates=measure_base_rates(
@@ -188,6 +174,25 @@ def _write_baseline(
         facts=facts,
     )
     return saved, None
+
+
+def _write_final_baseline(findings: Findings, final: FinalFits) -> tuple[Forecaster, OutOfFold]:
+    finalists, method = findings.finalists, findings.run.config.calibration
+    forecaster, found = final.baseline(finalists.baseline)
+    own = {CHOSE[0]: {finalists.baseline.name: finalists.baseline.logits}}
+    others = {CHOSE[1]: finalists.baseline.probabilities}
+    evaluation = _evaluation(findings, own, make_calibrator(method), others)
+    saved = save_forecaster(
+        forecaster,
+        findings.settings.out / BASELINE_FOLDER,
+        name=finalists.baseline.name,
+        dataset=None,
+        validation=None,
+        calibration=method,
+        replace=True,
+        facts=final.facts((final.evaluation(found, "this baseline"), evaluation)),
+    )
+    return saved, found
 
 
 def _write_final_blend(

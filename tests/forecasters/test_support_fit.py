@@ -81,6 +81,26 @@ def test_later_trials_decide_the_spread_where_there_are_any():
     later = [Judged.of(rows, copies, wrong, rates, starts)]
     stage = learn_support(rows, logits, copies, folds, rates, sections=SECTIONS, later=later)
     assert stage.spread.known > 1.0
+    assert stage.spread.scale >= 1.0
+
+
+def test_the_scale_makes_large_groups_covered():
+    rows, logits, copies, folds, starts = world(0.2)
+    rates = measure_base_rates(2, rows.phases, rows.labels.tolist())
+    for drift, many in ((0.0, False), (2.5, True)):
+        new, shown, seen, _, _ = world(0.2, seed=5, drift=drift)
+        chance = expit(shown["full"][:, 1])
+        wide = Calibrated(np.column_stack([1 - chance, chance]), chance * 0.9, chance**0.9)
+        later = [Judged.of(new, seen, {"full": wide}, rates, starts)]
+        stage = learn_support(rows, logits, copies, folds, rates, sections=SECTIONS, later=later)
+        bounds = stage.apply(wide, new.trials, rates).calibrated
+        groups = score_groups(new.phases, chance, of=3, least=40)
+        held = [
+            bounds.lower[g].mean() - 0.05 <= new.labels[g].mean() <= bounds.upper[g].mean() + 0.05
+            for g in groups
+        ]
+        assert np.mean(held) >= 0.8
+        assert (float((bounds.upper - bounds.lower).mean()) > 0.3) is many
 
 
 def test_copies_are_calibrated_by_fits_that_have_not_seen_their_rows():

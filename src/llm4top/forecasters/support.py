@@ -13,6 +13,7 @@ where it states none), the forecast is ``w logit(p) + (1 - w) logit(b)`` in log-
 The interval's variance in log-odds is the calibration's, times ``w`` squared, and the base
 rate's, times ``(1 - w)`` squared, and the variance between groups of trials around their
 forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION`` and ``DRIFT``.
+Last, the deviation is multiplied by the scale with which such intervals held 95 % of the rates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,12 +71,14 @@ class Spread(Strict):
     """Variances, in log-odds, of the rates of groups of trials around their forecasts.
 
     ``known`` is that of trials like the learning rows, ``unknown`` is added in the measure of
-    ``1 - w``, and ``no_phase`` where the phase is not stated.
+    ``1 - w``, and ``no_phase`` where the phase is not stated. ``scale`` multiplies the deviation
+    of all that an interval stands for, so that intervals hold 95 % of the groups' rates.
     """
 
     known: NonNegative
     unknown: NonNegative
     no_phase: NonNegative
+    scale: Annotated[float, Field(ge=1)] = 1.0
 
 
 class Support(Strict):
@@ -157,7 +160,7 @@ class Support(Strict):
         names, rates = zip(*((b[0], b[1][1]) for b in bases if b is not None), strict=True)
         base, sizes = np.array(rates), np.array([base_rates[name].n for name in names])
         extra = np.array([self._extra(facts, w) for facts, w in zip(found, shares, strict=True)])
-        drawn = _drawn(calibrated, shares, base, sizes, extra)
+        drawn = _drawn(calibrated, shares, base, sizes, extra, self.spread.scale)
         notes = map(self._note, found, shares, base, names)
         return Supported(drawn, shares, tuple(notes))
 
@@ -239,8 +242,9 @@ def _drawn(
     base: FloatArray,
     sizes: FloatArray,
     extra: FloatArray,
+    scale: float,
 ) -> Calibrated:
-    """See the module; all but ``calibrated`` are ``[n]``."""
+    """See the module; the arrays are ``[n]``."""
     event = np.clip(calibrated.probabilities[:, 1], LEAST, 1 - LEAST)
     own, rate = logit(event), logit(np.clip(base, LEAST, 1 - LEAST))
     centre = share * own + (1 - share) * rate
@@ -248,10 +252,10 @@ def _drawn(
     bounds = []
     for end, sign in ((calibrated.lower, -1), (calibrated.upper, 1)):
         half = np.abs(logit(np.clip(end, LEAST, 1 - LEAST)) - own) / QUANTILE
-        deviation = np.sqrt((share * half) ** 2 + of_base + extra)
+        deviation = scale * np.sqrt((share * half) ** 2 + of_base + extra)
         bounds.append(expit(centre + sign * QUANTILE * deviation))
     chance = expit(centre)
-    same = (share >= 1) & (extra == 0)
+    same = (share >= 1) & (extra == 0) & (scale == 1)
     chance = np.where(same, calibrated.probabilities[:, 1], chance)
     lower, upper = (
         np.where(same, before, after)

@@ -3,7 +3,8 @@
 Copies of the learning rows with fields emptied are forecast by models that have not seen the rows
 (``cross_fit`` with ``also``), and calibrated by calibrations that have not either. The costs of
 what is missing maximise the likelihood of the labels, less a small penalty; then the spread does
-that of the rates of groups of copies around the forecasts of the groups.
+that of the rates of groups of copies around the forecasts of the groups, and its scale makes the
+intervals of large groups hold 95 % of their rates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from scipy.special import expit, log_expit, logit, logsumexp
 from llm4top.errors import CalibrationError
 from llm4top.forecasters.base_rates import BaseRate, base_rate_of
 from llm4top.forecasters.calibration.calibrated import (
+    INTERVAL_LEVEL,
     Calibrated,
     FloatArray,
     IntArray,
@@ -33,7 +35,9 @@ FULL = "full"
 LEAST_GROUP = 15
 """Groups with fewer copies tell too little of their rate."""
 PERIODS = 4
+_LARGE_GROUP = 40
 _SCORE_GROUPS = 3
+_MOST_SCALE = 3.0
 _PENALTY = 1.0  # half a squared cost weighs as much as one unit of log-likelihood
 _MOST_COST = 6.0
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
@@ -152,8 +156,10 @@ def calibrate_copies(
     return {name: _joined(found, order) for name, found in parts.items()}
 
 
-def group_cells(judged: Judged) -> list[tuple[Any, ...]]:
+def group_cells(judged: Judged, *, by_period: bool = True) -> list[tuple[Any, ...]]:
     """Cells of copies: what is missing, the original's phase, the period of its start."""
+    if not by_period:
+        return list(zip(judged.patterns, judged.phases, strict=True))
     years = np.array([int(start[:4]) if start else -1 for start in judged.starts])
     dated = years[years >= 0]
     cuts = np.quantile(dated, np.arange(1, PERIODS) / PERIODS) if dated.size else []
@@ -200,35 +206,68 @@ def _costs(learned: Learned, judged: Judged) -> dict[str, float]:
     return {name: round(float(c), 6) for name, c in zip(names, fitted.x, strict=True)}
 
 
-def _spread(bare: Support, judged: Sequence[Judged]) -> Spread:
-    """Maximum likelihood of a normal deviation, in log-odds, of each group's rate."""
-    rows: list[tuple[float, ...]] = []
-    for one in judged:
-        drawn = bare.apply(one.calibrated, one.trials, one.base_rates)
-        chance = drawn.calibrated.probabilities[:, 1]
-        ends = _logit(drawn.calibrated.upper) - _logit(drawn.calibrated.lower)
-        known = np.nan_to_num((ends / (2 * QUANTILE)) ** 2)
-        no_phase = np.array([trial.phase is None for trial in one.trials])
-        columns = np.column_stack([_logit(chance), known, 1 - drawn.shares, no_phase])
-        rows += [
-            (float(len(g)), float(one.labels[g].sum()), *columns[g].mean(axis=0))
-            for g in score_groups(group_cells(one), chance)
-        ]
-    if not rows:
-        return bare.spread
-    sizes, events, centre, own, unknown, no_phase = np.array(rows).T
-    design = np.column_stack([np.ones(len(rows)), unknown, no_phase])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Groups of copies: ``n`` of each, its events, and means of its forecasts and facts.
 
-    def loss(variances: FloatArray) -> float:
-        deviation = np.sqrt(own + design @ np.exp(variances))
-        score = centre[:, None] + deviation[:, None] * _NODES
-        likelihood = events[:, None] * log_expit(score)
-        likelihood += (sizes - events)[:, None] * log_expit(-score)
+    ``own`` are the variances that the forecasts' intervals stand for before the spread is added;
+    ``design`` has a column for each variance of the spread.
+    """
+
+    n: FloatArray
+    events: FloatArray
+    centre: FloatArray
+    own: FloatArray
+    design: FloatArray
+
+    @classmethod
+    def of(cls, bare: Support, judged: Sequence[Judged], *, by_period: bool, least: int) -> Self:
+        rows: list[tuple[float, ...]] = []
+        for one in judged:
+            drawn = bare.apply(one.calibrated, one.trials, one.base_rates)
+            chance = drawn.calibrated.probabilities[:, 1]
+            ends = _logit(drawn.calibrated.upper) - _logit(drawn.calibrated.lower)
+            own = np.nan_to_num((ends / (2 * QUANTILE)) ** 2)
+            no_phase = np.array([trial.phase is None for trial in one.trials])
+            columns = np.column_stack([_logit(chance), own, 1 - drawn.shares, no_phase])
+            rows += [
+                (float(len(g)), float(one.labels[g].sum()), *columns[g].mean(axis=0))
+                for g in score_groups(group_cells(one, by_period=by_period), chance, least=least)
+            ]
+        n, events, centre, own, unknown, no_phase = np.array(rows).reshape(-1, 6).T
+        return cls(n, events, centre, own, np.column_stack([np.ones(len(n)), unknown, no_phase]))
+
+    def loss(self, variances: FloatArray) -> float:
+        """Less the log-likelihood of the events, the rates' deviations being normal."""
+        score = self.centre[:, None] + np.sqrt(self.own + self.design @ variances)[:, None] * _NODES
+        likelihood = self.events[:, None] * log_expit(score)
+        likelihood += (self.n - self.events)[:, None] * log_expit(-score)
         return -float(logsumexp(likelihood, axis=1, b=_WEIGHTS / _WEIGHTS.sum()).sum())
 
-    fitted = minimize(loss, np.log([0.02, 0.05, 0.05]), method="Nelder-Mead")
-    values = [round(float(v), 6) if v > _NO_VARIANCE else 0.0 for v in np.exp(fitted.x)]
-    return Spread(known=values[0], unknown=values[1], no_phase=values[2])
+    def covered(self, variances: FloatArray, scale: float) -> float:
+        """The share of groups whose rate lies in the interval, chance in the rate allowed for."""
+        chance = expit(self.centre)
+        by_chance = 1 / (self.n * chance * (1 - chance))
+        rate = np.clip(self.events / self.n, 0.5 / self.n, 1 - 0.5 / self.n)
+        deviation = scale**2 * (self.own + self.design @ variances) + by_chance
+        return float((np.abs(_logit(rate) - self.centre) <= QUANTILE * np.sqrt(deviation)).mean())
+
+
+def _spread(bare: Support, judged: Sequence[Judged]) -> Spread:
+    """Variances by maximum likelihood, and the scale that makes the intervals cover."""
+    groups = _Groups.of(bare, judged, by_period=True, least=LEAST_GROUP)
+    if not len(groups.n):
+        return bare.spread
+    fitted = minimize(
+        lambda logs: groups.loss(np.exp(logs)), np.log([0.02, 0.05, 0.05]), method="Nelder-Mead"
+    )
+    values = np.array([round(float(v), 6) if v > _NO_VARIANCE else 0.0 for v in np.exp(fitted.x)])
+    large = _Groups.of(bare, judged, by_period=False, least=_LARGE_GROUP)
+    scales = np.linspace(1, _MOST_SCALE, 81)
+    enough = [s for s in scales if not len(large.n) or large.covered(values, s) >= INTERVAL_LEVEL]
+    known, unknown, no_phase = values.tolist()
+    scale = round(float(enough[0] if enough else _MOST_SCALE), 6)
+    return Spread(known=known, unknown=unknown, no_phase=no_phase, scale=scale)
 
 
 def _logit(chance: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from llm4top.cli.app import app
 from llm4top.forecasters.model.base_model import load_base
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
-SMALL = ["--vocab-size", "400", "--hidden", "32", "--layers", "1", "--context", "64",
+SMALL = ["--vocab-size", "400", "--hidden", "32", "--layers", "1", "--heads", "2", "--context", "64",
          "--batch-size", "1", "--precision", "fp32"]  # fmt: skip
 
 
@@ -22,7 +22,8 @@ def test_records_become_a_base_model(tmp_path: Path):
     result = run(EXAMPLES, "--out", out, *SMALL)
     assert result.exit_code == 0, result.output
     assert f"llm4top train --base {out}" in result.stderr
-    assert load_base(out, device="cpu").model.config.num_hidden_layers == 1
+    config = load_base(out, device="cpu").model.config
+    assert (config.num_hidden_layers, config.num_attention_heads) == (1, 2)
 
 
 def test_trials_can_be_left_out(tmp_path: Path):
@@ -37,3 +38,12 @@ def test_wrong_settings_are_one_sentence_each(tmp_path: Path):
     assert "layers: must be 1 or more" in result.stderr
     assert "precision: 'int8' is none of auto, bf16, fp32" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_bfloat16_that_the_machine_only_emulates_is_warned_of(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("llm4top.forecasters.model.device.emulates_bf16", lambda device: True)
+    asked = [EXAMPLES, "--out", tmp_path / "base", "--layers", 0]
+    assert "up to 100 times slower than float32. Use --precision auto." in " ".join(
+        run(*asked, "--precision", "bf16").stderr.split()
+    )
+    assert "slower" not in run(*asked).stderr

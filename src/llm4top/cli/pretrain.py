@@ -24,6 +24,7 @@ class Flags:
     vocab_size: Annotated[int, typer.Option(help="New model: tokens in its vocabulary.")] = 8192
     hidden: Annotated[int, typer.Option(help="New model: width.")] = 256
     layers: Annotated[int, typer.Option(help="New model: layers.")] = 6
+    heads: Annotated[int, typer.Option(help="New model: attention heads.")] = 4
     context: Annotated[int, typer.Option(help="Tokens of one block of text.")] = 768
     epochs: Annotated[float, typer.Option(help="Passes over the text.")] = 1.0
     batch_size: Annotated[int, typer.Option(help="Blocks a step.")] = 4

@@ -9,8 +9,8 @@ from llm4top.cli.app import app
 from llm4top.forecasters.model.base_model import load_base
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
-SMALL = ["--vocab-size", "400", "--hidden", "32", "--layers", "1", "--heads", "2", "--context", "64",
-         "--batch-size", "1", "--precision", "fp32"]  # fmt: skip
+SMALL = ["--vocab-size", "400", "--hidden", "32", "--layers", "1", "--heads", "2",
+         "--context", "64", "--batch-size", "1", "--precision", "fp32"]  # fmt: skip
 
 
 def run(*arguments: object):

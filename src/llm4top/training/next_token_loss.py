@@ -26,7 +26,8 @@ def next_token_loss(hidden: Tensor, head: Tensor, input_ids: Tensor, dtype: torc
         A scalar in float32; gradients flow to ``hidden`` and ``head``.
     """
     rows = hidden[:, :-1].reshape(-1, hidden.shape[-1]).to(dtype)
-    loss: Tensor = _ChunkedLoss.apply(rows, head.to(dtype), input_ids[:, 1:].reshape(-1))
+    targets = input_ids[:, 1:].reshape(-1)
+    loss: Tensor = _ChunkedLoss.apply(rows, head.to(dtype), targets)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -55,6 +56,6 @@ class _ChunkedLoss(torch.autograd.Function):
         return total / n
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         to_hidden, to_head = ctx.saved_tensors
         return to_hidden * grad, to_head * grad, None

@@ -18,6 +18,7 @@ from llm4top.forecasters.finetuning.batches import PromptRows
 from llm4top.forecasters.finetuning.probe import (
     PENALTIES,
     FittedProbe,
+    _folds,
     chosen_layers,
     fit_probe,
 )
@@ -171,6 +172,30 @@ def test_goes_on_with_the_states_that_are_there(
     assert again.tokens == 0
     low = finetune_settings(tuning="probe", precision="bf16")
     assert fit_probe(base, learn, check, low, folder=tmp_path / "run").tokens == whole.tokens
+
+
+def test_copies_are_learned_from_at_half_weight_with_their_rows_and_never_chosen_on(
+    base: BaseModel, tmp_path: Path
+) -> None:
+    rows = made_rows(60, 1)
+    thin = [ids[-3:] for ids in rows.prompts]
+    both = rows.with_copies(thin)
+    assert (len(both), both.copies, both[60][2], both[3][2]) == (120, 60, 0.5, 1.0)
+    assert PromptRows([[1]], [0], None, [3.0]).with_copies([[2]])[1] == ([2], 0, 1.5)
+    folds = list(_folds(np.array(both.targets), 120, both.copies, seed=0))
+    for learn, check in folds:
+        assert max(check) < 60
+        assert sorted(learn) == sorted([*learn[learn < 60], *(learn[learn < 60] + 60)])
+        assert not set(learn) & {*check, *(check + 60)}
+    assert sorted(i for _, check in folds for i in check) == list(range(60))
+    by_hand = PromptRows([*rows.prompts, *thin], rows.targets * 2, None, [1.0] * 60 + [0.5] * 60)
+    check = made_rows(40, 2)
+    one, other = (
+        fit_probe(base, learn, check, SETTINGS, folder=tmp_path) for learn in (both, by_hand)
+    )
+    assert np.array_equal(one.probe.coefficients, other.probe.coefficients)
+    alone = fit_probe(base, rows, check, SETTINGS, folder=tmp_path)
+    assert not np.array_equal(one.probe.coefficients, alone.probe.coefficients)
 
 
 def test_class_weights_and_bfloat16_are_used(base: BaseModel, tmp_path: Path) -> None:

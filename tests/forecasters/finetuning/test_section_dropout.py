@@ -49,6 +49,8 @@ def test_the_draw_is_that_of_seed_and_epoch(writer: PromptWriter) -> None:
     assert one(2) == again(2)
     assert one(2) != one(3)
     assert one(2) != SectionDropout(writer, TRIALS[:40], 0.5, seed=2)(2)
+    # A trial's own draw: it reads alike in another fold.
+    assert SectionDropout(writer, TRIALS[10:20], 0.5, seed=1)(2) == one(2)[10:20]
 
 
 def test_without_a_chance_nothing_is_dropped(writer: PromptWriter) -> None:

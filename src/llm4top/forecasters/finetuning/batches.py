@@ -41,7 +41,23 @@ class PromptRows(Dataset[tuple[Sequence[int], int, float]]):
         self.targets = targets
         self.weights = weights
         self.sample_weight = sample_weight
+        self.copies = 0
         self.show(prompts)
+
+    def with_copies(self, prompts: Sequence[Sequence[int]]) -> "PromptRows":
+        """These rows, then a copy of each with half its weight that shows other prompts.
+
+        ``copies`` of the result says how many of its last rows are copies.
+        """
+        alone = [1.0] * len(self) if self.sample_weight is None else list(self.sample_weight)
+        both = PromptRows(
+            [*self.prompts, *prompts],
+            [*self.targets, *self.targets],
+            self.weights,
+            [*alone, *(weight / 2 for weight in alone)],
+        )
+        both.copies = len(prompts)
+        return both
 
     def show(self, prompts: Sequence[Sequence[int]]) -> None:
         """Read the same rows from these prompts from now on."""

@@ -82,8 +82,8 @@ def finetune(
     another run. Under ``torchrun`` every process calls this with the same arguments; process 0
     writes. Out of memory, the batch is halved and the accumulation doubled, which changes nothing
     but the speed. ``sample_weight`` is each row's weight in the loss. ``epoch_prompts`` gives the
-    rows' prompts for an epoch (from 0) where these change: see ``SectionDropout``; a probe has no
-    epochs and reads ``prompts``.
+    rows' prompts for an epoch (from 0) where these change: see ``SectionDropout``; a probe, which
+    has no epochs, reads those of the first as copies of the rows with half their weight.
 
     ``output_dir`` keeps checkpoints (see ``_finetune_checkpoint``); with ``resume`` the newest one
     is continued and ends at the weights the uninterrupted run would have had (bit-equal on the
@@ -108,6 +108,8 @@ def finetune(
         )
     try:
         if settings.tuning == "probe":
+            if epoch_prompts is not None:
+                rows = rows.with_copies(epoch_prompts(0))
             return _probe(base, rows, eval_rows, settings, folder, on_progress, should_stop)
         scorer = _scorer(base, answer_ids, settings)
         run = _Run(base, scorer, settings, rows, eval_rows, folder, callbacks, should_stop)

@@ -111,7 +111,7 @@ def fit_probe(
     n = len(rows)
     targets = np.array([*rows.targets, *(eval_rows.targets if eval_rows else ())], dtype=np.int64)
     weights = _row_weights(rows, eval_rows)
-    folds = list(_folds(targets, n, settings.seed))
+    folds = list(_folds(targets, n, rows.copies, settings.seed))
     tried: list[Tried] = []
     for layer in chosen:
         on_progress(Progress("Fitting the probe", len(tried), len(chosen) * len(POOLINGS)))
@@ -222,17 +222,25 @@ class _Shown:
         self.tokens += sum(len(ids) for ids in prompts)
 
 
-def _folds(targets: Ints, n: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
-    """Rows to fit on and rows to choose on: the first ``n`` and the others, else five folds."""
+def _folds(targets: Ints, n: int, copies: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
+    """Rows to fit on and rows to choose on: the first ``n`` and the others, else five folds.
+
+    A copy, one of the last ``copies`` of the ``n`` rows, is fitted on with its row, never chosen
+    on.
+    """
     if n < len(targets):
         yield np.arange(n), np.arange(n, len(targets))
         return
-    if np.bincount(targets).min() < _FOLDS:
+    whole = targets[: n - copies]
+    if np.bincount(whole).min() < _FOLDS:
         raise TrainingError(
             f"the rarest label has fewer than {_FOLDS} trials, too few to choose a layer on.",
             hint="Give validation trials (eval_set), or more trials.",
         )
-    yield from StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(targets, targets)
+    for learn, check in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(
+        whole, whole
+    ):
+        yield (np.concatenate((learn, learn + n - copies)) if copies else learn), check
 
 
 def _best_penalty(

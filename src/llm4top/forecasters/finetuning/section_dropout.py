@@ -4,6 +4,7 @@ Which sections a record has tells where it comes from. A model that meets each t
 sections missing in each epoch learns what the rest says, and nothing from what is missing.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,8 +29,9 @@ class SectionDropout:
     """The prompts of an epoch, as token ids, one a trial.
 
     Each section of each trial is left out with the chance ``share``, on its own. The draw depends
-    on ``seed``, the epoch and the trial's position alone, so a resumed run reads what it would
-    have read. Prompts that are judged are never written so.
+    on ``seed``, the epoch and the trial's own prompt alone, so a resumed run reads what it would
+    have read, and a trial reads alike whatever others are learned from. Prompts that are judged
+    are never written so.
     """
 
     def __init__(self, writer: PromptWriter, trials: Sequence[Trial], share: float, seed: int):
@@ -39,10 +41,10 @@ class SectionDropout:
         """The prompts of an epoch, counted from 0."""
         spec = self.writer.spec
         names = spec.sections if spec.sections is not None else SECTION_NAMES
-        rng = np.random.default_rng([self.seed, epoch])
-        kept = rng.random((len(self.trials), len(names))) >= self.share
         prompts: list[Sequence[int]] = []
-        for trial, keep in zip(self.trials, kept, strict=True):
+        for trial in self.trials:
+            own = zlib.crc32(self.writer.write(trial).text.encode())
+            keep = np.random.default_rng([self.seed, epoch, own]).random(len(names)) >= self.share
             shown = tuple(name for name, stays in zip(names, keep, strict=True) if stays)
             writer = self.writer.with_spec(replace(spec, sections=shown))
             prompts.append(writer.write(trial).token_ids)

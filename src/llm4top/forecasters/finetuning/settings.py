@@ -42,7 +42,8 @@ class FinetuneSettings(Strict):
         description="what is trained: a low-rank adapter (lora), every weight (full, which takes "
         "16 bytes of memory a parameter), or a logistic regression over the hidden states of the "
         "base model, which stays as it is (probe: one pass over the trials, minutes instead of "
-        "hours; of the settings of training it takes class_weights, precision and seed alone)",
+        "hours; of the settings of training it takes class_weights, section_dropout, precision and "
+        "seed alone)",
     )
     lora_rank: int = Field(16, ge=1, le=512, description="rank of the adapter: what it can hold")
     lora_alpha: int = Field(
@@ -71,7 +72,8 @@ class FinetuneSettings(Strict):
         ge=0,
         lt=1,
         description="chance with which each section of a training prompt is left out, drawn anew "
-        "in each epoch: it prepares the model for thin records",
+        "in each epoch: it prepares the model for thin records. A probe reads each prompt "
+        "whole, and once with half the weight without those sections",
     )
     epochs: float = Field(
         3.0, gt=0, le=1000, description="maximum passes over the training trials; may be a fraction"

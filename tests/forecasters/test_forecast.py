@@ -54,8 +54,9 @@ class Bundle:
     identity: str = "invented-0123456789ab"
     support: None = None
 
-    def logits(self, trials, *, prompts=None, on_progress=None):
-        return self.forecaster.label_logits(trials, prompts=prompts, on_progress=on_progress)
+    def logits_and_parts(self, trials, *, prompts=None, on_progress=None):
+        made = self.forecaster.label_logits(trials, prompts=prompts, on_progress=on_progress)
+        return made, {}
 
     def trained_on_part(self, nct_id):
         return {"NCT00000001": "train", "NCT00000002": "valid"}.get(nct_id)

@@ -47,6 +47,7 @@ FORECAST = Forecast(
     unadapted_lower=0.4,
     unadapted_upper=0.5,
     unadapted_probabilities=(0.35, 0.45, 0.2),
+    parts=(("language", 0.5), ("tfidf", 0.4)),
     title="An invented trial",
     area="skin (L)",
     sponsor_class="Industry",
@@ -114,7 +115,7 @@ def test_what_version_0_1_0_stored_reads_back() -> None:
     new = {"source_processed": None, "same_trial_as": None, "adapted_to": None}
     new |= dict.fromkeys(("target_rate", "unadapted_probability"))
     new |= dict.fromkeys(("unadapted_lower", "unadapted_upper"))
-    new |= dict.fromkeys(("target_rates", "unadapted_probabilities"), ())
+    new |= dict.fromkeys(("target_rates", "unadapted_probabilities", "parts"), ())
     assert Forecast.from_dict(STORED_BY_0_1_0, id="0" * 32) == replace(FORECAST, **new)
     early = {"score", "base_rates", "base_rate_of", "unread"}
     values = {name: value for name, value in STORED_BY_0_1_0.items() if name not in early}

@@ -117,12 +117,24 @@ class Blend:
         on_progress: OnProgress | None = None,
     ) -> FloatArray:
         """Pooled logits ``[n, K]``, a column for each label of the task."""
-        pooled = self.pool.logits(
-            [_part_logits(part, trials, prompts, on_progress, self.floor) for part in self.parts]
-        )
+        parts = self.logits_of_parts(trials, prompts=prompts, on_progress=on_progress)
+        return self.pool.logits(list(parts.values()))
+
+    def logits_of_parts(
+        self,
+        trials: Sequence[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> dict[str, FloatArray]:
+        """The logits ``[n, K]`` that are pooled, by the part's name, in the parts' order."""
+        found = {
+            name: _part_logits(part, trials, prompts, on_progress, self.floor)
+            for name, part in zip(self.pool.sources, self.parts, strict=True)
+        }
         if on_progress is not None and self.language is None:
-            on_progress(Progress("forecast", len(pooled), len(pooled)))
-        return pooled
+            on_progress(Progress("forecast", len(trials), len(trials)))
+        return found
 
 
 def _as_forecasters(parts: Mapping[str, Any]) -> dict[str, Forecaster]:

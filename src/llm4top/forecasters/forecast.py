@@ -24,7 +24,7 @@ from llm4top.forecasters.base_rate_shift import (
 )
 from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
 from llm4top.forecasters.bundles.trained_on import Part
-from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator
+from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, softmax
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable, title_of
 from llm4top.forecasters.forecast_warnings import Case, warnings_about
 from llm4top.forecasters.support import Support, Supported, supported_forecasts
@@ -69,13 +69,13 @@ class ForecastSource(Protocol):
     def base_rates(self) -> Mapping[str, BaseRate]: ...
     @property
     def writer(self) -> Any: ...
-    def logits(
+    def logits_and_parts(
         self,
-        trials: Iterable[Trial],
+        trials: Sequence[Trial],
         *,
         prompts: Sequence[Prompt] | None = None,
         on_progress: OnProgress | None = None,
-    ) -> NDArray[np.float64]: ...
+    ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]: ...
     def trained_on_part(self, nct_id: str | None) -> Part | None: ...
 
 
@@ -207,11 +207,16 @@ def _forecasts(
     progress: OnProgress | None,
 ) -> Iterator[Forecast]:
     trials = [record.trial for record in records]
-    logits = loaded.logits(trials, prompts=prompts, on_progress=progress)
+    logits, parts = loaded.logits_and_parts(trials, prompts=prompts, on_progress=progress)
     answers = _answers(loaded, trials, logits, target)
-    scores = _scores(np.asarray(logits, dtype=np.float64), answers.given.calibrated.reported)
+    reported = answers.given.calibrated.reported
+    scores = _scores(np.asarray(logits, dtype=np.float64), reported)
+    alone = {name: softmax(found) for name, found in parts.items()}
     for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
         forecast = _forecast(loaded, record, prompt, answers.given, row, scores[row])
+        if alone:
+            own = ((name, float(p[row, reported[row]])) for name, p in alone.items())
+            forecast = replace(forecast, parts=tuple(own))
         yield forecast if target is None else _told(forecast, target, answers, row)
 
 

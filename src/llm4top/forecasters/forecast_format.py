@@ -93,12 +93,12 @@ class Forecast:
         tokens_cut: Tokens of the record that did not fit the budget.
         adapted_to: The base rates that forecasts were to be adapted to, as they were given; None
             for a forecast that is not adapted. See ``forecast_records``.
-        target_rate: Share of ``label`` that the forecast was adapted to; None where it was not,
-            which a warning explains.
-        target_rates: The same of all ``labels``; empty where the forecast was not adapted.
-        unadapted_probability, unadapted_lower, unadapted_upper: ``probability``, ``lower`` and
-            ``upper`` before; None where the forecast was not adapted.
-        unadapted_probabilities: ``probabilities`` before; empty likewise.
+        target_rate, target_rates: Shares of ``label`` and of all ``labels`` that it was adapted
+            to; None and empty where it was not, which a warning explains.
+        unadapted_probability, unadapted_lower, unadapted_upper, unadapted_probabilities: What it
+            was before; None and empty likewise.
+        parts: What each part of a blend says of ``label`` by itself, not calibrated, by the
+            part's name; empty for other forecasters.
         score: Log-odds of ``label`` before calibration. It orders trials of equal probability.
             None in forecasts that version 0.1.0 stored early.
         base_rates: Shares of all ``labels``; empty where the bundle has none.
@@ -142,6 +142,7 @@ class Forecast:
     unadapted_lower: float | None = None
     unadapted_upper: float | None = None
     unadapted_probabilities: tuple[float, ...] = ()
+    parts: tuple[tuple[str, float], ...] = ()
     title: str = ""
     area: str = "unknown"
     sponsor_class: str | None = None
@@ -193,6 +194,7 @@ class Forecast:
             "base_rates": self._by_label(self.base_rates),
             "target_rates": self._by_label(self.target_rates),
             "unadapted_probabilities": self._by_label(self.unadapted_probabilities),
+            "parts": dict(self.parts) or None,
             "warnings": list(self.warnings),
             "withheld": [asdict(item) for item in self.withheld],
             "sections": [{n: getattr(s, n) for n in _SECTION} for s in self.sections if sections],
@@ -237,6 +239,7 @@ class Forecast:
                 **known,
                 "labels": tuple(map(intern, labels)),
                 **{name: _in_order(values.get(name), labels) for name in _BY_LABEL},
+                "parts": tuple((values.get("parts") or {}).items()),
                 "warnings": tuple(map(intern, values["warnings"])),
                 "withheld": tuple(Withheld(**item) for item in values.get("withheld", ())),
                 "sections": tuple(
@@ -269,10 +272,7 @@ class Forecast:
 
     @property
     def compared_with(self) -> tuple[float | None, str | None]:
-        """The base rate to compare the probability with, and whose: see ``average_of``.
-
-        The target's where the forecast is adapted to one, else that of the training trials.
-        """
+        """The base rate to compare with, the target's where there is one, and whose it is."""
         if self.target_rate is not None:
             return self.target_rate, TARGET
         return self.base_rate, self.base_rate_of

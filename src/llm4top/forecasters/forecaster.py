@@ -172,6 +172,20 @@ class Forecaster:
         rows = as_trials(trials)
         return self.forecaster.label_logits(rows, prompts=prompts, on_progress=on_progress)
 
+    def logits_and_parts(
+        self,
+        trials: Sequence[Trial],
+        *,
+        prompts: Sequence[Prompt] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> tuple[FloatArray, Mapping[str, FloatArray]]:
+        """``logits``, and those of each part of a blend by its name; no parts of other kinds."""
+        model: Any = self.forecaster
+        if self.kind == "blend":
+            parts = model.logits_of_parts(trials, prompts=prompts, on_progress=on_progress)
+            return model.pool.logits(list(parts.values())), parts
+        return model.label_logits(trials, prompts=prompts, on_progress=on_progress), {}
+
     def calibrated(
         self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
     ) -> Calibrated:

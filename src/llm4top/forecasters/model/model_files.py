@@ -20,7 +20,7 @@ from llm4top.files import sha256_of
 from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.trained_on import TrainedOn
-from llm4top.forecasters.bundles.verify import read_manifest
+from llm4top.forecasters.bundles.verify import language_part, read_manifest
 from llm4top.forecasters.model.model_source import HUB_NAME, MODEL_NAME, ModelSource, model_folder
 from llm4top.paths import models_folder
 
@@ -30,9 +30,9 @@ _BASE = "base"
 def carried_base(name: str | Path) -> Path | None:
     """The folder of the trained model in a bundle; None where ``name`` is not a bundle.
 
-    ``name`` is "embedded", the name of a bundle in the store, or the folder of a bundle or of the
-    run that made it. Raises
-    ``ModelError`` for a bundle with an adapter: its base model is not trained.
+    Of a blend it is that of its language model. ``name`` is "embedded", the name of a bundle in
+    the store, or the folder of a bundle or of the run that made it. Raises ``ModelError`` for a
+    bundle with an adapter: its base model is not trained.
     """
     folder = (
         paths.embedded_folder() if str(name) == paths.EMBEDDED_NAME else Path(name).expanduser()
@@ -43,13 +43,15 @@ def carried_base(name: str | Path) -> Path | None:
     bundle = next((place for place in places if paths.is_bundle(place)), None)
     if bundle is None:
         return None
-    entry = read_manifest(bundle).language
-    if entry is None:
+    part = language_part(bundle)
+    if part is None:
         raise ModelError(
             "this bundle is not a language model that can be trained.", where=str(name)
         )
-    if entry.tuning.method == "full" and (bundle / _BASE).is_dir():
-        return bundle / _BASE
+    place, entry = part
+    # What a probe carries is its base model, as it was before.
+    if entry.tuning.method in ("full", "probe") and (place / _BASE).is_dir():
+        return place / _BASE
     kind = "a probe of" if entry.tuning.method == "probe" else "an adapter on"
     raise ModelError(
         f"this bundle is {kind} a base model, and cannot itself be trained further.",

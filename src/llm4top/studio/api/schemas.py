@@ -93,6 +93,9 @@ class ForecastOut(BaseModel):
     unadapted_probabilities: dict[str, Probability] | None = Field(
         description="Calibrated, one for each label, before the forecast was adapted."
     )
+    parts: dict[str, Probability] | None = Field(
+        description="What each part of a blend says of that label by itself, not calibrated."
+    )
     warnings: list[str] = Field(description="What to know before you rely on it.")
     withheld: list[WithheldOut] = Field(description="Fields hidden from the model, and why.")
     sections: list[SectionOut] = Field(

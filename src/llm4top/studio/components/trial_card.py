@@ -245,6 +245,30 @@ def trial_number(item: Forecast, model: Mapping[str, Any] | None) -> None:
         elements.muted(" ".join(map(sentence, routine)))
 
 
+def parts_of(item: Forecast, model: Mapping[str, Any] | None) -> None:
+    """What each part of a blend says by itself, folded: the blend is their mean in log-odds."""
+    if not item.parts:
+        return
+    entry = (model or {}).get("blend") or {}
+    known = {part["name"]: part for part in entry.get("parts", ())}
+    rows = []
+    for name, chance in item.parts:
+        part = known.get(name, {})
+        label = part.get("label", name)
+        called = f"Language model ({label})" if part.get("kind") == "language" else label
+        weight = f"{part['weight']:.2f}" if "weight" in part else ""
+        rows.append((called, percent(chance), weight))
+    said = [percent(chance) for _, chance in sorted(item.parts, key=lambda part: part[1])]
+    spread = f"{said[0]} to {said[-1]}" if len(set(said)) > 1 else said[0]
+    with elements.folded(f"The parts of this model say {spread}"):
+        columns = ("Part", "Its own chance", "Weight")
+        elements.table(columns, rows, label="Parts of the model", kind="l4-parts")
+        elements.muted(
+            "Each part's own chance, before calibration. The model adds up their log-odds with "
+            "these weights; the sum is then calibrated."
+        )
+
+
 def other_models(others: Sequence[tuple[str, Forecast, str]]) -> None:
     """Forecasts of other models for the same record: name, forecast and page of each."""
     if not others:

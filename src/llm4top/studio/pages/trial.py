@@ -62,6 +62,7 @@ class _Trial:
             ui.link("← All forecasts", self._state.address + f"#t-{item.id}").classes("l4-back")
         with ui.element("article").classes("l4-detail"):
             trial_card.trial_number(item, model)
+            trial_card.parts_of(item, model)
             others = ui.element("div")
             self._read_place = ui.element("div").classes("l4-stack")
             with self._read_place:

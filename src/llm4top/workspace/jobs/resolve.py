@@ -40,22 +40,22 @@ def model_place(workspace: Workspace, name: str) -> str:
 
 
 def base_place(workspace: Workspace, name: str) -> str:
-    """The base model to train: one of a name or folder, or the one that a bundle carries.
+    """The base model to train: one of a name or folder, or what a bundle or blend carries.
 
     Raises ``BundleError`` for a bundle that carries none.
     """
-    from llm4top.forecasters.bundles.paths import embedded_folder
+    from llm4top.forecasters.bundles.verify import language_part
 
     if name != EMBEDDED and not _ID.fullmatch(name):
         return name
-    bundle = embedded_folder() if name == EMBEDDED else workspace.bundles.folder(name)
-    if not (bundle / "base").is_dir():
+    place, _ = language_part(workspace.bundles.folder(name)) or (None, None)
+    if place is None or not (place / "base").is_dir():
         raise BundleError(
             "this bundle contains no base model to train.",
             where=name,
             hint="Name the base model that it was made from.",
         )
-    return str(bundle / "base")
+    return str(place / "base")
 
 
 def missing_things(

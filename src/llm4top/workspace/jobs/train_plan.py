@@ -99,6 +99,7 @@ def base_models(workspace: Workspace) -> dict[str, str]:
 
     A fully trained model of a bundle can be one; its name says what it was trained on.
     """
+    from llm4top.forecasters.bundles.verify import language_part
     from llm4top.paths import models_folder
 
     here = models_folder()
@@ -109,9 +110,10 @@ def base_models(workspace: Workspace) -> dict[str, str]:
             name = folder.name.replace("--", "/", 1)
             found[name] = name
     for bundle in workspace.bundles.list():
-        language = bundle.facts["language"]
-        full = language is not None and language["tuning"]["method"] == "full"
-        if full and (workspace.bundles.folder(bundle.id) / "base").is_dir():
+        place, language = language_part(workspace.bundles.folder(bundle.id)) or (None, None)
+        if place is None or language is None or language.tuning.method != "full":
+            continue
+        if (place / "base").is_dir():
             called = "Embedded default" if bundle.id == EMBEDDED else bundle.name
             found[bundle.id] = f"{called}, already trained on {bundle.facts['data']['name']}"
     return found

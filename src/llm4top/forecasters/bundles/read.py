@@ -103,7 +103,10 @@ def _part(folder: Path, manifest: Manifest | None, loading: Loading) -> Forecast
         report = verify_bundle(folder)
         report.raise_for_problems()
         manifest = report.manifest
-    return _opened(folder, manifest, loading)
+    part = _opened(folder, manifest, loading)
+    # Now: a blend that is warm must not read its parts at its first forecast.
+    part.model = part.forecaster
+    return part
 
 
 def confirm_reload(

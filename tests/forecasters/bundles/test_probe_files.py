@@ -95,9 +95,13 @@ def test_a_probe_goes_with_its_tuning_only(tiny_model_folder: Path, tmp_path: Pa
         make(tiny_model_folder, "none").save(tmp_path / "b", tuning=TuningEntry(method="probe"))
 
 
-def test_it_is_no_base_model(bundle: Path) -> None:
+def test_the_base_that_it_carries_can_be_trained(
+    bundle: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    assert resolve_base(bundle) == bundle / "base"
+    made(tiny_model_folder).save(tmp_path / "bare", carry_base=False)
     with pytest.raises(LLM4TOPError, match="a probe of a base model, and cannot itself be trained"):
-        resolve_base(bundle)
+        resolve_base(tmp_path / "bare")
 
 
 def tensors(**changes: Any) -> Callable[[Path], None]:

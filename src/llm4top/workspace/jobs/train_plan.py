@@ -97,7 +97,7 @@ class TrainPlan:
 def base_models(workspace: Workspace) -> dict[str, str]:
     """The base models that can be trained here, as runs name them, with what to call each.
 
-    A fully trained model of a bundle can be one; its name says what it was trained on.
+    A model that a bundle carries can be one; its name says what it was trained on, if anything.
     """
     from llm4top.forecasters.bundles.verify import language_part
     from llm4top.paths import models_folder
@@ -111,11 +111,13 @@ def base_models(workspace: Workspace) -> dict[str, str]:
             found[name] = name
     for bundle in workspace.bundles.list():
         place, language = language_part(workspace.bundles.folder(bundle.id)) or (None, None)
-        if place is None or language is None or language.tuning.method != "full":
+        if place is None or language is None or not (place / "base").is_dir():
             continue
-        if (place / "base").is_dir():
-            called = "Embedded default" if bundle.id == EMBEDDED else bundle.name
+        called = "Embedded default" if bundle.id == EMBEDDED else bundle.name
+        if language.tuning.method == "full":
             found[bundle.id] = f"{called}, already trained on {bundle.facts['data']['name']}"
+        elif language.tuning.method == "probe":  # its base model is as it was before
+            found[bundle.id] = f"{called}, its base model"
     return found
 
 

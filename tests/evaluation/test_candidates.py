@@ -33,12 +33,12 @@ def test_the_embedded_bundle():
     mine = open_forecaster("embedded", invented(), device="cpu")
     loaded = load_forecaster("embedded", device="cpu")
     trials = invented().trials[:5]
-    assert mine.kind == mine.report_kind == "language"
+    assert mine.kind == loaded.kind
     assert mine.identity == loaded.identity
     assert mine.task == get_task("outcome")
     assert loaded.manifest.data.sha256 == mine.data.sha256
     assert np.allclose(mine.predict_proba(trials), loaded.predict_proba(trials), atol=1e-6)
-    assert mine.label == "llm4top-mini (embedded)"
+    assert mine.label == f"{loaded.name} (embedded)"
 
 
 def test_a_base_model_forecasts_untrained(model):

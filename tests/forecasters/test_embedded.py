@@ -5,7 +5,7 @@ from llm4top.errors import BundleError
 from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, embedded_folder, is_bundle
 from llm4top.forecasters.bundles.store import list_bundles
-from llm4top.forecasters.bundles.verify import verify_bundle
+from llm4top.forecasters.bundles.verify import language_part, verify_bundle
 from llm4top.forecasters.load import load_forecaster
 from tests.forecasters.bundle_kit import TRIALS
 
@@ -23,7 +23,8 @@ def embedded():
 def test_every_file_of_it_is_as_its_manifest_says():
     report = verify_bundle(EMBEDDED_NAME)
     report.raise_for_problems()
-    assert report.manifest.language.base.carried
+    _, language = language_part(embedded_folder())
+    assert language.base.carried
     assert report.manifest.reload_check is not None
     size = sum(entry.size for entry in report.manifest.files.values())
     assert size < 40 * 1024 * 1024
@@ -55,8 +56,8 @@ def test_it_forecasts_offline_with_intervals(embedded):
     assert (event <= result.upper).all()
     assert ((event > 0) & (event < 1)).all()
     alone = np.stack([embedded.predict_proba([trial])[0] for trial in TRIALS[:6]])
-    batched = embedded.forecaster.predict_proba(TRIALS[:6])
-    single = np.stack([embedded.forecaster.predict_proba([t])[0] for t in TRIALS[:6]])
+    batched = embedded.logits(TRIALS[:6])
+    single = np.stack([embedded.logits([trial])[0] for trial in TRIALS[:6]])
     np.testing.assert_allclose(batched, single, atol=1e-4)
     assert alone.shape == (6, 2)
 

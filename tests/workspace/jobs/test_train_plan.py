@@ -98,13 +98,14 @@ def test_what_the_command_names_is_found_from_anywhere(
     from llm4top.forecasters.bundles.paths import embedded_folder
     from llm4top.forecasters.model.model_files import resolve_base
 
+    inside = resolve_base("embedded").relative_to(embedded_folder())
     mine = home.bundles.add(embedded_folder(), name="mine")
     renamed = home.datasets.rename(dataset.id, "Größe; `rm` -rf")
     monkeypatch.chdir(tmp_path)
     for base, folder in (
         (BASE, home.folder / "models" / "invented--tiny"),
-        ("embedded", embedded_folder() / "base"),
-        (mine.id, home.folder / "bundles" / "mine" / "base"),
+        ("embedded", embedded_folder() / inside),
+        (mine.id, home.folder / "bundles" / "mine" / inside),
     ):
         words = shlex.split(replace(plan(renamed), base=base).command(home))
         options = dict(zip(words[2:6:2], words[3:7:2], strict=True))

@@ -8,7 +8,7 @@ import pytest
 
 from llm4top.data.dataset import make_dataset
 from llm4top.errors import DatasetError, ModelError
-from llm4top.forecasters.bundles.paths import embedded_folder
+from llm4top.forecasters.model.model_files import resolve_base
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.workspace.views import lengths as _lengths
@@ -55,7 +55,7 @@ def test_an_estimate_counts_four_characters_a_token(folder: Path) -> None:
 
 
 def test_a_tokenizer_counts_what_a_model_reads(folder: Path) -> None:
-    file = embedded_folder() / "base" / "tokenizer.json"
+    file = resolve_base("embedded") / "tokenizer.json"
     found = text_lengths(folder, "a", TASK, file)
     # "word" is one token or two; the question and the chat format are in it too.
     assert found.tokens[0] > 100

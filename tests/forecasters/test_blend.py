@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,9 @@ from llm4top.forecasters.bundles.write import render_card, save_bundle
 from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.calibration.methods import make_calibrator
 from llm4top.forecasters.calibration.pool import fit_pool, log_probabilities
-from llm4top.forecasters.forecaster import as_forecaster
+from llm4top.forecasters.forecaster import Forecaster, as_forecaster
 from llm4top.registry.trial import Record, RegistryOutcome, Source
+from llm4top.tasks.builtin import OUTCOME
 from tests.forecasters.bundle_kit import GRADES, LABELS, TRIALS, facts, make, vouch
 
 
@@ -253,3 +255,15 @@ def test_more_than_two_labels(tiny_model_folder, tmp_path):
     assert saved.predict_proba(TRIALS) == pytest.approx(
         softmax(blend.label_logits(TRIALS)), abs=1e-5
     )
+
+
+def test_a_blend_leaves_unread_only_what_no_part_reads():
+    read = {"a": ("phase", "criteria"), "b": ("phase", "brief_title")}
+    parts = [
+        SimpleNamespace(writer=SimpleNamespace(spec=SimpleNamespace(sections=sections)))
+        for sections in read.values()
+    ]
+    blend = Forecaster(OUTCOME, "blend", "b", "b", "b-1", model=SimpleNamespace(parts=parts))
+    assert blend.sections_read == ("phase", "criteria", "brief_title")
+    parts[0].writer.spec.sections = None
+    assert blend.sections_read is None

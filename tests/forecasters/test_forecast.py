@@ -65,6 +65,10 @@ class Bundle:
     def writer(self):
         return self.forecaster.scorer.writer
 
+    @property
+    def sections_read(self):
+        return self.writer.spec.sections
+
 
 @pytest.fixture(scope="module")
 def bundle(tiny_model_folder):

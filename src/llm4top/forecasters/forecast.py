@@ -69,6 +69,8 @@ class ForecastSource(Protocol):
     def base_rates(self) -> Mapping[str, BaseRate]: ...
     @property
     def writer(self) -> Any: ...
+    @property
+    def sections_read(self) -> Sequence[str] | None: ...
     def logits_and_parts(
         self,
         trials: Sequence[Trial],
@@ -320,7 +322,7 @@ def _forecast(
         sponsor_class=trial.sponsor_class,
         withheld=record.withheld,
         sections=prompt.sections,
-        unread=_unread(trial, loaded.writer.spec.sections),
+        unread=_unread(trial, loaded.sections_read),
         source_format=record.source.format,
         source_processed=record.source.processed,
         source_sha256=record.source.sha256,

@@ -145,6 +145,17 @@ class Forecaster:
         """Writes what it reads of a trial."""
         return self.forecaster.writer
 
+    @property
+    def sections_read(self) -> tuple[str, ...] | None:
+        """The sections that it reads, in a blend those of any part; None: all."""
+        model: Any = self.forecaster
+        if self.kind != "blend":
+            return self.writer.spec.sections
+        read = [part.writer.spec.sections for part in model.parts]
+        if any(sections is None for sections in read):
+            return None
+        return tuple(dict.fromkeys(name for sections in read for name in sections))
+
     def release(self) -> None:
         """Free the memory that can be read from disk again."""
         if self.read is not None:

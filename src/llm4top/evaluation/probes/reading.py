@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import logit
 
 from llm4top.evaluation.predictions import FloatArray
-from llm4top.forecasters.bundles.manifest import CardTable
+from llm4top.forecasters.bundles.figures import CardTable
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.registry.trial import Intervention, Trial
 

@@ -69,8 +69,9 @@ class Choice:
     def read(cls, run: RunFolder) -> Choice | None:
         """What ``keep`` wrote; None where there is none."""
         try:
-            return cls(**json.loads(run.choice_file.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            values = json.loads(run.choice_file.read_text("utf-8"))
+            return cls(**{**values, "tried": tuple(values.get("tried", ()))})
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
 
     def keep(self, run: RunFolder) -> None:

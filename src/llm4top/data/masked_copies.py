@@ -69,6 +69,23 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 """The groups that each pattern empties, by name; "at random" empties each with a chance of .3."""
 
 
+THIN: dict[str, float] = {
+    "no criteria": 0.25,
+    "no criteria, no phase": 0.2,
+    "no phase": 0.15,
+    "no conditions": 0.05,
+    "no interventions": 0.05,
+    "title only": 0.05,
+    "phase only": 0.05,
+    "empty": 0.05,
+    AT_RANDOM: 0.15,
+}
+"""The patterns of the thin copies that baselines learn from, each with its chance.
+
+With these, forecasts of later TOP trials without criteria are better than with "at random" alone,
+and those of whole records no worse."""
+
+
 @dataclass(frozen=True, eq=False)
 class MaskedCopies:
     """Copies of trials. ``rows`` ``[n]`` are the positions of the trials that they are copies of.

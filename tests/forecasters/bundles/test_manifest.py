@@ -81,7 +81,7 @@ def test_the_identity_is_the_name_and_twelve_digits_that_any_change_changes():
 
 def test_what_later_versions_added_leaves_older_bundles_their_identity():
     stored = json.loads(manifest().to_json())
-    assert not {"final_fit", "ablation"} & set(stored)
+    assert not {"final_fit", "ablation", "tables"} & set(stored)
     ablation = Ablation(split="valid", n=9, draws=9, seed=0, without={})
     assert json.loads(manifest(ablation=ablation).to_json())["ablation"]["n"] == 9
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from llm4top.data.masked_copies import emptied, masked_copies
+from llm4top.data.masked_copies import THIN, emptied, masked_copies
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import measure_base_rates
 from llm4top.forecasters.baselines.features import visible_trials
@@ -170,7 +170,7 @@ def training_rows(
     """The targets and weights of trials, and of two thinner copies of each where asked for.
 
     One copy lacks what no registry record has (ICD-10 codes, SMILES), the other has fields emptied
-    at random as well; each weighs half of what its trial does. So a baseline learns what to say of
+    as well (``THIN``); each weighs half of what its trial does. So a baseline learns what to say of
     a record that holds little, and nothing from what is missing.
 
     Raises:
@@ -180,7 +180,7 @@ def training_rows(
     if not thin_copies:
         return TrainingRows([], targets, weights)
     records = [emptied(trial, SECTIONS_BEYOND_RECORDS) for trial in trials]
-    copies = [*records, *masked_copies(records, seed=seed).trials]
+    copies = [*records, *masked_copies(records, seed=seed, patterns=THIN).trials]
     alone = np.ones(len(trials)) if weights is None else weights
     return TrainingRows(copies, np.tile(targets, 3), np.r_[alone, alone / 2, alone / 2])
 

@@ -66,7 +66,9 @@ class NarrowTrees:
             # A running sum adds tree after tree, whatever the number of rows.
             sums = np.cumsum(self.share[leaves], axis=1, dtype=np.float64)[:, -1]
             others[start : start + _ROWS_AT_ONCE] = sums / len(self.roots)
-        return np.column_stack([1.0 - others.sum(axis=1), others]).clip(0.0, 1.0)
+        # Rounded shares of three classes or more can sum to a little more than 1.
+        found = np.column_stack([1.0 - others.sum(axis=1), others]).clip(0.0, 1.0)
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
 
     def _leaves(self, rows: NDArray[np.float32]) -> NDArray[np.int32]:
         """The leaf of each row in each tree, ``[n, trees]``; all paths go down together."""

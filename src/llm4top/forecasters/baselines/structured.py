@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
 from llm4top.errors import BundleError
@@ -39,6 +40,7 @@ _COMPARISON = re.compile(r"[<>\u2265\u2264]")
 _SENTENCE_END = re.compile(r"[.;]\s")
 _AGE = re.compile(r"(\d{1,3})\s*(?:years|yrs|year)", re.I)
 _USUAL_AGE = 18.0
+_MOST_ABSENT = 0.1
 
 _IN_CRITERIA = {
     "placebo": r"placebo",
@@ -143,10 +145,10 @@ FEATURE_NAMES: tuple[str, ...] = tuple(structured_features(Trial()))
 class StructuredForecaster(BaselineForecaster):
     """Extremely randomised trees over the numbers of ``structured_features``.
 
-    A number that never differs among the training trials is not read. In training, a number that
-    a trial lacks is drawn from the trials that have it, so that no tree can tell which trials lack
-    it: where records of several sources are joined, that would tell the label. In a forecast it is
-    the average of the training trials.
+    A number that never differs among the training trials is not read. One that a trial lacks is
+    the average of the training trials. Where more than a tenth of these lack it, it is drawn from
+    the others in training, so that no tree can tell which trials lack it: where records of several
+    sources are joined, that would tell the label.
 
     Args:
         task: The question; its name or a ``Task``.
@@ -167,8 +169,8 @@ class StructuredForecaster(BaselineForecaster):
         self,
         task: Task | str = "outcome",
         *,
-        trees: int = 400,
-        least_leaf: int = 5,
+        trees: int = 300,
+        least_leaf: int = 10,
         share_of_features: float = 0.3,
         thin_copies: bool = False,
         seed: int = 0,
@@ -194,7 +196,8 @@ class StructuredForecaster(BaselineForecaster):
         )
         if learn.copies:
             table = np.vstack([table, feature_table(learn.copies)])
-        rows = _filled_by_chance(table[:, kept], np.random.default_rng(self.seed))
+        rare = np.isnan(table[: len(trials), kept]).mean(axis=0) > _MOST_ABSENT
+        rows = _filled(table[:, kept], self.means_, rare, np.random.default_rng(self.seed))
         model = ExtraTreesClassifier(
             self.trees,
             min_samples_leaf=self.least_leaf,
@@ -240,10 +243,13 @@ def feature_table(trials: Sequence[Trial]) -> FloatArray:
 _POSITION = {name: position for position, name in enumerate(FEATURE_NAMES)}
 
 
-def _filled_by_chance(table: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """The table with each gap filled by a given value of the same column, drawn at random."""
-    filled = table.copy()
-    for column in filled.T:
-        gaps = np.isnan(column)
-        column[gaps] = 0.0 if gaps.all() else rng.choice(column[~gaps], gaps.sum())
+def _filled(
+    table: FloatArray, means: FloatArray, rare: NDArray[np.bool_], rng: np.random.Generator
+) -> FloatArray:
+    """The table without gaps: a ``rare`` column's by given values drawn at random, else means."""
+    filled = np.where(np.isnan(table), means, table)
+    for j in np.flatnonzero(rare):
+        gaps = np.isnan(table[:, j])
+        if not gaps.all():
+            filled[gaps, j] = rng.choice(table[~gaps, j], gaps.sum())
     return filled

@@ -23,7 +23,7 @@ from llm4top.schema import Strict, read_model
 from llm4top.tasks.task import Task
 
 SCHEMA_VERSION = 2
-_NOT_IN_0_2_0 = ("final_fit", "ablation")
+_NOT_IN_0_2_0 = ("final_fit", "ablation", "tables")
 CONTEXT_OF_USE = "A research estimate, not medical or investment advice."
 HINT = "Get the bundle again from where it came."
 
@@ -316,7 +316,7 @@ class Manifest(BundleFacts):
             mode="json", exclude={"language", "baseline", "blend"} - {self.kind}
         )
         # The identity of a bundle that was made before these existed stays what it was.
-        return {k: v for k, v in values.items() if v is not None or k not in _NOT_IN_0_2_0}
+        return {k: v for k, v in values.items() if v or k not in _NOT_IN_0_2_0}
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> Self:

@@ -148,10 +148,10 @@ def calibrate_copies(
     for fold in np.unique(folds):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         calibrator = make_calibrator(calibration).fit(
-            logits[FULL][outside], labels[outside], [phases[FULL][i] for i in outside]
+            logits[FULL][outside], labels[outside], [phases[FULL][int(i)] for i in outside]
         )
         for name, values in logits.items():
-            own = [phases[name][i] for i in inside]
+            own = [phases[name][int(i)] for i in inside]
             parts[name].append(calibrator.predict(values[inside], own))
     return {name: _joined(found, order) for name, found in parts.items()}
 

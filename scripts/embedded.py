@@ -26,16 +26,14 @@ from llm4top.evaluation.ablation import ablate_parts
 from llm4top.forecasters.base_rates import BaseRate, measure_base_rates
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.figures import Ablation, Evaluation, FinalFit
-from llm4top.forecasters.bundles.language_files import plain_settings, round_weights
-from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
-from llm4top.forecasters.bundles.read import confirm_reload, load_bundle
+from llm4top.forecasters.bundles.manifest import BundleFacts
+from llm4top.forecasters.bundles.read import confirm_reload
 from llm4top.forecasters.bundles.trained_on import TrainedOn, data_entry
 from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, softmax
-from llm4top.forecasters.calibration.methods import NoCalibration, cross_calibrate, make_calibrator
+from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
 from llm4top.forecasters.cross_fit import FOLDS, LearningRows, assign_folds, calibrate_out_of_fold
 from llm4top.forecasters.forecaster import Forecaster, as_forecaster
-from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.support import Support
 from llm4top.forecasters.support_fit import Judged as Copies
 from llm4top.forecasters.support_fit import learn_support
@@ -69,54 +67,33 @@ def make(judged: Judged, base: Path, work: Path, folder: Path) -> None:
     data, rows = judged.data, representative(judged.data)
     everything, learned = data.rows.plus(data.extra), data.rows.take(rows)
     fitted: dict[str, Forecaster] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for part in parts(base, work):
-            print(f"{part.name}: all {len(everything)} rows", flush=True)
-            model = part.fit(everything)
-            if isinstance(model, LanguageForecaster):
-                fitted[part.name] = saved_language(model, Path(scratch) / part.name)
-            else:
-                fitted[part.name] = as_forecaster(model)
-        calibrator = calibrated_on(judged, rows)
-        support = learned_support(judged, rows)
-        entry = data_entry(data.dataset).model_copy(update={"note": NOTE.format(n=len(data.extra))})
-        blend = Blend.equal(fitted)
-        save_bundle(
-            folder,
-            name=NAME,
-            forecaster=blend,
-            calibration=calibrator,
-            support=support,
-            facts=BundleFacts(
-                data=entry,
-                base_rates=rates_of(learned),
-                final_fit=FinalFit(trials=len(rows), folds=FOLDS),
-                evaluations=tuple(evaluations(judged)),
-                ablation=what_parts_add(judged),
-                licence=LICENCE,
-                seed=SEED,
-            ),
-            trained_on=TrainedOn.of(everything.groups, (), data_sha256=data.dataset.sha256),
-            replace=True,
-        )
-        compared = learned.trials[:: len(learned) // 200]
-        confirm_reload(folder, compared, blend.label_logits(compared), calibrator)
-
-
-def saved_language(model: LanguageForecaster, folder: Path) -> Forecaster:
-    """The language model as a bundle of its own, its weights rounded to bfloat16."""
-    round_weights(model.scorer.model, "bfloat16")
-    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("base", "task")}
+    for part in parts(base, work):
+        print(f"{part.name}: all {len(everything)} rows", flush=True)
+        fitted[part.name] = as_forecaster(part.fit(everything))
+    calibrator = calibrated_on(judged, rows)
+    support = learned_support(judged, rows)
+    entry = data_entry(data.dataset).model_copy(update={"note": NOTE.format(n=len(data.extra))})
+    blend = Blend.equal(fitted)
     save_bundle(
         folder,
-        name="language",
-        forecaster=model,
-        calibration=NoCalibration(),
-        facts=BundleFacts(base_rates=dict(model.base_rates_), licence=LICENCE, seed=SEED),
-        tuning=TuningEntry(method="full", settings=plain_settings(settings)),
-        storage="bfloat16",
+        name=NAME,
+        forecaster=blend,
+        calibration=calibrator,
+        support=support,
+        facts=BundleFacts(
+            data=entry,
+            base_rates=rates_of(learned),
+            final_fit=FinalFit(trials=len(rows), folds=FOLDS),
+            evaluations=tuple(evaluations(judged)),
+            ablation=what_parts_add(judged),
+            licence=LICENCE,
+            seed=SEED,
+        ),
+        trained_on=TrainedOn.of(everything.groups, (), data_sha256=data.dataset.sha256),
+        replace=True,
     )
-    return load_bundle(folder)
+    compared = learned.trials[:: len(learned) // 200]
+    confirm_reload(folder, compared, blend.label_logits(compared), calibrator)
 
 
 def rates_of(rows: LearningRows) -> dict[str, BaseRate]:

@@ -22,7 +22,7 @@ import numpy as np
 from embedded_parts import SEED, Judged, copies_of, judge, parts, yardsticks
 from learning_rows import learning, representative
 
-from llm4top.evaluation.ablation import ablate_parts
+from llm4top.evaluation.metrics.ablation import ablate_parts
 from llm4top.forecasters.base_rates import BaseRate, measure_base_rates
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.bundles.figures import Ablation, Evaluation, FinalFit
@@ -40,7 +40,7 @@ from llm4top.forecasters.support_fit import learn_support
 from llm4top.training.finalize import card_figures
 
 NAME = "llm4top-mini"
-METHOD = "venn-abers"
+METHOD = "platt"
 SECTIONS = ("phase", "brief_title", "conditions", "interventions", "criteria")
 """What registry records have of what the parts read."""
 LABELS = {"tfidf-alone": "TF-IDF + logistic regression", "base-rate": "base rate of the phase"}
@@ -56,9 +56,11 @@ LICENCE = (
     "text is from ClinicalTrials.gov. The code is under the Apache License 2.0."
 )
 NOTE = (
-    "Besides TOP's training and validation files it learned from {n} other labelled trials of "
-    "phases II and III, weighted to TOP's base rates, and its language model from registry texts "
-    "without labels. No trial of TOP's test files is among them."
+    "It learned from {rows} trials of TOP's training and validation files and from {n} other "
+    "labelled trials of phases II and III, weighted to TOP's base rates; its language model also "
+    "from registry texts without labels. The calibration and the base rates are fitted on {fits} "
+    "of TOP's trials, which have the base rates of TOP's whole files. No trial of TOP's test files "
+    "is among them."
 )
 
 
@@ -72,7 +74,9 @@ def make(judged: Judged, base: Path, work: Path, folder: Path) -> None:
         fitted[part.name] = as_forecaster(part.fit(everything))
     calibrator = calibrated_on(judged, rows)
     support = learned_support(judged, rows)
-    entry = data_entry(data.dataset).model_copy(update={"note": NOTE.format(n=len(data.extra))})
+    entry = data_entry(data.dataset).model_copy(
+        update={"note": NOTE.format(n=len(data.extra), rows=len(data.rows), fits=len(rows))}
+    )
     blend = Blend.equal(fitted)
     save_bundle(
         folder,
@@ -122,6 +126,7 @@ def learned_support(judged: Judged, rows: np.ndarray) -> Support:
         folds,
         rates_of(learned),
         sections=SECTIONS,
+        calibration=METHOD,
         starts=[data.dates[i] for i in rows],
         later=[_later_copies(judged, *cut, rows) for cut in judged.cuts()],
     )

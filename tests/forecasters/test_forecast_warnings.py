@@ -170,3 +170,9 @@ def test_missing_sections_are_those_the_model_reads():
     case = without("conditions", "criteria")
     assert warnings_about(case) == ("the record has no conditions, no eligibility criteria",)
     assert warnings_about(replace(case, sections=("phase", "interventions"))) == ()
+
+
+def test_a_blend_reads_what_its_language_model_does_not():
+    case = cut(30)
+    assert any("text cut to fit" in text for text in forecast_warnings(case))
+    assert not any("text cut" in text for text in forecast_warnings(replace(case, parts=3)))

@@ -86,4 +86,4 @@ def test_a_model_of_any_kind_is_chosen_and_its_forecast_read(page, bundles, name
     card.locator("h3 a").click()
     page.get_by_role("heading", name="What the model read").wait_for(timeout=WAIT)
     page.get_by_text("About the model and its metrics").click()
-    page.get_by_text(LABELS[name]).first.wait_for()
+    page.get_by_text(LABELS[name]).filter(visible=True).first.wait_for()

@@ -72,7 +72,7 @@ def test_only_the_calibration_its_figures_and_the_known_trials_are_new(
     assert done.calibration.by_phase
     valid = dataset.select("valid")
     figures = done.manifest.evaluations[0]
-    assert (figures.split, figures.n, set(figures.phases)) == ("valid", len(valid), set())
+    assert (figures.split, figures.n, set(figures.phases)) == ("valid", len(valid), {"all"})
     assert "Calibrated again on" in figures.note
     assert done.manifest.reload_check.n == len(valid)
 

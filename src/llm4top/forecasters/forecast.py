@@ -296,6 +296,7 @@ def _forecast(
         calibrated=loaded.calibration.method != "none",
         learnt=loaded.trained_on_part(record.nct_id),
         support=supported.notes[row],
+        parts=len(getattr(loaded.forecaster, "parts", (None,))),
     )
     return Forecast(
         record=record.source.name,

@@ -23,6 +23,7 @@ class Case:
     ``phases`` are those the model has learnt from (empty: unknown), ``sections`` those its
     prompts show (None: all). ``learnt`` says whether the model has learnt from this very trial.
     ``support`` is the sentence of the support stage, which says more than ``IN_SUPPORT`` do.
+    ``parts`` is how many forecasters read the record.
     """
 
     record: Record
@@ -32,6 +33,7 @@ class Case:
     calibrated: bool = True
     learnt: Part | None = None
     support: str | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ def _over(case: Case) -> str | None:
 
 def _cut(case: Case) -> str | None:
     cut = case.prompt.tokens_cut
-    if not cut:
+    # The other parts of a blend read all of the text.
+    if not cut or case.parts > 1:
         return None
     total = sum(section.tokens for section in case.prompt.sections)
     return f"text cut to fit: {cut} of {total} tokens were not read"

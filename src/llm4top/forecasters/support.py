@@ -12,7 +12,8 @@ where it states none), the forecast is ``w logit(p) + (1 - w) logit(b)`` in log-
 
 The interval's variance in log-odds is the calibration's, times ``w`` squared, and the base
 rate's, times ``(1 - w)`` squared, and the variance between groups of trials around their
-forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION`` and ``DRIFT``.
+forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION``,
+``MISSING_DEVIATION`` and ``DRIFT``.
 Last, the deviation is multiplied by the scale with which such intervals held 95 % of the rates.
 """
 
@@ -40,6 +41,8 @@ LEAST_LETTERS = 100
 """A shorter text is not enough to say that its language is unknown."""
 KIND_DEVIATION = 0.5
 """Stated: standard deviation, in log-odds, of the rate of a kind of trial that is not known."""
+MISSING_DEVIATION = 0.3
+"""Stated: that of the rate of trials that lack one more field than those learnt from."""
 DRIFT = 0.15
 """Stated: that of a year's change of the rate, outside the years of the learning rows."""
 TEXT_TOO_LONG = 2
@@ -169,7 +172,8 @@ class Support(Strict):
         spread, stated = self.spread, 1 - self.stated_share(facts)
         learnt = spread.known + (1 - share) * spread.unknown
         learnt += spread.no_phase if "phase" in facts.missing else 0.0
-        return learnt + stated * KIND_DEVIATION**2 + facts.years * DRIFT**2
+        lacks = len(facts.missing) * MISSING_DEVIATION**2
+        return learnt + lacks + stated * KIND_DEVIATION**2 + facts.years * DRIFT**2
 
     def _kinds(self, facts: Facts) -> list[str]:
         """The names in ``KIND_SHARES`` that apply."""

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from llm4top.errors import BundleError, DatasetError, LLM4TOPError
+from llm4top.forecasters.baselines.simple import BaseRateForecaster
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.progress import Progress
+from llm4top.registry.trial import Trial
 from llm4top.workspace.jobs.forecast_job import items_of
 from llm4top.workspace.jobs.ingest_job import bounded_memory
 from llm4top.workspace.jobs.jobs import submit
@@ -268,6 +270,8 @@ def test_the_embedded_model_carries_a_base_to_train(local: Workspace) -> None:
 def test_a_bundle_without_a_base_cannot_be_trained(
     local: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(local.bundles, "folder", lambda _: tmp_path)
+    trials = [Trial(phase=phase) for phase in ("Phase 1", "Phase 2")]
+    BaseRateForecaster().fit(trials, ["success", "failure"]).save(tmp_path / "rates")
+    monkeypatch.setattr(local.bundles, "folder", lambda _: tmp_path / "rates")
     with pytest.raises(BundleError, match="contains no base model to train"):
         base_place(local, "0" * 32)

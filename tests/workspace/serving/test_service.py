@@ -266,7 +266,7 @@ def test_a_dead_process_is_replaced_and_the_forecast_still_made(service, many):
 def test_a_record_on_which_the_process_dies_twice_is_given_up(service, monkeypatch):
     asked = []
 
-    def dies(bundle, records):
+    def dies(_bundle, records, _base_rate=None):
         asked.append(len(records))
         raise ServiceError("the process that forecasts stopped: it was ended by SIGKILL.")
 

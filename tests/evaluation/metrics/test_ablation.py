@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from llm4top.errors import CalibrationError, EvaluationError
-from llm4top.evaluation.ablation import ablate_parts
+from llm4top.evaluation.metrics.ablation import ablate_parts
 
 
 def sources(n=400, seed=0):

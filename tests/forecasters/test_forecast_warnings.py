@@ -174,5 +174,5 @@ def test_missing_sections_are_those_the_model_reads():
 
 def test_a_blend_reads_what_its_language_model_does_not():
     case = cut(30)
-    assert any("text cut to fit" in text for text in forecast_warnings(case))
-    assert not any("text cut" in text for text in forecast_warnings(replace(case, parts=3)))
+    assert any("text cut to fit" in text for text in warnings_about(case))
+    assert not any("text cut" in text for text in warnings_about(replace(case, parts=3)))

@@ -8,10 +8,11 @@ intervals of large groups hold 95 % of their rates.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit, logsumexp
 
@@ -35,7 +36,8 @@ FULL = "full"
 LEAST_GROUP = 15
 """Groups with fewer copies tell too little of their rate."""
 PERIODS = 4
-_LARGE_GROUP = 40
+LARGE_GROUP = 40
+"""Coverage is judged by groups of as many copies or more."""
 _SCORE_GROUPS = 3
 _MOST_SCALE = 3.0
 _PENALTY = 1.0  # half a squared cost weighs as much as one unit of log-likelihood
@@ -79,6 +81,20 @@ class Judged:
             patterns=[name for name in calibrated for _ in range(n)],
             phases=list(rows.phases) * times,
             starts=list(starts or [None] * n) * times,
+        )
+
+    def of_pattern(self, name: str) -> Self:
+        """The copies of one pattern."""
+        kept = [i for i, pattern in enumerate(self.patterns) if pattern == name]
+        rows = np.array(kept, dtype=np.int64)
+        return replace(
+            self,
+            trials=[self.trials[i] for i in kept],
+            labels=self.labels[rows],
+            calibrated=_joined([self.calibrated], rows),
+            patterns=[self.patterns[i] for i in kept],
+            phases=[self.phases[i] for i in kept],
+            starts=[self.starts[i] for i in kept],
         )
 
 
@@ -128,7 +144,7 @@ def learn_support(
     own = Judged.of(rows, copies, calibrated, base_rates, starts)
     none = Spread(known=0, unknown=0, no_phase=0)
     bare = Support(learned=learned, costs=_costs(learned, own), spread=none, n=len(own.trials))
-    return bare.model_copy(update={"spread": _spread(bare, later or [own])})
+    return bare.model_copy(update={"spread": fit_spread(bare, later or [own])})
 
 
 def calibrate_copies(
@@ -207,7 +223,7 @@ def _costs(learned: Learned, judged: Judged) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Groups:
+class Groups:
     """Groups of copies: ``n`` of each, its events, and means of its forecasts and facts.
 
     ``own`` are the variances that the forecasts' intervals stand for before the spread is added;
@@ -222,6 +238,7 @@ class _Groups:
 
     @classmethod
     def of(cls, bare: Support, judged: Sequence[Judged], *, by_period: bool, least: int) -> Self:
+        """Groups of ``least`` copies or more of each ``group_cells``, by their chances."""
         rows: list[tuple[float, ...]] = []
         for one in judged:
             drawn = bare.apply(one.calibrated, one.trials, one.base_rates)
@@ -244,27 +261,31 @@ class _Groups:
         likelihood += (self.n - self.events)[:, None] * log_expit(-score)
         return -float(logsumexp(likelihood, axis=1, b=_WEIGHTS / _WEIGHTS.sum()).sum())
 
-    def covered(self, variances: FloatArray, scale: float) -> float:
-        """The share of groups whose rate lies in the interval, chance in the rate allowed for."""
+    def held(self, variances: FloatArray, scale: float) -> NDArray[np.bool_]:
+        """Whether each group's rate lies in the interval, chance in the rate allowed for."""
         chance = expit(self.centre)
         by_chance = 1 / (self.n * chance * (1 - chance))
         rate = np.clip(self.events / self.n, 0.5 / self.n, 1 - 0.5 / self.n)
         deviation = scale**2 * (self.own + self.design @ variances) + by_chance
-        return float((np.abs(_logit(rate) - self.centre) <= QUANTILE * np.sqrt(deviation)).mean())
+        return np.asarray(np.abs(_logit(rate) - self.centre) <= QUANTILE * np.sqrt(deviation))
 
 
-def _spread(bare: Support, judged: Sequence[Judged]) -> Spread:
+def fit_spread(bare: Support, judged: Sequence[Judged]) -> Spread:
     """Variances by maximum likelihood, and the scale that makes the intervals cover."""
-    groups = _Groups.of(bare, judged, by_period=True, least=LEAST_GROUP)
+    groups = Groups.of(bare, judged, by_period=True, least=LEAST_GROUP)
     if not len(groups.n):
         return bare.spread
     fitted = minimize(
         lambda logs: groups.loss(np.exp(logs)), np.log([0.02, 0.05, 0.05]), method="Nelder-Mead"
     )
     values = np.array([round(float(v), 6) if v > _NO_VARIANCE else 0.0 for v in np.exp(fitted.x)])
-    large = _Groups.of(bare, judged, by_period=False, least=_LARGE_GROUP)
+    large = Groups.of(bare, judged, by_period=False, least=LARGE_GROUP)
     scales = np.linspace(1, _MOST_SCALE, 81)
-    enough = [s for s in scales if not len(large.n) or large.covered(values, s) >= INTERVAL_LEVEL]
+    enough = [
+        scale
+        for scale in scales
+        if not len(large.n) or large.held(values, scale).mean() >= INTERVAL_LEVEL
+    ]
     known, unknown, no_phase = values.tolist()
     scale = round(float(enough[0] if enough else _MOST_SCALE), 6)
     return Spread(known=known, unknown=unknown, no_phase=no_phase, scale=scale)

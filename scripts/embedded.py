@@ -16,10 +16,12 @@ Nothing is chosen here: what was tried, and why this, is in docs/negative-result
 import argparse
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from embedded_parts import SEED, Judged, copies_of, judge, parts, yardsticks
+from embedded_tables import thin_records, what_it_reads
 from learning_rows import learning, representative
 
 from llm4top.evaluation.metrics.ablation import ablate_parts
@@ -43,7 +45,11 @@ NAME = "llm4top-mini"
 METHOD = "platt"
 SECTIONS = ("phase", "brief_title", "conditions", "interventions", "criteria")
 """What registry records have of what the parts read."""
-LABELS = {"tfidf-alone": "TF-IDF + logistic regression", "base-rate": "base rate of the phase"}
+LABELS = {
+    "tfidf-alone": "TF-IDF + logistic regression",
+    "xgboost": "XGBoost",
+    "base-rate": "base rate of the phase",
+}
 NOTES = {
     "later": "Trials that started after all those that were learned from, in three steps. The "
     "settings were chosen on these trials, so the figures are slightly optimistic.",
@@ -64,40 +70,50 @@ NOTE = (
 )
 
 
-def make(judged: Judged, base: Path, work: Path, folder: Path) -> None:
-    """Fit everything on all rows and write the bundle."""
+def make(judged: Judged, base: Path, work: Path, folder: Path, registry: Path) -> None:
+    """Fit everything on all rows and write the bundle.
+
+    ``registry`` are records to show on what edits do to a forecast.
+    """
     data, rows = judged.data, representative(judged.data)
     everything, learned = data.rows.plus(data.extra), data.rows.take(rows)
     fitted: dict[str, Forecaster] = {}
     for part in parts(base, work):
         print(f"{part.name}: all {len(everything)} rows", flush=True)
         fitted[part.name] = as_forecaster(part.fit(everything))
-    calibrator = calibrated_on(judged, rows)
-    support = learned_support(judged, rows)
-    entry = data_entry(data.dataset).model_copy(
-        update={"note": NOTE.format(n=len(data.extra), rows=len(data.rows), fits=len(rows))}
+    calibrator, blend = calibrated_on(judged, rows), Blend.equal(fitted)
+    later = [later_copies(judged, *cut, rows) for cut in judged.cuts()]
+    support = learned_support(judged, rows, later)
+    note = NOTE.format(n=len(data.extra), rows=len(data.rows), fits=len(rows))
+    facts = BundleFacts(
+        data=data_entry(data.dataset).model_copy(update={"note": note}),
+        base_rates=rates_of(learned),
+        final_fit=FinalFit(trials=len(rows), folds=FOLDS),
+        evaluations=tuple(evaluations(judged)),
+        ablation=what_parts_add(judged),
+        licence=LICENCE,
+        seed=SEED,
     )
-    blend = Blend.equal(fitted)
-    save_bundle(
+    save = partial(
+        save_bundle,
         folder,
         name=NAME,
         forecaster=blend,
         calibration=calibrator,
         support=support,
-        facts=BundleFacts(
-            data=entry,
-            base_rates=rates_of(learned),
-            final_fit=FinalFit(trials=len(rows), folds=FOLDS),
-            evaluations=tuple(evaluations(judged)),
-            ablation=what_parts_add(judged),
-            licence=LICENCE,
-            seed=SEED,
-        ),
         trained_on=TrainedOn.of(everything.groups, (), data_sha256=data.dataset.sha256),
         replace=True,
     )
+    save(facts=facts)
     compared = learned.trials[:: len(learned) // 200]
-    confirm_reload(folder, compared, blend.label_logits(compared), calibrator)
+    logits = blend.label_logits(compared)
+    saved = confirm_reload(folder, compared, logits, calibrator)
+    tables = (
+        thin_records(later, lambda cuts: learned_support(judged, rows, cuts)),
+        what_it_reads(saved, registry),
+    )
+    save(facts=facts.model_copy(update={"tables": tuple(t for t in tables if t is not None)}))
+    confirm_reload(folder, compared, logits, calibrator)
 
 
 def rates_of(rows: LearningRows) -> dict[str, BaseRate]:
@@ -111,7 +127,7 @@ def calibrated_on(judged: Judged, rows: np.ndarray) -> Calibrator:
     return calibrate_out_of_fold(logits, judged.data.rows.take(rows), METHOD)
 
 
-def learned_support(judged: Judged, rows: np.ndarray) -> Support:
+def learned_support(judged: Judged, rows: np.ndarray, later: Sequence[Copies]) -> Support:
     """How far the blend knows trials that lack fields, from copies of those rows."""
     data = judged.data
     learned = data.rows.take(rows)
@@ -126,15 +142,13 @@ def learned_support(judged: Judged, rows: np.ndarray) -> Support:
         folds,
         rates_of(learned),
         sections=SECTIONS,
-        calibration=METHOD,
         starts=[data.dates[i] for i in rows],
-        later=[_later_copies(judged, *cut, rows) for cut in judged.cuts()],
+        later=later,
+        calibration=METHOD,
     )
 
 
-def _later_copies(
-    judged: Judged, before: np.ndarray, asked: np.ndarray, fits: np.ndarray
-) -> Copies:
+def later_copies(judged: Judged, before: np.ndarray, asked: np.ndarray, fits: np.ndarray) -> Copies:
     """Trials that started from a cut to the next, forecast by what the earlier ones taught."""
     data, past = judged.data, np.intersect1d(before, fits)
     rows = data.rows.take(asked)
@@ -212,7 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         judge(data, [part for part in chosen if part.name in asked.only], asked.work)
         return
     judged = judge(data, chosen, asked.work)
-    make(judged, asked.base, asked.work, asked.out or asked.work / "bundle")
+    registry = asked.data / "registry" / "AllPublicXML-sample.zip"
+    make(judged, asked.base, asked.work, asked.out or asked.work / "bundle", registry)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 
 from llm4top.data.masked_copies import AT_RANDOM, PATTERNS, masked, masked_copies
+from llm4top.forecasters.baselines.classical import ClassicalForecaster
 from llm4top.forecasters.baselines.extra_trees import ExtraTreesForecaster
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
 from llm4top.forecasters.baselines.structured import StructuredForecaster
@@ -72,6 +73,7 @@ def yardsticks() -> list[Part]:
     return [
         _baseline("base-rate", BaseRateForecaster(), yardstick=True),
         _baseline("tfidf-alone", TfidfForecaster(), yardstick=True),
+        _baseline("xgboost", ClassicalForecaster(learner="xgboost", seed=SEED), yardstick=True),
     ]
 
 

@@ -56,7 +56,7 @@ NOTES = {
     "valid": "TOP's validation files, by models that were fitted on all other rows.",
     "out_of_fold": "Each trial was forecast by models that were fitted without it and its copies.",
 }
-SPLITS = {"later": "later trials", "valid": "valid", "out_of_fold": "out-of-fold"}
+SPLITS = {"later": "later", "valid": "valid", "out_of_fold": "out-of-fold"}
 LICENCE = (
     "The weights have learnt from TOP and may be used for non-commercial purposes only. Registry "
     "text is from ClinicalTrials.gov. The code is under the Apache License 2.0."
@@ -191,7 +191,7 @@ def evaluations(judged: Judged) -> list[Evaluation]:
         own = probabilities(judged, source)
         rows = np.flatnonzero(~np.isnan(own[:, 0]))
         logits = getattr(judged, source)
-        names = {"this model": own[rows]}
+        names = {"this model, calibrated": own[rows]}
         names |= {f"{n} alone": softmax(logits[n]["full"][rows]) for n in logits if n not in LABELS}
         names |= {label: softmax(logits[n]["full"][rows]) for n, label in LABELS.items()}
         names["always success"] = np.tile([0.0, 1.0], (len(rows), 1))

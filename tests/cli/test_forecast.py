@@ -21,8 +21,9 @@ from llm4top.cli.app import app
 from llm4top.forecasters.baselines.catalog import make_baseline
 from llm4top.forecasters.blend import Blend
 from llm4top.forecasters.forecaster import as_forecaster
+from llm4top.forecasters.load import load_forecaster
 from llm4top.registry.trial import Trial
-from llm4top.text import percent
+from llm4top.text import percent, thousands
 
 pytestmark = pytest.mark.slow
 
@@ -448,8 +449,9 @@ def test_the_sample_of_the_registry(tiny_bundle: Path, test_data: Path) -> None:
 
 def test_the_table_says_whose_base_rates_it_shows() -> None:
     result = forecast(EXAMPLES / "example.json", "--model", "embedded")
+    trials = thousands(load_forecaster("embedded", weights=False).base_rates["all"].n)
     assert (
-        "Base rate: the share observed in the same phase among the 1\u202f797 training trials of "
+        f"Base rate: the share observed in the same phase among the {trials} training trials of "
         "top, not among all trials.\n"
     ) in result.stderr
 

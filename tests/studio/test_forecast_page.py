@@ -81,8 +81,8 @@ def test_uploaded_records_are_forecast_and_one_is_opened(studio):
     shown = studio.locator("article.l4-detail")
     studio.get_by_text("About the model and its metrics").click()
     studio.get_by_text("fields with the reason for each").click()
-    shown.get_by_text("Evaluated on").wait_for()
-    for words in ("Venn-Abers", "ROC-AUC", "411 Phase 2 trials", "tells how the trial went"):
+    shown.get_by_text("Evaluated on").first.wait_for()
+    for words in ("Platt", "ROC-AUC", "641 Phase 2 trials", "tells how the trial went"):
         assert words in shown.inner_text()
     assert "primary outcome measures" in unread(studio)
     tokens = [int(n) for n in re.findall(r"(\d+) tokens?\b", _plain(shown))]

@@ -47,7 +47,7 @@ def test_records_in_forecasts_out(api, workspace):
     assert first["sections"][0] == {
         "name": "phase",
         "heading": "Phase",
-        "text": "Phase 2",
+        "text": "phase 2",
         "tokens": 6,
         "kept": 6,
         "cut": 0,

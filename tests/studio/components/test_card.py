@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxml import html
 
 from llm4top.forecasters.bundles.paths import embedded_folder
+from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.studio.components.bundle_facts import LONGEST, card_html
 
 HOSTILE = """# <script>document.title = "pwned"</script>
@@ -36,7 +37,9 @@ def test_the_card_of_the_embedded_model_has_its_structure() -> None:
     page = parsed(text)
     assert page.xpath("//h3")[0].text == "llm4top-mini"
     assert "What it is" in page.xpath("//h4/text()")
-    assert len(page.xpath("//table")) == 3, "base rates, figures, figures by phase"
+    manifest = read_manifest(embedded_folder())
+    tables = 2 * len(manifest.evaluations) + len(manifest.tables)
+    assert len(page.xpath("//table")) == tables + 2, "base rates and what each part adds, too"
     row = next(line for line in text.splitlines() if line.startswith("| this model, calibrated"))
     for cell in row.strip("| ").split(" | "):
         assert cell in page.xpath("//td/text()")

@@ -49,7 +49,7 @@ def plan(dataset: StoredDataset, **more: Any) -> TrainPlan:
 def test_models_that_can_be_trained_are_found(home: Workspace) -> None:
     found = base_models(home)
     assert found[BASE] == BASE
-    assert found["embedded"] == "Embedded default, already trained on top"
+    assert found["embedded"] == "Embedded default, its base model"
 
 
 def test_the_settings_are_those_that_a_run_takes(home: Workspace, dataset: StoredDataset) -> None:

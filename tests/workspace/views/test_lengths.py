@@ -85,7 +85,7 @@ def test_the_embedded_model_has_a_tokenizer_to_ask(tmp_path: Path) -> None:
     with Workspace.open(tmp_path / "home") as workspace:
         found = tokenizers(workspace)
     called, file = found["embedded"]
-    assert called == "Embedded default, already trained on top"
+    assert called == "Embedded default, its base model"
     assert file.is_file()
 
 

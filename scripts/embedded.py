@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from embedded_parts import SEED, Judged, copies_of, judge, parts, yardsticks
-from embedded_tables import thin_records, what_it_reads
+from embedded_tables import what_it_reads
 from learning_rows import learning, representative
 
 from llm4top.evaluation.metrics.ablation import ablate_parts
@@ -39,6 +39,7 @@ from llm4top.forecasters.forecaster import Forecaster, as_forecaster
 from llm4top.forecasters.support import Support
 from llm4top.forecasters.support_fit import Judged as Copies
 from llm4top.forecasters.support_fit import learn_support
+from llm4top.forecasters.support_slices import coverage_table
 from llm4top.training.finalize import card_figures
 
 NAME = "llm4top-mini"
@@ -109,7 +110,7 @@ def make(judged: Judged, base: Path, work: Path, folder: Path, registry: Path) -
     logits = blend.label_logits(compared)
     saved = confirm_reload(folder, compared, logits, calibrator)
     tables = (
-        thin_records(later, lambda cuts: learned_support(judged, rows, cuts)),
+        coverage_table(support, later),
         what_it_reads(saved, registry),
     )
     save(facts=facts.model_copy(update={"tables": tuple(t for t in tables if t is not None)}))

@@ -13,10 +13,16 @@ import pytest
 
 from llm4top.data.dataset import Dataset, make_dataset
 from llm4top.errors import PreflightError
+from llm4top.forecasters.bundles.manifest import BundleFacts, TuningEntry
 from llm4top.forecasters.bundles.paths import embedded_folder
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import read_manifest
+from llm4top.forecasters.bundles.write import save_bundle
+from llm4top.forecasters.calibration.methods import NoCalibration
+from llm4top.forecasters.language import LanguageForecaster
+from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.model_files import earlier_training, resolve_base
+from llm4top.prompts.prompt import PromptSpec
 from llm4top.testing import make_tiny_model
 from llm4top.training import preflight as _preflight
 from llm4top.training.config import TrainingConfig, chosen_sections
@@ -81,18 +87,29 @@ def test_a_base_that_was_pretrained_on_short_blocks_is_told(
         assert "pre-trained" not in named(preflight(settings(base=str(base))), "prompts").hint
 
 
-def test_prompts_longer_than_those_the_embedded_model_has_learnt_from_are_told(
-    settings: Settings, make_data: Data
+def test_prompts_longer_than_those_a_trained_base_has_read_are_told(
+    settings: Settings, make_data: Data, tmp_path: Path
 ) -> None:
+    base = load_base(settings().base, device="cpu")
+    tuned = LanguageForecaster.from_model(base, spec=PromptSpec(128))
+    save_bundle(
+        tmp_path / "own",
+        name="own",
+        forecaster=tuned,
+        calibration=NoCalibration(),
+        facts=BundleFacts(),
+        tuning=TuningEntry(method="full"),
+    )
+    carried = str(tmp_path / "own" / "base")
     data = make_data()
     trials = [replace(trial, criteria="Adults with asthma. " * 400) for trial in data.trials]
     long = make_dataset(trials, data.labels, data.nct_ids, data.splits, task="outcome", name="long")
-    check = named(preflight(settings(base="embedded", max_tokens=1024), dataset=long), "prompts")
+    check = named(preflight(settings(base=carried, max_tokens=192), dataset=long), "prompts")
     assert check.hint == (
-        "The base model was trained on prompts of at most 768 tokens: set max_tokens to 768."
+        "The base model was trained on prompts of at most 128 tokens: set max_tokens to 128."
     )
-    short = named(preflight(settings(base="embedded", max_tokens=768), dataset=long), "prompts")
-    assert "at most 768" not in short.hint
+    short = named(preflight(settings(base=carried, max_tokens=128), dataset=long), "prompts")
+    assert "at most 128" not in short.hint
 
 
 def test_all_reasons_are_told_at_once(settings: Settings, tmp_path: Path) -> None:

@@ -118,14 +118,6 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     give(page, "mine.zip", exported.read_bytes())
     page.get_by_role("link", name="llm4top-mini").click()
     page.get_by_role("button", name="Make it the default").click()
-    asked = page.get_by_role("dialog", name="Make this weaker model the default?")
-    asked.get_by_text("It ranks trials worse than TF-IDF + logistic regression").wait_for()
-    asked.get_by_role("button", name="Cancel").click()
-    asked.wait_for(state="hidden")
-    with Workspace.open(server.home) as workspace:
-        assert workspace.bundles.default().id == "embedded"
-    page.get_by_role("button", name="Make it the default").click()
-    asked.get_by_role("button", name="Make it the default").click()
     page.get_by_text("Default model: used unless").wait_for()
     with Workspace.open(server.home) as workspace:
         mine = workspace.bundles.default()

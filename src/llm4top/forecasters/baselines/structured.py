@@ -32,6 +32,10 @@ _LEFT_OUT = re.compile(
     r"characters|(?:in|ex)clusion criteria|criteria, numbers|title|molecule|ICD chapter"
     r"|(?:minimum|maximum) age|healthy volunteers"
 )
+_OF_EVERY_SOURCE = re.compile(
+    r"phase|conditions|ICD|chapter|interventions|placebo|drugs|names|criteria|(?:young|old)est age"
+)
+_SECTIONS_OF_EVERY_SOURCE = ("phase", "conditions", "icd_codes", "interventions", "criteria")
 _LIST_MARK = re.compile(r"^\s*(?:[-*\u2022]|\(?\w{1,3}[.)])\s+", re.M)
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
@@ -189,6 +193,8 @@ class StructuredForecaster(BaselineForecaster):
         # Trees need one column, even where no number differs.
         kept = [j for j, column in enumerate(table.T) if varies(column)] or [0]
         self.names_: list[str] = [FEATURE_NAMES[j] for j in kept]
+        if all(_OF_EVERY_SOURCE.match(name) for name in self.names_):
+            self.sections_ = _SECTIONS_OF_EVERY_SOURCE
         given = [column[~np.isnan(column)] for column in table[:, kept].T]
         self.means_: FloatArray = np.array([v.mean() if v.size else 0.0 for v in given])
         learn = training_rows(

@@ -290,11 +290,12 @@ def test_a_run_leaves_room_for_others_and_outlives_its_page(studio, browser_cont
     studio.goto(address)
     studio.get_by_role("heading", name=re.compile(r"1.?200 trials")).wait_for(timeout=WAIT)
     studio.get_by_text(re.compile("1 to 20 of 1.?200")).wait_for()
-    studio.get_by_role("button", name="8", exact=True).click()
-    studio.get_by_text(re.compile("141 to 160 of 1.?200")).wait_for()
-    assert "page=8" in studio.url
+    studio.get_by_role("button", name="60", exact=True).click()
+    studio.get_by_text(re.compile("1.?181 to 1.?200 of 1.?200")).wait_for()
+    assert "page=60" in studio.url
     studio.get_by_role("tab", name="Portfolio").click()
-    studio.get_by_role("heading", name=re.compile(r"About \d+ of 1.?200 trials")).wait_for()
+    # Some of the ids are of trials that the model has learned from.
+    studio.get_by_role("heading", name=re.compile(r"About \d+ of 1.?1\d\d trials")).wait_for()
 
 
 def zip_of_short_records(count):

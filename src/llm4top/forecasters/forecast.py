@@ -215,7 +215,9 @@ def _forecasts(
     scores = _scores(np.asarray(logits, dtype=np.float64), reported)
     alone = {name: softmax(found) for name, found in parts.items()}
     for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
-        forecast = _forecast(loaded, record, prompt, answers.given, row, scores[row])
+        forecast = _forecast(
+            loaded, record, prompt, answers.given, row, scores[row], len(alone) or 1
+        )
         if alone:
             own = ((name, float(p[row, reported[row]])) for name, p in alone.items())
             forecast = replace(forecast, parts=tuple(own))
@@ -283,6 +285,7 @@ def _forecast(
     supported: Supported,
     row: int,
     score: float,
+    parts: int,
 ) -> Forecast:
     task, trial, calibrated = loaded.task, record.trial, supported.calibrated
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
@@ -296,7 +299,7 @@ def _forecast(
         calibrated=loaded.calibration.method != "none",
         learnt=loaded.trained_on_part(record.nct_id),
         support=supported.notes[row],
-        parts=len(getattr(loaded.forecaster, "parts", (None,))),
+        parts=parts,
     )
     return Forecast(
         record=record.source.name,

@@ -58,13 +58,21 @@ def test_all_faults_at_once(tmp_path):
     text = str(caught.value)
     assert text.startswith(f"{path}: is not a task:")
     for fault in (
-        "kind: must be 'binary', 'multiclass' or 'ordinal', not 'regression'",
+        "line 1, kind: must be 'binary', 'multiclass' or 'ordinal', not 'regression'",
         "question: must be given (the question to the model",
-        "colour: no such setting",
+        "line 1, colour: no such setting",
     ):
         assert f"\n  - {fault}" in text
     # YAML reads an unquoted no as false.
-    assert 'labels.0: must be text, not False (put it in quotes: "no")' in text
+    assert 'line 1, labels.0: must be text, not False (put it in quotes: "no")' in text
+
+
+def test_a_fault_names_its_line(tmp_path):
+    text = YAML.replace("multiclass", "multi") + "hidden_feilds: [phase]\n"
+    with pytest.raises(TaskError) as caught:
+        load_task(write(tmp_path, text))
+    assert "\n  - line 3, kind: must be" in str(caught.value)
+    assert "\n  - line 6, hidden_feilds: no such setting" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,11 @@ def ingest(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the data set.")],
     task: Annotated[
-        str, typer.Option(help="outcome, completion, or a YAML file that describes a question.")
+        str,
+        typer.Option(
+            help="outcome, completion, why-it-fails, duration, enrolment, dropout, "
+            "serious-adverse-events, mortality, or a YAML file that describes a question."
+        ),
     ] = "outcome",
     *,
     splitting: Splitting,

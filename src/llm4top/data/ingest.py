@@ -23,7 +23,7 @@ from llm4top.errors import DatasetError, RegistryError
 from llm4top.progress import OnProgress, ignore
 from llm4top.registry.limits import Limits
 from llm4top.registry.trial import ReadNote
-from llm4top.tasks.builtin import LABEL_RULES, get_task
+from llm4top.tasks.builtin import LABEL_RULES, TASKS, get_task
 from llm4top.tasks.task import LabelRule, Task
 
 PathLike = str | os.PathLike[str]
@@ -138,12 +138,14 @@ def _labels(
 
 
 def _label_rule(task: Task, labels: PathLike | None) -> LabelRule | None:
-    if labels is None and task.name not in LABEL_RULES:
+    # A question of one's own may have the name of a built-in one.
+    rule = LABEL_RULES.get(task.name) if TASKS.get(task.name) == task else None
+    if labels is None and rule is None:
         raise DatasetError(
             f"task {task.name!r} has no rule that reads its label off a record.",
             hint="Add a CSV of labels with the columns nctid and label (--labels).",
         )
-    return LABEL_RULES.get(task.name)
+    return rule
 
 
 def _default_split(sources: Sequence[SourcePath]) -> SplitRule:

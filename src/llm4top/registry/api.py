@@ -11,6 +11,7 @@ from llm4top.registry import codes
 from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.fields import ALLOWED_FIELDS
 from llm4top.registry.normalize_text import excerpt, from_markdown, one_line, plain, unescaped
+from llm4top.registry.posted_results import rates_of_api
 from llm4top.registry.record_builder import Draft, checked_count, checked_date, checked_nct_id
 from llm4top.registry.trial import Arm, Collaborator, Intervention, Outcome, Record, Source
 from llm4top.registry.withheld_reasons import API_MODULES, API_SECTIONS, UNSTATED, unknown
@@ -244,7 +245,8 @@ def _status(draft: Draft, root: _Node, module: _Node) -> None:
     outcome["completion_date"] = module.node("completionDateStruct").date("date")
     primary = module.node("primaryCompletionDateStruct")
     outcome["primary_completion_date"] = primary.date("date")
-    outcome["has_results"] = bool(root.node("resultsSection").value)
+    results = root.node("resultsSection").value
+    outcome |= {"has_results": bool(results), **rates_of_api(results)}
     start = module.node("startDateStruct")
     date, kind = start.date("date"), start.code("type", codes.DATE_TYPES)
     if date is None:

@@ -153,6 +153,8 @@ class RegistryOutcome:
 
     Dates are ISO strings as precise as the record ("2004-08" or "2004-08-31"); ``start_date`` and
     ``enrolment`` are given whatever their type, ``*_type`` says "Actual", "Anticipated" or None.
+    ``dropout_rate``, ``serious_event_rate`` and ``mortality_rate`` are shares from 0 to 1 of the
+    participants in posted results, None where these do not tell (see ``posted_results.py``).
     ``label`` is the label that a data set brings with the record (TOP's column ``label``).
     """
 
@@ -166,6 +168,9 @@ class RegistryOutcome:
     enrolment: int | None = None
     enrolment_type: str | None = None
     has_results: bool = False
+    dropout_rate: float | None = None
+    serious_event_rate: float | None = None
+    mortality_rate: float | None = None
     label: str | None = None
 
 

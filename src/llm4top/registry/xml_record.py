@@ -7,11 +7,14 @@ from functools import partial
 from typing import Any
 from xml.sax.saxutils import unescape
 
+from lxml import etree
+
 from llm4top.registry import codes
 from llm4top.registry import xml_fields as fields
 from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.limits import Limits
 from llm4top.registry.normalize_text import one_line
+from llm4top.registry.posted_results import rates_of_xml
 from llm4top.registry.record_builder import Draft, checked_count, checked_date, checked_nct_id
 from llm4top.registry.trial import Record, Source
 from llm4top.registry.withheld_reasons import REASONS, UNSTATED, XML_ELEMENTS, unknown
@@ -49,7 +52,7 @@ def read_xml(data: bytes, file: str, member: str | None, limits: Limits) -> Reco
 def _skipped(draft: Draft, part: Skipped) -> None:
     """Account for what was taken out before parsing."""
     if part.tag == "clinical_results":
-        _has_results(draft, part.data.count(b"\n      <outcome>"))
+        _has_results(draft, part.data.count(b"\n      <outcome>"), part.data)
         return
     found = _FIRST_TEXT.search(part.data)
     text = found[1].decode("utf-8", "replace") if found else ""
@@ -133,12 +136,12 @@ def _planned(draft: Draft, element: Element, name: str, field: str, value: Any) 
 def _results(draft: Draft, element: Element) -> None:
     """Posted results."""
     outcomes = element.find("outcome_list")
-    _has_results(draft, 0 if outcomes is None else len(outcomes))
+    _has_results(draft, 0 if outcomes is None else len(outcomes), etree.tostring(element))
 
 
-def _has_results(draft: Draft, number: int) -> None:
-    """Note posted results with ``number`` outcome measures."""
-    draft.outcome["has_results"] = True
+def _has_results(draft: Draft, number: int, data: bytes) -> None:
+    """Note posted results with ``number`` outcome measures, and the rates in them."""
+    draft.outcome |= {"has_results": True, **rates_of_xml(data)}
     draft.withhold("clinical_results", f"posted results with {number} outcome measures")
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import statistics
 import string
 from bisect import bisect_left
@@ -217,23 +218,33 @@ def load_task(path: str | os.PathLike[str]) -> Task:
         The task.
 
     Raises:
-        TaskError: Lists every fault of the file.
+        TaskError: Lists every fault of the file, with its line.
     """
-    where = str(path)
+    where, text = str(path), ""
     try:
-        values = yaml.safe_load(_text(Path(path)))
+        text = _text(Path(path))
+        values = yaml.safe_load(text)
         file = _TaskFile.model_validate(values)
     except RecursionError:
         raise TaskError("is nested too deeply for a task file.", where=where) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TaskError(f"is neither YAML nor JSON: {error}.", where=where) from error
     except ValidationError as error:
-        faults = setting_faults(error, _TaskFile.model_fields)
+        faults = _with_lines(setting_faults(error, _TaskFile.model_fields), text)
         raise TaskError("\n  - ".join(["is not a task:", *faults]), where=where) from error
     try:
         return _task(file)
     except TaskError as error:
         raise TaskError(error.message, where=where, hint=error.hint) from error
+
+
+def _with_lines(faults: Sequence[str], text: str) -> list[str]:
+    """The faults, each with the line of the key that it begins with, where the file has that."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in pairs}
+    found = ((fault, lines.get(re.split(r"[.:]", fault, maxsplit=1)[0])) for fault in faults)
+    return [fault if line is None else f"line {line}, {fault}" for fault, line in found]
 
 
 def _text(path: Path) -> str:

@@ -18,7 +18,16 @@ from llm4top.workspace.run_states import Run
 MAX_FILES = 1000
 MAX_BYTES = 4_000_000_000
 
-QUESTIONS = {"outcome": "Will it succeed?", "completion": "Will it be completed?"}
+QUESTIONS = {
+    "outcome": "Will it succeed?",
+    "completion": "Will it be completed?",
+    "why-it-fails": "If it fails, why?",
+    "duration": "How long will it last?",
+    "enrolment": "How much of its planned enrolment will it reach?",
+    "dropout": "How many will drop out?",
+    "serious-adverse-events": "How many will have a serious adverse event?",
+    "mortality": "How many will die?",
+}
 
 SPLITS = {
     "": "The source's own, else by date",

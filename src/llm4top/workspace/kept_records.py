@@ -122,7 +122,8 @@ def record_again(workspace: Workspace, stored: StoredForecast) -> Iterator[Uploa
         return
     folder = Path(tempfile.mkdtemp(prefix="llm4top-"))
     try:
-        yield UploadedFile(_unpacked(path, member, folder) or path, member)
+        unpacked = _unpacked(path, member, folder)
+        yield UploadedFile(path, name) if unpacked is None else UploadedFile(unpacked, member)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

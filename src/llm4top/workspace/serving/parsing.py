@@ -125,12 +125,13 @@ class UploadReader:
             self._child = None
 
     def read_raw(
-        self, path: Path, name: str
+        self, path: Path, name: str, *, every: bool = False
     ) -> Iterator[RawRecord | Refusal | ReadNote | EndOfUpload]:
         """Records of the upload as they come on the wire, refusals and notes, and the end.
 
         ``name`` is what the user calls it. An upload on which the process dies or hangs ends with
-        a refusal that says so. Left early, the process is ended.
+        a refusal that says so. Left early, the process is ended. ``every`` reads on past
+        ``max_records``.
         """
         self.start()
         child = self._child
@@ -138,7 +139,7 @@ class UploadReader:
         self._uses += 1
         whole = False
         try:
-            child.send(self._job(path, name))
+            child.send(self._job(path, name, None if every else self._limits.max_records))
             while not whole:
                 message, size = child.receive(time.monotonic() + self._limits.wall_seconds)
                 if "record" in message:
@@ -166,12 +167,12 @@ class UploadReader:
             elif isinstance(item, RawRecord):
                 yield record_from_wire(item.values)
 
-    def _job(self, path: Path, name: str) -> Message:
+    def _job(self, path: Path, name: str, most: int | None) -> Message:
         return {
             "path": str(path),
             "name": name,
             "limits": asdict(self._limits.limits),
-            "max_records": self._limits.max_records,
+            "max_records": most,
             "cpu_seconds": self._limits.cpu_seconds,
         }
 

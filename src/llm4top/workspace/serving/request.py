@@ -8,12 +8,15 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.forecasters.forecast_format import Forecast, mark_same_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.workspace.serving.ipc import Message
 from llm4top.workspace.serving.parsing import Refusal
+from llm4top.workspace.serving.scorer import Scored
+from llm4top.workspace.serving.trial_work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class UploadedFile:
 class ForecastRequest:
     """Files of one client for one bundle, and what has become of them so far.
 
-    ``base_rate`` is the text of a target base rate, None where forecasts are not adapted.
+    ``base_rate`` is the text of a target base rate, None where forecasts are not adapted. With
+    ``work`` the result is not forecasts but what the work on the one record gives.
     ``future`` holds the result, or the error. The service changes it under its lock.
     """
 
@@ -70,7 +74,8 @@ class ForecastRequest:
     bundle: str
     on_progress: OnProgress | None
     base_rate: str | None = None
-    future: Future[ForecastResult] = field(default_factory=Future)
+    work: Work | None = None
+    future: Future[Any] = field(default_factory=Future)
     begun: float = field(default_factory=time.monotonic)
     records: int = 0
     answered: int = 0
@@ -95,10 +100,10 @@ class ForecastRequest:
             _LOG.exception("a listener to a forecast's progress failed")
             self.on_progress = None
 
-    def succeed(self) -> None:
-        """Set the result, unless the request was withdrawn."""
+    def succeed(self, answer: Message | None = None) -> None:
+        """Set the result, or the ``answer`` to work, unless the request was withdrawn."""
         with suppress(InvalidStateError):
-            self.future.set_result(self._result())
+            self.future.set_result(self._result() if answer is None else answer)
 
     def fail(self, error: BaseException) -> None:
         """Set the error, unless the request was withdrawn."""
@@ -128,6 +133,40 @@ class WaitingRecord:
     record: Message
     bytes: int
     tries: int = 0
+
+
+def keep_answers(batch: Sequence[WaitingRecord], scored: Scored) -> None:
+    """Forecasts and refusals of a batch into its requests; those that are complete end."""
+    for n, values in scored.items:
+        forecast = Forecast.from_dict(values)
+        batch[n].request.items[batch[n].position] = (forecast, batch[n].file)
+    for n, values in scored.refusals:
+        source = batch[n].record["source"]
+        name = "!".join(part for part in (source["file"], source["member"]) if part)
+        refusal = Refusal(
+            name,
+            values["code"],
+            values["message"],
+            values["hint"],
+            subject=values.get("subject"),
+        )
+        batch[n].request.refusals.append(refusal)
+    for waiting in batch:
+        waiting.request.answered += 1
+        waiting.request.identity = scored.identity
+    for request in {waiting.request for waiting in batch}:
+        request.tell("forecasting")
+        if request.answered == request.records:
+            request.succeed()
+
+
+def no_record(request: ForecastRequest) -> LLM4TOPError:
+    """Why the record that work was asked for is not there."""
+    names = ", ".join(file.name for file in request.files)
+    if request.refusals:
+        refusal = request.refusals[0]
+        return NotFoundError(refusal.reason, where=refusal.record, hint=refusal.hint)
+    return NotFoundError("the record is not in this file.", where=names)
 
 
 def on_this_loop(on_progress: OnProgress) -> OnProgress:

@@ -1,9 +1,11 @@
 """The process with the models, seen from here: batches in, items out, restarted when it dies."""
 
+import gc
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import psutil
 
@@ -15,6 +17,7 @@ from llm4top.workspace.serving.ipc import (
     Message,
     error_from_wire,
 )
+from llm4top.workspace.serving.trial_work import Work
 
 _MODULE = "llm4top.workspace.serving.scoring_child"
 _SHARE_OF_MEMORY = 0.4
@@ -66,9 +69,24 @@ class Scorer:
         Raises what loading the bundle raises, what a single record's forecast raises, and
         ``ServiceError`` where the process dies, hangs or fails unexpectedly.
         """
+        answer = self._answer({"bundle": bundle, "records": list(records), "base_rate": base_rate})
+        return Scored(
+            tuple((n, values) for n, values in answer["items"]),
+            tuple((n, values) for n, values in answer["refusals"]),
+            answer["bundle"],
+            answer["seconds"],
+        )
+
+    def work(self, bundle: str, record: Message, work: Work) -> Message:
+        """What ``work`` on the record gives; raises what its function and ``score`` raise."""
+        message = {"bundle": bundle, "records": [record], "work": work.to_wire()}
+        result: Message = self._answer(message)["result"]
+        return result
+
+    def _answer(self, message: Message) -> Message:
         child = self._running()
         try:
-            child.send({"bundle": bundle, "records": list(records), "base_rate": base_rate})
+            child.send(message)
             answer, _ = child.receive(time.monotonic() + self.seconds)
         except ChildDiedError as death:
             self.close()
@@ -85,12 +103,7 @@ class Scorer:
             ) from None
         self._raise_if_failed(answer)
         self.loaded = tuple(answer["loaded"])
-        return Scored(
-            tuple((n, values) for n, values in answer["items"]),
-            tuple((n, values) for n, values in answer["refusals"]),
-            answer["bundle"],
-            answer["seconds"],
-        )
+        return answer
 
     def close(self) -> None:
         """End the process; the next batch starts another."""
@@ -115,3 +128,12 @@ class Scorer:
                 f"the forecast failed for a reason we did not foresee ({answer['fault']}).",
                 hint="The log has the details; please report it.",
             )
+
+
+@cache
+def learn_to_read_answers() -> None:
+    """What an answer is read into brings torch along: that belongs to warming up as well."""
+    import llm4top.forecasters.forecast  # noqa: F401
+
+    # A quarter of a million objects that stay: walking them took each garbage collection 0.3 s.
+    gc.freeze()

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from llm4top.errors import LLM4TOPError, TaskError
@@ -72,10 +73,17 @@ class ModelCache:
 
 
 def answer(cache: ModelCache, request: ipc.Message) -> ipc.Message:
-    """Items and refusals of the batch, each with its position in it; none: the bundle is warm."""
+    """Items and refusals of the batch, each with its position in it; none: the bundle is warm.
+
+    Where the request is for work on its one record, ``result`` is what the work gives.
+    """
     loaded = cache.load(str(request["bundle"]))
     begun = time.perf_counter()
     records = [ipc.record_from_wire(values) for values in request["records"]]
+    if (work := request.get("work")) is not None:
+        module, _, name = str(work["function"]).partition(":")
+        result = getattr(import_module(module), name)(loaded, records[0], work["arguments"])
+        return {"result": result, "bundle": loaded.identity, "loaded": cache.names}
     items, refusals = _forecast(loaded, records, request.get("base_rate"))
     return {
         "seconds": time.perf_counter() - begun,

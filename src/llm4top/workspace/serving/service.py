@@ -6,30 +6,31 @@ hundred records waits longer than a client with one, and never the other way rou
 """
 
 import asyncio
-import gc
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import cache
-from typing import Self
+from typing import Any, Self
 
 from llm4top.errors import BusyError, LargeUploadError, LLM4TOPError, ServiceError
-from llm4top.forecasters.forecast_format import Forecast
 from llm4top.progress import OnProgress
-from llm4top.registry.trial import ReadNote
+from llm4top.registry.trial import ReadNote, Record
 from llm4top.text import thousands
 from llm4top.workspace.serving.fair_queue import FairQueue, ServiceLimits, ServiceState
+from llm4top.workspace.serving.ipc import Message, record_to_wire
 from llm4top.workspace.serving.parsing import RawRecord, Refusal, UploadReader
 from llm4top.workspace.serving.request import (
     ForecastRequest,
     ForecastResult,
     UploadedFile,
     WaitingRecord,
+    keep_answers,
+    no_record,
     on_this_loop,
 )
-from llm4top.workspace.serving.scorer import Scored, Scorer
+from llm4top.workspace.serving.scorer import Scored, Scorer, learn_to_read_answers
+from llm4top.workspace.serving.trial_work import Work
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 2
@@ -144,18 +145,21 @@ class ForecastService:
         more bytes than ``limits.bytes``.
         """
         self._check_size(files)
-        self.start()
         request = ForecastRequest(tuple(files), client, bundle, on_progress, base_rate)
-        with self._changed:
-            self._check_room(client)
-            ahead = len(self._open)
-            self._open.add(request)
-        request.future.add_done_callback(lambda _: self._forget(request))
-        request.tell("waiting", ahead=ahead)
+        self._open_request(request)
         with self._changed:
             self._uploads.add(client, request)
             self._changed.notify_all()
         return request.future
+
+    def _open_request(self, request: ForecastRequest) -> None:
+        self.start()
+        with self._changed:
+            self._check_room(request.client)
+            ahead = len(self._open)
+            self._open.add(request)
+        request.future.add_done_callback(lambda _: self._forget(request))
+        request.tell("waiting", ahead=ahead)
 
     async def forecast(
         self,
@@ -175,6 +179,49 @@ class ForecastService:
             files, client=client, bundle=bundle, base_rate=base_rate, on_progress=listener
         )
         return await asyncio.wrap_future(future)
+
+    async def ask(
+        self,
+        kind: str,
+        record: UploadedFile | Record,
+        arguments: Mapping[str, Any],
+        *,
+        client: str,
+        bundle: str = "embedded",
+        sha256: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Message:
+        """Work of a ``kind`` in ``KINDS`` on one record; see ``trial_work``.
+
+        Args:
+            kind: The kind of work.
+            record: A record, or a file with one.
+            arguments: JSON-able arguments of the work's function.
+            client: Whose turn it takes in the queue.
+            bundle: As for ``submit``.
+            sha256: The hash of the record's source; None: the file's first record.
+            on_progress: As for ``forecast``.
+
+        Returns:
+            What the work's function returned.
+
+        Raises:
+            LLM4TOPError: What the function or loading the bundle raises, or what is wrong with
+                the file; ``BusyError`` where too many requests wait already.
+        """
+        listener = None if on_progress is None else on_this_loop(on_progress)
+        work = Work(kind, arguments, sha256)
+        files = () if isinstance(record, Record) else (record,)
+        request = ForecastRequest(files, client, bundle, listener, work=work)
+        wire = record_to_wire(record) if isinstance(record, Record) else None
+        self._open_request(request)
+        with self._changed:
+            if wire is None:
+                self._uploads.add(client, request)
+            else:
+                self._records.add(client, WaitingRecord(request, 0, 0, wire, 0))
+            self._changed.notify_all()
+        return await asyncio.wrap_future(request.future)
 
     def _check_size(self, files: Sequence[UploadedFile]) -> None:
         size = sum(file.size for file in files)
@@ -236,9 +283,10 @@ class ForecastService:
     def _read(self, reader: UploadReader, request: ForecastRequest) -> None:
         """All records of a request, then into the queue; the whole is refused if it is too many."""
         request.tell("reading")
+        one = request.work
         found: list[WaitingRecord] = []
         for number, file in enumerate(request.files):
-            for item in reader.read_raw(file.path, file.name):
+            for item in reader.read_raw(file.path, file.name, every=one is not None):
                 if request.ended:
                     return
                 if isinstance(item, Refusal):
@@ -246,6 +294,8 @@ class ForecastService:
                 elif isinstance(item, ReadNote):
                     request.notes.append(str(item))
                 elif isinstance(item, RawRecord):
+                    if one is not None and (found or not one.is_about(item.values)):
+                        continue
                     place = len(found)
                     found.append(WaitingRecord(request, place, number, item.values, item.bytes))
                 elif item.more:
@@ -254,6 +304,8 @@ class ForecastService:
                 raise self._too_many()
         request.records = len(found)
         if not found:
+            if one is not None:
+                raise no_record(request)
             request.succeed()
             return
         request.tell("forecasting")
@@ -289,13 +341,14 @@ class ForecastService:
     def _batch(self) -> list[WaitingRecord]:
         """Records of one bundle and base rate, clients in turn; one that failed goes alone."""
         first = self._records.take()
-        if first is None or first.tries:
+        if first is None or first.tries or first.request.work is not None:
             return [first] if first else []
         asked, batch = (first.request.bundle, first.request.base_rate), [first]
 
         def fits(waiting: WaitingRecord) -> bool:
             request = waiting.request
-            return (request.bundle, request.base_rate) == asked and not waiting.tries
+            alone = waiting.tries or request.work is not None
+            return (request.bundle, request.base_rate) == asked and not alone
 
         while len(batch) < self._batch_size:
             more = self._records.take(fits)
@@ -306,7 +359,7 @@ class ForecastService:
         return batch
 
     def _load(self, bundle: str, future: Future[str]) -> None:
-        _learn_to_read_answers()
+        learn_to_read_answers()
         try:
             future.set_result(self._scorer.score(bundle, []).identity)
         except LLM4TOPError as error:
@@ -318,6 +371,9 @@ class ForecastService:
             return
         try:
             request = wanted[0].request
+            if request.work is not None:
+                request.succeed(self._scorer.work(request.bundle, wanted[0].record, request.work))
+                return
             records = [waiting.record for waiting in wanted]
             scored = self._scorer.score(request.bundle, records, request.base_rate)
         except ServiceError as error:
@@ -339,35 +395,6 @@ class ForecastService:
                 self._records.add(waiting.request.client, again)
 
     def _keep(self, batch: Sequence[WaitingRecord], scored: Scored) -> None:
-        for n, values in scored.items:
-            forecast = Forecast.from_dict(values)
-            batch[n].request.items[batch[n].position] = (forecast, batch[n].file)
-        for n, values in scored.refusals:
-            source = batch[n].record["source"]
-            name = "!".join(part for part in (source["file"], source["member"]) if part)
-            refusal = Refusal(
-                name,
-                values["code"],
-                values["message"],
-                values["hint"],
-                subject=values.get("subject"),
-            )
-            batch[n].request.refusals.append(refusal)
-        for waiting in batch:
-            waiting.request.answered += 1
-            waiting.request.identity = scored.identity
         pace = len(batch) / max(scored.seconds, 1e-3)
         self._batch_size = max(1, min(self.limits.batch, int(pace * self.limits.batch_seconds)))
-        for request in {waiting.request for waiting in batch}:
-            request.tell("forecasting")
-            if request.answered == request.records:
-                request.succeed()
-
-
-@cache
-def _learn_to_read_answers() -> None:
-    """What an answer is read into brings torch along: that belongs to warming up as well."""
-    import llm4top.forecasters.forecast  # noqa: F401
-
-    # A quarter of a million objects that stay: walking them took each garbage collection 0.3 s.
-    gc.freeze()
+        keep_answers(batch, scored)

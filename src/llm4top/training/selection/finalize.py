@@ -40,9 +40,7 @@ from llm4top.training.selection.runs import FinishedRun
 
 BUNDLE_FOLDER = "bundle"
 BASELINE_FOLDER = "baseline"
-_MOST_RELOADED = 500
-_FEWER_RELOADED = 32
-"""Where the logits to compare with have to be computed for it."""
+_MOST_RELOADED = 32
 _FACTS = ("data", "base_rates", "licence", "context_of_use", "seed", "config_sha256")
 
 _NOTE = (
@@ -222,16 +220,26 @@ def _write_final_blend(
     facts = BundleFacts.model_validate(
         {name: getattr(language.manifest, name) for name in (*_FACTS, "final_fit")}
     )
-    blend = Blend((language, baseline), findings.pool)
+    facts = facts.model_copy(update={"evaluations": evaluations})
+    return _save_blend(
+        findings, folder, Blend((language, baseline), findings.pool), calibrator, facts
+    )
+
+
+def _save_blend(
+    findings: Findings, folder: Path, blend: Blend, calibrator: Calibrator, facts: BundleFacts
+) -> str:
+    """Save a blend whose first part is the language model, reload and compare it; its identity."""
+    language, loading = blend.parts[0], _loading(findings)
     valid = findings.valid
-    rows = valid.take(sample_rows(len(valid), _FEWER_RELOADED, selection_file.SEED))
+    rows = valid.take(sample_rows(len(valid), _MOST_RELOADED, selection_file.SEED))
     logits = blend.label_logits(rows.trials)
     save_bundle(
         folder,
         name=bundle_name(findings.run.config.name or findings.settings.out.resolve().name),
         forecaster=blend,
         calibration=calibrator,
-        facts=facts.model_copy(update={"evaluations": evaluations}),
+        facts=facts,
         trained_on=language.trained_on,
         replace=True,
     )
@@ -269,25 +277,9 @@ def _write_blend(findings: Findings, folder: Path, baseline: Forecaster) -> str:
         _alone(findings),
     )
     facts = BundleFacts.model_validate({name: getattr(source, name) for name in _FACTS})
-    save_bundle(
-        folder,
-        name=bundle_name(config.name or findings.settings.out.resolve().name),
-        forecaster=Blend((language, baseline), findings.pool),
-        calibration=calibrator,
-        facts=facts.model_copy(update={"evaluations": (evaluation,)}),
-        trained_on=language.trained_on,
-        replace=True,
-    )
-    rows = sample_rows(len(pooled), _MOST_RELOADED, selection_file.SEED)
-    loaded = confirm_reload(
-        folder,
-        findings.valid.take(rows).trials,
-        pooled[rows],
-        calibrator,
-        tolerance=RELOAD_TOLERANCE[loading["dtype"]],
-        **loading,
-    )
-    return loaded.identity
+    blend = Blend((language, baseline), findings.pool)
+    facts = facts.model_copy(update={"evaluations": (evaluation,)})
+    return _save_blend(findings, folder, blend, calibrator, facts)
 
 
 def _loading(findings: Findings) -> dict[str, Any]:

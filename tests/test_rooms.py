@@ -18,7 +18,7 @@ ROOMS = {
     "tasks": set(),
     "data": {"audit"},
     "prompts": set(),
-    "forecasters": {"model", "finetuning", "baselines", "calibration", "bundles"},
+    "forecasters": {"model", "finetuning", "baselines", "calibration", "bundles", "precedents"},
     "evaluation": {"metrics", "reports", "probes"},
     "training": {"selection"},
     "benchmark": set(),

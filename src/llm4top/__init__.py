@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
     from llm4top.forecasters.language import LanguageForecaster
     from llm4top.forecasters.load import load_forecaster
+    from llm4top.forecasters.precedents.precedents import Precedents
     from llm4top.prompts.prompt import PromptSpec, PromptWriter
     from llm4top.registry.data_frames import trials_from_frame
     from llm4top.registry.reader import read_records
@@ -55,6 +56,7 @@ _HOMES = {
     "LLM4TOPError": "errors",
     "LanguageForecaster": "forecasters.language",
     "NotApplicable": "forecasters.forecast_format",
+    "Precedents": "forecasters.precedents.precedents",
     "PromptSpec": "prompts.prompt",
     "PromptWriter": "prompts.prompt",
     "Record": "registry.trial",
@@ -93,6 +95,7 @@ __all__ = [
     "LLM4TOPError",
     "LanguageForecaster",
     "NotApplicable",
+    "Precedents",
     "PromptSpec",
     "PromptWriter",
     "Record",

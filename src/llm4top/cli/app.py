@@ -18,6 +18,7 @@ from llm4top.cli.forecast import forecast
 from llm4top.cli.ingest import ingest
 from llm4top.cli.inspect import inspect
 from llm4top.cli.options import PlainGroup, add_command
+from llm4top.cli.precedents import precedents_app
 from llm4top.cli.pretrain import pretrain
 from llm4top.cli.runs import runs_app
 from llm4top.cli.select import select
@@ -139,6 +140,7 @@ _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 
 for _command in _WORK:
     add_command(app, _command)
+app.add_typer(precedents_app)
 app.add_typer(bundle_app)
 app.add_typer(runs_app)
 for _command in _UPKEEP:

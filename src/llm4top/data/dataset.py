@@ -44,6 +44,8 @@ class Dataset:
         splits: "train", "valid" or "test".
         start_dates: ISO dates or None, for splitting and slices only, never in a prompt.
         first_submitted: ISO dates or None, likewise.
+        completion_dates: ISO dates or None, for the date rule of precedents only. Data sets of
+            version 0.1.0 have none.
         statuses: Registry statuses ("Completed", "Terminated", ...) or None, for slices, audits
             and the leak oracle only. No ``Trial`` and no prompt can hold them.
         why_stopped: Reasons for stopping or None, likewise.
@@ -62,6 +64,7 @@ class Dataset:
     splits: tuple[str, ...]
     start_dates: tuple[str | None, ...]
     first_submitted: tuple[str | None, ...]
+    completion_dates: tuple[str | None, ...]
     statuses: tuple[str | None, ...]
     why_stopped: tuple[str | None, ...]
     files: tuple[tuple[str, ...], ...]
@@ -161,6 +164,7 @@ _COLUMNS = (
     "labels",
     "start_dates",
     "first_submitted",
+    "completion_dates",
     "statuses",
     "why_stopped",
     "files",
@@ -181,6 +185,7 @@ def make_dataset(
     *,
     task: Task | str,
     start_dates: Sequence[str | None] | None = None,
+    completion_dates: Sequence[str | None] | None = None,
     statuses: Sequence[str | None] | None = None,
     why_stopped: Sequence[str | None] | None = None,
     name: str = "dataset",
@@ -194,6 +199,7 @@ def make_dataset(
         splits: "train", "valid" or "test".
         task: A task, or the name of a built-in one.
         start_dates: ISO dates, or None where unknown.
+        completion_dates: ISO dates, for the date rule of precedents only.
         statuses: Status in the registry ("Completed", ...), for slices and audits only.
         why_stopped: Reasons for stopping, used like ``statuses``.
         name: Name of the data set.
@@ -213,6 +219,7 @@ def make_dataset(
         tuple(splits),
         _column(start_dates, len(trials)),
         (None,) * len(trials),
+        _column(completion_dates, len(trials)),
         _column(statuses, len(trials)),
         _column(why_stopped, len(trials)),
         ((),) * len(trials),

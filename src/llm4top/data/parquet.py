@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         pa.field("phase", pa.string()),
         pa.field("start_date", pa.string()),
         pa.field("first_submitted", pa.string()),
+        pa.field("completion_date", pa.string()),
         pa.field("status", pa.string()),
         pa.field("why_stopped", pa.string()),
         pa.field("files", pa.list_(pa.string()), nullable=False),
@@ -37,7 +38,8 @@ SCHEMA = pa.schema(
 class Row:
     """One row as stored: ``trial`` is the trial's canonical JSON (see ``encode_trial``).
 
-    ``status`` and ``why_stopped`` are the record's label side; no trial is ever made from them.
+    ``completion_date``, ``status`` and ``why_stopped`` are the record's label side; no trial is ever
+    made from them. The last of a record's completion dates counts.
     """
 
     nct_id: str
@@ -45,6 +47,7 @@ class Row:
     label: str
     start_date: str | None
     first_submitted: str | None
+    completion_date: str | None
     status: str | None
     why_stopped: str | None
     files: tuple[str, ...]
@@ -93,7 +96,8 @@ class ContentHash:
     """Identity of a data set: its task, trials, labels and splits.
 
     The order of the rows does not count, nor does the file a trial was read from: the same
-    trials from a zip, a folder or another format are the same data set.
+    trials from a zip, a folder or another format are the same data set. Completion dates do not
+    count either: nothing that is learned or measured depends on them.
     """
 
     def __init__(self, task: dict[str, Any]):

@@ -85,6 +85,11 @@ class Enrichment:
         found = self._found.get(nct_id)
         return (found.start_date, found.first_submitted) if found else (None, None)
 
+    def completion(self, nct_id: str) -> str | None:
+        """Completion date as the registry has it."""
+        found = self._found.get(nct_id)
+        return found.completion_date if found else None
+
 
 _UNDATED = "without a date to split by"
 _LATE = "without a start date, registered after the training part"
@@ -119,6 +124,7 @@ class Plan:
                 files=self.pooled.kept[position],
                 start_date=row.start_date or start,
                 first_submitted=row.first_submitted or submitted,
+                completion_date=row.completion_date or self.enrichment.completion(row.nct_id),
             )
 
 

@@ -162,12 +162,22 @@ def is_top_file(file: str) -> bool:
     return top_phase(file) is not None or file == TITLES_AND_DATES
 
 
-def top_dates(sources: Iterable[SourcePath]) -> dict[str, tuple[str | None, str | None]]:
-    """Start date and date of first submission by NCT id, from the files of dates next to TOP's."""
-    dates: dict[str, tuple[str | None, str | None]] = {}
+@dataclass(frozen=True, slots=True)
+class TrialDates:
+    """Dates of a trial (ISO), or None where they are unknown."""
+
+    start: str | None = None
+    first_submitted: str | None = None
+    completion: str | None = None
+
+
+def top_dates(sources: Iterable[SourcePath]) -> dict[str, TrialDates]:
+    """Dates by NCT id, from the files of dates next to TOP's."""
+    columns = ("start_date", "first_submitted", "completion_date")
+    dates: dict[str, TrialDates] = {}
     for file in dates_files(sources):
-        for _, nct_id, (start, submitted) in read_columns(file, ("start_date", "first_submitted")):
-            dates[nct_id] = (iso_date(start), iso_date(submitted))
+        for _, nct_id, cells in read_columns(file, columns):
+            dates[nct_id] = TrialDates(*map(iso_date, cells))
     return dates
 
 

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 
 from llm4top.data.labels import LabelFile
 from llm4top.data.parquet import SCHEMA, Row, batch_rows, encode_trial, row_batch
-from llm4top.data.sources import SourcePath, phases_of
+from llm4top.data.sources import SourcePath, TrialDates, phases_of
 from llm4top.errors import RegistryError
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.registry.limits import Limits
 from llm4top.registry.reader import RecordReader, read_records
-from llm4top.registry.trial import ReadNote, Record
+from llm4top.registry.trial import ReadNote, Record, RegistryOutcome
 from llm4top.tasks.task import LabelRule, Task
 
 _STRICTNESS = {None: 0, "train": 0, "valid": 1, "test": 2}
@@ -142,14 +142,14 @@ class Reading:
     """How records are read and labelled.
 
     ``labels`` is a label file, used instead of ``rule``; empty ``phases`` means all.
-    ``dates`` are start and first-submission dates by NCT id for records that bring none.
+    ``dates`` are dates by NCT id for records that bring none.
     """
 
     task: Task
     rule: LabelRule | None
     labels: LabelFile | None = None
     phases: frozenset[str] = frozenset()
-    dates: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    dates: Mapping[str, TrialDates] = field(default_factory=dict)
     limits: Limits | None = None
     limit: int | None = None
     on_refusal: Callable[[RegistryError], None] | None = None
@@ -247,15 +247,15 @@ class Spool:
             if source.own_split is None:
                 return None
         outcome = record.registry_outcome
-        start, submitted = self._reading.dates.get(record.nct_id, (None, None))
+        dates = self._reading.dates.get(record.nct_id, TrialDates())
         return Candidate(
             nct_id=record.nct_id,
             label=label or "",
             phase=record.trial.phase,
             file=source.path.name,
             own_split=source.own_split,
-            start_date=outcome.start_date or start,
-            first_submitted=outcome.first_submitted or submitted,
+            start_date=outcome.start_date or dates.start,
+            first_submitted=outcome.first_submitted or dates.first_submitted,
             processed=record.source.processed,
             format=record.source.format,
             source_sha256=record.source.sha256,
@@ -264,12 +264,15 @@ class Spool:
 
     def _add(self, candidate: Candidate, record: Record) -> None:
         self.candidates.append(candidate)
+        row = row_of(record)
+        dates = self._reading.dates.get(row.nct_id, TrialDates())
         self._pending.append(
             replace(
-                row_of(record),
+                row,
                 label=candidate.label,
                 start_date=candidate.start_date,
                 first_submitted=candidate.first_submitted,
+                completion_date=row.completion_date or dates.completion,
                 files=(candidate.file,),
             )
         )
@@ -296,12 +299,22 @@ def row_of(record: Record) -> Row:
         label="",
         start_date=outcome.start_date,
         first_submitted=outcome.first_submitted,
+        completion_date=completion_of(outcome),
         status=outcome.status or None,
         why_stopped=outcome.why_stopped or None,
         files=(),
         source_sha256=record.source.sha256,
         trial=encode_trial(record.trial),
     )
+
+
+def completion_of(outcome: RegistryOutcome) -> str | None:
+    """The last completion date that a record has: the final one is often later than the primary.
+
+    Of "2004-08" and "2004-08-12" it is the coarser one, which may be later.
+    """
+    known = [d for d in (outcome.primary_completion_date, outcome.completion_date) if d]
+    return max(known, key=lambda date: date + "~", default=None)
 
 
 def reading_progress(stage: str, path: Path, read: int, kept: int) -> Progress:

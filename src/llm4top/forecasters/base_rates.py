@@ -60,20 +60,34 @@ def measure_base_rates(
         pooled[label] += 1
         if phase is not None:
             counts.setdefault(phase, Counter())[label] += 1
-    if not pooled:
+    return rates_of_counts(
+        {phase: [c[k] for k in range(n_labels)] for phase, c in counts.items()},
+        [pooled[k] for k in range(n_labels)],
+        prior_trials=prior_trials,
+    )
+
+
+def rates_of_counts(
+    counts: Mapping[str, Sequence[int]],
+    pooled: Sequence[int],
+    *,
+    prior_trials: float = PRIOR_TRIALS,
+) -> dict[str, BaseRate]:
+    """``measure_base_rates`` from counts of the labels by phase, and in all trials (``pooled``)."""
+    total = sum(pooled)
+    if not total:
         return {}
-    total = pooled.total()
-    overall = tuple(pooled[k] / total for k in range(n_labels))
+    overall = tuple(count / total for count in pooled)
     rates = {
         phase: BaseRate(
-            n=c.total(),
+            n=n,
             shares=tuple(
-                (c[k] + prior_trials * overall[k]) / (c.total() + prior_trials)
-                for k in range(n_labels)
+                (count + prior_trials * share) / (n + prior_trials)
+                for count, share in zip(own, overall, strict=True)
             ),
         )
-        for phase, c in sorted(counts.items())
-        if c.total() >= LEAST_ROWS_OF_A_PHASE
+        for phase, own in sorted(counts.items())
+        if (n := sum(own)) >= LEAST_ROWS_OF_A_PHASE
     }
     return {**rates, ALL_PHASES: BaseRate(n=total, shares=overall)}
 

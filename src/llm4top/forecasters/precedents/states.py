@@ -1,0 +1,117 @@
+"""Trials by a language model's own representation: the hidden states that its answer is read from.
+
+The states are those of the layer that the answer comes from: the probe's where the model has one,
+else the last. They are standardised over the trials of the index, as otherwise a few dimensions
+decide every cosine (Timkey & van Schijndel 2021, All bark and no bite).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from llm4top.errors import BundleError
+from llm4top.forecasters.forecaster import Forecaster
+from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.registry.trial import Trial
+
+_BATCH = 256
+Floats = NDArray[np.float32]
+
+
+def hidden_states(
+    forecaster: Forecaster, trials: Sequence[Trial], on_progress: OnProgress = ignore
+) -> Floats:
+    """The states of trials, one row each: float32 ``[n, h]``.
+
+    Raises:
+        BundleError: The forecaster has no language model.
+    """
+    from llm4top.forecasters.model.probe import POOLINGS, layer_count
+    from llm4top.forecasters.model.scoring import default_budget, prompt_states
+
+    language = forecaster.language
+    if language is None:
+        raise BundleError(
+            f"{forecaster.label} has no language model, so no hidden states.",
+            hint="Compare by words alone (--model none), or choose another model.",
+        )
+    scorer = language.scorer
+    layer = scorer.probe.layer if scorer.probe else layer_count(scorer.model)
+    pooling = POOLINGS.index(scorer.probe.pooling if scorer.probe else "answer")
+    budget = scorer.batch_tokens or default_budget(scorer.model, scorer.base.device)
+    found = []
+    for start in range(0, len(trials), _BATCH):
+        ids = [scorer.writer.write(trial).token_ids for trial in trials[start : start + _BATCH]]
+        states = prompt_states(scorer.model, ids, (layer,), budget=budget)
+        found.append(states[:, 0, pooling].numpy())
+        on_progress(Progress("reading with the model", start + len(ids), len(trials)))
+    return np.concatenate(found)
+
+
+@dataclass(frozen=True, eq=False)
+class StateIndex:
+    """The standardised states of n trials as unit vectors: float32 ``[n, h]``.
+
+    The search is exact. Trials lie in the order of their completion, so that the date rule is a
+    slice, and a slice of some hundred thousand rows takes faiss a few milliseconds; an approximate
+    graph (HNSW) with a filter is no faster there and may miss neighbours
+    (``benchmarks/precedents.py``).
+    """
+
+    vectors: Floats
+    mean: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, states: Floats) -> Self:
+        """Index states ``[n, h]``."""
+        mean = states.mean(axis=0, dtype=np.float64).astype(np.float32)
+        scale = states.std(axis=0, dtype=np.float64).astype(np.float32)
+        scale[scale <= 1e-6] = 1.0
+        return cls(_unit((states - mean) / scale), mean, scale)
+
+    def query(self, state: Floats) -> Floats:
+        """A trial's state ``[h]`` as the unit vector that is compared."""
+        return np.asarray(_unit((state[None] - self.mean) / self.scale)[0])
+
+    def nearest(self, query: Floats, within: int, k: int) -> NDArray[np.int64]:
+        """Positions of the ``k`` most alike of the first ``within`` trials, in order."""
+        k = min(k, within)
+        if k == 0:
+            return np.empty(0, dtype=np.int64)
+        metric = faiss.METRIC_INNER_PRODUCT
+        _, found = faiss.knn(query[None], self.vectors[:within], k, metric=metric)
+        return np.asarray(found[0], dtype=np.int64)
+
+    def similarity(self, query: Floats, rows: NDArray[np.int64]) -> Floats:
+        """Cosines of a query to some trials: -1 to 1."""
+        return np.asarray(self.vectors[rows] @ query)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What a file stores of it."""
+        return {"vectors": self.vectors, "mean": self.mean, "scale": self.scale}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], n: int) -> Self:
+        """Inverse of ``to_arrays`` for ``n`` trials; ``BundleError`` where they do not fit."""
+        if set(arrays) != {"vectors", "mean", "scale"}:
+            raise BundleError("holds other arrays than an index of hidden states has.")
+        vectors, mean, scale = (arrays[name] for name in ("vectors", "mean", "scale"))
+        fits = (
+            vectors.ndim == 2
+            and len(vectors) == n
+            and mean.shape == scale.shape == vectors.shape[1:]
+            and all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays.values())
+        )
+        if not fits:
+            raise BundleError("holds an index of hidden states whose parts do not fit together.")
+        return cls(vectors, mean, scale)
+
+
+def _unit(rows: Floats) -> Floats:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.ascontiguousarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -37,6 +37,7 @@ def small(**changes):
         "splits": ["train", "train", "valid"],
         "task": "outcome",
         "start_dates": ["2001-05", None, "2003-01-02"],
+        "completion_dates": ["2002-05-06", None, "2004"],
         "statuses": ["Completed", "Terminated", None],
         "why_stopped": [None, "too few came forward", None],
     }
@@ -51,7 +52,8 @@ def test_what_is_saved_is_read_back(tmp_path):
     assert loaded.trials[0] == FULL
     assert loaded.trials[-1] == Trial(phase="Phase 1")
     assert loaded.trials[1:] == made.trials[1:]
-    for name in ("labels", "nct_ids", "splits", "start_dates", "first_submitted", "files"):
+    names = ("labels", "nct_ids", "splits", "start_dates", "first_submitted", "files")
+    for name in (*names, "completion_dates"):
         assert getattr(loaded, name) == getattr(made, name)
     assert loaded.statuses == ("Completed", "Terminated", None)
     assert loaded.why_stopped == (None, "too few came forward", None)
@@ -305,3 +307,10 @@ def test_thousands_of_rows_are_kept_in_their_order(tmp_path):
 
 def test_a_data_set_prints_as_one_line():
     assert repr(small()) == "<Dataset 'dataset', task 'outcome': train 2, valid 1>"
+
+
+def test_a_data_set_from_before_there_were_completion_dates_is_read(tmp_path):
+    small().save(tmp_path / "set")
+    file = tmp_path / "set" / "trials.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["completion_date"]), file)
+    assert load_dataset(tmp_path / "set").completion_dates == (None, None, None)

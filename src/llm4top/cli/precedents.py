@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +11,13 @@ import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output
 from llm4top.cli.exit_codes import IN_PART
-from llm4top.cli.options import PlainGroup, ReportFormat, add_command, named_task
+from llm4top.cli.options import PlainGroup, ReportFormat, add_command, named_task, task_names
 from llm4top.cli.watch import watching
 from llm4top.text import CsvRows, counted, interval, one_line, percent, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.precedents.found import Found
+    from llm4top.forecasters.precedents.precedents import Precedents
     from llm4top.registry.trial import Record
 
 WORDS_ONLY = "none"
@@ -29,6 +31,21 @@ precedents_app = typer.Typer(
     help="Find the earlier trials with known outcome that are most like a record.",
 )
 
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        help="A data set made by `llm4top ingest`, TOP's folder, or registry records: files, "
+        "folders, zips."
+    ),
+]
+QuestionOption = Annotated[
+    str | None,
+    typer.Option(
+        help="For records: outcome, completion, or a YAML file. Default: outcome for TOP's files, "
+        "which bring labels, else completion, which the status tells.",
+        autocompletion=task_names,
+    ),
+]
 IndexOption = Annotated[
     Path | None,
     typer.Option(help="Folder of the index.", show_default="precedents in LLM4TOP_HOME"),
@@ -36,21 +53,9 @@ IndexOption = Annotated[
 
 
 def build(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            help="A data set made by `llm4top ingest`, TOP's folder, or registry records: files, "
-            "folders, zips."
-        ),
-    ],
+    sources: Sources,
     out: IndexOption = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="For records: outcome, completion, or a YAML file. Default: outcome for TOP's "
-            "files, which bring labels, else completion, which the status tells."
-        ),
-    ] = None,
+    task: QuestionOption = None,
     model: Annotated[
         str,
         typer.Option(
@@ -89,8 +94,14 @@ def build(
             on_refusal=refused.append,
             on_progress=progress,
         )
-    card = built.card
-    console = standard_output()
+    _print_card(built, folder)
+    if refused:
+        note(f"{counted(len(refused), 'record')} refused. The first: {refused[0]}")
+        raise typer.Exit(IN_PART)
+
+
+def _print_card(built: Precedents, folder: Path) -> None:
+    card, console = built.card, standard_output()
     labels = ", ".join(f"{safe(label)} {thousands(n)}" for label, n in card.counts.items())
     console.print(
         f"[bold]{safe(str(folder))}[/]: {counted(len(built), 'trial')} completed between "
@@ -100,9 +111,6 @@ def build(
         console.print(f"  left out: {thousands(count)} {reason}")
     for terms in card.data.terms:
         console.print(f"  [dim]{safe(terms)}[/]")
-    if refused:
-        note(f"{counted(len(refused), 'record')} refused. The first: {refused[0]}")
-        raise typer.Exit(IN_PART)
 
 
 def find(
@@ -138,14 +146,22 @@ def find(
 
         llm4top precedents find records/ --format csv > precedents.csv
     """
-    from llm4top.forecasters.precedents.found import COLUMNS
     from llm4top.forecasters.precedents.precedents import Precedents
     from llm4top.registry.reader import read_records
 
     loaded = Precedents.load(index)
     refused: list[Exception] = []
     records = read_records(record, on_refusal=refused.append)
-    found = ((item, loaded.find(item, k, before=before)) for item in records)
+    _write(((item, loaded.find(item, k, before=before)) for item in records), output)
+    for error in refused:
+        note(f"Refused: {error}")
+    if refused:
+        raise typer.Exit(IN_PART)
+
+
+def _write(found: Iterable[tuple[Record, Found]], output: ReportFormat) -> None:
+    from llm4top.forecasters.precedents.found import COLUMNS
+
     if output == "json":
         print_json([{"record": item.source.name, **answer.to_dict()} for item, answer in found])
     elif output == "csv":
@@ -157,10 +173,6 @@ def find(
     else:
         for item, answer in found:
             _print(item, answer)
-    for error in refused:
-        note(f"Refused: {error}")
-    if refused:
-        raise typer.Exit(IN_PART)
 
 
 def _print(record: Record, found: Found) -> None:
@@ -192,6 +204,7 @@ def _print(record: Record, found: Found) -> None:
 def _shares(found: Found) -> str:
     """How many of the neighbours had each label, one line each; of a yes-no question the yes."""
     lines = []
+    phase = "all phases" if found.base_phase in (None, "all") else found.base_phase
     shown = [found.event] if len(found.shares) == 2 else found.shares
     for share in shown:
         if share is not None:
@@ -200,7 +213,7 @@ def _shares(found: Found) -> str:
                 f"[bold]{safe(share.label)}[/]: {percent(share.share)} "
                 f"({interval(share.lower, share.upper)}); base rate "
                 f"{percent(share.base_rate)} of {counted(found.base_n, 'earlier trial')}, "
-                f"{safe(found.base_phase if found.base_phase != 'all' else 'all phases')}"
+                f"{safe(phase)}"
             )
     return "\n".join(lines)
 

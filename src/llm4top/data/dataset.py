@@ -198,10 +198,8 @@ def make_dataset(
         nct_ids: The trials' NCT ids, or other ids that tell them apart.
         splits: "train", "valid" or "test".
         task: A task, or the name of a built-in one.
-        start_dates: ISO dates, or None where unknown.
-        completion_dates: ISO dates, for the date rule of precedents only.
-        statuses: Status in the registry ("Completed", ...), for slices and audits only.
-        why_stopped: Reasons for stopping, used like ``statuses``.
+        start_dates, completion_dates: ISO dates, or None where unknown.
+        statuses, why_stopped: The registry's, for slices and audits only.
         name: Name of the data set.
 
     Raises:
@@ -211,7 +209,6 @@ def make_dataset(
     chosen = get_task(task)
     check_disjoint(nct_ids, splits)
     describer = Describer(chosen)
-    sources = [hashlib.sha256(parquet.encode_trial(trial).encode()).hexdigest() for trial in trials]
     made = Dataset(
         tuple(trials),
         tuple(labels),
@@ -223,7 +220,7 @@ def make_dataset(
         _column(statuses, len(trials)),
         _column(why_stopped, len(trials)),
         ((),) * len(trials),
-        tuple(sources),
+        tuple(hashlib.sha256(parquet.encode_trial(t).encode()).hexdigest() for t in trials),
         chosen,
         new_card(name, chosen),
     )

@@ -38,8 +38,8 @@ SCHEMA = pa.schema(
 class Row:
     """One row as stored: ``trial`` is the trial's canonical JSON (see ``encode_trial``).
 
-    ``completion_date``, ``status`` and ``why_stopped`` are the record's label side; no trial is ever
-    made from them. The last of a record's completion dates counts.
+    ``completion_date`` (the last that the record has), ``status`` and ``why_stopped`` are the
+    record's label side; no trial is ever made from them.
     """
 
     nct_id: str

@@ -86,6 +86,7 @@ def build_index(
             last=rows.completion_dates[-1] or "",
             model=model or (forecaster.name if forecaster else None),
             model_identity=forecaster.identity if forecaster else None,
+            files={},
         )
         return write_index(out, card, table, arrays)
 

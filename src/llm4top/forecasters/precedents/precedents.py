@@ -55,6 +55,14 @@ class _Start:
     what: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Alike:
+    """Cosines by words of all earlier trials, and the query's state (None: words alone)."""
+
+    words: NDArray[np.float32]
+    state: NDArray[np.float32] | None
+
+
 class Precedents:
     """An index of earlier trials with known outcome; see ``build``, ``load`` and ``find``.
 
@@ -171,9 +179,8 @@ class Precedents:
         """The ``k`` earlier trials that are most like a record.
 
         Two rankings, by words and by the language model's hidden states, are fused by reciprocal
-        rank. Only trials that were completed before this one's start are ranked at all: a date
-        that is no more than a month or a year counts as its last day for a completion, and as its
-        first day for the start. The record's own trial is never among them.
+        rank. Only trials that were completed before this one's start are ranked at all (see
+        ``precedents.dates``), and never the record's own trial.
 
         Args:
             record: A record, or a trial.
@@ -193,24 +200,22 @@ class Precedents:
         start = _start_of(record, before)
         within = int(np.searchsorted(self._days, start.day, side="left"))
         notes: list[str] = []
-        words, states = self._similarities(trial, within, forecaster, notes)
-        ranked = self._ranked(words, states, within, k, self._places.get(nct_id or ""))
+        alike = self._similarities(trial, within, forecaster, notes)
+        ranked = self._ranked(alike, within, k, self._places.get(nct_id or ""))
         if not within:
             notes.append(NOTHING_EARLIER)
-        base = base_rate_of(self._base_rates(within), trial.phase)
+        rates = self._base_rates(within)
+        phase, shares = base_rate_of(rates, trial.phase) or (None, ())
         return Found(
             nct_id=nct_id,
             before=date.fromordinal(start.day).isoformat(),
             before_is=start.what,
             earlier=within,
             later=len(self) - within,
-            shares=self._shares(ranked, base[1] if base else ()),
-            base_phase=base[0] if base else None,
-            base_n=self._base_rates(within)[base[0]].n if base else 0,
-            neighbours=tuple(
-                self._neighbour(rank, place, trial, words, states)
-                for rank, place in enumerate(ranked.tolist(), start=1)
-            ),
+            shares=self._shares(ranked, shares),
+            base_phase=phase,
+            base_n=rates[phase].n if phase else 0,
+            neighbours=self._neighbours(ranked, trial, alike),
             index=f"{self.card.name} {self.card.data.sha256[:12]}",
             task=self.task.name,
             notes=tuple(notes),
@@ -218,13 +223,12 @@ class Precedents:
 
     def _similarities(
         self, trial: Trial, within: int, forecaster: Forecaster | None, notes: list[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Cosines by words ``[within]``, and the query's state (None: words alone)."""
+    ) -> _Alike:
         words = self._words.similarities(self._words.query(words_text(trial)), within)
         reader = self._reader(forecaster, notes)
         if reader is None or self._states is None:
-            return words, None
-        return words, self._states.query(hidden_states(reader, [trial])[0])
+            return _Alike(words, None)
+        return _Alike(words, self._states.query(hidden_states(reader, [trial])[0]))
 
     def _reader(self, forecaster: Forecaster | None, notes: list[str]) -> Forecaster | None:
         """The model that the index was built with; None, and a note, where it is another one."""
@@ -246,51 +250,42 @@ class Precedents:
     def _model(self) -> Forecaster:
         return load_forecaster(self.card.model or "embedded", weights=False)
 
-    def _ranked(
-        self,
-        words: NDArray[np.float32],
-        state: NDArray[np.float32] | None,
-        within: int,
-        k: int,
-        own: int | None,
-    ) -> NDArray[np.int64]:
+    def _ranked(self, alike: _Alike, within: int, k: int, own: int | None) -> NDArray[np.int64]:
         depth = max(DEEPEST, 2 * k) + 1
-        rankings = [best(words, depth)]
-        if state is not None and self._states is not None:
-            rankings.append(self._states.nearest(state, within, depth))
+        rankings = [best(alike.words, depth)]
+        if alike.state is not None and self._states is not None:
+            rankings.append(self._states.nearest(alike.state, within, depth))
         # The record's own trial leaves before ranks are counted.
         rankings = [ranking[ranking != own] if own is not None else ranking for ranking in rankings]
         return fuse(rankings)[:k]
 
-    def _neighbour(
-        self,
-        rank: int,
-        place: int,
-        trial: Trial,
-        words: NDArray[np.float32],
-        state: NDArray[np.float32] | None,
-    ) -> Neighbour:
-        there = decode_trial(self._trials[place].as_py())
-        alike = None
-        if state is not None and self._states is not None:
-            alike = float(self._states.similarity(state, np.array([place]))[0])
-        return Neighbour(
-            rank=rank,
-            nct_id=self._ids[place],
-            title=title_of(there),
-            phase=there.phase,
-            outcome=self.task.labels[self._labels[place]],
-            start_date=self._started[place],
-            completion_date=self._completed[place],
-            words=float(words[place]),
-            model=alike,
-            link=LINK + self._ids[place],
-            differences=differences(trial, there),
-        )
+    def _neighbours(
+        self, ranked: NDArray[np.int64], trial: Trial, alike: _Alike
+    ) -> tuple[Neighbour, ...]:
+        by_model: list[float | None] = [None] * len(ranked)
+        if alike.state is not None and self._states is not None:
+            by_model = [*map(float, self._states.similarity(alike.state, ranked))]
+        found = []
+        for rank, place in enumerate(ranked.tolist(), start=1):
+            there = decode_trial(self._trials[place].as_py())
+            found.append(
+                Neighbour(
+                    rank=rank,
+                    nct_id=self._ids[place],
+                    title=title_of(there),
+                    phase=there.phase,
+                    outcome=self.task.labels[self._labels[place]],
+                    start_date=self._started[place],
+                    completion_date=self._completed[place],
+                    words=float(alike.words[place]),
+                    model=by_model[rank - 1],
+                    link=LINK + self._ids[place],
+                    differences=differences(trial, there),
+                )
+            )
+        return tuple(found)
 
-    def _shares(
-        self, ranked: NDArray[np.int64], base: Sequence[float]
-    ) -> tuple[OutcomeShare, ...]:
+    def _shares(self, ranked: NDArray[np.int64], base: Sequence[float]) -> tuple[OutcomeShare, ...]:
         n = len(ranked)
         if not n:
             return ()

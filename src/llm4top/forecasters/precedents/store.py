@@ -1,23 +1,23 @@
 """An index of precedents on disk: a folder whose files are hashed on its card, none of them code.
 
-    card.json             what it is, of which data, and the sha256 of each file
-    trials.parquet        the trials in the order of their completion: id, label, dates, shown fields
-    words.safetensors     the index of words
-    states.safetensors    the index of hidden states, where it was built with a language model
+card.json             what it is, of which data, and the sha256 of each file
+trials.parquet        the trials in the order of their completion: id, label, dates, shown fields
+words.safetensors     the index of words
+states.safetensors    the index of hidden states, where it was built with a language model
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from llm4top.errors import BundleError, LLM4TOPError, TamperedBundleError, UnsafeBundleError
+from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import publishing, sha256_of, write_json
 from llm4top.forecasters.bundles.safe_files import safetensors_fault
 from llm4top.schema import Strict, read_model
@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
         pa.field("trial", pa.large_string(), nullable=False),
     ]
 )
-"""``completion_date`` and ``label`` are the label side: nothing that is compared is made of them."""
+"""``completion_date`` and ``label`` are the label side: nothing compared is made of them."""
 
 
 class FileEntry(Strict):
@@ -88,11 +88,7 @@ class IndexCard(Strict):
     last: str
     model: str | None
     model_identity: str | None
-    files: dict[str, FileEntry] = {}
-
-    def with_files(self, files: Mapping[str, FileEntry]) -> Self:
-        """The card with those files."""
-        return self.model_copy(update={"files": dict(files)})
+    files: dict[str, FileEntry]
 
 
 def write_index(
@@ -112,7 +108,7 @@ def write_index(
                 path.name: FileEntry(size=path.stat().st_size, sha256=sha256_of(path))
                 for path in sorted(scratch.iterdir())
             }
-            card = card.with_files(files)
+            card = card.model_copy(update={"files": files})
             write_json(scratch / CARD_FILE, card.model_dump(mode="json"))
     except OSError as error:
         raise BundleError(
@@ -187,15 +183,13 @@ def read_index(
         _check(folder / name, entry)
     try:
         trials = pq.read_table(folder / TRIALS_FILE)
-        if trials.schema.names != SCHEMA.names or len(trials) != card.trials:
-            raise BundleError("its trials are not those of its card.", hint=_AGAIN)
         words = load_file(folder / WORDS_FILE)
         states = load_file(folder / STATES_FILE) if card.model else None
-    except LLM4TOPError:
-        raise
     except Exception as error:
         # The libraries raise errors of their own for a file that is not what its name says.
         raise BundleError(f"cannot be read: {error}.", where=str(folder), hint=_AGAIN) from error
+    if trials.schema.names != SCHEMA.names or len(trials) != card.trials:
+        raise BundleError("its trials are not those of its card.", where=str(folder), hint=_AGAIN)
     return card, trials, words, states
 
 

@@ -118,7 +118,7 @@ class WordIndex:
             and rows.shape == values.shape == (int(starts[-1]),)
             and starts[0] == 0
             and bool((np.diff(starts) >= 0).all())
-            and (rows.size == 0 or (0 <= int(rows.min()) and int(rows.max()) < n))
+            and (rows.size == 0 or (int(rows.min()) >= 0 and int(rows.max()) < n))
             and bool(np.isfinite(idf).all() and np.isfinite(values).all())
         )
         if not fits:

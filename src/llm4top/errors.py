@@ -19,6 +19,7 @@ LLM4TOPError
 │   └── UnsafeBundleError       a file that may hold code
 ├── CalibrationError        the calibration data cannot support a calibration
 ├── ConfigError             the settings of a run are wrong; all faults at once
+├── DraftError              values of a draft are wrong; all faults at once
 ├── PreflightError          the run would fail on this machine; all reasons at once
 ├── EvaluationError         scores cannot be measured honestly
 │   ├── ScoreError              not probabilities: NaN, out of range, rows that do not line up
@@ -171,6 +172,10 @@ class _ManyFaultsError(LLM4TOPError):
 
 class ConfigError(_ManyFaultsError):
     """The settings of a run are wrong."""
+
+
+class DraftError(_ManyFaultsError):
+    """Values of a draft are none that a registry record may have; all of them at once."""
 
 
 class PreflightError(_ManyFaultsError):

@@ -12,17 +12,31 @@ from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.fields import ALLOWED_FIELDS
 from llm4top.registry.normalize_text import excerpt, from_markdown, one_line, plain, unescaped
 from llm4top.registry.posted_results import rates_of_api
-from llm4top.registry.record_builder import Draft, checked_count, checked_date, checked_nct_id
+from llm4top.registry.record_builder import (
+    RecordBuilder,
+    checked_count,
+    checked_date,
+    checked_nct_id,
+)
 from llm4top.registry.trial import Arm, Collaborator, Intervention, Outcome, Record, Source
 from llm4top.registry.withheld_reasons import API_MODULES, API_SECTIONS, UNSTATED, unknown
 
 
 def read_study(
-    study: Any, data: bytes, file: str, member: str | None, line: int | None = None
+    study: Any,
+    data: bytes,
+    file: str,
+    member: str | None,
+    line: int | None = None,
+    *,
+    complete: bool = True,
 ) -> Record:
-    """One v2 study, already parsed from ``data``; raises a ``RegistryError`` that names it."""
+    """One v2 study, already parsed from ``data``; raises a ``RegistryError`` that names it.
+
+    One that need not be ``complete`` may lack a title and all that a forecast rests on.
+    """
     name = f"{file}!{member}" if member else file
-    draft = Draft(name)
+    draft = RecordBuilder(name)
     if not isinstance(study, dict) or "protocolSection" not in study:
         raise UnknownFormatError(
             "the JSON is not a study of the ClinicalTrials.gov API: it has no protocolSection.",
@@ -43,7 +57,8 @@ def read_study(
     for path, value in _not_allowed(study, _ALLOWED, ""):
         draft.withhold(path, _excerpt(path, value), _unknown(path))
     digest = hashlib.sha256(data).hexdigest()
-    return draft.record(Source(file, member, "api-v2", draft.processed, digest))
+    source = Source(file, member, "api-v2", draft.processed, digest)
+    return draft.record(source, complete=complete)
 
 
 def _line(text: str) -> str | None:
@@ -55,7 +70,7 @@ class _Node:
 
     __slots__ = ("draft", "path", "value")
 
-    def __init__(self, draft: Draft, value: dict[str, Any], path: str):
+    def __init__(self, draft: RecordBuilder, value: dict[str, Any], path: str):
         self.draft = draft
         self.value = value
         self.path = path
@@ -110,7 +125,7 @@ class _Node:
         return checked_date(self.draft, value, self.at(key)) if value else None
 
 
-def _identify(draft: Draft, protocol: _Node) -> None:
+def _identify(draft: RecordBuilder, protocol: _Node) -> None:
     module = protocol.node("identificationModule")
     nct_id = module.text("nctId")
     if nct_id:
@@ -122,7 +137,7 @@ def _identify(draft: Draft, protocol: _Node) -> None:
     draft.set("official_title", module.text("officialTitle"))
 
 
-def _describe(draft: Draft, protocol: _Node, derived: _Node) -> None:
+def _describe(draft: RecordBuilder, protocol: _Node, derived: _Node) -> None:
     module = protocol.node("descriptionModule")
     draft.set("brief_summary", module.text("briefSummary", from_markdown))
     draft.set("detailed_description", module.text("detailedDescription", from_markdown))
@@ -135,7 +150,7 @@ def _describe(draft: Draft, protocol: _Node, derived: _Node) -> None:
     draft.processed = derived.node("miscInfoModule").date("versionHolder")
 
 
-def _design(draft: Draft, module: _Node) -> None:
+def _design(draft: RecordBuilder, module: _Node) -> None:
     draft.set("phase", codes.phases(module.texts("phases")))
     study_type = module.code("studyType", codes.STUDY_TYPES)
     if study_type and module.flag("patientRegistry"):
@@ -160,7 +175,7 @@ def _design(draft: Draft, module: _Node) -> None:
             draft.withhold(enrolment.path, str(number), None if kind else UNSTATED)
 
 
-def _arms(draft: Draft, module: _Node) -> None:
+def _arms(draft: RecordBuilder, module: _Node) -> None:
     arms = [
         Arm(label or "", role, description)
         for arm in module.nodes("armGroups")
@@ -197,7 +212,7 @@ def _receivers(module: _Node) -> dict[str, list[str]]:
     return labels
 
 
-def _outcomes(draft: Draft, module: _Node) -> None:
+def _outcomes(draft: RecordBuilder, module: _Node) -> None:
     for field, key in (
         ("primary_outcomes", "primaryOutcomes"),
         ("secondary_outcomes", "secondaryOutcomes"),
@@ -214,7 +229,7 @@ def _criteria(text: str) -> str | None:
     return normal_criteria(plain(unescaped(text)))
 
 
-def _eligibility(draft: Draft, module: _Node) -> None:
+def _eligibility(draft: RecordBuilder, module: _Node) -> None:
     draft.set("criteria", module.text("eligibilityCriteria", _criteria))
     draft.set("sex", module.code("sex", codes.SEXES))
     for field, key in (("minimum_age", "minimumAge"), ("maximum_age", "maximumAge")):
@@ -223,7 +238,7 @@ def _eligibility(draft: Draft, module: _Node) -> None:
     draft.set("healthy_volunteers", module.flag("healthyVolunteers"))
 
 
-def _sponsors(draft: Draft, protocol: _Node) -> None:
+def _sponsors(draft: RecordBuilder, protocol: _Node) -> None:
     module = protocol.node("sponsorCollaboratorsModule")
     code = module.node("leadSponsor").text("class")
     draft.set("sponsor_class", codes.organisation_class(code) if code else None)
@@ -236,7 +251,7 @@ def _sponsors(draft: Draft, protocol: _Node) -> None:
     draft.set("has_dmc", protocol.node("oversightModule").flag("oversightHasDmc"))
 
 
-def _status(draft: Draft, root: _Node, module: _Node) -> None:
+def _status(draft: RecordBuilder, root: _Node, module: _Node) -> None:
     """The label side, and the start where it was only planned."""
     outcome = draft.outcome
     outcome["status"] = module.code("overallStatus", codes.STATUSES)

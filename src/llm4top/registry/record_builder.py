@@ -63,7 +63,7 @@ _SUBSTANCE = (
 )
 
 
-class Draft:
+class RecordBuilder:
     """What has been read of one record so far."""
 
     __slots__ = (
@@ -116,9 +116,25 @@ class Draft:
             hint=hint or "Correct the record or download it again.",
         )
 
-    def record(self, source: trial.Source) -> trial.Record:
-        """The finished record."""
+    def record(self, source: trial.Source, *, complete: bool = True) -> trial.Record:
+        """The finished record; a ``complete`` one has a title or an id, and some substance."""
         values = self.trial
+        if complete:
+            self._check(values)
+        self._link_arms()
+        self.account.cut = guard_fields(values, self.identifiers)
+        for field, items in values.items():
+            if type(items) is list:
+                values[field] = tuple(items)
+        return trial.Record.with_account(
+            self.nct_id,
+            trial.Trial(**values),
+            trial.RegistryOutcome(**self.outcome),
+            self.account,
+            source,
+        )
+
+    def _check(self, values: dict[str, Any]) -> None:
         if not (self.nct_id or values.get("brief_title") or values.get("official_title")):
             raise MalformedRecordError(
                 "the record has neither an NCT id nor a title.",
@@ -132,18 +148,6 @@ class Draft:
                 file=self.file,
                 hint=self._mistyped() or "Add them; “llm4top template” writes a record to fill in.",
             )
-        self._link_arms()
-        self.account.cut = guard_fields(values, self.identifiers)
-        for field, items in values.items():
-            if type(items) is list:
-                values[field] = tuple(items)
-        return trial.Record.with_account(
-            self.nct_id,
-            trial.Trial(**values),
-            trial.RegistryOutcome(**self.outcome),
-            self.account,
-            source,
-        )
 
     def _mistyped(self) -> str:
         """What was not read because no registry record has it."""
@@ -165,7 +169,7 @@ class Draft:
                     interventions[i] = linked
 
 
-def checked_nct_id(draft: Draft, text: str, element: str, line: int | None = None) -> str:
+def checked_nct_id(draft: RecordBuilder, text: str, element: str, line: int | None = None) -> str:
     """``text`` if it is an NCT id."""
     nct_id = text.strip().upper()
     if len(nct_id) == 11 and nct_id[:3] == "NCT" and nct_id.isascii() and nct_id[3:].isdigit():
@@ -178,7 +182,7 @@ def checked_nct_id(draft: Draft, text: str, element: str, line: int | None = Non
     )
 
 
-def checked_date(draft: Draft, text: str, element: str, line: int | None = None) -> str:
+def checked_date(draft: RecordBuilder, text: str, element: str, line: int | None = None) -> str:
     """``text`` as an ISO date."""
     iso = codes.iso_date(text.strip())
     if iso is not None:
@@ -191,7 +195,7 @@ def checked_date(draft: Draft, text: str, element: str, line: int | None = None)
     )
 
 
-def checked_count(draft: Draft, text: str, element: str, line: int | None = None) -> int:
+def checked_count(draft: RecordBuilder, text: str, element: str, line: int | None = None) -> int:
     """``text`` as a whole number."""
     digits = text.strip()
     if digits.isascii() and digits.isdigit() and len(digits) <= 12:

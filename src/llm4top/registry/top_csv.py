@@ -13,7 +13,7 @@ from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.json_cutter import CHUNK, Readable
 from llm4top.registry.limits import Limits, beyond
 from llm4top.registry.normalize_text import clean, one_line, plain
-from llm4top.registry.record_builder import Draft, checked_nct_id
+from llm4top.registry.record_builder import RecordBuilder, checked_nct_id
 from llm4top.registry.trial import Intervention, Record, Source
 from llm4top.text import thousands
 
@@ -194,7 +194,7 @@ def _cells(
 
 
 def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:
-    draft = Draft(f"{file}!{position}")
+    draft = RecordBuilder(f"{file}!{position}")
     draft.nct_id = checked_nct_id(draft, cells["nctid"], "nctid", line)
     phase = one_line(cells["phase"])
     draft.set("phase", _codes.phase(phase) if phase else None)
@@ -220,7 +220,7 @@ def _row(cells: dict[str, str], file: str, position: str, line: int) -> Record:
 _ALLOWED = frozenset(COLUMNS) - {"nctid"}
 
 
-def _literal(draft: Draft, text: str, column: str, line: int) -> list[object]:
+def _literal(draft: RecordBuilder, text: str, column: str, line: int) -> list[object]:
     """A Python list written as text; read as a literal, never evaluated."""
     if not text.strip():
         return []
@@ -233,14 +233,14 @@ def _literal(draft: Draft, text: str, column: str, line: int) -> list[object]:
     return value
 
 
-def _texts(draft: Draft, text: str, column: str, line: int) -> list[str]:
+def _texts(draft: RecordBuilder, text: str, column: str, line: int) -> list[str]:
     values = _literal(draft, text, column, line)
     if not all(isinstance(value, str) for value in values):
         raise draft.malformed("the list holds more than texts.", column, line=line, hint=_AGAIN)
     return [flat for value in values if (flat := one_line(clean(str(value))))]
 
 
-def _icd_codes(draft: Draft, text: str, line: int) -> list[str]:
+def _icd_codes(draft: RecordBuilder, text: str, line: int) -> list[str]:
     """The codes of all diseases, each once: a list of lists that are themselves texts."""
     codes: dict[str, None] = {}
     for inner in _texts(draft, text, "icdcodes", line):

@@ -9,7 +9,7 @@ from lxml import etree
 
 from llm4top.registry import codes
 from llm4top.registry.normalize_text import from_lines, from_textblock, instead_of, one_line, plain
-from llm4top.registry.record_builder import KEPT, Draft, checked_count
+from llm4top.registry.record_builder import KEPT, RecordBuilder, checked_count
 from llm4top.registry.trial import Arm, Collaborator, Intervention, Outcome
 from llm4top.registry.withheld_reasons import REASONS
 from llm4top.registry.xml_safe import check_namespace, line_of
@@ -67,12 +67,12 @@ def _unnamed(words: str) -> tuple[dict[str, str], str]:
 
 
 Element = etree._Element
-Handler = Callable[[Draft, Element], None]
+Handler = Callable[[RecordBuilder, Element], None]
 
 _KEY = 100  # characters
 
 
-def text_of(draft: Draft, element: Element) -> str | None:
+def text_of(draft: RecordBuilder, element: Element) -> str | None:
     """All text of ``element``, that of markup inside it included."""
     if len(element):
         return _marked_up(draft, element)
@@ -82,7 +82,7 @@ def text_of(draft: Draft, element: Element) -> str | None:
     return text
 
 
-def _marked_up(draft: Draft, element: Element) -> str:
+def _marked_up(draft: RecordBuilder, element: Element) -> str:
     parts: list[str] = []
     for event, node in etree.iterwalk(element, events=("start", "end")):
         if event == "start":
@@ -97,7 +97,7 @@ def _marked_up(draft: Draft, element: Element) -> str:
     return plain("".join(parts))
 
 
-def withhold(draft: Draft, path: str, element: Element) -> None:
+def withhold(draft: RecordBuilder, path: str, element: Element) -> None:
     """Keep an element out of the trial."""
     account = draft.account
     if path in account.first:
@@ -112,14 +112,14 @@ def withhold(draft: Draft, path: str, element: Element) -> None:
     account.first[path] = text[:KEPT] if text else ""
 
 
-def set_once(draft: Draft, field: str, value: Any, element: Element) -> None:
+def set_once(draft: RecordBuilder, field: str, value: Any, element: Element) -> None:
     """Give ``field`` its ``value``; a record that gives it twice must mean the same."""
     old = draft.trial.setdefault(field, value)
     if old is not value and old != value:
         raise twice(draft, element)
 
 
-def twice(draft: Draft, element: Element) -> Exception:
+def twice(draft: RecordBuilder, element: Element) -> Exception:
     """An error for an element that stands twice where a record has one."""
     return draft.malformed(
         f"<{element.tag}> stands twice and says two things.",
@@ -135,7 +135,7 @@ def twice(draft: Draft, element: Element) -> Exception:
 def value(field: str, convert: Callable[[str], object] = one_line) -> Handler:
     """A field that is the text of one element."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         text = text_of(draft, element)
         if text:
             found = convert(text)
@@ -149,7 +149,7 @@ def coded(field: str, convert: Callable[[str], object] = one_line) -> Handler:
     """A field with few different texts, so that each is converted once; no long one is kept."""
     known = lru_cache(maxsize=4096)(convert)
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         text = text_of(draft, element)
         if text:
             found = known(text) if len(text) < _KEY else convert(text)
@@ -162,7 +162,7 @@ def coded(field: str, convert: Callable[[str], object] = one_line) -> Handler:
 def item(field: str) -> Handler:
     """A field that lists the texts of elements alike."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         text = text_of(draft, element)
         if text:
             found = one_line(text)
@@ -175,7 +175,7 @@ def item(field: str) -> Handler:
 def inside(tag: str, handlers: dict[str, Handler]) -> Handler:
     """An element of which only the children in ``handlers`` are on the allow-list."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         for child in element:
             name = child.tag
             handler = handlers.get(name)
@@ -192,7 +192,7 @@ def textblock(
 ) -> Handler:
     """A long text, in a ``textblock`` or without one; what stands in several is put together."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         blocks = element.findall("textblock")
         if blocks:
             for child in element:
@@ -208,7 +208,7 @@ def textblock(
     return read
 
 
-def phase(draft: Draft, element: Element) -> None:
+def phase(draft: RecordBuilder, element: Element) -> None:
     """A phase; of several elements all phases are meant."""
     text = text_of(draft, element)
     found = codes.phase(text) if text else None
@@ -217,7 +217,7 @@ def phase(draft: Draft, element: Element) -> None:
         draft.trial["phase"] = found if old is None else codes.phase(f"{old}/{found}")
 
 
-def count(draft: Draft, element: Element) -> None:
+def count(draft: RecordBuilder, element: Element) -> None:
     """The number of arms or groups."""
     text = text_of(draft, element)
     if text and not text.isspace():
@@ -225,7 +225,7 @@ def count(draft: Draft, element: Element) -> None:
         set_once(draft, "number_of_arms", number, element)
 
 
-def design(draft: Draft, element: Element) -> None:
+def design(draft: RecordBuilder, element: Element) -> None:
     """The design as one line, before 2017."""
     text = text_of(draft, element)
     if text and not text.isspace():
@@ -257,7 +257,7 @@ def sex(text: str) -> str | None:
 
 
 def _parts(
-    draft: Draft, element: Iterable[Element], tags: dict[str, str], path: str
+    draft: RecordBuilder, element: Iterable[Element], tags: dict[str, str], path: str
 ) -> dict[str, str]:
     """The texts of an element's children by name; of ``tags``, which names them, each once."""
     parts: dict[str, str] = {}
@@ -286,7 +286,7 @@ _ARM = {"arm_group_label": "label", "arm_group_type": "role", "description": "de
 _OUTCOME = {"measure": "measure", "time_frame": "time_frame", "description": "description"}
 
 
-def intervention(draft: Draft, element: Element) -> None:
+def intervention(draft: RecordBuilder, element: Element) -> None:
     """An intervention, with the labels of its arms."""
     labels = []
     rest = []
@@ -304,7 +304,7 @@ def intervention(draft: Draft, element: Element) -> None:
         draft.arm_labels.append(tuple(labels))
 
 
-def arm(draft: Draft, element: Element) -> None:
+def arm(draft: RecordBuilder, element: Element) -> None:
     """An arm or group."""
     parts = _parts(draft, element, _ARM, "arm_group")
     if parts:
@@ -316,7 +316,7 @@ def arm(draft: Draft, element: Element) -> None:
 def outcome(field: str, path: str) -> Handler:
     """An outcome measure."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         parts = _parts(draft, element, _OUTCOME, path)
         if parts:
             measure = parts.get("measure", "")
@@ -326,7 +326,7 @@ def outcome(field: str, path: str) -> Handler:
     return read
 
 
-def collaborator(draft: Draft, element: Element) -> None:
+def collaborator(draft: RecordBuilder, element: Element) -> None:
     """A collaborating organisation."""
     path = "sponsors/collaborator"
     parts = _parts(draft, element, {"agency": "name", "agency_class": "class"}, path)

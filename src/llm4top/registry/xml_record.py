@@ -15,7 +15,12 @@ from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.limits import Limits
 from llm4top.registry.normalize_text import one_line
 from llm4top.registry.posted_results import rates_of_xml
-from llm4top.registry.record_builder import Draft, checked_count, checked_date, checked_nct_id
+from llm4top.registry.record_builder import (
+    RecordBuilder,
+    checked_count,
+    checked_date,
+    checked_nct_id,
+)
 from llm4top.registry.trial import Record, Source
 from llm4top.registry.withheld_reasons import REASONS, UNSTATED, XML_ELEMENTS, unknown
 from llm4top.registry.xml_fields import Element, Handler, text_of, twice, withhold
@@ -31,7 +36,7 @@ def read_xml(data: bytes, file: str, member: str | None, limits: Limits) -> Reco
     check_bytes(data, name, limits)
     needed, skipped = skip(data)
     root = parse(needed, name, limits)
-    draft = Draft(name)
+    draft = RecordBuilder(name)
     handlers = _HANDLERS
     for element in root:
         tag = element.tag
@@ -49,7 +54,7 @@ def read_xml(data: bytes, file: str, member: str | None, limits: Limits) -> Reco
     )
 
 
-def _skipped(draft: Draft, part: Skipped) -> None:
+def _skipped(draft: RecordBuilder, part: Skipped) -> None:
     """Account for what was taken out before parsing."""
     if part.tag == "clinical_results":
         _has_results(draft, part.data.count(b"\n      <outcome>"), part.data)
@@ -64,13 +69,13 @@ def _skipped(draft: Draft, part: Skipped) -> None:
 # ------------------------------------------------------------------------- the label side
 
 
-def _text(draft: Draft, element: Element) -> str | None:
+def _text(draft: RecordBuilder, element: Element) -> str | None:
     """The text of an element, unless it is blank."""
     text = text_of(draft, element)
     return text if text and not text.isspace() else None
 
 
-def _set_once(draft: Draft, field: str, value: Any, element: Element) -> None:
+def _set_once(draft: RecordBuilder, field: str, value: Any, element: Element) -> None:
     if draft.outcome.setdefault(field, value) != value:
         raise twice(draft, element)
 
@@ -78,7 +83,7 @@ def _set_once(draft: Draft, field: str, value: Any, element: Element) -> None:
 def _label(field: str, convert: Callable[[str], object] = one_line) -> Handler:
     """An element that only label rules may read."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         text = _text(draft, element)
         if text:
             _set_once(draft, field, convert(text.strip()), element)
@@ -87,7 +92,7 @@ def _label(field: str, convert: Callable[[str], object] = one_line) -> Handler:
     return read
 
 
-def _date(draft: Draft, element: Element, text: str) -> str:
+def _date(draft: RecordBuilder, element: Element, text: str) -> str:
     iso = codes.iso_date(text.strip())
     # Only an error needs the line, and asking for it costs as much as the rest.
     return iso or checked_date(draft, text, element.tag, line_of(element))
@@ -96,7 +101,7 @@ def _date(draft: Draft, element: Element, text: str) -> str:
 def _label_date(field: str) -> Handler:
     """A date that only label rules may read."""
 
-    def read(draft: Draft, element: Element) -> None:
+    def read(draft: RecordBuilder, element: Element) -> None:
         text = _text(draft, element)
         if text:
             _set_once(draft, field, _date(draft, element, text), element)
@@ -106,7 +111,7 @@ def _label_date(field: str) -> Handler:
     return read
 
 
-def _start(draft: Draft, element: Element) -> None:
+def _start(draft: RecordBuilder, element: Element) -> None:
     """The start: an input where it was only planned."""
     text = _text(draft, element)
     if text:
@@ -115,7 +120,7 @@ def _start(draft: Draft, element: Element) -> None:
         _planned(draft, element, "start_date", "planned_start", value)
 
 
-def _enrolment(draft: Draft, element: Element) -> None:
+def _enrolment(draft: RecordBuilder, element: Element) -> None:
     """The enrolment: an input where it was only planned."""
     text = _text(draft, element)
     if text:
@@ -124,7 +129,7 @@ def _enrolment(draft: Draft, element: Element) -> None:
         _planned(draft, element, "enrolment", "planned_enrolment", value)
 
 
-def _planned(draft: Draft, element: Element, name: str, field: str, value: Any) -> None:
+def _planned(draft: RecordBuilder, element: Element, name: str, field: str, value: Any) -> None:
     kind = element.get("type")
     draft.outcome[f"{name}_type"] = kind
     if kind in codes.PLANNED:
@@ -133,19 +138,19 @@ def _planned(draft: Draft, element: Element, name: str, field: str, value: Any) 
         draft.withhold(element.tag, element.text or str(value), None if kind else UNSTATED)
 
 
-def _results(draft: Draft, element: Element) -> None:
+def _results(draft: RecordBuilder, element: Element) -> None:
     """Posted results."""
     outcomes = element.find("outcome_list")
     _has_results(draft, 0 if outcomes is None else len(outcomes), etree.tostring(element))
 
 
-def _has_results(draft: Draft, number: int, data: bytes) -> None:
+def _has_results(draft: RecordBuilder, number: int, data: bytes) -> None:
     """Note posted results with ``number`` outcome measures, and the rates in them."""
     draft.outcome |= {"has_results": True, **rates_of_xml(data)}
     draft.withhold("clinical_results", f"posted results with {number} outcome measures")
 
 
-def _nct_id(draft: Draft, element: Element) -> None:
+def _nct_id(draft: RecordBuilder, element: Element) -> None:
     """The record's identifier."""
     text = _text(draft, element)
     if text:
@@ -156,7 +161,7 @@ def _nct_id(draft: Draft, element: Element) -> None:
         draft.withhold("id_info/nct_id", text)
 
 
-def _identifier(draft: Draft, element: Element) -> None:
+def _identifier(draft: RecordBuilder, element: Element) -> None:
     """Another identifier of the record, to be removed where the text repeats it."""
     text = _text(draft, element)
     if text:
@@ -164,7 +169,7 @@ def _identifier(draft: Draft, element: Element) -> None:
     withhold(draft, f"id_info/{element.tag}", element)
 
 
-def _header(draft: Draft, element: Element) -> None:
+def _header(draft: RecordBuilder, element: Element) -> None:
     """The day on which the registry wrote the record ("... processed this data on June 1, ...")."""
     for child in element:
         text = child.text or ""

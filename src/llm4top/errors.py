@@ -6,6 +6,7 @@ LLM4TOPError
 │   ├── MalformedRecordError    broken XML, JSON or CSV, or a record without its required fields
 │   ├── UnsafeRecordError       a DTD, an entity, an external reference, a link, encryption
 │   └── LimitError              larger, deeper or more than the limits allow
+├── EditError               an edit of a trial cannot be made
 ├── TaskError               an unknown task, label or label rule
 ├── DatasetError            a data set cannot be built, read or trusted
 │   └── SplitError              splits overlap or are empty
@@ -108,6 +109,10 @@ class UnsafeRecordError(RegistryError):
 
 class LimitError(RegistryError):
     """The file is larger, deeper or holds more than the limits allow."""
+
+
+class EditError(LLM4TOPError):
+    """An edit of a trial cannot be made: no such field, line or part, or a value it cannot take."""
 
 
 class TaskError(LLM4TOPError):

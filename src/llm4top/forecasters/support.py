@@ -17,6 +17,8 @@ forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION``,
 Last, the deviation is multiplied by the scale with which such intervals held 95 % of the rates.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
@@ -68,6 +70,32 @@ class Supported:
     calibrated: Calibrated
     shares: FloatArray
     notes: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pull:
+    """How far ``n`` forecasts are drawn and where to.
+
+    Attributes:
+        facts: Those of each trial.
+        names: The phase of each base rate, or "all".
+        shares: The support ``w``, ``[n]``.
+        base: The base rates, ``[n]``.
+        sizes: The trials that each was measured among, ``[n]``.
+        extra: Variance, in log-odds, between groups of such trials, ``[n]``.
+    """
+
+    facts: Sequence[Facts]
+    names: Sequence[str]
+    shares: FloatArray
+    base: FloatArray
+    sizes: FloatArray
+    extra: FloatArray
+
+    @property
+    def of_base(self) -> FloatArray:
+        """Variance of the log-odds of the base rates, ``[n]``: binomial."""
+        return np.asarray(1 / (self.sizes * self.base * (1 - self.base)).clip(min=LEAST))
 
 
 class Spread(Strict):
@@ -155,17 +183,23 @@ class Support(Strict):
             trials: The trials, in the same order.
             base_rates: Those of the learning rows. Without any nothing is changed.
         """
-        found = [self.learned.facts(trial) for trial in trials]
-        shares = np.array([self.share(facts) for facts in found], dtype=np.float64)
+        pull = self.pull(trials, base_rates)
+        if pull is None:
+            return Supported(calibrated, np.ones(len(trials)), (None,) * len(trials))
+        notes = map(self._note, pull.facts, pull.shares, pull.base, pull.names)
+        return Supported(_drawn(calibrated, pull, self.spread.scale), pull.shares, tuple(notes))
+
+    def pull(self, trials: Sequence[Trial], base_rates: Mapping[str, BaseRate]) -> Pull | None:
+        """How far and where trials are drawn; None without trials or a base rate for each."""
         bases = [base_rate_of(base_rates, trial.phase) for trial in trials]
         if not trials or None in bases:
-            return Supported(calibrated, np.ones(len(trials)), (None,) * len(trials))
+            return None
+        facts = [self.learned.facts(trial) for trial in trials]
+        shares = np.array([self.share(one) for one in facts], dtype=np.float64)
         names, rates = zip(*((b[0], b[1][1]) for b in bases if b is not None), strict=True)
-        base, sizes = np.array(rates), np.array([base_rates[name].n for name in names])
-        extra = np.array([self._extra(facts, w) for facts, w in zip(found, shares, strict=True)])
-        drawn = _drawn(calibrated, shares, base, sizes, extra, self.spread.scale)
-        notes = map(self._note, found, shares, base, names)
-        return Supported(drawn, shares, tuple(notes))
+        sizes = np.array([base_rates[name].n for name in names])
+        extra = np.array([self._extra(one, w) for one, w in zip(facts, shares, strict=True)])
+        return Pull(facts, names, shares, np.array(rates), sizes, extra)
 
     def _extra(self, facts: Facts, share: float) -> float:
         """Variance between groups of such trials."""
@@ -240,19 +274,13 @@ def supported_forecasts(source: _Source, logits: FloatArray, trials: Sequence[Tr
     return source.support.apply(calibrated, trials, source.base_rates)
 
 
-def _drawn(
-    calibrated: Calibrated,
-    share: FloatArray,
-    base: FloatArray,
-    sizes: FloatArray,
-    extra: FloatArray,
-    scale: float,
-) -> Calibrated:
-    """See the module; the arrays are ``[n]``."""
+def _drawn(calibrated: Calibrated, pull: Pull, scale: float) -> Calibrated:
+    """See the module."""
+    share, extra = pull.shares, pull.extra
     event = np.clip(calibrated.probabilities[:, 1], LEAST, 1 - LEAST)
-    own, rate = logit(event), logit(np.clip(base, LEAST, 1 - LEAST))
+    own, rate = logit(event), logit(np.clip(pull.base, LEAST, 1 - LEAST))
     centre = share * own + (1 - share) * rate
-    of_base = (1 - share) ** 2 / (sizes * base * (1 - base)).clip(min=LEAST)
+    of_base = (1 - share) ** 2 * pull.of_base
     bounds = []
     for end, sign in ((calibrated.lower, -1), (calibrated.upper, 1)):
         half = np.abs(logit(np.clip(end, LEAST, 1 - LEAST)) - own) / QUANTILE

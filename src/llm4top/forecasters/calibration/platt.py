@@ -94,6 +94,38 @@ class PlattCalibrator(StatefulCalibrator[_State]):
             probabilities, np.minimum(lower, point), np.maximum(upper, point)
         )
 
+    def sampled(
+        self,
+        logits: ArrayLike,
+        phases: calibrated.Phases | None,
+        n: int,
+        rng: np.random.Generator,
+    ) -> calibrated.FloatArray:
+        """See ``sampled.sampled_probabilities``: parameters drawn from their normal distribution.
+
+        The corrections for the phase are drawn as well, one for each phase; that they are
+        estimated together is left out.
+        """
+        state = self.state
+        array = self._corrected(logits, phases)
+        theta = rng.multivariate_normal(state.theta, np.array(state.covariance), size=n)
+        if state.n_labels == 2:
+            # A slope below 0 is not fitted, so none is drawn.
+            theta[:, 0] = np.maximum(theta[:, 0], 0.0)
+            design = _binary_design(array[:, 1] - array[:, 0], state.centre, state.scale)
+        else:
+            design = _vector_design(array)
+        scaled = np.einsum("nkp,dp->dnk", design, theta)
+        if state.phases is not None and phases is not None:
+            given = list(phases)
+            for phase in sorted({phase for phase in given if phase is not None}):
+                rows = np.array([one == phase for one in given])
+                for column in range(1 if state.n_labels == 2 else 0, state.n_labels):
+                    of_label = np.array([column], dtype=np.int64)
+                    error = np.sqrt(_of_phases(state, [phase], of_label))[0]
+                    scaled[:, rows, column] += error * rng.standard_normal((n, 1))
+        return np.asarray(np.exp(log_softmax(scaled, axis=2)), dtype=np.float64)
+
 
 def _binary_design(
     scores: calibrated.FloatArray, centre: float, scale: float

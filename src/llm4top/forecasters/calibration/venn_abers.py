@@ -25,6 +25,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
+from scipy.optimize import isotonic_regression
 from scipy.special import logsumexp
 
 from llm4top.forecasters.calibration.calibrated import (
@@ -185,6 +186,17 @@ class _Column(Strict):
         above = [upper_at(scores, points, values, self.window) for values in (p1, upper)]
         return below[0], above[0], below[1], above[1]
 
+    def sampled(self, scores: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+        """Probabilities ``[n, rows]`` at ``scores`` by isotonic regressions on redrawn labels."""
+        points, (p0, p1, _, _) = self._at_points
+        rows = np.array(self.rows, dtype=np.int64)
+        chance = np.clip(p1 / (1 - p0 + p1), 0, 1)
+        found = np.empty((n, len(scores)))
+        for draw in range(n):
+            rising = isotonic_regression(rng.binomial(rows, chance) / rows, weights=rows).x
+            found[draw] = np.interp(scores, points, tent_means(points, rows, self.window, rising))
+        return found
+
     @cached_property
     def _at_points(self) -> tuple[FloatArray, _Four]:
         points, rows = np.array(self.points), np.array(self.rows, dtype=np.int64)
@@ -262,6 +274,22 @@ class VennAbersCalibrator(StatefulCalibrator[_State]):
             np.minimum(lower[rows, best], reported),
             np.maximum(upper[rows, best], reported),
         )
+
+    def sampled(
+        self, logits: ArrayLike, phases: Phases | None, n: int, rng: np.random.Generator
+    ) -> FloatArray | None:
+        """See ``sampled.sampled_probabilities``: a parametric bootstrap over the stored scores.
+
+        None for bundles of before the calibration scores were stored.
+        """
+        columns, scores = self._scored(logits, phases)
+        if not all(column.points for column in columns):
+            return None
+        drawn = [c.sampled(s, n, rng) for c, s in zip(columns, scores.T, strict=True)]
+        events = np.stack(drawn, axis=2)
+        if events.shape[2] == 1:
+            return np.concatenate([1 - events, events], axis=2)
+        return np.asarray(events / events.sum(axis=2, keepdims=True))
 
     def multiprobability(
         self, logits: ArrayLike, phases: Phases | None = None

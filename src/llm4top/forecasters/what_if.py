@@ -1,0 +1,442 @@
+"""What if the record read otherwise: edited copies of a trial, forecast side by side.
+
+A difference between two variants is an association that the model has learnt from earlier trials.
+That a model gives records with a certain phrase better chances does not mean that writing the
+phrase into a protocol improves a trial.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from llm4top.errors import EditError
+from llm4top.forecasters.base_rate_shift import BaseRateArgument
+from llm4top.forecasters.calibration.calibrated import FloatArray
+from llm4top.forecasters.forecast import as_record
+from llm4top.forecasters.forecast_format import Cell, Forecast, NotApplicable
+from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.paired_noise import difference_bounds, drawn_probabilities
+from llm4top.prompts.sections import trial_sections
+from llm4top.registry.edit_fields import EDITABLE, EditableField, editable_field
+from llm4top.registry.edits import Edit, Edited, apply_edits, read_edits
+from llm4top.registry.trial import Record, Trial, Withheld
+from llm4top.text import DISCLAIMER, interval, percent
+
+MOST_VARIANTS = 6
+MOST_VALUES = 24
+"""Of a sweep."""
+ORIGINAL = "as registered"
+ASSOCIATIONS = (
+    "These are associations that the model has learnt from earlier trials. They tell what it says "
+    "of a record that reads so, not what a change of the trial would do."
+)
+NOISE = (
+    "The interval of a difference is paired: both chances are by the same model and calibration, "
+    "and what they share is not noise between them. It covers the calibration and what the model "
+    "does not know of such trials, not what it would say had it learnt from others."
+)
+
+EditForms = Edit | str | Mapping[str, Any]
+Variants = Mapping[str, Iterable[EditForms]] | Sequence[Iterable[EditForms]]
+
+_GRIDS: dict[str, tuple[str, ...]] = {
+    "planned_enrolment": ("10", "25", "50", "100", "200", "400", "800", "1600", "3200"),
+    "minimum_age": ("N/A", "2 Years", "12 Years", "18 Years", "40 Years", "65 Years"),
+    "maximum_age": ("17 Years", "45 Years", "55 Years", "65 Years", "75 Years", "N/A"),
+    "number_of_arms": ("1", "2", "3", "4", "5", "6"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a variant's chance is from the original's.
+
+    Attributes:
+        value: In shares of 1.
+        lower, upper: Its paired 95 % interval, see ``paired_noise``; None where the calibration
+            stores too little for one.
+        agreeing: Of a blend, how many of its parts move the same way; None for other forecasters.
+        parts: How many parts there are.
+    """
+
+    value: float
+    lower: float | None
+    upper: float | None
+    agreeing: int | None = None
+    parts: int = 0
+
+    @property
+    def told_from_noise(self) -> bool | None:
+        """Whether the interval excludes 0; None without an interval."""
+        if self.lower is None or self.upper is None:
+            return None
+        return self.lower > 0 or self.upper < 0
+
+    @property
+    def words(self) -> str:
+        """The difference and whether it can be told from noise: "5 points higher (2 to 9)"."""
+        if self.value == 0:
+            return "no difference"
+        way = "higher" if self.value > 0 else "lower"
+        size = f"{_points(abs(self.value))} {way}"
+        if self.lower is None or self.upper is None:
+            return f"{size}; the model stores nothing to tell it from noise"
+        bounds = f"{_signed(self.lower)} to {_signed(self.upper)}"
+        if not self.told_from_noise:
+            return f"{size} ({bounds}): cannot be told from noise"
+        if self.agreeing is None:
+            return f"{size} ({bounds})"
+        return f"{size} ({bounds}); {self.agreeing} of {self.parts} parts of the model agree"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One edited copy of the trial, and its forecast.
+
+    Attributes:
+        name: What it is called.
+        edits: What was changed, in order.
+        trial: The trial that was forecast.
+        forecast: Its forecast, or why it gets none.
+        difference: To the original; None where one of the two has no forecast, and for the
+            original.
+        withheld: What of the edits the model does not see, because it tells an outcome.
+        unread: Headings of edited fields that this model does not read.
+    """
+
+    name: str
+    edits: tuple[Edit, ...]
+    trial: Trial
+    forecast: Forecast | NotApplicable
+    difference: Difference | None = None
+    withheld: tuple[Withheld, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What there is to say of it, in one line."""
+        if isinstance(self.forecast, NotApplicable):
+            return self.forecast.reason
+        said = [self.difference.words] if self.difference else []
+        if self.unread and not (self.difference and self.difference.value):
+            said.append(f"not read by this model: {', '.join(self.unread)}")
+        if self.withheld:
+            said.append("withheld, because it tells an outcome: " + self.withheld[0].excerpt)
+        return "; ".join(said)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; the forecast without the texts that were read."""
+        of = self.forecast
+        told = self.difference
+        return {
+            "name": self.name,
+            "edits": [edit.to_dict() for edit in self.edits],
+            "forecast": of.to_dict(sections=False) if isinstance(of, Forecast) else of.to_dict(),
+            "difference": told and {**asdict(told), "told_from_noise": told.told_from_noise},
+            "withheld": [asdict(item) for item in self.withheld],
+            "unread": list(self.unread),
+            "words": self.words,
+        }
+
+
+COLUMNS = (
+    *("variant", "edits", "label", "probability", "lower", "upper", "difference"),
+    *("difference_lower", "difference_upper", "told_from_noise", "words", "note"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trial as it is, and its variants.
+
+    Attributes:
+        original: The trial as registered, or as a sweep starts from.
+        variants: In the order in which they were given.
+        sweep: The field that was swept; None for other comparisons.
+    """
+
+    original: Variant
+    variants: tuple[Variant, ...]
+    sweep: str | None = None
+    notes: tuple[str, ...] = field(default=(ASSOCIATIONS, NOISE))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; has the sentence that these are associations."""
+        return {
+            "original": self.original.to_dict(),
+            "variants": [variant.to_dict() for variant in self.variants],
+            "sweep": self.sweep,
+            "notes": list(self.notes),
+            "disclaimer": DISCLAIMER,
+        }
+
+    def rows(self) -> list[dict[str, Cell]]:
+        """A row for the original and each variant, with the ``COLUMNS``."""
+        return [_row(variant) for variant in (self.original, *self.variants)]
+
+
+def what_if(
+    forecaster: Forecaster,
+    record: Record | Trial,
+    variants: Variants,
+    *,
+    base_rate: BaseRateArgument | None = None,
+) -> Comparison:
+    """Forecast a trial as it is and as variants of it would read.
+
+    ``what_if(forecaster, record, {"larger": ["phase=Phase 3", "masking=Double"]})``
+
+    Args:
+        forecaster: The forecaster.
+        record: A record or a trial. It is not changed.
+        variants: Up to six lists of edits by name, or lists alone, which are named by their edits.
+            An edit is a text ("criteria-=3"), its JSON form, or an ``Edit``; see
+            ``llm4top.registry.edits``.
+        base_rate: As ``forecast_records`` takes it.
+
+    Returns:
+        The forecasts, and each variant's difference to the original with a paired 95 % interval.
+
+    Raises:
+        EditError: An edit that cannot be made, or more than six variants.
+    """
+    named = _named(variants)
+    if len(named) > MOST_VARIANTS:
+        raise EditError(
+            f"there are {len(named)}; {MOST_VARIANTS} are the most that are compared.",
+            where="variants",
+            hint="Leave some out, or sweep over one field.",
+        )
+    return _compared(forecaster, as_record(record, 1), {ORIGINAL: (), **named}, base_rate)
+
+
+def sweep(
+    forecaster: Forecaster,
+    record: Record | Trial,
+    name: str,
+    values: Sequence[Any] | None = None,
+    *,
+    edits: Iterable[EditForms] = (),
+    base_rate: BaseRateArgument | None = None,
+) -> Comparison:
+    """Forecast a trial with each of the values of one field, all else as it is.
+
+    Args:
+        forecaster: The forecaster.
+        record: A record or a trial.
+        name: The field: "phase", "masking", "planned_enrolment", "minimum_age" and so on.
+        values: What it is set to, 24 at most; None for the registry's choices, or a grid of sizes
+            or ages.
+        edits: What is changed beforehand, in the original of the comparison as well.
+        base_rate: As ``forecast_records`` takes it.
+
+    Raises:
+        EditError: The field cannot be swept, a value is not one of it, or an edit cannot be made.
+    """
+    swept = editable_field(name)
+    given = _values(swept) if values is None else list(values)
+    if not 0 < len(given) <= MOST_VALUES:
+        raise EditError(
+            f"{len(given)} values to sweep over.",
+            where=swept.name,
+            hint=f"Give some; {MOST_VALUES} are the most.",
+        )
+    before = read_edits(edits)
+    start = {ORIGINAL if not before else "as edited": before}
+    steps = {str(value): (*before, Edit(swept.name, "set", value)) for value in given}
+    return _compared(forecaster, as_record(record, 1), {**start, **steps}, base_rate, swept.name)
+
+
+def sweepable_fields() -> tuple[EditableField, ...]:
+    """The fields that have values to sweep over."""
+    return tuple(one for one in EDITABLE.values() if one.choices or _grid(one))
+
+
+def _grid(swept: EditableField) -> tuple[str, ...]:
+    return ("yes", "no") if swept.kind == "flag" else _GRIDS.get(swept.name, ())
+
+
+def _values(swept: EditableField) -> list[str]:
+    found = swept.choices or _grid(swept)
+    if not found:
+        listed = ", ".join(one.name for one in sweepable_fields())
+        raise EditError(
+            "it has no list of values to sweep over.",
+            where=swept.name,
+            hint=f"Give the values, or sweep over one of: {listed}.",
+        )
+    return list(found)
+
+
+def _named(variants: Variants) -> dict[str, tuple[Edit, ...]]:
+    """Edits by name; a variant without a name is called as its edits are written."""
+    if isinstance(variants, Mapping):
+        return {str(name): read_edits(edits) for name, edits in variants.items()}
+    named: dict[str, tuple[Edit, ...]] = {}
+    for given in variants:
+        edits = read_edits([given] if isinstance(given, str | Edit | Mapping) else given)
+        name = ", ".join(edit.text for edit in edits) or f"variant {len(named) + 1}"
+        named[name] = edits
+    return named
+
+
+def _compared(
+    forecaster: Forecaster,
+    record: Record,
+    named: Mapping[str, tuple[Edit, ...]],
+    base_rate: BaseRateArgument | None,
+    swept: str | None = None,
+) -> Comparison:
+    edited = [_edited(record, name, edits) for name, edits in named.items()]
+    records = [_with(record, one) for one in edited]
+    forecasts = list(forecaster.forecast(records, base_rate=base_rate))
+    differences = _differences(forecaster, edited, forecasts)
+    found = [
+        Variant(
+            name,
+            edits,
+            one.trial,
+            forecast,
+            difference,
+            one.withheld,
+            _unread(forecaster, record.trial, one.trial, edits),
+        )
+        for (name, edits), one, forecast, difference in zip(
+            named.items(), edited, forecasts, differences, strict=True
+        )
+    ]
+    return Comparison(found[0], tuple(found[1:]), swept)
+
+
+def _edited(record: Record, name: str, edits: Sequence[Edit]) -> Edited:
+    try:
+        return apply_edits(record.trial, edits)
+    except EditError as error:
+        if name == ORIGINAL:
+            raise
+        where = f"{name}, {error.where}" if error.where and error.where not in name else error.where
+        raise EditError(error.message, where=where, hint=error.hint) from None
+
+
+def _with(record: Record, edited: Edited) -> Record:
+    withheld = (*record.withheld, *edited.withheld)
+    outcome = record.registry_outcome
+    return Record(record.nct_id, edited.trial, outcome, withheld, record.source)
+
+
+def _differences(
+    forecaster: Forecaster,
+    edited: Sequence[Edited],
+    forecasts: Sequence[Forecast | NotApplicable],
+) -> list[Difference | None]:
+    """Of each forecast to the first, None for the first and where there is none."""
+    found: list[Difference | None] = [None] * len(edited)
+    rows = [n for n, one in enumerate(forecasts) if isinstance(one, Forecast)]
+    given = [one for one in forecasts if isinstance(one, Forecast)]
+    if rows[:1] != [0] or len(rows) < 2:
+        return found
+    label = given[0].labels.index(given[0].label)
+    chances = np.array([one.probabilities[label] for one in given])
+    values = chances[1:] - chances[0]
+    trials = [edited[n].trial for n in rows]
+    drawn = drawn_probabilities(forecaster, _logits(forecaster, given, trials), trials)
+    if drawn is None:
+        bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(values)
+    else:
+        lower, upper = difference_bounds(_adapted(drawn, given), values, label)
+        bounds = list(zip(lower.tolist(), upper.tolist(), strict=True))
+    for n, value, (low, high) in zip(rows[1:], values.tolist(), bounds, strict=True):
+        found[n] = Difference(value, low, high, *_agreeing(forecasts[0], forecasts[n], value))
+    return found
+
+
+def _agreeing(
+    first: Forecast | NotApplicable, other: Forecast | NotApplicable, value: float
+) -> tuple[int | None, int]:
+    """How many parts of a blend move as its forecast does, and how many there are."""
+    if not (isinstance(first, Forecast) and isinstance(other, Forecast) and first.parts):
+        return None, 0
+    before = dict(first.parts)
+    moves = [chance - before[name] for name, chance in other.parts if name in before]
+    return sum(move * value > 0 for move in moves), len(moves)
+
+
+def _logits(
+    forecaster: Forecaster, given: Sequence[Forecast], trials: Sequence[Trial]
+) -> FloatArray:
+    """``[n, K]``; of two labels a forecast's score says all that the calibration looks at."""
+    scores = [one.score for one in given]
+    if len(given[0].labels) == 2 and None not in scores:
+        return np.array([[0.0, score] for score in scores], dtype=np.float64)
+    return forecaster.logits(trials)
+
+
+def _adapted(drawn: FloatArray, given: Sequence[Forecast]) -> FloatArray:
+    """The draws at the base rates that the forecasts were adapted to; see ``base_rate_shift``."""
+    even = np.ones(drawn.shape[2])
+    factors = np.array(
+        [
+            np.array(one.target_rates) / np.array(one.base_rates) if one.target_rates else even
+            for one in given
+        ]
+    )
+    weighted = drawn * factors
+    return np.asarray(weighted / weighted.sum(axis=2, keepdims=True))
+
+
+def _unread(
+    forecaster: Forecaster, before: Trial, after: Trial, edits: Sequence[Edit]
+) -> tuple[str, ...]:
+    """Headings of changed fields that the forecaster does not read; the phase's base rate is."""
+    changed = {e.field for e in edits if getattr(before, e.field) != getattr(after, e.field)}
+    read = {"phase"}
+    for trial in (before, after):
+        sections = trial_sections(
+            trial, only=forecaster.sections_read, hidden_fields=forecaster.task.hidden_fields
+        )
+        read |= {name for section in sections for name in section.fields}
+    return tuple(EDITABLE[name].heading for name in EDITABLE if name in changed - read)
+
+
+def _row(variant: Variant) -> dict[str, Cell]:
+    told, of = variant.difference, variant.forecast
+    forecast = of if isinstance(of, Forecast) else None
+    values: dict[str, Any] = {
+        "variant": variant.name,
+        "edits": json.dumps([edit.text for edit in variant.edits], ensure_ascii=False),
+        "label": forecast and forecast.label,
+        "probability": forecast and forecast.probability,
+        "lower": forecast and forecast.lower,
+        "upper": forecast and forecast.upper,
+        "difference": told and told.value,
+        "difference_lower": told and told.lower,
+        "difference_upper": told and told.upper,
+        "told_from_noise": told and told.told_from_noise,
+        "words": variant.words,
+        "note": ASSOCIATIONS,
+    }
+    return {name: values[name] for name in COLUMNS}
+
+
+def chance_words(forecast: Forecast | NotApplicable) -> str:
+    """The chance and its interval as a person reads them: "62 % (51 to 72 %)"."""
+    if isinstance(forecast, NotApplicable):
+        return "no forecast"
+    bounds = interval(forecast.lower, forecast.upper)
+    return percent(forecast.probability) + (f" ({bounds})" if bounds else "")
+
+
+def _points(share: float) -> str:
+    text = f"{100 * share:.1f}"
+    if float(text) == 0:
+        return "less than 0.1 points"
+    return "1.0 point" if text == "1.0" else f"{text} points"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")

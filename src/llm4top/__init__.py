@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters.language import LanguageForecaster
     from llm4top.forecasters.load import load_forecaster
     from llm4top.forecasters.precedents.precedents import Precedents
+    from llm4top.forecasters.what_if import sweep, what_if
     from llm4top.prompts.prompt import PromptSpec, PromptWriter
     from llm4top.registry.data_frames import trials_from_frame
     from llm4top.registry.reader import read_records
@@ -80,10 +81,12 @@ _HOMES = {
     "make_dataset": "data.dataset",
     "preflight": "training.preflight",
     "read_records": "registry.reader",
+    "sweep": "forecasters.what_if",
     "task_from_labels": "tasks.task_file",
     "train": "training.run",
     "trials_from_frame": "registry.data_frames",
     "verify_bundle": "forecasters.bundles.verify",
+    "what_if": "forecasters.what_if",
 }
 """The room that each public name comes from."""
 
@@ -120,10 +123,12 @@ __all__ = [
     "make_dataset",
     "preflight",
     "read_records",
+    "sweep",
     "task_from_labels",
     "train",
     "trials_from_frame",
     "verify_bundle",
+    "what_if",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

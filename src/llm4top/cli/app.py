@@ -26,6 +26,7 @@ from llm4top.cli.streams import adapt_streams, broke, flush, silence
 from llm4top.cli.studio import studio
 from llm4top.cli.template import template
 from llm4top.cli.train import train
+from llm4top.cli.what_if import what_if
 from llm4top.errors import LLM4TOPError
 from llm4top.lazy import hush_optional_kernels
 
@@ -140,6 +141,7 @@ _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 
 for _command in _WORK:
     add_command(app, _command)
+add_command(app, what_if, "whatif")
 app.add_typer(precedents_app)
 app.add_typer(bundle_app)
 app.add_typer(runs_app)

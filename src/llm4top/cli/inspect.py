@@ -50,7 +50,7 @@ def inspect(
 
         llm4top inspect ctg-studies.json --record 3 --format json
     """
-    found = _find(file, record, nctid)
+    found = find_record(file, record, nctid)
     from llm4top.forecasters.load import load_writer
 
     writer = load_writer(choice.model, named_task(choice.task))
@@ -62,7 +62,7 @@ def inspect(
         _print_text(found, writer, prompt, unseen)
 
 
-def _find(file: Path, number: int | None, nct_id: str | None) -> Record:
+def find_record(file: Path, number: int | None, nct_id: str | None) -> Record:
     """The record with that number or id; the first one where neither was given."""
     from llm4top.registry.reader import read_records
 

@@ -179,6 +179,10 @@ class Comparison:
         """A row for the original and each variant, with the ``COLUMNS``."""
         return [_row(variant) for variant in (self.original, *self.variants)]
 
+    def table(self) -> list[list[Cell]]:
+        """The rows as lists of cells, the ``COLUMNS`` first, for ``csv_text``."""
+        return [list(COLUMNS), *(list(row.values()) for row in self.rows())]
+
 
 def what_if(
     forecaster: Forecaster,

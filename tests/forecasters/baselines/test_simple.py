@@ -134,7 +134,7 @@ def test_always_says_the_commonest_of_many_labels():
 def test_every_baseline_has_a_name_and_a_label():
     assert list(BASELINES) == [
         *("always", "base-rate", "logistic", "forest", "adaboost", "xgboost", "knn-forest"),
-        *("feed-forward", "tfidf", "extra-trees", "structured", "sentence"),
+        *("feed-forward", "tfidf", "extra-trees", "structured", "nearest", "sentence"),
     ]
     assert [n for n, b in BASELINES.items() if b.kind == "trivial"] == ["always", "base-rate"]
     assert len({b.label for b in BASELINES.values()}) == len(BASELINES)

@@ -72,6 +72,12 @@ BASELINES: dict[str, Baseline] = {
         "baseline",
         "Extremely randomised trees over fields, counts, lengths and groups of the record.",
     ),
+    "nearest": Baseline(
+        "Nearest trials",
+        "baseline",
+        "The labels of the training trials whose words are most alike, drawn towards the base rate "
+        "of the phase.",
+    ),
     "sentence": Baseline(
         "Sentence embedding + logistic regression",
         "baseline",
@@ -88,6 +94,7 @@ _CLASSES = {
     "tfidf": ("simple", "TfidfForecaster"),
     "extra-trees": ("extra_trees", "ExtraTreesForecaster"),
     "structured": ("structured", "StructuredForecaster"),
+    "nearest": ("nearest", "NearestForecaster"),
     "sentence": ("sentence", "SentenceForecaster"),
 }
 _CLASSICAL = ("classical", "ClassicalForecaster")
@@ -116,7 +123,8 @@ def make_baseline(
 
     Args:
         name: One of "always", "base-rate", "logistic", "forest", "adaboost", "xgboost",
-            "knn-forest", "feed-forward", "tfidf", "extra-trees", "structured" and "sentence".
+            "knn-forest", "feed-forward", "tfidf", "extra-trees", "structured", "nearest" and
+            "sentence".
         task: The question; its name or a ``Task``.
         seed: Seed of the baselines that draw random numbers.
         encoder: Folder of a text encoder; for "sentence" only.

@@ -77,7 +77,7 @@ class WordIndex:
         n = counts.shape[0]
         present = np.bincount(counts.indices, minlength=COLUMNS)
         idf = (1 + np.log((1 + n) / (1 + present))).astype(np.float32)
-        columns = csc_matrix(_weighted(counts, idf))
+        columns = csc_matrix(weighted(counts, idf))
         columns.sort_indices()
         return cls(
             idf,
@@ -89,7 +89,7 @@ class WordIndex:
 
     def query(self, text: str) -> csr_matrix:
         """A text as weights ``[1, COLUMNS]``."""
-        return _weighted(_counts([text]), self.idf)
+        return weighted(_counts([text]), self.idf)
 
     def similarities(self, query: csr_matrix, within: int) -> NDArray[np.float32]:
         """Cosine of a query to each of the first ``within`` trials: ``[within]``, 0 to 1."""
@@ -130,7 +130,7 @@ def _counts(texts: Sequence[str]) -> csr_matrix:
     return csr_matrix(_VECTORISER.transform(texts))
 
 
-def _weighted(counts: csr_matrix, idf: NDArray[np.float32]) -> csr_matrix:
+def weighted(counts: csr_matrix, idf: NDArray[np.float32]) -> csr_matrix:
     """Word counts as unit vectors of TF-IDF; a row without words stays 0."""
     weights = csr_matrix(counts, dtype=np.float32, copy=True)
     weights.data = (1 + np.log(weights.data)) * idf[weights.indices]

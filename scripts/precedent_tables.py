@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import softmax
 
 from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.data.splits import RowFacts, walk_forward
@@ -72,6 +73,8 @@ def table(
         ),
     }
     found = {name: way() for name, way in ways.items()}
+    pooled = [np.log(found[name]) for name in ("TF-IDF + LR", "nearest, earlier only")]
+    found["TF-IDF and nearest, equal log-odds"] = softmax(np.mean(pooled, axis=0), axis=1)
     print(f"\n{title}: learns from {len(learn)}, k {nearest.k_}, prior {nearest.prior_trials_:g}")
     show(title, data, asked, found)
     return found

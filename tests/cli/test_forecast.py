@@ -320,6 +320,16 @@ def test_out_writes_a_whole_file(tiny_bundle: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*forecasts*")] == ["forecasts.json"]
 
 
+@pytest.mark.parametrize(("ending", "begins"), [("csv", "record,"), ("JSON", "{"), ("txt", "Trial")])
+def test_the_ending_of_the_file_gives_its_format(
+    tiny_bundle: Path, tmp_path: Path, ending: str, begins: str
+) -> None:
+    out = tmp_path / f"forecasts.{ending}"
+    result = forecast(EXAMPLES / "example.xml", "--model", tiny_bundle, "--out", out)
+    assert result.exit_code == 0
+    assert out.read_text(encoding="utf-8").startswith(begins)
+
+
 def test_a_failure_leaves_the_old_file(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,7 @@ def forecast(
 
         llm4top forecast NCT01234567.xml ctg-studies.json
 
-        llm4top forecast AllPublicXML.zip --format csv --out forecasts.csv --resume
+        llm4top forecast AllPublicXML.zip --out forecasts.csv --resume
 
         llm4top forecast drafts/ --model runs/qwen3-8b-top --sort chance
 

@@ -35,10 +35,14 @@ CHUNK = 64
 class Output:
     """Which forecasts are written, where and how."""
 
-    output: Annotated[
-        Literal["table", "json", "jsonl", "csv"],
-        typer.Option("--format", help="A table for people, or a format for programs."),
-    ] = "table"
+    asked: Annotated[
+        Literal["table", "json", "jsonl", "csv"] | None,
+        typer.Option(
+            "--format",
+            help="A table for people, or a format for programs. Default: by the ending of --out, "
+            "else a table.",
+        ),
+    ] = None
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of records.", metavar="N")
     ] = None
@@ -57,6 +61,12 @@ class Output:
             "Default: as read."
         ),
     ] = None
+
+    @property
+    def output(self) -> str:
+        """The format: as asked for, by the ending of ``out``, or a table."""
+        ending = self.out.suffix.lower().removeprefix(".") if self.out else ""
+        return self.asked or (ending if ending in ("json", "jsonl", "csv") else "table")
 
     @property
     def resumable(self) -> bool:

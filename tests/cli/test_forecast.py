@@ -320,7 +320,9 @@ def test_out_writes_a_whole_file(tiny_bundle: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*forecasts*")] == ["forecasts.json"]
 
 
-@pytest.mark.parametrize(("ending", "begins"), [("csv", "record,"), ("JSON", "{"), ("txt", "Trial")])
+@pytest.mark.parametrize(
+    ("ending", "begins"), [("csv", "record,"), ("JSON", "{"), ("txt", "Trial")]
+)
 def test_the_ending_of_the_file_gives_its_format(
     tiny_bundle: Path, tmp_path: Path, ending: str, begins: str
 ) -> None:

@@ -13,8 +13,8 @@ from llm4top.forecasters.forecast_format import (
     FORMAT,
     Forecast,
     NotApplicable,
-    mark_same_trials,
 )
+from llm4top.forecasters.same_trials import mark_same_trials
 from llm4top.prompts.prompt import SectionAccount
 from llm4top.registry.trial import Withheld
 
@@ -31,6 +31,10 @@ FORECAST = Forecast(
     probability=0.5,
     lower=None,
     upper=None,
+    unit="months",
+    median=26.5,
+    p10=14.0,
+    p90=None,
     base_rate=0.3,
     warnings=("no phase",),
     bundle="tiny-0123456789ab",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from llm4top.forecasters.base_rate_shift import (
 from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
 from llm4top.forecasters.bundles.trained_on import Part
 from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, softmax
+from llm4top.forecasters.distribution import summary_of
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable, title_of
 from llm4top.forecasters.forecast_warnings import Case, warnings_about
 from llm4top.forecasters.support import Support, Supported, supported_forecasts
@@ -312,6 +313,8 @@ def _forecast(
         probability=probabilities[reported],
         lower=_bound(calibrated.lower[row]),
         upper=_bound(calibrated.upper[row]),
+        unit=task.unit if task.kind == "ordinal" else None,
+        **asdict(summary_of(task, probabilities)),
         base_rate=rates[reported] if rates else None,
         warnings=warnings_about(case),
         bundle=loaded.identity,

@@ -7,8 +7,8 @@ docs/forecast-format.md describes. A test compares the document with this file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from sys import intern
 from typing import Any
 
@@ -41,6 +41,10 @@ COLUMNS: dict[str, str] = {
     "probability": "Probability",
     "lower": "95 % interval, lower",
     "upper": "95 % interval, upper",
+    "unit": "Unit",
+    "median": "Median",
+    "p10": "80 % interval, lower",
+    "p90": "80 % interval, upper",
     "base_rate": "Base rate",
     "base_rate_of": "Base rate of",
     "adapted_to": "Adapted to base rate",
@@ -84,6 +88,9 @@ class Forecast:
         label: What ``probability`` is about: a binary task's event, else the most probable label.
         probability: Calibrated probability of ``label``.
         lower, upper: Bounds of its 95 % interval, None where the calibration gives none.
+        unit: Unit of an ordinal task's quantity ("months"; "share" is 0 to 1); None for others.
+        median, p10, p90: Its median and the ends of its 80 % interval, by ``distribution.py``; None
+            inside a bin without an outer edge, and for tasks that are not ordinal.
         base_rate: Share of ``label`` among the training trials of the same phase (of all phases
             where the bundle does not know the phase). None where the bundle has no base rates.
         warnings: What to know before trusting the number, the gravest first.
@@ -132,6 +139,10 @@ class Forecast:
     prompt_sha256: str | None
     tokens: int
     tokens_cut: int
+    unit: str | None = None
+    median: float | None = None
+    p10: float | None = None
+    p90: float | None = None
     score: float | None = None
     base_rates: tuple[float, ...] = ()
     base_rate_of: str | None = None
@@ -182,6 +193,10 @@ class Forecast:
             "probability": self.probability,
             "lower": self.lower,
             "upper": self.upper,
+            "unit": self.unit,
+            "median": self.median,
+            "p10": self.p10,
+            "p90": self.p90,
             "base_rate": self.base_rate,
             "base_rate_of": self.base_rate_of,
             "adapted_to": self.adapted_to,
@@ -346,24 +361,6 @@ def csv_cells(row: Mapping[str, Cell]) -> list[Cell]:
 def left_out_row(**values: Cell) -> dict[str, Cell]:
     """A row for a record without a forecast: these values, and None in all other columns."""
     return {**dict.fromkeys(COLUMNS), **values}
-
-
-def mark_same_trials(
-    forecasts: Iterable[Forecast], seen: dict[str, str] | None = None
-) -> Iterator[Forecast]:
-    """The forecasts with ``same_trial_as``: the earlier record that has the same NCT id.
-
-    Args:
-        forecasts: Forecasts of one input, in the order of its records.
-        seen: The first record of each NCT id so far; it is added to.
-    """
-    first = {} if seen is None else seen
-    for forecast in forecasts:
-        earlier = first.setdefault(forecast.nct_id, forecast.record) if forecast.nct_id else None
-        if earlier in (None, forecast.record):
-            yield forecast
-        else:
-            yield replace(forecast, same_trial_as=earlier)
 
 
 def title_of(trial: Trial) -> str:

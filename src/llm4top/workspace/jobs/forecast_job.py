@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llm4top.errors import NotFoundError
 from llm4top.files import replacing, write_text
-from llm4top.forecasters.forecast_format import COLUMNS, Forecast, csv_cells, mark_same_trials
+from llm4top.forecasters.forecast_format import COLUMNS, Forecast, csv_cells
+from llm4top.forecasters.same_trials import mark_same_trials
 from llm4top.progress import Progress
 from llm4top.registry.trial import Record
 from llm4top.text import CsvRows

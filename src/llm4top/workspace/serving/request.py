@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm4top.errors import LLM4TOPError, NotFoundError
-from llm4top.forecasters.forecast_format import Forecast, mark_same_trials
+from llm4top.forecasters.forecast_format import Forecast
+from llm4top.forecasters.same_trials import mark_same_trials
 from llm4top.progress import OnProgress, Progress
 from llm4top.workspace.serving.ipc import Message
 from llm4top.workspace.serving.parsing import Refusal

@@ -118,7 +118,7 @@ def test_absent_values_read_back() -> None:
 def test_what_version_0_1_0_stored_reads_back() -> None:
     new = {"source_processed": None, "same_trial_as": None, "adapted_to": None}
     new |= dict.fromkeys(("target_rate", "unadapted_probability"))
-    new |= dict.fromkeys(("unadapted_lower", "unadapted_upper"))
+    new |= dict.fromkeys(("unadapted_lower", "unadapted_upper", "unit", "median", "p10", "p90"))
     new |= dict.fromkeys(("target_rates", "unadapted_probabilities", "parts"), ())
     assert Forecast.from_dict(STORED_BY_0_1_0, id="0" * 32) == replace(FORECAST, **new)
     early = {"score", "base_rates", "base_rate_of", "unread"}

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from llm4top.data.dataset import Dataset
 from llm4top.errors import EmptyClassError, ScoreError, TooFewRowsError
+from llm4top.forecasters.distribution import Bins
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,6 +31,7 @@ class Scores:
         probabilities: ``[n, K]``, columns in the order of ``labels``.
         y: The true labels' indices ``[n]``.
         ids: The rows' identifiers, each once.
+        bins: Those of an ordinal task; None for others.
 
     Raises:
         ScoreError: Values are not probabilities, or shapes do not match.
@@ -43,6 +45,7 @@ class Scores:
     probabilities: FloatArray
     y: IntArray
     ids: tuple[str, ...] = field(repr=False)
+    bins: Bins | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "probabilities", np.asarray(self.probabilities, np.float64))
@@ -56,7 +59,8 @@ class Scores:
     def of_rows(cls, forecaster: str, split: str, rows: Dataset, probabilities: FloatArray) -> Self:
         """The scores of all ``rows`` of a data set, in their order."""
         y = np.asarray(rows.label_indices, dtype=np.int64)
-        return cls(forecaster, split, rows.task.labels, probabilities, y, rows.nct_ids)
+        bins = Bins.of(rows.task) if rows.task.kind == "ordinal" else None
+        return cls(forecaster, split, rows.task.labels, probabilities, y, rows.nct_ids, bins)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -84,6 +88,7 @@ class Scores:
             self.probabilities[chosen],
             self.y[chosen],
             ids,
+            self.bins,
         )
 
     def _check_shape(self) -> None:

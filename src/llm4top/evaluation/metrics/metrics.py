@@ -26,6 +26,7 @@ from scipy.special import expit
 from llm4top.errors import ScoreError
 from llm4top.evaluation.metrics.bootstrap import DRAWS, bootstrap, interval, whole
 from llm4top.evaluation.metrics.counts import ECE_NOISE
+from llm4top.evaluation.metrics.ordinal import ordinal_losses, ordinal_means
 from llm4top.evaluation.metrics.statistic import BinaryStatistic, MulticlassStatistic
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 from llm4top.evaluation.reports.report import Figure
@@ -144,6 +145,20 @@ METRICS: dict[str, Metric] = {
         f"{key}_at_half": Metric(f"{label} at .5", "higher", f"{definition}, at threshold .5.")
         for key, (label, definition) in _DECISIONS.items()
     },
+    "crps": Metric(
+        "CRPS",
+        "lower",
+        "continuous ranked probability score, in the quantity's unit; values in an open bin count "
+        "as its edge.",
+    ),
+    "mae": Metric(
+        "MAE of the median", "lower", "mean distance of the forecast's median, in the unit."
+    ),
+    "coverage_80": Metric(
+        "Coverage of the 80 % interval",
+        "higher",
+        "share of trials whose quantity lies in it: .8 is right; above, the interval is too wide.",
+    ),
     "log_loss": Metric(
         "Log-loss", "lower", "mean -ln p of the observed label, p clipped at 1e-15."
     ),
@@ -225,7 +240,8 @@ def measure(
     """Every metric of the task, with 95 % intervals.
 
     Binary tasks have all ``METRICS`` but macro F1. Tasks with more labels have accuracy, balanced
-    accuracy, macro F1, MCC, log-loss, Brier score and both skills, ROC-AUC and ECE.
+    accuracy, macro F1, MCC, log-loss, Brier score and both skills, ROC-AUC and ECE;
+    ordinal ones CRPS, MAE of the median and coverage of the 80 % interval too.
 
     Intervals are percentiles of the bootstrap. Its draws are of all rows, so that intervals include
     the uncertainty of the prevalence; draws for the ROC-AUC, which does not depend on it, keep each
@@ -252,6 +268,12 @@ def measure(
     options: dict[str, Any] = {"decisions": decisions, "reference": reference}
     p, y = scores.probabilities, scores.y
     figures, drawn = measure_probabilities(p, y, draws=draws, seed=seed, **options)
+    if scores.bins is not None:
+        losses = ordinal_losses(p, y, scores.bins)
+        means, of_draws = ordinal_means(losses, y, draws=draws, seed=seed)
+        figures |= {name: figure(value, of_draws[name], len(y)) for name, value in means.items()}
+        figures = {name: figures[name] for name in METRICS if name in figures}
+        drawn |= of_draws
     counts = np.bincount(y, minlength=len(scores.labels)).tolist()
     return Measured(
         scores.forecaster,

@@ -267,7 +267,7 @@ def test_measured_says_on_what() -> None:
     assert measured.counts == {"failure": int((y == 0).sum()), "success": int((y == 1).sum())}
     assert {len(drawn) for drawn in measured.draws.values()} == {7}
     assert list(measured.figures) == [m for m in METRICS if m in measured.figures]
-    assert set(METRICS) - set(measured.figures) == {"macro_f1"}
+    assert set(METRICS) - set(measured.figures) == {"macro_f1", "crps", "mae", "coverage_80"}
     assert all(figure.n == 50 for figure in measured.figures.values())
     assert measure(binary_scores(p, y), draws=7, keep_draws=False).draws == {}
 

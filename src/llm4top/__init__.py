@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters.what_if import sweep, what_if
     from llm4top.prompts.prompt import PromptSpec, PromptWriter
     from llm4top.registry.data_frames import trials_from_frame
+    from llm4top.registry.draft import Draft
     from llm4top.registry.reader import read_records
     from llm4top.registry.trial import Record, Trial
     from llm4top.tasks.builtin import get_task
@@ -52,6 +53,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "Blend": "forecasters.blend",
     "Dataset": "data.dataset",
+    "Draft": "registry.draft",
     "Forecast": "forecasters.forecast_format",
     "Forecaster": "forecasters.forecaster",
     "LLM4TOPError": "errors",
@@ -93,6 +95,7 @@ _HOMES = {
 __all__ = [
     "Blend",
     "Dataset",
+    "Draft",
     "Forecast",
     "Forecaster",
     "LLM4TOPError",

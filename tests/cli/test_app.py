@@ -20,7 +20,7 @@ from llm4top.cli.app import app
 from llm4top.cli.exit_codes import EXIT_CODES, exit_code_of
 
 COMMANDS = ("forecast", "inspect", "ingest", "audit", "train", "select", "evaluate", "compare")
-COMMANDS += ("benchmark", "pretrain", "download", "doctor")
+COMMANDS += ("benchmark", "draft", "pretrain", "download", "doctor")
 BUNDLE_COMMANDS = ("list", "show", "verify", "export", "import")
 HEAVY = ("torch", "transformers", "sklearn", "lxml", "pyarrow", "numpy", "peft", "yaml")
 EXAMPLES = Path(llm4top.__file__).parent / "examples"

@@ -12,6 +12,7 @@ from llm4top.cli.benchmark import benchmark
 from llm4top.cli.bundle import bundle_app
 from llm4top.cli.doctor import doctor
 from llm4top.cli.download import download
+from llm4top.cli.draft import draft
 from llm4top.cli.evaluate import compare, evaluate
 from llm4top.cli.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of, report_of
 from llm4top.cli.forecast import forecast
@@ -135,7 +136,7 @@ def _application(
     hush_optional_kernels()
 
 
-_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, template, ingest, audit)
+_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, draft, template, ingest, audit)
 _WORK += (train, select, evaluate, compare, benchmark)
 _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 

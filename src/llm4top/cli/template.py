@@ -25,8 +25,8 @@ def template(
 ) -> None:
     """Write a template record: an invented trial with every field that a model may read.
 
-    Replace what does not fit, delete what you do not know, and forecast it. docs/records.md
-    describes records and where to get them.
+    Replace what does not fit, delete what you do not know, and forecast it. "llm4top draft" makes
+    such a record of a synopsis. docs/records.md describes records and where to get them.
 
     [bold]Examples[/bold]
 
@@ -36,8 +36,6 @@ def template(
 
         llm4top template --choices
     """
-    from llm4top.errors import ConfigError
-
     if choices:
         _print_choices()
         return
@@ -45,20 +43,25 @@ def template(
     if out is None:
         typer.echo(text, nl=False)
         return
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConfigError(
-            "the template was not written.", [f"{out}: there is a file already"], hint=_OTHER
-        ) from None
-    except OSError as error:
-        fault = f"{out}: {error.strerror or error}"
-        raise ConfigError("the template was not written.", [fault], hint=_OTHER) from None
+    write_new(out, text, what="the template")
     note(f"Fill in {out}, then: llm4top forecast {out}")
 
 
-_OTHER = "Choose another file with --out."
+def write_new(path: Path, text: str, *, what: str) -> None:
+    """Write a file that is not there yet; raises ``ConfigError`` that names ``what`` otherwise."""
+    from llm4top.errors import ConfigError
+
+    fault = ""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        fault = "there is a file already"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    if fault:
+        hint = "Choose another file with --out."
+        raise ConfigError(f"{what} was not written.", [f"{path}: {fault}"], hint=hint)
 
 
 def _print_choices() -> None:

@@ -175,6 +175,8 @@ class Support(Strict):
         calibrated: Calibrated,
         trials: Sequence[Trial],
         base_rates: Mapping[str, BaseRate],
+        *,
+        facts: Sequence[Facts] | None = None,
     ) -> Supported:
         """Draw calibrated forecasts towards the base rates, and widen their intervals.
 
@@ -182,19 +184,25 @@ class Support(Strict):
             calibrated: Of the ``trials``, ``[n, 2]``.
             trials: The trials, in the same order.
             base_rates: Those of the learning rows. Without any nothing is changed.
+            facts: What the trials give to go by, where that is not to be read from them.
         """
-        pull = self.pull(trials, base_rates)
+        pull = self.pull(trials, base_rates, facts)
         if pull is None:
             return Supported(calibrated, np.ones(len(trials)), (None,) * len(trials))
         notes = map(self._note, pull.facts, pull.shares, pull.base, pull.names)
         return Supported(_drawn(calibrated, pull, self.spread.scale), pull.shares, tuple(notes))
 
-    def pull(self, trials: Sequence[Trial], base_rates: Mapping[str, BaseRate]) -> Pull | None:
+    def pull(
+        self,
+        trials: Sequence[Trial],
+        base_rates: Mapping[str, BaseRate],
+        facts: Sequence[Facts] | None = None,
+    ) -> Pull | None:
         """How far and where trials are drawn; None without trials or a base rate for each."""
         bases = [base_rate_of(base_rates, trial.phase) for trial in trials]
         if not trials or None in bases:
             return None
-        facts = [self.learned.facts(trial) for trial in trials]
+        facts = facts or [self.learned.facts(trial) for trial in trials]
         shares = np.array([self.share(one) for one in facts], dtype=np.float64)
         names, rates = zip(*((b[0], b[1][1]) for b in bases if b is not None), strict=True)
         sizes = np.array([base_rates[name].n for name in names])

@@ -192,6 +192,9 @@ SECTION_NAMES: tuple[str, ...] = tuple(writer.name for writer in _WRITERS)
 
 SECTION_HEADINGS: dict[str, str] = {writer.name: writer.heading for writer in _WRITERS}
 
+SECTION_FIELDS: dict[str, tuple[str, ...]] = {writer.name: writer.fields for writer in _WRITERS}
+"""By section, the fields of ``Trial`` that it is made from."""
+
 _IN_RECORDS = frozenset(field.name for field in ALLOWED_FIELDS if field.xml or field.api)
 
 SECTIONS_BEYOND_RECORDS: tuple[str, ...] = tuple(

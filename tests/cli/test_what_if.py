@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import llm4top
 from llm4top.cli.app import app
-from llm4top.forecasters.what_if import ASSOCIATIONS, COLUMNS
+from llm4top.forecasters.variants import ASSOCIATIONS, COLUMNS
 
 EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.json"
 

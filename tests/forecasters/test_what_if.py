@@ -11,18 +11,13 @@ from llm4top.errors import EditError
 from llm4top.forecasters.bundles.paths import embedded_folder, is_bundle
 from llm4top.forecasters.calibration.methods import NoCalibration, make_calibrator
 from llm4top.forecasters.calibration.sampled import sampled_probabilities
+from llm4top.forecasters.forecast import as_record
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.load import load_forecaster
 from llm4top.forecasters.paired_noise import difference_bounds, drawn_probabilities
-from llm4top.forecasters.what_if import (
-    ASSOCIATIONS,
-    COLUMNS,
-    Difference,
-    sweep,
-    sweepable_fields,
-    what_if,
-)
+from llm4top.forecasters.variants import ASSOCIATIONS, COLUMNS, Difference, rows_of
+from llm4top.forecasters.what_if import answer_what_if, sweep, sweepable_fields, what_if
 from llm4top.registry.trial import Trial
 
 TRIAL = Trial(
@@ -100,9 +95,10 @@ def test_the_export_has_the_sentence_about_associations(embedded: Forecaster) ->
     assert values["variants"][0]["edits"] == [
         {"path": "phase", "operation": "set", "value": "Phase 3"}
     ]
-    rows = found.rows()
-    assert [row["variant"] for row in rows] == ["as registered", "phase=Phase 3"]
-    assert all(tuple(row) == COLUMNS and row["note"] == ASSOCIATIONS for row in rows)
+    heading, *rows = rows_of(values)
+    assert tuple(heading) == COLUMNS
+    assert [row[0] for row in rows] == ["as registered", "phase=Phase 3"]
+    assert all(row[-1] == ASSOCIATIONS for row in rows)
 
 
 def test_another_base_rate_moves_the_difference_too(embedded: Forecaster) -> None:
@@ -145,6 +141,18 @@ def test_more_than_six_variants_and_wrong_edits_are_refused(embedded: Forecaster
         what_if(embedded, TRIAL, [[f"enrollment={n}"] for n in range(7)])
     with pytest.raises(EditError, match="larger, phase: 'x' is not a choice"):
         what_if(embedded, TRIAL, {"larger": ["phase=x"]})
+
+
+def test_work_on_one_trial_takes_and_gives_json(embedded: Forecaster) -> None:
+    record = as_record(TRIAL, 1)
+    asked = {"variants": [{"name": "a", "edits": [{"path": "phase", "value": "Phase 3"}]}]}
+    answer = json.loads(json.dumps(answer_what_if(embedded, record, asked)))
+    assert Trial.from_dict(answer["trial"]) == TRIAL
+    assert [v["name"] for v in answer["variants"]] == ["a"]
+    with pytest.raises(EditError, match=r"a: two variants have this name. Rename one."):
+        answer_what_if(embedded, record, {"variants": 2 * [{"name": "a", "edits": []}]})
+    answer = answer_what_if(embedded, record, {"sweep": "sex", "edits": ["phase=Phase 3"]})
+    assert [v["name"] for v in answer["variants"]] == ["All", "Female", "Male"]
 
 
 def test_words_of_a_difference() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +15,15 @@ from llm4top.cli.options import ModelChoice, ReportFormat, named_task
 from llm4top.text import DISCLAIMER
 
 if TYPE_CHECKING:
-    from llm4top.forecasters.what_if import Comparison, Variant
+    from llm4top.forecasters.forecaster import Forecaster
+    from llm4top.forecasters.variants import Comparison, Variant
+    from llm4top.registry.trial import Record
 
 
-def what_if(
-    file: Annotated[
-        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
-    ],
+@dataclass(frozen=True)
+class Changes:
+    """What is to read otherwise."""
+
     edits: Annotated[
         list[str] | None,
         typer.Option(
@@ -29,7 +32,7 @@ def what_if(
             "Several make one variant.",
             metavar="EDIT",
         ),
-    ] = None,
+    ] = None
     variants: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,7 +40,7 @@ def what_if(
             help="A named variant: 'larger: phase=Phase 3; enrollment=400'. Up to six.",
             metavar="'NAME: EDITS'",
         ),
-    ] = None,
+    ] = None
     sweep: Annotated[
         str | None,
         typer.Option(
@@ -45,20 +48,49 @@ def what_if(
             "phase, masking, enrollment, minimum_age ...",
             metavar="FIELD",
         ),
-    ] = None,
+    ] = None
     values: Annotated[
         str | None,
         typer.Option(
             help="The values to sweep over, separated by commas.",
             show_default="the registry's choices, or a grid",
         ),
-    ] = None,
+    ] = None
+
+    def check(self) -> None:
+        """Raise ``typer.BadParameter`` for options that do not go together."""
+        if self.values is not None and self.sweep is None:
+            raise typer.BadParameter("it needs --sweep FIELD.", param_hint="--values")
+        if self.sweep is not None and self.variants:
+            raise typer.BadParameter("give --variant or --sweep, not both.", param_hint="--variant")
+        if not (self.edits or self.variants or self.sweep):
+            raise typer.BadParameter("give --set, --variant or --sweep.", param_hint="--set")
+
+    def compared(self, forecaster: Forecaster, record: Record, base_rate: str | None) -> Comparison:
+        """The comparison that they ask for."""
+        from llm4top.forecasters import what_if as forecasting
+
+        if self.sweep is None:
+            named = {"edited": self.edits} if self.edits else {}
+            named |= dict(_variant(text) for text in self.variants or ())
+            return forecasting.what_if(forecaster, record, named, base_rate=base_rate)
+        values = None if self.values is None else [v.strip() for v in self.values.split(",")]
+        edits = self.edits or ()
+        return forecasting.sweep(
+            forecaster, record, self.sweep, values, edits=edits, base_rate=base_rate
+        )
+
+
+def what_if(
+    file: Annotated[
+        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
+    ],
+    *,
+    changes: Changes,
     record: Annotated[
-        int | None,
-        typer.Option(min=1, help="The number of the record in a collection, from 1."),
+        int | None, typer.Option(min=1, help="The number of the record in a collection, from 1.")
     ] = None,
     nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
-    *,
     choice: ModelChoice,
     base_rate: Annotated[
         str | None,
@@ -90,32 +122,15 @@ def what_if(
 
         llm4top whatif draft.json --sweep phase --format csv --out phases.csv
     """
-    if values is not None and sweep is None:
-        raise typer.BadParameter("it needs --sweep FIELD.", param_hint="--values")
-    if sweep is not None and variants:
-        raise typer.BadParameter("give --variant or --sweep, not both.", param_hint="--variant")
-    if not (edits or variants or sweep):
-        raise typer.BadParameter("give --set, --variant or --sweep.", param_hint="--set")
+    changes.check()
     if out is not None and output == "text":
         raise typer.BadParameter("add --format csv or --format json.", param_hint="--out")
     found = find_record(file, record, nctid)
-    from llm4top.forecasters import what_if as forecasting
     from llm4top.forecasters.load import load_forecaster
 
     forecaster = load_forecaster(choice.model, task=named_task(choice.task))
-    if sweep is not None:
-        wanted = None if values is None else [part.strip() for part in values.split(",")]
-        compared = forecasting.sweep(
-            forecaster, found, sweep, wanted, edits=edits or (), base_rate=base_rate
-        )
-    else:
-        named = {"edited": edits} if edits else {}
-        named |= dict(_variant(text) for text in variants or ())
-        compared = forecasting.what_if(forecaster, found, named, base_rate=base_rate)
+    compared = changes.compared(forecaster, found, base_rate)
     _write(compared, output, out)
-    if output == "text":
-        for line in compared.notes:
-            note(line)
     note(f"Forecast by {forecaster.identity}. {DISCLAIMER}")
 
 
@@ -130,14 +145,17 @@ def _variant(text: str) -> tuple[str, list[str]]:
 
 def _write(compared: Comparison, output: ReportFormat, out: Path | None) -> None:
     from llm4top.files import write_json, write_text
+    from llm4top.forecasters.variants import rows_of
     from llm4top.text import csv_text
 
     if output == "text":
         _print(compared)
+        for line in compared.notes:
+            note(line)
     elif output == "json":
         print_json(compared.to_dict()) if out is None else write_json(out, compared.to_dict())
     else:
-        text = csv_text(compared.table())
+        text = csv_text(rows_of(compared.to_dict()))
         typer.echo(text, nl=False) if out is None else write_text(out, text)
 
 

@@ -1,15 +1,11 @@
 """What if the record read otherwise: edited copies of a trial, forecast side by side.
 
-A difference between two variants is an association that the model has learnt from earlier trials.
-That a model gives records with a certain phrase better chances does not mean that writing the
-phrase into a protocol improves a trial.
+See ``variants`` for what a difference is, and ``paired_noise`` for its interval.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,29 +14,19 @@ from llm4top.errors import EditError
 from llm4top.forecasters.base_rate_shift import BaseRateArgument
 from llm4top.forecasters.calibration.calibrated import FloatArray
 from llm4top.forecasters.forecast import as_record
-from llm4top.forecasters.forecast_format import Cell, Forecast, NotApplicable
+from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.paired_noise import difference_bounds, drawn_probabilities
+from llm4top.forecasters.variants import Comparison, Difference, Variant
 from llm4top.prompts.sections import trial_sections
 from llm4top.registry.edit_fields import EDITABLE, EditableField, editable_field
 from llm4top.registry.edits import Edit, Edited, apply_edits, read_edits
-from llm4top.registry.trial import Record, Trial, Withheld
-from llm4top.text import DISCLAIMER, interval, percent
+from llm4top.registry.trial import Record, Trial
 
 MOST_VARIANTS = 6
 MOST_VALUES = 24
 """Of a sweep."""
 ORIGINAL = "as registered"
-ASSOCIATIONS = (
-    "These are associations that the model has learnt from earlier trials. They tell what it says "
-    "of a record that reads so, not what a change of the trial would do."
-)
-NOISE = (
-    "The interval of a difference is paired: both chances are by the same model and calibration, "
-    "and what they share is not noise between them. It covers the calibration and what the model "
-    "does not know of such trials, not what it would say had it learnt from others."
-)
-
 EditForms = Edit | str | Mapping[str, Any]
 Variants = Mapping[str, Iterable[EditForms]] | Sequence[Iterable[EditForms]]
 
@@ -50,138 +36,6 @@ _GRIDS: dict[str, tuple[str, ...]] = {
     "maximum_age": ("17 Years", "45 Years", "55 Years", "65 Years", "75 Years", "N/A"),
     "number_of_arms": ("1", "2", "3", "4", "5", "6"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How far a variant's chance is from the original's.
-
-    Attributes:
-        value: In shares of 1.
-        lower, upper: Its paired 95 % interval, see ``paired_noise``; None where the calibration
-            stores too little for one.
-        agreeing: Of a blend, how many of its parts move the same way; None for other forecasters.
-        parts: How many parts there are.
-    """
-
-    value: float
-    lower: float | None
-    upper: float | None
-    agreeing: int | None = None
-    parts: int = 0
-
-    @property
-    def told_from_noise(self) -> bool | None:
-        """Whether the interval excludes 0; None without an interval."""
-        if self.lower is None or self.upper is None:
-            return None
-        return self.lower > 0 or self.upper < 0
-
-    @property
-    def words(self) -> str:
-        """The difference and whether it can be told from noise: "5 points higher (2 to 9)"."""
-        if self.value == 0:
-            return "no difference"
-        way = "higher" if self.value > 0 else "lower"
-        size = f"{_points(abs(self.value))} {way}"
-        if self.lower is None or self.upper is None:
-            return f"{size}; the model stores nothing to tell it from noise"
-        bounds = f"{_signed(self.lower)} to {_signed(self.upper)}"
-        if not self.told_from_noise:
-            return f"{size} ({bounds}): cannot be told from noise"
-        if self.agreeing is None:
-            return f"{size} ({bounds})"
-        return f"{size} ({bounds}); {self.agreeing} of {self.parts} parts of the model agree"
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One edited copy of the trial, and its forecast.
-
-    Attributes:
-        name: What it is called.
-        edits: What was changed, in order.
-        trial: The trial that was forecast.
-        forecast: Its forecast, or why it gets none.
-        difference: To the original; None where one of the two has no forecast, and for the
-            original.
-        withheld: What of the edits the model does not see, because it tells an outcome.
-        unread: Headings of edited fields that this model does not read.
-    """
-
-    name: str
-    edits: tuple[Edit, ...]
-    trial: Trial
-    forecast: Forecast | NotApplicable
-    difference: Difference | None = None
-    withheld: tuple[Withheld, ...] = ()
-    unread: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """What there is to say of it, in one line."""
-        if isinstance(self.forecast, NotApplicable):
-            return self.forecast.reason
-        said = [self.difference.words] if self.difference else []
-        if self.unread and not (self.difference and self.difference.value):
-            said.append(f"not read by this model: {', '.join(self.unread)}")
-        if self.withheld:
-            said.append("withheld, because it tells an outcome: " + self.withheld[0].excerpt)
-        return "; ".join(said)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; the forecast without the texts that were read."""
-        of = self.forecast
-        told = self.difference
-        return {
-            "name": self.name,
-            "edits": [edit.to_dict() for edit in self.edits],
-            "forecast": of.to_dict(sections=False) if isinstance(of, Forecast) else of.to_dict(),
-            "difference": told and {**asdict(told), "told_from_noise": told.told_from_noise},
-            "withheld": [asdict(item) for item in self.withheld],
-            "unread": list(self.unread),
-            "words": self.words,
-        }
-
-
-COLUMNS = (
-    *("variant", "edits", "label", "probability", "lower", "upper", "difference"),
-    *("difference_lower", "difference_upper", "told_from_noise", "words", "note"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A trial as it is, and its variants.
-
-    Attributes:
-        original: The trial as registered, or as a sweep starts from.
-        variants: In the order in which they were given.
-        sweep: The field that was swept; None for other comparisons.
-    """
-
-    original: Variant
-    variants: tuple[Variant, ...]
-    sweep: str | None = None
-    notes: tuple[str, ...] = field(default=(ASSOCIATIONS, NOISE))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; has the sentence that these are associations."""
-        return {
-            "original": self.original.to_dict(),
-            "variants": [variant.to_dict() for variant in self.variants],
-            "sweep": self.sweep,
-            "notes": list(self.notes),
-            "disclaimer": DISCLAIMER,
-        }
-
-    def rows(self) -> list[dict[str, Cell]]:
-        """A row for the original and each variant, with the ``COLUMNS``."""
-        return [_row(variant) for variant in (self.original, *self.variants)]
-
-    def table(self) -> list[list[Cell]]:
-        """The rows as lists of cells, the ``COLUMNS`` first, for ``csv_text``."""
-        return [list(COLUMNS), *(list(row.values()) for row in self.rows())]
 
 
 def what_if(
@@ -407,40 +261,38 @@ def _unread(
     return tuple(EDITABLE[name].heading for name in EDITABLE if name in changed - read)
 
 
-def _row(variant: Variant) -> dict[str, Cell]:
-    told, of = variant.difference, variant.forecast
-    forecast = of if isinstance(of, Forecast) else None
-    values: dict[str, Any] = {
-        "variant": variant.name,
-        "edits": json.dumps([edit.text for edit in variant.edits], ensure_ascii=False),
-        "label": forecast and forecast.label,
-        "probability": forecast and forecast.probability,
-        "lower": forecast and forecast.lower,
-        "upper": forecast and forecast.upper,
-        "difference": told and told.value,
-        "difference_lower": told and told.lower,
-        "difference_upper": told and told.upper,
-        "told_from_noise": told and told.told_from_noise,
-        "words": variant.words,
-        "note": ASSOCIATIONS,
-    }
-    return {name: values[name] for name in COLUMNS}
+def answer_what_if(
+    forecaster: Forecaster, record: Record, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """``what_if`` or ``sweep`` with JSON-able arguments and result; work on one trial.
 
+    Args:
+        forecaster: The forecaster.
+        record: The record.
+        arguments: "variants", a list of objects with "name" and "edits"; or "sweep", a field, with
+            "values" and "edits" where wanted. "base_rate" is a text or None.
 
-def chance_words(forecast: Forecast | NotApplicable) -> str:
-    """The chance and its interval as a person reads them: "62 % (51 to 72 %)"."""
-    if isinstance(forecast, NotApplicable):
-        return "no forecast"
-    bounds = interval(forecast.lower, forecast.upper)
-    return percent(forecast.probability) + (f" ({bounds})" if bounds else "")
+    Returns:
+        ``Comparison.to_dict``, and the record's "trial".
 
-
-def _points(share: float) -> str:
-    text = f"{100 * share:.1f}"
-    if float(text) == 0:
-        return "less than 0.1 points"
-    return "1.0 point" if text == "1.0" else f"{text} points"
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+    Raises:
+        EditError: As those two raise, and for two variants of one name.
+    """
+    base_rate = arguments.get("base_rate")
+    if arguments.get("sweep"):
+        compared = sweep(
+            forecaster,
+            record,
+            arguments["sweep"],
+            arguments.get("values"),
+            edits=arguments.get("edits") or (),
+            base_rate=base_rate,
+        )
+    else:
+        names = [one["name"] for one in arguments["variants"]]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise EditError("two variants have this name.", where=twice, hint="Rename one.")
+        named = {one["name"]: one["edits"] for one in arguments["variants"]}
+        compared = what_if(forecaster, record, named, base_rate=base_rate)
+    return {**compared.to_dict(), "trial": record.trial.to_dict()}

@@ -18,7 +18,9 @@ from typing import Any
 
 from llm4top.workspace.serving.ipc import Message
 
-KINDS: dict[str, str] = {}
+KINDS: dict[str, str] = {
+    "what-if": "llm4top.forecasters.what_if:answer_what_if",
+}
 """The function of each kind of work, as "module:function"."""
 
 

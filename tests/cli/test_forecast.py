@@ -289,7 +289,7 @@ def test_a_path_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     ("args", "message"),
     [
         (["--model", "nothing"], "'nothing' is neither a bundle nor a base model"),
-        (["--task", "nothing"], "no task 'nothing'. Known tasks: completion, outcome."),
+        (["--task", "nothing"], "no task 'nothing'. Known tasks: completion, "),
         (["--task", "completion"], "it answers 'outcome'"),
         (["--device", "abacus"], "this machine has no device 'abacus'"),
         (["--quantize", "3bit"], "no quantisation '3bit'."),

@@ -105,7 +105,7 @@ def test_a_task_of_ones_own(top: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--task", "nothing"], "Error: no task 'nothing'. Known tasks: completion, outcome."),
+        (["--task", "nothing"], "Error: no task 'nothing'. Known tasks: completion, "),
         (["--phases", "V"], "V"),
         (["--valid-until", "2012"], "needs --train-until too."),
         (["--split", "top", "--train-until", "2012"], "needs --split time."),

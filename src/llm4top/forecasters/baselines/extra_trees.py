@@ -96,7 +96,7 @@ class ExtraTreesForecaster(BaselineForecaster):
             trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
         )
         if learn.copies:
-            rows = vstack([rows, self._rows(learn.copies)], format="csr")
+            rows = vstack([rows, self.rows(learn.copies)], format="csr")
         model = ExtraTreesClassifier(
             self.trees, min_samples_leaf=self.least_leaf, n_jobs=1, random_state=self.seed
         )
@@ -106,9 +106,10 @@ class ExtraTreesForecaster(BaselineForecaster):
         return self
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
-        return self.learner_.predict_proba(self._rows(trials))
+        return self.learner_.predict_proba(self.rows(trials))
 
-    def _rows(self, trials: Sequence[Trial]) -> csr_matrix:
+    def rows(self, trials: Sequence[Trial]) -> csr_matrix:
+        """Whether each trial has each word, ``[n, F]``."""
         return csr_matrix(self._words.transform([presence_text(trial) for trial in trials]))
 
     def _counter(self, **options: Any) -> CountVectorizer:

@@ -178,7 +178,7 @@ class TfidfForecaster(BaselineForecaster):
         if isinstance(weight, dict):
             positions = {name: i for i, name in enumerate(self.classes_.tolist())}
             weight = {positions[name]: value for name, value in weight.items()}
-        texts = self._texts(trials)
+        texts = self.texts(trials)
         self.vectoriser_: TfidfVectorizer = new_vectoriser(
             len(texts), min_count=self.min_count, most=_MOST_TERMS
         )
@@ -187,7 +187,7 @@ class TfidfForecaster(BaselineForecaster):
             trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
         )
         if learn.copies:
-            added = self.vectoriser_.transform(self._texts(learn.copies))
+            added = self.vectoriser_.transform(self.texts(learn.copies))
             rows = vstack([rows, added], format="csr")
         model = LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight)
         with learners.one_thread():
@@ -202,13 +202,14 @@ class TfidfForecaster(BaselineForecaster):
         titles = TITLES if self.titles else ()
         return ("phase", *titles, "conditions", "icd_codes", "interventions", "criteria")
 
-    def _texts(self, trials: Sequence[Trial]) -> list[str]:
+    def texts(self, trials: Sequence[Trial]) -> list[str]:
+        """The trials as it reads them."""
         if not self.titles:
             return [baseline_text(trial) for trial in trials]
         return ["\n".join([baseline_text(trial), *titles_of(trial)]) for trial in trials]
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
-        texts = self._texts(trials)
+        texts = self.texts(trials)
         return self.learner_.predict_proba(self.vectoriser_.transform(texts))
 
     def state(self) -> BaselineState:

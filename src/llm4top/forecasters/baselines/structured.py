@@ -217,8 +217,12 @@ class StructuredForecaster(BaselineForecaster):
         return self
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
+        return self.learner_.predict_proba(self.rows(trials))
+
+    def rows(self, trials: Sequence[Trial]) -> FloatArray:
+        """The numbers of trials, ``[n, F]``; one that a trial lacks is the average."""
         table = feature_table(trials)[:, [_POSITION[name] for name in self.names_]]
-        return self.learner_.predict_proba(np.where(np.isnan(table), self.means_, table))
+        return np.where(np.isnan(table), self.means_, table)
 
     def state(self) -> BaselineState:
         """See ``BaselineForecaster.state``."""

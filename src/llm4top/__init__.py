@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters.language import LanguageForecaster
     from llm4top.forecasters.load import load_forecaster
     from llm4top.forecasters.precedents.precedents import Precedents
+    from llm4top.forecasters.reasons.explain import explain
     from llm4top.forecasters.what_if import sweep, what_if
     from llm4top.prompts.prompt import PromptSpec, PromptWriter
     from llm4top.registry.data_frames import trials_from_frame
@@ -69,6 +70,7 @@ _HOMES = {
     "Trial": "registry.trial",
     "compare": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",
+    "explain": "forecasters.reasons.explain",
     "export_bundle": "forecasters.bundles.store",
     "forecast_records": "forecasters.forecast",
     "get_task": "tasks.builtin",
@@ -112,6 +114,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "explain",
     "export_bundle",
     "forecast_records",
     "get_task",

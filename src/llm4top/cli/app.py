@@ -15,6 +15,7 @@ from llm4top.cli.download import download
 from llm4top.cli.draft import draft
 from llm4top.cli.evaluate import compare, evaluate
 from llm4top.cli.exit_codes import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, exit_code_of, report_of
+from llm4top.cli.explain import explain
 from llm4top.cli.forecast import forecast
 from llm4top.cli.ingest import ingest
 from llm4top.cli.inspect import inspect
@@ -136,8 +137,8 @@ def _application(
     hush_optional_kernels()
 
 
-_WORK: tuple[Callable[..., None], ...] = (studio, forecast, inspect, draft, template, ingest, audit)
-_WORK += (train, select, evaluate, compare, benchmark)
+_WORK: tuple[Callable[..., None], ...] = (studio, forecast, explain, inspect, draft, template)
+_WORK += (ingest, audit, train, select, evaluate, compare, benchmark)
 _UPKEEP: tuple[Callable[..., None], ...] = (download, pretrain, doctor)
 
 for _command in _WORK:

@@ -14,7 +14,7 @@ from llm4top.forecasters.calibration.calibrated import FloatArray
 from llm4top.forecasters.forecast import as_record
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.forecaster import Forecaster
-from llm4top.forecasters.reasons.chance import Event, copies_logits, event_log_odds, log_odds
+from llm4top.forecasters.reasons.chance import LEAST, Event, copies_logits, event_log_odds, log_odds
 from llm4top.forecasters.reasons.explanation import Contribution, Explanation, Step
 from llm4top.forecasters.reasons.features import part_features
 from llm4top.forecasters.reasons.pieces import HEADINGS, Piece, filled_sections, pieces_of, without
@@ -75,7 +75,9 @@ def explain(
     weight = float(own.shares[0])
     contributions = _contributions(by_section, sections, _headings(sections), shown, weight)
     strongest = sorted(contributions, key=lambda c: -abs(c.log_odds))
-    section, pieces = _strongest_pieces(trial, [c.name for c in strongest])
+    section, pieces = _strongest_pieces(
+        trial, [c.name for c in strongest if abs(c.log_odds) > LEAST]
+    )
     by_piece = asking.values(
         lambda gone: without(trial, gone), pieces, max(PIECE_SAMPLES, samples // 8 * 2), seed
     )

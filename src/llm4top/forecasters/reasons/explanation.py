@@ -51,7 +51,8 @@ class Step:
 class Explanation:
     """What moves one forecast. All of it is arithmetic on forecasts of copies of the record.
 
-    ``start``, the ``sections`` and the ``steps`` add up to the log-odds of ``chance``, to 1e-6.
+    ``start``, the ``sections`` and the ``steps`` add up to the log-odds of ``chance``, to 1e-6;
+    a chance nearer than 1e-6 to 0 or 1 counts as this near.
     The ``pieces`` add up to what emptying their section alone takes from the log-odds
     (``pieces_total``), which differs from the section's own value where sections overlap.
 

@@ -18,7 +18,10 @@ ROOMS = {
     "tasks": set(),
     "data": {"audit"},
     "prompts": set(),
-    "forecasters": {"model", "finetuning", "baselines", "calibration", "bundles", "precedents"},
+    "forecasters": {
+        *("model", "finetuning", "baselines", "calibration", "bundles"),
+        *("precedents", "reasons"),
+    },
     "evaluation": {"metrics", "reports", "probes"},
     "training": {"selection"},
     "benchmark": set(),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
-from llm4top.cli.inspect import find_record
+from llm4top.cli.inspect import IdOption, NumberOption, RecordsArgument, find_record
 from llm4top.cli.options import ModelChoice, ModelLoading, TableFormat, named_task
 from llm4top.files import write_json
 from llm4top.text import counted, one_line, percent
@@ -19,31 +20,39 @@ if TYPE_CHECKING:
 
     from llm4top.forecasters.reasons.explanation import Contribution, Explanation
     from llm4top.forecasters.reasons.features import PartFeatures
+    from llm4top.registry.trial import Record
 
 _BAR = 12
 _TEXT = 60
 
 
-def explain(
-    file: Annotated[
-        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
-    ],
-    record: Annotated[
-        int | None,
-        typer.Option(min=1, help="The number of the record in a collection, from 1."),
-    ] = None,
-    nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
-    *,
-    choice: ModelChoice,
-    loading: ModelLoading,
+@dataclass(frozen=True)
+class Asking:
+    """What is explained, and how carefully."""
+
     base_rate: Annotated[
         str | None,
         typer.Option(help="Adapt the forecast to this base rate, as `llm4top forecast` does."),
-    ] = None,
+    ] = None
     samples: Annotated[
         int, typer.Option(min=4, help="Permutations of more than six sections; an even number.")
-    ] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of the permutations.")] = 0,
+    ] = 16
+    seed: Annotated[int, typer.Option(help="Seed of the permutations.")] = 0
+
+    def check(self) -> None:
+        """Raise ``typer.BadParameter`` for an odd number of permutations."""
+        if self.samples % 2:
+            raise typer.BadParameter("give an even number.", param_hint="--samples")
+
+
+def explain(
+    file: RecordsArgument,
+    record: NumberOption = None,
+    nctid: IdOption = None,
+    *,
+    choice: ModelChoice,
+    loading: ModelLoading,
+    asking: Asking,
     output: TableFormat = "table",
     out: Annotated[
         Path | None, typer.Option(help="Write the JSON into this file.", dir_okay=False)
@@ -67,9 +76,20 @@ def explain(
 
         llm4top explain NCT01234567.xml --samples 64 --out reasons.json
     """
-    if samples % 2:
-        raise typer.BadParameter("give an even number.", param_hint="--samples")
-    found = find_record(file, record, nctid)
+    asking.check()
+    made = _explained(find_record(file, record, nctid), choice, loading, asking)
+    if out is not None:
+        write_json(out, made.to_dict())
+        note(f"The explanation is in {out}.")
+    if output == "json":
+        print_json(made.to_dict())
+    else:
+        _print(made)
+
+
+def _explained(
+    record: Record, choice: ModelChoice, loading: ModelLoading, asking: Asking
+) -> Explanation:
     from llm4top.forecasters.base_rate_shift import target_rates
     from llm4top.forecasters.load import load_forecaster
     from llm4top.forecasters.reasons.explain import explain as explained
@@ -81,15 +101,9 @@ def explain(
         quantize=loading.quantize or "as trained",
         batch_tokens=loading.batch_tokens,
     )
-    rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
-    made = explained(found, forecaster, samples=samples, seed=seed, base_rate=rates)
-    if out is not None:
-        write_json(out, made.to_dict())
-        note(f"The explanation is in {out}.")
-    if output == "json":
-        print_json(made.to_dict())
-    else:
-        _print(made)
+    stated = asking.base_rate
+    rates = None if stated is None else target_rates(stated, forecaster.task)
+    return explained(record, forecaster, samples=asking.samples, seed=asking.seed, base_rate=rates)
 
 
 def _print(made: Explanation) -> None:

@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 
 CUT_EXCERPT = 160
 
+RecordsArgument = Annotated[
+    Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
+]
+NumberOption = Annotated[
+    int | None, typer.Option(min=1, help="The number of the record in a collection, from 1.")
+]
+IdOption = Annotated[str | None, typer.Option(help="The record with this NCT id.")]
+
 
 def inspect(
-    file: Annotated[
-        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
-    ],
-    record: Annotated[
-        int | None,
-        typer.Option(min=1, help="The number of the record in a collection, from 1."),
-    ] = None,
-    nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
+    file: RecordsArgument,
+    record: NumberOption = None,
+    nctid: IdOption = None,
     *,
     choice: ModelChoice,
     output: TableFormat = "table",

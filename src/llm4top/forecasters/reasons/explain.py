@@ -57,7 +57,6 @@ def explain(
         ValueError: ``samples`` is odd or below 4.
     """
     found = as_record(record, 1)
-    trial = found.trial
     (forecast,) = forecaster.forecast([found], base_rate=base_rate)
     if isinstance(forecast, NotApplicable):
         raise TaskError(
@@ -65,45 +64,7 @@ def explain(
             where=forecast.record,
             hint="Choose a record that gets a forecast.",
         )
-    own = forecaster.supported(copies_logits(forecaster, [trial]), [trial])
-    before = _before_shift(forecast)
-    event = Event.of(forecaster, np.array(before))
-    asking = _Asking(forecaster, event, trial)
-    sections = _sections_that_count(forecaster, trial)
-    by_section = asking.values(lambda gone: _without(trial, gone), sections, samples, seed)
-    shown = float(log_odds(event.chance(np.array([forecast.probabilities])))[0])
-    weight = float(own.shares[0])
-    contributions = _contributions(by_section, sections, _headings(sections), shown, weight)
-    strongest = sorted(contributions, key=lambda c: -abs(c.log_odds))
-    section, pieces = _strongest_pieces(
-        trial, [c.name for c in strongest if abs(c.log_odds) > LEAST]
-    )
-    by_piece = asking.values(
-        lambda gone: without(trial, gone), pieces, max(PIECE_SAMPLES, samples // 8 * 2), seed
-    )
-    names = [str(n) for n in range(1, len(pieces) + 1)]
-    texts = [piece.text for piece in pieces]
-    return Explanation(
-        record=forecast.record,
-        nct_id=forecast.nct_id,
-        title=forecast.title,
-        task=forecast.task,
-        event=event.name,
-        chance=float(event.chance(np.array([forecast.probabilities]))[0]),
-        start=by_section.empty,
-        sections=tuple(strongest),
-        pieces_of=section,
-        pieces=tuple(_contributions(by_piece, names, texts, shown, weight)),
-        pieces_total=by_piece.full - by_piece.empty,
-        steps=_steps(event, forecast, before, by_section.full, own.notes[0]),
-        parts=tuple(part_features(forecaster, event, trial)),
-        exact=by_section.exact,
-        samples=samples,
-        seed=seed,
-        asked=asking.asked,
-        bundle=forecast.bundle,
-        source_sha256=forecast.source_sha256,
-    )
+    return _Explaining(forecaster, found.trial, forecast, samples, seed).explanation()
 
 
 def explanation_of(
@@ -125,20 +86,61 @@ def explanation_of(
 
 
 @dataclass(slots=True)
-class _Asking:
-    """Asks a forecaster for copies of a trial, and counts the different ones."""
+class _Explaining:
+    """The explanation of one forecast; ``asked`` counts the different copies."""
 
     forecaster: Forecaster
-    event: Event
     trial: Trial
+    forecast: Forecast
+    samples: int
+    seed: int
     asked: int = 0
 
-    def values(
+    def explanation(self) -> Explanation:
+        """See ``explain``."""
+        forecaster, trial, forecast = self.forecaster, self.trial, self.forecast
+        own = forecaster.supported(copies_logits(forecaster, [trial]), [trial])
+        before = forecast.unadapted_probabilities or forecast.probabilities
+        event = Event.of(forecaster, np.array(before))
+        sections = _sections_that_count(forecaster, trial)
+        by_section = self._values(event, lambda gone: _without(trial, gone), sections, self.samples)
+        chance = event.chance(np.array([forecast.probabilities]))
+        scale = float(log_odds(chance)[0]), float(own.shares[0])
+        contributions = _contributions(by_section, sections, _headings(sections), *scale)
+        strongest = sorted(contributions, key=lambda c: -abs(c.log_odds))
+        moving = [c.name for c in strongest if abs(c.log_odds) > LEAST]
+        section, pieces = _strongest_pieces(trial, moving)
+        few = max(PIECE_SAMPLES, self.samples // 8 * 2)
+        by_piece = self._values(event, lambda gone: without(trial, gone), pieces, few)
+        names = [str(n) for n in range(1, len(pieces) + 1)]
+        return Explanation(
+            record=forecast.record,
+            nct_id=forecast.nct_id,
+            title=forecast.title,
+            task=forecast.task,
+            event=event.name,
+            chance=float(chance[0]),
+            start=by_section.empty,
+            sections=tuple(strongest),
+            pieces_of=section,
+            pieces=tuple(_contributions(by_piece, names, [p.text for p in pieces], *scale)),
+            pieces_total=by_piece.full - by_piece.empty,
+            steps=_steps(event, forecast, before, by_section.full, own.notes[0]),
+            parts=tuple(part_features(forecaster, event, trial)),
+            exact=by_section.exact,
+            samples=self.samples,
+            seed=self.seed,
+            asked=self.asked,
+            bundle=forecast.bundle,
+            source_sha256=forecast.source_sha256,
+        )
+
+    def _values(
         self,
+        event: Event,
         copy: Callable[[Sequence[Any]], Trial],
         players: Sequence[Any],
         samples: int,
-        seed: int,
     ) -> ShapleyValues:
         """Shapley values of ``players``; ``copy`` makes the trial without some of them."""
 
@@ -147,9 +149,9 @@ class _Asking:
                 copy([player for player, there in zip(players, mask, strict=True) if not there])
                 for mask in masks.tolist()
             ]
-            return event_log_odds(self.forecaster, self.event, copies)
+            return event_log_odds(self.forecaster, event, copies)
 
-        found = shapley_values(function, len(players), samples=samples, seed=seed)
+        found = shapley_values(function, len(players), samples=samples, seed=self.seed)
         self.asked += found.asked
         return found
 
@@ -207,10 +209,6 @@ def _contributions(
         )
         for name, text, value, lower, upper in rows
     ]
-
-
-def _before_shift(forecast: Forecast) -> tuple[float, ...]:
-    return forecast.unadapted_probabilities or forecast.probabilities
 
 
 def _steps(

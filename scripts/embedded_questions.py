@@ -36,7 +36,7 @@ from llm4top.forecasters.bundles.read import confirm_reload
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.calibrated import softmax
-from llm4top.forecasters.cross_fit import FOLDS, LearningRows, calibrate_out_of_fold, cross_fit
+from llm4top.forecasters.cross_fit import LearningRows, calibrate_out_of_fold, cross_fit
 from llm4top.forecasters.distribution import Bins
 from llm4top.registry.trial import TRIAL_FIELDS
 from llm4top.tasks.builtin import TASKS
@@ -44,6 +44,7 @@ from llm4top.text import thousands
 from llm4top.training.finalize import card_figures
 
 SEED = 0
+FOLDS = 3
 METHOD = "platt"
 QUESTIONS = ("completion", "why-it-fails", "duration")
 ENDED = 2014.0
@@ -67,7 +68,7 @@ def parts(task: str) -> dict[str, Any]:
     """The unfitted parts: small, because they ship with the package."""
     several = len(TASKS[task].labels) > 2
     trees = 60 if several else 150
-    common: dict[str, Any] = {"thin_copies": True, "seed": SEED}
+    common: dict[str, Any] = {"seed": SEED}
     return {
         "tfidf": TfidfForecaster(task, titles=True, min_count=8 if several else 4, **common),
         "extra-trees": ExtraTreesForecaster(
@@ -95,7 +96,8 @@ def learning_rows(rows: Rows) -> tuple[LearningRows, np.ndarray, np.ndarray]:
 def out_of_fold(rows: LearningRows, task: str) -> np.ndarray:
     """The blend's logits ``[n, K]`` of rows that it did not learn from."""
     return np.mean(
-        [cross_fit(part, rows, seed=SEED).logits for part in parts(task).values()], axis=0
+        [cross_fit(part, rows, folds=FOLDS, seed=SEED).logits for part in parts(task).values()],
+        axis=0,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +14,8 @@ import typer
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
-from llm4top.cli.options import ModelChoice, ModelLoading, named_task
-from llm4top.cli.streams import Records, opened, written
+from llm4top.cli.options import ModelChoice, ModelLoading, listed, named_task
+from llm4top.cli.streams import STANDARD_INPUT, Records, Target, opened, written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ def forecast(
             help="Forecast the invented examples that ship with LLM4TOP.",
         ),
     ] = False,
+    question: Annotated[
+        str | None,
+        typer.Option(
+            help="Questions of the embedded models, separated by commas: outcome, completion, "
+            "duration, why-it-fails.",
+            metavar="QUESTIONS",
+        ),
+    ] = None,
     base_rate: Annotated[
         str | None,
         typer.Option(
@@ -71,6 +79,9 @@ def forecast(
     share, and "unadapted_probability" has the chance before. A CSV to measure the share on needs
     the columns nctid, phase and label; of a data set, the test split is not used.
 
+    --question asks the embedded models several questions, one after the other. For a question about
+    a quantity, "median" is its median in "unit", and "p10" to "p90" its 80 % interval.
+
     With --out, Ctrl-C or a full disk leaves the finished forecasts in FILE.partial, and --resume
     continues it. Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to
     forecast.
@@ -85,17 +96,42 @@ def forecast(
 
         llm4top forecast drafts/ --model runs/qwen3-8b-top --sort chance
 
+        llm4top forecast drafts/ --question outcome,duration --format csv
+
         llm4top forecast drafts/ --base-rate "phase 2=0.55, phase 3=0.7"
     """
     sources = [*(paths or ()), *([EXAMPLES] if example else ())]
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
-    _forecast(sources, choice, writing, loading, base_rate)
+    models = [choice.model] if question is None else _models(question, choice, writing, sources)
+    _forecast(sources, models, choice.task, writing, loading, base_rate)
+
+
+def _models(
+    question: str, choice: ModelChoice, writing: Output, sources: Sequence[Path]
+) -> list[str]:
+    """The embedded models that answer these questions; ``typer.BadParameter`` where they cannot."""
+    from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, question_name
+
+    asked = list(dict.fromkeys(listed(question) or ()))
+    fault = ""
+    if not asked:
+        fault = "names no question."
+    elif choice.model != EMBEDDED_NAME or choice.task is not None:
+        fault = "is for the embedded models: leave out --model and --task."
+    elif len(asked) > 1 and (writing.output == "json" or writing.resume):
+        fault = "with several questions needs --format table, csv or jsonl, without --resume."
+    elif len(asked) > 1 and STANDARD_INPUT in sources:
+        fault = "with several questions cannot read standard input: give a file."
+    if fault:
+        raise typer.BadParameter(fault, param_hint="--question")
+    return [question_name(name) for name in asked]
 
 
 def _forecast(
     sources: list[Path],
-    choice: ModelChoice,
+    models: list[str],
+    task: str | None,
     writing: Output,
     loading: ModelLoading,
     base_rate: str | None,
@@ -108,23 +144,46 @@ def _forecast(
         opened(sources) as records,
         written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
-        with _status(f"Loading {choice.model}"):
-            from llm4top.forecasters.base_rate_shift import target_rates
-            from llm4top.forecasters.bundles.loading import AS_TRAINED
-            from llm4top.forecasters.load import load_forecaster
+        found = [_answer(models[0], task, records, writing, target, loading, base_rate)]
+        for model in models[1:]:
+            with opened(sources, again=True) as same:
+                before = target.done
+                found.append(_answer(model, task, same, writing, target, loading, base_rate, True))
+                target.done += before
+    for number, (forecaster, rates, tally) in enumerate(found, 1):
+        if len(models) > 1:
+            note(f"Question: {printable(forecaster.task.question)}")
+        if writing.output == "table" and tally.done:
+            _explain_base_rates(forecaster, rates)
+        _conclude(tally, records, forecaster.identity, last=number == len(found))
 
-            forecaster = load_forecaster(
-                choice.model,
-                task=named_task(choice.task),
-                device=loading.device,
-                quantize=loading.quantize or AS_TRAINED,
-                batch_tokens=loading.batch_tokens,
-            )
-            rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
-        tally = forecast_all(forecaster, records, writing, target, rates)
-    if writing.output == "table" and tally.done:
-        _explain_base_rates(forecaster, rates)
-    _conclude(tally, records, forecaster.identity)
+
+def _answer(
+    model: str,
+    task: str | None,
+    records: Records,
+    writing: Output,
+    target: Target,
+    loading: ModelLoading,
+    base_rate: str | None,
+    continued: bool = False,
+) -> tuple[Forecaster, TargetRates | None, Tally]:
+    """Forecast all records with one model; what it was adapted to, and the counts."""
+    with _status(f"Loading {model}"):
+        from llm4top.forecasters.base_rate_shift import target_rates
+        from llm4top.forecasters.bundles.loading import AS_TRAINED
+        from llm4top.forecasters.load import load_forecaster
+
+        forecaster = load_forecaster(
+            model,
+            task=named_task(task),
+            device=loading.device,
+            quantize=loading.quantize or AS_TRAINED,
+            batch_tokens=loading.batch_tokens,
+        )
+        rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
+    tally = forecast_all(forecaster, records, writing, target, rates, continued=continued)
+    return forecaster, rates, tally
 
 
 def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> None:
@@ -144,13 +203,15 @@ def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> N
     )
 
 
-def _conclude(tally: Tally, records: Records, bundle: str) -> None:
-    """Note how many there were and by which model; exit with the code that follows."""
+def _conclude(tally: Tally, records: Records, bundle: str, *, last: bool) -> None:
+    """Note how many there were and by which model; behind the last, exit with its code."""
     for line in tally.lines():
         note(printable(line))
     apart = f"{thousands(tally.left_out)} not applicable, " if tally.left_out else ""
     refused = f"{thousands(records.refused)} refused"
     note(f"{thousands(tally.done)} forecast by {bundle}, {apart}{refused}. {DISCLAIMER}")
+    if not last:
+        return
     if tally.done + tally.left_out == 0:
         if not records.refused:
             records.explain_nothing()

@@ -87,13 +87,16 @@ def forecast_all(
     writing: Output,
     target: Target,
     base_rate: TargetRates | None = None,
+    *,
+    continued: bool = False,
 ) -> Tally:
     """Forecast and write record after record; returns the counts of all of them together.
 
     With ``writing.resume`` the records that the target's part holds are read and not forecast
     again. ``writing.sort`` keeps all forecasts until the last one is made. Ctrl-C ends the
     document before it is raised again. Raises ``WorkspaceError`` for a part that other records or
-    another model made.
+    another model made. ``continued`` says that forecasts of another question stand
+    before these.
     """
     from llm4top.forecasters.forecast import forecast_records
 
@@ -108,7 +111,7 @@ def forecast_all(
             note(f"{counted(tally.done, 'forecast')} in {target.part} already.")
         else:
             note("Nothing to resume: starting with the first record.")
-    with _writer(forecaster, writing, target.stream, tally.done, resumed=size > 0) as (
+    with _writer(forecaster, writing, target.stream, tally.done, resumed=size > 0 or continued) as (
         writer,
         on_progress,
     ):

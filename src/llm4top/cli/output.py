@@ -174,10 +174,14 @@ class TableWriter(ForecastWriter):
             self._cut("  base rate, phase, title")
 
     def _below(self, forecast: Forecast) -> list[tuple[str, str]]:
+        from llm4top.forecasters.distribution import in_words
+
         lines = []
         if self._several:
             most = f"[bold]{safe(forecast.label)}[/]"
             lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
+        if forecast.unit is not None:
+            lines.append((">", safe(in_words(forecast))))
         if forecast.same_trial_as:
             _, earlier = names_apart(forecast.record, forecast.same_trial_as)
             lines.append(("=", f"the same trial as {safe(earlier)}"))

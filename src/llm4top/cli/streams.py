@@ -63,15 +63,18 @@ class Records(Iterator["Record"]):
 
 
 @contextmanager
-def opened(paths: Sequence[Path]) -> Iterator[Records]:
+def opened(paths: Sequence[Path], *, again: bool = False) -> Iterator[Records]:
     """The records of ``paths``; "-" is standard input, copied to a file while it is read.
+
+    Where they are read ``again``, what is refused was named before.
 
     Raises what ``read_records`` raises.
     """
     from llm4top.registry.reader import read_records
 
     if STANDARD_INPUT not in paths:
-        reader = read_records(paths, on_refusal=_noting("Refused"), on_note=_noting("Note"))
+        refuse = None if again else _noting("Refused")
+        reader = read_records(paths, on_refusal=refuse, on_note=None if again else _noting("Note"))
         yield Records(reader, paths, None)
         return
     with tempfile.TemporaryDirectory(prefix="llm4top-") as folder:

@@ -181,11 +181,12 @@ def _models() -> Iterator[Check]:
 
 
 def _bundles() -> Iterator[Check]:
+    from llm4top.forecasters.bundles.paths import is_embedded
     from llm4top.forecasters.bundles.store import list_bundles
 
     broken: list[tuple[Path, BundleError]] = []
     found = list_bundles(on_problem=lambda folder, error: broken.append((folder, error)))
-    bundles = [bundle for bundle in found if bundle.name != "embedded"]
+    bundles = [bundle for bundle in found if not is_embedded(bundle.name)]
     for folder, error in broken:
         yield Check("Models", folder.name, "broken", str(error), f"rm -r {folder}")
     if not bundles and not broken:

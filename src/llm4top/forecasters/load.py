@@ -7,7 +7,7 @@ from typing import Any
 from llm4top.errors import BundleError, ModelError, ModelNotFoundError
 from llm4top.forecasters.baselines.base import PlainWriter
 from llm4top.forecasters.bundles.loading import AS_TRAINED, Loading
-from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, is_bundle, resolve_bundle
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, is_bundle, is_embedded, resolve_bundle
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.verify import language_part, verify_bundle
 from llm4top.forecasters.forecaster import Forecaster, Model, Writer
@@ -32,8 +32,10 @@ def load_forecaster(
     """The forecaster of that name, ready to forecast.
 
     Args:
-        model: "embedded"; the folder of a bundle, or of the run that made it; a name in the
-            store; or a base model's folder or name, which then forecasts untrained.
+        model: "embedded", which answers "outcome", or "embedded:QUESTION" for another of the
+            questions that ship (completion, duration, why-it-fails); the folder of a bundle, or
+            of the run that made it; a name in the store; or a base model's folder or name, which
+            then forecasts untrained.
         task: The question. A bundle accepts only its own; a base model's default is "outcome".
         device: Where a language model computes: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: Its number type: "auto", "float32", "bfloat16" or "float16".
@@ -54,7 +56,7 @@ def load_forecaster(
     try:
         folder = resolve_bundle(model)
     except BundleError as error:
-        if str(model) == EMBEDDED_NAME:
+        if is_embedded(str(model)):
             raise
         return _untrained(model, question or get_task("outcome"), error, loading, weights)
     loaded = load_bundle(folder, weights=weights, **asdict(loading))
@@ -83,7 +85,7 @@ def load_writer(model: str | Path, task: Task | str | None = None) -> Writer:
     try:
         report = verify_bundle(model)
     except BundleError:
-        if str(model) == EMBEDDED_NAME or is_bundle(Path(model).expanduser()):
+        if is_embedded(str(model)) or is_bundle(Path(model).expanduser()):
             raise
         question = get_task(task or "outcome")
         return PromptWriter(load_tokenizer(resolve_base(model)), question, PromptSpec())

@@ -5,7 +5,6 @@ from typing import Any
 
 from llm4top.errors import NotFoundError
 from llm4top.progress import OnProgress
-from llm4top.workspace.bundles import EMBEDDED
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.kept_records import record_again
 from llm4top.workspace.serving.service import ForecastService
@@ -66,8 +65,7 @@ def place_of(workspace: Workspace, identity: str) -> str:
     """
     for bundle in workspace.bundles.list():
         if bundle.identity == identity:
-            embedded = bundle.id == EMBEDDED
-            return EMBEDDED if embedded else str(workspace.bundles.folder(bundle.id))
+            return workspace.bundles.place(bundle.id)
     raise NotFoundError(
         "the model of this forecast is no longer stored.",
         where=identity,

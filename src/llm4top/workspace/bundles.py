@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from llm4top.errors import BundleError
 from llm4top.files import delete_path, delete_remains
+from llm4top.forecasters.bundles.paths import embedded_folder, is_embedded
 from llm4top.workspace.database import Transactions, missing, storable
 from llm4top.workspace.deletion import Eraser
 from llm4top.workspace.tables import BundleRow
@@ -63,7 +64,11 @@ class Bundles:
             rows = session.scalars(select(BundleRow).order_by(BundleRow.name)).all()
         own = [_value(row, stored[row.name].manifest) for row in rows if row.name in stored]
         plain = not any(bundle.is_default for bundle in own)
-        shipped = [_embedded(stored[EMBEDDED].manifest, plain)] if EMBEDDED in stored else []
+        shipped = [
+            _embedded(bundle, plain and name == EMBEDDED)
+            for name, bundle in stored.items()
+            if is_embedded(name)
+        ]
         return [*shipped, *own]
 
     def get(self, bundle_id: str) -> WorkspaceBundle:
@@ -75,10 +80,13 @@ class Bundles:
 
     def folder(self, bundle_id: str) -> Path:
         """Its folder; ``NotFoundError`` for an unknown id."""
-        from llm4top.forecasters.bundles.paths import embedded_folder
-
         bundle = self.get(bundle_id)
-        return embedded_folder() if bundle.id == EMBEDDED else self._folder / bundle.name
+        own = not is_embedded(bundle.id)
+        return self._folder / bundle.name if own else embedded_folder(bundle.id)
+
+    def place(self, bundle_id: str) -> str:
+        """What loading takes for it: "embedded", "embedded:QUESTION", or its folder."""
+        return bundle_id if is_embedded(bundle_id) else str(self.folder(bundle_id))
 
     def add(self, source: Path | str, *, name: str | None = None) -> WorkspaceBundle:
         """Take in a bundle: a zip that ``export_bundle`` wrote, or a bundle's folder.
@@ -113,11 +121,20 @@ class Bundles:
         )
 
     def set_default(self, bundle_id: str) -> WorkspaceBundle:
-        """Make it the default, in place of the one that is."""
+        """Make it the default, in place of the one that is.
+
+        Raises ``BundleError`` for the embedded ones of other questions than "outcome": the default
+        is what a person who chooses nothing wants to know.
+        """
         bundle = self.get(bundle_id)
+        if is_embedded(bundle_id) and bundle_id != EMBEDDED:
+            raise BundleError(
+                "this embedded bundle cannot be the default.",
+                hint="Choose its question where you forecast.",
+            )
         with self._session() as session:
             session.execute(update(BundleRow).where(BundleRow.is_default).values(is_default=False))
-            if bundle.id != EMBEDDED:
+            if not is_embedded(bundle.id):
                 session.execute(
                     update(BundleRow).where(BundleRow.id == bundle.id).values(is_default=True)
                 )
@@ -126,10 +143,10 @@ class Bundles:
     def delete(self, bundle_id: str) -> None:
         """Delete it for good. Where it was the default, the embedded bundle is.
 
-        Raises ``BundleError`` for the embedded one, which is part of the program.
+        Raises ``BundleError`` for an embedded one, which is part of the program.
         """
         bundle = self.get(bundle_id)
-        if bundle.id == EMBEDDED:
+        if is_embedded(bundle.id):
             raise BundleError("the embedded bundle is part of the program and stays.")
         with self._session() as session:
             session.execute(delete(BundleRow).where(BundleRow.id == bundle_id))
@@ -149,7 +166,7 @@ class Bundles:
             bundle.name: bundle
             for bundle in list_bundles(self._folder, on_problem=lambda _path, _error: None)
         }
-        expected = {name: b.identity for name, b in stored.items() if name != EMBEDDED}
+        expected = {name: b.identity for name, b in stored.items() if not is_embedded(name)}
         with self._session(write=False) as session:
             found = session.execute(select(BundleRow.name, BundleRow.identity)).all()
         if {row.name: row.identity for row in found} != expected:
@@ -166,7 +183,7 @@ def _rewrite(session: Session, stored: dict[str, StoredBundle]) -> None:
     for name in rows.keys() - stored.keys():
         session.delete(rows[name])
     for name, bundle in stored.items():
-        if name == EMBEDDED:
+        if is_embedded(name):
             continue
         row = rows.get(name)
         if row is None or row.identity != bundle.identity:
@@ -189,7 +206,7 @@ def _value(row: BundleRow, manifest: Manifest) -> WorkspaceBundle:
     return WorkspaceBundle(row.id, row.name, row.identity, row.task, row.is_default, facts)
 
 
-def _embedded(manifest: Manifest, is_default: bool) -> WorkspaceBundle:
+def _embedded(bundle: StoredBundle, is_default: bool) -> WorkspaceBundle:
+    manifest, name = bundle.manifest, bundle.name
     facts = _facts(manifest)
-    identity, task = manifest.identity, manifest.task.name
-    return WorkspaceBundle(EMBEDDED, EMBEDDED, identity, task, is_default, facts)
+    return WorkspaceBundle(name, name, manifest.identity, manifest.task.name, is_default, facts)

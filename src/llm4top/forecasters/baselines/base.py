@@ -143,7 +143,7 @@ class BaselineForecaster(TrialClassifier):
             raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
         phases = [trial.phase for trial in trials]
         self.base_rates_ = measure_base_rates(len(task.labels), phases, positions.tolist())
-        self.sections_ = _sections_of(self.reads, trials)
+        self.sections_ = sections_of(self.reads, trials)
         return trials, np.searchsorted(np.unique(positions), positions)
 
 
@@ -185,7 +185,7 @@ def training_rows(
     return TrainingRows(copies, np.tile(targets, 3), np.r_[alone, alone / 2, alone / 2])
 
 
-def _sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tuple[str, ...] | None:
+def sections_of(reads: tuple[str, ...] | None, trials: Sequence[Trial]) -> tuple[str, ...] | None:
     """``reads`` without the sections that no registry record has, unless a trial has them."""
     if reads is None:
         return None

@@ -15,6 +15,7 @@ from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
     BaselineState,
     Probabilities,
+    sections_of,
     taken,
     training_rows,
     wanted,
@@ -194,7 +195,7 @@ class StructuredForecaster(BaselineForecaster):
         kept = [j for j, column in enumerate(table.T) if varies(column)] or [0]
         self.names_: list[str] = [FEATURE_NAMES[j] for j in kept]
         if all(_OF_EVERY_SOURCE.match(name) for name in self.names_):
-            self.sections_ = _SECTIONS_OF_EVERY_SOURCE
+            self.sections_ = sections_of(_SECTIONS_OF_EVERY_SOURCE, trials)
         given = [column[~np.isnan(column)] for column in table[:, kept].T]
         self.means_: FloatArray = np.array([v.mean() if v.size else 0.0 for v in given])
         learn = training_rows(

@@ -35,15 +35,36 @@ _OWN_FILES = frozenset(
 _PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)
 
 EMBEDDED_NAME = "embedded"
-"""The name of the bundle that ships inside the package."""
+"""The name of the bundle that ships inside the package and answers "outcome"."""
+_MARK = ":"
 
-_EMBEDDED_FOLDER = Path(__file__).resolve().parents[2] / "embedded"
+_PACKAGE = Path(__file__).resolve().parents[2]
+_EMBEDDED_FOLDER = _PACKAGE / "embedded"
+_QUESTIONS_FOLDER = _PACKAGE / "embedded_questions"
 _NAME = re.compile(NAME_PATTERN)
 
 
-def embedded_folder() -> Path:
-    """The folder of the bundle that ships with the package."""
-    return _EMBEDDED_FOLDER
+def embedded_folder(name: str = EMBEDDED_NAME) -> Path:
+    """The folder of a bundle that ships with the package: "embedded", or "embedded:duration"."""
+    _, _, question = name.partition(_MARK)
+    return _QUESTIONS_FOLDER / question if question else _EMBEDDED_FOLDER
+
+
+def embedded_names() -> list[str]:
+    """The names of the bundles that ship: "embedded", then "embedded:QUESTION" of each other."""
+    folders = sorted(_QUESTIONS_FOLDER.iterdir()) if _QUESTIONS_FOLDER.is_dir() else []
+    others = [question_name(folder.name) for folder in folders if is_bundle(folder)]
+    return [EMBEDDED_NAME, *others]
+
+
+def question_name(question: str) -> str:
+    """The name of the shipped bundle that answers a question: "outcome" is "embedded"."""
+    return EMBEDDED_NAME if question == "outcome" else f"{EMBEDDED_NAME}{_MARK}{question}"
+
+
+def is_embedded(name: str) -> bool:
+    """Whether the name is that of a bundle that ships, or would be: no other may have a colon."""
+    return re.fullmatch(rf"{EMBEDDED_NAME}(?:{_MARK}{NAME_PATTERN})?", name) is not None
 
 
 def bundles_folder() -> Path:
@@ -79,19 +100,25 @@ def is_bundle(folder: Path) -> bool:
 
 
 def resolve_bundle(bundle: str | Path) -> Path:
-    """The folder of ``bundle``: "embedded", a folder, or the name of a bundle in the store.
+    """The folder of ``bundle``: a name that ships, a folder, or a name in the store.
 
-    The folder of a training run means the bundle in it.
+    "embedded" ships, and "embedded:duration". The folder of a training run means the bundle in it.
 
     Raises ``BundleError`` where there is none.
     """
-    if str(bundle) == EMBEDDED_NAME:
-        if not is_bundle(_EMBEDDED_FOLDER):
+    if is_embedded(str(bundle)):
+        shipped = embedded_folder(str(bundle))
+        if is_bundle(shipped):
+            return shipped
+        if str(bundle) != EMBEDDED_NAME:
             raise BundleError(
-                "this installation holds no embedded model.",
-                hint="Install LLM4TOP again, or name a bundle of your own.",
+                f"no embedded model answers {str(bundle).partition(_MARK)[2]!r}.",
+                hint=f"There are: {', '.join(embedded_names())}.",
             )
-        return _EMBEDDED_FOLDER
+        raise BundleError(
+            "this installation holds no embedded model.",
+            hint="Install LLM4TOP again, or name a bundle of your own.",
+        )
     folder = Path(bundle).expanduser()
     for candidate in (folder, folder / "bundle"):
         if is_bundle(candidate):

@@ -22,6 +22,7 @@ from llm4top.forecasters.bundles.paths import (
     EMBEDDED_NAME,
     SUPPORT_FILE,
     embedded_folder,
+    embedded_names,
 )
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import verify_bundle
@@ -67,7 +68,7 @@ def _opened(folder: Path, manifest: Manifest, loading: Loading) -> Forecaster:
     """The forecaster of a verified bundle, its model still on disk."""
     data, baseline = manifest.data, manifest.baseline
     label = manifest.name if baseline is None else baseline.label
-    if folder == embedded_folder():
+    if folder in map(embedded_folder, embedded_names()):
         label += f" ({EMBEDDED_NAME})"
     return Forecaster(
         task=manifest.task,

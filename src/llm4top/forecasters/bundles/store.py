@@ -45,7 +45,7 @@ def list_bundles(
     *,
     on_problem: Callable[[Path, BundleError], None] | None = None,
 ) -> list[StoredBundle]:
-    """List the embedded bundle and those in the store. Their files are not verified.
+    """List the embedded bundles and those in the store. Their files are not verified.
 
     Args:
         store: The folder of the store; ``bundles_folder()`` where None.
@@ -53,13 +53,14 @@ def list_bundles(
             it, the first such error is raised.
 
     Returns:
-        The bundles with name, folder and manifest: the embedded one, then the store's by name.
+        The bundles with name, folder and manifest: the embedded ones, "embedded" first, then the
+        store's by name.
 
     Raises:
         BundleError: A manifest cannot be read, and ``on_problem`` is None.
     """
     store = paths.bundles_folder() if store is None else store
-    folders = [(paths.EMBEDDED_NAME, paths.embedded_folder())]
+    folders = [(name, paths.embedded_folder(name)) for name in paths.embedded_names()]
     if store.is_dir():
         folders += [(path.name, path) for path in sorted(store.iterdir())]
     found = []

@@ -35,7 +35,9 @@ def carried_base(name: str | Path) -> Path | None:
     bundle with an adapter: its base model is not trained.
     """
     folder = (
-        paths.embedded_folder() if str(name) == paths.EMBEDDED_NAME else Path(name).expanduser()
+        paths.embedded_folder(str(name))
+        if paths.is_embedded(str(name))
+        else Path(name).expanduser()
     )
     places = [folder, folder / "bundle"]
     if not folder.exists() and paths.is_bundle_name(str(name)):
@@ -89,7 +91,7 @@ def known_models() -> list[str]:
     bases = [
         p.name.replace("--", "/", 1) for p in _folders(models) if (p / "config.json").is_file()
     ]
-    return [paths.EMBEDDED_NAME, *bundles, *bases]
+    return [*paths.embedded_names(), *bundles, *bases]
 
 
 def unknown_model(name: str) -> ModelNotFoundError:

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from llm4top.errors import LargeUploadError
+from llm4top.forecasters.bundles.paths import question_name
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio.api import schemas
 from llm4top.studio.api.errors import ApiError, responses
@@ -35,8 +36,16 @@ from llm4top.workspace.workspace import Workspace
 BundleQuery = Annotated[
     str | None,
     Query(
-        pattern=r"^(embedded|[0-9a-f]{32})$",
+        pattern=schemas.BUNDLE_PATTERN,
         description="The id of a bundle; the default bundle if omitted.",
+    ),
+]
+QuestionQuery = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,60}$",
+        description="Instead of a bundle: the question, such as completion, duration or "
+        "why-it-fails. The default bundle answers its own, the embedded ones the others.",
     ),
 ]
 BaseRateQuery = Annotated[
@@ -102,6 +111,7 @@ async def make_forecasts(
     workspace: schemas.OpenWorkspace,
     request: Request,
     bundle: BundleQuery = None,
+    question: QuestionQuery = None,
     base_rate: BaseRateQuery = None,
     x_client: schemas.ClientHeader = None,
 ) -> Any:
@@ -114,6 +124,7 @@ async def make_forecasts(
         from llm4top.forecasters.base_rate_shift import parse_shares
 
         parse_shares(base_rate)
+    bundle = await run_in_threadpool(_answering, workspace, bundle, question)
     place = await run_in_threadpool(_place, workspace, bundle)
     uploads = await take_in(workspace, request)
     client = schemas.client_of(request, x_client)
@@ -181,10 +192,31 @@ def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
     )
 
 
+def _answering(workspace: Workspace, bundle: str | None, question: str | None) -> str | None:
+    """The id of the bundle that answers the question, or the one that was named.
+
+    Raises ``ApiError`` where a named bundle answers another question.
+    """
+    if question is None:
+        return bundle
+    if bundle is not None:
+        answers = workspace.bundles.get(bundle).task
+        if answers != question:
+            raise ApiError(
+                422,
+                "validation",
+                f"the bundle answers {answers!r}, not {question!r}.",
+                where="question",
+                hint="Leave out the bundle or the question.",
+            )
+        return bundle
+    default = workspace.bundles.default()
+    return default.id if default.task == question else question_name(question)
+
+
 def _place(workspace: Workspace, bundle: str | None) -> str:
     """The name of a bundle for the service: "embedded", or a folder, which callers never see."""
-    chosen = bundle or workspace.bundles.default().id
-    return chosen if chosen == "embedded" else str(workspace.bundles.folder(chosen))
+    return workspace.bundles.place(bundle or workspace.bundles.default().id)
 
 
 def _files(workspace: Workspace, uploads: list[Upload]) -> list[UploadedFile]:

@@ -43,9 +43,7 @@ def add_docs(app: FastAPI, prefix: str) -> None:
         return Response(content, media_type=_ASSETS[name])
 
 
-BundleId = Annotated[
-    str, Path(pattern=r"^(embedded|[0-9a-f]{32})$", description='"embedded", or an id.')
-]
+BundleId = Annotated[str, Path(pattern=schemas.BUNDLE_PATTERN, description='"embedded", or an id.')]
 
 _bundles = APIRouter(tags=["Bundles"])
 

@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 ID_PATTERN = r"^[0-9a-f]{32}$"
+BUNDLE_PATTERN = r"^(embedded(:[a-z0-9-]{1,60})?|[0-9a-f]{32})$"
 LARGEST_OFFSET = 2**31 - 1
 LARGEST_PAGE = 1000
 

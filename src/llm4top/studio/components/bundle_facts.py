@@ -12,11 +12,12 @@ from markdown_it import MarkdownIt
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, is_embedded
 from llm4top.studio.components.elements import confirm, heading, in_thread, muted, table, warn
 from llm4top.studio.context import StudioContext
 from llm4top.tasks.task import Task
 from llm4top.text import counted, percent, thousands
-from llm4top.workspace.bundles import EMBEDDED, WorkspaceBundle
+from llm4top.workspace.bundles import WorkspaceBundle
 from llm4top.workspace.views.baseline_comparison import (
     Standing,
     beside_default,
@@ -81,7 +82,9 @@ _BAG_OF_WORDS = "TF-IDF"
 
 def display_name(bundle: WorkspaceBundle) -> str:
     """The name of a bundle on the pages."""
-    return "Embedded default" if bundle.id == "embedded" else bundle.name
+    if is_embedded(bundle.id):
+        return "Embedded default" if bundle.id == EMBEDDED_NAME else f"Embedded, {bundle.task}"
+    return bundle.name
 
 
 def overview(bundle: WorkspaceBundle) -> tuple[str, ...]:
@@ -364,6 +367,4 @@ class Models:
         return next((b for b in self.bundles.values() if b.identity == identity), None)
 
     def _place(self, bundle_id: str) -> str:
-        if bundle_id == EMBEDDED:
-            return EMBEDDED
-        return str(self.workspace.bundles.folder(bundle_id))
+        return self.workspace.bundles.place(bundle_id)

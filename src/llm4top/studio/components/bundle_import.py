@@ -11,6 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from llm4top.errors import BundleError, LLM4TOPError, NotFoundError
+from llm4top.forecasters.bundles.paths import is_embedded
 from llm4top.studio.components.drop_zone import stored_files
 from llm4top.studio.components.elements import error_box, in_thread
 from llm4top.studio.context import StudioContext
@@ -70,7 +71,7 @@ def packed(workspace: Workspace, bundle_id: str, path: str) -> Response:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    name = bundle.facts["name"] if bundle.id == "embedded" else bundle.name
+    name = bundle.facts["name"] if is_embedded(bundle.id) else bundle.name
     gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     return FileResponse(
         file,

@@ -9,6 +9,7 @@ from nicegui import ui
 from starlette.responses import Response
 
 from llm4top.errors import LLM4TOPError
+from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, is_embedded
 from llm4top.forecasters.bundles.verify import VerifyReport
 from llm4top.studio.components import bundle_facts, elements
 from llm4top.studio.components.bundle_facts import card, make_default
@@ -162,7 +163,7 @@ class ModelPage:
             self._button("Verify", self._verify)
             export = ui.button("Export", icon="download").props("outline no-caps")
             export.props(f'href="/models/{self._bundle.id}/export"')
-            if self._bundle.id != "embedded":
+            if not is_embedded(self._bundle.id):
                 self._button("Delete", self._ask_to_delete)
         self._found = ui.element("div").props('role="status"')
         self._show_default(self._bundle.is_default)
@@ -185,7 +186,8 @@ class ModelPage:
         self._default.set_text(
             "Default model: used unless you choose another." if is_default else ""
         )
-        self._make_default.set_visibility(not is_default)
+        fits = self._bundle.id == EMBEDDED_NAME or not is_embedded(self._bundle.id)
+        self._make_default.set_visibility(fits and not is_default)
 
     async def _set_default(self) -> None:
         if await make_default(self._context, self._bundle.id):

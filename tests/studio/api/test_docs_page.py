@@ -22,6 +22,7 @@ def test_the_document_is_complete(document):
     assert document["openapi"].startswith("3.1")
     expected = {
         "/api/v1/forecasts": {"get", "post"},
+        "/api/v1/precedents": {"get", "post"},
         "/api/v1/runs": {"get", "post"},
         "/api/v1/runs/{run_id}": {"get"},
         "/api/v1/runs/{run_id}/events": {"get"},

@@ -57,9 +57,9 @@ class StateIndex:
     """The standardised states of n trials as unit vectors: float32 ``[n, h]``.
 
     The search is exact. Trials lie in the order of their completion, so that the date rule is a
-    slice, and a slice of some hundred thousand rows takes faiss a few milliseconds; an approximate
-    graph (HNSW) with a filter is no faster there and may miss neighbours
-    (``benchmarks/precedents.py``).
+    slice, and faiss needs two milliseconds for a slice of a hundred thousand rows. A graph (HNSW)
+    would need less, but it takes longest to build, has to be filtered by date, and finds not all
+    of the nearest: see ``benchmarks/precedents.md``.
     """
 
     vectors: Floats

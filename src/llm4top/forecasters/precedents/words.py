@@ -63,12 +63,12 @@ class WordIndex:
         for text in texts:
             batch.append(text)
             if len(batch) == _BATCH:
-                parts.append(_counts(batch))
+                parts.append(word_counts(batch))
                 done += len(batch)
                 batch = []
                 on_progress(Progress("reading words", done, total))
         if batch:
-            parts.append(_counts(batch))
+            parts.append(word_counts(batch))
         return cls.of_counts(csr_matrix(vstack(parts, format="csr")))
 
     @classmethod
@@ -89,7 +89,7 @@ class WordIndex:
 
     def query(self, text: str) -> csr_matrix:
         """A text as weights ``[1, COLUMNS]``."""
-        return weighted(_counts([text]), self.idf)
+        return weighted(word_counts([text]), self.idf)
 
     def similarities(self, query: csr_matrix, within: int) -> NDArray[np.float32]:
         """Cosine of a query to each of the first ``within`` trials: ``[within]``, 0 to 1."""
@@ -126,7 +126,8 @@ class WordIndex:
         return cls(idf, starts, rows, values, n)
 
 
-def _counts(texts: Sequence[str]) -> csr_matrix:
+def word_counts(texts: Sequence[str]) -> csr_matrix:
+    """How often each word occurs in texts: ``[n, COLUMNS]``."""
     return csr_matrix(_VECTORISER.transform(texts))
 
 

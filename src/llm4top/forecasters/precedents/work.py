@@ -11,7 +11,7 @@ from llm4top.forecasters.precedents.store import CARD_FILE
 from llm4top.registry.trial import Record
 
 _loaded: dict[Path, tuple[str, Precedents]] = {}
-"""The index of a folder, with the hash of its card: a new index is loaded when it is first asked."""
+"""The index of a folder, with the hash of its card: one that was built again is loaded again."""
 
 
 def precedents_of(

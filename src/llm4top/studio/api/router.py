@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from llm4top import __version__
-from llm4top.studio.api import forecasts, runs, schemas, uploads, what_if
+from llm4top.studio.api import forecasts, precedents, runs, schemas, uploads, what_if
 from llm4top.studio.api.errors import LastResort, add_error_handlers, responses
 from llm4top.studio.guard.security_headers import NONCE_KEY
 from llm4top.workspace.bundles import WorkspaceBundle
@@ -103,7 +103,10 @@ def make_api(workspace: Workspace, service: Callable[[], ForecastService]) -> Fa
         redirect_slashes=False,
     )
     app.state.workspace, app.state.service = workspace, service
-    for operations in (forecasts.router, what_if.router, runs.router, _bundles, uploads.router):
+    for operations in (
+        *(forecasts.router, what_if.router, precedents.router),
+        *(runs.router, _bundles, uploads.router),
+    ):
         app.include_router(operations, prefix=PREFIX)
     add_docs(app, PREFIX)
     add_error_handlers(app)

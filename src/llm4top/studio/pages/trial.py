@@ -6,7 +6,7 @@ from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components import trial_card
+from llm4top.studio.components import precedents, trial_card
 from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
@@ -63,6 +63,7 @@ class _Trial:
         with ui.element("article").classes("l4-detail"):
             trial_card.trial_number(item, model)
             trial_card.parts_of(item, model)
+            precedents.earlier_trials(self._context, self._stored)
             others = ui.element("div")
             self._read_place = ui.element("div").classes("l4-stack")
             with self._read_place:

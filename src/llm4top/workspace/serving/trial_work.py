@@ -19,6 +19,7 @@ from typing import Any
 from llm4top.workspace.serving.ipc import Message
 
 KINDS: dict[str, str] = {
+    "precedents": "llm4top.forecasters.precedents.work:precedents_of",
     "what-if": "llm4top.forecasters.what_if:answer_what_if",
 }
 """The function of each kind of work, as "module:function"."""

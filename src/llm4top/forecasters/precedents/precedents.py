@@ -185,8 +185,8 @@ class Precedents:
         Args:
             record: A record, or a trial.
             k: How many, from 1.
-            before: The day (ISO) that stands for the start. Without it the planned start counts,
-                then the start that the record has, then today.
+            before: The day (ISO) that stands for the start; by default the planned start, then the
+                start that the record has, then today.
             forecaster: The model of the index, where it is loaded already.
 
         Raises:
@@ -199,11 +199,9 @@ class Precedents:
         nct_id = record.nct_id if isinstance(record, Record) else None
         start = _start_of(record, before)
         within = int(np.searchsorted(self._days, start.day, side="left"))
-        notes: list[str] = []
+        notes = [] if within else [NOTHING_EARLIER]
         alike = self._similarities(trial, within, forecaster, notes)
         ranked = self._ranked(alike, within, k, self._places.get(nct_id or ""))
-        if not within:
-            notes.append(NOTHING_EARLIER)
         rates = self._base_rates(within)
         phase, shares = base_rate_of(rates, trial.phase) or (None, ())
         return Found(

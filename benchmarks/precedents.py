@@ -171,6 +171,7 @@ def whole_search(
         left_out={},
         first="2010-01",
         last="2010-01",
+        by_chance=0.1,
         model="synthetic",
         model_identity="synthetic",
         files={},

@@ -14,7 +14,7 @@ from llm4top.data.dataset import load_dataset
 from llm4top.errors import BundleError, DatasetError, TamperedBundleError
 from llm4top.forecasters.forecaster import as_forecaster
 from llm4top.forecasters.precedents.dates import first_day, last_day
-from llm4top.forecasters.precedents.precedents import NOTHING_EARLIER, Precedents
+from llm4top.forecasters.precedents.precedents import NOT_ALIKE, NOTHING_EARLIER, Precedents
 from llm4top.registry.trial import Intervention, Trial
 from tests.forecasters.precedents.kit import dataset, nct, record, trial, years
 from tests.profiles import examples
@@ -251,3 +251,10 @@ def test_a_record_without_words_has_the_words_of_none(sixty):
     assert sixty.find(Trial(phase="Phase 1")).neighbours == ()
     with pytest.raises(ValueError, match="k must be 1 or more"):
         sixty.find(trial(1), 0)
+
+
+def test_it_says_where_no_earlier_trial_is_alike(sixty):
+    assert 0 < sixty.card.by_chance < 1
+    assert sixty.find(trial(61)).notes == ()
+    other = Trial(conditions=("psoriasis vulgaris",), criteria="Signed consent of adults")
+    assert sixty.find(other).notes == (NOT_ALIKE,)

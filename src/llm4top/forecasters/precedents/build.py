@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -38,6 +39,7 @@ from llm4top.tasks.task import Task
 
 NO_DATE = "without a completion date"
 NOT_YET = "with a completion date that is still to come"
+_PAIRED = 100
 TEST = "in the test split, whose outcomes stay sealed"
 
 
@@ -69,7 +71,8 @@ def build_index(
         table = _table(rows, on_progress)
         arrays: dict[str, dict[str, NDArray[Any]]] = {}
         texts = (words_text(trial) for trial in rows.trials)
-        arrays[WORDS_FILE] = WordIndex.of(texts, len(rows), on_progress).to_arrays()
+        words = WordIndex.of(texts, len(rows), on_progress)
+        arrays[WORDS_FILE] = words.to_arrays()
         if forecaster is not None:
             states = hidden_states(forecaster, rows.trials, on_progress)
             arrays[STATES_FILE] = StateIndex.of(states).to_arrays()
@@ -84,6 +87,7 @@ def build_index(
             left_out=dict(chosen.left_out.most_common()),
             first=rows.completion_dates[0] or "",
             last=rows.completion_dates[-1] or "",
+            by_chance=_by_chance(words, rows),
             model=model or (forecaster.name if forecaster else None),
             model_identity=forecaster.identity if forecaster else None,
             files={},
@@ -139,6 +143,17 @@ def _chosen(data: Dataset) -> _Chosen:
             "dates, or give those records here.",
         )
     return _Chosen([row for _, _, row in sorted(days)], left_out)
+
+
+def _by_chance(words: WordIndex, rows: Dataset) -> float:
+    """The 95th percentile of the cosines of pairs of trials, of those of a hundred trials."""
+    chosen = np.random.default_rng(0).permutation(len(rows))[:_PAIRED]
+    found = []
+    for row in chosen.tolist():
+        alike = words.similarities(words.query(words_text(rows.trials[row])), len(rows))
+        found.append(np.delete(alike, row))
+    pairs = np.concatenate(found)
+    return round(float(np.quantile(pairs, 0.95)), 4) if pairs.size else 0.0
 
 
 def _table(rows: Dataset, on_progress: OnProgress) -> pa.Table:

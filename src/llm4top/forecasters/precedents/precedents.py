@@ -36,6 +36,10 @@ from llm4top.tasks.task import Task
 DEEPEST = 200
 """How many trials each view ranks, at least: what is far down in both changes no fused rank."""
 NOTHING_EARLIER = "No trial of the index was completed before this one's start."
+NOT_ALIKE = (
+    "None of the earlier trials has more words in common with this one than pairs of trials have "
+    "by chance."
+)
 WORDS_ALONE = (
     "Compared by words alone: the index was built with {built}, and the model here is {here}. "
     "Build the index again to compare by the model's representation as well."
@@ -203,6 +207,8 @@ class Precedents:
         alike = self._similarities(trial, within, forecaster, notes)
         ranked = self._ranked(alike, within, k, self._places.get(nct_id or ""))
         rates = self._base_rates(within)
+        if within and alike.words.max(initial=0) < self.card.by_chance:
+            notes.append(NOT_ALIKE)
         phase, shares = base_rate_of(rates, trial.phase) or (None, ())
         return Found(
             nct_id=nct_id,

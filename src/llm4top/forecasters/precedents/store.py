@@ -71,6 +71,7 @@ class IndexCard(Strict):
         counts: How many have each label.
         left_out: How many labelled trials are not in it, by reason.
         first, last: Completion dates of the first and the last.
+        by_chance: The cosine by words under which 95 % of pairs of its trials are.
         model: What the language model was asked for by; None for an index of words alone.
         model_identity: Which model that was.
         files: The files by name.
@@ -86,6 +87,7 @@ class IndexCard(Strict):
     left_out: dict[str, int]
     first: str
     last: str
+    by_chance: float
     model: str | None
     model_identity: str | None
     files: dict[str, FileEntry]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,19 @@ def test_a_text_without_headings_is_all_listed() -> None:
     (item,) = synopsis_of(draft).unread
     assert item.source == "A study of exemplamab.\nIt takes a year."
     assert item.why == "it stands before the first heading"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Arms: " + "(" * 150_000,
+        "Primary endpoint: " + "[time frame: " * 10_000,
+        "Inclusion criteria:\n" + "1) a " * 30_000,
+        "Endpoints:\nPrimary: a" + " " * 190_000 + "b [",
+    ],
+    ids=lambda text: text[:10],
+)
+def test_a_hostile_text_takes_no_longer_than_others(text: str) -> None:
+    start = time.process_time()
+    Draft.from_text(f"Title: A\n{text}")
+    assert time.process_time() - start < 5

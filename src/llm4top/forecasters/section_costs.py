@@ -1,6 +1,6 @@
 """What each section of a draft costs, or would cost, in the width of its forecast's interval."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from llm4top.forecasters.calibration.calibrated import Calibrated
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.support_facts import LACKS
 from llm4top.prompts.sections import SECTION_FIELDS
-from llm4top.registry.trial import Trial
+from llm4top.registry.trial import Record, Trial
 from llm4top.text import counted
 
 _LACK_OF = {"titles": "title"}
@@ -150,3 +150,25 @@ def _has(trial: Trial, name: str) -> bool:
 def _is_read(read: Sequence[str] | None, fields: Sequence[str]) -> bool:
     """Whether a section of the prompt that the model reads is made from one of the fields."""
     return read is None or any(set(SECTION_FIELDS[name]) & set(fields) for name in read)
+
+
+def answer_draft(
+    forecaster: Forecaster,
+    record: Record,
+    arguments: Mapping[str, Any],  # noqa: ARG001 - every kind of work has some
+) -> dict[str, Any]:
+    """``section_costs`` of a record as JSON-able values, for the process that holds the models.
+
+    "why" says why there is no forecast with an interval, and is None where there is one.
+    """
+    found = section_costs(forecaster, record.trial)
+    if found is None:
+        refusal = None if forecaster.support is None else forecaster.support.refusal(record.trial)
+        why = refusal or "this model gives no interval, or answers a question with several answers."
+        return {"why": why}
+    rows = [
+        {"section": item.section, "state": item.state, "words": item.words}
+        for item in found.sections
+    ]
+    values = {"chance": found.chance, "lower": found.lower, "upper": found.upper}
+    return {"why": None, "note": found.note, "sections": rows, **values}

@@ -61,13 +61,15 @@ def _confine(limits: dict[str, Any]) -> None:
 def _bounded(
     passages: Iterable[dict[str, Any]], limits: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    left = int(limits["characters"])
+    left, lines = int(limits["characters"]), int(limits["lines"])
     for passage in passages:
+        lines -= 1 + passage["text"].count("\n")
         left -= len(passage["text"]) + len(passage["heading"] or "")
-        if left < 0:
-            most = f"{limits['characters']:,}".replace(",", " ")
+        if left < 0 or lines < 0:
+            what = "characters" if left < 0 else "lines"
+            most = f"{limits[what]:,}".replace(",", " ")
             raise _RefusedError(
-                "limit", f"it has more than {most} characters.", "Give the synopsis alone."
+                "limit", f"it has more than {most} {what}.", "Give the synopsis alone."
             )
         yield passage
 

@@ -25,7 +25,8 @@ class DocumentLimits:
     unpacked_bytes: int = 60_000_000
     """Bytes of a Word file's parts together."""
     pages: int = 100
-    characters: int = 400_000
+    characters: int = 200_000
+    lines: int = 4_000
     memory_bytes: int = 1_500_000_000
     cpu_seconds: int = 20
     wall_seconds: float = 40.0
@@ -109,6 +110,13 @@ def passages_of(
             hint="Give the synopsis alone.",
         )
     lines = clean(text.replace("\f", "\n")).splitlines()
+    most = (limits or DocumentLimits()).lines
+    if len(lines) > most:
+        raise LimitError(
+            f"it has {thousands(len(lines))} lines, the limit is {thousands(most)}.",
+            file=name,
+            hint="Give the synopsis alone.",
+        )
     return [Passage(line, f"line {number}") for number, line in enumerate(lines, 1)]
 
 

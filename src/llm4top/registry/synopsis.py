@@ -134,12 +134,14 @@ def _criteria(sections: Sequence[FoundSection]) -> list[Reading]:
 def _settled(readings: list[Reading], unread: list[Unread]) -> Synopsis:
     """Without fields that were read in two ways, and values that the field may not have."""
     single = {name for name, field in DRAFT_FIELDS.items() if not field.lines}
+    texts: dict[str, set[str]] = {}
+    for reading in readings:
+        texts.setdefault(reading.field, set()).add(reading.text)
     kept = []
     for reading in readings:
         name = reading.field
-        others = {r.text for r in readings if r.field == name}
-        if name in single and len(others) > 1:
-            told = " and ".join(f"“{text}”" for text in sorted(others))
+        if name in single and len(texts[name]) > 1:
+            told = " and ".join(f"“{text:.60}”" for text in sorted(texts[name])[:4])
             why = f"the synopsis says {told}"
             unread.append(Unread(reading.source, reading.where, why, name))
             continue

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llm4top.registry.document_text import Passage
 
@@ -86,6 +86,8 @@ _NUMBERED = re.compile(rf"\s*(?:#+\s+|\*\*\s*)?(?:{_NUMBER})?(?P<words>\S.*)")
 _COLON = re.compile(r"(?P<label>[^:\t]{1,80}?)\s*(?::|\t+| [-\u2013\u2014] )\s*(?P<rest>.*)")
 _CAPITALS = re.compile(r"[A-Z][A-Z /&(),-]{3,59}:?")
 _LABEL = re.compile(r"[A-Z][A-Za-z/() -]{2,39}")
+_WIDE = re.compile(r"[^\S\n]{2,}")
+_LONGEST_HEADING = 100
 _LONGEST_LABEL_WORDS = 4
 _LONGEST_NUMBERED = 60
 _LISTS = ("inclusion", "exclusion", "criteria", "endpoints", "primary_outcomes")
@@ -113,6 +115,8 @@ _KNOWN = _known()
 
 def section_of(label: str) -> str | None:
     """What a section with this heading holds; None for a heading that is not known."""
+    if len(label) > _LONGEST_HEADING:
+        return None
     plain = _normal(label)
     bare = re.sub(r" ?\([^()]*\)$", "", plain)  # "Number of patients (planned)"
     return _KNOWN.get(plain) or _KNOWN.get(bare)
@@ -136,6 +140,7 @@ class FoundSection:
 def sections_in(passages: Sequence[Passage]) -> list[FoundSection]:
     """The sections of a synopsis in their order; what stands before the first is ``UNKNOWN``."""
     found: list[FoundSection] = []
+    passages = [replace(passage, text=_narrow(passage.text)) for passage in passages]
     reader = _Reader(sum(_has_known_label(passage.text) for passage in passages) > 2)
     for passage in passages:
         begun = reader.begins(passage)
@@ -146,6 +151,11 @@ def sections_in(passages: Sequence[Passage]) -> list[FoundSection]:
         elif passage.text.strip():
             found.append(FoundSection(UNKNOWN, "", passage.where, [passage.text]))
     return [section for section in found if section.heading or section.text]
+
+
+def _narrow(text: str) -> str:
+    """``text`` with one blank, or one tab, in place of several."""
+    return _WIDE.sub(lambda found: "\t" if "\t" in found[0] else " ", text)
 
 
 def _has_known_label(text: str) -> bool:

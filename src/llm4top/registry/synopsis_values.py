@@ -166,9 +166,10 @@ def _arms(text: str) -> Iterator[Found]:
         label, colon, about = item.partition(":")
         about = about.strip()
         label = (label if colon and about else item).strip(" .")
-        role = codes.design(codes.ARM_ROLES, re.sub(r".*\(([^()]*)\)$", r"\1", label)) or ""
+        before, _, bracket = label.removesuffix(")").rpartition("(")
+        role = codes.design(codes.ARM_ROLES, bracket) or ""
         role = role if role in codes.ARM_ROLES.values() else ""
-        label = re.sub(r"\s*\([^()]*\)$", "", label) if role else label
+        label = before.strip() or label if role else label
         parts = [part.replace("|", "\\|") for part in (label, role, about if colon else "")]
         yield Value("arms", " | ".join(parts).rstrip(" |"))
 

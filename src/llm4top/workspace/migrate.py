@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from llm4top.errors import WorkspaceError
 from llm4top.files import locked
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest step of ``migrations``."""
 
 STEPS = Path(__file__).parent / "migrations"

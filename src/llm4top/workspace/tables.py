@@ -206,6 +206,18 @@ class RunEventRow(Base):
     details: Mapped[dict[str, Any]]
 
 
+class DraftRow(Base):
+    """A trial without a record; ``study`` is its JSON, which may lack nearly everything."""
+
+    __tablename__ = "drafts"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(CleanText)
+    study: Mapped[dict[str, Any]]
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
+    changed: Mapped[datetime] = mapped_column(default=now)
+
+
 class BatchRow(Base):
     """Records that were forecast together: a drop, a request or a run, under a person's name."""
 

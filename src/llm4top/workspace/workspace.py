@@ -17,6 +17,7 @@ from llm4top.workspace.bundles import Bundles
 from llm4top.workspace.database import database_url, make_engine, prepare_file, transactions
 from llm4top.workspace.datasets import Datasets
 from llm4top.workspace.deletion import Eraser
+from llm4top.workspace.drafts import Drafts
 from llm4top.workspace.forecasts import Forecasts
 from llm4top.workspace.migrate import bring_up_to_date
 from llm4top.workspace.runs import Runs
@@ -28,8 +29,8 @@ FOLDERS = ("uploads", "datasets", "bundles", "runs")
 class Workspace:
     """One folder with a database; see ``open``. All parts can be used from several threads.
 
-    ``uploads``, ``datasets``, ``bundles``, ``forecasts``, ``batches`` and ``runs`` hold what their
-    names say, by id; ``activity`` is the log of what was done.
+    ``uploads``, ``datasets``, ``bundles``, ``forecasts``, ``batches``, ``drafts`` and ``runs`` hold
+    what their names say, by id; ``activity`` is the log of what was done.
     """
 
     def __init__(self, folder: Path, engine: Engine):
@@ -43,6 +44,7 @@ class Workspace:
         self.runs = Runs(self._transactions, folder / "runs", self._eraser)
         self.forecasts = Forecasts(self._transactions)
         self.batches = Batches(self._transactions, self._eraser)
+        self.drafts = Drafts(self._transactions, self._eraser)
         self.activity = Activity(self._transactions)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The API under ``/api/v1``: forecasts, runs, bundles, uploads.
+"""The API under ``/api/v1``: forecasts, drafts, runs, bundles, uploads.
 
 It is an application of its own, so that every address below its prefix, also one that does not
 exist, returns errors in the one form of the API.
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from llm4top import __version__
-from llm4top.studio.api import forecasts, precedents, runs, schemas, uploads, what_if
+from llm4top.studio.api import drafts, forecasts, precedents, runs, schemas, uploads, what_if
 from llm4top.studio.api.errors import LastResort, add_error_handlers, responses
 from llm4top.studio.guard.security_headers import NONCE_KEY
 from llm4top.workspace.bundles import WorkspaceBundle
@@ -103,10 +103,8 @@ def make_api(workspace: Workspace, service: Callable[[], ForecastService]) -> Fa
         redirect_slashes=False,
     )
     app.state.workspace, app.state.service = workspace, service
-    for operations in (
-        *(forecasts.router, what_if.router, precedents.router),
-        *(runs.router, _bundles, uploads.router),
-    ):
+    parts = (drafts, forecasts, what_if, precedents, runs, uploads)
+    for operations in (*(part.router for part in parts), _bundles):
         app.include_router(operations, prefix=PREFIX)
     add_docs(app, PREFIX)
     add_error_handlers(app)

@@ -97,6 +97,7 @@ class ForecastPage:
             with ui.element("p").classes("l4-or"):
                 elements.Words("span", "or")
                 ui.button("Try an example", on_click=self._example).props(elements.PRIMARY)
+                ui.link("Write a draft", "/draft")
         with ui.element("div").classes("l4-controls"):
             self._model = elements.choice(
                 "Model", self._models.names, self._models.chosen, self._choose

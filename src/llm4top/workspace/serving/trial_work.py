@@ -21,6 +21,7 @@ from llm4top.workspace.serving.ipc import Message
 KINDS: dict[str, str] = {
     "precedents": "llm4top.forecasters.precedents.work:precedents_of",
     "what-if": "llm4top.forecasters.what_if:answer_what_if",
+    "draft": "llm4top.forecasters.section_costs:answer_draft",
 }
 """The function of each kind of work, as "module:function"."""
 

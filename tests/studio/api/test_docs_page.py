@@ -21,8 +21,11 @@ def document(api):
 def test_the_document_is_complete(document):
     assert document["openapi"].startswith("3.1")
     expected = {
+        "/api/v1/drafts": {"get", "post"},
+        "/api/v1/drafts/{draft_id}": {"delete", "get", "patch"},
+        "/api/v1/drafts/{draft_id}/record": {"get"},
         "/api/v1/forecasts": {"get", "post"},
-        "/api/v1/precedents": {"get", "post"},
+        "/api/v1/what-if": {"post"},
         "/api/v1/runs": {"get", "post"},
         "/api/v1/runs/{run_id}": {"get"},
         "/api/v1/runs/{run_id}/events": {"get"},

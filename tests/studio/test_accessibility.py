@@ -93,6 +93,7 @@ PAGES = {
     "/benchmark": "Run a benchmark",
     "/activity": "records.xml",
     "/kept": "No files are stored",
+    "/what-if": "Choose a trial first",
     "/settings": "Default model",
     "/help": "How to start",
     "/about": "Versions",
@@ -145,5 +146,18 @@ def test_a_forecast_and_the_job_drawer_have_none(page: Page, axe: str) -> None:
     page.set_viewport_size(WIDE)
     page.locator(".l4-jobs-rail").click()
     page.get_by_role("dialog", name="Jobs").wait_for()
+    page.wait_for_timeout(700)
+    check(page, axe)
+
+
+def test_an_edited_trial_has_none(page: Page, axe: str) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Try an example").click()
+    page.locator("article.l4-trial h3 a").first.click(timeout=90_000)
+    page.get_by_role("link", name="What if the record read otherwise?").click()
+    page.get_by_label("Minimum age").fill("18")
+    page.get_by_text("is not an age").first.wait_for()
+    page.get_by_role("button", name="Sweep").click()
+    page.get_by_text("As a table").wait_for()
     page.wait_for_timeout(700)
     check(page, axe)

@@ -56,6 +56,10 @@ class Changes:
             show_default="the registry's choices, or a grid",
         ),
     ] = None
+    base_rate: Annotated[
+        str | None,
+        typer.Option(help="Adapt the forecasts to this base rate: 0.56 or 56 %.", metavar="RATE"),
+    ] = None
 
     def check(self) -> None:
         """Raise ``typer.BadParameter`` for options that do not go together."""
@@ -66,18 +70,18 @@ class Changes:
         if not (self.edits or self.variants or self.sweep):
             raise typer.BadParameter("give --set, --variant or --sweep.", param_hint="--set")
 
-    def compared(self, forecaster: Forecaster, record: Record, base_rate: str | None) -> Comparison:
+    def compared(self, forecaster: Forecaster, record: Record) -> Comparison:
         """The comparison that they ask for."""
         from llm4top.forecasters import what_if as forecasting
 
         if self.sweep is None:
             named = {"edited": self.edits} if self.edits else {}
             named |= dict(_variant(text) for text in self.variants or ())
-            return forecasting.what_if(forecaster, record, named, base_rate=base_rate)
+            return forecasting.what_if(forecaster, record, named, base_rate=self.base_rate)
         values = None if self.values is None else [v.strip() for v in self.values.split(",")]
         edits = self.edits or ()
         return forecasting.sweep(
-            forecaster, record, self.sweep, values, edits=edits, base_rate=base_rate
+            forecaster, record, self.sweep, values, edits=edits, base_rate=self.base_rate
         )
 
 
@@ -92,10 +96,6 @@ def what_if(
     ] = None,
     nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
     choice: ModelChoice,
-    base_rate: Annotated[
-        str | None,
-        typer.Option(help="Adapt the forecasts to this base rate: 0.56 or 56 %.", metavar="RATE"),
-    ] = None,
     output: Annotated[
         ReportFormat, typer.Option("--format", help="A table for people, or for programs.")
     ] = "text",
@@ -129,7 +129,7 @@ def what_if(
     from llm4top.forecasters.load import load_forecaster
 
     forecaster = load_forecaster(choice.model, task=named_task(choice.task))
-    compared = changes.compared(forecaster, found, base_rate)
+    compared = changes.compared(forecaster, found)
     _write(compared, output, out)
     note(f"Forecast by {forecaster.identity}. {DISCLAIMER}")
 

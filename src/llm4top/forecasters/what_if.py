@@ -18,7 +18,7 @@ from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.paired_noise import difference_bounds, drawn_probabilities
 from llm4top.forecasters.variants import Comparison, Difference, Variant
-from llm4top.prompts.sections import trial_sections
+from llm4top.prompts.sections import SECTION_FIELDS
 from llm4top.registry.edit_fields import EDITABLE, EditableField, editable_field
 from llm4top.registry.edits import Edit, Edited, apply_edits, read_edits
 from llm4top.registry.trial import Record, Trial
@@ -250,15 +250,21 @@ def _adapted(drawn: FloatArray, given: Sequence[Forecast]) -> FloatArray:
 def _unread(
     forecaster: Forecaster, before: Trial, after: Trial, edits: Sequence[Edit]
 ) -> tuple[str, ...]:
-    """Headings of changed fields that the forecaster does not read; the phase's base rate is."""
+    """Headings of changed fields that the forecaster does not read."""
     changed = {e.field for e in edits if getattr(before, e.field) != getattr(after, e.field)}
-    read = {"phase"}
-    for trial in (before, after):
-        sections = trial_sections(
-            trial, only=forecaster.sections_read, hidden_fields=forecaster.task.hidden_fields
-        )
-        read |= {name for section in sections for name in section.fields}
-    return tuple(EDITABLE[name].heading for name in EDITABLE if name in changed - read)
+    unread = changed - fields_read(forecaster)
+    return tuple(EDITABLE[name].heading for name in EDITABLE if name in unread)
+
+
+def fields_read(forecaster: Forecaster) -> frozenset[str]:
+    """The ``Trial`` fields that can move a forecast; the phase does by its base rate at least."""
+    only, hidden = forecaster.sections_read, set(forecaster.task.hidden_fields)
+    read = [
+        fields
+        for name, fields in SECTION_FIELDS.items()
+        if (only is None or name in only) and not hidden.intersection(fields)
+    ]
+    return frozenset(["phase", *(name for fields in read for name in fields)])
 
 
 def answer_what_if(
@@ -273,7 +279,7 @@ def answer_what_if(
             "values" and "edits" where wanted. "base_rate" is a text or None.
 
     Returns:
-        ``Comparison.to_dict``, and the record's "trial".
+        ``Comparison.to_dict``, the record's "trial", and the fields that the forecaster "reads".
 
     Raises:
         EditError: As those two raise, and for two variants of one name.
@@ -295,4 +301,5 @@ def answer_what_if(
             raise EditError("two variants have this name.", where=twice, hint="Rename one.")
         named = {one["name"]: one["edits"] for one in arguments["variants"]}
         compared = what_if(forecaster, record, named, base_rate=base_rate)
-    return {**compared.to_dict(), "trial": record.trial.to_dict()}
+    read = sorted(fields_read(forecaster))
+    return {**compared.to_dict(), "trial": record.trial.to_dict(), "reads": read}

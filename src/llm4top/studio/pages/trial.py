@@ -63,6 +63,9 @@ class _Trial:
         with ui.element("article").classes("l4-detail"):
             trial_card.trial_number(item, model)
             trial_card.parts_of(item, model)
+            what_if = ui.button("What if the record read otherwise?", icon="tune")
+            what_if.props("flat no-caps").classes("l4-start l4-noprint")
+            what_if.props["href"] = f"/what-if?forecast={item.id}"
             precedents.earlier_trials(self._context, self._stored)
             others = ui.element("div")
             self._read_place = ui.element("div").classes("l4-stack")

@@ -86,6 +86,7 @@ def check(page: Page, axe: str) -> None:
 
 PAGES = {
     "/": "Try an example",
+    "/draft": "Read the synopsis",
     "/data": "Data sets",
     "/train": "Before you start",
     "/models": "Embedded default",

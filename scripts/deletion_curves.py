@@ -16,6 +16,7 @@ from llm4top.evaluation.probes.deletion import deletion_curves
 
 
 def main() -> None:
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("records", type=Path)
     parser.add_argument("--n", type=int, default=200)

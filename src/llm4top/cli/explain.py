@@ -18,8 +18,7 @@ from llm4top.text import counted, one_line, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llm4top.forecasters.reasons.explanation import Contribution, Explanation
-    from llm4top.forecasters.reasons.features import PartFeatures
+    from llm4top.forecasters.reasons.explanation import Contribution, Explanation, PartFeatures
     from llm4top.registry.trial import Record
 
 _BAR = 12

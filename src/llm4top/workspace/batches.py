@@ -132,7 +132,7 @@ class Batches:
         Each has its ``id``; the whole of one is ``Forecasts.get``.
         """
         with self._session(write=False) as session:
-            light = _light(session, ForecastRow.values, ["withheld", "sections"])
+            light = _light(session, ForecastRow.values, ["withheld", "sections", "reasons"])
             query = select(ForecastRow.id, light).where(ForecastRow.batch == batch)
             newest = (ForecastRow.created.desc(), ForecastRow.position)
             rows = session.execute(query.order_by(*newest)).yield_per(CHUNK)

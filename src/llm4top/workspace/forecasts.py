@@ -121,6 +121,15 @@ class Forecasts:
                 StoredForecast, find(session, tables.ForecastRow, forecast_id, "forecast")
             )
 
+    def attach(self, forecast_id: str, name: str, value: Mapping[str, Any]) -> None:
+        """Keep JSON-able values with a forecast, under a name that no forecast's own field has.
+
+        Raises ``NotFoundError`` where the forecast is gone.
+        """
+        with self._session() as session:
+            row = find(session, tables.ForecastRow, forecast_id, "forecast")
+            row.values = {**row.values, name: storable(value)}
+
     def list(
         self,
         *,

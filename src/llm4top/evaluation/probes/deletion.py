@@ -2,8 +2,8 @@
 
 The pieces of a record, its sections with the strongest one in lines, are deleted in the order of
 their reasons, those first that pull the forecast away from that of an empty record; and in random
-orders. A reason that is true to the model moves the log-odds further than chance does (as by Petsiuk,
-Das & Saenko, RISE, 2018, for images).
+orders. A reason that is true to the model moves the log-odds further than chance does (Petsiuk, Das
+& Saenko, RISE, 2018, do so with images).
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import exp
 from typing import Any, Self
 
-from scipy.special import expit
-
-from llm4top.forecasters.reasons.features import Feature, PartFeatures
 from llm4top.text import DISCLAIMER, percent
 
 ASSOCIATIONS = (
@@ -45,6 +43,31 @@ class Step:
     name: str
     log_odds: float
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature: its ``name``, the trial's ``value`` of it in words, and what it adds."""
+
+    name: str
+    value: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartFeatures:
+    """What moves one part by itself, before pooling and calibration.
+
+    ``unit`` is "log-odds" or "share", which is a chance from 0 to 1. ``base`` and the amounts of
+    all features, listed or together in ``others``, add up to ``total``.
+    """
+
+    part: str
+    unit: str
+    base: float
+    features: tuple[Feature, ...]
+    others: float
+    total: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +124,7 @@ class Explanation:
     @property
     def start_chance(self) -> float:
         """The chance of the record without any of its sections, before support."""
-        return float(expit(self.start))
+        return 1 / (1 + exp(-self.start))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values, every field by its name, with what they mean."""

@@ -9,7 +9,6 @@ sides'. What the features add up to is exact here as well.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,36 +23,12 @@ from llm4top.forecasters.baselines.structured import StructuredForecaster
 from llm4top.forecasters.calibration.calibrated import FloatArray
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.reasons.chance import Event
+from llm4top.forecasters.reasons.explanation import Feature, PartFeatures
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 
 SHOWN = 10
 """Features that are listed of each part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A feature: its ``name``, the trial's ``value`` of it in words, and what it adds."""
-
-    name: str
-    value: str
-    amount: float
-
-
-@dataclass(frozen=True, slots=True)
-class PartFeatures:
-    """What moves one part by itself, before pooling and calibration.
-
-    ``unit`` is "log-odds" or "share", which is a chance from 0 to 1. ``base`` and the amounts of
-    all features, listed or together in ``others``, add up to ``total``.
-    """
-
-    part: str
-    unit: str
-    base: float
-    features: tuple[Feature, ...]
-    others: float
-    total: float
 
 
 def part_features(forecaster: Forecaster, event: Event, trial: Trial) -> list[PartFeatures]:

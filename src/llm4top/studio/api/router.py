@@ -15,7 +15,16 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from llm4top import __version__
-from llm4top.studio.api import drafts, forecasts, precedents, runs, schemas, uploads, what_if
+from llm4top.studio.api import (
+    drafts,
+    explanations,
+    forecasts,
+    precedents,
+    runs,
+    schemas,
+    uploads,
+    what_if,
+)
 from llm4top.studio.api.errors import LastResort, add_error_handlers, responses
 from llm4top.studio.guard.security_headers import NONCE_KEY
 from llm4top.workspace.bundles import WorkspaceBundle
@@ -103,7 +112,7 @@ def make_api(workspace: Workspace, service: Callable[[], ForecastService]) -> Fa
         redirect_slashes=False,
     )
     app.state.workspace, app.state.service = workspace, service
-    parts = (drafts, forecasts, what_if, precedents, runs, uploads)
+    parts = (drafts, forecasts, explanations, what_if, precedents, runs, uploads)
     for operations in (*(part.router for part in parts), _bundles):
         app.include_router(operations, prefix=PREFIX)
     add_docs(app, PREFIX)

@@ -10,6 +10,7 @@ from llm4top.studio.components import precedents, trial_card
 from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
+from llm4top.studio.components.reasons import what_moves
 from llm4top.studio.components.results import list_query
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.studio.frame import page
@@ -63,6 +64,7 @@ class _Trial:
         with ui.element("article").classes("l4-detail"):
             trial_card.trial_number(item, model)
             trial_card.parts_of(item, model)
+            what_moves(self._context, self._stored)
             what_if = ui.button("What if the record read otherwise?", icon="tune")
             what_if.props("flat no-caps").classes("l4-start l4-noprint")
             what_if.props["href"] = f"/what-if?forecast={item.id}"

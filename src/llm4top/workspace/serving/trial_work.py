@@ -19,6 +19,7 @@ from typing import Any
 from llm4top.workspace.serving.ipc import Message
 
 KINDS: dict[str, str] = {
+    "explain": "llm4top.forecasters.reasons.explain:explanation_of",
     "precedents": "llm4top.forecasters.precedents.work:precedents_of",
     "what-if": "llm4top.forecasters.what_if:answer_what_if",
     "draft": "llm4top.forecasters.section_costs:answer_draft",

@@ -60,6 +60,7 @@ def test_what_has_no_forecast_has_no_costs() -> None:
     ("cost", "words"),
     [
         (SectionCost("arms", False, False, 0.3, 0.3), "not read by this model"),
+        (SectionCost("design", True, False, 0.6, 0.3), "30 points narrower without it"),
         (SectionCost("arms", True, True, 0.3, 0.3), "as wide without it"),
         (SectionCost("arms", True, True, 0.3, 0.31), "1 point wider without it"),
         (SectionCost("arms", True, True, 0.3, 0.25), "5 points narrower without it"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,14 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     file.write_text('{"protocolSection": ')
     with pytest.raises(MalformedRecordError, match=r"broken\.json"):
         Draft.from_file(file)
+
+
+@pytest.mark.slow
+def test_real_records_are_the_same_trials_as_drafts(test_data: Path) -> None:
+    """What a record holds, a draft of it holds, and saving it changes nothing."""
+    different = 0
+    for record in islice(read_records(test_data / "registry" / "api_v2"), 240):
+        draft = Draft.of(record.trial)
+        different += draft.trial != record.trial
+        assert Draft.from_json(draft.to_json()).trial == draft.trial
+    assert different == 0

@@ -114,6 +114,7 @@ def prepared(
         "table": (batch, lambda page: _turn(page, "Table")),
         "portfolio": (batch, lambda page: _turn(page, "Portfolio")),
         "trial": (batch, lambda page: page.locator("article.l4-trial h3 a").first.click()),
+        "draft": ("/draft", _drafted),
         "data": ("/data", None),
         "dataset": (f"/data/{dataset}", None),
         "train": ("/train", _checked),
@@ -161,6 +162,14 @@ def _done(workspace: Workspace, kind: str, settings: dict[str, object], title: s
         raise SystemExit(f"{title}: {run.state}. {run.error}")
     print(f"{title}: done", flush=True)
     return run
+
+
+def _drafted(page: Page) -> None:
+    synopsis = Path(__file__).parents[1] / "registry" / "synopses" / "numbered.txt"
+    page.get_by_label("Synopsis", exact=True).fill(synopsis.read_text("utf-8"))
+    page.get_by_role("button", name="Read the synopsis").click()
+    page.get_by_role("button", name="Show what each section costs").click()
+    page.get_by_text("As it is: ").wait_for(timeout=WAIT)
 
 
 def _turn(page: Page, view: str) -> None:

@@ -51,9 +51,9 @@ class SectionCost:
     @property
     def words(self) -> str:
         """The cost as a sentence without its full stop, in percentage points."""
-        if not self.read:
-            return "not read by this model"
         points = round(100 * self.cost)
+        if not self.read and not points:  # the planned start counts for the width where it is far
+            return "not read by this model"
         if self.filled:
             if not points:
                 return "as wide without it"

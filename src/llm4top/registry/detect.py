@@ -24,7 +24,7 @@ _UNPACK = "Unpack it and give the folder."
 _EXPORT = "Export the studies as JSON from ClinicalTrials.gov, or as TOP's CSV, and give that file."
 _DOCUMENT = (
     "LLM4TOP reads registry records, not documents: give the trial's record from "
-    "ClinicalTrials.gov as JSON, or fill in a draft (llm4top template)."
+    "ClinicalTrials.gov as JSON, or make a record of a synopsis (llm4top draft)."
 )
 _DOWNLOAD = "On ClinicalTrials.gov choose Download and the format JSON, and give that file."
 _OTHER_REGISTRY = "LLM4TOP reads records of ClinicalTrials.gov only; give the trial's record there."

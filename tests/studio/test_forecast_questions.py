@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 import llm4top
+from llm4top.forecasters.bundles.paths import embedded_names
+from llm4top.tasks.builtin import TASKS
 from tests.studio._server import start_server, stop_server
 
 pytestmark = pytest.mark.browser
@@ -77,9 +79,8 @@ def ask_for_the_duration(studio):
 
 
 def test_a_question_leaves_only_the_models_that_answer_it(studio):
-    expect(opened(studio, "Question")).to_have_text(
-        ["Will this trial succeed, that is, be completed and meet its primary endpoint?", QUESTION]
-    )
+    shipped = [TASKS[name.partition(":")[2] or "outcome"] for name in embedded_names()]
+    expect(opened(studio, "Question")).to_have_text([*(t.question for t in shipped), QUESTION])
     studio.keyboard.press("Escape")
     expect(opened(studio, "Model")).to_have_text(["Embedded default"])
     studio.keyboard.press("Escape")

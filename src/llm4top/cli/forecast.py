@@ -155,7 +155,20 @@ def _forecast(
             note(f"Question: {printable(forecaster.task.question)}")
         if writing.output == "table" and tally.done:
             _explain_base_rates(forecaster, rates)
+        if (skill := _skill(forecaster)) and tally.done:
+            note(skill)
         _conclude(tally, records, forecaster.identity, last=number == len(found))
+
+
+def _skill(forecaster: Forecaster) -> str:
+    """What an embedded model of another question than "outcome" says of its own skill."""
+    from llm4top.forecasters.bundles.paths import embedded_folder, embedded_names
+
+    others = [embedded_folder(name) for name in embedded_names()[1:]]
+    manifest = forecaster.manifest
+    if manifest is None or forecaster.folder not in others or not manifest.evaluations:
+        return ""
+    return f"Skill: {printable(manifest.evaluations[0].note)}"
 
 
 def _answer(

@@ -177,11 +177,11 @@ class TableWriter(ForecastWriter):
         from llm4top.forecasters.distribution import in_words
 
         lines = []
-        if self._several:
-            most = f"[bold]{safe(forecast.label)}[/]"
-            lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
         if forecast.unit is not None:
             lines.append((">", safe(in_words(forecast))))
+        elif self._several:
+            most = f"[bold]{safe(forecast.label)}[/]"
+            lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))
         if forecast.same_trial_as:
             _, earlier = names_apart(forecast.record, forecast.same_trial_as)
             lines.append(("=", f"the same trial as {safe(earlier)}"))

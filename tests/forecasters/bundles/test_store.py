@@ -10,7 +10,7 @@ import pytest
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.forecasters.bundles import store as _store
-from llm4top.forecasters.bundles.paths import bundles_folder, embedded_folder, is_bundle
+from llm4top.forecasters.bundles.paths import bundles_folder, embedded_names, is_embedded
 from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.store import export_bundle, import_bundle, list_bundles
 from tests.forecasters.bundle_kit import TRIALS, Canary, make
@@ -39,7 +39,7 @@ def packed(whole, tmp_path_factory):
 
 
 def own_bundles(**options):
-    return [bundle for bundle in list_bundles(**options) if bundle.name != "embedded"]
+    return [bundle for bundle in list_bundles(**options) if not is_embedded(bundle.name)]
 
 
 def test_a_bundle_goes_to_another_machine_and_forecasts_the_same(made, packed):
@@ -258,4 +258,4 @@ def test_unpacked_files_carry_no_permissions_of_the_archive(packed):
 def test_the_embedded_bundle_is_listed_first_where_there_is_one(packed):
     import_bundle(packed)
     names = [bundle.name for bundle in list_bundles()]
-    assert names == ([*["embedded"] * is_bundle(embedded_folder()), "tiny-outcome"])
+    assert names == [*embedded_names(), "tiny-outcome"]

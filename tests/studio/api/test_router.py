@@ -5,6 +5,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from llm4top.errors import BusyError
+from llm4top.forecasters.bundles.paths import embedded_names
 from llm4top.forecasters.load import load_forecaster
 from llm4top.registry.reader import read_records
 from llm4top.studio.api import errors, uploads
@@ -267,7 +268,7 @@ def test_settings_of_a_run_are_checked(api, asked, words):
 
 def test_bundles(api):
     listed = api.get("/api/v1/bundles").json()
-    assert [b["id"] for b in listed["items"]] == ["embedded"]
+    assert [b["id"] for b in listed["items"]] == embedded_names()
     card = api.get("/api/v1/bundles/embedded").json()
     assert card["is_default"]
     assert card["facts"]["context_of_use"]

@@ -30,6 +30,7 @@ from llm4top.evaluation.metrics.ordinal import ordinal_losses, ordinal_means
 from llm4top.evaluation.metrics.statistic import BinaryStatistic, MulticlassStatistic
 from llm4top.evaluation.predictions import FloatArray, IntArray, Scores
 from llm4top.evaluation.reports.report import Figure
+from llm4top.forecasters.distribution import Bins
 
 _QUANTILE = 1.959963984540054
 _STEPS, _LARGEST_STEP = 200, 4.0
@@ -269,20 +270,21 @@ def measure(
     p, y = scores.probabilities, scores.y
     figures, drawn = measure_probabilities(p, y, draws=draws, seed=seed, **options)
     if scores.bins is not None:
-        losses = ordinal_losses(p, y, scores.bins)
-        means, of_draws = ordinal_means(losses, y, draws=draws, seed=seed)
-        figures |= {name: figure(value, of_draws[name], len(y)) for name, value in means.items()}
-        figures = {name: figures[name] for name in METRICS if name in figures}
+        more, of_draws = _in_units(p, y, scores.bins, draws, seed)
+        figures = {k: (figures | more)[k] for k in METRICS if k in figures or k in more}
         drawn |= of_draws
     counts = np.bincount(y, minlength=len(scores.labels)).tolist()
-    return Measured(
-        scores.forecaster,
-        scores.split,
-        len(scores),
-        dict(zip(scores.labels, counts, strict=True)),
-        figures,
-        drawn if keep_draws else {},
-    )
+    by_label = dict(zip(scores.labels, counts, strict=True))
+    kept = drawn if keep_draws else {}
+    return Measured(scores.forecaster, scores.split, len(scores), by_label, figures, kept)
+
+
+def _in_units(
+    p: FloatArray, y: IntArray, bins: Bins, draws: int, seed: int
+) -> tuple[dict[str, Figure], dict[str, FloatArray]]:
+    """The figures of a quantity in bins, and their draws."""
+    means, drawn = ordinal_means(ordinal_losses(p, y, bins), y, draws=draws, seed=seed)
+    return {name: figure(value, drawn[name], len(y)) for name, value in means.items()}, drawn
 
 
 def measure_probabilities(

@@ -10,6 +10,7 @@ from llm4top.studio.components import precedents, trial_card
 from llm4top.studio.components.bundle_facts import Models
 from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
+from llm4top.studio.components.other_questions import other_questions
 from llm4top.studio.components.reasons import what_moves
 from llm4top.studio.components.results import list_query
 from llm4top.studio.context import StudioContext, forecast_service
@@ -70,6 +71,7 @@ class _Trial:
             what_if.props["href"] = f"/what-if?forecast={item.id}"
             precedents.earlier_trials(self._context, self._stored)
             others = ui.element("div")
+            other_questions(self._context, self._stored)
             self._read_place = ui.element("div").classes("l4-stack")
             with self._read_place:
                 if any(part.text for part in item.sections):

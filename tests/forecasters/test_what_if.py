@@ -157,7 +157,8 @@ def test_work_on_one_trial_takes_and_gives_json(embedded: Forecaster) -> None:
 
 def test_words_of_a_difference() -> None:
     assert Difference(0.05, 0.02, 0.08).words == "5.0 points higher (+2.0 to +8.0)"
-    assert "2 of 4 parts of the model agree" in Difference(0.05, 0.02, 0.08, 2, 4).words
+    assert "only 2 of 4 parts of the model move" in Difference(0.05, 0.02, 0.08, 2, 4).words
+    assert "all 4 parts of the model move" in Difference(0.05, 0.02, 0.08, 4, 4).words
     assert Difference(-0.05, -0.1, 0.01).words.endswith("cannot be told from noise")
     assert Difference(-0.05, None, None).words.endswith("nothing to tell it from noise")
     assert Difference(0.05, None, None).told_from_noise is None

@@ -115,6 +115,7 @@ def prepared(
         "portfolio": (batch, lambda page: _turn(page, "Portfolio")),
         "trial": (batch, lambda page: page.locator("article.l4-trial h3 a").first.click()),
         "draft": ("/draft", _drafted),
+        "what-if": (batch, _edited),
         "data": ("/data", None),
         "dataset": (f"/data/{dataset}", None),
         "train": ("/train", _checked),
@@ -174,6 +175,17 @@ def _drafted(page: Page) -> None:
 
 def _turn(page: Page, view: str) -> None:
     page.get_by_role("tab", name=view).click()
+
+
+def _edited(page: Page) -> None:
+    page.locator("article.l4-trial h3 a").first.click()
+    page.get_by_role("link", name="What if the record read otherwise?").click()
+    page.get_by_label("Phase", exact=True).click()
+    page.get_by_role("option", name="Phase 3", exact=True).click()
+    page.get_by_role("button", name="Keep as variant").click()
+    page.get_by_text("Variant 1: phase=Phase 3").wait_for()
+    page.get_by_role("button", name="Sweep").click()
+    page.get_by_text("As a table").wait_for()
 
 
 def _checked(page: Page) -> None:

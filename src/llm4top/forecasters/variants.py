@@ -67,7 +67,9 @@ class Difference:
             return f"{size} ({bounds}): cannot be told from noise"
         if self.agreeing is None:
             return f"{size} ({bounds})"
-        return f"{size} ({bounds}); {self.agreeing} of {self.parts} parts of the model agree"
+        all_of = f"all {self.parts} parts of the model move this way"
+        some = f"only {self.agreeing} of {self.parts} parts of the model move this way"
+        return f"{size} ({bounds}); {all_of if self.agreeing == self.parts else some}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,13 @@ class _WhatIf:
         elements.heading(name_of(item))
         elements.Words("p", ASSOCIATIONS).classes("l4-box")
         waiting = elements.Words("p", "Reading the record again …").props('role="status"')
-        answer = await self._ask(variants=[])
+        try:
+            answer = await self._ask(variants=[])
+        finally:
+            if not waiting.is_deleted:
+                waiting.set_visibility(False)
         if waiting.is_deleted:
             return
-        waiting.delete()
         self._trial = Trial.from_dict(answer["trial"])
         self._original = self._shown = answer["original"]
         with ui.element("div").classes("l4-what-if"):

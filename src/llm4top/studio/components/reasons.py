@@ -29,6 +29,9 @@ def what_moves(context: StudioContext, stored: StoredForecast) -> None:
             _explanation(kept)
         return
 
+    # Asked now: the button that starts the work is gone while it is done.
+    client = ui.context.client.id
+
     async def compute() -> None:
         place.clear()
         with place:
@@ -43,7 +46,7 @@ def what_moves(context: StudioContext, stored: StoredForecast) -> None:
                 context.workspace,
                 forecast_service(context.workspace),
                 stored,
-                client=ui.context.client.id,
+                client=client,
                 on_progress=tell,
             )
         except LLM4TOPError as error:

@@ -190,12 +190,10 @@ class Precedents:
             record: A record, or a trial.
             k: How many, from 1.
             before: The day (ISO) that stands for the start; by default the planned start, then the
-                start that the record has, then today.
+                record's start, then today.
             forecaster: The model of the index, where it is loaded already.
 
-        Raises:
-            DatasetError: ``before`` is no date.
-            ValueError: ``k`` is below 1.
+        Raises ``DatasetError`` where ``before`` is no date, ``ValueError`` for a ``k`` below 1.
         """
         if k < 1:
             raise ValueError("k must be 1 or more.")

@@ -76,6 +76,18 @@ def test_a_sweep_is_drawn_and_downloaded(what_if):
     assert values["notes"][0] == ASSOCIATIONS
 
 
+def test_reasons_follow_the_edits(what_if):
+    page = what_if
+    page.get_by_role("button", name="Show what moves the chance").click()
+    page.get_by_role("heading", name="By section").wait_for()
+    names = page.locator(".l4-reason-name")
+    assert "Phase" in names.all_inner_texts()
+    choose(page, "Phase", "not stated")
+    names.get_by_text("Phase", exact=True).wait_for(state="detached")
+    names.first.wait_for()
+    assert "Phase" not in names.all_inner_texts()
+
+
 def test_without_a_trial_the_page_says_where_to_find_one(page):
     page.goto("/what-if")
     page.get_by_role("link", name="To the forecasts").wait_for()

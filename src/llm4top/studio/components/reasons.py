@@ -26,7 +26,7 @@ def what_moves(context: StudioContext, stored: StoredForecast) -> None:
     kept = kept_reasons(stored)
     if kept is not None:
         with place:
-            _explanation(kept)
+            explanation(kept)
         return
 
     # Asked now: the button that starts the work is gone while it is done.
@@ -58,7 +58,7 @@ def what_moves(context: StudioContext, stored: StoredForecast) -> None:
         if not place.is_deleted:
             place.clear()
             with place:
-                _explanation(answer)
+                explanation(answer)
 
     with place, ui.element("div").classes("l4-noprint"):
         elements.muted(
@@ -68,7 +68,8 @@ def what_moves(context: StudioContext, stored: StoredForecast) -> None:
         ui.button("Show what moves the chance", on_click=compute).props("outline no-caps")
 
 
-def _explanation(values: Mapping[str, Any]) -> None:
+def explanation(values: Mapping[str, Any]) -> None:
+    """Draw an explanation, given as ``Explanation.to_dict`` writes it."""
     made = Explanation.from_dict(values)
     elements.heading("By section", level=3)
     _bars(reason_rows(made, made.sections))

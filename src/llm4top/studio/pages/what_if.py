@@ -1,5 +1,6 @@
 """The page that edits a copy of a trial's record and shows how its forecast moves."""
 
+import asyncio
 import json
 from functools import partial
 from typing import Any
@@ -7,18 +8,20 @@ from typing import Any
 from nicegui import background_tasks, ui
 
 from llm4top.errors import EditError, LLM4TOPError
+from llm4top.forecasters.forecast import as_record
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.forecasters.variants import ASSOCIATIONS, NOISE, rows_of
 from llm4top.forecasters.what_if import MOST_VARIANTS, sweepable_fields
 from llm4top.registry.edits import Edit, apply_edits
 from llm4top.registry.trial import Trial
-from llm4top.studio.components import elements
+from llm4top.studio.components import elements, reasons
 from llm4top.studio.components.what_if_form import WhatIfForm
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.studio.frame import page
 from llm4top.text import DISCLAIMER, csv_text
-from llm4top.workspace.ask import ask_about
+from llm4top.workspace.ask import ask_about, place_of
 from llm4top.workspace.forecasts import StoredForecast
+from llm4top.workspace.reasons import SAMPLES
 from llm4top.workspace.views.portfolio import name_of
 from llm4top.workspace.views.what_if import History, chance_of, interval_of, sweep_chart
 
@@ -49,6 +52,8 @@ class _WhatIf:
         self._history = History()
         self._kept: list[dict[str, Any]] = []
         self._asked = 0
+        self._asking: asyncio.Task[Any] | None = None
+        self._explained: asyncio.Task[Any] | None = None
         self._client = ui.context.client.id
 
     async def show(self) -> None:
@@ -73,6 +78,7 @@ class _WhatIf:
                 self._result = ui.element("div").props('role="status" aria-live="polite"')
                 self._buttons()
             self._form = WhatIfForm(answer["reads"], self._edit)
+        self._reasons_section()
         self._variants = elements.section("Variants side by side")
         self._sweep_section()
         elements.muted(f"{NOISE} {DISCLAIMER}")
@@ -128,9 +134,11 @@ class _WhatIf:
         self._renew()
 
     def _renew(self) -> None:
-        """Ask for the forecast of the edits; an answer that comes too late is dropped."""
+        """Ask for the forecast of the edits; a request for earlier ones is withdrawn."""
         self._asked += 1
-        background_tasks.create(self._forecast(self._asked), name="what-if")
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = background_tasks.create(self._forecast(self._asked), name="what-if")
         self._enable()
 
     async def _forecast(self, number: int) -> None:
@@ -147,6 +155,8 @@ class _WhatIf:
             return
         self._shown = answer["variants"][0] if edits else answer["original"]
         self._draw()
+        if self._explained is not None:
+            self._explain()
 
     # ----------------------------------------------------------------------- results
 
@@ -217,6 +227,46 @@ class _WhatIf:
     def _remove(self, kept: dict[str, Any]) -> None:
         self._kept.remove(kept)
         self._draw()
+
+    # ----------------------------------------------------------------------- reasons
+
+    def _reasons_section(self) -> None:
+        with elements.section("What moves the chance of the edited record"):
+            self._reasons = ui.element("div").classes("l4-stack")
+        with self._reasons:
+            elements.muted("Takes a few seconds. Once shown, it follows each edit.")
+            button = ui.button("Show what moves the chance", on_click=self._explain)
+            button.props("outline no-caps").classes("l4-start l4-noprint")
+
+    def _explain(self) -> None:
+        """Explain the edits' forecast; an explanation that is under way is withdrawn."""
+        if self._explained is not None:
+            self._explained.cancel()
+        self._explained = background_tasks.create(self._show_reasons(), name="what-if reasons")
+
+    async def _show_reasons(self) -> None:
+        workspace = self._context.workspace
+        self._reasons.clear()
+        with self._reasons:
+            elements.Words("p", "Forecasting copies of the record …").props('role="status"')
+        record = as_record(apply_edits(self._trial, self._history.edits).trial, 1)
+        arguments = {"base_rate": self._stored.values.get("adapted_to"), "samples": SAMPLES}
+        try:
+            answer = await forecast_service(workspace).ask(
+                "explain",
+                record,
+                arguments,
+                client=self._client,
+                bundle=place_of(workspace, self._stored.bundle),
+            )
+        except LLM4TOPError as error:
+            draw = partial(elements.error_box, error)
+        else:
+            draw = partial(reasons.explanation, answer)
+        if not self._reasons.is_deleted:
+            self._reasons.clear()
+            with self._reasons:
+                draw()
 
     # ------------------------------------------------------------------------- sweep
 

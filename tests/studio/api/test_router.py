@@ -388,3 +388,22 @@ def test_many_records_are_adapted_by_their_run(api, workspace):
     told = send(api, ("many.zip", zip_of(101)), params={"base_rate": "0.6"})
     assert told.status_code == 202
     assert told.json()["run"]["settings"]["base_rate"] == "0.6"
+
+
+@pytest.mark.skipif(len(embedded_names()) == 1, reason="no embedded question has been made yet")
+def test_a_question_is_answered_by_the_bundle_that_answers_it(api):
+    files = [("files", ("a.xml", XML))]
+    told = api.post("/api/v1/forecasts", files=files, params={"question": "duration"})
+    assert told.status_code == 200, told.text
+    (forecast,) = told.json()["forecasts"]
+    assert (forecast["task"], forecast["unit"]) == ("duration", "months")
+    assert forecast["p10"] < forecast["median"]
+    own = api.post("/api/v1/forecasts", files=files, params={"question": "outcome"})
+    assert own.json()["forecasts"][0]["task"] == "outcome"
+    wrong = {"question": "duration", "bundle": "embedded"}
+    refused = api.post("/api/v1/forecasts", files=files, params=wrong)
+    assert refused.status_code == 422
+    assert "answers 'outcome', not 'duration'" in error_of(refused)["message"]
+    unknown = api.post("/api/v1/forecasts", files=files, params={"question": "weather"})
+    assert unknown.status_code == 422
+    assert "no embedded model answers 'weather'" in error_of(unknown)["message"]

@@ -72,6 +72,10 @@ class ForecastOut(BaseModel):
     probability: Probability = Field(description="The calibrated probability of that label.")
     lower: Probability | None = Field(description="Lower bound of its 95 % interval.")
     upper: Probability | None = Field(description="Upper bound of its 95 % interval.")
+    unit: str | None = Field(description='Unit of a quantity, such as "months"; null otherwise.')
+    median: float | None = Field(description="The quantity's median; null in an open bin.")
+    p10: float | None = Field(description="Lower bound of its 80 % interval.")
+    p90: float | None = Field(description="Upper bound of its 80 % interval.")
     base_rate: Probability | None = Field(
         description="Share of that label among the model's training trials of the same phase."
     )

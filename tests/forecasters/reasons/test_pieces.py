@@ -48,6 +48,14 @@ def test_long_lines_are_cut_at_sentences_and_short_neighbours_are_joined():
     assert " ".join(piece.text for piece in few) == text
 
 
+def test_a_long_line_without_sentences_is_cut_at_its_labels():
+    labels = ["PATIENT CHARACTERISTICS: " + "Adults " * 30, "Renal: Creatinine normal"]
+    labels += ["Other medical history: None of note", "No heart disease"]
+    trial = Trial(criteria=" ".join(labels))
+    pieces = [piece.text for piece in pieces_of(trial, "criteria")]
+    assert pieces == [labels[0].strip(), labels[1], " ".join(labels[2:])]
+
+
 @given(st.lists(st.sampled_from(["a b", "- c.", "", "D; e", "f" * 300 + ". g"]), max_size=12))
 def test_all_pieces_together_are_the_section(lines):
     trial = Trial(criteria="\n".join(lines) or None, conditions=("x", "y"))

@@ -30,6 +30,8 @@ MOST_PIECES = 16
 _LONG_LINE = 240
 _LINE_END = re.compile(r"(?<=\n)")
 _SENTENCE_END = re.compile(r"(?<=[.;])(?=\s+\S)")
+_LABEL = re.compile(r"(?=\s[A-Z][a-z]+(?: [a-z]+){0,2}: )")
+"""Where an old record's next label begins: "Renal: Creatinine ... Hepatic: Bilirubin ..."."""
 _EMPTY: dict[str, Any] = {field.name: field.default for field in fields(Trial)}
 
 
@@ -95,8 +97,7 @@ def without(trial: Trial, pieces: Iterable[Piece]) -> Trial:
 def _of_text(name: str, text: str) -> list[Piece]:
     pieces, start = [], 0
     for line in _LINE_END.split(text):
-        parts = _SENTENCE_END.split(line) if len(line) > _LONG_LINE else [line]
-        for part in parts:
+        for part in _cut(line):
             end = start + len(part)
             if part.strip():
                 pieces.append(Piece(name, start, end, _one_line(part)))
@@ -105,6 +106,14 @@ def _of_text(name: str, text: str) -> list[Piece]:
                 pieces[-1] = Piece(name, last.start, end, last.text)
             start = end
     return pieces
+
+
+def _cut(line: str) -> list[str]:
+    """A long line in its sentences, and a long sentence where labels begin."""
+    if len(line) <= _LONG_LINE:
+        return [line]
+    sentences = _SENTENCE_END.split(line)
+    return [part for s in sentences for part in (_LABEL.split(s) if len(s) > _LONG_LINE else [s])]
 
 
 def _joined(pieces: Sequence[Piece], most: int) -> list[Piece]:

@@ -331,7 +331,7 @@ def _reasons(item: Forecast, sections: Sequence[SectionAccount]) -> None:
         words = (
             f"{longest.heading} are most of what the model read "
             f"({percent(longest.kept / kept)} of the text). The model estimates one chance from "
-            "the whole text. It gives no reasons."
+            "the whole text; “What moves the chance” takes it apart."
         )
     with elements.section("Why this chance"):
         elements.Words("p", words)

@@ -11,6 +11,7 @@ import typer
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.options import ModelChoice, TextFormat, key_value, named_task
 from llm4top.cli.template import write_new
+from llm4top.files import write_text
 
 if TYPE_CHECKING:
     from llm4top.forecasters.section_costs import DraftForecast
@@ -68,28 +69,37 @@ def draft(
 
         llm4top draft --set "brief_title=Exemplamab in asthma" --set conditions=Asthma --forecast
     """
-    from llm4top.registry.draft import Draft
-    from llm4top.registry.trial import Trial
-
     if file is None and not settings:
         raise typer.BadParameter("give a file, or fields with --set.", param_hint="FILE")
-    made = Draft.of(Trial()) if file is None else Draft.from_file(file)
     texts = dict(map(key_value, settings or ()))
-    changed = made.with_texts({name: _lines(name, text) for name, text in texts.items()})
-    found = _forecast(changed, choice) if with_forecast else None
+    made = _made(file, texts)
+    found = _forecast(made, choice) if with_forecast else None
     if output == "json":
-        print_json(_values(changed, found, texts))
+        print_json(_values(made, found, texts))
     else:
-        _show(changed, texts)
+        _show(made, texts)
         if found is not None:
             _show_forecast(found)
     if out is not None:
-        text = changed.to_json()
-        if file is not None and out.exists() and out.samefile(file):
-            out.write_text(text, encoding="utf-8")
-        else:
-            write_new(out, text, what="the draft")
-        note(f"{out} is written. Next: llm4top forecast {out}")
+        _write(made, out, file)
+
+
+def _made(file: Path | None, texts: dict[str, str]) -> Draft:
+    from llm4top.registry.draft import Draft
+    from llm4top.registry.trial import Trial
+
+    made = Draft.of(Trial()) if file is None else Draft.from_file(file)
+    return made.with_texts({name: _lines(name, text) for name, text in texts.items()})
+
+
+def _write(made: Draft, out: Path, file: Path | None) -> None:
+    """Write the record; over a file only where the draft was read from that."""
+    text = made.to_json()
+    if file is not None and out.exists() and out.samefile(file):
+        write_text(out, text)
+    else:
+        write_new(out, text, what="the draft")
+    note(f"{out} is written. Next: llm4top forecast {out}")
 
 
 def _lines(name: str, text: str) -> str:

@@ -17,7 +17,13 @@ from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.load import load_forecaster
 from llm4top.forecasters.paired_noise import difference_bounds, drawn_probabilities
 from llm4top.forecasters.variants import ASSOCIATIONS, COLUMNS, Difference, rows_of
-from llm4top.forecasters.what_if import answer_what_if, sweep, sweepable_fields, what_if
+from llm4top.forecasters.what_if import (
+    answer_what_if,
+    fields_read,
+    sweep,
+    sweepable_fields,
+    what_if,
+)
 from llm4top.registry.trial import Trial
 
 TRIAL = Trial(
@@ -126,6 +132,40 @@ def test_a_sweep_has_a_variant_for_each_value(embedded: Forecaster) -> None:
     assert {v.words for v in sizes.variants} == {
         "no difference; not read by this model: Planned enrolment"
     }
+
+
+def test_no_field_that_is_said_to_be_unread_moves_a_forecast(embedded: Forecaster) -> None:
+    read = fields_read(embedded)
+    full = {
+        "masking": "Double",
+        "allocation": "Randomized",
+        "intervention_model": "Parallel Assignment",
+        "primary_purpose": "Treatment",
+        "number_of_arms": "2",
+        "arms": "One; Two",
+        "primary_outcomes": "Survival",
+        "secondary_outcomes": "Pain",
+        "sex": "Female",
+        "sponsor_class": "NIH",
+        "collaborators": "Somebody",
+        "has_dmc": "yes",
+        "planned_enrolment": "4000",
+        "brief_summary": "A trial of drug A.",
+        "detailed_description": "A long text about it.",
+        "intervention_mesh": "Aspirin",
+        "smiles": "CC",
+    }
+    assert not read.intersection(full)
+    found = sweep(
+        embedded, TRIAL, "phase", ["Phase 2"], edits=[f"{n}={v}" for n, v in full.items()]
+    )
+    (before,) = embedded.forecast([TRIAL])
+    after = found.original.forecast
+    assert isinstance(before, Forecast)
+    assert isinstance(after, Forecast)
+    assert after.probability == pytest.approx(before.probability, abs=1e-6)
+    assert after.upper == pytest.approx(before.upper, abs=1e-6)
+    assert {"minimum_age", "criteria", "phase", "study_type"} <= read
 
 
 def test_a_sweep_needs_values(embedded: Forecaster) -> None:

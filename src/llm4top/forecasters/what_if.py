@@ -12,6 +12,7 @@ import numpy as np
 
 from llm4top.errors import EditError
 from llm4top.forecasters.base_rate_shift import BaseRateArgument
+from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.calibration.calibrated import FloatArray
 from llm4top.forecasters.forecast import as_record
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
@@ -257,14 +258,24 @@ def _unread(
 
 
 def fields_read(forecaster: Forecaster) -> frozenset[str]:
-    """The ``Trial`` fields that can move a forecast; the phase does by its base rate at least."""
+    """The ``Trial`` fields that can move a forecast or its interval.
+
+    Besides the sections that are read: the phase, for its base rate; what baselines take from
+    other fields; and what the support looks at.
+    """
     only, hidden = forecaster.sections_read, set(forecaster.task.hidden_fields)
-    read = [
-        fields
-        for name, fields in SECTION_FIELDS.items()
-        if (only is None or name in only) and not hidden.intersection(fields)
-    ]
-    return frozenset(["phase", *(name for fields in read for name in fields)])
+    read = {"phase"}
+    for name, fields in SECTION_FIELDS.items():
+        if only is None or name in only:
+            read.update(fields)
+    model: Any = forecaster.forecaster
+    for part in model.parts if forecaster.kind == "blend" else (forecaster,):
+        if isinstance(part.forecaster, BaselineForecaster):
+            read.update(part.forecaster.also_reads)
+    read -= hidden
+    if forecaster.support is not None:
+        read.update(("study_type", "healthy_volunteers", "planned_start"))
+    return frozenset(read)
 
 
 def answer_what_if(

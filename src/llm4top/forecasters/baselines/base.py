@@ -78,6 +78,8 @@ class BaselineForecaster(TrialClassifier):
 
     reads: ClassVar[tuple[str, ...] | None] = None
     """The sections of a trial that it reads; None for all."""
+    also_reads: ClassVar[tuple[str, ...]] = ()
+    """Fields of ``Trial`` of which it reads something besides those sections."""
     sections_: tuple[str, ...] | None = None
     floor_: float = LEAST
 

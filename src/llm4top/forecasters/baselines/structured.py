@@ -170,6 +170,8 @@ class StructuredForecaster(BaselineForecaster):
         learner_: The fitted trees.
     """
 
+    also_reads = ("minimum_age", "maximum_age", "condition_mesh", "keywords")
+
     def __init__(
         self,
         task: Task | str = "outcome",

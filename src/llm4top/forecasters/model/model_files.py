@@ -91,7 +91,7 @@ def known_models() -> list[str]:
     bases = [
         p.name.replace("--", "/", 1) for p in _folders(models) if (p / "config.json").is_file()
     ]
-    return [*paths.embedded_names(), *bundles, *bases]
+    return [paths.EMBEDDED_NAME, *bundles, *bases]
 
 
 def unknown_model(name: str) -> ModelNotFoundError:

@@ -20,28 +20,33 @@ if TYPE_CHECKING:
 _SHOWN = 200
 
 
+_Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Give a field a value, or none: --set phase='Phase 2'. Repeatable.",
+        metavar="FIELD=VALUE",
+    ),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(help="Write the draft as a record to this file.", metavar="FILE"),
+]
+_WithForecast = Annotated[
+    bool,
+    typer.Option("--forecast", help="Forecast the draft, and show what each section costs."),
+]
+
+
 def draft(
     file: Annotated[
         Path | None,
         typer.Argument(help="A synopsis (.txt, .docx, .pdf), or a draft in JSON.", metavar="FILE"),
     ] = None,
     *,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Give a field a value, or none: --set phase='Phase 2'. Repeatable.",
-            metavar="FIELD=VALUE",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Write the draft as a record to this file.", metavar="FILE"),
-    ] = None,
-    with_forecast: Annotated[
-        bool,
-        typer.Option("--forecast", help="Forecast the draft, and show what each section costs."),
-    ] = False,
+    settings: _Settings = None,
+    out: _Out = None,
+    with_forecast: _WithForecast = False,
     choice: ModelChoice,
     output: TextFormat = "text",
 ) -> None:

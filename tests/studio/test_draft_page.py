@@ -44,7 +44,8 @@ def test_a_pasted_synopsis_is_confirmed_saved_and_forecast(page: Page, server: S
     assert costs.get_by_role("row").count() == 12
     page.get_by_role("button", name="Planned start").click()
     start = page.get_by_label("Planned start")
-    assert start.evaluate("field => field === document.activeElement")
+    focused = "field => field === document.activeElement"
+    page.wait_for_function(focused, arg=start.element_handle())
     start.fill("Q3 2031")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("alert").get_by_text("planned_start: “Q3 2031” is no date.").wait_for()

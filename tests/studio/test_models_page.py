@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm4top.forecasters.bundles.paths import embedded_folder
+from llm4top.forecasters.bundles.paths import embedded_folder, embedded_names
 from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.workspace.workspace import Workspace
 from tests.studio._server import Server
@@ -130,7 +130,8 @@ def test_a_model_is_verified_exported_imported_made_the_default_and_deleted(
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     page.get_by_role("table", name="Models").get_by_text("Default model").wait_for()
-    assert page.get_by_role("table", name="Models").get_by_role("row").count() == 2
+    rows = page.get_by_role("table", name="Models").get_by_role("row")
+    assert rows.count() == 1 + len(embedded_names())
 
 
 def test_what_is_no_bundle_is_refused_by_its_name_as_text(page: Page) -> None:

@@ -181,9 +181,9 @@ def _edited(page: Page) -> None:
     page.locator("article.l4-trial h3 a").first.click()
     page.get_by_role("link", name="What if the record read otherwise?").click()
     page.get_by_label("Phase", exact=True).click()
-    page.get_by_role("option", name="Phase 3", exact=True).click()
+    page.get_by_role("option", name="Phase 4", exact=True).click()
     page.get_by_role("button", name="Keep as variant").click()
-    page.get_by_text("Variant 1: phase=Phase 3").wait_for()
+    page.get_by_text("Variant 1: phase=Phase 4").wait_for()
     page.get_by_role("button", name="Sweep").click()
     page.get_by_text("As a table").wait_for()
 

@@ -10,10 +10,10 @@ is drawn, in log-odds:
 - the support: the base rates that it draws towards, from their binomial error, one draw a phase;
   and how far the rates of groups of trials lie from their forecasts, of which it has learnt the
   variance. Two forecasts of one phase share that deviation, those of two phases do not. So it was
-  measured on 814 later trials of TOP's training part, for the embedded model: the covariance of
-  two trials' deviations, in log-odds, was .09 (standard error .02) in one phase, as large for
-  forecasts that are 2 log-odds apart as for equal ones, and -.04 (.01) in two. What one variant
-  deviates more than the other, because it lacks a field, is its own.
+  measured on 814 later trials of TOP's training and validation files, for the embedded model: the
+  covariance of two trials' deviations, in log-odds, was .08 (standard error .02, as if pairs were
+  independent) in one phase, as large for forecasts that are 2 log-odds apart as for equal ones,
+  and -.04 (.01) in two. What one variant deviates more, because it lacks a field, is its own.
 
 Its limits: it is the noise of what follows the model's score, for this model. How the score itself
 would differ, had the model learnt from other trials, is not in it; nor is whether a trial that was

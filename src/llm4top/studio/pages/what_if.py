@@ -169,7 +169,10 @@ class _WhatIf:
         self._undo.set_enabled(self._history.can_undo)
         self._redo.set_enabled(self._history.can_redo)
         self._again.set_enabled(bool(self._history.edits))
-        self._keep.set_enabled(bool(self._history.edits) and len(self._kept) < MOST_VARIANTS)
+        # Only what has been forecast can be kept.
+        shown = self._shown["edits"] == [edit.to_dict() for edit in self._history.edits]
+        some = bool(self._history.edits) and len(self._kept) < MOST_VARIANTS
+        self._keep.set_enabled(shown and some)
 
     def _draw_result(self) -> None:
         shown = self._shown

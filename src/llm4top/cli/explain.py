@@ -102,7 +102,7 @@ def _explained(
     )
     stated = asking.base_rate
     rates = None if stated is None else target_rates(stated, forecaster.task)
-    return explained(record, forecaster, samples=asking.samples, seed=asking.seed, base_rate=rates)
+    return explained(forecaster, record, samples=asking.samples, seed=asking.seed, base_rate=rates)
 
 
 def _print(made: Explanation) -> None:

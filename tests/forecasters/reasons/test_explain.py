@@ -75,7 +75,7 @@ def gap_of_pieces(found):
 
 
 def test_the_planted_sentence_is_found():
-    found = explain(TRIAL, planted_forecaster())
+    found = explain(planted_forecaster(), TRIAL)
     assert (found.pieces_of, found.exact, found.event) == ("criteria", False, "success")
     by_name = {c.name: c.log_odds for c in found.sections}
     assert by_name.pop("criteria") == pytest.approx(3, abs=1e-9)
@@ -93,13 +93,13 @@ def test_the_planted_sentence_is_found():
 
 def test_several_labels_are_each_against_the_rest():
     three = Task("three", "multiclass", "Which?", ("a", "b", "c"), ("One", "Two", "Three"))
-    found = explain(TRIAL, planted_forecaster(three))
+    found = explain(planted_forecaster(three), TRIAL)
     assert found.event == "c"
     assert found.sections[0].log_odds == pytest.approx(3, abs=1e-9)
     ordered = Task(
         "ordered", "ordinal", "How long?", ("1", "2", "3"), ("A", "B", "C"), bin_edges=(1.0, 2.0)
     )
-    found = explain(replace(TRIAL, criteria="none"), planted_forecaster(ordered))
+    found = explain(planted_forecaster(ordered), replace(TRIAL, criteria="none"))
     assert (found.event, found.pieces_of) == ("more than 2", None)
     assert gap(found) < 1e-6
 
@@ -107,7 +107,7 @@ def test_several_labels_are_each_against_the_rest():
 def test_hidden_fields_move_nothing():
     task = replace(get_task("outcome"), hidden_fields=("criteria",))
     fitted = make_baseline("tfidf", task=task).fit(*planted(40))
-    found = explain(TRIAL, as_forecaster(fitted))
+    found = explain(as_forecaster(fitted), TRIAL)
     assert "criteria" not in {c.name for c in found.sections}
     assert gap(found) < 1e-6
 
@@ -117,7 +117,7 @@ def test_baselines_add_up_and_so_do_their_features(name):
     X, y = planted(60)
     fitted = make_baseline(name).fit(X, y)
     forecaster = as_forecaster(fitted)
-    found = explain(X[0], forecaster)
+    found = explain(forecaster, X[0])
     assert max(gap(found), gap_of_pieces(found)) < 1e-6
     if name == "base-rate":
         assert found.parts == ()
@@ -148,7 +148,7 @@ def test_the_embedded_model_adds_up_and_is_the_same_each_time():
     forecaster = load_forecaster("embedded", device="cpu")
     (record,) = read_records(ONE.path)
     (forecast,) = forecaster.forecast([record])
-    found = explain(record, forecaster)
+    found = explain(forecaster, record)
     assert found.chance == pytest.approx(forecast.probability, abs=1e-9)
     assert max(gap(found), gap_of_pieces(found)) < 1e-6
     assert [step.name for step in found.steps] == ["Support"]
@@ -166,10 +166,10 @@ def test_the_embedded_model_adds_up_and_is_the_same_each_time():
 def test_a_record_without_a_forecast_has_no_reasons():
     trial = replace(TRIAL, study_type="Observational")
     with pytest.raises(TaskError, match=r"#1: there is nothing to explain: an observational study"):
-        explain(trial, planted_forecaster())
+        explain(planted_forecaster(), trial)
 
 
 def test_an_empty_record_has_no_sections():
-    found = explain(Trial(), planted_forecaster())
+    found = explain(planted_forecaster(), Trial())
     assert (found.sections, found.pieces, found.pieces_of) == ((), (), None)
     assert gap(found) < 1e-6

@@ -9,7 +9,7 @@ from tests.forecasters.reasons.test_explain import LINES, TRIAL, planted_forecas
 
 
 def test_rows_say_what_their_bars_show():
-    made = explain(TRIAL, planted_forecaster())
+    made = explain(planted_forecaster(), TRIAL)
     rows = reason_rows(made, made.sections)
     assert rows[0].name == "Eligibility criteria"
     interval = ", 95\u00a0% interval +3.00 to +3.00" if not made.exact else ""
@@ -21,7 +21,7 @@ def test_rows_say_what_their_bars_show():
 
 
 def test_bars_point_left_where_the_chance_is_lowered_and_texts_are_escaped():
-    made = explain(TRIAL, planted_forecaster())
+    made = explain(planted_forecaster(), TRIAL)
     (row,) = reason_rows(made, [replace(made.pieces[2], text="<b>", log_odds=-3.0, lower=-4.0)])
     assert "&lt;b&gt;" in row.drawing
     assert "<b>" not in row.drawing
@@ -29,7 +29,7 @@ def test_bars_point_left_where_the_chance_is_lowered_and_texts_are_escaped():
 
 
 def test_the_way_to_the_chance():
-    made = replace(explain(TRIAL, planted_forecaster()), steps=(Step("Support", -0.2, "Why."),))
+    made = replace(explain(planted_forecaster(), TRIAL), steps=(Step("Support", -0.2, "Why."),))
     first, step, last = way_to_the_chance(made)
     assert first.startswith(
         "Without these sections the chance is 27\u00a0%. Together they add +3.50"

@@ -86,7 +86,7 @@ def deletion_curves(
     for item in records:
         trial = item.trial if isinstance(item, Record) else item
         try:
-            reasons = explain(item, forecaster, seed=seed)
+            reasons = explain(forecaster, item, seed=seed)
         except TaskError:
             continue
         pieces = _pieces(trial, reasons)

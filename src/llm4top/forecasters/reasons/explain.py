@@ -27,8 +27,8 @@ PIECE_SAMPLES = 4
 
 
 def explain(
-    record: Record | Trial,
     forecaster: Forecaster,
+    record: Record | Trial,
     *,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -42,8 +42,8 @@ def explain(
     associations that the model has learnt, not causes.
 
     Args:
-        record: The record, or a trial.
         forecaster: Any forecaster.
+        record: The record, or a trial.
         samples: Permutations of more than six sections: an even number from 4. Pieces of a
             section take a quarter of it, 4 at least.
         seed: Of the permutations. The same arguments give the same explanation.
@@ -77,8 +77,8 @@ def explanation_of(
     stated = arguments.get("base_rate")
     rates = None if stated is None else target_rates(stated, forecaster.task, files=False)
     return explain(
-        record,
         forecaster,
+        record,
         samples=int(arguments.get("samples", SAMPLES)),
         seed=int(arguments.get("seed", 0)),
         base_rate=rates,

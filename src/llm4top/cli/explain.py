@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm4top.forecasters.reasons.explanation import Contribution, Explanation, PartFeatures
     from llm4top.registry.trial import Record
 
-_BAR = 12
+_BAR = 8
 _TEXT = 60
 
 
@@ -138,6 +138,9 @@ def _bars(console: Console, made: Explanation, rows: Sequence[Contribution]) -> 
             signed_bar(row.log_odds / widest),
             made.sentence(row),
         )
+    # A bar that is folded says nothing: the words make room for it.
+    for column in table.columns[1:4]:
+        column.no_wrap = True
     console.print(table)
 
 

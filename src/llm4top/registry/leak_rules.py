@@ -289,7 +289,8 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "tells whether the trial met its aim",
         ("futility", "primary end", "bjectives w", "goal was", "goal met", "goal has", "goals w",
-         "goal not", "target of", "target was", "been met"),
+         "goal not", "target of", "target was", "been met", "met its", "met the", "met all",
+         "met both", "achieved its", "reached its"),
         r"\b(?:met|crossed)\s+the\s+(?:\w+\s+)?(?:futility|stopping)\b",
         r"\b(?:due\s+to|because\s+of|for)\s+(?:statistical\s+)?futility\b",
         r"\b(?:accrual|enrol+ment|recruitment|sample\s+size)\s+(?:goal|target|objective)s?\s+(?:was\s+"
@@ -302,8 +303,10 @@ RULES: tuple[Rule, ...] = (
         r"(?:end\s?-?points?|objectives?|outcomes?)\b",
         r"\b(?:study|trial|primary|secondary)\s+(?:end\s?-?points?|objectives?|outcomes?)\s+"
         r"(?:was|were|has\s+been|have\s+been)\s+(?:not\s+)?(?:met|achieved|reached)\b",
+        r"\b(?:the|this|our)\s+(?:study|trial)\s+(?:has\s+)?(?:\w+ly\s+)?(?:met|achieved|reached)\s+"
+        r"(?:its|the|all|both)\s+(?:[\w-]+\s+){0,3}(?:end\s?-?points?|objectives?|outcomes?)\b",
         near=r"futility|objectives w|goal|target|been met|primary end\S*(?: \S+)? (?:was|were|has"
-        r"|have)|(?:meet|reach|achieve|met) (?:its|the|their|any) ",
+        r"|have)|(?:meet|reach|achieve|met|reached|achieved) (?:its|the|their|any|all|both) ",
     ),
     _rule(
         "tells what a monitoring board or the sponsor decided",

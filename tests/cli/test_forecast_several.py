@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,29 @@ def test_a_quantity_is_told_in_its_unit() -> None:
     assert done.exit_code == 0, done.output
     assert "> median " in done.stdout
     assert " months, 80 % " in done.stdout
+
+
+@needs_them
+def test_a_table_of_several_questions_ends_with_the_portfolio(tmp_path: Path) -> None:
+    undated = tmp_path / "undated.xml"
+    kept = [line for line in EXAMPLE.read_text("utf-8").splitlines() if "<start_date" not in line]
+    undated.write_text("\n".join(kept).replace("NCT99999901", "NCT99999977"), "utf-8")
+    question = ("--question", "outcome,why-it-fails,duration")
+    done = asked(str(undated), *question)
+    assert done.exit_code == 0, done.output
+    *_, fail, end, left = done.stderr.splitlines()
+    assert "Expected to succeed: " in done.stderr
+    assert re.match(
+        r"Expected to fail: 0\.\d of 2 trials; by reason \w+.* 0\.\d \(0 to \d\), ", fail
+    )
+    assert "The model of the reasons has little skill, and knows trials that were stopped" in fail
+    assert end.startswith("Expected to have ended, of 1 trial that states its planned start, by ")
+    assert re.search(r"2032 0\.\d \(0 to 1\), 2033 ", end)
+    assert left.startswith("Not counted: 1 trial without a planned start")
+    assert "(NCT99999977)" in left
+    assert "Expected to fail" not in asked(*question).stderr, "one trial is no portfolio"
+    rows = asked(str(undated), "--question", "outcome,why-it-fails", "--format", "csv")
+    assert "Expected to fail" not in rows.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
 from llm4top.cli.options import ModelChoice, ModelLoading, listed, named_task
+from llm4top.cli.portfolio_summary import PortfolioSummary
 from llm4top.cli.streams import STANDARD_INPUT, Records, Target, opened, written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
@@ -81,6 +82,8 @@ def forecast(
 
     --question asks the embedded models several questions, one after the other. For a question about
     a quantity, "median" is its median in "unit", and "p10" to "p90" its 80 % interval.
+    Of outcome, why-it-fails and duration together, the table's notes also sum up the failures by
+    reason and how many trials have ended by each year.
 
     With --out, Ctrl-C or a full disk leaves the finished forecasts in FILE.partial, and --resume
     continues it. Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to
@@ -144,20 +147,28 @@ def _forecast(
         opened(sources) as records,
         written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
-        found = [_answer(models[0], task, records, writing, target, loading, base_rate)]
+        summary = PortfolioSummary() if len(models) > 1 and writing.output == "table" else None
+        found = [_answer(models[0], task, records, writing, target, loading, base_rate, summary)]
         for model in models[1:]:
             with opened(sources, again=True) as same:
                 before = target.done
-                found.append(_answer(model, task, same, writing, target, loading, base_rate, True))
+                found.append(
+                    _answer(model, task, same, writing, target, loading, base_rate, summary, True)
+                )
                 target.done += before
-    for number, (forecaster, rates, tally) in enumerate(found, 1):
+    skills = {}
+    for forecaster, rates, tally in found:
         if len(models) > 1:
             note(f"Question: {printable(forecaster.task.question)}")
         if writing.output == "table" and tally.done:
             _explain_base_rates(forecaster, rates)
-        if (skill := _skill(forecaster)) and tally.done:
+        skills[forecaster.task.name] = skill = _skill(forecaster)
+        if skill and tally.done:
             note(skill)
-        _conclude(tally, records, forecaster.identity, last=number == len(found))
+        _conclude(tally, records, forecaster.identity)
+    for line in summary.lines(skills.get("why-it-fails", "")) if summary else ():
+        note(printable(line))
+    _exit(found[-1][2], records)
 
 
 def _skill(forecaster: Forecaster) -> str:
@@ -179,6 +190,7 @@ def _answer(
     target: Target,
     loading: ModelLoading,
     base_rate: str | None,
+    summary: PortfolioSummary | None = None,
     continued: bool = False,
 ) -> tuple[Forecaster, TargetRates | None, Tally]:
     """Forecast all records with one model; what it was adapted to, and the counts."""
@@ -195,7 +207,10 @@ def _answer(
             batch_tokens=loading.batch_tokens,
         )
         rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
-    tally = forecast_all(forecaster, records, writing, target, rates, continued=continued)
+    watched, keep = (records, None) if summary is None else (summary.watch(records), summary.add)
+    tally = forecast_all(
+        forecaster, watched, writing, target, rates, continued=continued, keep=keep
+    )
     return forecaster, rates, tally
 
 
@@ -216,15 +231,17 @@ def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> N
     )
 
 
-def _conclude(tally: Tally, records: Records, bundle: str, *, last: bool) -> None:
-    """Note how many there were and by which model; behind the last, exit with its code."""
+def _conclude(tally: Tally, records: Records, bundle: str) -> None:
+    """Note how many there were and by which model."""
     for line in tally.lines():
         note(printable(line))
     apart = f"{thousands(tally.left_out)} not applicable, " if tally.left_out else ""
     refused = f"{thousands(records.refused)} refused"
     note(f"{thousands(tally.done)} forecast by {bundle}, {apart}{refused}. {DISCLAIMER}")
-    if not last:
-        return
+
+
+def _exit(tally: Tally, records: Records) -> None:
+    """Exit with the code that tells what was done."""
     if tally.done + tally.left_out == 0:
         if not records.refused:
             records.explain_nothing()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -89,14 +89,14 @@ def forecast_all(
     base_rate: TargetRates | None = None,
     *,
     continued: bool = False,
+    keep: Callable[[Forecast], None] | None = None,
 ) -> Tally:
     """Forecast and write record after record; returns the counts of all of them together.
 
     With ``writing.resume`` the records that the target's part holds are read and not forecast
     again. ``writing.sort`` keeps all forecasts until the last one is made. Ctrl-C ends the
     document before it is raised again. Raises ``WorkspaceError`` for a part that other records or
-    another model made. ``continued`` says that forecasts of another question stand
-    before these.
+    another model made. ``continued``: others stand before these. ``keep`` gets each forecast.
     """
     from llm4top.forecasters.forecast import forecast_records
 
@@ -121,9 +121,9 @@ def forecast_all(
         forecasts = _applicable(made, tally, writer)
         try:
             for forecast in _sorted(forecasts, writing.sort) if writing.sort else forecasts:
-                chance, base = forecast.probability, forecast.compared_with[0]
-                earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
-                writer.write(replace(forecast, same_trial_as=earlier))
+                writer.write(told := _counted(forecast, tally))
+                if keep is not None:
+                    keep(told)
                 target.done = tally.done
         except KeyboardInterrupt:
             writer.close()
@@ -131,6 +131,13 @@ def forecast_all(
         if tally.done or writing.output != "table":
             writer.close()
     return tally
+
+
+def _counted(forecast: Forecast, tally: Tally) -> Forecast:
+    """The forecast with the earlier record of the same trial, where there is one."""
+    chance, base = forecast.probability, forecast.compared_with[0]
+    earlier = tally.add(forecast.record, forecast.nct_id, chance, base)
+    return replace(forecast, same_trial_as=earlier)
 
 
 def _behind(

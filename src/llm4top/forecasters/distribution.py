@@ -60,6 +60,18 @@ class Bins:
             found[row] = np.where(closed, inside, np.where(np.isfinite(low), high, low))
         return found
 
+    def below(self, probabilities: ArrayLike, values: ArrayLike) -> FloatArray:
+        """Probability ``[V]`` of at most each of ``values`` ``[V]`` under one distribution ``[K]``.
+
+        An open bin's probability counts from its far side on: never that of an open last bin.
+        """
+        nodes = np.array([self.lowest, *self.edges, self.highest])
+        reached = np.concatenate([[0.0], np.cumsum(np.asarray(probabilities, dtype=np.float64))])
+        closed = np.isfinite(nodes)
+        asked = np.asarray(values, dtype=np.float64)
+        found = np.interp(asked, nodes[closed], np.minimum(reached[closed], 1.0), left=0.0)
+        return np.asarray(found, dtype=np.float64)
+
     def clipped(self, values: ArrayLike) -> FloatArray:
         """The values with those of an open bin at its edge: the bins tell no more of them."""
         low = self.lowest if np.isfinite(self.lowest) else self.edges[0]

@@ -220,7 +220,7 @@ def months_lasted(record: Record) -> float | None:
     A date without a day counts as the 15th, a month as 30.4375 days.
     """
     outcome = record.registry_outcome
-    start, end = _day(outcome.start_date), _day(outcome.completion_date)
+    start, end = day_of(outcome.start_date), day_of(outcome.completion_date)
     ended = outcome.status in ("Completed", "Terminated") and outcome.start_date_type not in PLANNED
     if start is None or end is None or not ended or end < start:
         return None
@@ -230,7 +230,8 @@ def months_lasted(record: Record) -> float | None:
 DAYS_OF_A_MONTH = 30.4375
 
 
-def _day(iso: str | None) -> date | None:
+def day_of(iso: str | None) -> date | None:
+    """The day of a registry's date; the 15th where it is a month, None where it is less."""
     if not iso or len(iso) < len("2031-05"):
         return None
     return date.fromisoformat(iso if len(iso) > len("2031-05") else f"{iso}-15")

@@ -32,11 +32,16 @@ from llm4top.workspace.views.wording import expected
 
 
 async def portfolio(
-    items: Sequence[Forecast], state: ListState, *, redraw: Callable[[], Awaitable[None]]
+    items: Sequence[Forecast],
+    state: ListState,
+    *,
+    redraw: Callable[[], Awaitable[None]],
+    further: Callable[[Sequence[Forecast]], None],
 ) -> None:
     """Figures for these trials, each with its main finding as title and its data.
 
-    ``redraw`` is called when the visitor adds a kind of trial that is left out by default.
+    ``redraw`` is called when the visitor adds a kind of trial that is left out by default;
+    ``further`` adds the questions that can be asked of trials that have a chance.
     """
     parts = sums.counted(items, state.included)
     _left_out(parts, items, state, redraw)
@@ -53,6 +58,7 @@ async def portfolio(
         if found is not None:
             _successes(found, expected_from_base(trials), trials[0].label)
             _chances(trials, state)
+            further(trials)
         elif expectations := expected_by_answer(trials):
             _answers(trials, *max(expectations, key=lambda pair: pair[1]))
         else:

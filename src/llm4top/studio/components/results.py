@@ -13,6 +13,7 @@ from llm4top.studio.components.drop_zone import download, not_applicable_list, r
 from llm4top.studio.components.elements import Words, choice, confirm, in_thread, muted, pager
 from llm4top.studio.components.list_state import VIEWS, ListState
 from llm4top.studio.components.portfolio import portfolio
+from llm4top.studio.components.portfolio_questions import portfolio_questions
 from llm4top.studio.components.trial_card import Listed, trial_card, trial_row, trial_table
 from llm4top.studio.context import StudioContext
 from llm4top.text import counted, thousands
@@ -115,7 +116,8 @@ class ResultsView:
                 shown = f"{counted(len(items), 'trial')} of {thousands(len(self._items))} shown"
                 Words("p", shown).props('role="status"').classes("l4-muted")
             if self._view == "Portfolio":
-                await portfolio(items, self._state, redraw=self._show)
+                further = partial(portfolio_questions, self._context, self._listing.batch)
+                await portfolio(items, self._state, redraw=self._show, further=further)
             else:
                 await self._page_of(items)
         if returned:

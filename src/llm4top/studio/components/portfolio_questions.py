@@ -29,6 +29,9 @@ from llm4top.workspace.views.wording import expected
 MOST = 200
 """Trials of a batch up to which its records are asked further questions on a page."""
 
+NAMED = 10
+"""Trials that are named of those left out; the rest is counted."""
+
 REASONS, DURATION = (question_name(name) for name in ("why-it-fails", "duration"))
 TITLE = "Why they may fail, and when they end"
 
@@ -142,5 +145,7 @@ def _row(name: str, found: Distribution) -> tuple[str, str, str]:
 
 def _left_out(trials: Sequence[Forecast], why: str) -> None:
     if trials:
-        names = ", ".join(one.nct_id or name_of(one) for one in trials)
-        muted(f"Not counted: {counted(len(trials), 'trial')} {why} ({names}).")
+        names = ", ".join(one.nct_id or name_of(one) for one in trials[:NAMED])
+        rest = len(trials) - NAMED
+        more = f" and {thousands(rest)} more" if rest > 0 else ""
+        muted(f"Not counted: {counted(len(trials), 'trial')} {why} ({names}{more}).")

@@ -44,6 +44,7 @@ FORECAST = Forecast(
 )
 
 
+QUANTITY = ("unit", "median", "p10", "p90")
 ADAPTED = [name for name in COLUMNS if name.startswith(("adapted", "target", "unadapted"))]
 
 
@@ -76,6 +77,7 @@ def test_csv_has_the_documented_columns_and_one_row_a_trial() -> None:
         "upper": "0.720000",
         "base_rate": "0.409000",
         "base_rate_of": "Phase 2",
+        **dict.fromkeys(QUANTITY, ""),
         **dict.fromkeys(ADAPTED, ""),
         "score": "0.410000",
         "probabilities": '{"failure": 0.377, "success": 0.623}',
@@ -100,7 +102,15 @@ def test_absent_values_are_empty_cells() -> None:
     row = csv_row(nothing)
     empty = {name for name, value in row.items() if value == ""}
     absent = {"nct_id", "title", "phase", "sponsor_class", "lower", "upper", "base_rate", "score"}
-    absent |= {"base_rate_of", "base_rates", "warnings", "same_trial_as", "reason", *ADAPTED}
+    absent |= {
+        "base_rate_of",
+        "base_rates",
+        "warnings",
+        "same_trial_as",
+        "reason",
+        *ADAPTED,
+        *QUANTITY,
+    }
     assert empty == absent
 
 

@@ -32,7 +32,7 @@ def test_it_is_saved_loaded_and_forecasts_records(name, tiny_model_folder, tmp_p
     assert saved.kind == made.kind == KINDS[name]
     assert (saved.calibration.method, saved.manifest.calibration) == ("venn-abers",) * 2
     check = saved.manifest.reload_check
-    assert (check.n, check.max_difference <= check.tolerance) == (60, True)
+    assert (check.n, check.max_difference <= check.tolerance) == (30, True)
 
     loaded = load_forecaster(tmp_path / name, device="cpu")
     before, after = saved.calibrated(VALID[0]), loaded.calibrated(VALID[0])

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 WIDE, NARROW = (1280, 800), (390, 844)
-README = {"forecast": "portfolio", "train": "training", "compare": "comparison"}
+README = {
+    "forecast": "portfolio",
+    "trial": "trial",
+    "train": "training",
+    "compare": "comparison",
+}
 """The README's pictures, and the pages that they show."""
 QUICK = {
     "max_tokens": 256,
@@ -113,7 +118,7 @@ def prepared(
         "cards": (batch, None),
         "table": (batch, lambda page: _turn(page, "Table")),
         "portfolio": (batch, lambda page: _turn(page, "Portfolio")),
-        "trial": (batch, lambda page: page.locator("article.l4-trial h3 a").first.click()),
+        "trial": (batch, _explained),
         "draft": ("/draft", _drafted),
         "what-if": (batch, _edited),
         "data": ("/data", None),
@@ -163,6 +168,17 @@ def _done(workspace: Workspace, kind: str, settings: dict[str, object], title: s
         raise SystemExit(f"{title}: {run.state}. {run.error}")
     print(f"{title}: done", flush=True)
     return run
+
+
+def _explained(page: Page) -> None:
+    page.locator("article.l4-trial h3 a").first.click()
+    section = page.locator("section", has=page.get_by_role("heading", name="What moves the chance"))
+    button = section.get_by_role("button", name="Show what moves the chance")
+    bars = section.locator(".l4-reasons li").first
+    button.or_(bars).first.wait_for(timeout=WAIT)
+    if button.count():
+        button.click()
+    bars.wait_for(timeout=WAIT)
 
 
 def _drafted(page: Page) -> None:

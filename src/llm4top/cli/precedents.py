@@ -135,8 +135,9 @@ def find(
 
     Two rankings are fused, one by words and one by the language model's own representation. Only
     trials that were completed before the record's start count. The share that succeeded is shown
-    with Wilson's 95 % interval, next to the base rate of all earlier trials of the phase. Likeness
-    is no cause: a precedent tells what became of a similar trial, not what will become of this one.
+    with Wilson's 95 % interval, next to the base rate of all earlier trials of the phase.
+    Similarity is no cause: a precedent tells what became of a similar trial, not what will become
+    of this one.
 
     [bold]Examples[/bold]
 
@@ -193,7 +194,7 @@ def _print(record: Record, found: Found) -> None:
         model = "" if item.model is None else f", by the model {item.model:.2f}"
         console.print(
             f"{item.rank:3}. [bold]{item.nct_id}[/] {safe(item.outcome)}, {safe(item.phase or '')}"
-            f", completed {item.completion_date}; likeness by words {item.words:.2f}{model}"
+            f", completed {item.completion_date}; similarity by words {item.words:.2f}{model}"
         )
         console.print(f"     {safe(one_line(item.title))}", soft_wrap=True)
         console.print(f"     [dim]{item.link}[/]", soft_wrap=True)

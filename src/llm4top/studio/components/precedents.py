@@ -121,8 +121,8 @@ def _draw(found: dict[str, Any], terms: tuple[str, ...]) -> None:
     ]
     table(COLUMNS, rows, label="Earlier trials like this one")
     muted(
-        "Likeness is no cause: this is what became of similar trials, not what will become of this "
-        f"one. Index {found['index']}, question {found['task']}."
+        "Similarity is no cause: this is what became of similar trials, not what will become of "
+        f"this one. Index {found['index']}, question {found['task']}."
     )
     for line in terms:
         muted(line)

@@ -23,6 +23,12 @@ def write_probe(folder: Path, probe: Probe) -> None:
     save_file(arrays, folder / PROBE_FILE, metadata=place)
 
 
+def probe_place(folder: Path) -> dict[str, str]:
+    """Which "layer" and "pooling" the probe of the verified bundle in ``folder`` reads."""
+    with safe_open(folder / PROBE_FILE, framework="np") as file:
+        return dict(file.metadata() or {})
+
+
 def read_probe(folder: Path, model: Any, labels: int) -> Probe:
     """The probe of the verified bundle in ``folder``, for ``labels`` labels of its base model.
 

@@ -23,7 +23,7 @@ from llm4top.errors import DatasetError, RegistryError
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.precedents.dates import last_day
 from llm4top.forecasters.precedents.differences import shown_fields
-from llm4top.forecasters.precedents.states import StateIndex, hidden_states
+from llm4top.forecasters.precedents.states import StateIndex, hidden_states, representation_of
 from llm4top.forecasters.precedents.store import (
     SCHEMA,
     STATES_FILE,
@@ -88,8 +88,9 @@ def build_index(
             first=rows.completion_dates[0] or "",
             last=rows.completion_dates[-1] or "",
             by_chance=_by_chance(words, rows),
-            model=model or (forecaster.name if forecaster else None),
+            model=(model or forecaster.name or forecaster.identity) if forecaster else None,
             model_identity=forecaster.identity if forecaster else None,
+            representation=representation_of(forecaster) if forecaster else None,
             files={},
         )
         return write_index(out, card, table, arrays)

@@ -25,7 +25,7 @@ from llm4top.forecasters.precedents.dates import first_day, last_day, start_of
 from llm4top.forecasters.precedents.differences import differences
 from llm4top.forecasters.precedents.found import LINK, Found, Neighbour, OutcomeShare
 from llm4top.forecasters.precedents.fusion import best, fuse
-from llm4top.forecasters.precedents.states import StateIndex, hidden_states
+from llm4top.forecasters.precedents.states import StateIndex, hidden_states, representation_of
 from llm4top.forecasters.precedents.store import IndexCard, read_index
 from llm4top.forecasters.precedents.words import WordIndex, words_text
 from llm4top.paths import home_folder
@@ -40,9 +40,17 @@ NOT_ALIKE = (
     "None of the earlier trials has more words in common with this one than pairs of trials have "
     "by chance."
 )
-WORDS_ALONE = (
-    "Compared by words alone: the index was built with {built}, and the model here is {here}. "
-    "Build the index again to compare by the model's representation as well."
+_AGAIN = (
+    "To compare by the model as well, build the index again: `llm4top precedents build "
+    'DATASET_OR_RECORDS --overwrite`, or "Build precedents" on the data set\'s page in the Studio.'
+)
+OTHER_MODEL = (
+    f"Compared by words alone: the index was built with {{built}}, and the language model here "
+    f"({{here}}) reads trials in another way. {_AGAIN}"
+)
+NO_MODEL = (
+    f"Compared by words alone: {{built}}, with which the index was built, is not on this machine. "
+    f"{_AGAIN}"
 )
 
 
@@ -168,6 +176,12 @@ class Precedents:
         except (KeyError, TypeError) as error:
             raise BundleError("its labels are not those of its card.", where=str(path)) from error
 
+    def goes_with(self, forecaster: Forecaster) -> bool:
+        """Whether the index's hidden states are of the language model that the forecaster has."""
+        if self.card.representation is None:
+            return forecaster.identity == self.card.model_identity
+        return representation_of(forecaster) == self.card.representation
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {nct_id: place for place, nct_id in enumerate(self._ids)}
@@ -191,7 +205,7 @@ class Precedents:
             k: How many, from 1.
             before: The day (ISO) that stands for the start; by default the planned start, then the
                 record's start, then today.
-            forecaster: The model of the index, where it is loaded already.
+            forecaster: A loaded one, in place of the index's; see ``goes_with``.
 
         Raises ``DatasetError`` where ``before`` is no date, ``ValueError`` for a ``k`` below 1.
         """
@@ -240,11 +254,11 @@ class Precedents:
             try:
                 forecaster = self._model
             except LLM4TOPError:
-                notes.append(WORDS_ALONE.format(built=self.card.model_identity, here="not there"))
+                notes.append(NO_MODEL.format(built=self.card.model_identity))
                 return None
-        if forecaster.identity != self.card.model_identity:
+        if not self.goes_with(forecaster):
             built, here = self.card.model_identity, forecaster.identity
-            notes.append(WORDS_ALONE.format(built=built, here=here))
+            notes.append(OTHER_MODEL.format(built=built, here=here))
             return None
         return forecaster
 

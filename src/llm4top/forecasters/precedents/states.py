@@ -5,6 +5,8 @@ else the last. They are standardised over the trials of the index, as otherwise 
 decide every cosine (Timkey & van Schijndel 2021, All bark and no bite).
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.errors import BundleError
+from llm4top.forecasters.bundles.paths import ADAPTER_FILES, PROBE_FILE
+from llm4top.forecasters.bundles.probe_files import probe_place
+from llm4top.forecasters.bundles.verify import language_part, read_manifest
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.registry.trial import Trial
@@ -50,6 +55,29 @@ def hidden_states(
         found.append(states[:, 0, pooling].numpy())
         on_progress(Progress("reading with the model", start + len(ids), len(trials)))
     return np.concatenate(found)
+
+
+def representation_of(forecaster: Forecaster) -> str:
+    """Names what the hidden states of trials depend on: sha256 over model, prompt and layer.
+
+    It stays the same where a bundle is calibrated again, or blended with other baselines. A
+    forecaster that is not stored has its ``identity`` here.
+    """
+    part = language_part(forecaster.folder) if forecaster.folder else None
+    if part is None:
+        return forecaster.identity
+    folder, entry = part
+    files = read_manifest(folder).files
+    facts = {
+        "base": entry.base.sha256,
+        "tokenizer": entry.tokenizer_sha256,
+        "prompt": entry.prompt.fingerprint,
+        "quantize": entry.tuning.quantize,
+        "adapter": [files[name].sha256 for name in ADAPTER_FILES if name in files],
+        # The probe's place counts, not its coefficients: they read the states.
+        "place": probe_place(folder) if PROBE_FILE in files else {},
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

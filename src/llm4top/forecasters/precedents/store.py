@@ -26,7 +26,7 @@ CARD_FILE = "card.json"
 TRIALS_FILE = "trials.parquet"
 WORDS_FILE = "words.safetensors"
 STATES_FILE = "states.safetensors"
-CARD_SCHEMA = 1
+CARD_SCHEMA = 2
 _AGAIN = "Build it again with `llm4top precedents build`."
 _DTYPES = {"F32": 4, "I64": 8, "I32": 4}
 
@@ -73,7 +73,9 @@ class IndexCard(Strict):
         first, last: Completion dates of the first and the last.
         by_chance: The cosine by words under which 95 % of pairs of its trials are.
         model: What the language model was asked for by; None for an index of words alone.
-        model_identity: Which model that was.
+        model_identity: Which bundle that was.
+        representation: What the states depend on, see ``representation_of``; None in an index of
+            schema version 1, which goes with the very bundle alone.
         files: The files by name.
     """
 
@@ -90,6 +92,7 @@ class IndexCard(Strict):
     by_chance: float
     model: str | None
     model_identity: str | None
+    representation: str | None = None
     files: dict[str, FileEntry]
 
 
@@ -163,7 +166,6 @@ def read_card(folder: Path) -> IndexCard:
         error=BundleError,
         hint=_AGAIN,
         version=CARD_SCHEMA,
-        oldest=CARD_SCHEMA,
     )
 
 

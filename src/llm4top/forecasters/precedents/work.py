@@ -29,12 +29,11 @@ def precedents_of(
         DatasetError: ``before`` is no date.
     """
     index = _index(Path(str(arguments["folder"])))
-    same = forecaster.identity == index.card.model_identity
     found = index.find(
         record,
         int(arguments.get("k") or 10),
         before=arguments.get("before"),
-        forecaster=forecaster if same else None,
+        forecaster=forecaster if index.goes_with(forecaster) else None,
     )
     return found.to_dict()
 

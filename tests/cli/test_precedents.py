@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llm4top.cli.app import app
+from llm4top.forecasters.precedents.build import TEST
 from llm4top.forecasters.precedents.precedents import Precedents
 from tests.cli.conftest import EXAMPLES
 from tests.forecasters.precedents.kit import dataset, years
@@ -69,7 +70,31 @@ def test_an_index_is_built_of_records_by_their_status(tmp_path: Path) -> None:
     assert loaded.card.counts == {"stopped": 1, "completed": 1}
     # The later of the two completion dates counts.
     assert (loaded.card.first, loaded.card.last) == ("2009-11", "2009-11")
-    assert "task completion (stopped 1, completed 1)" in " ".join(out.split())
+    text = " ".join(out.split())
+    assert "task completion (stopped 1, completed 1)" in text
+    assert "Will this trial be completed, rather than terminated, withdrawn or" in text
+    assert "compared by words left out: 1 without a label for this task" in text
+
+
+@pytest.mark.slow
+def test_ingest_builds_the_index_as_well(tmp_path: Path, home: Path) -> None:
+    studies = [study(i, ("COMPLETED", "TERMINATED")[i % 2]) for i in range(12)]
+    (tmp_path / "records.json").write_text(json.dumps({"studies": studies}))
+    command = ["ingest", str(tmp_path / "records.json"), "--task", "completion", "--precedents"]
+    command += ["--split", "random", "--shares", "0.5,0.25,0.25", "--out"]
+    result = CliRunner().invoke(app, [*command, str(tmp_path / "set")])
+    assert result.exit_code == 0, result.stderr
+    text = " ".join(result.stdout.split())
+    assert "trials completed between 2009-11 and 2009-11, task completion" in text
+    assert "compared by words and by the language model of embedded" in text
+    loaded = Precedents.load(home / "precedents")
+    # The test split of the data set stays sealed.
+    assert len(loaded) == 12 - loaded.card.left_out[TEST]
+    # An index that is there is refused before anything is read.
+    again = CliRunner().invoke(app, [*command, str(tmp_path / "other")])
+    assert again.exit_code == 2
+    assert "already holds an index" in again.stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_precedents_are_shown_to_a_person(index: Path) -> None:

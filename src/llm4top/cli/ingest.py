@@ -11,10 +11,13 @@ import typer
 from llm4top.cli.console import note, progress_bar, standard_output, table_of
 from llm4top.cli.exit_codes import IN_PART
 from llm4top.cli.options import listed, named_task
+from llm4top.cli.precedents import print_index
+from llm4top.cli.watch import watching
 from llm4top.text import counted, percent, printable, thousands
 
 if TYPE_CHECKING:
     from llm4top.data.card import DatasetCard
+    from llm4top.data.dataset import Dataset
     from llm4top.data.splits import SplitRule
 
 _SHOWN_REFUSALS = 20
@@ -105,8 +108,15 @@ class Reading:
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of records of each source.")
     ] = None
+    precedents: Annotated[
+        bool,
+        typer.Option(
+            "--precedents",
+            help="Also build the index of `llm4top precedents find` from it, in LLM4TOP_HOME.",
+        ),
+    ] = False
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the data set that is there.")
+        bool, typer.Option("--overwrite", help="Replace the data set, and index, that is there.")
     ] = False
 
 
@@ -139,7 +149,7 @@ def ingest(
 
         llm4top ingest clinical-trial-outcome-prediction/data --out data/top
 
-        llm4top ingest AllPublicXML.zip --task completion --out data/completion
+        llm4top ingest AllPublicXML.zip --task completion --out data/completion --precedents
 
         llm4top ingest AllPublicXML.zip --labels own.csv --train-until 2012 --out data/own
 
@@ -154,12 +164,16 @@ def ingest(
     )
 
 
-def _ingest(sources: list[Path], out: Path, *, task: str, **options: Any) -> None:
+def _ingest(
+    sources: list[Path], out: Path, *, task: str, precedents: bool, **options: Any
+) -> None:
     from llm4top.data.ingest import ingest as run
     from llm4top.data.spool import NO_LABEL
     from llm4top.tasks.builtin import OUTCOME
 
     refusals = _Refusals()
+    if precedents:
+        _check_index(replace=options["overwrite"])
     with progress_bar("Reading", None) as bar:
         dataset = run(
             sources,
@@ -173,7 +187,25 @@ def _ingest(sources: list[Path], out: Path, *, task: str, **options: Any) -> Non
     _print_card(dataset.card, out)
     if options["labels"] is None and dataset.task == OUTCOME and NO_LABEL in dataset.card.dropped:
         note("Labels for the rest: --labels FILE, a CSV with the columns nctid and label.")
+    if precedents:
+        _build_index(dataset, replace=options["overwrite"])
     refusals.conclude()
+
+
+def _check_index(*, replace: bool) -> None:
+    """Refuse an index that is there before an hour of reading, not after."""
+    from llm4top.forecasters.precedents.precedents import default_folder
+    from llm4top.forecasters.precedents.store import check_target
+
+    check_target(default_folder(), replace=replace)
+
+
+def _build_index(dataset: Dataset, *, replace: bool) -> None:
+    from llm4top.forecasters.precedents.precedents import Precedents, default_folder
+
+    with watching(lines=False) as progress:
+        built = Precedents.build(dataset, replace=replace, on_progress=progress)
+    print_index(built, default_folder())
 
 
 class _Refusals:

@@ -94,19 +94,23 @@ def build(
             on_refusal=refused.append,
             on_progress=progress,
         )
-    _print_card(built, folder)
+    print_index(built, folder)
     if refused:
         note(f"{counted(len(refused), 'record')} refused. The first: {refused[0]}")
         raise typer.Exit(IN_PART)
 
 
-def _print_card(built: Precedents, folder: Path) -> None:
+def print_index(built: Precedents, folder: Path) -> None:
+    """What an index holds: trials, dates, the question and how it was answered."""
     card, console = built.card, standard_output()
     labels = ", ".join(f"{safe(label)} {thousands(n)}" for label, n in card.counts.items())
     console.print(
         f"[bold]{safe(str(folder))}[/]: {counted(len(built), 'trial')} completed between "
         f"{card.first} and {card.last}, task {safe(built.task.name)} ({labels})"
     )
+    console.print(f"  {safe(built.task.question)}")
+    model = f" and by the language model of {safe(card.model)}" if card.model else ""
+    console.print(f"  compared by words{model}")
     for reason, count in card.left_out.items():
         console.print(f"  left out: {thousands(count)} {reason}")
     for terms in card.data.terms:

@@ -123,7 +123,7 @@ def _dataset(
 
 def _chosen(data: Dataset) -> _Chosen:
     """The trials of train and valid that were completed by now, the earliest first."""
-    today, left_out = date.today().toordinal(), Counter[str]()
+    today, left_out = date.today().toordinal(), Counter(data.card.dropped)
     days: list[tuple[int, str, int]] = []
     for row, (split, text) in enumerate(zip(data.splits, data.completion_dates, strict=True)):
         day = last_day(text) if text else None

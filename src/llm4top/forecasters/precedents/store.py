@@ -69,7 +69,7 @@ class IndexCard(Strict):
         data: What it was built from.
         trials: Number of trials.
         counts: How many have each label.
-        left_out: How many labelled trials are not in it, by reason.
+        left_out: How many trials of the source are not in it, by reason.
         first, last: Completion dates of the first and the last.
         by_chance: The cosine by words under which 95 % of pairs of its trials are.
         model: What the language model was asked for by; None for an index of words alone.

@@ -164,9 +164,7 @@ def ingest(
     )
 
 
-def _ingest(
-    sources: list[Path], out: Path, *, task: str, precedents: bool, **options: Any
-) -> None:
+def _ingest(sources: list[Path], out: Path, *, task: str, precedents: bool, **options: Any) -> None:
     from llm4top.data.ingest import ingest as run
     from llm4top.data.spool import NO_LABEL
     from llm4top.tasks.builtin import OUTCOME

@@ -49,6 +49,16 @@ def test_json_is_the_same_in_a_file(model, tmp_path):
     assert {"sections", "pieces", "steps", "parts", "note", "disclaimer"} <= values.keys()
 
 
+def test_a_report_of_the_trial_holds_the_reasons(model, tmp_path):
+    out = tmp_path / "report.html"
+    result = explain(EXAMPLE, "--model", model, "--out", out)
+    assert result.exit_code == 0, result.output
+    page = out.read_text("utf-8")
+    assert "<h2>What moves the chance</h2>" in page
+    assert "<strong>" in page
+    assert "associations that the model has learnt" in page
+
+
 def test_an_odd_number_of_samples_is_refused(model):
     result = explain(EXAMPLE, "--model", model, "--samples", 5)
     assert result.exit_code == 2

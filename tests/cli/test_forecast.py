@@ -321,7 +321,8 @@ def test_out_writes_a_whole_file(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "begins"), [("csv", "record,"), ("JSON", "{"), ("txt", "Trial")]
+    ("ending", "begins"),
+    [("csv", "record,"), ("JSON", "{"), ("txt", "Trial"), ("html", "<!doctype html>")],
 )
 def test_the_ending_of_the_file_gives_its_format(
     tiny_bundle: Path, tmp_path: Path, ending: str, begins: str

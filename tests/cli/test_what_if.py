@@ -38,7 +38,7 @@ def test_a_table_of_named_variants_for_people(tiny_bundle: Path) -> None:
 
 def test_csv_and_json_for_programs(tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "phases.csv"
-    done = what_if(tiny_bundle, "--sweep", "phase", "--format", "csv", "--out", out)
+    done = what_if(tiny_bundle, "--sweep", "phase", "--out", out)
     assert done.exit_code == 0, done.output
     rows = list(csv.DictReader(io.StringIO(out.read_text(encoding="utf-8"))))
     assert tuple(rows[0]) == COLUMNS
@@ -49,6 +49,16 @@ def test_csv_and_json_for_programs(tiny_bundle: Path, tmp_path: Path) -> None:
     assert [variant["name"] for variant in values["variants"]] == ["50", "500"]
 
 
+def test_a_report_of_the_trial_holds_the_comparison(tiny_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = what_if(tiny_bundle, "--set", "phase=Phase 3", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert f"The report is in {out}." in done.stderr
+    page = out.read_text("utf-8")
+    assert "edited: phase=Phase 3" in page
+    assert ASSOCIATIONS in page
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -57,7 +67,7 @@ def test_csv_and_json_for_programs(tiny_bundle: Path, tmp_path: Path) -> None:
         (["--variant", "nameless"], "is not NAME: EDIT; EDIT"),
         (["--variant", "a: phase=1", "--sweep", "phase"], "give --variant or --sweep, not both"),
         (["--set", "phase=1", "--values", "1"], "it needs --sweep FIELD"),
-        (["--set", "phase=1", "--out", "x.csv"], "add --format csv or --format json"),
+        (["--set", "phase=1", "--out", "x.txt"], "end its name in .csv, .json or .html"),
     ],
 )
 def test_what_cannot_be_done_is_said(tiny_bundle: Path, args: list[str], message: str) -> None:

@@ -28,6 +28,9 @@ def test_the_same_record_is_asked_the_other_questions(page):
     assert "poor enrolment" in said
     assert "be completed, rather than" in said
     assert "little skill" in page.locator("article.l4-detail").inner_text()
+    page.reload()
+    table.wait_for()
+    assert table.inner_text() == said
     page.get_by_role("link", name="embedded:duration").click()
     page.wait_for_url(re.compile(r"/models/embedded:duration$"))
     page.get_by_role("heading", name="Embedded, duration").wait_for()

@@ -29,6 +29,12 @@ def test_reasons_are_shown_on_request_and_kept(page):
     count = bars.count()
     page.reload()
     expect(bars).to_have_count(count, timeout=WAIT)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report").click()
+    assert download.value.suggested_filename == "NCT99999901.html"
+    report = Path(download.value.path()).read_text("utf-8")
+    assert "<h2>What moves the chance</h2>" in report
+    assert "chronic plaque psoriasis" in report.partition("What the model read")[2]
     page.set_viewport_size({"width": 390, "height": 844})
     beyond = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert beyond <= 0

@@ -12,12 +12,15 @@ import typer
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.inspect import IdOption, NumberOption, RecordsArgument, find_record
 from llm4top.cli.options import ModelChoice, ModelLoading, TableFormat, named_task
+from llm4top.cli.trial_report import is_report, write_report
 from llm4top.files import write_json
 from llm4top.text import counted, one_line, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from llm4top.forecasters.base_rate_shift import TargetRates
+    from llm4top.forecasters.forecaster import Forecaster
     from llm4top.forecasters.reasons.explanation import Contribution, Explanation, PartFeatures
     from llm4top.registry.trial import Record
 
@@ -43,6 +46,12 @@ class Asking:
         if self.samples % 2:
             raise typer.BadParameter("give an even number.", param_hint="--samples")
 
+    def rates(self, forecaster: Forecaster) -> TargetRates | None:
+        """What the forecast is adapted to."""
+        from llm4top.forecasters.base_rate_shift import target_rates
+
+        return None if self.base_rate is None else target_rates(self.base_rate, forecaster.task)
+
 
 def explain(
     file: RecordsArgument,
@@ -54,7 +63,11 @@ def explain(
     asking: Asking,
     output: TableFormat = "table",
     out: Annotated[
-        Path | None, typer.Option(help="Write the JSON into this file.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            help="Write the JSON into this file; with the ending .html a report of the trial.",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Show what moves the forecast of a record: sections, sentences and features.
@@ -74,10 +87,18 @@ def explain(
         llm4top explain AllPublicXML.zip --nctid NCT01234567 --format json
 
         llm4top explain NCT01234567.xml --samples 64 --out reasons.json
+
+        llm4top explain NCT01234567.xml --out report.html
     """
     asking.check()
-    made = _explained(find_record(file, record, nctid), choice, loading, asking)
-    if out is not None:
+    found = find_record(file, record, nctid)
+    forecaster = _forecaster(choice, loading)
+    rates = asking.rates(forecaster)
+    made = _explained(forecaster, found, asking, rates)
+    if out is not None and is_report(out):
+        (forecast,) = forecaster.forecast([found], base_rate=rates)
+        write_report(out, forecaster, forecast, reasons=made)
+    elif out is not None:
         write_json(out, made.to_dict())
         note(f"The explanation is in {out}.")
     if output == "json":
@@ -86,22 +107,23 @@ def explain(
         _print(made)
 
 
-def _explained(
-    record: Record, choice: ModelChoice, loading: ModelLoading, asking: Asking
-) -> Explanation:
-    from llm4top.forecasters.base_rate_shift import target_rates
+def _forecaster(choice: ModelChoice, loading: ModelLoading) -> Forecaster:
     from llm4top.forecasters.load import load_forecaster
-    from llm4top.forecasters.reasons.explain import explain as explained
 
-    forecaster = load_forecaster(
+    return load_forecaster(
         choice.model,
         task=named_task(choice.task),
         device=loading.device,
         quantize=loading.quantize or "as trained",
         batch_tokens=loading.batch_tokens,
     )
-    stated = asking.base_rate
-    rates = None if stated is None else target_rates(stated, forecaster.task)
+
+
+def _explained(
+    forecaster: Forecaster, record: Record, asking: Asking, rates: TargetRates | None
+) -> Explanation:
+    from llm4top.forecasters.reasons.explain import explain as explained
+
     return explained(forecaster, record, samples=asking.samples, seed=asking.seed, base_rate=rates)
 
 

@@ -97,6 +97,8 @@ def forecast(
 
         llm4top forecast AllPublicXML.zip --out forecasts.csv --resume
 
+        llm4top forecast NCT01234567.xml --out report.html
+
         llm4top forecast drafts/ --model runs/qwen3-8b-top --sort chance
 
         llm4top forecast drafts/ --question outcome,duration --format csv
@@ -122,7 +124,7 @@ def _models(
         fault = "names no question."
     elif choice.model != EMBEDDED_NAME or choice.task is not None:
         fault = "is for the embedded models: leave out --model and --task."
-    elif len(asked) > 1 and (writing.output == "json" or writing.resume):
+    elif len(asked) > 1 and (writing.output in ("json", "html") or writing.resume):
         fault = "with several questions needs --format table, csv or jsonl, without --resume."
     elif len(asked) > 1 and STANDARD_INPUT in sources:
         fault = "with several questions cannot read standard input: give a file."

@@ -36,11 +36,11 @@ class Output:
     """Which forecasts are written, where and how."""
 
     asked: Annotated[
-        Literal["table", "json", "jsonl", "csv"] | None,
+        Literal["table", "json", "jsonl", "csv", "html"] | None,
         typer.Option(
             "--format",
-            help="A table for people, or a format for programs. Default: by the ending of --out, "
-            "else a table.",
+            help="A table or an HTML report for people, or a format for programs. Default: by the "
+            "ending of --out, else a table.",
         ),
     ] = None
     limit: Annotated[
@@ -66,7 +66,8 @@ class Output:
     def output(self) -> str:
         """The format: as asked for, by the ending of ``out``, or a table."""
         ending = self.out.suffix.lower().removeprefix(".") if self.out else ""
-        return self.asked or (ending if ending in ("json", "jsonl", "csv") else "table")
+        known = ("json", "jsonl", "csv", "html")
+        return self.asked or (ending if ending in known else "table")
 
     @property
     def resumable(self) -> bool:
@@ -258,7 +259,7 @@ def _writer(
 
     Where the rows themselves appear on a terminal as CSV or JSON, they are the progress.
     """
-    from llm4top.cli.output import CsvWriter, JsonLinesWriter, JsonWriter
+    from llm4top.cli.output import CsvWriter, HtmlWriter, JsonLinesWriter, JsonWriter
 
     on_terminal = stream.isatty()
     writer: ForecastWriter
@@ -274,6 +275,8 @@ def _writer(
         return
     if writing.output == "csv":
         writer = CsvWriter(stream, heading=not resumed)
+    elif writing.output == "html":
+        writer = HtmlWriter(stream, forecaster)
     else:
         writer = JsonWriter(stream) if writing.output == "json" else JsonLinesWriter(stream)
     if on_terminal:

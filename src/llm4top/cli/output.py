@@ -18,6 +18,8 @@ from llm4top.text import CsvRows, interval, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from llm4top.forecasters.forecaster import Forecaster
+
 
 class ForecastWriter(ABC):
     """Writes forecasts one at a time; ``close`` ends the document, not the stream."""
@@ -106,6 +108,39 @@ class JsonWriter(ForecastWriter):
         listed = "\n" + ",\n".join(others) + "\n" if others else ""
         self._stream.write(f', "not_applicable": [{listed}]}}\n')
         self._stream.flush()
+
+
+class HtmlWriter(ForecastWriter):
+    """One HTML page, written at the end: the report of the only trial, or of all together.
+
+    All forecasts are held in memory until then.
+    """
+
+    def __init__(self, stream: TextIO, forecaster: Forecaster):
+        self._stream = stream
+        self._forecaster = forecaster
+        self._forecasts: list[Forecast] = []
+        self._left_out: list[NotApplicable] = []
+
+    def write(self, forecast: Forecast) -> None:
+        """Keep the forecast for the end."""
+        self._forecasts.append(forecast)
+
+    def leave_out(self, record: NotApplicable) -> None:
+        """Keep the record for the end."""
+        self._left_out.append(record)
+
+    def close(self) -> None:
+        """Write the page."""
+        from llm4top.cli.trial_report import report_text
+        from llm4top.workspace.serving.parsing import NOT_APPLICABLE, Refusal
+        from llm4top.workspace.views.exports import to_html
+
+        if len(self._forecasts) == 1 and not self._left_out:
+            self._stream.write(report_text(self._forecaster, self._forecasts[0]))
+            return
+        left_out = [Refusal(one.record, NOT_APPLICABLE, one.reason) for one in self._left_out]
+        self._stream.write(to_html(self._forecasts, left_out).decode())
 
 
 def _json(values: Any, stream: TextIO) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.inspect import find_record
 from llm4top.cli.options import ModelChoice, ReportFormat, named_task
+from llm4top.cli.trial_report import is_report, write_report
 from llm4top.text import DISCLAIMER
 
 if TYPE_CHECKING:
@@ -100,7 +101,11 @@ def what_if(
         ReportFormat, typer.Option("--format", help="A table for people, or for programs.")
     ] = "text",
     out: Annotated[
-        Path | None, typer.Option(help="Write to this file instead of standard output.")
+        Path | None,
+        typer.Option(
+            help="Write to this file: .csv, .json, or .html for a report of the trial.",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Forecast a record beside edited copies of it.
@@ -120,18 +125,33 @@ def what_if(
 
         llm4top whatif draft.json --variant "short: criteria=" --variant "early: phase=Phase 1"
 
-        llm4top whatif draft.json --sweep phase --format csv --out phases.csv
+        llm4top whatif draft.json --sweep phase --out phases.csv
+
+        llm4top whatif draft.json --set "phase=Phase 3" --out report.html
     """
     changes.check()
-    if out is not None and output == "text":
-        raise typer.BadParameter("add --format csv or --format json.", param_hint="--out")
+    if out is not None and output == "text" and not is_report(out):
+        output = _format_of(out)
     found = find_record(file, record, nctid)
     from llm4top.forecasters.load import load_forecaster
 
     forecaster = load_forecaster(choice.model, task=named_task(choice.task))
     compared = changes.compared(forecaster, found)
-    _write(compared, output, out)
+    if out is not None and is_report(out):
+        write_report(out, forecaster, compared.original.forecast, comparison=compared.to_dict())
+    else:
+        _write(compared, output, out)
     note(f"Forecast by {forecaster.identity}. {DISCLAIMER}")
+
+
+def _format_of(out: Path) -> Literal["csv", "json"]:
+    """The format of a file by its ending; ``typer.BadParameter`` where that names none."""
+    formats: dict[str, Literal["csv", "json"]] = {".csv": "csv", ".json": "json"}
+    if out.suffix.lower() not in formats:
+        raise typer.BadParameter(
+            "end its name in .csv, .json or .html, or add --format.", param_hint="--out"
+        )
+    return formats[out.suffix.lower()]
 
 
 def _variant(text: str) -> tuple[str, list[str]]:

@@ -192,21 +192,22 @@ def _rewrite(session: Session, stored: dict[str, StoredBundle]) -> None:
                 session.delete(row)
                 session.flush()
             row = BundleRow(name=name, identity=bundle.identity, task=bundle.manifest.task.name)
-            row.facts = _facts(bundle.manifest)
+            row.facts = facts_of(bundle.manifest)
             session.add(row)
 
 
-def _facts(manifest: Manifest) -> dict[str, Any]:
+def facts_of(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as ``WorkspaceBundle.facts`` has it."""
     facts: dict[str, Any] = storable(manifest.model_dump(mode="json", exclude={"files"}))
     return {**facts, "model": manifest.model_name}
 
 
 def _value(row: BundleRow, manifest: Manifest) -> WorkspaceBundle:
-    facts = _facts(manifest)  # a row's own may be of an earlier version
+    facts = facts_of(manifest)  # a row's own may be of an earlier version
     return WorkspaceBundle(row.id, row.name, row.identity, row.task, row.is_default, facts)
 
 
 def _embedded(bundle: StoredBundle, is_default: bool) -> WorkspaceBundle:
     manifest, name = bundle.manifest, bundle.name
-    facts = _facts(manifest)
+    facts = facts_of(manifest)
     return WorkspaceBundle(name, name, manifest.identity, manifest.task.name, is_default, facts)

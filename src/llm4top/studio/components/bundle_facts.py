@@ -25,7 +25,7 @@ from llm4top.workspace.views.baseline_comparison import (
     own_figures,
 )
 from llm4top.workspace.views.label_bars import SUCCESS
-from llm4top.workspace.views.wording import metric, metric_interval
+from llm4top.workspace.views.skill import NOT_MEASURED, SPLITS, with_interval
 from llm4top.workspace.workspace import Workspace
 
 LONGEST = 100_000
@@ -74,10 +74,6 @@ METRICS = {"roc_auc": "ROC-AUC", "log_loss": "Log-loss", "brier": "Brier score",
 
 _KINDS = {"language": "language model", "baseline": "baseline", "blend": "blend"}
 _REFERENCE = "base rate of the phase"
-_NONE = "not measured"
-_SPLITS = {"train": "training", "valid": "validation", "out-of-fold": "learning"}
-_BAG_OF_WORDS = "TF-IDF"
-"""How the names of simple text models on a card begin."""
 
 
 def display_name(bundle: WorkspaceBundle) -> str:
@@ -109,20 +105,12 @@ def question_of(facts: Mapping[str, Any]) -> str:
     return str(facts["task"]["question"])
 
 
-def with_interval(figure: Mapping[str, Any] | None) -> str:
-    """A metric with three decimals and its interval; "not measured" without a value."""
-    if not figure or figure.get("value") is None:
-        return _NONE
-    bounds = metric_interval(figure.get("lower"), figure.get("upper"))
-    return f"{metric(figure['value'])} ({bounds})" if bounds else metric(figure["value"])
-
-
 def identity_facts(bundle: WorkspaceBundle) -> list[tuple[str, str]]:
     """The model's kind, training data and permitted use."""
     facts = bundle.facts
     data, language = _data(facts), facts["language"]
     counts = ", ".join(
-        f"{thousands(n)} {_SPLITS.get(split, split)}" for split, n in data.get("counts", {}).items()
+        f"{thousands(n)} {SPLITS.get(split, split)}" for split, n in data.get("counts", {}).items()
     )
     name = str(data.get("name") or "not stated")
     return [
@@ -189,38 +177,13 @@ def measured_tables(facts: Mapping[str, Any]) -> None:
             [name, *(with_interval(figures.get(key)) for key in keys)]
             for name, figures in forecasters.items()
         ]
-        split = _SPLITS.get(evaluation["split"], evaluation["split"])
+        split = SPLITS.get(evaluation["split"], evaluation["split"])
         title = f"Evaluated on {thousands(evaluation['n'])} {split} trials"
         notes = ["95\u00a0% intervals in brackets.", evaluation.get("note")]
         with ui.element("div").classes("l4-section"):
             heading(title, level=3)
             table(["Model", *(METRICS.get(key, key) for key in keys)], rows, label=title)
             muted(" ".join(filter(None, notes)))
-
-
-def skill_of(facts: Mapping[str, Any]) -> str:
-    """The model's ROC-AUC and that of a bag of words, in a sentence; empty if not measured."""
-    for evaluation in facts.get("evaluations", ()):
-        found = {
-            name: figures["roc_auc"]
-            for name, figures in evaluation["forecasters"].items()
-            if figures.get("roc_auc", {}).get("value") is not None
-        }
-        if not found:
-            continue
-        own, *_ = found
-        split = _SPLITS.get(evaluation["split"], evaluation["split"])
-        sentence = (
-            f"How well this model ranks trials: ROC-AUC {with_interval(found[own])} on "
-            f"{thousands(evaluation['n'])} {split} trials (0.5 is guessing, 1 is perfect)"
-        )
-        simple = next((name for name in found if name.startswith(_BAG_OF_WORDS)), None)
-        if simple is None or simple == own:
-            return f"{sentence}."
-        sentence += f". A bag of words (TF-IDF) reaches {with_interval(found[simple])}"
-        better = found[own]["value"] >= found[simple]["value"]
-        return f"{sentence}." if better else f"{sentence}, which is better."
-    return ""
 
 
 def _trained_on(facts: Mapping[str, Any]) -> int | None:
@@ -239,7 +202,7 @@ def _skill(forecasters: Mapping[str, Any]) -> str:
     own = own_figures(forecasters).get("brier")
     reference = forecasters.get(_REFERENCE, {}).get("brier")
     if not own or not reference or not reference["value"]:
-        return _NONE
+        return NOT_MEASURED
     return f"{1 - own['value'] / reference['value']:.3f}"
 
 

@@ -9,18 +9,20 @@ from llm4top.studio.components import elements
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.kept_records import record_again
+from llm4top.workspace.trial_report import keep_answers, kept_answers
 from llm4top.workspace.views.other_questions import Answer, answer_of
 
 NO_RECORD = "The record is no longer on this machine. Forecast it again to ask other questions."
 
 
 def other_questions(context: StudioContext, stored: StoredForecast) -> None:
-    """Add the section; nothing is computed before its button is pressed."""
+    """Add the section: the answers of earlier, or a button that asks."""
     task = str(stored.values.get("task"))
     others = [name for name in embedded_names() if name != question_name(task)]
     if not others:
         return
-    with elements.folded("Other questions"):
+    kept = kept_answers(stored)
+    with elements.folded("Other questions") as fold:
         elements.muted(
             "The embedded models answer other questions about the same record, each by itself. "
             "They may contradict each other. Their cards say how good they are."
@@ -38,12 +40,19 @@ def other_questions(context: StudioContext, stored: StoredForecast) -> None:
             place.clear()
             with place:
                 if found:
+                    await elements.in_thread(keep_answers, context.workspace, stored.id, found)
                     _table(found)
                 if fault:
                     elements.muted(fault)
             button.enable()
 
         button = ui.button("Ask the other questions", on_click=ask).props("outline no-caps")
+        button.classes("l4-noprint")
+        if kept:
+            fold.props("open")
+            button.set_text("Ask the other questions again")
+            with place:
+                _table(kept)
 
 
 async def _answers(

@@ -9,7 +9,6 @@ from llm4top.forecasters.forecast_format import Forecast
 from llm4top.studio.components.drop_zone import download
 from llm4top.studio.components.elements import Words, drawing, heading, in_thread, muted
 from llm4top.studio.components.list_state import ListState
-from llm4top.studio.components.trial_card import chance_of
 from llm4top.text import counted, thousands
 from llm4top.workspace.views import portfolio as sums
 from llm4top.workspace.views.exports import distribution_csv, to_csv
@@ -28,6 +27,7 @@ from llm4top.workspace.views.portfolio import (
     successes,
 )
 from llm4top.workspace.views.portfolio_charts import NUMBERED, chances_chart, distribution_chart
+from llm4top.workspace.views.trial import chance_of
 from llm4top.workspace.views.wording import expected
 
 

@@ -1,5 +1,6 @@
 """Earlier trials like one, on its page: looked for when the visitor asks."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -7,6 +8,7 @@ from nicegui import ui
 from llm4top.errors import BundleError, LLM4TOPError
 from llm4top.studio.components.elements import (
     PRIMARY,
+    Cell,
     Words,
     copy_button,
     error_box,
@@ -17,28 +19,41 @@ from llm4top.studio.components.elements import (
     table,
 )
 from llm4top.studio.context import StudioContext, forecast_service
-from llm4top.text import counted, interval, percent, thousands
 from llm4top.workspace.ask import ask_about
 from llm4top.workspace.forecasts import StoredForecast
+from llm4top.workspace.trial_report import keep_precedents, kept_precedents
+from llm4top.workspace.views.precedents import (
+    COLUMNS,
+    cells_of,
+    considered,
+    differences_of,
+    no_cause,
+    share_sentences,
+)
 
 if TYPE_CHECKING:
     from llm4top.forecasters.precedents.store import IndexCard
 
 BUILD = "llm4top precedents build DATASET_OR_RECORDS"
-COLUMNS = ("Trial", "Phase", "Outcome", "Completed", "Alike by words", "Alike by the model")
 
 
 def earlier_trials(context: StudioContext, stored: StoredForecast) -> None:
-    """The section; nothing is looked for before its button is pressed."""
+    """The section: what was found before, or a button that looks for it."""
     with section("Earlier trials like this one"):
         place = ui.element("div").classes("l4-stack l4-precedents")
-        with place:
-            muted("Trials with known outcome that were completed before this one's start.")
 
-            async def find() -> None:
-                await _show(context, stored, place)
+    async def find() -> None:
+        await _show(context, stored, place)
 
-            ui.button("Find earlier trials", on_click=find).props(PRIMARY)
+    with place:
+        if (kept := kept_precedents(stored)) is not None:
+            _draw(*kept)
+            again = ui.button("Find earlier trials again", on_click=find)
+            again.props("flat no-caps").classes("l4-start l4-noprint")
+            return
+        muted("Trials with known outcome that were completed before this one's start.")
+        button = ui.button("Find earlier trials", on_click=find)
+        button.props(PRIMARY).classes("l4-noprint")
 
 
 async def _show(context: StudioContext, stored: StoredForecast, place: ui.element) -> None:
@@ -61,6 +76,9 @@ async def _show(context: StudioContext, stored: StoredForecast, place: ui.elemen
             )
         except LLM4TOPError as error:
             fault = error
+        else:
+            terms = card.data.terms
+            await in_thread(keep_precedents, context.workspace, stored.id, found, terms)
     if place.is_deleted:
         return
     place.clear()
@@ -96,68 +114,30 @@ def _how_to_build() -> None:
 
 
 def _draw(found: dict[str, Any], terms: tuple[str, ...]) -> None:
-    what = {"given": "that day", "today": "today"}.get(found["before_is"], found["before_is"])
-    earlier = counted(found["earlier"], "trial of the index was", "trials of the index were")
-    muted(
-        f"{earlier} completed before {found['before']} ({what}); {thousands(found['later'])} later "
-        "ones were not considered."
-    ).props('role="status"')
+    muted(considered(found)).props('role="status"')
     for note in found["notes"]:
         Words("p", note).classes("l4-small")
-    for share in _shown(found["shares"]):
-        Words("p", _sentence(share, found))
+    for sentence in share_sentences(found):
+        Words("p", sentence)
     if not found["neighbours"]:
         return
-    rows = [
-        (
-            lambda item=item: _trial(item),
-            item["phase"] or "not stated",
-            item["outcome"],
-            item["completion_date"],
-            f"{item['words']:.2f}",
-            "" if item["model"] is None else f"{item['model']:.2f}",
-        )
-        for item in found["neighbours"]
+    rows: list[list[Cell]] = [
+        [partial(_trial, item), *cells_of(item)] for item in found["neighbours"]
     ]
     table(COLUMNS, rows, label="Earlier trials like this one")
-    muted(
-        "Similarity is no cause: this is what became of similar trials, not what will become of "
-        f"this one. Index {found['index']}, question {found['task']}."
-    )
+    muted(no_cause(found))
     for line in terms:
         muted(line)
-
-
-def _shown(shares: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of a yes-no question the yes, of others every label."""
-    return shares[1:] if len(shares) == 2 else shares
-
-
-def _sentence(share: dict[str, Any], found: dict[str, Any]) -> str:
-    phase = "all phases" if found["base_phase"] in (None, "all") else found["base_phase"]
-    return (
-        f"{share['count']} of the {found['n']} most alike ended with {share['label']}: "
-        f"{percent(share['share'])} (95\u00a0% interval {interval(share['lower'], share['upper'])})"
-        f". Base rate: {percent(share['base_rate'])} of "
-        f"{counted(found['base_n'], 'earlier trial')}, {phase}."
-    )
 
 
 def _trial(item: dict[str, Any]) -> None:
     """Title and id of a neighbour; the registry's address as text, what differs folded."""
     Words("div", f"{item['rank']}. {item['title']}")
     muted(item["link"], "div")
-    if not item["differences"]:
+    differences = differences_of(item)
+    if not differences:
         muted("The compared fields are the same.", "div")
         return
-    with folded(f"What differs ({len(item['differences'])})"), ui.element("ul"):
-        for difference in item["differences"]:
-            Words("li", _difference(difference))
-
-
-def _difference(values: dict[str, Any]) -> str:
-    from llm4top.forecasters.precedents.differences import Difference
-    from llm4top.forecasters.precedents.found import in_words
-
-    sides = {name: tuple(values[name]) for name in ("here", "there", "shared")}
-    return in_words(Difference(values["field"], values["heading"], **sides))
+    with folded(f"What differs ({len(differences)})"), ui.element("ul"):
+        for difference in differences:
+            Words("li", difference)

@@ -13,7 +13,12 @@ from llm4top.studio.components import elements
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.reasons import kept_reasons, reasons_of
-from llm4top.workspace.views.reasons import ReasonRow, reason_rows, way_to_the_chance
+from llm4top.workspace.views.reasons import (
+    ReasonRow,
+    feature_table,
+    reason_rows,
+    way_to_the_chance,
+)
 
 _STAGES = {"waiting": "Waiting for its turn …", "reading": "Reading the record …"}
 _WORKING = "Forecasting copies of the record …"
@@ -96,8 +101,6 @@ def _bars(rows: Sequence[ReasonRow]) -> None:
 
 
 def _features(part: PartFeatures) -> None:
-    scale, unit = (1.0, "log-odds") if part.unit == "log-odds" else (100.0, "points of its chance")
-    rows = [(f.name, f.value, f"{f.amount * scale:+.2f}") for f in part.features]
-    rows.append(("all other features", "", f"{part.others * scale:+.2f}"))
+    columns, rows = feature_table(part)
     elements.heading(part.part, level=4)
-    elements.table(("Feature", "Value", f"Adds, {unit}"), rows, label=f"Features of {part.part}")
+    elements.table(columns, rows, label=f"Features of {part.part}")

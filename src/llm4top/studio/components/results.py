@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.bundle_facts import question_of, skill_of
+from llm4top.studio.components.bundle_facts import question_of
 from llm4top.studio.components.drop_zone import download, not_applicable_list, refused_list
 from llm4top.studio.components.elements import Words, choice, confirm, in_thread, muted, pager
 from llm4top.studio.components.list_state import VIEWS, ListState
@@ -29,6 +29,7 @@ from llm4top.workspace.views.listing import (
 )
 from llm4top.workspace.views.portfolio import SORTS as KEYS
 from llm4top.workspace.views.portfolio import facets
+from llm4top.workspace.views.skill import skill_of
 
 PER_PAGE = {"Cards": 20, "Table": 50}
 """Trials that are drawn at once: more would delay the answers to other visitors."""

@@ -10,16 +10,24 @@ from nicegui import ui
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.prompts.prompt import SectionAccount
 from llm4top.studio.components import elements
-from llm4top.studio.components.bundle_facts import basis_facts, measured_tables, skill_of
+from llm4top.studio.components.bundle_facts import basis_facts, measured_tables
 from llm4top.text import counted, interval, percent, thousands
 from llm4top.workspace.views.caveats import sentence, sorted_warnings
 from llm4top.workspace.views.label_bars import answer_named, is_yes_or_no, reading_of, scale_of
 from llm4top.workspace.views.portfolio import name_of, phase_of, sponsor_of
+from llm4top.workspace.views.skill import skill_of
+from llm4top.workspace.views.trial import (
+    INTERVAL_NOTE,
+    PART_COLUMNS,
+    PARTS_NOTE,
+    chance_of,
+    field_name,
+    part_rows,
+    said_by_parts,
+    trial_facts,
+)
 
 OnSort = Callable[[str], Awaitable[None]]
-
-UNKNOWN_AREA = "unknown"
-"""The area of a trial whose conditions name none."""
 
 COLUMNS: tuple[tuple[str, str | None, str], ...] = (
     ("NCT id", "trial", ""),
@@ -66,14 +74,6 @@ def chance_line(forecast: Forecast, *, large: bool = False) -> None:
         elements.Words("span", " ".join(reading_of(forecast))).classes("l4-reading")
 
 
-def trial_facts(item: Forecast) -> str:
-    """The line under a title: NCT id, phase, area, class of sponsor and file, if known."""
-    area = "" if item.area == UNKNOWN_AREA else item.area
-    phase = item.phase or "phase not stated"
-    known = (item.nct_id, phase, area, item.sponsor_class, item.record)
-    return " · ".join(part for part in known if part)
-
-
 def warning_lines(warnings: Sequence[str]) -> None:
     """A line for each serious warning; the sign is hidden from screen readers."""
     if not warnings:
@@ -105,13 +105,6 @@ def trial_card(listed: Listed, withheld: int) -> None:
         with ui.element("div").classes("l4-foot l4-muted l4-small"):
             notes = [sentence(warning) for warning in [*serious[1:], *routine]]
             elements.Words("span", " ".join([*notes, f"{hidden}."]))
-
-
-def chance_of(item: Forecast) -> str:
-    """A chance with its interval in one line."""
-    bounds = interval(item.lower, item.upper)
-    named = "" if is_yes_or_no(item) else f"“{item.label}” "
-    return named + percent(item.probability) + (f" ({bounds})" if bounds else "")
 
 
 def copy_note(listed: Listed) -> None:
@@ -222,12 +215,6 @@ def _warnings_cell(warnings: Sequence[str]) -> None:
                 elements.muted(" ".join(map(sentence, routine)))
 
 
-INTERVAL_NOTE = (
-    "The 95\u00a0% interval covers the uncertainty of the calibration only. It does not cover "
-    "what the model does not see or know."
-)
-
-
 def trial_number(item: Forecast, model: Mapping[str, Any] | None) -> None:
     """Title and chance, with serious warnings above and limits below."""
     elements.heading(name_of(item)).props('tabindex="-1" id="trial-title"')
@@ -249,24 +236,11 @@ def parts_of(item: Forecast, model: Mapping[str, Any] | None) -> None:
     """What each part of a blend says by itself, folded: the blend is their mean in log-odds."""
     if not item.parts:
         return
-    entry = (model or {}).get("blend") or {}
-    known = {part["name"]: part for part in entry.get("parts", ())}
-    rows = []
-    for name, chance in item.parts:
-        part = known.get(name, {})
-        label = part.get("label", name)
-        called = f"Language model ({label})" if part.get("kind") == "language" else label
-        weight = f"{part['weight']:.2f}" if "weight" in part else ""
-        rows.append((called, percent(chance), weight))
-    said = [percent(chance) for _, chance in sorted(item.parts, key=lambda part: part[1])]
-    spread = f"{said[0]} to {said[-1]}" if len(set(said)) > 1 else said[0]
-    with elements.folded(f"The parts of this model say {spread}"):
-        columns = ("Part", "Its own chance", "Weight")
-        elements.table(columns, rows, label="Parts of the model", kind="l4-parts")
-        elements.muted(
-            "Each part's own chance, before calibration. The model adds up their log-odds with "
-            "these weights; the sum is then calibrated."
+    with elements.folded(said_by_parts(item)):
+        elements.table(
+            PART_COLUMNS, part_rows(item, model), label="Parts of the model", kind="l4-parts"
         )
+        elements.muted(PARTS_NOTE)
 
 
 def other_models(others: Sequence[tuple[str, Forecast, str]]) -> None:
@@ -361,14 +335,6 @@ def hidden_fields(fields: Sequence[tuple[str, str, str]]) -> None:
     rows = [(field_name(name), reason, excerpt) for name, reason, excerpt in fields]
     with elements.folded(f"{counted(len(rows), 'field')} with the reason for each"):
         elements.table(("Field", "Why", "Excerpt"), rows, label="Hidden from the model")
-
-
-def field_name(name: str) -> str:
-    """A registry's field in words: "id_info/org_study_id" is "Org study id (id info)"."""
-    group, _, last = name.rpartition("/")
-    words = last.replace("_", " ").strip()
-    words = words[:1].upper() + words[1:]
-    return f"{words} ({group.replace('_', ' ').replace('/', ', ')})" if group else words
 
 
 def rests_on(model: Mapping[str, Any] | None, phase: str | None) -> None:

@@ -1,13 +1,16 @@
 """The page of one trial, with links to the trials before and after it."""
 
+import asyncio
 from dataclasses import replace
 
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components import precedents, trial_card
+from llm4top.prompts.prompt import SectionAccount
+from llm4top.studio.components import elements, precedents, trial_card
 from llm4top.studio.components.bundle_facts import Models
+from llm4top.studio.components.drop_zone import download
 from llm4top.studio.components.elements import Words, in_thread, muted
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.other_questions import other_questions
@@ -18,7 +21,10 @@ from llm4top.studio.frame import page
 from llm4top.text import counted
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.kept_records import record_again
+from llm4top.workspace.trial_report import kept_comparison, report_of
 from llm4top.workspace.views.listing import Listing, model_name
+from llm4top.workspace.views.trial_report import MEDIA_TYPE, report_name
+from llm4top.workspace.views.what_if import COLUMNS, variant_cells
 
 NOT_STORED = (
     "The text is not stored with this forecast, and its record is no longer on this machine. "
@@ -54,6 +60,8 @@ class _Trial:
         self._item = Forecast.from_dict(stored.values, id=stored.id)
         self._models = Models.of(context.workspace)
         # An address without a query belongs to the batch of the forecast.
+        self._sections: tuple[SectionAccount, ...] = self._item.sections
+        self._was_read = asyncio.Event()
         self._state = state if state.id else ListState.of(stored.batch, stored.run_id)
 
     async def show(self) -> None:
@@ -66,9 +74,7 @@ class _Trial:
             trial_card.trial_number(item, model)
             trial_card.parts_of(item, model)
             what_moves(self._context, self._stored)
-            what_if = ui.button("What if the record read otherwise?", icon="tune")
-            what_if.props("flat no-caps").classes("l4-start l4-noprint")
-            what_if.props["href"] = f"/what-if?forecast={item.id}"
+            self._variants()
             precedents.earlier_trials(self._context, self._stored)
             others = ui.element("div")
             other_questions(self._context, self._stored)
@@ -86,6 +92,32 @@ class _Trial:
         await self._neighbours(others)
         if not any(part.text for part in item.sections):
             await self._read_again()
+        self._was_read.set()
+
+    def _variants(self) -> None:
+        """The variants that were kept on the what-if page, and the way to that page."""
+        kept = kept_comparison(self._stored)
+        if kept is not None:
+            with elements.section("Variants of this record"):
+                rows = [variant_cells(one) for one in (kept["original"], *kept["variants"])]
+                elements.table(COLUMNS, rows, label="Variants", kind="l4-variants")
+                for note in kept["notes"]:
+                    elements.muted(note)
+        what_if = ui.button("What if the record read otherwise?", icon="tune")
+        what_if.props("flat no-caps").classes("l4-start l4-noprint")
+        what_if.props["href"] = f"/what-if?forecast={self._item.id}"
+
+    async def _report(self) -> None:
+        """Download the page as one file, with all that was asked about this trial so far."""
+        await self._was_read.wait()
+
+        def make() -> bytes:
+            return report_of(self._context.workspace, self._item.id, self._sections).to_html()
+
+        try:
+            await download(make, report_name(self._item), MEDIA_TYPE)
+        except LLM4TOPError as error:
+            elements.warn(error)
 
     async def _neighbours(self, place: ui.element) -> None:
         """The trials before and after this one in its list, and other models' forecasts of it."""
@@ -116,6 +148,7 @@ class _Trial:
             ui.button("Print", icon="print").props("flat no-caps").on(
                 "click", js_handler="() => window.print()"
             )
+            ui.button("Report", icon="download", on_click=self._report).props("flat no-caps")
         alike = sum(item.probability == self._item.probability for item in shown)
         with place:
             if alike > 1:
@@ -142,6 +175,7 @@ class _Trial:
             if again is not None and again.prompt_sha256 == self._stored.values.get(
                 "prompt_sha256"
             ):
+                self._sections = again.sections
                 trial_card.what_was_read(self._item, again.sections)
                 trial_card.not_read(again)
             else:

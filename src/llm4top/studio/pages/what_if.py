@@ -22,10 +22,16 @@ from llm4top.text import DISCLAIMER, csv_text
 from llm4top.workspace.ask import ask_about, place_of
 from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.reasons import SAMPLES
+from llm4top.workspace.trial_report import keep_comparison, kept_comparison
 from llm4top.workspace.views.portfolio import name_of
-from llm4top.workspace.views.what_if import History, chance_of, interval_of, sweep_chart
-
-COLUMNS = ("Variant", "Chance", "95\u00a0% interval", "Difference", "")
+from llm4top.workspace.views.what_if import (
+    COLUMNS,
+    History,
+    chance_of,
+    interval_of,
+    sweep_chart,
+    variant_cells,
+)
 
 
 def register(context: StudioContext) -> None:
@@ -50,7 +56,7 @@ class _WhatIf:
         self._stored = stored
         self._item = Forecast.from_dict(stored.values, id=stored.id)
         self._history = History()
-        self._kept: list[dict[str, Any]] = []
+        self._kept: list[dict[str, Any]] = list((kept_comparison(stored) or {}).get("variants", ()))
         self._asked = 0
         self._asking: asyncio.Task[Any] | None = None
         self._explained: asyncio.Task[Any] | None = None
@@ -193,18 +199,23 @@ class _WhatIf:
         shown = list(self._kept)
         if self._history.edits and self._shown["edits"] not in [one["edits"] for one in shown]:
             shown.append(self._shown)
+        return self._compared(shown)
+
+    def _compared(self, variants: list[dict[str, Any]]) -> dict[str, Any]:
         notes = {"notes": [ASSOCIATIONS, NOISE], "disclaimer": DISCLAIMER}
-        return {"original": self._original, "variants": shown, "sweep": None, **notes}
+        return {"original": self._original, "variants": variants, "sweep": None, **notes}
 
     def _draw_variants(self) -> None:
         self._variants.clear()
         shown = self._comparison()
         with self._variants:
             elements.heading("Variants side by side")
-            rows = [[*_cells(one), ""] for one in (shown["original"], *shown["variants"])]
+            rows: list[list[elements.Cell]] = [
+                [*variant_cells(one), ""] for one in (shown["original"], *shown["variants"])
+            ]
             for row, kept in zip(rows[1:], self._kept, strict=False):
                 row[-1] = partial(self._row_buttons, kept)
-            elements.table(COLUMNS, rows, label="Variants", kind="l4-variants")
+            elements.table((*COLUMNS, ""), rows, label="Variants", kind="l4-variants")
             if len(self._kept) == MOST_VARIANTS:
                 elements.muted(f"{MOST_VARIANTS} are the most. Remove one to keep another.")
             _downloads(shown, "what-if")
@@ -215,21 +226,27 @@ class _WhatIf:
         gone = ui.button("Remove", on_click=lambda: self._remove(kept)).props("flat dense no-caps")
         gone.props["aria-label"] = f"Remove {kept['name']}"
 
-    def _keep_variant(self) -> None:
+    async def _keep_variant(self) -> None:
         if self._shown["edits"] == [edit.to_dict() for edit in self._history.edits]:
             used = {one["name"] for one in self._kept}
             numbers = range(1, MOST_VARIANTS + 2)
             name = next(f"Variant {n}" for n in numbers if f"Variant {n}" not in used)
             self._kept.append({**self._shown, "name": name})
-            self._draw()
+            await self._kept_changed()
 
     def _open(self, kept: dict[str, Any]) -> None:
         self._history.replace([Edit.from_dict(edit) for edit in kept["edits"]])
         self._redraw()
 
-    def _remove(self, kept: dict[str, Any]) -> None:
+    async def _remove(self, kept: dict[str, Any]) -> None:
         self._kept.remove(kept)
+        await self._kept_changed()
+
+    async def _kept_changed(self) -> None:
+        """Show the kept variants, and keep them with the forecast for its page and its report."""
         self._draw()
+        shown = self._compared(self._kept)
+        await elements.in_thread(keep_comparison, self._context.workspace, self._item.id, shown)
 
     # ----------------------------------------------------------------------- reasons
 
@@ -297,9 +314,9 @@ class _WhatIf:
             with place:
                 elements.drawing(sweep_chart(answer, fields[name]))
                 with elements.folded("As a table"):
-                    rows = [_cells(one) for one in (answer["original"], *answer["variants"])]
+                    rows = [variant_cells(one) for one in (answer["original"], *answer["variants"])]
                     elements.table(
-                        COLUMNS[:-1],
+                        COLUMNS,
                         rows,
                         label=f"Sweep over {fields[name].lower()}",
                         kind="l4-variants",
@@ -307,12 +324,6 @@ class _WhatIf:
                 _downloads(answer, f"sweep-{name}")
 
         button.on_click(sweep)
-
-
-def _cells(variant: dict[str, Any]) -> list[Any]:
-    edits = ", ".join(Edit.from_dict(edit).text for edit in variant["edits"])
-    shown = variant["name"] if len(edits) > 300 or not edits else f"{variant['name']}: {edits}"
-    return [shown, chance_of(variant), interval_of(variant), variant["words"]]
 
 
 def _downloads(shown: dict[str, Any], name: str) -> None:

@@ -127,7 +127,7 @@ def to_html(
     distribution = portfolio.successes(parts.trials)
     from_base = portfolio.expected_from_base(parts.trials)
     label = trials[0].label if trials else ""
-    page = _environment().get_template("forecasts.html")
+    page = environment().get_template("forecasts.html")
     return page.render(
         trials=[_shown(trial) for trial in trials],
         n=thousands(len(trials)),
@@ -234,7 +234,8 @@ def _shown(trial: Forecast) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of the exports; every text in them is escaped."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     return Environment(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm4top.forecasters.reasons.explanation import Contribution, Explanation
+from llm4top.forecasters.reasons.explanation import Contribution, Explanation, PartFeatures
 from llm4top.text import percent
 from llm4top.workspace.views import svg
 
@@ -43,6 +43,17 @@ def way_to_the_chance(made: Explanation) -> list[str]:
         note = f" {step.note}" if step.note else ""
         lines.append(f"{step.name} adds {step.log_odds:+.2f}.{note}")
     return [*lines, f"The result is {percent(made.chance)}."]
+
+
+def feature_table(part: PartFeatures) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The features of a part as headings and rows: name, value where there is one, what it adds."""
+    scale, unit = (1.0, "log-odds") if part.unit == "log-odds" else (100.0, "points of its chance")
+    rows = [(f.name, f.value, f"{f.amount * scale:+.2f}") for f in part.features]
+    rows.append(("all other features", "", f"{part.others * scale:+.2f}"))
+    table: list[tuple[str, ...]] = [("Feature", "Value", f"Adds, {unit}"), *rows]
+    if not any(f.value for f in part.features):
+        table = [(name, adds) for name, _, adds in table]
+    return table[0], table[1:]
 
 
 def _words(made: Explanation, row: Contribution) -> str:

@@ -26,6 +26,16 @@ def interval_of(variant: Answer) -> str:
     return interval(forecast.get("lower"), forecast.get("upper"))
 
 
+COLUMNS = ("Variant", "Chance", "95\u00a0% interval", "Difference")
+
+
+def variant_cells(variant: Answer) -> tuple[str, str, str, str]:
+    """A row of ``COLUMNS``; the name is followed by the edits where these are short."""
+    edits = ", ".join(Edit.from_dict(edit).text for edit in variant["edits"])
+    shown = variant["name"] if len(edits) > 300 or not edits else f"{variant['name']}: {edits}"
+    return shown, chance_of(variant), interval_of(variant), variant["words"]
+
+
 @dataclass(slots=True)
 class History:
     """Edits with undo and redo. Setting one place twice in a row is one edit."""

@@ -1,6 +1,6 @@
 """A model in words: how well it ranks trials."""
 
-from llm4top.studio.components.bundle_facts import skill_of
+from llm4top.workspace.views.skill import skill_of
 
 
 def card(split="valid", n=901, **values):

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from llm4top.forecasters.reasons.explanation import Contribution, Explanation, PartFeatures
     from llm4top.registry.trial import Record
 
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the JSON into this file; with the ending .html a report of the trial.",
+        dir_okay=False,
+    ),
+]
 _BAR = 8
 _TEXT = 60
 
@@ -62,13 +69,7 @@ def explain(
     loading: ModelLoading,
     asking: Asking,
     output: TableFormat = "table",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the JSON into this file; with the ending .html a report of the trial.",
-            dir_okay=False,
-        ),
-    ] = None,
+    out: _Out = None,
 ) -> None:
     """Show what moves the forecast of a record: sections, sentences and features.
 

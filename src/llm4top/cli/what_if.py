@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
-from llm4top.cli.inspect import find_record
+from llm4top.cli.inspect import IdOption, NumberOption, RecordsArgument, find_record
 from llm4top.cli.options import ModelChoice, ReportFormat, named_task
 from llm4top.cli.trial_report import is_report, write_report
 from llm4top.text import DISCLAIMER
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from llm4top.forecasters.forecaster import Forecaster
     from llm4top.forecasters.variants import Comparison, Variant
     from llm4top.registry.trial import Record
+
+
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write to this file: .csv, .json, or .html for a report of the trial.",
+        dir_okay=False,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -87,26 +96,16 @@ class Changes:
 
 
 def what_if(
-    file: Annotated[
-        Path, typer.Argument(help="A record, or a collection: XML, JSON, CSV, zip or folder.")
-    ],
+    file: RecordsArgument,
     *,
     changes: Changes,
-    record: Annotated[
-        int | None, typer.Option(min=1, help="The number of the record in a collection, from 1.")
-    ] = None,
-    nctid: Annotated[str | None, typer.Option(help="The record with this NCT id.")] = None,
+    record: NumberOption = None,
+    nctid: IdOption = None,
     choice: ModelChoice,
     output: Annotated[
         ReportFormat, typer.Option("--format", help="A table for people, or for programs.")
     ] = "text",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write to this file: .csv, .json, or .html for a report of the trial.",
-            dir_okay=False,
-        ),
-    ] = None,
+    out: _Out = None,
 ) -> None:
     """Forecast a record beside edited copies of it.
 

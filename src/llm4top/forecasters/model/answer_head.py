@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from llm4top.errors import AnswerTokenError, ModelError
+from llm4top.forecasters.model.packing import can_pack, packed_states
 from llm4top.tasks.task import Task
 
 _SHORT, _LONG = 5, 9
@@ -119,8 +120,7 @@ def answer_logits(
     ``[batch, longest]``, padded on the right, and ``lengths`` is ``[batch]``. Gradients flow.
     """
     causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = causal_lm.get_decoder()(input_ids=input_ids, use_cache=False).last_hidden_state
-    last = hidden[torch.arange(len(lengths), device=hidden.device), lengths.to(hidden.device) - 1]
+    last = _last_states(causal_lm, input_ids, lengths)
     head = causal_lm.get_output_embeddings()
     rows = torch.as_tensor(answer_ids, device=head.weight.device)
     # float32 whatever the model's type: two logits decide everything, and they cost nothing.
@@ -129,3 +129,16 @@ def answer_logits(
         logits: Tensor = last.float() @ head.weight[rows].float().T
         bias = getattr(head, "bias", None)
         return logits if bias is None else logits + bias[rows].float()
+
+
+def _last_states(causal_lm: Any, input_ids: Tensor, lengths: Tensor) -> Tensor:
+    """The hidden state at each prompt's last token, after the final norm: ``[batch, h]``."""
+    decoder = causal_lm.get_decoder()
+    if can_pack(causal_lm, input_ids.shape[1]):
+        # While training, each row draws a dropout of its own, and shares nothing.
+        share = not torch.is_grad_enabled()
+        return packed_states(decoder, input_ids, lengths, share=share)
+    hidden = decoder(input_ids=input_ids, use_cache=False).last_hidden_state
+    rows = torch.arange(len(lengths), device=hidden.device)
+    last: Tensor = hidden[rows, lengths.to(hidden.device) - 1]
+    return last

@@ -15,6 +15,7 @@ from llm4top.errors import MissingExtraError, ModelError
 from llm4top.forecasters.model import model_files
 from llm4top.forecasters.model.answer_head import check_answer_head
 from llm4top.forecasters.model.device import Device, NumberType, choose_device, choose_dtype
+from llm4top.forecasters.model.packing import drop_packing, use_packing
 from llm4top.lazy import hush_optional_kernels, quick_imports
 
 Quantize = Literal["4bit"] | None
@@ -86,7 +87,7 @@ def load_base(
     check_vocabulary(tokenizer, model, "model", folder)
     try:
         with quietly():
-            check_answer_head(model, folder)
+            _check_head(model, folder)
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"a first pass through the model failed: {first_line(error)}",
@@ -94,6 +95,19 @@ def load_base(
             hint="Choose another base model; Qwen3 is the tested family.",
         ) from error
     return BaseModel(model, tokenizer, place, number, folder, quantize)
+
+
+def _check_head(model: Any, folder: Path) -> None:
+    """The answer head's check, through the quick pass where the model takes it."""
+    if use_packing(model):
+        try:
+            check_answer_head(model, folder)
+        except (ModelError, RuntimeError, TypeError, AttributeError):
+            # A version of transformers that builds this family otherwise than we know.
+            drop_packing(model)
+        else:
+            return
+    check_answer_head(model, folder)
 
 
 def prepare_process() -> None:

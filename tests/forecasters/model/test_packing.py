@@ -1,0 +1,201 @@
+"""The quick pass gives what the plain one gives: logits and gradients, of each known family."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import transformers
+from torch.nn import functional
+
+from llm4top.forecasters.finetuning.lora import add_lora, set_activation_checkpointing
+from llm4top.forecasters.model import base_model
+from llm4top.forecasters.model.answer_head import answer_logits, pad_right
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.forecasters.model.packing import can_pack, drop_packing, use_packing
+from llm4top.forecasters.model.scoring import score_prompts
+
+ANSWERS = (5, 17, 90, 31)
+SMALL = {
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "pad_token_id": 0,
+}
+SCALES = {torch.float32: 1e-4, torch.bfloat16: 5e-3}
+
+
+def family(name: str, **options: object) -> torch.nn.Module:
+    """A random model with weights large enough for attention to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        config = getattr(transformers, f"{name}Config")(**SMALL, **options)
+        model = getattr(transformers, f"{name}ForCausalLM")(config).eval()
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def prompts(shared: int = 0) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(7)
+    first = torch.randint(0, 97, (shared,), generator=generator).tolist()
+    lengths = (40, 3, 1, 17, 33, 40)
+    return [first + torch.randint(0, 97, (n,), generator=generator).tolist() for n in lengths]
+
+
+def plain_logits(model: torch.nn.Module, rows: list[list[int]]) -> torch.Tensor:
+    with torch.no_grad():
+        logits = [model(input_ids=torch.tensor([ids])).logits[0, -1, list(ANSWERS)] for ids in rows]
+    return torch.stack(logits).float()
+
+
+def close(ours: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype) -> None:
+    """Probabilities of the answers within the limit of a number type; logits too in float32."""
+    torch.testing.assert_close(ours.softmax(1), theirs.softmax(1), atol=SCALES[dtype], rtol=0)
+    if dtype is torch.float32:
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["Llama", "Qwen2", "Qwen3", "Mistral", "SmolLM3"])
+def test_every_family_gives_its_own_logits(name, dtype):
+    model = family(name).to(dtype)
+    expected = {shared: plain_logits(model, prompts(shared)) for shared in (0, 9, 60)}
+    assert use_packing(model)
+    for shared, logits in expected.items():
+        for budget in (1, 150, 10_000):
+            scored = score_prompts(model, prompts(shared), ANSWERS, budget=budget)
+            close(scored, logits, dtype)
+        # What it gives without a packing is as before.
+        close(plain_logits(model, prompts(shared)), logits, dtype)
+
+
+def test_padding_on_the_left_gives_what_ours_gives():
+    model = family("Qwen3")
+    rows = prompts()
+    longest = max(map(len, rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    with torch.no_grad():
+        theirs = model(input_ids=ids, attention_mask=mask).logits[:, -1, list(ANSWERS)]
+    use_packing(model)
+    close(score_prompts(model, rows, ANSWERS, budget=1000), theirs, torch.float32)
+
+
+@pytest.mark.parametrize("merged", [False, True], ids=["live", "merged"])
+def test_through_an_adapter(merged):
+    base = family("Qwen3")
+    use_packing(base)
+    model = with_adapter(base)
+    if merged:
+        model = model.merge_and_unload()
+    ours = score_prompts(model, prompts(20), ANSWERS, budget=500)
+    theirs = plain_logits(model, prompts(20))
+    close(ours, theirs, torch.float32)
+    assert (theirs - plain_logits(family("Qwen3"), prompts(20))).abs().max() > 1e-3
+
+
+def with_adapter(base: torch.nn.Module) -> torch.nn.Module:
+    """LoRA on every projection, moved away from the zero that it begins with."""
+    model = add_lora(base, rank=4, alpha=8, dropout=0.0).eval()
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1, generator=generator)
+    return model
+
+
+def test_shared_tokens_are_computed_once():
+    model = family("Qwen3")
+    use_packing(model)
+    rows = prompts(30)
+    seen = []
+    handle = model.model.layers[0].mlp.register_forward_hook(lambda _m, x, _o: seen.append(x[0]))
+    last = model.model.layers[-1].mlp.register_forward_hook(lambda _m, x, _o: seen.append(x[0]))
+    score_prompts(model, rows, ANSWERS, budget=1000)
+    handle.remove()
+    last.remove()
+    # And of the last layer, only what is read.
+    assert [x.shape[1] for x in seen] == [30 + sum(len(row) - 30 for row in rows), len(rows)]
+
+
+def gradients(model: torch.nn.Module, *, checkpointing: bool = False) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    if checkpointing:
+        set_activation_checkpointing(model, on=True)
+        model.train()
+    logits = answer_logits(model, *pad_right(prompts(12), 0), ANSWERS)
+    functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3, 0, 1])).backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def test_gradients_are_those_of_the_plain_pass():
+    model = with_adapter(family("Qwen3"))
+    expected = gradients(model)
+    assert use_packing(model.get_base_model())
+    packed = gradients(model)
+    recomputed = gradients(model, checkpointing=True)
+    # The base is frozen: nothing of it has a gradient.
+    assert packed.keys() == expected.keys() == recomputed.keys()
+    assert all("lora_" in name for name in packed)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(packed[name], gradient, atol=1e-5, rtol=0)
+        torch.testing.assert_close(recomputed[name], gradient, atol=1e-5, rtol=0)
+
+
+def test_gradients_of_every_weight_are_those_of_the_plain_pass():
+    model = family("Llama")
+    expected = gradients(model)
+    use_packing(model)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-5, rtol=0)
+
+
+def test_prompts_longer_than_a_window_go_the_plain_way():
+    model = family("Mistral", sliding_window=16)
+    expected = plain_logits(model, prompts())
+    assert use_packing(model)
+    assert can_pack(model, 16)
+    assert not can_pack(model, 17)
+    close(score_prompts(model, prompts(), ANSWERS, budget=1000), expected, torch.float32)
+
+
+def test_other_families_and_attentions_go_the_plain_way():
+    config = transformers.GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4)
+    assert not use_packing(transformers.GPT2LMHeadModel(config))
+    model = family("Qwen3")
+    model.config._attn_implementation = "eager"
+    assert not use_packing(model)
+
+
+def test_a_family_that_changed_goes_the_plain_way(tiny_model_folder, monkeypatch):
+    plain = load_base(tiny_model_folder, device="cpu").model
+    assert can_pack(plain, 50)
+    monkeypatch.setattr(
+        base_model, "use_packing", lambda model: use_packing(model) and spoil(model)
+    )
+    model = load_base(tiny_model_folder, device="cpu").model
+    assert not can_pack(model, 50)
+    assert "forward" not in vars(model.get_decoder().layers[-1])
+    rows = prompts()
+    drop_packing(plain)
+    expected = score_prompts(plain, rows, ANSWERS, budget=500)
+    assert torch.equal(score_prompts(model, rows, ANSWERS, budget=500), expected)
+    assert copy.deepcopy(model).config.model_type == "qwen3"
+
+
+def spoil(model: torch.nn.Module) -> bool:
+    """As if this version's last layer did more than ours knows of."""
+    last = model.get_decoder().layers[-1]
+    ours = last.forward
+    last.forward = lambda *args, **options: (
+        ours(*args, **options) * (2 if options.get("packing") else 1)
+    )
+    return True

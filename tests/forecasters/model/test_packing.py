@@ -195,7 +195,10 @@ def spoil(model: torch.nn.Module) -> bool:
     """As if this version's last layer did more than ours knows of."""
     last = model.get_decoder().layers[-1]
     ours = last.forward
-    last.forward = lambda *args, **options: (
-        ours(*args, **options) * (2 if options.get("packing") else 1)
-    )
+
+    def more(*args: object, **options: object) -> torch.Tensor:
+        states = ours(*args, **options)
+        return states.flip(-1) if "packing" in options else states
+
+    last.forward = more
     return True

@@ -65,6 +65,41 @@ def test_edits_move_the_forecast_and_are_kept_side_by_side(what_if):
     assert rows[0]["note"] == ASSOCIATIONS
 
 
+def test_keys_undo_and_a_variant_is_renamed_and_stays_with_the_trial(what_if):
+    page = what_if
+    result = page.locator(".l4-what-if-result")
+    table = page.get_by_role("table", name="Variants")
+    choose(page, "Phase", "Phase 3")
+    result.get_by_text("As registered:").wait_for()
+    assert result.get_by_text("Ctrl+Z").is_visible()
+    # The list of choices keeps the focus, and is no text field.
+    page.keyboard.press("Control+z")
+    result.get_by_text("Edit a field to see the forecast move.").wait_for()
+    page.keyboard.press("Control+Shift+z")
+    table.get_by_text("edited: phase=Phase 3").wait_for()
+    page.get_by_label("Minimum age").press("Control+z")
+    page.wait_for_timeout(500)
+    assert table.get_by_text("edited: phase=Phase 3").is_visible()
+
+    page.get_by_role("button", name="Keep as variant").click()
+    page.get_by_role("button", name="Rename Variant 1").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("as registered")
+    dialog.get_by_role("button", name="Rename").click()
+    dialog.get_by_text("This name is taken.").wait_for()
+    dialog.get_by_label("Name").fill("Larger")
+    dialog.get_by_label("Name").press("Enter")
+    table.get_by_text("Larger: phase=Phase 3").wait_for()
+
+    page.reload()
+    table.get_by_text("Larger: phase=Phase 3").wait_for()
+    page.get_by_role("link", name="The trial").click()
+    page.get_by_role("table", name="Variants").get_by_text("Larger: phase=Phase 3").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report").click()
+    assert "Larger: phase=Phase 3" in Path(download.value.path()).read_text("utf-8")
+
+
 def test_a_sweep_is_drawn_and_downloaded(what_if):
     page = what_if
     page.get_by_role("button", name="Sweep").click()

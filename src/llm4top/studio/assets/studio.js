@@ -75,3 +75,25 @@
     apply();
   });
 })();
+
+// Ctrl+Z and Cmd+Z press the page's button for undo, with Shift (or Ctrl+Y) the one for redo.
+// In a text field they are the browser's own.
+(() => {
+  "use strict";
+  const TEXT = "textarea:not([readonly]), input:not([readonly]), [contenteditable=true]";
+
+  function meant(event) {
+    const key = event.key.toLowerCase();
+    if (key === "z") return event.shiftKey ? "redo" : "undo";
+    return key === "y" && !event.shiftKey ? "redo" : null;
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.closest?.(TEXT)) return;
+    const name = meant(event);
+    const button = name && document.querySelector(`[data-l4-key="${name}"]`);
+    if (!button) return;
+    event.preventDefault();
+    button.click();
+  });
+})();

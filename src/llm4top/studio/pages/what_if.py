@@ -11,10 +11,11 @@ from llm4top.errors import EditError, LLM4TOPError
 from llm4top.forecasters.forecast import as_record
 from llm4top.forecasters.forecast_format import Forecast
 from llm4top.forecasters.variants import ASSOCIATIONS, NOISE, rows_of
-from llm4top.forecasters.what_if import MOST_VARIANTS, sweepable_fields
+from llm4top.forecasters.what_if import MOST_VARIANTS, ORIGINAL, sweepable_fields
 from llm4top.registry.edits import Edit, apply_edits
 from llm4top.registry.trial import Trial
 from llm4top.studio.components import elements, reasons
+from llm4top.studio.components.new_name import new_name
 from llm4top.studio.components.what_if_form import WhatIfForm
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.studio.frame import page
@@ -32,6 +33,8 @@ from llm4top.workspace.views.what_if import (
     sweep_chart,
     variant_cells,
 )
+
+KEYS = "Outside a text field Ctrl+Z (⌘Z) undoes, with Shift it does again."
 
 
 def register(context: StudioContext) -> None:
@@ -96,9 +99,12 @@ class _WhatIf:
             flat = "flat dense no-caps"
             self._undo = ui.button("Undo", icon="undo", on_click=self._go_back).props(flat)
             self._redo = ui.button("Redo", icon="redo", on_click=self._go_forward).props(flat)
+            self._undo.props('data-l4-key="undo" aria-keyshortcuts="Control+Z Meta+Z"')
+            self._redo.props('data-l4-key="redo" aria-keyshortcuts="Control+Shift+Z Meta+Shift+Z"')
             self._again = ui.button("Start over", on_click=self._start_over).props(flat)
             self._keep = ui.button("Keep as variant", on_click=self._keep_variant)
             self._keep.props(elements.PRIMARY)
+        elements.muted(KEYS).classes("l4-keys l4-noprint")
 
     async def _ask(self, **arguments: Any) -> dict[str, Any]:
         """Ask the process that holds the models about the record."""
@@ -223,6 +229,8 @@ class _WhatIf:
     def _row_buttons(self, kept: dict[str, Any]) -> None:
         opened = ui.button("Open", on_click=lambda: self._open(kept)).props("flat dense no-caps")
         opened.props["aria-label"] = f"Open {kept['name']}"
+        named = ui.button("Rename", on_click=lambda: self._rename(kept))
+        named.props("flat dense no-caps").props["aria-label"] = f"Rename {kept['name']}"
         gone = ui.button("Remove", on_click=lambda: self._remove(kept)).props("flat dense no-caps")
         gone.props["aria-label"] = f"Remove {kept['name']}"
 
@@ -237,6 +245,13 @@ class _WhatIf:
     def _open(self, kept: dict[str, Any]) -> None:
         self._history.replace([Edit.from_dict(edit) for edit in kept["edits"]])
         self._redraw()
+
+    async def _rename(self, kept: dict[str, Any]) -> None:
+        others = [ORIGINAL, *(one["name"] for one in self._kept if one is not kept)]
+        given = await new_name(f"Rename {kept['name']}", kept["name"], others)
+        if given is not None:
+            kept["name"] = given
+            await self._kept_changed()
 
     async def _remove(self, kept: dict[str, Any]) -> None:
         self._kept.remove(kept)

@@ -7,12 +7,14 @@ import textwrap
 import zipfile
 from dataclasses import replace
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from llm4top.registry import criteria, criteria_marks
 from llm4top.registry.api import read_study
 from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.limits import Limits
@@ -252,6 +254,50 @@ def test_the_normal_form_is_its_own(text):
 
 # ---------------------------------------------------------------------------- layouts and readers
 
+# fmt: off
+_TYPED = st.lists(
+    st.sampled_from([
+        "\n", "\r\n", "\n\n", "\r", "\t", "\x1f", " ", "  ", "- ", "-  ", "* ", "• ", "1. ", "2. ",
+        "(1)", "(2)", "2) ", "a) ", "(b) ", "B. ", "ii. ", "IV) ", "o ", "--", ":", " \u2013 ",
+        ": ", "; ", "Inclusion Criteria:", "EXCLUSION CRITERIA", "exclu\u017fion criteria:", "Age",
+        "age over 18", "patients", "\u212aey", "é", "x", "E. coli", "\n          -  ",
+        "\n             ",
+    ]),
+    max_size=16,
+).map("".join)
+# fmt: on
+"""Texts made of what the fast checks look for."""
+ANYTHING_IS_FOUND = SimpleNamespace(find_matches_as_indexes=lambda data: [(0, 0, 0)])
+
+
+@examples(300)
+@given(_TYPED)
+def test_no_fast_check_changes_what_is_written(text):
+    quick = normal_criteria(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(criteria, "_ODD", ANYTHING_IS_FOUND)
+        patch.setattr(criteria, "_short_written", criteria._written)
+        patch.setattr(criteria_marks, "_is_whole", lambda text: False)
+        patch.setattr(criteria_marks, "_BEGINS_NO_SECTION", frozenset())
+        patch.setattr(criteria_marks, "_GOES_ON_NO_MARK", frozenset())
+        criteria._last[0] = ""
+        assert normal_criteria(text) == quick
+
+
+@examples(300)
+@given(_TYPED)
+def test_a_line_that_may_be_split_holds_a_sign_a_pair_or_more_than_a_heading(text):
+    signs = ("--", ": - ", ": * ", ":- ", ":* ", ": – ")  # noqa: RUF001
+    pairs = ((" 2. ", "1. "), (" 2) ", "1) "), ("(2)", "(1)"), ("b) ", "a) "), ("B) ", "A) "))
+    headings = text.lower().count("clusion criteri")
+    assert criteria_marks.may_hold_several(text) == (
+        any(sign in text for sign in signs)
+        or any(second in text and first in text for second, first in pairs)
+        or criteria_marks._ALWAYS.search(text) is not None
+        or (headings > 0 and headings != len(criteria_marks._HEADED.findall(text)))
+    )
+
+
 _FIRST = st.sampled_from(["Adults", "Gout", "Women", "HER2", "No", "ECOG", "Children", "Prior"])
 _NEXT = st.sampled_from(
     ["with", "of", "18", "years", "a", "history", ">", "1.5", "mg/dl", "(any)", "II,", "E.", "coli"]
@@ -265,8 +311,8 @@ _MARK = st.sampled_from(["-", "*", "•", "·", "–", "o", "#.", "#)", "(#)"]) 
 
 def normal_of(*sides: list[str]) -> str:
     lines = []
-    for name, criteria in zip(("Inclusion", "Exclusion"), sides, strict=True):
-        lines += [f"{name} Criteria:", *(f"- {criterion}" for criterion in criteria)]
+    for name, side in zip(("Inclusion", "Exclusion"), sides, strict=True):
+        lines += [f"{name} Criteria:", *(f"- {criterion}" for criterion in side)]
     return "\n".join(lines)
 
 
@@ -280,9 +326,9 @@ def layouts(draw: st.DrawFn) -> tuple[str, str]:
     gap = draw(st.sampled_from(["\n", "\n\n", "\n \n\n"]))
     heading = draw(st.sampled_from(["{} Criteria:", "{} criteria", "{}:", "{} CRITERIA -"]))
     lines = []
-    for name, criteria in zip(("Inclusion", "Exclusion"), sides, strict=True):
+    for name, side in zip(("Inclusion", "Exclusion"), sides, strict=True):
         lines.append(indent + heading.format(name))
-        for number, criterion in enumerate(criteria, start=1):
+        for number, criterion in enumerate(side, start=1):
             head = f"{indent}{mark.replace('#', str(number))} " if mark else indent
             hang = draw(st.sampled_from(["", " " * len(head.expandtabs())]))
             lines.append(

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterator
 from itertools import pairwise, takewhile
+from string import ascii_letters
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 _LONGEST_HEADING = 100
 
@@ -22,6 +25,8 @@ MARK = re.compile(
 )
 """A mark of a list at the head of a line, with the blanks behind it."""
 
+_LETTERS = frozenset(ascii_letters)
+_GOES_ON_NO_MARK = _LETTERS - frozenset("ivxIVX")
 _LETTER = re.compile(r"^([^\S\n]*(?:[-*•][^\S\n]+)?)([A-Za-z])\.[^\S\n]+(?=\S)", re.MULTILINE)
 _NUMBER = re.compile(r"\(?(\d{1,2})[.)]")
 _PREFIX = r"(?:(?:key|main|major|general|specific|study|subject|patient|participant)s? )*"
@@ -30,6 +35,7 @@ _SECTION = re.compile(  # also in brackets or between signs: [Inclusion Criteria
     r"[:.\-\u2013\u2014]*[\])>*_#=\s]*[:.]*",
     re.IGNORECASE,
 )
+_BEGINS_NO_SECTION = frozenset("abcdfhjlnoqrtuvwxyzABCDFHJLNOQRTUVWXYZ0123456789-")
 _SECTION_AND_MORE = re.compile(
     rf"({_PREFIX}(?:in|ex)clusion(?: criteri(?:a|on) ?(?::| [-\u2013\u2014] )| ?:)) ?(?=\S)",
     re.IGNORECASE,
@@ -50,6 +56,7 @@ _DASHED = re.compile(r"--\s*([A-Z][A-Za-z/ ]{3,50}?):?\s*--(?=\s|$)")  # --Disea
 _FIRST_DASH = re.compile(r"(?:^|:) ?[-*\u2013](?= [A-Za-z(\[<>≥≤0-9])")
 _DASH = re.compile(r"(?<=[^\d\s]) (?=[-*\u2013] (?!\d))|(?<=\d) (?=[-*\u2013] [A-Za-z])")
 _COUNTED = re.compile(r"(?:^|(?<=\s))(?:\(?(\d{1,2})[.)]|\(?([a-hA-H])\))(?=\s+[A-Za-z0-9(\[<>≥≤])")
+_SECONDS = ("2.", "2)", "b)", "B)")
 _LONG = 60  # characters that few headings have
 _MORE = re.compile(r"[.:;] ")
 _OPEN = re.compile(
@@ -61,8 +68,20 @@ _LAST = re.compile(r"[,;] (?:and|or)$")  # of a list: "1) fever; 2) cough; or 3)
 _BARE = re.compile(r"[-*•·o\s]*")
 # A heading at the head of a line with nothing behind it; elsewhere one may have to be split off.
 _HEADED = re.compile(r"^(?:\S{1,3} )?(?i:in|ex)(?i:clusion criteri(?:a|on)) ?:?$", re.MULTILINE)
-_SIGNS = ("--", ": - ", ": * ", ":- ", ":* ", ": \u2013 ")
+_CALL = "clusion criteri"  # stands once in each line that _HEADED matches
+_COLON = re.compile(r":(?: ?[-*]| \u2013) ")
 _PAIRS = ((" 2. ", "1. "), (" 2) ", "1) "), ("(2)", "(1)"), ("b) ", "a) "), ("B) ", "A) "))
+# What a line that is to be split holds, in lower case; all in one pass over a text.
+_CALLS = BytesAhoCorasick(
+    [
+        word.encode()
+        for word in (
+            *(_CALL, "--", ": - ", ": * ", ":- ", ":* ", ": \u2013 "),
+            *dict.fromkeys(second.lower() for second, _ in _PAIRS),
+        )
+    ],
+    implementation=Implementation.DFA,
+)
 # Behind these a number belongs to the text: "of grade 2. Patients ..."
 _QUANTIFIERS = re.compile(
     r"than|of|grade|stage|to|least|and|or|type|class|phase|level|group|score|at|"
@@ -74,6 +93,8 @@ _QUANTIFIERS = re.compile(
 
 def section(text: str) -> str | None:
     """The heading in its one spelling, where ``text`` is that of inclusion or exclusion."""
+    if text[:1] in _BEGINS_NO_SECTION:
+        return None
     found = _SECTION.fullmatch(text)
     return f"{found[1].title()}{found[2].title()}clusion Criteria:" if found else None
 
@@ -97,6 +118,14 @@ def goes_on(above: str, text: str) -> bool:
     )
 
 
+def mark_of(text: str) -> re.Match[str] | None:
+    """The mark at the head of ``text``."""
+    # Behind a letter a mark goes on with a blank, a bracket, a point, or as a Roman number.
+    if text[1:2] in _GOES_ON_NO_MARK and text[0] in _LETTERS:
+        return None
+    return MARK.match(text)
+
+
 def counted(mark: re.Match[str] | None) -> int | None:
     """The number of a numbered mark."""
     found = _NUMBER.match(mark[0]) if mark else None
@@ -105,16 +134,23 @@ def counted(mark: re.Match[str] | None) -> int | None:
 
 def may_hold_several(text: str) -> bool:
     """Whether any line of ``text`` may have to be split; a fast check."""
-    for sign in _SIGNS:
-        if sign in text:
+    lower = text.lower()
+    found = _CALLS.find_matches_as_indexes(lower.encode(errors="surrogatepass"))
+    if any(number for number, _, _ in found):
+        if "--" in text or _COLON.search(text):
             return True
-    for second, first in _PAIRS:
-        if second in text and first in text:
-            return True
-    if not text.isascii() and _ALWAYS.search(text):
-        return True
-    headings = text.lower().count("clusion criteri")
-    return headings > 0 and headings != len(_HEADED.findall(text))
+        for second, first in _PAIRS:
+            if second in text and first in text:
+                return True
+    if text.isascii():
+        return not all(
+            _HEADED.match(text, text.rfind("\n", 0, begin) + 1)
+            for number, begin, _ in found
+            if number == 0
+        )
+    # Other letters may be an "s" or an "i" when case is ignored, and move what follows them.
+    headings = lower.count(_CALL)
+    return bool(_ALWAYS.search(text)) or (headings > 0 and headings != len(_HEADED.findall(text)))
 
 
 def in_pieces(text: str) -> Iterator[str]:
@@ -123,6 +159,9 @@ def in_pieces(text: str) -> Iterator[str]:
     That is at headings with a colon, at marks that are never anything else ("•"), at numbers that
     count up from 1, and at dashes and asterisks where the first of them follows a heading.
     """
+    if _is_whole(text):
+        yield text
+        return
     left = [(text, False)]  # not by recursion: a hostile text may hold thousands
     while left:
         text, opened = left.pop()
@@ -141,6 +180,22 @@ def in_pieces(text: str) -> Iterator[str]:
             left += [(text[a:b].strip(), opened and a == 0) for a, b in reversed(places)]
         elif text:
             yield text
+
+
+def _is_whole(text: str) -> bool:
+    """Whether nothing at which a line is split stands in ``text``; most lines take this test only.
+
+    Each kind of place needs one of these: a heading its word, a list behind a heading a colon, one
+    that counts up the second of its numbers, and what is always a mark a letter beyond ASCII.
+    """
+    return (
+        text.isascii()
+        and bool(text)
+        and ":" not in text
+        and "--" not in text
+        and not any(second in text for second in _SECONDS)
+        and "clusion" not in text.lower()
+    )
 
 
 def _cuts(text: str, opened: bool) -> list[int]:

@@ -47,6 +47,12 @@ TRIALBENCH = {
     "mortality": ("mortality_rate_prediction", "mortality_rate"),
 }
 """By task, the file of TrialBench's labels and its column."""
+POSTED = {
+    "dropout": "dropout_rate",
+    "serious-adverse-events": "serious_event_rate",
+    "mortality": "mortality_rate",
+}
+"""By task, what posted results say of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +150,10 @@ def _label(
             return label_of_text(task, bench[0]), number, bench[1]
         except TaskError:
             return None, np.nan, ""
-    if own is not None or aux is None:
-        return own, np.nan, ""
-    return *_aux_label(task, aux), ""
+    if own is not None:
+        rate = getattr(record.registry_outcome, POSTED.get(task.name, ""), None)
+        return own, np.nan if rate is None else rate, ""
+    return (None, np.nan, "") if aux is None else (*_aux_label(task, aux), "")
 
 
 def _aux_label(task: Task, row: Mapping[str, str]) -> tuple[str | None, float]:

@@ -68,6 +68,25 @@ def test_what_is_missing_draws_the_forecast_and_widens_its_interval():
     )
 
 
+@pytest.mark.parametrize("share", [0.4, 0.0])
+def test_of_several_answers_all_are_drawn_and_the_interval_is_of_the_most_probable(share):
+    rates = {"all": BaseRate(n=1000, shares=(0.2, 0.5, 0.3))}
+    stage = support(costs={**dict.fromkeys(COSTS, 0.0), "criteria": -np.log(share or 1)})
+    trial = replace(TYPICAL, criteria=None) if share else Trial()
+    given = Calibrated(np.array([[0.7, 0.2, 0.1]]), np.array([0.6]), np.array([0.78]))
+    done = stage.apply(given, [trial], rates)
+    drawn = np.log(done.calibrated.probabilities[0])
+    pooled = share * np.log([0.7, 0.2, 0.1]) + (1 - share) * np.log([0.2, 0.5, 0.3])
+    np.testing.assert_allclose(drawn - drawn[0], pooled - pooled[0])
+    assert done.calibrated.reported.tolist() == [0 if share > 0.5 else pooled.argmax()]
+    chance = np.exp(drawn.max())
+    assert done.calibrated.lower[0] < chance - 0.1
+    assert chance + 0.1 < done.calibrated.upper[0]
+    assert done.notes[0].endswith("all phases), and the interval is wider.")
+    whole = stage.apply(given, [TYPICAL], rates).calibrated
+    assert (whole.probabilities[0, 0], whole.lower[0], whole.upper[0]) == (0.7, 0.6, 0.78)
+
+
 def test_nothing_that_is_missing_raises_the_support():
     stage = support()
     full = LEARNED.facts(TYPICAL)

@@ -127,10 +127,19 @@ def test_groups_are_parts_of_a_cell_in_the_order_of_their_chances():
         assert chances[lower].max() < chances[higher].min()
 
 
-def test_a_task_with_three_labels_has_no_support():
-    rows, _, copies, folds, _ = world(0.2)
-    with pytest.raises(CalibrationError, match="two labels only"):
-        learn_support(rows, {"full": np.zeros((N, 3))}, copies, folds, {}, sections=None)
+def test_a_field_costs_the_forecasts_of_several_answers_too():
+    found = []
+    for noise in (0.0, 1.0):
+        rows, logits, copies, folds, starts = world(noise)
+        third = np.random.default_rng(1).random(N) < 0.3
+        rows = replace(rows, labels=np.where(third, 2, rows.labels))
+        logits = {name: np.column_stack([z, z.mean(axis=1)]) for name, z in logits.items()}
+        rates = measure_base_rates(3, rows.phases, rows.labels.tolist())
+        stage = learn_support(rows, logits, copies, folds, rates, sections=SECTIONS, starts=starts)
+        assert stage.spread.known < 0.1
+        found.append(stage.costs["criteria"])
+    assert found[0] < 0.2
+    assert found[1] > 1.0
 
 
 def test_without_base_rates_there_is_nothing_to_draw_to():

@@ -31,9 +31,14 @@ import numpy as np
 from scipy.special import expit, logit
 
 from llm4top.forecasters.base_rates import BaseRate
-from llm4top.forecasters.calibration.calibrated import INTERVAL_LEVEL, Calibrator, FloatArray
+from llm4top.forecasters.calibration.calibrated import (
+    INTERVAL_LEVEL,
+    Calibrator,
+    FloatArray,
+    softmax,
+)
 from llm4top.forecasters.calibration.sampled import sampled_probabilities
-from llm4top.forecasters.support import LEAST, Support
+from llm4top.forecasters.support import LEAST, Pull, Support
 from llm4top.registry.trial import Trial
 
 DRAWS = 2000
@@ -88,6 +93,9 @@ def drawn_probabilities(
     pull = source.support.pull(trials, source.base_rates)
     if pull is None:
         return drawn
+    if drawn.shape[2] > 2:
+        point = source.calibration.predict(logits, phases).probabilities
+        return _of_several(drawn, point, pull, source.support, phases, rng)
     own = _log_odds(drawn[:, :, 1])
     point = _log_odds(source.calibration.predict(logits, phases).probabilities[:, 1])
     of_phase = {name: rng.standard_normal(draws) for name in sorted(set(pull.names))}
@@ -97,6 +105,34 @@ def drawn_probabilities(
     noise += _deviations(pull.extra, source.support.spread.known, phases, draws, rng)
     event = expit(centre + source.support.spread.scale * noise)
     return np.stack([1 - event, event], axis=2)
+
+
+def _of_several(
+    drawn: FloatArray,
+    point: FloatArray,
+    pull: Pull,
+    support: Support,
+    phases: Sequence[str | None],
+    rng: np.random.Generator,
+) -> FloatArray:
+    """As for two answers, with noise in each answer's logit: ``[draws, n, K]``.
+
+    The logits' noise is independent from answer to answer, each with half of the variance that
+    the log-odds of two answers have.
+    """
+    draws, _, answers = drawn.shape
+    share, rates = pull.shares[:, None], np.clip(pull.rates, LEAST, 1 - LEAST)
+    centre = share * np.log(np.clip(point, LEAST, 1)) + (1 - share) * np.log(rates)
+    noise = share * (np.log(np.clip(drawn, LEAST, 1)) - np.log(np.clip(point, LEAST, 1)))
+    of_base = np.sqrt((1 - rates) / (rates * pull.sizes[:, None]))
+    for k in range(answers):
+        of_phase = {name: rng.standard_normal(draws) for name in sorted(set(pull.names))}
+        shared = np.stack([of_phase[name] for name in pull.names], axis=1)
+        noise[:, :, k] += (1 - pull.shares) * of_base[:, k] * shared
+        known = support.spread.known / 2
+        noise[:, :, k] += _deviations(pull.extra / 2, known, phases, draws, rng)
+    moved = centre + support.spread.scale * noise
+    return softmax(moved.reshape(-1, answers)).reshape(drawn.shape)
 
 
 def _log_odds(chance: FloatArray) -> FloatArray:

@@ -1,8 +1,9 @@
 """How far a forecaster knows trials like one: its support, which follows the calibration.
 
-With ``p`` the calibrated probability and ``b`` the base rate of the trial's phase (of all phases
-where it states none), the forecast is ``w logit(p) + (1 - w) logit(b)`` in log-odds. The support
-``w`` is a product of shares, each of them 1 for a trial that is like the learning rows:
+With ``p`` the calibrated probabilities of the answers and ``b`` the base rates of the trial's
+phase (of all phases where it states none), the forecast is ``w log(p) + (1 - w) log(b)`` in logits;
+of two answers, ``w logit(p) + (1 - w) logit(b)`` in log-odds. The support ``w`` is a product of
+shares, each of them 1 for a trial that is like the learning rows:
 
 - what is learnt: ``exp(-c f)`` for each field that the record lacks (``f`` = 1) and for how thin
   its text is (``f`` up to 1), fitted on copies of the learning rows with fields emptied, as they
@@ -10,10 +11,10 @@ where it states none), the forecast is ``w logit(p) + (1 - w) logit(b)`` in log-
   missing raises the support. Without any word the support is 0, whatever was learnt.
 - what is stated, because the learning rows cannot show it: ``KIND_SHARES`` and ``known_share``.
 
-The interval's variance in log-odds is the calibration's, times ``w`` squared, and the base
-rate's, times ``(1 - w)`` squared, and the variance between groups of trials around their
-forecasts: learnt on the same copies, and for what is stated ``KIND_DEVIATION``,
-``MISSING_DEVIATION`` and ``DRIFT``.
+The interval is of the event of two answers, else of the most probable answer. Its variance in
+log-odds is the calibration's, times ``w`` squared, and the base rate's, times ``(1 - w)`` squared,
+and the variance between groups of trials around their forecasts: learnt on the same copies, and for
+what is stated ``KIND_DEVIATION``, ``MISSING_DEVIATION`` and ``DRIFT``.
 Last, the deviation is multiplied by the scale with which such intervals held 95 % of the rates.
 """
 
@@ -29,7 +30,13 @@ from pydantic import Field, model_validator
 from scipy.special import expit, logit
 
 from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
-from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, FloatArray
+from llm4top.forecasters.calibration.calibrated import (
+    Calibrated,
+    Calibrator,
+    FloatArray,
+    reported_labels,
+    softmax,
+)
 from llm4top.forecasters.support_facts import Facts, Learned, named
 from llm4top.registry.trial import Trial
 from llm4top.schema import Strict
@@ -80,7 +87,7 @@ class Pull:
         facts: Those of each trial.
         names: The phase of each base rate, or "all".
         shares: The support ``w``, ``[n]``.
-        base: The base rates, ``[n]``.
+        rates: The base rates of all answers, ``[n, K]``.
         sizes: The trials that each was measured among, ``[n]``.
         extra: Variance, in log-odds, between groups of such trials, ``[n]``.
     """
@@ -88,14 +95,23 @@ class Pull:
     facts: Sequence[Facts]
     names: Sequence[str]
     shares: FloatArray
-    base: FloatArray
+    rates: FloatArray
     sizes: FloatArray
     extra: FloatArray
 
     @property
+    def base(self) -> FloatArray:
+        """The base rates of the second answer, ``[n]``: the event's, of two answers."""
+        return self.rates[:, 1]
+
+    @property
     def of_base(self) -> FloatArray:
-        """Variance of the log-odds of the base rates, ``[n]``: binomial."""
-        return np.asarray(1 / (self.sizes * self.base * (1 - self.base)).clip(min=LEAST))
+        """Variance of the log-odds of ``base``, ``[n]``: see ``variance_of``."""
+        return self.variance_of(self.base)
+
+    def variance_of(self, rates: FloatArray) -> FloatArray:
+        """Variance of the log-odds of a base rate of each trial, ``[n]``: binomial."""
+        return np.asarray(1 / (self.sizes * rates * (1 - rates)).clip(min=LEAST))
 
 
 class Spread(Strict):
@@ -113,7 +129,7 @@ class Spread(Strict):
 
 
 class Support(Strict):
-    """The support stage of a bundle, as ``support.json`` stores it; of tasks with two labels.
+    """The support stage of a bundle, as ``support.json`` stores it.
 
     ``costs`` are ``c`` by what the record lacks (names in ``LACKS``, and "thin"); ``n`` copies of
     learning rows were learnt from.
@@ -181,7 +197,7 @@ class Support(Strict):
         """Draw calibrated forecasts towards the base rates, and widen their intervals.
 
         Args:
-            calibrated: Of the ``trials``, ``[n, 2]``.
+            calibrated: Of the ``trials``, ``[n, K]``.
             trials: The trials, in the same order.
             base_rates: Those of the learning rows. Without any nothing is changed.
             facts: What the trials give to go by, where that is not to be read from them.
@@ -189,7 +205,8 @@ class Support(Strict):
         pull = self.pull(trials, base_rates, facts)
         if pull is None:
             return Supported(calibrated, np.ones(len(trials)), (None,) * len(trials))
-        notes = map(self._note, pull.facts, pull.shares, pull.base, pull.names)
+        base = pull.base.tolist() if pull.rates.shape[1] == 2 else [None] * len(trials)
+        notes = map(self._note, pull.facts, pull.shares, base, pull.names)
         return Supported(_drawn(calibrated, pull, self.spread.scale), pull.shares, tuple(notes))
 
     def pull(
@@ -204,7 +221,7 @@ class Support(Strict):
             return None
         facts = facts or [self.learned.facts(trial) for trial in trials]
         shares = np.array([self.share(one) for one in facts], dtype=np.float64)
-        names, rates = zip(*((b[0], b[1][1]) for b in bases if b is not None), strict=True)
+        names, rates = zip(*(b for b in bases if b is not None), strict=True)
         sizes = np.array([base_rates[name].n for name in names])
         extra = np.array([self._extra(one, w) for one, w in zip(facts, shares, strict=True)])
         return Pull(facts, names, shares, np.array(rates), sizes, extra)
@@ -248,9 +265,11 @@ class Support(Strict):
         }
         return whys + [clauses[kind] for kind in self._kinds(facts)]
 
-    def _note(self, facts: Facts, share: float, base: float, phase: str) -> str | None:
+    def _note(self, facts: Facts, share: float, base: float | None, phase: str) -> str | None:
         whys = self._whys(facts)
-        rate = f"{percent(base)}, {'all phases' if phase == ALL_PHASES else phase}"
+        rate = "all phases" if phase == ALL_PHASES else phase
+        if base is not None:
+            rate = f"{percent(base)}, {rate}"
         if facts.years:
             whys.append(f"it starts {counted(facts.years, 'year')} outside those learnt from")
         if not whys:
@@ -285,23 +304,29 @@ def supported_forecasts(source: _Source, logits: FloatArray, trials: Sequence[Tr
 def _drawn(calibrated: Calibrated, pull: Pull, scale: float) -> Calibrated:
     """See the module."""
     share, extra = pull.shares, pull.extra
-    event = np.clip(calibrated.probabilities[:, 1], LEAST, 1 - LEAST)
-    own, rate = logit(event), logit(np.clip(pull.base, LEAST, 1 - LEAST))
-    centre = share * own + (1 - share) * rate
-    of_base = (1 - share) ** 2 * pull.of_base
+    before, rows = calibrated.reported, np.arange(len(share))
+    own = logit(np.clip(calibrated.probabilities[rows, before], LEAST, 1 - LEAST))
+    drawn = _pooled(calibrated.probabilities, pull.rates, share)
+    same = (share >= 1) & (extra == 0) & (scale == 1)
+    drawn = np.where(same[:, None], calibrated.probabilities, drawn)
+    label = reported_labels(drawn)
+    centre = logit(np.clip(drawn[rows, label], LEAST, 1 - LEAST))
+    of_base = (1 - share) ** 2 * pull.variance_of(pull.rates[rows, label])
     bounds = []
     for end, sign in ((calibrated.lower, -1), (calibrated.upper, 1)):
         half = np.abs(logit(np.clip(end, LEAST, 1 - LEAST)) - own) / QUANTILE
         deviation = scale * np.sqrt((share * half) ** 2 + of_base + extra)
-        bounds.append(expit(centre + sign * QUANTILE * deviation))
-    chance = expit(centre)
-    same = (share >= 1) & (extra == 0) & (scale == 1)
-    chance = np.where(same, calibrated.probabilities[:, 1], chance)
-    lower, upper = (
-        np.where(same, before, after)
-        for before, after in zip((calibrated.lower, calibrated.upper), bounds, strict=True)
-    )
-    return Calibrated(np.column_stack([1 - chance, chance]), lower, upper)
+        bounds.append(np.where(same, end, expit(centre + sign * QUANTILE * deviation)))
+    return Calibrated(drawn, *bounds)
+
+
+def _pooled(p: FloatArray, rates: FloatArray, share: FloatArray) -> FloatArray:
+    """The shares' parts of ``p`` ``[n, K]`` and of the base rates ``[n, K]``, in logits."""
+    own, rate = (np.clip(values, LEAST, 1 - LEAST) for values in (p, rates))
+    if p.shape[1] == 2:
+        odds = share * logit(own[:, 1]) + (1 - share) * logit(rate[:, 1])
+        return np.column_stack([1 - expit(odds), expit(odds)])
+    return softmax(share[:, None] * np.log(own) + (1 - share[:, None]) * np.log(rate))
 
 
 def _sentence(clauses: Sequence[str]) -> str:

@@ -114,7 +114,7 @@ def learn_support(
 
     Args:
         rows: The learning rows, ``n`` of them.
-        logits: Out-of-fold logits ``[n, 2]`` of each kind of copy, before calibration, by its name;
+        logits: Out-of-fold logits ``[n, K]`` of each kind of copy, before calibration, by its name;
             "full" are those of the rows themselves.
         copies: The copies ``[n]`` of each name, row for row.
         folds: The fold in which each row was forecast: ``[n]``.
@@ -131,13 +131,8 @@ def learn_support(
         The support, to be given to the bundle together with a calibration on ``logits["full"]``.
 
     Raises:
-        CalibrationError: The task has more than two labels, or the rows are too few.
+        CalibrationError: There are no base rates, or the rows are too few.
     """
-    if any(np.shape(values)[1:] != (2,) for values in logits.values()):
-        raise CalibrationError(
-            "the support is learnt for tasks with two labels only.",
-            hint="Save the bundle without it.",
-        )
     learned = Learned.of(rows.trials, sections=sections, starts=starts)
     phases = {name: [trial.phase for trial in copies[name]] for name in logits}
     calibrated = calibrate_copies(logits, rows.labels, phases, folds, calibration=calibration)
@@ -204,18 +199,21 @@ def _costs(learned: Learned, judged: Judged) -> dict[str, float]:
     found = [learned.facts(trial) for trial in judged.trials]
     kept = np.array([facts.words > 0 for facts in found])
     table = np.array([[float(n in f.missing) for n in learned.fields] + [f.thin] for f in found])
-    table = table[kept]
-    base = [_event_rate(judged.base_rates, trial.phase) for trial in judged.trials]
-    own = _logit(judged.calibrated.probabilities[kept, 1])
-    rate = _logit(np.array(base)[kept])
-    sign = np.where(judged.labels[kept] == 1, 1.0, -1.0)
+    table, labels = table[kept], judged.labels[kept]
+    base = [_rates_of(judged.base_rates, trial.phase) for trial in judged.trials]
+    own, rate = (
+        np.log(np.clip(values, LEAST, 1 - LEAST))
+        for values in (judged.calibrated.probabilities[kept], np.array(base)[kept])
+    )
+    rows = np.arange(len(labels))
 
     def loss(costs: FloatArray) -> tuple[float, FloatArray]:
         share = np.exp(-table @ costs)
-        score = sign * (share * own + (1 - share) * rate)
-        slope = expit(-score) * sign * (own - rate) * share
-        value = -log_expit(score).sum() + _PENALTY / 2 * (costs**2).sum()
-        return float(value), slope @ table + _PENALTY * costs
+        logits = share[:, None] * own + (1 - share[:, None]) * rate
+        logits -= logsumexp(logits, axis=1, keepdims=True)
+        gain = (own - rate)[rows, labels] - (np.exp(logits) * (own - rate)).sum(axis=1)
+        value = -logits[rows, labels].sum() + _PENALTY / 2 * (costs**2).sum()
+        return float(value), (gain * share) @ table + _PENALTY * costs
 
     bounds = [(0.0, _MOST_COST)] * len(names)
     fitted = minimize(loss, np.full(len(names), 0.1), jac=True, bounds=bounds, method="L-BFGS-B")
@@ -225,6 +223,8 @@ def _costs(learned: Learned, judged: Judged) -> dict[str, float]:
 @dataclass(frozen=True, slots=True, eq=False)
 class Groups:
     """Groups of copies: ``n`` of each, its events, and means of its forecasts and facts.
+
+    An event is that the answer that a forecast's interval is about was right.
 
     ``own`` are the variances that the forecasts' intervals stand for before the spread is added;
     ``design`` has a column for each variance of the spread.
@@ -242,13 +242,14 @@ class Groups:
         rows: list[tuple[float, ...]] = []
         for one in judged:
             drawn = bare.apply(one.calibrated, one.trials, one.base_rates)
-            chance = drawn.calibrated.probabilities[:, 1]
+            reported = drawn.calibrated.reported
+            chance = drawn.calibrated.probabilities[np.arange(len(reported)), reported]
             ends = _logit(drawn.calibrated.upper) - _logit(drawn.calibrated.lower)
             own = np.nan_to_num((ends / (2 * QUANTILE)) ** 2)
             no_phase = np.array([trial.phase is None for trial in one.trials])
             columns = np.column_stack([_logit(chance), own, 1 - drawn.shares, no_phase])
             rows += [
-                (float(len(g)), float(one.labels[g].sum()), *columns[g].mean(axis=0))
+                (float(len(g)), float((one.labels == reported)[g].sum()), *columns[g].mean(axis=0))
                 for g in score_groups(group_cells(one, by_period=by_period), chance, least=least)
             ]
         n, events, centre, own, unknown, no_phase = np.array(rows).reshape(-1, 6).T
@@ -295,14 +296,14 @@ def _logit(chance: FloatArray) -> FloatArray:
     return np.asarray(logit(np.clip(chance, LEAST, 1 - LEAST)), dtype=np.float64)
 
 
-def _event_rate(rates: Mapping[str, BaseRate], phase: str | None) -> float:
+def _rates_of(rates: Mapping[str, BaseRate], phase: str | None) -> Sequence[float]:
     found = base_rate_of(rates, phase)
     if found is None:
         raise CalibrationError(
             "the support draws forecasts to base rates, and there are none.",
             hint="Measure them with measure_base_rates.",
         )
-    return found[1][1]
+    return found[1]
 
 
 def _joined(parts: Sequence[Calibrated], order: IntArray | None = None) -> Calibrated:

@@ -6,6 +6,7 @@ import numpy as np
 
 from llm4top.forecasters.base_rates import base_rate_of
 from llm4top.forecasters.bundles.figures import CardTable
+from llm4top.forecasters.calibration.calibrated import FloatArray, IntArray
 from llm4top.forecasters.support import Spread, Support
 from llm4top.forecasters.support_fit import LARGE_GROUP, Groups, Judged, fit_spread
 from llm4top.text import percent
@@ -37,8 +38,9 @@ def coverage_table(support: Support, later: Sequence[Judged]) -> CardTable:
         text=(
             "Later trials with fields emptied, forecast by what earlier ones taught. The base rate "
             f"is that of the phase, where it is given. Groups are of {LARGE_GROUP} trials or more, "
-            "of one phase and of like forecasts; covered are those whose share of successes lies "
-            "in the mean 95 % interval, chance in that share allowed for. The width is that of the "
+            "of one phase and of like forecasts; covered are those whose share of the answer that "
+            "the interval is about lies in the mean 95 % interval, chance in that share allowed "
+            "for. The width is that of the "
             "mean interval, in points. Each step's intervals were learnt from the other steps."
         ),
         columns=COLUMNS,
@@ -56,9 +58,10 @@ def _row(
             one.calibrated, one.trials, one.base_rates
         )
         rates = [base_rate_of(one.base_rates, trial.phase) for trial in one.trials]
-        base = np.array([np.nan if rate is None else rate[1][1] for rate in rates])
-        errors.append((drawn.calibrated.probabilities[:, 1] - one.labels) ** 2)
-        of_base.append((base - one.labels) ** 2)
+        none = (np.nan,) * drawn.calibrated.probabilities.shape[1]
+        base = np.array([none if rate is None else rate[1] for rate in rates])
+        errors.append(_brier(drawn.calibrated.probabilities, one.labels))
+        of_base.append(_brier(base, one.labels))
         widths.append(drawn.calibrated.upper - drawn.calibrated.lower)
         groups = Groups.of(bare, [one], by_period=False, least=LARGE_GROUP)
         variances = np.array([spread.known, spread.unknown, spread.no_phase])
@@ -73,3 +76,9 @@ def _row(
         percent(float(held.mean())) if len(held) else "too few",
         f"{100 * np.concatenate(widths).mean():.0f}",
     )
+
+
+def _brier(p: FloatArray, y: IntArray) -> FloatArray:
+    """Squared errors ``[n]`` of the event of two answers, else summed over the answers."""
+    errors = np.asarray((p - np.eye(p.shape[1])[y]) ** 2, dtype=np.float64)
+    return errors[:, 1] if p.shape[1] == 2 else errors.sum(axis=1)

@@ -190,10 +190,8 @@ def _read_support(folder: Path, manifest: Manifest) -> Support | None:
         where=where,
         hint=HINT,
     )
-    if len(manifest.task.labels) != 2 or ALL_PHASES not in manifest.base_rates:
-        raise BundleError(
-            "is for tasks with two labels, in bundles with base rates.", where=where, hint=HINT
-        )
+    if ALL_PHASES not in manifest.base_rates:
+        raise BundleError("is for bundles with base rates.", where=where, hint=HINT)
     return support
 
 

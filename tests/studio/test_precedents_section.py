@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm4top.forecasters.precedents.precedents import Precedents
+from llm4top.workspace.workspace import Workspace
 from tests.forecasters.precedents.kit import dataset, years
 from tests.studio.test_forecast_page import WAIT
 
@@ -24,8 +24,25 @@ def test_earlier_trials_are_found_when_asked_for(page, server):
     section.get_by_text("There is no index of earlier trials on this machine yet.").wait_for()
     assert section.locator("code").inner_text() == "llm4top precedents build DATASET_OR_RECORDS"
 
-    Precedents.build(dataset(years(60)), server.home / "precedents", model=None)
-    page.reload()
+    with Workspace.open(server.home) as workspace:
+        dataset(years(60)).save(workspace.folder / "datasets" / "dated")
+        stored = workspace.datasets.add(workspace.folder / "datasets" / "dated", name="Dated")
+    trial = page.url
+    page.goto(f"/data/{stored.id}")
+    index = page.locator("section").filter(has_text="The page of a forecast shows the earlier")
+    index.get_by_text("There is no index yet.").wait_for()
+    index.get_by_label("Compare by").click()
+    page.get_by_role("option", name="Words alone, which is faster").click()
+    index.get_by_role("button", name="Build precedents").click()
+    index.get_by_text("60, completed between 2000-01 and 2004-12").wait_for(timeout=WAIT)
+    assert "Will this trial succeed" in index.inner_text()
+    assert "failure 30, success 30" in index.inner_text()
+    # One that is there is replaced only when the visitor agrees.
+    index.get_by_role("button", name="Build precedents").click()
+    page.get_by_text("It holds 60 trials of Dated.").wait_for()
+    page.get_by_role("button", name="Keep").click()
+
+    page.goto(trial)
     button.click()
     rows = section.locator("tbody tr")
     rows.first.wait_for(timeout=WAIT)

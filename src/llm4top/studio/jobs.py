@@ -67,6 +67,7 @@ def title_of(run: Run) -> str:
         "forecast": "Forecast",
         "ingest": "Import",
         "audit": "Audit",
+        "precedents": "Precedents",
     }
     return run.title or kinds.get(run.kind, run.kind)
 

@@ -26,7 +26,7 @@ def address_of_run(run: Run) -> str:
     if run.kind == "ingest":
         made = run.result.get("dataset_id")
         return f"/data/{made}" if made else "/data"
-    if run.kind == "audit" and run.settings.get("dataset"):
+    if run.kind in ("audit", "precedents") and run.settings.get("dataset"):
         return f"/data/{run.settings['dataset']}"
     page = _PAGES.get(run.kind)
     return page.format(id=run.id) if page else ""

@@ -58,10 +58,10 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 }
 """What may follow each state."""
 
-KINDS = ("train", "evaluate", "benchmark", "forecast", "ingest", "audit")
+KINDS = ("train", "evaluate", "benchmark", "forecast", "ingest", "audit", "precedents")
 """What a run can do."""
 
-LIGHT_KINDS = ("forecast", "ingest", "audit")
+LIGHT_KINDS = ("forecast", "ingest", "audit", "precedents")
 """Kinds that take minutes and little memory: on a CPU one runs along with a heavy run."""
 
 

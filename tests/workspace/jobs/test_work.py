@@ -14,6 +14,7 @@ import pytest
 from llm4top.errors import BundleError, DatasetError, LLM4TOPError
 from llm4top.forecasters.baselines.simple import BaseRateForecaster
 from llm4top.forecasters.forecast_format import Forecast
+from llm4top.forecasters.precedents.precedents import Precedents
 from llm4top.progress import Progress
 from llm4top.registry.trial import Trial
 from llm4top.workspace.jobs.forecast_job import items_of
@@ -21,10 +22,12 @@ from llm4top.workspace.jobs.ingest_job import bounded_memory
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.resolve import base_place
 from llm4top.workspace.jobs.work import Job, do
+from llm4top.workspace.precedents import delete_index, index_card, index_folder
 from llm4top.workspace.run_states import Process, Run
 from llm4top.workspace.views.export_batch import EXPORT_NAMES, export_batch
 from llm4top.workspace.views.listing import Listing, ListQuery
 from llm4top.workspace.workspace import Workspace
+from tests.forecasters.precedents.kit import dataset
 from tests.workspace.tiny import RECORD, save_tiny_dataset
 
 pytestmark = pytest.mark.slow
@@ -161,6 +164,24 @@ def test_a_data_set_is_audited(local: Workspace, data: Path) -> None:
     assert result["verdict"] == "fail"  # its condition tells the label
     assert not result["passed"]
     assert written["rows"] == 88
+
+
+def test_an_index_of_precedents_is_built_and_not_written_over_by_chance(
+    local: Workspace, tmp_path: Path
+) -> None:
+    dataset(["2001", None, "2003-04"]).save(tmp_path / "dated")
+    settings = {"data": str(tmp_path / "dated"), "model": None}
+    _, result = work(local, "precedents", settings)
+    assert (result["trials"], result["first"], result["last"]) == (2, "2001", "2003-04")
+    assert result["left_out"] == {"without a completion date": 1}
+    assert len(Precedents.load(index_folder(local))) == 2
+    submit(local, "precedents", settings)
+    with pytest.raises(BundleError, match=r"^precedents: already holds an index"):
+        again(local, Steps())
+    assert index_card(local) is not None
+    delete_index(local, "somebody")
+    assert index_card(local) is None
+    assert local.activity.list()[0].what == "index of precedents"
 
 
 def test_many_forecasts_are_written_stored_and_gone_on_with(local: Workspace) -> None:

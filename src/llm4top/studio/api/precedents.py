@@ -1,6 +1,5 @@
 """Operations on precedents: the earlier trials that are most like a record."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -12,6 +11,7 @@ from llm4top.studio.api import schemas
 from llm4top.studio.api.errors import ApiError, responses
 from llm4top.studio.api.uploads import forget, take_in
 from llm4top.workspace.ask import ask_about
+from llm4top.workspace.precedents import index_folder
 from llm4top.workspace.serving.request import UploadedFile
 from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.workspace import Workspace
@@ -167,7 +167,7 @@ def _arguments(workspace: Workspace, k: int, before: str | None) -> dict[str, An
     """What the work is given; ``NotFoundError`` where there is no index, or it is damaged."""
     from llm4top.forecasters.precedents.store import read_card
 
-    folder: Path = workspace.folder / "precedents"
+    folder = index_folder(workspace)
     try:
         read_card(folder)
     except BundleError as error:

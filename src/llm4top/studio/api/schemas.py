@@ -17,6 +17,7 @@ ID_PATTERN = r"^[0-9a-f]{32}$"
 BUNDLE_PATTERN = r"^(embedded(:[a-z0-9-]{1,60})?|[0-9a-f]{32})$"
 LARGEST_OFFSET = 2**31 - 1
 LARGEST_PAGE = 1000
+RUN_KINDS = "train, evaluate, benchmark, forecast, ingest, audit or precedents."
 
 EXAMPLES: dict[str, Any] = json.loads(
     (files("llm4top.studio") / "assets" / "api_examples.json").read_text("utf-8")
@@ -167,7 +168,7 @@ class RunOut(BaseModel):
     """A run and its status."""
 
     id: str
-    kind: str = Field(description="train, evaluate, benchmark, forecast, ingest or audit.")
+    kind: str = Field(description=RUN_KINDS)
     state: str = Field(description="queued, running, stopping, done, failed or interrupted.")
     title: str
     settings: dict[str, Any]
@@ -224,9 +225,7 @@ class RunIn(BaseModel):
         },
     )
 
-    kind: str = Field(
-        max_length=32, description="train, evaluate, benchmark, forecast, ingest or audit."
-    )
+    kind: str = Field(max_length=32, description=RUN_KINDS)
     settings: dict[str, Any] = Field(description="The settings of the command of that name.")
     title: str = Field("", max_length=200)
 

@@ -1,11 +1,11 @@
 """Earlier trials like one, on its page: looked for when the visitor asks."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nicegui import ui
 
-from llm4top.errors import BundleError, LLM4TOPError
+from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.elements import (
     PRIMARY,
     Cell,
@@ -21,6 +21,7 @@ from llm4top.studio.components.elements import (
 from llm4top.studio.context import StudioContext, forecast_service
 from llm4top.workspace.ask import ask_about
 from llm4top.workspace.forecasts import StoredForecast
+from llm4top.workspace.precedents import index_card, index_folder
 from llm4top.workspace.trial_report import keep_precedents, kept_precedents
 from llm4top.workspace.views.precedents import (
     COLUMNS,
@@ -30,9 +31,6 @@ from llm4top.workspace.views.precedents import (
     no_cause,
     share_sentences,
 )
-
-if TYPE_CHECKING:
-    from llm4top.forecasters.precedents.store import IndexCard
 
 BUILD = "llm4top precedents build DATASET_OR_RECORDS"
 
@@ -61,7 +59,7 @@ async def _show(context: StudioContext, stored: StoredForecast, place: ui.elemen
     place.clear()
     with place:
         Words("p", "Looking for earlier trials …").props('role="status"')
-    card = await in_thread(_card, context)
+    card = await in_thread(index_card, context.workspace)
     found: dict[str, Any] | None = None
     fault: LLM4TOPError | None = None
     if card is not None:
@@ -71,7 +69,7 @@ async def _show(context: StudioContext, stored: StoredForecast, place: ui.elemen
                 forecast_service(context.workspace),
                 stored,
                 "precedents",
-                {"folder": str(context.workspace.folder / "precedents"), "k": 10},
+                {"folder": str(index_folder(context.workspace)), "k": 10},
                 client=client,
             )
         except LLM4TOPError as error:
@@ -91,26 +89,18 @@ async def _show(context: StudioContext, stored: StoredForecast, place: ui.elemen
             _how_to_build()
 
 
-def _card(context: StudioContext) -> "IndexCard | None":
-    """The card of the workspace's index; None where there is none that can be read."""
-    from llm4top.forecasters.precedents.store import read_card
-
-    try:
-        return read_card(context.workspace.folder / "precedents")
-    except BundleError:
-        return None
-
-
 def _how_to_build() -> None:
     with ui.element("div").classes("l4-box").props('role="status"'):
         Words("p", "There is no index of earlier trials on this machine yet.")
         muted(
-            "LLM4TOP ships none, because most labelled trials may not be passed on. Build one from "
-            "a data set, from TOP's folder or from any registry records:"
+            "LLM4TOP ships none, because most labelled trials may not be passed on. Build one with "
+            "“Build precedents” on the page of a data set, or from TOP's folder or any registry "
+            "records with a command:"
         )
         with ui.element("div").classes("l4-identity"):
             Words("code", BUILD)
             copy_button(BUILD, "Copy the command")
+        ui.link("Data sets", "/data")
 
 
 def _draw(found: dict[str, Any], terms: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from llm4top.errors import LLM4TOPError, NotFoundError
 from llm4top.studio.components import data_card, elements
 from llm4top.studio.components.data_import import QUESTIONS, ImportForm
 from llm4top.studio.components.elements import table
+from llm4top.studio.components.precedents_index import PrecedentsIndex
 from llm4top.studio.components.run_panel import queue_run, watch_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
@@ -267,12 +268,14 @@ class _DatasetPage:
         with elements.section("Trials"):
             labels = tuple(dict.fromkeys(name for c in card.balance.values() for name in c))
             TrialBrowser(trials, splits, labels)
+        precedents = PrecedentsIndex(self._context, self._id, lambda: self._name.text)
         data_card.origin(stored, card)
         with ui.element("div").classes("l4-controls"):
             ui.button("Rename", on_click=self._rename).props("outline no-caps")
             ui.button("Delete this data set", on_click=self._ask_and_delete).props(
                 "outline no-caps"
             )
+        await precedents.show()
 
     def _show_audit(self, report: dict[str, Any] | None) -> None:
         self._audit.clear()
@@ -326,7 +329,10 @@ class _DatasetPage:
             self._name.set_text(made)
 
     async def _ask_and_delete(self) -> None:
-        lost = "The data set and the files it came from are removed. This cannot be undone."
+        lost = (
+            "The data set and the files it came from are removed. This cannot be undone. An index "
+            "of precedents that was built from it stays until it is deleted."
+        )
         if await elements.confirm("Delete this data set?", lost):
             await elements.in_thread(delete_dataset, self._workspace, self._id, self._who)
             trial_table.cache_clear()

@@ -91,6 +91,14 @@ class AuditWork(_OnDataset):
     seed: int = Field(0, ge=0, lt=2**32)
 
 
+class PrecedentsWork(_OnDataset):
+    """The workspace's index of precedents; see ``Precedents.build``. Without ``model``: words."""
+
+    model: _Name | None = "embedded"
+    overwrite: bool = False
+    device: _Device = "auto"
+
+
 class ForecastWork(_OnUploads):
     """Forecasts of many records, written to files in the run's folder."""
 
@@ -184,6 +192,7 @@ _MODELS: dict[str, type[_Work]] = {
     "evaluate": EvaluateWork,
     "audit": AuditWork,
     "forecast": ForecastWork,
+    "precedents": PrecedentsWork,
     "ingest": IngestWork,
 }
 
@@ -233,8 +242,8 @@ def model_names(kind: str, settings: Mapping[str, Any]) -> list[str]:
     """The models that checked settings name."""
     if kind == "train":
         return [str(settings["base"])]
-    if kind == "forecast":
-        return [str(settings.get("model", "embedded"))]
+    if kind in ("forecast", "precedents"):
+        return [str(name) for name in (settings.get("model", "embedded"),) if name is not None]
     return [str(name) for name in settings.get("models", settings.get("bases", ()))]
 
 

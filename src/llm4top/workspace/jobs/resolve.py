@@ -16,6 +16,9 @@ from llm4top.workspace.workspace import Workspace
 
 EMBEDDED = "embedded"
 _ID = re.compile(r"[0-9a-f]{32}")
+_MODEL_FIELDS = {
+    "train": "base", "forecast": "model", "precedents": "model", "evaluate": "models",
+}  # fmt: skip
 _UPLOADS = ("task_upload", "labels_upload", "enrich_upload")
 
 
@@ -78,7 +81,7 @@ def missing_things(
         if not Path(path).exists():
             faults.append(f"sources: there is no {path}")
     for name in model_names(kind, settings):
-        field = {"train": "base", "forecast": "model", "evaluate": "models"}.get(kind, "bases")
+        field = _MODEL_FIELDS.get(kind, "bases")
         faults += _absent(field, lambda name=name: _find_model(workspace, kind, name, ids_only))
     return faults
 

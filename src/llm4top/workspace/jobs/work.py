@@ -51,6 +51,7 @@ FUNCTIONS = {
     "audit": "measure_job.audit_run",
     "ingest": "ingest_job.ingest_run",
     "forecast": "forecast_job.forecast_run",
+    "precedents": "precedents_job.precedents_run",
 }
 """The module and function of each kind. A run does not import what another kind needs."""
 

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from llm4top.registry.draft import Draft
 from llm4top.workspace.workspace import Workspace
+from tests.registry.documents import pdf_file, word_file
 from tests.studio.api_kit import NO_ID, app_over, error_of
 
 SYNOPSIS = "Title: Exemplamab in asthma\nPhase: II/III\nSample size: 60 or 80\nBudget: none\n"
@@ -58,3 +59,56 @@ def test_what_is_no_draft(client):
     assert client.post("/api/v1/drafts", json={"study": {}}).status_code == 422
     assert client.patch(f"/api/v1/drafts/{NO_ID}", json={"fields": {}}).status_code == 404
     assert client.get("/api/v1/drafts/..").status_code in (404, 405)
+
+
+def sent(client, name, content):
+    return client.post("/api/v1/drafts", files={"file": (name, content)})
+
+
+@pytest.mark.slow
+def test_a_synopsis_is_taken_as_text_as_a_word_file_and_as_a_pdf(client, tmp_path):
+    lines = ["Title: Exemplamab in asthma", "Phase: II"]
+    files = [
+        ("a.txt", SYNOPSIS.encode()),
+        ("b.docx", word_file(tmp_path / "b.docx").read_bytes()),
+        ("c.pdf", pdf_file(tmp_path / "c.pdf", lines).read_bytes()),
+    ]
+    made = [sent(client, *file).json() for file in files]
+    assert [one["fields"]["phase"] for one in made] == ["Phase 2/Phase 3", "Phase 3", "Phase 2"]
+    assert made[2]["readings"][0]["where"] == "page 1, line 1, “Title”"
+    assert client.get("/api/v1/drafts").json()["total"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.docx", b"PK\x03\x04broken", "it is a damaged Word file or archive."),
+        ("/etc/a.pdf", b"%PDF-1.4 nothing", "it is damaged (PdfStreamError)."),
+        ("old.doc", b"\xd0\xcf\x11\xe0" + b"\0" * 99, "it is a file of an old version of Word."),
+        ("empty.txt", b" \n", "there is no text in it; it may hold pictures of pages."),
+        ("long.txt", b"x" * 200_001, "it has 200\u202f001 characters, the limit is 200\u202f000."),
+    ],
+)
+def test_what_is_no_synopsis_is_refused_by_its_name(client, name, content, message):
+    refused = sent(client, name, content)
+    assert refused.status_code == 422
+    error = error_of(refused)
+    assert (error["message"], error["where"]) == (message, name.rpartition("/")[2])
+    assert error["hint"]
+    assert client.get("/api/v1/drafts").json()["total"] == 0
+
+
+def test_a_request_without_one_file_says_what_to_send(client):
+    two = client.post("/api/v1/drafts", files=[("file", ("a", b"a")), ("file", ("b", b"b"))])
+    assert (two.status_code, error_of(two)["code"]) == (413, "too-large")
+    assert error_of(two)["hint"] == "Send one file, in a part called file."
+    none = client.post("/api/v1/drafts", files={}, headers={"content-type": "text/plain"})
+    assert none.status_code == 415
+    assert error_of(none)["hint"] == "Send: curl -F file=@synopsis.docx .../api/v1/drafts"
+    large = sent(client, "a.txt", b"x" * 20_200_000)
+    assert (large.status_code, error_of(large)["code"]) == (413, "too-large")
+    json = client.post("/api/v1/drafts", json={"synopsis": "x" * 1_100_000})
+    assert (json.status_code, error_of(json)["code"]) == (413, "too-large")
+    wrong = error_of(client.post("/api/v1/drafts", json={"synopsis": 5}))
+    assert wrong["message"] == "body.synopsis: Input should be a valid string"

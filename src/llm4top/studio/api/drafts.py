@@ -1,17 +1,24 @@
 """Operations on drafts: trials that have no record yet."""
 
 from datetime import datetime
+from pathlib import Path, PurePath
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from llm4top.registry.document_text import DocumentLimits
 from llm4top.registry.draft import Draft
 from llm4top.registry.trial import Trial
 from llm4top.studio.api import schemas
-from llm4top.studio.api.errors import responses
+from llm4top.studio.api.errors import MAX_BODY, ApiError, responses
+from llm4top.studio.api.uploads import body_of, files_of
+from llm4top.text import one_line
 from llm4top.workspace.drafts import SavedDraft
 
 Texts = Annotated[
@@ -94,20 +101,85 @@ class NewDraftOut(DraftOut):
     unread: list[UnreadOut]
 
 
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A synopsis as a file (.txt, .docx, .pdf), up to "
+        f"{DocumentLimits().file_bytes // 1_000_000} MB; or its text and values as JSON.",
+        "content": {
+            "application/json": {"schema": DraftIn.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+_FORM_BYTES = 100_000
+"""What a form may add to its file."""
+_NAME = 200
+
+
+async def _given(request: Request) -> Draft:
+    """The draft of a request with a file, or with text and values."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        most = DocumentLimits().file_bytes + _FORM_BYTES
+        async with files_of(request, most, 1, part="file") as (file,):
+            return await run_in_threadpool(_read_file, file)
+    if kind != "application/json":
+        raise ApiError(
+            415,
+            "unknown-media-type",
+            "send a synopsis as a file (multipart/form-data) or as JSON (application/json).",
+            where="content-type",
+            hint="Send: curl -F file=@synopsis.docx .../api/v1/drafts",
+        )
+    body = await body_of(request, MAX_BODY)
+    try:
+        asked = DraftIn.model_validate_json(body)
+    except ValidationError as error:
+        faults = [fault | {"loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults) from None
+    return await run_in_threadpool(_of_texts, asked)
+
+
+def _read_file(file: UploadFile) -> Draft:
+    """The draft in a file, which a process of its own reads where it is a Word file or PDF."""
+    name = one_line(PurePath(file.filename or "").name, _NAME) or "the file"
+    with TemporaryDirectory(prefix="llm4top-") as folder:
+        path = Path(folder) / "0"
+        with path.open("wb") as place:
+            copyfileobj(file.file, place)
+        return Draft.from_file(path, name=name, limits=DocumentLimits())
+
+
+def _of_texts(asked: DraftIn) -> Draft:
+    draft = Draft.from_text(asked.synopsis) if asked.synopsis else Draft.of(Trial())
+    return draft.with_texts(asked.fields)
+
+
 router = APIRouter(tags=["Drafts"])
 
 
-@router.post("/drafts", status_code=201, responses=responses(400, 413, 415, 422, 503))
-async def create_draft(workspace: schemas.OpenWorkspace, body: DraftIn) -> NewDraftOut:
-    """Make a draft from a synopsis and from values, which win over the synopsis.
+@router.post(
+    "/drafts",
+    status_code=201,
+    responses=responses(400, 413, 415, 422, 503),
+    openapi_extra=_BODY,
+)
+async def create_draft(workspace: schemas.OpenWorkspace, request: Request) -> NewDraftOut:
+    """Make a draft from a synopsis, pasted or as a file, and from values, which win over it.
 
     Nothing is guessed: `unread` lists what can be read in two ways, and text under headings that
     are not known.
     """
+    draft = await _given(request)
 
     def make() -> NewDraftOut:
-        draft = Draft.from_text(body.synopsis) if body.synopsis else Draft.of(Trial())
-        draft = draft.with_texts(body.fields)
         kept = workspace.drafts.add(draft)
         workspace.activity.log("draft", "API", f"kept the draft {kept.name}", subject=kept.id)
         found = draft.synopsis

@@ -144,7 +144,7 @@ class _Api:
     """The API as the endpoint of one route, whatever the method."""
 
     def __init__(self, app: FastAPI):
-        self._app = LastResort(app, uncapped=frozenset({f"{PREFIX}/forecasts"}))
+        self._app = LastResort(app, uncapped=frozenset({f"{PREFIX}/forecasts", f"{PREFIX}/drafts"}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The outer application's route does not apply to the inner one.

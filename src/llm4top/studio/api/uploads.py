@@ -1,6 +1,7 @@
 """Operations on uploaded files. Their size is limited while they arrive."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from io import BytesIO
 
@@ -72,8 +73,23 @@ async def take_in(workspace: Workspace, request: Request) -> list[Upload]:
 
 
 async def _files(workspace: Workspace, request: Request) -> list[Upload]:
-    stream = _capped(request, MAX_BYTES)
-    parser = MultiPartParser(request.headers, stream, max_files=MAX_FILES, max_fields=0)
+    async with files_of(request, MAX_BYTES, MAX_FILES) as files:
+        return await run_in_threadpool(_keep, workspace, files)
+
+
+@asynccontextmanager
+async def files_of(
+    request: Request, most_bytes: int, most_files: int, *, part: str = "files"
+) -> AsyncIterator[list[UploadFile]]:
+    """The files of a multipart request, one at least; they are gone after the block.
+
+    Raises ``ApiError`` for a form that cannot be read, holds none, or is over the limits, as soon
+    as that is known. ``part`` is what its hints call a file's part; other names are as good.
+    """
+    what = f"up to {most_files:,} files, each" if most_files > 1 else "one file,"
+    hint = f"Send {what} in a part called {part}."
+    stream = _capped(request, most_bytes)
+    parser = MultiPartParser(request.headers, stream, max_files=most_files, max_fields=0)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -82,7 +98,7 @@ async def _files(workspace: Workspace, request: Request) -> list[Upload]:
             413 if many else 400,
             "too-large" if many else "bad-request",
             f"the form cannot be read: {error.message.rstrip('.')}.",
-            hint=f"Send up to {MAX_FILES:,} files, each in a part called files.",
+            hint=hint,
         ) from None
     except (KeyError, ValueError):
         raise ApiError(
@@ -95,14 +111,9 @@ async def _files(workspace: Workspace, request: Request) -> list[Upload]:
     try:
         files = [item for _, item in form.multi_items() if isinstance(item, UploadFile)]
         if not files:
-            raise ApiError(
-                400,
-                "bad-request",
-                "there is no file in the form.",
-                where="files",
-                hint="Send: curl -F files=@record.xml .../api/v1/forecasts",
-            )
-        return await run_in_threadpool(_keep, workspace, files)
+            message = "there is no file in the form."
+            raise ApiError(400, "bad-request", message, where=part, hint=hint)
+        yield files
     finally:
         await form.close()
 
@@ -125,11 +136,7 @@ def forget(workspace: Workspace, uploads: list[Upload]) -> None:
 
 
 async def _body(workspace: Workspace, request: Request) -> Upload:
-    try:
-        body = b"".join([part async for part in _capped(request, MAX_JSON_BYTES)])
-    except MultiPartException as error:
-        status, code = (413, "too-large") if isinstance(error, _TooMuchError) else (400, "cut-off")
-        raise ApiError(status, code, error.message, hint="Send the records as files.") from None
+    body = await body_of(request, MAX_JSON_BYTES)
     if not body.strip():
         raise ApiError(
             400,
@@ -139,6 +146,15 @@ async def _body(workspace: Workspace, request: Request) -> Upload:
             hint="Send one study, a list of studies, or an object with studies.",
         )
     return await run_in_threadpool(workspace.uploads.add, JSON_NAME, BytesIO(body), limits=LIMITS)
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """The body; ``ApiError`` where it is larger than ``most`` bytes, or cut off."""
+    try:
+        return b"".join([part async for part in _capped(request, most)])
+    except MultiPartException as error:
+        status, code = (413, "too-large") if isinstance(error, _TooMuchError) else (400, "cut-off")
+        raise ApiError(status, code, error.message, hint="Send it as files.") from None
 
 
 class _TooMuchError(MultiPartException):

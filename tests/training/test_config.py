@@ -167,4 +167,4 @@ def test_every_setting_of_fine_tuning_is_handed_on() -> None:
     config = make_config(None, {**NEEDED, "lora_rank": 3, "max_steps": 7, "precision": "fp32"})
     made = config.for_labels(("failure", "success"))
     assert (made.lora_rank, made.max_steps, made.precision, made.seed) == (3, 7, "fp32", 0)
-    assert (made.patience, made.evals_per_epoch, made.gradient_checkpointing) == (3, 2, True)
+    assert (made.patience, made.evals_per_epoch, made.gradient_checkpointing) == (3, 2, "auto")

@@ -29,4 +29,4 @@ def test_what_a_setting_takes_is_said_in_words() -> None:
     assert takes["quantize"] == "4bit or none"
     assert takes["max_steps"] == "whole number or none"
     assert takes["sections"] == "auto, all, or a list of names of sections"
-    assert takes["gradient_checkpointing"] == "true, false"
+    assert takes["gradient_checkpointing"] == "auto, true, false"

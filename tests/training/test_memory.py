@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from llm4top.forecasters.finetuning import activations
+from llm4top.forecasters.finetuning.activations import ModelShape, model_shape, wants_checkpointing
 from llm4top.forecasters.finetuning.lora import AnswerScorer, add_lora
+from llm4top.forecasters.finetuning.settings import finetune_settings
 from llm4top.forecasters.model.base_model import load_base
+from llm4top.forecasters.model.device import Device
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
-from llm4top.training.memory import ModelShape, estimate_memory, in_gb, model_shape
+from llm4top.training.memory import estimate_for, estimate_memory, in_gb
 
 NEEDED = {"data": "d", "base": "b", "out": "o"}
 QWEN3_8B = ModelShape(
@@ -28,7 +32,7 @@ QWEN3_8B = ModelShape(
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_model(tmp_path_factory.mktemp("wide") / "m", hidden=128, layers=3)
+    return make_tiny_model(tmp_path_factory.mktemp("wide") / "m", hidden=128, layers=6)
 
 
 def test_the_shape_is_measured_without_weights(wide: Path) -> None:
@@ -38,7 +42,7 @@ def test_the_shape_is_measured_without_weights(wide: Path) -> None:
     adapted = add_lora(model, rank=4, alpha=8, dropout=0.0)
     trained = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
     assert 4 * shape.linear_widths == trained
-    assert (shape.layers, shape.hidden, shape.query, shape.key_value) == (3, 128, 128, 64)
+    assert (shape.layers, shape.hidden, shape.query, shape.key_value) == (6, 128, 128, 64)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
@@ -69,9 +73,9 @@ def test_activations_are_estimated_within_a_third(wide: Path, dropout: float) ->
                 "lora_dropout": dropout,
                 "batch_size": batch,
                 "max_tokens": tokens,
-                "gradient_checkpointing": False,
             },
         ),
+        checkpointing=False,
         weight_bytes=4,
         compute_bytes=4,
         cuda=False,
@@ -79,16 +83,48 @@ def test_activations_are_estimated_within_a_third(wide: Path, dropout: float) ->
     assert 0.75 < estimate.activations / sum(sizes.values()) < 1.33
 
 
-def of_8b(**chosen: object) -> float:
+def of_8b(*, checkpointing: bool = True, **chosen: object) -> float:
     config = make_config(None, {**NEEDED, **chosen})
-    return estimate_memory(QWEN3_8B, config, weight_bytes=2, compute_bytes=2, cuda=True).total / 1e9
+    estimate = estimate_memory(
+        QWEN3_8B, config, weight_bytes=2, compute_bytes=2, cuda=True, checkpointing=checkpointing
+    )
+    return estimate.total / 1e9
 
 
 def test_the_standard_preset_fits_the_gpus_it_promises() -> None:
     assert of_8b(quantize="4bit") < 24
     assert 24 < of_8b() < 40
     assert of_8b(tuning="full") > 100
-    assert of_8b(gradient_checkpointing=False) > of_8b()
+    assert of_8b(checkpointing=False) > of_8b()
+
+
+@pytest.mark.parametrize(
+    ("setting", "free", "again"),
+    [
+        ("auto", 10**12, False),
+        ("auto", 40 * 10**9, True),
+        (True, 10**12, True),
+        (False, 40 * 10**9, False),
+    ],
+)
+def test_activations_are_computed_again_only_where_they_would_not_fit(
+    setting: object, free: int, again: bool
+) -> None:
+    config = make_config(None, {**NEEDED, "gradient_checkpointing": setting})
+    device = Device("cpu", "cpu", "")
+    assert estimate_for(QWEN3_8B, config, device, free=free, trials=100)[1] is again
+
+
+@pytest.mark.parametrize("free", [10**12, 10**6])
+def test_a_loaded_model_decides_by_the_same_estimate(
+    wide: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    monkeypatch.setattr(activations, "free_memory", lambda device: free)
+    base = load_base(wide, device="cpu")
+    assert wants_checkpointing(base, finetune_settings(), 300) is (free == 10**6)
+    for chosen in (True, False):
+        settings = finetune_settings(gradient_checkpointing=chosen)
+        assert wants_checkpointing(base, settings, 300) is chosen
 
 
 def test_sizes_in_words() -> None:

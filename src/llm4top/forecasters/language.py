@@ -97,7 +97,7 @@ class LanguageForecaster(TrialClassifier):
         class_weight: Mapping[Any, float] | str | None = None,
         patience: int | None = _DEFAULTS.patience,
         evals_per_epoch: int = _DEFAULTS.evals_per_epoch,
-        gradient_checkpointing: bool = _DEFAULTS.gradient_checkpointing,
+        gradient_checkpointing: Literal["auto"] | bool = _DEFAULTS.gradient_checkpointing,
         seed: int = _DEFAULTS.seed,
         device: str = "auto",
         dtype: str = "auto",

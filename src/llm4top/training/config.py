@@ -52,7 +52,7 @@ patience      2           3             6             looks without a gain befor
 *quick* shows within minutes whether data and machine work. *standard* is the one to use: it fits
 one GPU of 24 GB with ``quantize: 4bit`` and one of 40 GB or more without. *thorough* reads long
 records whole and is worth its several times longer run once *standard* has shown a gain.
-Gradient checkpointing is on in all three.
+Gradient checkpointing is automatic in all three: on where the memory would not do without.
 """
 
 

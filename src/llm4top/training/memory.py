@@ -31,11 +31,17 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 
+from llm4top.forecasters.finetuning.activations import (
+    HEAD_ROOM,
+    TRAINED_BYTES,
+    ModelShape,
+    activation_bytes,
+    layer_bytes,
+    trained_parameters,
+)
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, MOST_LAYERS
 from llm4top.forecasters.model.device import Device, choose_dtype, trains_in_bf16
 from llm4top.training.config import TrainingConfig
@@ -62,14 +68,14 @@ def evaluation_size(config: TrainingConfig, train_trials: int, valid_trials: int
     With ``eval_trials: auto`` the count follows from the counts alone, never from a clock, so that
     a run can be repeated and resumed. A training trial costs its forward pass once, the way back
     once (twice where every weight has a gradient), and another forward pass where activations are
-    recomputed; a validation trial costs one forward pass.
+    always recomputed; a validation trial costs one forward pass.
     """
     if config.eval_trials == "all" or config.tuning == "probe":
         return valid_trials
     if config.eval_trials != "auto":
         return min(config.eval_trials, valid_trials)
     trained = whole_steps(config, train_trials) * config.batch_size * config.accumulation
-    passes = (3 if config.tuning == "full" else 2) + config.gradient_checkpointing
+    passes = (3 if config.tuning == "full" else 2) + (config.gradient_checkpointing is True)
     affordable = SHARE_OF_TIME * passes * trained / evaluation_count(config, train_trials)
     return min(max(int(affordable), _FEWEST), valid_trials)
 
@@ -102,24 +108,7 @@ def sample_rows(count: int, most: int, seed: int) -> list[int]:
 
 
 _NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
-_TRAINED_BYTES = 16
-_HEAD_ROOM = 1.1
 _CUDA_CONTEXT = 800_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class ModelShape:
-    """Sizes of a base model: parameters in all and in its linear layers, and its widths."""
-
-    parameters: int
-    linear_parameters: int
-    linear_widths: int
-    """Inputs plus outputs of all linear layers but the head: LoRA has rank times as many."""
-    layers: int
-    hidden: int
-    query: int
-    key_value: int
-    intermediate: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,35 +128,6 @@ class MemoryEstimate:
         return self.weights + self.trained + self.activations + self.head_room
 
 
-def model_shape(folder: Path) -> ModelShape:
-    """Measure the model described by ``config.json`` without loading any of it.
-
-    Raises ``ModelError`` where transformers cannot build it.
-    """
-    from transformers import AutoModelForCausalLM
-
-    from llm4top.forecasters.model.base_model import load_config
-
-    config = load_config(folder)
-    with torch.device("meta"):
-        model: Any = AutoModelForCausalLM._model_mapping[type(config)](config)
-    model.tie_weights()
-    head = model.get_output_embeddings()
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-    heads = config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return ModelShape(
-        parameters=sum(p.numel() for p in model.parameters()),
-        linear_parameters=sum(m.weight.numel() for m in linear),
-        linear_widths=sum(m.in_features + m.out_features for m in linear),
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        query=heads * width,
-        key_value=(getattr(config, "num_key_value_heads", None) or heads) * width,
-        intermediate=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
-    )
-
-
 def estimate_memory(
     shape: ModelShape,
     config: TrainingConfig,
@@ -175,15 +135,17 @@ def estimate_memory(
     weight_bytes: int,
     compute_bytes: int,
     cuda: bool,
+    checkpointing: bool,
     trials: int = 0,
 ) -> MemoryEstimate:
     """The estimate of this module's docstring.
 
     ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` (b) of an activation;
-    ``trials`` are those of both splits, which a probe reads.
+    ``checkpointing`` says whether activations are computed again; ``trials`` are those of both
+    splits, which a probe reads.
     """
     full = config.tuning == "full"
-    trained = shape.parameters if full else config.lora_rank * shape.linear_widths
+    trained = trained_parameters(shape, config)
     weights = 0 if full else shape.parameters * weight_bytes
     if config.quantize is not None:
         saved = weight_bytes - _NF4_BYTES
@@ -191,35 +153,53 @@ def estimate_memory(
     if config.tuning == "probe":
         states = trials * shape.hidden * 2 * 4
         copies = 0 if cuda else states + trials * shape.hidden * 3 * 8
-        activations = config.max_tokens * _layer_bytes(shape, compute_bytes, lora=False)
-        head_room = round((weights + copies + activations) * (_HEAD_ROOM - 1))
+        activations = config.max_tokens * layer_bytes(shape, compute_bytes, lora=False)
+        head_room = round((weights + copies + activations) * (HEAD_ROOM - 1))
         head_room += _CUDA_CONTEXT if cuda else 0
         disk = states * min(shape.layers, MOST_LAYERS)
         return MemoryEstimate(weights, copies, activations, head_room, disk, shape.hidden)
-    tokens = config.batch_size * config.max_tokens
-    layer = _layer_bytes(shape, compute_bytes, lora=not full, dropout=config.lora_dropout > 0)
-    entry = shape.hidden * compute_bytes
-    if config.gradient_checkpointing:
-        activations = tokens * (shape.layers * entry + layer)
-    else:
-        activations = tokens * shape.layers * layer
-    exact = weights + trained * _TRAINED_BYTES + activations
-    head_room = round(exact * (_HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
+    activations = activation_bytes(
+        shape,
+        config,
+        config.batch_size * config.max_tokens,
+        compute_bytes=compute_bytes,
+        checkpointing=checkpointing,
+    )
+    exact = weights + trained * TRAINED_BYTES + activations
+    head_room = round(exact * (HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
     # A checkpoint holds the weights and two moments in float32; one more is being written, and
     # the best weights and the bundle come on top.
     disk = trained * 4 * (3 * (KEEP_CHECKPOINTS + 1) + 2)
-    return MemoryEstimate(weights, trained * _TRAINED_BYTES, activations, head_room, disk, trained)
+    return MemoryEstimate(weights, trained * TRAINED_BYTES, activations, head_room, disk, trained)
 
 
-def _layer_bytes(
-    shape: ModelShape, compute_bytes: int, *, lora: bool, dropout: bool = False
-) -> int:
-    h, q, v, i = shape.hidden, shape.query, shape.key_value, shape.intermediate
-    total = (2 * h + 3 * q + 4 * i) * compute_bytes + (4 * h + 2 * q + 2 * v) * 4
-    if lora and dropout:
-        # Each of the seven projections drops out its own input and stores the rest.
-        total += (5 * h + q + i) * (compute_bytes + 2)
-    return total
+def estimate_for(
+    shape: ModelShape, config: TrainingConfig, device: Device, *, free: int, trials: int
+) -> tuple[MemoryEstimate, bool]:
+    """The estimate on a device with ``free`` bytes, and whether activations are computed again.
+
+    With ``gradient_checkpointing: auto`` they are where they would not fit.
+    """
+    dtype = choose_dtype(device, config.dtype)
+    low = trains_in_bf16(device, config.precision) or dtype.name != "float32"
+
+    def estimated(checkpointing: bool) -> MemoryEstimate:
+        return estimate_memory(
+            shape,
+            config,
+            weight_bytes=4 if dtype.name == "float32" else 2,
+            compute_bytes=2 if low else 4,
+            cuda=device.kind == "cuda",
+            checkpointing=checkpointing,
+            trials=trials,
+        )
+
+    again = config.gradient_checkpointing is True and config.tuning != "probe"
+    estimate = estimated(again)
+    if config.gradient_checkpointing == "auto" and config.tuning != "probe":
+        again = estimate.total > free
+        estimate = estimated(again)
+    return estimate, again
 
 
 _PRODUCTS = 3
@@ -253,7 +233,7 @@ def cheaper(config: TrainingConfig, *, cuda: bool) -> str:
     advice = []
     # A probe keeps no activations, and its batches fit themselves to the memory.
     trains = config.tuning != "probe"
-    if trains and not config.gradient_checkpointing:
+    if trains and config.gradient_checkpointing is False:
         advice.append("turn gradient_checkpointing on")
     if trains and config.batch_size > 1:
         advice.append("halve batch_size and double accumulation (the result stays the same)")

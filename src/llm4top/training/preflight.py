@@ -14,6 +14,7 @@ from llm4top.data.scopes import of_phases
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
 from llm4top.forecasters.calibration.calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
+from llm4top.forecasters.finetuning.activations import ModelShape, model_shape
 from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_tokenizer
 from llm4top.forecasters.model.device import (
@@ -23,7 +24,6 @@ from llm4top.forecasters.model.device import (
     choose_dtype,
     emulates_bf16,
     free_memory,
-    trains_in_bf16,
 )
 from llm4top.forecasters.model.model_files import (
     earlier_training,
@@ -40,7 +40,7 @@ from llm4top.text import thousands as count
 from llm4top.training import memory
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
 from llm4top.training.final_fit import OUT_OF_FOLD, final_fit_check
-from llm4top.training.memory import MemoryEstimate, ModelShape, in_gb, sample_rows
+from llm4top.training.memory import MemoryEstimate, in_gb, sample_rows
 from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
 
@@ -324,27 +324,19 @@ class _Preflight:
 
     def _memory(self, folder: Path, device: Device) -> _Finding:
         config = self.config
-        dtype = choose_dtype(device, config.dtype)
-        cuda = device.kind == "cuda"
-        low = trains_in_bf16(device, config.precision) or dtype.name != "float32"
-        self.shape = memory.model_shape(folder)
-        estimate = memory.estimate_memory(
-            self.shape,
-            config,
-            trials=self._rows(config.train_split, config.valid_split),
-            weight_bytes=4 if dtype.name == "float32" else 2,
-            compute_bytes=2 if low else 4,
-            cuda=cuda,
-        )
-        self.report.memory = estimate
+        self.shape = model_shape(folder)
         free = free_memory(device)
+        trials = self._rows(config.train_split, config.valid_split)
+        estimate, again = memory.estimate_for(self.shape, config, device, free=free, trials=trials)
+        self.report.memory = estimate
+        how = " computed again" if again else ""
         parts = (
             f"weights {in_gb(estimate.weights)}, trained {in_gb(estimate.trained)}, "
-            f"activations {in_gb(estimate.activations)}, reserve {in_gb(estimate.head_room)}"
+            f"activations{how} {in_gb(estimate.activations)}, reserve {in_gb(estimate.head_room)}"
         )
         detail = f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on "
         ok = estimate.total <= free
-        hint = "" if ok else memory.cheaper(config, cuda=cuda)
+        hint = "" if ok else memory.cheaper(config, cuda=device.kind == "cuda")
         return _Finding(f"{detail}{device.torch}.", ok, hint)
 
     def _rows(self, *splits: str) -> int:

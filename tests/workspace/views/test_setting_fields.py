@@ -24,7 +24,7 @@ def test_each_field_has_a_label_help_and_the_presets_defaults():
     assert FIELDS["max_tokens"].default("standard") == "2\u202f048"
     assert FIELDS["lora_rank"].label == "LoRA rank"
     assert FIELDS["quantize"].options == ("4bit", "none")
-    assert FIELDS["gradient_checkpointing"].options == ("yes", "no")
+    assert FIELDS["gradient_checkpointing"].options == ("auto", "yes", "no")
     assert FIELDS["phases"].options == ("I", "II", "III", "IV")
     assert FIELDS["phases"].several
     assert FIELDS["patience"].options == ()

@@ -17,6 +17,7 @@ import torch
 from llm4top.errors import TrainingError
 from llm4top.forecasters.finetuning import checkpoint as checkpoints
 from llm4top.forecasters.finetuning import lora
+from llm4top.forecasters.finetuning.activations import wants_checkpointing
 from llm4top.forecasters.finetuning.batches import EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
 from llm4top.forecasters.model.device import trains_in_bf16
@@ -111,7 +112,7 @@ def finetune(
             if epoch_prompts is not None:
                 rows = rows.with_copies(epoch_prompts(0))
             return _probe(base, rows, eval_rows, settings, folder, on_progress, should_stop)
-        scorer = _scorer(base, answer_ids, settings)
+        scorer = _scorer(base, answer_ids, settings, max(rows.lengths))
         run = _Run(base, scorer, settings, rows, eval_rows, folder, callbacks, should_stop)
         run.epoch_prompts = epoch_prompts
         return run.finish(resume=resume)
@@ -188,7 +189,7 @@ def _probe(
 
 
 def _scorer(
-    base: BaseModel, answer_ids: Sequence[int], settings: FinetuneSettings
+    base: BaseModel, answer_ids: Sequence[int], settings: FinetuneSettings, longest: int
 ) -> lora.AnswerScorer:
     from transformers import set_seed
 
@@ -203,7 +204,7 @@ def _scorer(
             alpha=settings.lora_alpha,
             dropout=settings.lora_dropout,
         )
-    lora.set_activation_checkpointing(model, settings.gradient_checkpointing)
+    lora.set_activation_checkpointing(model, wants_checkpointing(base, settings, longest))
     bf16 = trains_in_bf16(base.device, settings.precision)
     return lora.AnswerScorer(model, answer_ids, autocast=bf16)
 
@@ -270,6 +271,8 @@ class _Run:
             except torch.OutOfMemoryError as error:
                 self._refuse_if_stuck(batch_size, trainer, error)
                 batch_size, accumulation = batch_size // 2, accumulation * 2
+                if self.settings.gradient_checkpointing == "auto":
+                    lora.set_activation_checkpointing(self.scorer.model, on=True)
                 resume = True
             else:
                 return trainer

@@ -105,10 +105,11 @@ class FinetuneSettings(Strict):
         "It shifts the probabilities, which calibration undoes",
         json_schema_extra={"takes": "balanced, none, or a number for each label"},
     )
-    gradient_checkpointing: bool = Field(
-        True,
+    gradient_checkpointing: Literal["auto"] | bool = Field(
+        "auto",
         description="keep no activations inside layers: much less memory, about a third slower, "
-        "the same result",
+        "the same result; auto does so where they would not fit into the free memory",
+        json_schema_extra={"takes": "auto, true, false"},
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.errors import ConfigError, PreflightError
 from llm4top.files import write_json
+from llm4top.forecasters.finetuning.activations import model_shape
 from llm4top.forecasters.model.base_model import load_tokenizer, prepare_process
 from llm4top.forecasters.model.model_files import resolve_base
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.training.config import prompt_spec
-from llm4top.training.memory import model_shape, sample_rows
+from llm4top.training.memory import sample_rows
 from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder
 from llm4top.training.selection.baselines import (

@@ -41,10 +41,10 @@ from llm4top.forecasters.distribution import Bins
 from llm4top.forecasters.finetuning.batches import Collate, EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.lora import AnswerScorer, add_lora
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
-from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.device import trains_in_bf16
 from llm4top.forecasters.model.scoring import score_prompts
+from llm4top.forecasters.model.tokenizer import answer_token_ids
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.tasks.builtin import TASKS
 

@@ -98,6 +98,12 @@ def one_line(text: str, longest: int | None = None) -> str:
     return line
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, else its kind."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
+
+
 def looks_like_formula(text: str) -> bool:
     """Whether a spreadsheet may run ``text`` as a formula (CWE-1236)."""
     return text.startswith(_FORMULA_STARTS) or one_line(text).lstrip().startswith(_FORMULA_STARTS)

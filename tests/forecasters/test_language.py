@@ -15,8 +15,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 
 from llm4top.errors import ConfigError, ModelNotFoundError, TaskError
 from llm4top.forecasters.language import LanguageForecaster
-from llm4top.forecasters.model.answer_head import answer_token_ids
 from llm4top.forecasters.model.base_model import load_base
+from llm4top.forecasters.model.tokenizer import answer_token_ids
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import COMPLETION, OUTCOME

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm4top.forecasters.model.answer_head import answer_token_ids
+from llm4top.forecasters.model.tokenizer import answer_token_ids
 from llm4top.tasks.builtin import OUTCOME
 from llm4top.training.tokenizer import CHAT_TOKENS, train_tokenizer
 

@@ -128,10 +128,8 @@ class Forecaster:
         stored = self.manifest.files.items() if self.manifest else ()
         if self.language is None:
             return sum(entry.size for _, entry in stored)
-        weights = self.language.scorer.model.parameters()
-        own = sum(int(w.numel() * w.element_size()) for w in weights)
         parts = (e.size for n, e in stored if n.endswith("weights.safetensors"))
-        return own + sum(parts)
+        return self.language.scorer.weight_bytes + sum(parts)
 
     @property
     def report_kind(self) -> Literal["language", "stack", "baseline", "trivial"]:

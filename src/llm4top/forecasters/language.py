@@ -1,8 +1,10 @@
 """The language model as a scikit-learn classifier over trials."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,18 +20,18 @@ from llm4top.forecasters.classifier import (
     class_positions,
     weights_of,
 )
-from llm4top.forecasters.finetuning.finetune import finetune
-from llm4top.forecasters.finetuning.section_dropout import section_dropout
 from llm4top.forecasters.finetuning.settings import FinetuneSettings, finetune_settings
-from llm4top.forecasters.model.adapter import load_adapter
-from llm4top.forecasters.model.base_model import BaseModel, Quantize, load_base
-from llm4top.forecasters.model.probe import Probe
-from llm4top.forecasters.model.scoring import TrialScorer
 from llm4top.progress import OnProgress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.model.base_model import BaseModel, Quantize
+    from llm4top.forecasters.model.light_scorer import LightScorer
+    from llm4top.forecasters.model.probe import Probe
+    from llm4top.forecasters.model.scoring import TrialScorer
 
 _PRECISION: dict[str, Literal["fp32", "bf16"]] = {
     "float32": "fp32", "fp32": "fp32", "bfloat16": "bf16", "bf16": "bf16",
@@ -136,25 +138,40 @@ class LanguageForecaster(TrialClassifier):
         classes are the task's labels. Its parameters describe the untuned base, so a clone of
         it is the zero-shot forecaster.
         """
+        from llm4top.forecasters.model.scoring import TrialScorer
+
         spec = writer.spec if writer else spec or PromptSpec()
-        forecaster = cls(
+        scorer = TrialScorer(base, get_task(task), spec, batch_tokens=batch_tokens, writer=writer)
+        if model is not None:
+            scorer.model = model
+        scorer.probe = probe
+        return cls._around(
+            scorer,
             base.folder,
-            task,
+            device=base.device.torch,
+            dtype=base.dtype.name,
+            quantize=base.quantize,
+        )
+
+    @classmethod
+    def from_light(cls, scorer: LightScorer) -> Self:
+        """As ``from_model``, over a small model that computes without torch."""
+        return cls._around(scorer, scorer.folder, device="cpu", dtype="float32")
+
+    @classmethod
+    def _around(cls, scorer: TrialScorer | LightScorer, base: Path, **options: Any) -> Self:
+        spec = scorer.writer.spec
+        forecaster = cls(
+            base,
+            scorer.task,
             tuning="none",
             max_tokens=spec.max_tokens,
             sections=spec.sections,
             plain_text=spec.plain_text,
-            device=base.device.torch,
-            dtype=base.dtype.name,
-            quantize=base.quantize,
-            batch_tokens=batch_tokens,
+            batch_tokens=scorer.batch_tokens,
+            **options,
         )
-        forecaster._scorer = TrialScorer(
-            base, get_task(task), spec, batch_tokens=batch_tokens, writer=writer
-        )
-        if model is not None:
-            forecaster._scorer.model = model
-        forecaster._scorer.probe = probe
+        forecaster._scorer = scorer
         return forecaster
 
     def fit(
@@ -179,13 +196,16 @@ class LanguageForecaster(TrialClassifier):
         that contradict each other, ``ValueError`` for weights that are none, and what
         ``load_base`` and ``finetune`` raise.
         """
+        from llm4top.forecasters.finetuning.finetune import finetune
+        from llm4top.forecasters.finetuning.section_dropout import section_dropout
+
         self._check()
         task = get_task(self.task)
         trials = as_trials(X)
         classes, positions = class_positions(task, y)
         if len(trials) != len(positions):
             raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
-        self._scorer = None
+        self._scorer: TrialScorer | LightScorer | None = None
         self.finetuning_ = None
         self._columns = np.unique(positions)
         phases = [trial.phase for trial in trials]
@@ -278,13 +298,13 @@ class LanguageForecaster(TrialClassifier):
         return np.asarray(self.classes_[best])
 
     @property
-    def scorer(self) -> TrialScorer:
+    def scorer(self) -> TrialScorer | LightScorer:
         """The loaded model with its prompt writer; a zero-shot model is loaded at first use.
 
         Raises scikit-learn's ``NotFittedError`` before ``fit``.
         """
         check_is_fitted(self)
-        scorer: TrialScorer | None = self.__dict__.get("_scorer")
+        scorer: TrialScorer | LightScorer | None = self.__dict__.get("_scorer")
         if scorer is None:
             self._check()
             scorer = self._scorer = self._load()
@@ -312,6 +332,10 @@ class LanguageForecaster(TrialClassifier):
             raise ConfigError("the forecaster's settings are wrong.", faults)
 
     def _load(self) -> TrialScorer:
+        from llm4top.forecasters.model.adapter import load_adapter
+        from llm4top.forecasters.model.base_model import load_base
+        from llm4top.forecasters.model.scoring import TrialScorer
+
         sections = tuple(self.sections) if self.sections is not None else None
         spec = PromptSpec(self.max_tokens, sections, self.plain_text)
         base = load_base(self.base, device=self.device, dtype=self.dtype, quantize=self.quantize)

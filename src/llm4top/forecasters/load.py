@@ -80,7 +80,7 @@ def load_writer(model: str | Path, task: Task | str | None = None) -> Writer:
         BundleError: The bundle is damaged.
         ModelError: There is neither a bundle nor a base model of that name.
     """
-    from llm4top.forecasters.model.base_model import load_tokenizer
+    from llm4top.forecasters.model.tokenizer import load_tokenizer
 
     try:
         report = verify_bundle(model)

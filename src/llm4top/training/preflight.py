@@ -15,8 +15,6 @@ from llm4top.data.splits import check_disjoint
 from llm4top.errors import ConfigError, LLM4TOPError, PreflightError
 from llm4top.forecasters.calibration.calibrated import MIN_ROWS, MIN_ROWS_OF_A_LABEL
 from llm4top.forecasters.finetuning.activations import ModelShape, model_shape
-from llm4top.forecasters.model.answer_head import answer_token_ids
-from llm4top.forecasters.model.base_model import load_tokenizer
 from llm4top.forecasters.model.device import (
     EMULATED_BF16,
     Device,
@@ -32,6 +30,7 @@ from llm4top.forecasters.model.model_files import (
     safe_config,
     weight_files,
 )
+from llm4top.forecasters.model.tokenizer import answer_token_ids, load_tokenizer
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
 from llm4top.tasks.task import Task

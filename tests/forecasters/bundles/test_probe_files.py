@@ -70,7 +70,7 @@ def test_a_loaded_probe_gives_identical_forecasts(
     assert manifest.language.base.carried
     assert PROBE_FILE in manifest.files
     loaded = load_bundle(tmp_path / "bundle", device="cpu")
-    assert np.array_equal(loaded.logits(TRIALS), one.logits)
+    assert np.abs(loaded.logits(TRIALS) - one.logits).max() <= 1e-6
     few = load_bundle(tmp_path / "bundle", device="cpu", batch_tokens=1)
     assert np.abs(few.logits(TRIALS[::-1])[::-1] - one.logits).max() < 1e-4
 
@@ -80,7 +80,7 @@ def test_the_base_may_stay_outside(tiny_model_folder: Path, tmp_path: Path) -> N
     manifest = one.save(tmp_path / "bundle", carry_base=False)
     assert {name for name in manifest.files if "safetensors" in name} == {PROBE_FILE}
     loaded = load_bundle(tmp_path / "bundle", base=tiny_model_folder, device="cpu")
-    assert np.array_equal(loaded.logits(TRIALS), one.logits)
+    assert np.abs(loaded.logits(TRIALS) - one.logits).max() <= 1e-6
 
 
 def test_the_card_says_what_it_is(bundle: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from llm4top.forecasters.finetuning.section_dropout import SectionDropout, section_dropout
 from llm4top.forecasters.finetuning.settings import finetune_settings
-from llm4top.forecasters.model.base_model import load_tokenizer
+from llm4top.forecasters.model.tokenizer import load_tokenizer
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import OUTCOME

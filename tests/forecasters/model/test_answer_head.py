@@ -9,13 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4top.errors import AnswerTokenError
 from llm4top.forecasters.finetuning.lora import add_lora
-from llm4top.forecasters.model.answer_head import answer_logits, answer_token_ids, pad_right
+from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.scoring import score_prompts
-from llm4top.tasks.builtin import OUTCOME
-from llm4top.tasks.task import Task
 from llm4top.testing import make_tiny_model
 from tests.profiles import examples
 
@@ -106,41 +103,3 @@ def test_padding_is_on_the_right():
     padded, lengths = pad_right([[1, 2, 3], [4]], 9)
     assert padded.tolist() == [[1, 2, 3], [4, 9, 9]]
     assert lengths.tolist() == [3, 1]
-
-
-def test_each_answer_is_one_token_in_label_order(tiny_model_folder):
-    tokenizer = load_base(tiny_model_folder, device="cpu").tokenizer
-    ids = answer_token_ids(tokenizer, OUTCOME)
-    assert [tokenizer.decode([i]) for i in ids] == ["No", "Yes"]
-
-
-def test_answers_that_are_no_single_token_are_refused(tiny_model_folder):
-    tokenizer = load_base(tiny_model_folder, device="cpu").tokenizer
-    task = Task("t", "binary", "?", ("a", "b"), ("Yes", "Improbable"))
-    with pytest.raises(AnswerTokenError) as caught:
-        answer_token_ids(tokenizer, task)
-    assert "the answer 'Improbable' of task 't' is " in str(caught.value)
-    assert "Choose answers that are one token each." in str(caught.value)
-
-
-def test_answers_that_share_a_token_are_refused():
-    class Lowercasing:
-        unk_token_id = None
-
-        def __call__(self, text, add_special_tokens):
-            return {"input_ids": [len(text)]}
-
-    task = Task("t", "binary", "?", ("a", "b"), ("Yes", "YES"))
-    with pytest.raises(AnswerTokenError, match="two answers of task 't' are the same token"):
-        answer_token_ids(Lowercasing(), task)
-
-
-def test_an_answer_unknown_to_the_tokenizer_is_refused():
-    class Knowing:
-        unk_token_id = 0
-
-        def __call__(self, text, add_special_tokens):
-            return {"input_ids": [0]}
-
-    with pytest.raises(AnswerTokenError, match="or unknown to it"):
-        answer_token_ids(Knowing(), OUTCOME)

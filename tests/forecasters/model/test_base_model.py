@@ -19,7 +19,8 @@ from llm4top.errors import MissingExtraError, ModelError, UnsafeModelError
 from llm4top.forecasters.finetuning.lora import add_lora
 from llm4top.forecasters.model import base_model
 from llm4top.forecasters.model.answer_head import answer_logits
-from llm4top.forecasters.model.base_model import load_base, load_tokenizer
+from llm4top.forecasters.model.base_model import load_base
+from llm4top.forecasters.model.tokenizer import load_tokenizer
 from llm4top.testing import make_tiny_model
 
 
@@ -94,7 +95,7 @@ def test_planted_code_never_runs(folder, tmp_path):
     (folder / "custom_generate").mkdir()
     (folder / "custom_generate" / "generate.py").write_text(evil)
     base = load_base(folder, device="cpu")
-    assert base.tokenizer.chat_template is None
+    assert not hasattr(base.tokenizer, "chat_template")
     assert not canary.exists()
 
 

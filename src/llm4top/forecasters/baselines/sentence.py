@@ -27,8 +27,10 @@ from llm4top.forecasters.baselines.learners import (
 )
 from llm4top.forecasters.model import base_model
 from llm4top.forecasters.model.model_files import BaseIdentity, identify, weight_files
+from llm4top.forecasters.model.tokenizer import load_tokenizer
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+from llm4top.text import first_line
 
 MAX_TOKENS = 256
 """Longer texts are cut here: most sentence encoders were trained on no longer ones."""
@@ -104,7 +106,7 @@ def load_encoder(folder: str | Path) -> TextEncoder:
 def _load(folder: Path, _marks: tuple[Any, ...]) -> TextEncoder:
     """``_marks`` change when the folder's files do."""
     base_model.prepare_process()
-    tokenizer = base_model.load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     config, model = _read_weights(folder)
     base_model.check_vocabulary(tokenizer, model, "encoder", folder)
     # RoBERTa and its kin keep two positions back.
@@ -130,7 +132,7 @@ def _read_weights(folder: Path) -> tuple[Any, Any]:
     except Exception as error:
         # transformers, safetensors and torch raise many kinds for a damaged file.
         raise ModelError(
-            f"the encoder cannot be loaded: {base_model.first_line(error)}",
+            f"the encoder cannot be loaded: {first_line(error)}",
             where=str(folder),
             hint="Download it again.",
         ) from error

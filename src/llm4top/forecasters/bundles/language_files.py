@@ -1,12 +1,12 @@
 """The files of a language model in a bundle: an adapter, a whole model, a probe, or nothing."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm4top.errors import (
     BundleError,
@@ -31,17 +31,24 @@ from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.finetuning.settings import unused_settings
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.language import LanguageForecaster
-from llm4top.forecasters.model.adapter import load_adapter
-from llm4top.forecasters.model.base_model import BaseModel, load_base, quietly
+from llm4top.forecasters.model.light_forward import read_light_model
+from llm4top.forecasters.model.light_scorer import LightScorer
 from llm4top.forecasters.model.model_files import identify, resolve_base, weight_files
 from llm4top.forecasters.model.model_source import ModelSource
-from llm4top.forecasters.model.scoring import TrialScorer
+from llm4top.forecasters.model.tokenizer import PLAIN_CONFIG, load_tokenizer
+from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from llm4top.forecasters.model.base_model import BaseModel
+    from llm4top.forecasters.model.scoring import TrialScorer
 
 CARRIED_UP_TO = 256 * 1024 * 1024
 """A base model that was not downloaded is put into the bundle up to this many bytes of weights."""
 _PATHS = ("base", "adapter", "task", "device", "dtype", "quantize", "batch_tokens", "class_weight")
 """Parameters that have an entry of their own, or say where something lies on this machine."""
-_STORAGE = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_STORAGE = ("float32", "bfloat16", "float16")
 
 
 def write_language(
@@ -106,26 +113,67 @@ def read_language(folder: Path, manifest: Manifest, loading: Loading) -> Languag
     quantize: Any = loading.quantize
     if quantize == AS_TRAINED:
         quantize = entry.tuning.quantize
-    model = probe = None
     try:
-        base = load_base(where, device=loading.device, dtype=loading.dtype, quantize=quantize)
-        if entry.tuning.method == "lora":
-            _check_adapter_config(folder, entry)
-            model = load_adapter(base, folder)
-        if entry.tuning.method == "probe":
-            probe = read_probe(folder, base.model, len(entry.answers))
+        light = None
+        if entry.tuning.method == "probe" and quantize is None and _may_be_light(loading):
+            light = _read_light(folder, where, entry, manifest.task)
+        if light is not None:
+            forecaster = LanguageForecaster.from_light(light)
+        else:
+            forecaster = _read_whole(folder, where, entry, manifest.task, loading, quantize)
     except UnsafeModelError as error:
         raise UnsafeBundleError(error.message, where=error.where, hint=error.hint) from error
-    forecaster = LanguageForecaster.from_model(
+    _check_prompts(forecaster, where, entry, manifest)
+    return forecaster
+
+
+def _may_be_light(loading: Loading) -> bool:
+    """Whether nothing that was asked for needs torch."""
+    return loading.device in ("auto", "cpu") and loading.dtype in ("auto", "float32", "fp32")
+
+
+def _read_light(folder: Path, where: Path, entry: LanguageEntry, task: Task) -> LightScorer | None:
+    """The model with its probe as one that needs no torch; None where it is not of that kind."""
+    light = read_light_model(where)
+    if light is None or light.context_length < entry.prompt.spec.max_tokens:
+        return None
+    tokenizer = load_tokenizer(where)
+    if len(tokenizer) > light.vocabulary:
+        return None
+    shape = {"layers": len(light.layers), "hidden_size": light.hidden_size}
+    probe = read_probe(folder, **shape, labels=len(entry.answers))
+    return LightScorer(where, light, tokenizer, task, entry.prompt.spec, probe)
+
+
+def _read_whole(
+    folder: Path,
+    where: Path,
+    entry: LanguageEntry,
+    task: Task,
+    loading: Loading,
+    quantize: Any,
+) -> LanguageForecaster:
+    from llm4top.forecasters.model.adapter import load_adapter
+    from llm4top.forecasters.model.base_model import load_base
+    from llm4top.forecasters.model.probe import layer_count
+
+    model = probe = None
+    base = load_base(where, device=loading.device, dtype=loading.dtype, quantize=quantize)
+    if entry.tuning.method == "lora":
+        _check_adapter_config(folder, entry)
+        model = load_adapter(base, folder)
+    if entry.tuning.method == "probe":
+        hidden_size = int(base.model.config.get_text_config().hidden_size)
+        shape = {"layers": layer_count(base.model), "hidden_size": hidden_size}
+        probe = read_probe(folder, **shape, labels=len(entry.answers))
+    return LanguageForecaster.from_model(
         base,
-        manifest.task,
+        task,
         model=model,
         probe=probe,
         spec=entry.prompt.spec,
         batch_tokens=loading.batch_tokens,
     )
-    _check_prompts(forecaster, base, entry, manifest)
-    return forecaster
 
 
 def round_weights(model: Any, storage: str) -> None:
@@ -134,12 +182,14 @@ def round_weights(model: Any, storage: str) -> None:
     The model keeps its number type. Do it before calibrating, so that the bundle's smaller file
     holds exactly the weights that were calibrated and measured.
     """
+    import torch
+
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(parameter.to(_STORAGE[storage]).to(parameter.dtype))
+            parameter.copy_(parameter.to(getattr(torch, storage)).to(parameter.dtype))
 
 
-def _check_tuning(scorer: TrialScorer, method: str) -> None:
+def _check_tuning(scorer: TrialScorer | LightScorer, method: str) -> None:
     adapted = hasattr(scorer.model, "peft_config")
     if (scorer.probe is not None) != (method == "probe"):
         raise BundleError(
@@ -195,6 +245,8 @@ def _write_adapter(folder: Path, model: Any, base: BaseEntry) -> None:
 
 
 def _write_model(folder: Path, model: Any, base: BaseModel, storage: str | None) -> None:
+    from llm4top.forecasters.model.base_model import quietly
+
     options: dict[str, Any] = {}
     if storage is not None:
         options["state_dict"] = _stored_weights(model, storage)
@@ -211,11 +263,13 @@ def _write_model(folder: Path, model: Any, base: BaseModel, storage: str | None)
 
 
 def _stored_weights(model: Any, storage: str) -> dict[str, torch.Tensor]:
+    import torch
+
     if storage not in _STORAGE:
         raise BundleError(f"no number type {storage!r}.", hint=f"Choose of: {', '.join(_STORAGE)}.")
     weights: dict[str, torch.Tensor] = model.state_dict()
     # Tied weights stay one tensor, so that they are written once.
-    converted = {w.data_ptr(): w.to(_STORAGE[storage]) for w in weights.values()}
+    converted = {w.data_ptr(): w.to(getattr(torch, storage)) for w in weights.values()}
     stored = {name: converted[weight.data_ptr()] for name, weight in weights.items()}
     for name, weight in weights.items():
         if not torch.equal(stored[name].to(weight.dtype), weight):
@@ -242,9 +296,7 @@ def _copy_base(folder: Path, base: BaseModel) -> None:
 
 def _write_tokenizer(folder: Path, base: BaseModel) -> None:
     shutil.copyfile(base.folder / "tokenizer.json", folder / "tokenizer.json")
-    # For other tools. LLM4TOP reads tokenizer.json alone, and no chat template from anybody.
-    plain = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    write_json(folder / "tokenizer_config.json", plain)
+    write_json(folder / "tokenizer_config.json", PLAIN_CONFIG)
 
 
 def _base_folder(bundle: Path, needed: BaseEntry, base: str | Path | None) -> Path:
@@ -289,12 +341,12 @@ def _check_adapter_config(folder: Path, entry: LanguageEntry) -> None:
 
 
 def _check_prompts(
-    forecaster: LanguageForecaster, base: BaseModel, entry: LanguageEntry, manifest: Manifest
+    forecaster: LanguageForecaster, base: Path, entry: LanguageEntry, manifest: Manifest
 ) -> None:
     """The model must be prompted exactly as it was in training."""
     scorer = forecaster.scorer
     expected = tuple(answer.token_id for answer in entry.answers)
-    if sha256_of(base.folder / "tokenizer.json") != entry.tokenizer_sha256:
+    if sha256_of(base / "tokenizer.json") != entry.tokenizer_sha256:
         fault = "its tokenizer is another one"
     elif scorer.writer.fingerprint != entry.prompt.fingerprint:
         fault = "this version of LLM4TOP writes its prompts in other words"

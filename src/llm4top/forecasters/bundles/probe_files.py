@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from llm4top.errors import UnsafeBundleError
 from llm4top.forecasters.bundles.manifest import HINT
 from llm4top.forecasters.bundles.paths import PROBE_FILE
-from llm4top.forecasters.model.probe import POOLINGS, Probe, layer_count
+from llm4top.forecasters.model.probe import POOLINGS, Probe
 
 _ARRAYS = ("mean", "scale", "coefficients", "intercept")
 
@@ -29,8 +29,10 @@ def probe_place(folder: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def read_probe(folder: Path, model: Any, labels: int) -> Probe:
-    """The probe of the verified bundle in ``folder``, for ``labels`` labels of its base model.
+def read_probe(folder: Path, *, layers: int, hidden_size: int, labels: int) -> Probe:
+    """The probe of the verified bundle in ``folder``.
+
+    ``layers`` and ``hidden_size`` are those of its base model, ``labels`` the number of labels.
 
     Raises:
         UnsafeBundleError: The file is no safetensors, or not a probe of this model.
@@ -43,12 +45,11 @@ def read_probe(folder: Path, model: Any, labels: int) -> Probe:
         # The library raises an error of its own, or whatever a strange number type provokes.
         raise _unlike(folder, "is not a safetensors file") from error
     layer, pooling = place.get("layer", ""), place.get("pooling", "")
-    layers = layer_count(model)
     if layer not in map(str, range(1, layers + 1)):
         raise _unlike(folder, f"reads layer {layer!r:.20} of a model that has {layers}")
     if pooling not in POOLINGS:
         raise _unlike(folder, f"reads the pooling {pooling!r:.20}, not {' or '.join(POOLINGS)}")
-    _check_arrays(folder, arrays, int(model.config.get_text_config().hidden_size), labels)
+    _check_arrays(folder, arrays, hidden_size, labels)
     return Probe(int(layer), pooling, **arrays)
 
 

@@ -15,9 +15,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from llm4top.errors import AnswerTokenError, ModelError
+from llm4top.errors import ModelError
 from llm4top.forecasters.model.packing import can_pack, packed_states
-from llm4top.tasks.task import Task
 
 _SHORT, _LONG = 5, 9
 _ROWS = 64
@@ -80,26 +79,6 @@ def _unlike(reason: str, folder: Path) -> ModelError:
         where=str(folder),
         hint="Choose another base model; Qwen3 is the tested family.",
     )
-
-
-def answer_token_ids(tokenizer: Any, task: Task) -> tuple[int, ...]:
-    """Token id of each label's answer, in label order.
-
-    Raises ``AnswerTokenError`` where an answer is not one token or two answers share one.
-    """
-    ids = []
-    for answer in task.answers:
-        tokens = tokenizer(answer, add_special_tokens=False)["input_ids"]
-        if len(tokens) != 1 or tokens[0] == tokenizer.unk_token_id:
-            raise AnswerTokenError(
-                f"the answer {answer!r} of task {task.name!r} is {len(tokens)} tokens "
-                "of this model's tokenizer, or unknown to it.",
-                hint="Choose answers that are one token each.",
-            )
-        ids.append(int(tokens[0]))
-    if len(set(ids)) != len(ids):
-        raise AnswerTokenError(f"two answers of task {task.name!r} are the same token.")
-    return tuple(ids)
 
 
 def pad_right(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,9 @@ from llm4top.forecasters.model import model_files
 from llm4top.forecasters.model.answer_head import check_answer_head
 from llm4top.forecasters.model.device import Device, NumberType, choose_device, choose_dtype
 from llm4top.forecasters.model.packing import drop_packing, use_packing
+from llm4top.forecasters.model.tokenizer import FastTokenizer, load_tokenizer
 from llm4top.lazy import hush_optional_kernels, quick_imports
+from llm4top.text import first_line
 
 Quantize = Literal["4bit"] | None
 
@@ -25,12 +27,12 @@ Quantize = Literal["4bit"] | None
 class BaseModel:
     """A causal language model in evaluation mode with its tokenizer, on its device.
 
-    ``model`` is a Hugging Face causal LM, ``tokenizer`` a fast tokenizer. Training changes
-    ``model`` in place: load the base model again for each training.
+    ``model`` is a Hugging Face causal LM. Training changes it in place: load the base model again
+    for each training.
     """
 
     model: Any = field(repr=False)
-    tokenizer: Any = field(repr=False)
+    tokenizer: FastTokenizer = field(repr=False)
     device: Device
     dtype: NumberType
     folder: Path
@@ -151,40 +153,6 @@ def load_config(folder: Path, *, encoder: bool = False) -> Any:
         ) from error
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in ``tokenizer.json``, which alone says how text becomes tokens.
-
-    ``tokenizer_config.json`` is not read: its chat template would be an unknown program,
-    and prompts are written without one. Raises ``ModelError`` where there is none.
-    """
-    from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
-
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelError(
-            "tokenizer.json is missing: LLM4TOP needs the fast tokenizer.", where=str(folder)
-        )
-    try:
-        tokens = Tokenizer.from_file(str(path))
-    except Exception as error:
-        # The library raises bare exceptions.
-        raise ModelError(
-            f"is not a tokenizer: {first_line(error)}",
-            where=str(path),
-            hint="Download the model again.",
-        ) from error
-    tokens.no_truncation()
-    tokens.no_padding()
-    # Tokens as they are: no warning about a length that the prompt's own budget looks after.
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokens,
-        unk_token=getattr(tokens.model, "unk_token", None),
-        model_max_length=int(1e30),
-        clean_up_tokenization_spaces=False,
-    )
-
-
 def _load_model(
     folder: Path, config: Any, device: Device, dtype: NumberType, quantize: Quantize
 ) -> Any:
@@ -293,9 +261,3 @@ def quietly() -> Iterator[None]:
         hf_logging.set_verbosity(level)
         if bar:
             hf_logging.enable_progress_bar()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, else its kind."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]

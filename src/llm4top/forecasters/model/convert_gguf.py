@@ -22,19 +22,18 @@ from packaging.version import Version
 
 from llm4top.errors import AnswerTokenError, DownloadError, MissingExtraError
 from llm4top.files import sha256_of, write_text
-from llm4top.forecasters.model.answer_head import answer_token_ids, check_answer_head
+from llm4top.forecasters.model.answer_head import check_answer_head
 from llm4top.forecasters.model.base_model import (
     check_vocabulary,
-    first_line,
     load_config,
-    load_tokenizer,
     prepare_process,
     quietly,
 )
 from llm4top.forecasters.model.gguf_header import GgufHeader
+from llm4top.forecasters.model.tokenizer import answer_token_ids, load_tokenizer
 from llm4top.prompts.prompt import OPENING
 from llm4top.tasks.builtin import OUTCOME
-from llm4top.text import file_size, thousands
+from llm4top.text import file_size, first_line, thousands
 
 _MODEL = "model.gguf"
 _PLAIN = {0: torch.float32, 1: torch.float16, 30: torch.bfloat16}

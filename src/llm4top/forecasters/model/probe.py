@@ -7,16 +7,20 @@ and on which trained models put states of a hundred times the others' size.
 (Alain & Bengio 2016, Understanding intermediate layers using linear classifier probes.)
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from llm4top.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Pooling = Literal["answer", "mean"]
 POOLINGS: tuple[Pooling, ...] = ("answer", "mean")
@@ -48,6 +52,17 @@ class Probe:
         return np.stack([weights @ row for row in standard]) + self.intercept
 
 
+def check_logits(logits: NDArray[Any], folder: Path) -> NDArray[np.float64]:
+    """The answer logits of the model in ``folder`` as float64; ``ModelError`` if not finite."""
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            "the answer logits are not finite numbers.",
+            where=str(folder),
+            hint="The weights are broken or the number type overflows: try dtype float32.",
+        )
+    return np.asarray(logits, dtype=np.float64)
+
+
 class _Enough(Exception):  # noqa: N818 - ends a forward pass, no error
     """No layer after this one is wanted."""
 
@@ -64,6 +79,9 @@ def pooled_states(model: Any, input_ids: Tensor, lengths: Tensor, layers: Sequen
         lengths: ``[batch]``.
         layers: Numbers from 1 to ``layer_count(model)``, ascending.
     """
+    import torch
+    from torch import Tensor
+
     decoder = model.get_decoder()
     blocks = _blocks(model)
     counts = [int(n) for n in lengths]
@@ -96,6 +114,8 @@ def layer_count(model: Any) -> int:
 
 
 def _blocks(model: Any) -> nn.ModuleList:
+    from torch import nn
+
     layers = int(model.config.get_text_config().num_hidden_layers)
     for module in model.get_decoder().modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers:
@@ -108,6 +128,8 @@ def _blocks(model: Any) -> nn.ModuleList:
 
 def _pooled(hidden: Tensor, counts: Sequence[int]) -> Tensor:
     """Both poolings ``[batch, 2, h]`` of ``[batch, longest, h]``; padding is never touched."""
+    import torch
+
     rows = [
         torch.stack((row[n - 1].float(), row[min(1, n - 1) : n].float().mean(dim=0)))
         for row, n in zip(hidden, counts, strict=True)

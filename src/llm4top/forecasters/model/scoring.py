@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from llm4top.errors import ModelError
-from llm4top.forecasters.model.answer_head import answer_logits, answer_token_ids, pad_right
+from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import BaseModel
 from llm4top.forecasters.model.device import Device, empty_caches, free_memory
-from llm4top.forecasters.model.probe import POOLINGS, Probe, pooled_states
+from llm4top.forecasters.model.probe import POOLINGS, Probe, check_logits, pooled_states
+from llm4top.forecasters.model.tokenizer import answer_token_ids
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
@@ -224,6 +225,11 @@ class TrialScorer:
         self.batch_tokens = batch_tokens
         self.probe: Probe | None = None
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the model's weights in memory."""
+        return sum(int(w.numel() * w.element_size()) for w in self.model.parameters())
+
     def prompts(self, trials: Iterable[Trial]) -> list[Prompt]:
         """The trials as the model reads them."""
         return [self.writer.write(trial) for trial in trials]
@@ -246,10 +252,4 @@ class TrialScorer:
             layers, pooling = (self.probe.layer,), POOLINGS.index(self.probe.pooling)
             states = prompt_states(self.model, ids, layers, budget=budget, on_progress=on_progress)
             logits = self.probe.logits(states[:, 0, pooling].numpy())
-        if not np.isfinite(logits).all():
-            raise ModelError(
-                "the answer logits are not finite numbers.",
-                where=str(self.base.folder),
-                hint="The weights are broken or the number type overflows: try dtype float32.",
-            )
-        return np.asarray(logits, dtype=np.float64)
+        return check_logits(logits, self.base.folder)

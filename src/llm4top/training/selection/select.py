@@ -14,8 +14,9 @@ from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.errors import ConfigError, PreflightError
 from llm4top.files import write_json
 from llm4top.forecasters.finetuning.activations import model_shape
-from llm4top.forecasters.model.base_model import load_tokenizer, prepare_process
+from llm4top.forecasters.model.base_model import prepare_process
 from llm4top.forecasters.model.model_files import resolve_base
+from llm4top.forecasters.model.tokenizer import load_tokenizer
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.training.config import prompt_spec

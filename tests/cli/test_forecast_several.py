@@ -66,8 +66,14 @@ def test_a_table_of_several_questions_ends_with_the_portfolio(tmp_path: Path) ->
     assert left.startswith("Not counted: 1 trial without a planned start")
     assert "(NCT99999977)" in left
     assert "Expected to fail" not in asked(*question).stderr, "one trial is no portfolio"
-    rows = asked(str(undated), "--question", "outcome,why-it-fails", "--format", "csv")
+    out = tmp_path / "sums.csv"
+    extra = ("--format", "csv", "--portfolio", str(out))
+    rows = asked(str(undated), "--question", "outcome,why-it-fails", *extra)
     assert "Expected to fail" not in rows.stderr
+    assert f"What the records add up to is in {out}." in rows.stderr
+    sums = list(csv.DictReader(io.StringIO(out.read_text("utf-8"))))
+    assert [row["figure"] for row in sums] == ["label", *["failures"] * 4]
+    assert sums[0]["trials"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,8 @@ def test_a_table_of_several_questions_ends_with_the_portfolio(tmp_path: Path) ->
         (["--question", ","], "names no question"),
         (["--question", "duration", "--model", "mine"], "leave out --model and --task"),
         (["--question", "outcome,duration", "--format", "json"], "needs --format table, csv or"),
+        (["--portfolio", "sums.txt"], "end its name in .csv or .json"),
+        (["--portfolio", "a.csv", "--resume", "--out", "b.csv"], "and --resume skips some"),
         (["--question", "weather"], "no embedded model answers 'weather'"),
     ],
 )

@@ -46,4 +46,4 @@ def test_no_answer_is_a_server_error(schema):
 
         fuzz()
         asked.add(operation.label)
-    assert len(asked) == 21
+    assert len(asked) == 23

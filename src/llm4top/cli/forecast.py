@@ -15,7 +15,7 @@ from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
 from llm4top.cli.options import ModelChoice, ModelLoading, listed, named_task
-from llm4top.cli.portfolio_summary import PortfolioSummary
+from llm4top.cli.portfolio_summary import PortfolioSummary, write_sums
 from llm4top.cli.streams import STANDARD_INPUT, Records, Target, opened, written
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
@@ -103,6 +103,8 @@ def forecast(
 
         llm4top forecast drafts/ --question outcome,duration --format csv
 
+        llm4top forecast drafts/ --question outcome,why-it-fails,duration --portfolio sums.csv
+
         llm4top forecast drafts/ --base-rate "phase 2=0.55, phase 3=0.7"
     """
     sources = [*(paths or ()), *([EXAMPLES] if example else ())]
@@ -149,7 +151,8 @@ def _forecast(
         opened(sources) as records,
         written(writing.out, resume=writing.resume, resumable=writing.resumable) as target,
     ):
-        summary = PortfolioSummary() if len(models) > 1 and writing.output == "table" else None
+        told = len(models) > 1 and writing.output == "table"
+        summary = PortfolioSummary() if told or writing.portfolio else None
         found = [_answer(models[0], task, records, writing, target, loading, base_rate, summary)]
         for model in models[1:]:
             with opened(sources, again=True) as same:
@@ -168,8 +171,10 @@ def _forecast(
         if skill and tally.done:
             note(skill)
         _conclude(tally, records, forecaster.identity)
-    for line in summary.lines(skills.get("why-it-fails", "")) if summary else ():
+    for line in summary.lines(skills.get("why-it-fails", "")) if summary and told else ():
         note(printable(line))
+    if summary and writing.portfolio:
+        write_sums(summary.sums(), writing.portfolio)
     _exit(found[-1][2], records)
 
 

@@ -50,6 +50,15 @@ class Output:
         Path | None,
         typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
     ] = None
+    portfolio: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write what all records add up to into this file (.csv or .json): expected "
+            "successes and, as --question asks, failures by reason and trials ended by year.",
+            metavar="FILE",
+            dir_okay=False,
+        ),
+    ] = None
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Resume an interrupted call; needs --out and csv or jsonl."),
@@ -80,6 +89,14 @@ class Output:
             raise typer.BadParameter(
                 "needs --out and --format csv or jsonl, without --sort.", param_hint="--resume"
             )
+        if self.portfolio is not None:
+            if self.portfolio.suffix.lower() not in (".csv", ".json"):
+                raise typer.BadParameter("end its name in .csv or .json.", param_hint="--portfolio")
+            if self.resume:
+                raise typer.BadParameter(
+                    "adds up all records, and --resume skips some: leave one of them out.",
+                    param_hint="--portfolio",
+                )
 
 
 def forecast_all(

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm4top.cli.console import short_name
-from llm4top.text import counted, thousands
+from llm4top.cli.console import note, short_name
+from llm4top.files import write_json, write_text
+from llm4top.text import counted, csv_text, thousands
 
 if TYPE_CHECKING:
     from llm4top.forecasters.forecast_format import Forecast
     from llm4top.registry.trial import Record
     from llm4top.workspace.views.portfolio import Distribution
+    from llm4top.workspace.views.portfolio_sums import PortfolioSums
 
 NAMED = 3
 """Trials that are named of those left out; the rest is counted."""
@@ -35,21 +38,34 @@ class PortfolioSummary:
 
     def add(self, forecast: Forecast) -> None:
         """Keep what is added up of a forecast."""
-        slim = replace(forecast, sections=(), withheld=(), warnings=())
+        slim = replace(forecast, sections=(), withheld=())
         self._forecasts[forecast.task].append(slim)
+
+    def sums(self) -> PortfolioSums:
+        """What all records add up to: of "outcome", else of the first question of two answers."""
+        from llm4top.workspace.views.portfolio_sums import sums_of
+
+        asked = list(self._forecasts.values())
+        main = self._forecasts.get("outcome") or next(
+            (some for some in asked if len(some[0].labels) == 2), []
+        )
+        reasons, durations = (
+            self._forecasts.get(name, []) for name in ("why-it-fails", "duration")
+        )
+        return sums_of(main, reasons, durations, self._starts)
 
     def lines(self, skill: str = "") -> list[str]:
         """The sentences, each a line; none for fewer than two trials.
 
         ``skill`` is what the model of "why-it-fails" says of its own.
         """
-        return [*self._reasons(skill), *self._timeline()]
+        found = self.sums()
+        lines = [*self._reasons(found, skill), *self._timeline(found)]
+        return [*(_not_counted(found) if lines else ()), *lines]
 
-    def _reasons(self, skill: str) -> list[str]:
-        from llm4top.workspace.views.portfolio_questions import failure_reasons
-
-        found = failure_reasons(self._forecasts["outcome"], self._forecasts["why-it-fails"])
-        if found.n < 2:
+    def _reasons(self, sums: PortfolioSums, skill: str) -> list[str]:
+        found = sums.failures
+        if found is None or found.n < 2:
             return []
         each = ", ".join(f"{label} {_figure(one)}" for label, one in found.by_reason)
         weak = "has little skill, and " if "little skill" in skill else ""
@@ -63,13 +79,10 @@ class PortfolioSummary:
             lines.append(_left_out(found.unanswered, "that have no forecast of their reason"))
         return lines
 
-    def _timeline(self) -> list[str]:
-        from llm4top.workspace.views.portfolio_questions import timeline
-
-        durations = self._forecasts["duration"]
-        if len(durations) < 2:
+    def _timeline(self, sums: PortfolioSums) -> list[str]:
+        found = sums.timeline
+        if found is None or found.n + len(found.undated) < 2:
             return []
-        found = timeline(durations, self._starts)
         lines = []
         if told := found.told():
             each = ", ".join(f"{year} {_figure(one)}" for year, one in told)
@@ -84,6 +97,16 @@ class PortfolioSummary:
         return lines
 
 
+def _not_counted(found: PortfolioSums) -> list[str]:
+    """What the sums over several questions leave out, but for copies, which are told before."""
+    parts = found.counted
+    said = (
+        (parts.learnt, "that the model has learnt from or was tuned on"),
+        (parts.out_of_scope, "unlike those that the model has learnt from"),
+    )
+    return [_left_out(trials, why) for trials, why in said if trials]
+
+
 def _figure(found: Distribution) -> str:
     return f"{found.expected:.1f} ({thousands(found.lower)} to {thousands(found.upper)})"
 
@@ -93,3 +116,12 @@ def _left_out(trials: Sequence[Forecast], why: str) -> str:
     rest = len(trials) - NAMED
     more = f" and {thousands(rest)} more" if rest > 0 else ""
     return f"Not counted: {counted(len(trials), 'trial')} {why} ({names}{more})."
+
+
+def write_sums(found: PortfolioSums, out: Path) -> None:
+    """Write the sums as CSV, or as JSON where the file is called so."""
+    if out.suffix.lower() == ".json":
+        write_json(out, found.to_dict())
+    else:
+        write_text(out, csv_text(found.rows()))
+    note(f"What the records add up to is in {out}.")

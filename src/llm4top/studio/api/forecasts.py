@@ -58,7 +58,7 @@ BaseRateQuery = Annotated[
 ]
 IdQuery = Annotated[str | None, Query(pattern=schemas.ID_PATTERN)]
 
-_BODY: dict[str, Any] = {
+RECORDS_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": f"Up to {MAX_FILES:,} files (XML, JSON, CSV, or zips of them), or up to "
@@ -97,7 +97,7 @@ router = APIRouter(tags=["Forecasts"])
 
 @router.post(
     "/forecasts",
-    openapi_extra=_BODY,
+    openapi_extra=RECORDS_BODY,
     response_model=schemas.ForecastsOut,
     responses={
         202: {
@@ -124,12 +124,12 @@ async def make_forecasts(
         from llm4top.forecasters.base_rate_shift import parse_shares
 
         parse_shares(base_rate)
-    bundle = await run_in_threadpool(_answering, workspace, bundle, question)
-    place = await run_in_threadpool(_place, workspace, bundle)
+    bundle = await run_in_threadpool(bundle_answering, workspace, bundle, question)
+    place = await run_in_threadpool(bundle_place, workspace, bundle)
     uploads = await take_in(workspace, request)
     client = schemas.client_of(request, x_client)
     try:
-        files = await run_in_threadpool(_files, workspace, uploads)
+        files = await run_in_threadpool(uploaded_files, workspace, uploads)
         service: ForecastService = request.app.state.service()
         result = await service.forecast(files, client=client, bundle=place, base_rate=base_rate)
         _check_body(uploads, result)
@@ -192,7 +192,7 @@ def _check_body(uploads: list[Upload], result: ForecastResult) -> None:
     )
 
 
-def _answering(workspace: Workspace, bundle: str | None, question: str | None) -> str | None:
+def bundle_answering(workspace: Workspace, bundle: str | None, question: str | None) -> str | None:
     """The id of the bundle that answers the question, or the one that was named.
 
     Raises ``ApiError`` where a named bundle answers another question.
@@ -214,12 +214,13 @@ def _answering(workspace: Workspace, bundle: str | None, question: str | None) -
     return default.id if default.task == question else question_name(question)
 
 
-def _place(workspace: Workspace, bundle: str | None) -> str:
+def bundle_place(workspace: Workspace, bundle: str | None) -> str:
     """The name of a bundle for the service: "embedded", or a folder, which callers never see."""
     return workspace.bundles.place(bundle or workspace.bundles.default().id)
 
 
-def _files(workspace: Workspace, uploads: list[Upload]) -> list[UploadedFile]:
+def uploaded_files(workspace: Workspace, uploads: list[Upload]) -> list[UploadedFile]:
+    """Uploads as the service takes them."""
     return [UploadedFile(workspace.uploads.path(u.id), u.name, u.id) for u in uploads]
 
 
@@ -239,7 +240,7 @@ def _kept(
     workspace: Workspace, uploads: list[Upload], result: ForecastResult
 ) -> schemas.ForecastsOut:
     """Store the forecasts, each with its upload, and return them. Refused files are deleted."""
-    batch = keep_result(workspace, result, _files(workspace, uploads))
+    batch = keep_result(workspace, result, uploaded_files(workspace, uploads))
     there = delete_unused(workspace, uploads, result)
     kept = workspace.forecasts.list(batch=batch, order="position", limit=None)
     refused = [r for r in result.refusals if r.code != NOT_APPLICABLE]
@@ -251,8 +252,8 @@ def _kept(
     workspace.activity.log("forecast", "API", what, subject=batch)
     return schemas.ForecastsOut(
         forecasts=[_stored(item) for item in kept],
-        not_applicable=[_out(refusal) for refusal in not_applicable],
-        refusals=[_out(refusal) for refusal in refused],
+        not_applicable=[refusal_out(refusal) for refusal in not_applicable],
+        refusals=[refusal_out(refusal) for refusal in refused],
         notes=list(result.notes),
         bundle=result.bundle,
         uploads=[upload_out(upload) for upload in there],
@@ -261,7 +262,8 @@ def _kept(
     )
 
 
-def _out(refusal: Refusal) -> schemas.RefusalOut:
+def refusal_out(refusal: Refusal) -> schemas.RefusalOut:
+    """A record without a forecast as the API shows it."""
     values = asdict(refusal)
     return schemas.RefusalOut(**{name: values[name] for name in schemas.RefusalOut.model_fields})
 

@@ -19,7 +19,9 @@ from llm4top.studio.api import (
     drafts,
     explanations,
     forecasts,
+    portfolio,
     precedents,
+    reports,
     runs,
     schemas,
     uploads,
@@ -88,6 +90,8 @@ def _values(bundle: WorkspaceBundle) -> dict[str, Any]:
 
 
 PREFIX = "/api/v1"
+_LARGE = ("forecasts", "drafts", "portfolio")
+"""Paths that take files, with limits of their own."""
 
 _DESCRIPTION = """\
 Forecasts of clinical trials from their registry records, made on this machine.
@@ -112,7 +116,10 @@ def make_api(workspace: Workspace, service: Callable[[], ForecastService]) -> Fa
         redirect_slashes=False,
     )
     app.state.workspace, app.state.service = workspace, service
-    parts = (drafts, forecasts, explanations, what_if, precedents, runs, uploads)
+    parts = (
+        *(drafts, forecasts, explanations, reports, what_if, precedents),
+        *(portfolio, runs, uploads),
+    )
     for operations in (*(part.router for part in parts), _bundles):
         app.include_router(operations, prefix=PREFIX)
     add_docs(app, PREFIX)
@@ -144,7 +151,7 @@ class _Api:
     """The API as the endpoint of one route, whatever the method."""
 
     def __init__(self, app: FastAPI):
-        self._app = LastResort(app, uncapped=frozenset({f"{PREFIX}/forecasts", f"{PREFIX}/drafts"}))
+        self._app = LastResort(app, uncapped=frozenset(f"{PREFIX}/{name}" for name in _LARGE))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The outer application's route does not apply to the inner one.

@@ -1,29 +1,30 @@
 """The section "Why they may fail, and when they end" of a portfolio, computed on request."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
-from llm4top.forecasters.bundles.paths import embedded_names, question_name
 from llm4top.forecasters.forecast_format import Forecast
-from llm4top.studio.components.elements import Words, drawing, heading, in_thread, muted, table
+from llm4top.studio.components.elements import (
+    Words,
+    download_button,
+    drawing,
+    heading,
+    in_thread,
+    muted,
+    table,
+)
 from llm4top.studio.context import StudioContext, forecast_service
-from llm4top.text import counted, thousands
+from llm4top.text import counted, csv_text, thousands
 from llm4top.workspace.batches import Batch
 from llm4top.workspace.kept_records import uploads_behind
-from llm4top.workspace.planned_starts import planned_starts
+from llm4top.workspace.portfolio_questions import ask_portfolio, can_be_asked
 from llm4top.workspace.serving.request import UploadedFile
 from llm4top.workspace.views.label_bars import bar_chart
 from llm4top.workspace.views.portfolio import Distribution, name_of
-from llm4top.workspace.views.portfolio_questions import (
-    FailureReasons,
-    Timeline,
-    failure_reasons,
-    key_of,
-    timeline,
-)
+from llm4top.workspace.views.portfolio_questions import FailureReasons, Timeline
+from llm4top.workspace.views.portfolio_sums import PortfolioSums
 from llm4top.workspace.views.wording import expected
 
 MOST = 200
@@ -32,13 +33,12 @@ MOST = 200
 NAMED = 10
 """Trials that are named of those left out; the rest is counted."""
 
-REASONS, DURATION = (question_name(name) for name in ("why-it-fails", "duration"))
 TITLE = "Why they may fail, and when they end"
 
 
 def portfolio_questions(context: StudioContext, batch: Batch, trials: Sequence[Forecast]) -> None:
     """Add the section for forecasts of "outcome"; nothing is computed before its button."""
-    if trials[0].task != "outcome" or not {REASONS, DURATION} <= set(embedded_names()):
+    if trials[0].task != "outcome" or not can_be_asked():
         return
     with ui.element("figure"):
         heading(TITLE, level=3)
@@ -69,9 +69,11 @@ def portfolio_questions(context: StudioContext, batch: Batch, trials: Sequence[F
                 return
             place.clear()
             with place:
-                if found:
-                    _reasons(found[0])
-                    _timeline(found[1])
+                if found is not None and found.failures and found.timeline:
+                    _reasons(found.failures)
+                    _timeline(found.timeline)
+                    rows = csv_text(found.rows()).encode()
+                    download_button("CSV", lambda: rows, "portfolio.csv")
                 else:
                     Words("p", fault)
             button.enable()
@@ -81,25 +83,14 @@ def portfolio_questions(context: StudioContext, batch: Batch, trials: Sequence[F
 
 async def _answers(
     context: StudioContext, batch: Batch, trials: Sequence[Forecast]
-) -> tuple[FailureReasons, Timeline] | None:
+) -> PortfolioSums | None:
     """The figures of these trials; None where no record is stored any more."""
     client, space = ui.context.client.id, context.workspace
     behind = await in_thread(uploads_behind, space, batch.id)
     files = [UploadedFile(space.uploads.path(one.id), one.name) for one in behind or ()]
     if not files:
         return None
-    service = forecast_service(space)
-    reasons = await service.forecast(files, client=client, bundle=REASONS)
-    lasting = await service.forecast(files, client=client, bundle=DURATION)
-    starts = await in_thread(planned_starts, files)
-    # Which of several copies is counted was decided for the portfolio already.
-    once = [replace(trial, same_trial_as=None) for trial in trials]
-    wanted = set(map(key_of, once))
-    durations = {key_of(one): replace(one, same_trial_as=None) for one in lasting.items}
-    return (
-        failure_reasons(once, reasons.items),
-        timeline([one for key, one in durations.items() if key in wanted], starts or {}),
-    )
+    return await ask_portfolio(forecast_service(space), files, trials, client=client)
 
 
 def _reasons(found: FailureReasons) -> None:

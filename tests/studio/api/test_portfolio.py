@@ -1,0 +1,60 @@
+"""``POST /api/v1/portfolio`` and ``GET /api/v1/forecasts/ID/report``."""
+
+import csv
+import io
+
+import pytest
+from starlette.testclient import TestClient
+
+from llm4top.forecasters.bundles.paths import embedded_names
+from llm4top.workspace.serving.service import ForecastService
+from llm4top.workspace.views.portfolio_sums import COLUMNS
+from llm4top.workspace.workspace import Workspace
+from tests.studio.api_kit import EXAMPLES, NO_ID, XML, app_over, error_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(len(embedded_names()) == 1, reason="no embedded question has been made yet"),
+]
+PATH = "/api/v1/portfolio"
+FILES = [
+    ("files", ("a.xml", XML)),
+    ("files", ("b.xml", (EXAMPLES / "example_with_results.xml").read_bytes())),
+    ("files", ("c.xml", b"<rss/>")),
+]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    with (
+        ForecastService(device="cpu") as service,
+        Workspace.open(tmp_path_factory.mktemp("studio") / "home") as workspace,
+    ):
+        yield TestClient(app_over(workspace, service))
+
+
+def test_records_are_added_up_and_not_stored(api):
+    told = api.post(PATH, files=FILES)
+    assert told.status_code == 200, told.text
+    body = told.json()
+    assert (body["label"], body["trials"]) == ("success", 2)
+    assert 0 < body["successes"]["expected"] < 2
+    assert len(body["failures"]["by_reason"]) == 4
+    assert body["timeline"]["trials"] == 1
+    assert body["not_counted"][-1]["records"] == ["b.xml"]
+    assert [one["record"] for one in body["refusals"]] == ["c.xml"]
+    table = api.post(PATH, files=FILES[:2], params={"format": "csv"})
+    assert table.headers["content-type"].startswith("text/csv")
+    assert tuple(next(csv.reader(io.StringIO(table.text)))) == COLUMNS
+    assert api.get("/api/v1/forecasts").json()["total"] == 0
+    assert api.get("/api/v1/uploads").json()["total"] == 0
+    assert error_of(api.post(PATH))["code"] == "unknown-media-type"
+
+
+def test_the_report_of_a_stored_forecast(api):
+    (made,) = api.post("/api/v1/forecasts", files=FILES[:1]).json()["forecasts"]
+    told = api.get(f"/api/v1/forecasts/{made['id']}/report")
+    assert told.status_code == 200
+    assert told.headers["content-disposition"] == 'attachment; filename="NCT99999901.html"'
+    assert "<h2>Chance</h2>" in told.text
+    assert error_of(api.get(f"/api/v1/forecasts/{NO_ID}/report"))["code"] == "not-found"

@@ -13,6 +13,10 @@ from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
 from llm4top.errors import ConfigError
 from llm4top.forecasters.baselines.catalog import BASELINES, make_baseline
+from llm4top.text import counted, thousands
+
+NEAREST = "nearest"
+"""The baseline that keeps to the date rule of precedents where rows have dates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class BaselineWork:
             "checks": {name: self._check(name).sha256 for name in self.fold.checks},
             "seed": settings.seed,
             "encoder": _encoder_hash(settings) if self.name == "sentence" else None,
+            **self._dates(),
         }
 
     def done(self) -> bool:
@@ -71,12 +76,23 @@ class BaselineWork:
     def _predicted(self) -> Arrays:
         learn, settings = self._learn(), self.context.settings
         model = make_baseline(self.name, learn.task, seed=settings.seed, encoder=settings.encoder)
-        model.fit(learn.trials, np.array(learn.label_indices))
-        labels = len(learn.task.labels)
-        return {
-            check: _all_columns(model.predict_proba(self._check(check).trials), model, labels)
-            for check in self.fold.checks
-        }
+        dated = self.name == NEAREST and any(learn.completion_dates)
+        told = {"completed": learn.completion_dates} if dated else {}
+        model.fit(learn.trials, np.array(learn.label_indices), **told)
+        found: Arrays = {}
+        for check in self.fold.checks:
+            rows = self._check(check)
+            told = {"before": rows.start_dates} if dated else {}
+            probabilities = model.predict_proba(rows.trials, **told)
+            found[check] = _all_columns(probabilities, model, len(learn.task.labels))
+        return found
+
+    def _dates(self) -> dict[str, object]:
+        """What the hashes of data sets leave out, since no other baseline reads it."""
+        if self.name != NEAREST:
+            return {}
+        starts = {name: self._check(name).start_dates for name in self.fold.checks}
+        return {"completed": self._learn().completion_dates, "started": starts}
 
     def _learn(self) -> Dataset:
         return self.context.rows.of_phase(self.fold.learn, self.phase)
@@ -117,6 +133,28 @@ def chosen_baselines(settings: BenchmarkSettings) -> tuple[str, ...]:
             ["baselines: 'sentence' needs the folder of a sentence encoder (encoder)"],
         )
     return tuple(name for name in BASELINES if name in chosen)
+
+
+def date_notes(context: Context) -> tuple[str, ...]:
+    """For the report: whether the nearest trials are only those completed before a start."""
+    if NEAREST not in chosen_baselines(context.settings):
+        return ()
+    label, rows = BASELINES[NEAREST].label, context.rows
+    learn = rows.folds[0].learn
+    checked = [day for fold in rows.folds for c in fold.checks.values() for day in c.start_dates]
+    ended, started = (sum(map(bool, dates)) for dates in (learn.completion_dates, checked))
+    if not ended or not started:
+        absent = "start" if ended else "completion"
+        return (
+            f"{label}: every training trial counts, also one that was completed after the trial in "
+            f"question began, since the data set has no {absent} dates.",
+        )
+    return (
+        f"{label}: only training trials that were completed before the trial in question began "
+        f"count. {thousands(ended)} of {counted(len(learn), 'training trial')} have a completion "
+        f"date, and {thousands(started)} of {counted(len(checked), 'measured trial')} a start "
+        "date; for the others of these, every training trial counts.",
+    )
 
 
 def _all_columns(probabilities: np.ndarray, model: object, labels: int) -> np.ndarray:

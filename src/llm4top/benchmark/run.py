@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from llm4top.benchmark.baselines import baseline_work, chosen_baselines
+from llm4top.benchmark.baselines import baseline_work, chosen_baselines, date_notes
 from llm4top.benchmark.cache import WorkCache
 from llm4top.benchmark.context import Context
 from llm4top.benchmark.language_models import LanguageWork, find_models, language_work
@@ -293,7 +293,8 @@ class _Benchmark:
         for work in table_work(predictions, context):
             self._detail(work.title)
             measured += self._guarded(work.title, work.run)
-        report = self._report(dataset, audited, measured, variants, test_sha256)
+        notes = date_notes(context)
+        report = self._report(dataset, audited, measured, variants, test_sha256, notes)
         files = write_report(report, settings.out)
         self._begin("Done", total, total)
         return BenchmarkResult(report, files, tuple(self.failures))
@@ -335,6 +336,7 @@ class _Benchmark:
         measured: Sequence[Measurements],
         variants: Sequence[VariantTable],
         test_sha256: str | None,
+        notes: Sequence[str],
     ) -> Report:
         tables = tuple(m.table for m in measured)
         differences = tuple(d for m in measured for d in m.differences)
@@ -361,7 +363,7 @@ class _Benchmark:
                 "published": published_results() if is_top(dataset) else (),
                 "looks": self.ledger.looks(test_sha256) if test_sha256 else (),
                 "looks_note": self.ledger.note(test_sha256) if test_sha256 else _NO_LOOK,
-                "notes": tuple(f"Left out: {failure}" for failure in self.failures),
+                "notes": (*notes, *(f"Left out: {failure}" for failure in self.failures)),
             }
         )
         return report.model_copy(update={"checklist": checklist(report)})

@@ -28,6 +28,7 @@ from llm4top.tasks.task import Task
 NEIGHBOURS = (10, 20, 40, 80, 160)
 PRIORS = (5.0, 20.0, 80.0)
 """What is tried for ``k`` and ``prior_trials``."""
+_NEVER = np.iinfo(np.int64).max
 _MOST_TRIED = 1000
 """Training trials on which the two are chosen."""
 
@@ -41,7 +42,8 @@ class NearestForecaster(BaselineForecaster):
     least log-loss when each training trial is left out in turn.
 
     It is what precedents tell, as a number. Fitted with completion dates it keeps to their date
-    rule where it is told when a trial starts; else every training trial counts as an earlier one.
+    rule where it is told when a trial starts, as in a benchmark; else every training trial counts
+    as an earlier one. ``k`` and ``m`` are chosen without the rule.
 
     Args:
         task: The question; its name or a ``Task``.
@@ -82,7 +84,7 @@ class NearestForecaster(BaselineForecaster):
             X: The training trials.
             y: Their labels, or the labels' positions.
             completed: Their completion dates (ISO), for the date rule; with them a trial without
-                one is nobody's neighbour.
+                one is no neighbour of a trial whose start is told.
 
         Raises:
             TaskError: A label is none of the task's.
@@ -91,7 +93,7 @@ class NearestForecaster(BaselineForecaster):
         days = np.zeros(len(trials), dtype=np.int64)
         if completed is not None:
             known = [last_day(text) if text else None for text in completed]
-            days[:] = [np.iinfo(np.int64).max if day is None else day for day in known]
+            days[:] = [_NEVER - 1 if day is None else day for day in known]
         order = np.argsort(days, kind="stable")
         self.dated_ = completed is not None
         self._days, self._targets = days[order], targets[order]
@@ -105,19 +107,20 @@ class NearestForecaster(BaselineForecaster):
         return self
 
     def predict_proba(
-        self, X: Iterable[Trial], *, before: Sequence[str] | None = None
+        self, X: Iterable[Trial], *, before: Sequence[str | None] | None = None
     ) -> Probabilities:
         """Probabilities ``[n, K]``, columns as ``classes_``.
 
         ``before`` are the days (ISO) on which the trials start: only training trials that were
-        completed before count then. Raises ``ValueError`` where it was fitted without dates.
+        completed before count then; all do where it is None. Raises ``ValueError`` where it was
+        fitted without dates.
         """
         if before is None:
             return super().predict_proba(X)
         if not self.dated_:
             raise ValueError("fitted without completion dates: no trial is known to be earlier.")
         trials = visible_trials(get_task(self.task), as_trials(X))
-        days = [start_of(day) for day in before]
+        days = [_NEVER if day is None else start_of(day) for day in before]
         within = np.searchsorted(self._days, days, side="left").tolist()
         return self._shares(trials, within)
 

@@ -1,13 +1,16 @@
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4top.registry.leak_grammar import MARKS
+from llm4top.registry import leak_guard
+from llm4top.registry.leak_grammar import MARKS, OwnIdentifiers
 from llm4top.registry.leak_guard import guard, guard_fields
 from llm4top.registry.leak_rules import RULES
 from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Arm
 from tests.profiles import examples
 from tests.registry.builders import dump, study, xml
 
@@ -320,6 +323,42 @@ def test_a_record_s_own_identifiers_are_replaced_however_they_are_joined():
     kept = {"criteria": "X-1 in 2004"}
     assert guard_fields(kept, ["X-1", "2004"]) == []
     assert kept == {"criteria": "X-1 in 2004"}
+
+
+_PASTED = st.lists(
+    st.sampled_from([*TELLING, *INNOCENT, "Adults", " (see [b] below) ", "[a; b]", "A-123/45", "é"])
+    | st.sampled_from([" ", "\n", "; ", ". ", "(", ")", " (", "[", "] ", "- "]),
+    max_size=10,
+).map("".join)
+
+
+@examples(120)
+@given(_PASTED, _PASTED, _PASTED)
+def test_what_is_passed_over_unseen_would_have_stayed(first, second, third):
+    def trial() -> dict[str, object]:
+        texts = {"brief_title": first[:90], "brief_summary": second, "criteria": third}
+        return {**texts, "keywords": [third[:40], "gout"], "arms": [Arm(first, None, second)]}
+
+    quick, thorough = trial(), trial()
+    cut = guard_fields(quick, ["A123-45"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leak_guard, "_holding", lambda texts, found: texts)
+        patch.setattr(OwnIdentifiers, "stand_in", lambda self, text: True)
+        assert guard_fields(thorough, ["A123-45"]) == cut
+    assert quick == thorough
+
+
+@examples(300)
+@given(st.text(alphabet="( )[]a;", max_size=40))
+def test_brackets_are_found_with_the_blank_before_them(text):
+    for brackets, plain in (
+        (leak_guard._BRACKETS, r" ?\([^()]*\)| ?\[[^\[\]]*\]"),
+        (leak_guard._OUTER, r" ?\([^()]*(?:\([^()]*\)[^()]*)+\)"),
+    ):
+        spans = [match.span() for match in re.finditer(plain, text)]
+        assert list(leak_guard._spans(brackets, text)) == spans
+        upper = re.sub(plain, lambda match: match[0].replace("a", "A"), text)
+        assert leak_guard._sub(brackets, lambda words: words.replace("a", "A"), text) == upper
 
 
 @pytest.mark.parametrize(

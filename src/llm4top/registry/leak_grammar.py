@@ -10,6 +10,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llm4top.registry.withheld_reasons import IDENTIFIER
 
@@ -319,7 +320,18 @@ _FEWEST = 5
 _BARE_DIGITS = 6
 
 
-def own_identifiers(identifiers: Sequence[str], texts: Sequence[str]) -> re.Pattern[str] | None:
+class OwnIdentifiers(NamedTuple):
+    """What finds some of a record's identifiers, and a number that each of them holds."""
+
+    pattern: re.Pattern[str]
+    numbers: frozenset[str]
+
+    def stand_in(self, text: str) -> bool:
+        """Whether one of them may stand in ``text``; a fast check."""
+        return any(number in text for number in self.numbers)
+
+
+def own_identifiers(identifiers: Sequence[str], texts: Sequence[str]) -> OwnIdentifiers | None:
     """What finds those of a record's identifiers that stand in its ``texts`` (lower case).
 
     They are found however their parts are joined: "A-123/45" as "A 123-45" too. An identifier
@@ -330,6 +342,7 @@ def own_identifiers(identifiers: Sequence[str], texts: Sequence[str]) -> re.Patt
     if not any(number in text for text in texts for number in numbers):
         return None  # most end here
     spellings = []
+    found = set()
     for identifier in identifiers:
         pieces = _PIECES.findall(identifier.lower())
         numbers = _NUMBERS.findall(identifier)
@@ -339,10 +352,12 @@ def own_identifiers(identifiers: Sequence[str], texts: Sequence[str]) -> re.Patt
         longest = max(numbers, key=len)
         if any(_stands("".join(pieces), longest, text) for text in texts):
             spellings.append(rf"[\s/_.{_DASH}]?".join(map(re.escape, pieces)))
+            found.add(longest)
     if not spellings:
         return None
     spellings.sort(key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(spellings)})(?!\w)", re.IGNORECASE)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(spellings)})(?!\w)", re.IGNORECASE)
+    return OwnIdentifiers(pattern, frozenset(found))
 
 
 def _stands(joined: str, number: str, text: str) -> bool:

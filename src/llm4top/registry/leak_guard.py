@@ -1,12 +1,14 @@
 """Apply the leak guard's rules to the free text of a trial."""
 
 import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
-from ahocorasick_rs import AhoCorasick, Implementation
+from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation
 
 from llm4top.registry import leak_grammar
 from llm4top.registry.fields import ALLOWED_FIELDS
@@ -31,8 +33,8 @@ _NEVER_NONE = frozenset({"name", "label", "measure"})
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\[\"“])")
 _CLAUSE_END = re.compile(r"(?<=;)\s+|\s+(?=\*\s)")
 """In criteria: of several conditions on one line only the telling one is cut."""
-_BRACKETS = re.compile(r" ?\([^()]*\)| ?\[[^\[\]]*\]")
-_OUTER = re.compile(r" ?\([^()]*(?:\([^()]*\)[^()]*)+\)")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_OUTER = re.compile(r"\([^()]*(?:\([^()]*\)[^()]*)+\)")
 _BEFORE = 60
 """How many characters before a match may hold its veto."""
 _NEAR = 24
@@ -54,7 +56,9 @@ def _by_literal() -> dict[str, tuple[Rule | Mark, ...]]:
 
 _BY_LITERAL = tuple(_by_literal().items())
 # All literals in one pass over the text, about the time of three searches for one of them.
-_LITERALS = AhoCorasick([literal for literal, _ in _BY_LITERAL], implementation=Implementation.DFA)
+_LITERALS = BytesAhoCorasick(
+    [literal.encode() for literal, _ in _BY_LITERAL], implementation=Implementation.DFA
+)
 _STATUSES = AhoCorasick(leak_grammar.LITERALS, implementation=Implementation.DFA)
 
 
@@ -67,21 +71,27 @@ def guard_fields(values: dict[str, Any], identifiers: Sequence[str] = ()) -> lis
     headings = [values[title] for title in _TITLES if values.get(title)]
     for field in _LISTED_TEXT:
         headings += values.get(field, ())
-    texts = _by_alphabet([*headings, *_other_text(values)])
+    groups = _by_alphabet([*headings, *_other_text(values)])
+    texts = ["\n".join(group) for group in groups]
     lowers = [_lower(text) for text in texts]
+    found = [_literals(lower) for lower in lowers]
     own = own_identifiers(identifiers, lowers) if identifiers else None
     if not (
         own
         or _STATUSES.find_matches_as_indexes("\n".join(headings).lower())
-        or any(map(_tells_anything, texts, lowers))
+        or any(map(_tells_anything, texts, lowers, found))
     ):
         return []
+    called = {id(text) for group, places in zip(groups, found, strict=True)
+              for text in _holding(group, places)}  # fmt: skip
     cut: list[Withheld] = []
 
     def guarded(text: str, field: str) -> str | None:
         left: str | None = text
-        if own:
-            left = _replace(own, IDENTIFIER, INSTEAD, text, field, cut)
+        if own and own.stand_in(text):
+            left = _replace(own.pattern, IDENTIFIER, INSTEAD, text, field, cut)
+        if left is text and id(text) not in called and field not in _HEADINGS:
+            return text
         return guard(left, field, cut) if left else left
 
     for field in _FREE_TEXT:
@@ -100,7 +110,8 @@ def guard(text: str, field: str, cut: list[Withheld]) -> str | None:
     """``text`` without what it may not say; what was cut is added to ``cut``."""
     if field in _HEADINGS:
         text = _guard_heading(text, field, cut)
-    if not _tells_anything(text, _lower(text)):
+    lower = _lower(text)
+    if not _tells_anything(text, lower, _literals(lower)):
         return text or None
     lines = [_guard_line(line, field, cut) for line in text.split("\n")]
     return "\n".join(line for line in lines if line.strip("- .;,:")) or None
@@ -139,15 +150,16 @@ def _other_text(values: dict[str, Any]) -> list[str]:
     return texts
 
 
-def _by_alphabet(texts: list[str]) -> list[str]:
+def _by_alphabet(texts: list[str]) -> list[list[str]]:
     """All text to be searched, pure ASCII apart: that is lower-cased ten times as fast."""
-    joined = "\n".join(texts)
-    if joined.isascii():
-        return [joined]
-    return [
-        "\n".join([text for text in texts if text.isascii()]),
-        "\n".join([text for text in texts if not text.isascii()]),
-    ]
+    others = [text for text in texts if not text.isascii()]
+    return [[text for text in texts if text.isascii()], others] if others else [texts]
+
+
+def _holding(texts: list[str], found: list[tuple[int, int]]) -> list[str]:
+    """Those of ``texts`` in which a literal was found when they stood together."""
+    begins = list(accumulate((len(text) + 1 for text in texts), initial=0))
+    return [texts[bisect_right(begins, at) - 1] for _, at in found]
 
 
 def _lower(text: str) -> str:
@@ -158,9 +170,18 @@ def _lower(text: str) -> str:
     return "".join([low if len(low := letter.lower()) == 1 else letter for letter in text])
 
 
-def _tells_anything(text: str, lower: str) -> bool:
-    """Whether a rule or mark matches: literals are searched, then only their surroundings."""
-    for number, at, _ in _LITERALS.find_matches_as_indexes(lower, overlapping=True):
+def _literals(lower: str) -> list[tuple[int, int]]:
+    """The literals in a text in lower case, with the place of each."""
+    data = lower.encode()
+    found = _LITERALS.find_matches_as_indexes(data, overlapping=True)
+    if len(data) == len(lower):
+        return [(number, at) for number, at, _ in found]
+    return [(number, len(data[:at].decode())) for number, at, _ in found]
+
+
+def _tells_anything(text: str, lower: str, found: list[tuple[int, int]]) -> bool:
+    """Whether a rule or mark matches in the surroundings of a literal that was found."""
+    for number, at in found:
         near = lower[max(0, at - _NEAR) : at + _NEAR]
         for rule in _BY_LITERAL[number][1]:
             if not rule.near.search(near):
@@ -202,18 +223,28 @@ def _tells(rule: Rule, sentence: str, at: int) -> bool:
     if _found(rule, sentence):
         return True
     return ("(" in sentence or "[" in sentence) and any(
-        _found(rule, bracket[0].lstrip())
+        _found(rule, sentence[begin:end].lstrip())
         for brackets in (_BRACKETS, _OUTER)
-        for bracket in brackets.finditer(sentence)
-        if bracket.start() <= at < bracket.end()
+        for begin, end in _spans(brackets, sentence)
+        if begin <= at < end
     )
+
+
+def _spans(brackets: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    """Where brackets begin and end, each with the blank before it.
+
+    A pattern that began with that blank could not be searched by its first sign, ten times as fast.
+    """
+    for bracket in brackets.finditer(text):
+        begin, end = bracket.span()
+        yield begin - (text[begin - 1 : begin] == " "), end
 
 
 def _why(sentence: str) -> str | None:
     """The reason for which a sentence is withheld; None if it tells nothing."""
     lower = _lower(sentence)
     tried: set[Rule | Mark] = set()
-    for number, at, _ in _LITERALS.find_matches_as_indexes(lower, overlapping=True):
+    for number, at in _literals(lower):
         near = lower[max(0, at - _NEAR) : at + _NEAR]
         for rule in _BY_LITERAL[number][1]:
             if rule not in tried and isinstance(rule, Rule) and rule.near.search(near):
@@ -236,10 +267,10 @@ def _found(rule: Rule, lower: str) -> bool:
 
 
 def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
-    found = _LITERALS.find_matches_as_indexes(_lower(line), overlapping=True)
+    found = _literals(_lower(line))
     if not found:
         return line
-    called = {rule for number, _, _ in found for rule in _BY_LITERAL[number][1]}
+    called = {rule for number, _ in found for rule in _BY_LITERAL[number][1]}
     for mark in [mark for mark in MARKS if mark in called]:
         line = _replace(mark.pattern, mark.reason, mark.instead, line, field, cut)
     return _without_telling(line, field, cut)
@@ -248,8 +279,9 @@ def _guard_line(line: str, field: str, cut: list[Withheld]) -> str:
 def _replace(
     pattern: re.Pattern[str], reason: str, instead: str, text: str, field: str, cut: list[Withheld]
 ) -> str:
-    cut += [Withheld(field, reason, excerpt(match[0])) for match in pattern.finditer(text)]
-    return pattern.sub(instead, text)
+    found = [match[0] for match in pattern.finditer(text)]
+    cut += [Withheld(field, reason, excerpt(words)) for words in found]
+    return pattern.sub(instead, text) if found else text
 
 
 def _without_telling(line: str, field: str, cut: list[Withheld]) -> str:
@@ -274,17 +306,25 @@ def _without_telling(line: str, field: str, cut: list[Withheld]) -> str:
                 kept.append(sentence)
         return kept
 
-    def without(match: re.Match[str]) -> str:
-        bracket = match[0].lstrip()
+    def without(words: str) -> str:
+        bracket = words.lstrip()
         inside = bracket[1:-1]
         if not (_SENTENCE_END.search(inside) or (field == "criteria" and "; " in inside)):
-            return "" if telling(bracket) else match[0]
+            return "" if telling(bracket) else words
         left = " ".join(left_of(inside)).rstrip("; ")
         return f" {bracket[0]}{left}{bracket[-1]}" if left else ""
 
     bullet = "- " if line.startswith("- ") else ""
     line = line[len(bullet) :]
     if "(" in line or "[" in line:
-        while (left := _OUTER.sub(without, _BRACKETS.sub(without, line))) != line:
+        while (left := _sub(_OUTER, without, _sub(_BRACKETS, without, line))) != line:
             line = left
     return bullet + " ".join(" ".join(left_of(line)).split())
+
+
+def _sub(brackets: re.Pattern[str], replaced: Callable[[str], str], line: str) -> str:
+    parts, place = [], 0
+    for begin, end in _spans(brackets, line):
+        parts += [line[place:begin], replaced(line[begin:end])]
+        place = end
+    return "".join([*parts, line[place:]]) if parts else line

@@ -8,7 +8,9 @@ with their neighbours, because each place of one costs a closer look.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from llm4top.registry import leak_grammar
 from llm4top.registry.leak_grammar import REASON as STATED
@@ -24,9 +26,11 @@ class Rule:
 
     reason: str
     literals: tuple[str, ...]
+    patterns: tuple[str, ...]
     near: re.Pattern[str]
     """A cheap necessary condition, looked for in the two dozen characters around a literal."""
     pattern: re.Pattern[str]
+    """All of ``patterns`` as one."""
     veto: re.Pattern[str]
     """Looked for shortly before the match, ``START``, and in the match."""
     elsewhere: re.Pattern[str] | None
@@ -44,11 +48,35 @@ def _rule(
     return Rule(
         reason,
         literals,
+        patterns,
         re.compile(near),
-        re.compile("|".join(f"(?:{pattern})" for pattern in patterns)),
+        re.compile(alternation(patterns)),
         re.compile(veto),
         re.compile(elsewhere) if elsewhere else None,
     )
+
+
+def alternation(patterns: Sequence[str]) -> str:
+    """A pattern that matches what the first of ``patterns`` to match does, found in less time.
+
+    Where all of them begin with a word, a number or the text, no letter or digit stands before, so
+    most places are passed over with one look; what neighbours begin with is looked for once.
+    """
+    groups = [(prefix, list(group)) for prefix, group in groupby(patterns, _prefix)]
+    joined = "|".join(
+        f"{prefix}{_AHEAD.get(prefix, '')}"
+        f"(?:{'|'.join(f'(?:{pattern[len(prefix) :]})' for pattern in group)})"
+        for prefix, group in groups
+    )
+    return rf"(?<!\w)(?:{joined})" if all(prefix for prefix, _ in groups) else joined
+
+
+def _prefix(pattern: str) -> str:
+    return next(filter(pattern.startswith, (r"\b", "^", leak_grammar.BEGIN)), "")
+
+
+_AHEAD = {leak_grammar.BEGIN: rf"(?=\d|{leak_grammar.ONES})"}
+"""What every number of the grammar begins with."""
 
 
 RULES: tuple[Rule, ...] = (
@@ -194,9 +222,15 @@ RULES: tuple[Rule, ...] = (
            for verb in ("enrolled", "recruited", "accrued", "randomi", "screened", "included"))),
         rf"{leak_grammar.MANY}\s+{leak_grammar.BETWEEN}{{0,9}}?(?:was|were|has\s+been|have\s+been|had\s+been)\s+"
         rf"(?:\w+ly\s+|also\s+|then\s+|instead\s+)*{leak_grammar.ENROLLED}\b",
-        rf"(?:{leak_grammar.MANY}\s+{leak_grammar.BETWEEN}{{0,5}}?|{leak_grammar.NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?){leak_grammar.PEOPLE}\s+{leak_grammar.BETWEEN}{{0,7}}?"
-        r"(?:was|were|has\s+been|have\s+been|had\s+been)\s+(?:\w+ly\s+|also\s+|then\s+)*"
-        rf"(?:{leak_grammar.TREATED}|{leak_grammar.ENROLLED})\b",
+        *(
+            rf"{count}{leak_grammar.PEOPLE}\s+{leak_grammar.BETWEEN}{{0,7}}?"
+            r"(?:was|were|has\s+been|have\s+been|had\s+been)\s+(?:\w+ly\s+|also\s+|then\s+)*"
+            rf"(?:{leak_grammar.TREATED}|{leak_grammar.ENROLLED})\b"
+            for count in (
+                rf"{leak_grammar.MANY}\s+{leak_grammar.BETWEEN}{{0,5}}?",
+                rf"{leak_grammar.NUMBER}\s+(?:(?!(?:of|in|by|from|for|at|to)\b)[\w-]+\s+){{0,4}}?",
+            )
+        ),
         rf"\b(?:study|trial|we|they|that|which|investigators|researchers|cent(?:er|re)s|sites|study\s+group)\s+"
         rf"(?:have\s+|has\s+)?(?:enrol+ed|recruited|accrued|randomi[sz]ed|screened|included|followed)\s+"
         rf"(?:a\s+total\s+of\s+|about\s+|approximately\s+|over\s+)?{leak_grammar.NUMBER}\s+{leak_grammar.BETWEEN}{{0,6}}?{leak_grammar.PEOPLE}\b",

@@ -19,11 +19,12 @@ from llm4top.forecasters.baselines.extra_trees import ExtraTreesForecaster
 from llm4top.forecasters.baselines.features import visible_trials
 from llm4top.forecasters.baselines.narrow_trees import NarrowTrees
 from llm4top.forecasters.baselines.simple import TfidfForecaster
-from llm4top.forecasters.baselines.structured import StructuredForecaster
+from llm4top.forecasters.baselines.structured import StructuredForecaster, structured_features
 from llm4top.forecasters.calibration.calibrated import FloatArray
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.reasons.chance import Event
 from llm4top.forecasters.reasons.explanation import Feature, PartFeatures
+from llm4top.forecasters.reasons.feature_names import number_name, number_value, word_name
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 
@@ -48,11 +49,14 @@ def part_features(forecaster: Forecaster, event: Event, trial: Trial) -> list[Pa
             elif isinstance(own, ExtraTreesForecaster):
                 row = own.rows([shown]).toarray()[0].astype(np.float32)
                 values = ["in the record" if value else "not in the record" for value in row]
-                found.append(_of_trees(part.label, own.learner_, columns, row, own.terms_, values))
+                names = list(map(word_name, own.terms_))
+                found.append(_of_trees(part.label, own.learner_, columns, row, names, values))
             elif isinstance(own, StructuredForecaster):
                 row = own.rows([shown])[0].astype(np.float32)
-                values = [f"{value:.4g}" for value in row.tolist()]
-                found.append(_of_trees(part.label, own.learner_, columns, row, own.names_, values))
+                said = structured_features(shown)
+                names = list(map(number_name, own.names_))
+                values = [number_value(name, said[name]) for name in own.names_]
+                found.append(_of_trees(part.label, own.learner_, columns, row, names, values))
     return found
 
 
@@ -75,7 +79,7 @@ def _of_words(
         base = float(bias[columns].mean() - bias[others].mean())
     amounts = row.data * slope[row.indices]
     terms = own.vectoriser_.get_feature_names_out()
-    names = [f"“{terms[i]}”" for i in row.indices]
+    names = [word_name(str(terms[i])) for i in row.indices]
     return _listed(label, "log-odds", base, names, [""] * len(names), amounts)
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from llm4top import files
+from llm4top.errors import BundleError
 from llm4top.files import (
     LockedError,
+    check_vacant,
     delete_path,
     delete_remains,
     is_locked,
@@ -191,3 +193,22 @@ def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
 def test_a_hash(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
     assert sha256_of(tmp_path / "a") == hashlib.sha256(b"content").hexdigest()
+
+
+def test_a_folder_is_written_only_where_nothing_else_is(tmp_path):
+    def check(folder, **given):
+        options = {"is_one": False, "replace": False, "error": BundleError, **given}
+        check_vacant(folder, "a bundle", **options)
+
+    check(tmp_path / "missing")
+    check(tmp_path)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(BundleError, match=r"exists and is not a bundle\. Choose a folder that"):
+        check(tmp_path, replace=True)
+    with pytest.raises(BundleError, match=r"exists and is not a bundle"):
+        check(tmp_path / "mine.txt")
+    with pytest.raises(BundleError, match=r"holds a bundle\. Choose another.* or replace it\.$"):
+        check(tmp_path, is_one=True)
+    with pytest.raises(BundleError, match=r"or replace it \(--overwrite\)\.$"):
+        check(tmp_path, is_one=True, how="--overwrite")
+    check(tmp_path, is_one=True, replace=True)

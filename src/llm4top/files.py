@@ -15,6 +15,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from llm4top.errors import LLM4TOPError
+
 SCRATCH = ".unfinished-"
 """In the name of every scratch file and folder; what a killed process leaves can be removed."""
 DELETED = ".deleted-"
@@ -96,6 +98,39 @@ def publish(scratch: Path, target: Path) -> None:
         raise
     _sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_vacant(
+    folder: Path,
+    what: str,
+    *,
+    is_one: bool,
+    replace: bool,
+    error: type[LLM4TOPError],
+    how: str = "",
+) -> None:
+    """Refuse to write a folder over what is there.
+
+    Args:
+        folder: What is to be written.
+        what: What it will be: "a data set".
+        is_one: Whether such a thing is there, which may be replaced.
+        replace: Whether to replace it.
+        error: The class of the error.
+        how: How a person says ``replace``: "--overwrite".
+
+    Raises:
+        LLM4TOPError: Of the class ``error``, unless ``folder`` is missing, empty, or replaced.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    where = str(folder)
+    if not is_one:
+        hint = "Choose a folder that does not exist yet."
+        raise error(f"exists and is not {what}.", where=where, hint=hint)
+    if not replace:
+        hint = f"Choose another folder, or replace it{f' ({how})' if how else ''}."
+        raise error(f"already holds {what}.", where=where, hint=hint)
 
 
 def delete_path(path: Path) -> None:

@@ -19,7 +19,7 @@ from llm4top.data import parquet
 from llm4top.data.card import CARD_SCHEMA, DatasetCard, Describer, described, new_card
 from llm4top.data.splits import check_disjoint
 from llm4top.errors import DatasetError, TaskError
-from llm4top.files import publishing, write_json
+from llm4top.files import check_vacant, publishing, write_json
 from llm4top.registry.trial import Trial
 from llm4top.schema import read_model
 from llm4top.tasks.builtin import get_task
@@ -297,20 +297,15 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
 
     Raises ``DatasetError`` where ``folder`` exists, unless it is a data set and ``overwrite``.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not (folder / CARD_FILE).is_file():
-        raise DatasetError(
-            "exists and is not a data set.",
-            where=str(folder),
-            hint="Choose a folder that does not exist yet.",
-        )
-    if not overwrite:
-        raise DatasetError(
-            "already holds a data set.",
-            where=str(folder),
-            hint="Choose another folder, or replace it (--overwrite).",
-        )
+    is_one = (folder / CARD_FILE).is_file()
+    check_vacant(
+        folder,
+        "a data set",
+        is_one=is_one,
+        replace=overwrite,
+        error=DatasetError,
+        how="--overwrite",
+    )
 
 
 @contextmanager

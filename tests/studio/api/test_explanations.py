@@ -3,26 +3,11 @@
 import time
 
 import pytest
-from starlette.testclient import TestClient
 
 from llm4top.workspace.cleanup import delete_batch
-from llm4top.workspace.serving.service import ForecastService
-from llm4top.workspace.workspace import Workspace
-from tests.studio.api_kit import NO_ID, XML, app_over, error_of
+from tests.studio.api_kit import NO_ID, XML, error_of
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    with Workspace.open(tmp_path_factory.mktemp("studio") / "home") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def api(workspace):
-    with ForecastService(device="cpu") as service:
-        yield TestClient(app_over(workspace, service))
 
 
 def test_an_explanation_is_computed_once_and_kept_with_its_forecast(api, workspace):

@@ -4,13 +4,10 @@ import csv
 import io
 
 import pytest
-from starlette.testclient import TestClient
 
 from llm4top.forecasters.bundles.paths import embedded_names
-from llm4top.workspace.serving.service import ForecastService
 from llm4top.workspace.views.portfolio_sums import COLUMNS
-from llm4top.workspace.workspace import Workspace
-from tests.studio.api_kit import EXAMPLES, NO_ID, XML, app_over, error_of
+from tests.studio.api_kit import EXAMPLES, NO_ID, XML, error_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,15 +19,6 @@ FILES = [
     ("files", ("b.xml", (EXAMPLES / "example_with_results.xml").read_bytes())),
     ("files", ("c.xml", b"<rss/>")),
 ]
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory):
-    with (
-        ForecastService(device="cpu") as service,
-        Workspace.open(tmp_path_factory.mktemp("studio") / "home") as workspace,
-    ):
-        yield TestClient(app_over(workspace, service))
 
 
 def test_records_are_added_up_and_not_stored(api):

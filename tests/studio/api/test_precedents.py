@@ -1,27 +1,12 @@
 """Precedents by the API: of a stored forecast, and of a record that is not stored."""
 
 import pytest
-from starlette.testclient import TestClient
 
 from llm4top.forecasters.precedents.precedents import Precedents
-from llm4top.workspace.serving.service import ForecastService
-from llm4top.workspace.workspace import Workspace
 from tests.forecasters.precedents.kit import dataset, years
-from tests.studio.api_kit import JSON, NO_ID, XML, app_over, error_of
+from tests.studio.api_kit import JSON, NO_ID, XML, error_of
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    with Workspace.open(tmp_path_factory.mktemp("api") / "home") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def api(workspace):
-    with ForecastService(device="cpu") as service:
-        yield TestClient(app_over(workspace, service))
 
 
 def test_without_an_index_the_answer_says_how_to_build_one(api):

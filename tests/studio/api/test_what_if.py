@@ -4,24 +4,12 @@ import csv
 import io
 
 import pytest
-from starlette.testclient import TestClient
 
 from llm4top.forecasters.variants import ASSOCIATIONS, COLUMNS
-from llm4top.workspace.serving.service import ForecastService
-from llm4top.workspace.workspace import Workspace
-from tests.studio.api_kit import JSON, NO_ID, XML, app_over, error_of, zip_of
+from tests.studio.api_kit import JSON, NO_ID, XML, error_of, zip_of
 
 pytestmark = pytest.mark.slow
 PATH = "/api/v1/what-if"
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory):
-    with (
-        ForecastService(device="cpu") as service,
-        Workspace.open(tmp_path_factory.mktemp("studio") / "home") as workspace,
-    ):
-        yield TestClient(app_over(workspace, service))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from llm4top.errors import BundleError
-from llm4top.files import publishing, sha256_of, write_bytes, write_json
+from llm4top.files import check_vacant, publishing, sha256_of, write_bytes, write_json
 from llm4top.forecasters.base_rates import ALL_PHASES
 from llm4top.forecasters.baselines.base import BaselineForecaster
 from llm4top.forecasters.baselines.catalog import BASELINES
@@ -176,7 +176,8 @@ def save_bundle(
     """
     folder = Path(folder)
     paths.checked_name(name)
-    check_vacant(folder, replace=replace)
+    is_one = paths.is_bundle(folder)
+    check_vacant(folder, "a bundle", is_one=is_one, replace=replace, error=BundleError)
     with publishing(folder) as staging:
         values = _write_model(staging, forecaster, tuning, carry_base, storage)
         if trained_on is not None:
@@ -250,20 +251,6 @@ def write_manifest(folder: Path, values: dict[str, Any]) -> Manifest:
     )
     (folder / paths.MANIFEST_FILE).write_bytes(manifest.to_json().encode())
     return manifest
-
-
-def check_vacant(folder: Path, *, replace: bool) -> None:
-    """``BundleError`` unless a bundle may be written into ``folder``."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if replace and paths.is_bundle(folder):
-        return
-    held = "a bundle" if paths.is_bundle(folder) else "something else"
-    raise BundleError(
-        f"there is {held} here already.",
-        where=str(folder),
-        hint="Choose another folder" + (", or replace it." if paths.is_bundle(folder) else "."),
-    )
 
 
 def file_entries(folder: Path) -> dict[str, FileEntry]:

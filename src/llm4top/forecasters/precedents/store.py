@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
-from llm4top.files import publishing, sha256_of, write_json
+from llm4top.files import check_vacant, publishing, sha256_of, write_json
 from llm4top.forecasters.bundles.safe_files import safetensors_fault
 from llm4top.schema import Strict, read_model
 
@@ -135,20 +135,14 @@ def check_target(folder: Path, *, replace: bool) -> None:
     Raises:
         BundleError: The folder holds something else, or an index and not ``replace``.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    if not is_index(folder):
-        raise BundleError(
-            "exists and is not an index of precedents.",
-            where=str(folder),
-            hint="Choose a folder that does not exist yet.",
-        )
-    if not replace:
-        raise BundleError(
-            "already holds an index.",
-            where=str(folder),
-            hint="Choose another folder, or replace it (--overwrite).",
-        )
+    check_vacant(
+        folder,
+        "an index of precedents",
+        is_one=is_index(folder),
+        replace=replace,
+        error=BundleError,
+        how="--overwrite",
+    )
 
 
 def read_card(folder: Path) -> IndexCard:

@@ -7,14 +7,16 @@ among the training trials (Saerens, Latinne and Decaestecker 2002, Adjusting the
 classifier to new a priori probabilities, Neural Computation 14, equation 2.4).
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from llm4top.data.dataset import Dataset, load_dataset
 from llm4top.data.labels import read_columns
 from llm4top.errors import CalibrationError, TaskError
 from llm4top.forecasters.base_rates import (
@@ -27,6 +29,9 @@ from llm4top.registry.codes import phase as spelled_phase
 from llm4top.tasks.builtin import label_of_text
 from llm4top.tasks.task import Task
 from llm4top.text import counted, percent
+
+if TYPE_CHECKING:
+    from llm4top.data.dataset import Dataset
 
 FORMS = "Write a share, 0.56 or 56 %, or one for each phase: phase 2=0.55, phase 3=0.7."
 _ROUNDING = 0.01
@@ -56,7 +61,7 @@ class TargetRates:
         return own or self.shares.get(ALL_PHASES)
 
 
-BaseRateArgument = float | str | Path | Mapping[str, float] | Dataset | TargetRates
+BaseRateArgument: TypeAlias = "float | str | Path | Mapping[str, float] | Dataset | TargetRates"
 """What ``target_rates`` takes."""
 
 
@@ -76,6 +81,8 @@ def target_rates(given: BaseRateArgument, task: Task, *, files: bool = True) -> 
         CalibrationError: It is none of these, or a share is not between 0 and 1.
         DatasetError: The data set or CSV cannot be read.
     """
+    from llm4top.data.dataset import Dataset
+
     if isinstance(given, TargetRates):
         return given
     if isinstance(given, Dataset):
@@ -208,6 +215,8 @@ def _text(named: Mapping[str, float]) -> str:
 
 def _of_path(path: Path, task: Task) -> TargetRates:
     if path.is_dir():
+        from llm4top.data.dataset import load_dataset
+
         return _of_dataset(load_dataset(path), task)
     if not path.is_file():
         raise _bad(f"{str(path)!r:.200} is neither a share nor a file or folder", FORMS)

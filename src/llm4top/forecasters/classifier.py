@@ -1,20 +1,24 @@
 """What every forecaster is to scikit-learn: a classifier over a sequence of trials."""
 
+from __future__ import annotations
+
+import inspect
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
-from llm4top.data.dataset import Dataset
 from llm4top.errors import TaskError
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.data.dataset import Dataset
 
 
 def as_trials(X: Iterable[Any]) -> list[Trial]:
@@ -121,8 +125,12 @@ def weights_of(
     return tuple(float(class_weight.get(name, 1.0)) for name in classes.tolist())
 
 
-class TrialClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TrialClassifier:
     """A classifier whose ``X`` is a sequence of ``Trial``, without a two-dimensional table.
+
+    It keeps the protocol of scikit-learn's estimators (parameters are the arguments of
+    ``__init__`` and attributes of the same names; clones, tags, scores) and is none of its
+    subclasses: to forecast, scikit-learn is not imported, which takes longer than a forecast.
 
     Attributes after ``fit``: ``classes_``; ``base_rates_``, the base rates of the training trials
     by phase.
@@ -151,7 +159,62 @@ class TrialClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             folder, name=name, dataset=dataset, validation=validation, replace=replace
         )
 
+    def predict(self, X: Iterable[Trial]) -> NDArray[Any]:
+        """The most probable class of each trial: ``[n]``."""
+        raise NotImplementedError
+
+    def score(self, X: Iterable[Trial], y: Any, sample_weight: Any = None) -> float:
+        """The accuracy on trials and their labels."""
+        from sklearn.metrics import accuracy_score
+
+        return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """The names of the arguments of ``__init__``, sorted."""
+        return sorted([*inspect.signature(cls.__init__).parameters][1:])
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - none is nested
+        """The parameters by name. ``deep`` is for scikit-learn: no parameter has parameters."""
+        return {name: getattr(self, name) for name in self._get_param_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``ValueError`` for a name that is none."""
+        known = self._get_param_names()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"{name!r} is no parameter of {type(self).__name__}: {', '.join(known)}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """The class with the parameters that are not at their defaults."""
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if repr(value) != repr(defaults[name].default)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
+
+    def _check_fitted(self) -> None:
+        """Raise scikit-learn's ``NotFittedError`` before ``fit``."""
+        if not self.__sklearn_is_fitted__():
+            from sklearn.utils.validation import check_is_fitted
+
+            check_is_fitted(self)
+
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(two_d_array=False),
+        )

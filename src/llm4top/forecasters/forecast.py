@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from llm4top.errors import CalibrationError
 from llm4top.forecasters.base_rate_shift import (
@@ -28,6 +27,7 @@ from llm4top.forecasters.calibration.calibrated import Calibrated, Calibrator, s
 from llm4top.forecasters.distribution import summary_of
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable, title_of
 from llm4top.forecasters.forecast_warnings import Case, warnings_about
+from llm4top.forecasters.log_odds import logsumexp
 from llm4top.forecasters.support import Support, Supported, supported_forecasts
 from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt
@@ -263,7 +263,7 @@ def _scores(logits: NDArray[np.float64], reported: NDArray[np.int64]) -> list[fl
     """The log-odds of each row's reported label, by the softmax of its logits ``[n, K]``."""
     found = []
     for row, label in zip(logits, reported, strict=True):
-        found.append(float(row[label] - logsumexp(np.delete(row, label))))
+        found.append(float(row[label] - logsumexp(np.delete(row, label), axis=0)))
     return found
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rate_shift import BaseRateArgument
 from llm4top.forecasters.base_rates import BaseRate, base_rate_of
@@ -34,6 +33,7 @@ from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
 
 if TYPE_CHECKING:
+    from llm4top.data.dataset import Dataset
     from llm4top.forecasters.language import LanguageForecaster
 
 
@@ -350,15 +350,16 @@ def _described(fitted: Any) -> tuple[Kind, str]:
     if isinstance(fitted, BaselineForecaster):
         return "baseline", BASELINES[baseline_name(fitted)].named(get_task(fitted.task))
     if isinstance(fitted, TrialClassifier):
-        labels = get_task(fitted.task).labels
-        known = {v if isinstance(v, str) else labels[int(v)] for v in fitted.classes_.tolist()}
+        language: Any = fitted
+        labels = get_task(language.task).labels
+        known = {v if isinstance(v, str) else labels[int(v)] for v in language.classes_.tolist()}
         absent = set(labels) - known
         if absent:
             raise BundleError(
                 f"the language model was fitted without the label {min(absent)!r:.100}.",
                 hint="Fit it on trials of every label of its task.",
             )
-        return "language", Path(str(fitted.base)).name
+        return "language", Path(str(language.base)).name
     if hasattr(fitted, "parts"):
         return "blend", " + ".join(part.label for part in fitted.parts)
     raise TypeError(f"{type(fitted).__name__} is not a forecaster of LLM4TOP.")

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
-from sklearn.utils.validation import check_is_fitted
 
 from llm4top.errors import ConfigError
 from llm4top.forecasters.base_rates import measure_base_rates
+from llm4top.forecasters.calibration.calibrated import softmax
 from llm4top.forecasters.classifier import (
     TrialClassifier,
     as_trials,
@@ -290,7 +289,7 @@ class LanguageForecaster(TrialClassifier):
     def predict_proba(self, X: Iterable[Trial], *, on_progress: OnProgress | None = None) -> Logits:
         """Probabilities ``[n, K]`` as the model gives them, not calibrated."""
         logits = self.answer_logits(X, on_progress=on_progress)
-        return np.asarray(softmax(logits, axis=1), dtype=np.float64)
+        return softmax(logits)
 
     def predict(self, X: Iterable[Trial]) -> NDArray[Any]:
         """The most probable class of each trial: ``[n]``."""
@@ -303,7 +302,7 @@ class LanguageForecaster(TrialClassifier):
 
         Raises scikit-learn's ``NotFittedError`` before ``fit``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         scorer: TrialScorer | LightScorer | None = self.__dict__.get("_scorer")
         if scorer is None:
             self._check()
@@ -315,7 +314,7 @@ class LanguageForecaster(TrialClassifier):
 
     def __getstate__(self) -> dict[str, Any]:
         # Weights are saved in bundles, never in pickles or deep copies.
-        state = dict(super().__getstate__())
+        state = dict(self.__dict__)
         for name in ("_scorer", "finetuning_"):
             state.pop(name, None)
         return state

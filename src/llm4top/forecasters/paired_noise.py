@@ -28,7 +28,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from scipy.special import expit, logit
 
 from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.calibration.calibrated import (
@@ -38,6 +37,7 @@ from llm4top.forecasters.calibration.calibrated import (
     softmax,
 )
 from llm4top.forecasters.calibration.sampled import sampled_probabilities
+from llm4top.forecasters.log_odds import expit, logit
 from llm4top.forecasters.support import LEAST, Pull, Support
 from llm4top.registry.trial import Trial
 

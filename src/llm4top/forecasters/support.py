@@ -27,7 +27,6 @@ from typing import Annotated, Protocol, Self
 
 import numpy as np
 from pydantic import Field, model_validator
-from scipy.special import expit, logit
 
 from llm4top.forecasters.base_rates import ALL_PHASES, BaseRate, base_rate_of
 from llm4top.forecasters.calibration.calibrated import (
@@ -37,6 +36,7 @@ from llm4top.forecasters.calibration.calibrated import (
     reported_labels,
     softmax,
 )
+from llm4top.forecasters.log_odds import expit, logit
 from llm4top.forecasters.support_facts import Facts, Learned, named
 from llm4top.registry.trial import Trial
 from llm4top.schema import Strict

@@ -96,7 +96,7 @@ def test_a_weight_is_as_good_as_a_row_more():
 def test_thin_copies_are_learned_from():
     X, y = planted(20)
     plain, thin = (TfidfForecaster(thin_copies=flag).fit(X, y) for flag in (False, True))
-    assert thin.vectoriser_.vocabulary_ == plain.vectoriser_.vocabulary_
+    assert thin.words_.terms == plain.words_.terms
     assert thin.base_rates_ == plain.base_rates_
     assert thin.score(X, y) == 1.0
     assert (thin.predict_proba(X) != plain.predict_proba(X)).any()

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from llm4top.data.masked_copies import THIN, emptied, masked_copies
 from llm4top.errors import BundleError
@@ -80,8 +79,13 @@ class BaselineForecaster(TrialClassifier):
     """The sections of a trial that it reads; None for all."""
     also_reads: ClassVar[tuple[str, ...]] = ()
     """Fields of ``Trial`` of which it reads something besides those sections."""
+    classes_: NDArray[Any]
     sections_: tuple[str, ...] | None = None
     floor_: float = LEAST
+
+    def fit(self, X: Iterable[Trial], y: Iterable[Any]) -> Self:
+        """Learn from trials and their labels, or the labels' positions; returns itself."""
+        raise NotImplementedError
 
     def predict(self, X: Iterable[Trial]) -> NDArray[Any]:
         """The most probable class of each trial: ``[n]``."""
@@ -89,7 +93,7 @@ class BaselineForecaster(TrialClassifier):
 
     def predict_proba(self, X: Iterable[Trial]) -> Probabilities:
         """Probabilities ``[n, K]``, columns as ``classes_``."""
-        check_is_fitted(self)
+        self._check_fitted()
         trials = visible_trials(get_task(self.task), as_trials(X))
         return self._probabilities(trials) if trials else np.empty((0, len(self.classes_)))
 

@@ -105,7 +105,7 @@ def baseline_name(forecaster: BaselineForecaster) -> str:
     """The forecaster's name in ``BASELINES``; ``BundleError`` where it has none."""
     own = type(forecaster).__name__
     if own == _CLASSICAL[1]:
-        return str(forecaster.learner)
+        return str(forecaster.get_params()["learner"])
     for name, (_, kind) in _CLASSES.items():
         if kind == own:
             return name

@@ -4,11 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.feature_extraction.text import CountVectorizer
 
-from llm4top.errors import BundleError
 from llm4top.forecasters.baselines import learners
 from llm4top.forecasters.baselines.base import (
     BaselineForecaster,
@@ -20,6 +16,7 @@ from llm4top.forecasters.baselines.base import (
 from llm4top.forecasters.baselines.features import code_word
 from llm4top.forecasters.baselines.narrow_trees import NarrowTrees, read_narrow_trees
 from llm4top.forecasters.baselines.simple import TITLES, baseline_text, titles_of
+from llm4top.forecasters.baselines.terms import TermRows, Terms
 from llm4top.registry.areas import condition_chapters
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
@@ -47,7 +44,6 @@ class ExtraTreesForecaster(BaselineForecaster):
 
     Attributes:
         classes_: The classes, in the order of the task's labels. Set by ``fit``.
-        terms_: The words, in the order of columns.
         learner_: The fitted trees.
     """
 
@@ -87,16 +83,27 @@ class ExtraTreesForecaster(BaselineForecaster):
             TaskError: A label is none of the task's.
             ValueError: A weight is negative or not finite, or none is above 0.
         """
+        from scipy.sparse import csr_matrix, vstack
+        from sklearn.ensemble import ExtraTreesClassifier
+        from sklearn.feature_extraction.text import CountVectorizer
+
         trials, targets = self._learn(X, y)
         texts = [presence_text(trial) for trial in trials]
-        counter = self._counter(min_df=min(self.min_count, len(texts)), max_features=_MOST_TERMS)
+        counter = CountVectorizer(
+            binary=True,
+            ngram_range=(1, 2) if self.pairs else (1, 1),
+            dtype=np.uint8,
+            min_df=min(self.min_count, len(texts)),
+            max_features=_MOST_TERMS,
+        )
         rows = csr_matrix(counter.fit_transform(texts))
-        self._use(counter.get_feature_names_out().tolist())
+        self._words = Terms.of(counter)
         learn = training_rows(
             trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
         )
         if learn.copies:
-            rows = vstack([rows, self.rows(learn.copies)], format="csr")
+            added = self.rows(learn.copies).tocsr().astype(rows.dtype)
+            rows = vstack([rows, added], format="csr")
         model = ExtraTreesClassifier(
             self.trees, min_samples_leaf=self.least_leaf, n_jobs=1, random_state=self.seed
         )
@@ -108,19 +115,14 @@ class ExtraTreesForecaster(BaselineForecaster):
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
         return self.learner_.predict_proba(self.rows(trials))
 
-    def rows(self, trials: Sequence[Trial]) -> csr_matrix:
+    @property
+    def terms_(self) -> list[str]:
+        """The words, in the order of columns."""
+        return list(self._words.terms)
+
+    def rows(self, trials: Sequence[Trial]) -> TermRows:
         """Whether each trial has each word, ``[n, F]``."""
-        return csr_matrix(self._words.transform([presence_text(trial) for trial in trials]))
-
-    def _counter(self, **options: Any) -> CountVectorizer:
-        """An unfitted counter of the words, and pairs where they count, that a text has."""
-        return CountVectorizer(
-            binary=True, ngram_range=(1, 2) if self.pairs else (1, 1), dtype=np.uint8, **options
-        )
-
-    def _use(self, terms: list[str]) -> None:
-        self.terms_: list[str] = terms
-        self._words = self._counter(vocabulary=terms)
+        return self._words.transform(presence_text(trial) for trial in trials)
 
     def state(self) -> BaselineState:
         """See ``BaselineForecaster.state``."""
@@ -129,9 +131,7 @@ class ExtraTreesForecaster(BaselineForecaster):
     def restore(self, state: BaselineState) -> None:
         """See ``BaselineForecaster.restore``."""
         (terms,) = wanted(state.words, "terms")
-        if not terms or len(set(terms)) != len(terms):
-            raise BundleError("holds terms that are not different words.")
-        self._use(terms)
+        self._words = Terms.checked(terms, pairs=self.pairs)
         self.learner_ = NarrowTrees.from_arrays(state.arrays, len(terms), len(self.classes_))
 
 

@@ -9,13 +9,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.baselines import features
 from llm4top.forecasters.baselines.base import BaselineState, wanted
 from llm4top.forecasters.baselines.learners import numbers, one_thread
+from llm4top.forecasters.baselines.terms import Terms
 from llm4top.registry.trial import Trial
 
 _T = TypeVar("_T")
@@ -27,7 +27,7 @@ class FeatureMatrix:
     """Turns trials into rows: standardised numbers first, then the topics of their text.
 
     ``kept`` are the positions of ``FEATURE_NAMES`` that differ among the training trials, with
-    their ``means`` and ``scales``. ``vectoriser`` weighs words and word pairs by TF-IDF;
+    their ``means`` and ``scales``. ``words`` weighs words and word pairs by TF-IDF;
     ``topics`` ``[T, V]`` are the first right singular vectors of that matrix, and
     ``topic_scale`` is one scale for all of them: it leaves strong topics stronger than weak ones.
     """
@@ -35,7 +35,7 @@ class FeatureMatrix:
     kept: tuple[int, ...]
     means: features.FloatArray
     scales: features.FloatArray
-    vectoriser: TfidfVectorizer
+    words: Terms
     topics: features.FloatArray
     topic_scale: float
 
@@ -51,17 +51,15 @@ class FeatureMatrix:
 
     def to_state(self) -> BaselineState:
         """All of it, for a file."""
-        terms, idf = features.terms_of(self.vectoriser)
         arrays: dict[str, NDArray[Any]] = {
             "means": self.means,
             "scales": self.scales,
-            "idf": idf,
+            "idf": np.asarray(self.words.weights),
             "topics": self.topics.astype(np.float32),
             "topic_scale": np.array([self.topic_scale]),
         }
-        return BaselineState(
-            arrays, {"terms": terms, "numbers": [features.FEATURE_NAMES[i] for i in self.kept]}
-        )
+        names = [features.FEATURE_NAMES[i] for i in self.kept]
+        return BaselineState(arrays, {"terms": list(self.words.terms), "numbers": names})
 
     @classmethod
     def from_state(cls, state: BaselineState) -> Self:
@@ -85,15 +83,15 @@ class FeatureMatrix:
         if not fits:
             raise BundleError("holds features that do not fit together.")
         kept = tuple(features.FEATURE_NAMES.index(name) for name in names)
-        vectoriser = features.restored_vectoriser(terms, idf)
-        return cls(kept, means, scales, vectoriser, topics, float(topic_scale[0]))
+        words = Terms.checked(terms, numbers(idf, 1), pairs=True)
+        return cls(kept, means, scales, words, topics, float(topic_scale[0]))
 
     def _rows(self, trials: Sequence[Trial]) -> features.FloatArray:
         if not trials:
             return np.empty((0, self.width))
         table = (features.feature_table(trials)[:, list(self.kept)] - self.means) / self.scales
+        weights = self.words.transform(features.all_text(trial) for trial in trials).tocsr()
         with one_thread():
-            weights = self.vectoriser.transform([features.all_text(trial) for trial in trials])
             text = np.asarray(weights @ self.topics.T) / self.topic_scale
         rows = np.hstack([table, text])
         # Several baselines get this very array.
@@ -125,7 +123,7 @@ def _fit(trials: Sequence[Trial], topics: int, seed: int) -> FeatureMatrix:
         kept,
         np.nanmean(numbers, axis=0) if kept else np.empty(0),
         np.nanstd(numbers, axis=0) if kept else np.empty(0),
-        vectoriser,
+        Terms.of(vectoriser),
         found,
         float(np.sqrt((text**2).mean()) or 1.0) if text.size else 1.0,
     )

@@ -10,20 +10,22 @@ a measured one, and a tree can split off exact averages: what remains of presenc
 The planned start is never read, since a date orders trials rather than describes them.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Callable, Sequence, Sized
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from llm4top.data.masked_copies import emptied
-from llm4top.errors import BundleError
-from llm4top.forecasters.baselines.learners import numbers
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 FloatArray = NDArray[np.float64]
 
@@ -35,21 +37,9 @@ def new_vectoriser(rows: int, *, min_count: int, most: int) -> TfidfVectorizer:
 
     Only the ``most`` frequent terms are kept.
     """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     return TfidfVectorizer(**_SETTINGS, min_df=min(min_count, rows), max_features=most)
-
-
-def terms_of(vectoriser: TfidfVectorizer) -> tuple[list[str], FloatArray]:
-    """The terms of a fitted vectoriser in the order of its columns, and each one's weight."""
-    return vectoriser.get_feature_names_out().tolist(), vectoriser.idf_
-
-
-def restored_vectoriser(terms: Sequence[str], weights: Any) -> TfidfVectorizer:
-    """Inverse of ``terms_of``; ``BundleError`` where the two do not fit together."""
-    if not terms or len(set(terms)) != len(terms) or len(terms) != len(numbers(weights, 1)):
-        raise BundleError("holds terms that do not fit their weights.")
-    vectoriser = TfidfVectorizer(**_SETTINGS, vocabulary=list(terms))
-    vectoriser.idf_ = weights
-    return vectoriser
 
 
 NAN = math.nan

@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from llm4top.errors import BundleError
+from llm4top.forecasters.baselines.terms import TermRows
+from llm4top.forecasters.calibration.calibrated import softmax
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,15 +39,15 @@ class DenseLearner:
     weights: tuple[FloatArray, ...]
     biases: tuple[FloatArray, ...]
 
-    def predict_proba(self, rows: FloatArray) -> FloatArray:
+    def predict_proba(self, rows: TermRows | FloatArray) -> FloatArray:
         """Probabilities ``[n, K]`` of rows ``[n, F]`` without gaps."""
-        values = rows
+        values: Any = rows
         for weights, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             values = np.maximum(values @ weights + bias, 0.0)
         values = np.asarray(values @ self.weights[-1]) + self.biases[-1]
         if values.shape[1] == 1:
             values = np.hstack([np.zeros_like(values), values])
-        return np.asarray(softmax(values, axis=1))
+        return np.asarray(softmax(values))
 
     def to_arrays(self) -> Arrays:
         """Named arrays that hold all of it."""
@@ -100,7 +100,7 @@ class TreeLearner:
             sums[start : start + _CHUNK] = self._sums(narrow[start : start + _CHUNK])
         sums += self.base
         if self.exponential:
-            return np.asarray(softmax(sums, axis=1))
+            return np.asarray(softmax(sums))
         return np.asarray(sums / sums.sum(axis=1, keepdims=True))
 
     def _sums(self, rows: NDArray[np.float32]) -> FloatArray:
@@ -274,5 +274,7 @@ def one_thread() -> Iterator[None]:
 
     What torch computes is not limited: it has its own threads.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     with threadpool_limits(limits=1):
         yield

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.baselines.learners import Arrays, FloatArray, indices
+from llm4top.forecasters.baselines.terms import TermRows
 
 _ROWS_AT_ONCE = 128
 _MOST_NODES = 2**31 - 2
@@ -53,7 +53,7 @@ class NarrowTrees:
         for name, array in (("_child", child), ("_place", place), ("_limit", limit)):
             object.__setattr__(self, name, array)
 
-    def predict_proba(self, rows: csr_matrix | FloatArray) -> FloatArray:
+    def predict_proba(self, rows: TermRows | FloatArray) -> FloatArray:
         """Probabilities ``[n, K]`` of rows ``[n, F]`` without gaps.
 
         A row's probabilities do not depend on the other rows, to the last bit.
@@ -61,7 +61,7 @@ class NarrowTrees:
         others = np.empty((rows.shape[0], self.share.shape[1]))
         for start in range(0, len(others), _ROWS_AT_ONCE):
             chunk = rows[start : start + _ROWS_AT_ONCE]
-            dense = chunk.toarray() if isinstance(chunk, csr_matrix) else chunk
+            dense = chunk if isinstance(chunk, np.ndarray) else chunk.toarray()
             leaves = self._leaves(dense.astype(np.float32, copy=False))
             # A running sum adds tree after tree, whatever the number of rows.
             sums = np.cumsum(self.share[leaves], axis=1, dtype=np.float64)[:, -1]

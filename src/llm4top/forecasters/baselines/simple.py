@@ -4,9 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import vstack
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.base_rates import ALL_PHASES, PRIOR_TRIALS, measure_base_rates
@@ -19,12 +16,8 @@ from llm4top.forecasters.baselines.base import (
     training_rows,
     wanted,
 )
-from llm4top.forecasters.baselines.features import (
-    code_word,
-    new_vectoriser,
-    restored_vectoriser,
-    terms_of,
-)
+from llm4top.forecasters.baselines.features import code_word, new_vectoriser
+from llm4top.forecasters.baselines.terms import Terms
 from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
@@ -137,7 +130,7 @@ class TfidfForecaster(BaselineForecaster):
 
     Attributes:
         classes_: The classes, in the order of the task's labels. Set by ``fit``.
-        vectoriser_: The fitted TF-IDF vectoriser.
+        words_: The words and word pairs with their weights.
         learner_: The fitted logistic regression.
     """
 
@@ -173,22 +166,24 @@ class TfidfForecaster(BaselineForecaster):
             TaskError: A label is none of the task's.
             ValueError: A weight is negative or not finite, or none is above 0.
         """
+        from scipy.sparse import vstack
+        from sklearn.linear_model import LogisticRegression
+
         trials, targets = self._learn(X, y)
         weight = self.class_weight
         if isinstance(weight, dict):
             positions = {name: i for i, name in enumerate(self.classes_.tolist())}
             weight = {positions[name]: value for name, value in weight.items()}
         texts = self.texts(trials)
-        self.vectoriser_: TfidfVectorizer = new_vectoriser(
-            len(texts), min_count=self.min_count, most=_MOST_TERMS
-        )
-        rows = self.vectoriser_.fit_transform(texts)
+        vectoriser = new_vectoriser(len(texts), min_count=self.min_count, most=_MOST_TERMS)
+        rows = vectoriser.fit_transform(texts)
+        self.words_ = Terms.of(vectoriser)
         learn = training_rows(
             trials, targets, sample_weight, thin_copies=self.thin_copies, seed=self.seed
         )
         if learn.copies:
-            added = self.vectoriser_.transform(self.texts(learn.copies))
-            rows = vstack([rows, added], format="csr")
+            added = self.words_.transform(self.texts(learn.copies))
+            rows = vstack([rows, added.tocsr()], format="csr")
         model = LogisticRegression(C=self.regularisation, max_iter=1000, class_weight=weight)
         with learners.one_thread():
             self.learner_: learners.DenseLearner = learners.read_regression(
@@ -210,19 +205,19 @@ class TfidfForecaster(BaselineForecaster):
 
     def _probabilities(self, trials: list[Trial]) -> Probabilities:
         texts = self.texts(trials)
-        return self.learner_.predict_proba(self.vectoriser_.transform(texts))
+        return self.learner_.predict_proba(self.words_.transform(texts))
 
     def state(self) -> BaselineState:
         """See ``BaselineForecaster.state``."""
-        terms, idf = terms_of(self.vectoriser_)
-        return BaselineState({"idf": idf, **self.learner_.to_arrays()}, {"terms": terms})
+        arrays = {"idf": np.asarray(self.words_.weights), **self.learner_.to_arrays()}
+        return BaselineState(arrays, {"terms": list(self.words_.terms)})
 
     def restore(self, state: BaselineState) -> None:
         """See ``BaselineForecaster.restore``."""
         arrays = dict(state.arrays)
         (idf,) = taken(arrays, "idf")
         (terms,) = wanted(state.words, "terms")
-        self.vectoriser_ = restored_vectoriser(terms, idf)
+        self.words_ = Terms.checked(terms, learners.numbers(idf, 1), pairs=True)
         self.learner_ = learners.DenseLearner.from_arrays(arrays, len(terms), len(self.classes_))
 
 

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesClassifier
 
 from llm4top.errors import BundleError
 from llm4top.forecasters.baselines import learners
@@ -191,6 +190,8 @@ class StructuredForecaster(BaselineForecaster):
 
     def fit(self, X: Iterable[Trial], y: Iterable[Any], sample_weight: Any = None) -> Self:
         """Learn averages and trees; see ``ExtraTreesForecaster.fit``."""
+        from sklearn.ensemble import ExtraTreesClassifier
+
         trials, targets = self._learn(X, y)
         table = feature_table(trials)
         # Trees need one column, even where no number differs.

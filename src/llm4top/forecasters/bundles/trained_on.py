@@ -7,19 +7,23 @@ five bytes: among a hundred thousand other trials, fewer than one in a thousand 
 size would mistake one for its own.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
-from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError
 from llm4top.forecasters.bundles.manifest import DataEntry
 from llm4top.forecasters.bundles.paths import TRAINED_ON_FILE
 from llm4top.schema import Strict, read_model
+
+if TYPE_CHECKING:
+    from llm4top.data.dataset import Dataset
 
 Part = Literal["train", "valid"]
 

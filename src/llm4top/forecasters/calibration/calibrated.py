@@ -6,9 +6,9 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
 
 from llm4top.errors import CalibrationError
+from llm4top.forecasters.log_odds import log_softmax
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -166,7 +166,7 @@ def checked_data(
 
 def softmax(logits: FloatArray) -> FloatArray:
     """Probabilities of logits ``[n, K]``."""
-    return np.asarray(np.exp(log_softmax(logits, axis=1)), dtype=np.float64)
+    return np.exp(log_softmax(logits, axis=1))
 
 
 def bad_state(method: str, reason: str) -> CalibrationError:

@@ -5,7 +5,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.model_selection import StratifiedKFold
 
 from llm4top.errors import CalibrationError
 from llm4top.forecasters.calibration import calibrated
@@ -104,6 +103,8 @@ def cross_calibrate(
             f"{folds} folds cannot be drawn: the rarest label has {least} rows.",
             hint=f"Give a number of folds from 2 to {least}.",
         )
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     return _cross_calibrated(calibrator, array, labels, phases, splitter.split(array, labels))
 

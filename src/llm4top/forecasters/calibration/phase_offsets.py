@@ -11,7 +11,6 @@ from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, field_validator
-from scipy.special import log_softmax
 
 from llm4top.forecasters.calibration.calibrated import (
     FloatArray,
@@ -20,6 +19,7 @@ from llm4top.forecasters.calibration.calibrated import (
     check_phases,
     softmax,
 )
+from llm4top.forecasters.log_odds import log_softmax
 from llm4top.schema import Strict
 
 _MAX_STEPS = 100

@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, log_softmax
 
 from llm4top.forecasters.calibration import calibrated
 from llm4top.forecasters.calibration.phase_offsets import fit_softmax
 from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
+from llm4top.forecasters.log_odds import expit, log_softmax
 
 _PRIOR_PRECISION = 1.0
 

@@ -13,12 +13,10 @@ from typing import Annotated, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
-from scipy.optimize import minimize
-from scipy.special import log_softmax
-from sklearn.model_selection import StratifiedKFold
 
 from llm4top.errors import CalibrationError
 from llm4top.forecasters.calibration import calibrated
+from llm4top.forecasters.log_odds import log_softmax
 from llm4top.schema import Strict
 
 FLOOR = 1e-4
@@ -98,6 +96,8 @@ def fit_pool(sources: Mapping[str, ArrayLike], y: ArrayLike) -> LogPool:
         return float(value), slope + _PRIOR_PRECISION * apart
 
     bounds = [(0.0, None)] * m + [(None, None)] * (k - 1)
+    from scipy.optimize import minimize
+
     found = minimize(
         loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14}
     ).x
@@ -135,6 +135,8 @@ def cross_pool(
             hint="Set aside more validation data.",
         )
     probabilities = np.empty_like(next(iter(arrays.values())))
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for rest, fold in splitter.split(probabilities, labels):
         pool = fit_pool({name: array[rest] for name, array in arrays.items()}, labels[rest])

@@ -25,8 +25,6 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
-from scipy.optimize import isotonic_regression
-from scipy.special import logsumexp
 
 from llm4top.forecasters.calibration.calibrated import (
     INTERVAL_LEVEL,
@@ -36,6 +34,7 @@ from llm4top.forecasters.calibration.calibrated import (
     Phases,
 )
 from llm4top.forecasters.calibration.stored import CalibratorState, StatefulCalibrator
+from llm4top.forecasters.log_odds import logsumexp
 from llm4top.schema import Strict
 
 
@@ -192,6 +191,8 @@ class _Column(Strict):
         rows = np.array(self.rows, dtype=np.int64)
         chance = np.clip(p1 / (1 - p0 + p1), 0, 1)
         found = np.empty((n, len(scores)))
+        from scipy.optimize import isotonic_regression
+
         for draw in range(n):
             rising = isotonic_regression(rng.binomial(rows, chance) / rows, weights=rows).x
             found[draw] = np.interp(scores, points, tent_means(points, rows, self.window, rising))

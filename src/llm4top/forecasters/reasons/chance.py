@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
 
 from llm4top.forecasters.calibration.calibrated import FloatArray, softmax
 from llm4top.forecasters.calibration.pool import log_probabilities
 from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.log_odds import logit
 from llm4top.prompts.prompt import Prompt
 from llm4top.registry.trial import Trial
 

@@ -1,11 +1,12 @@
 """What moves a forecast, by section, by sentence and by feature, for any forecaster."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from llm4top.data.masked_copies import GROUPS, emptied
 from llm4top.errors import TaskError
@@ -14,6 +15,7 @@ from llm4top.forecasters.calibration.calibrated import FloatArray
 from llm4top.forecasters.forecast import as_record
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.forecaster import Forecaster
+from llm4top.forecasters.log_odds import expit
 from llm4top.forecasters.reasons.chance import LEAST, Event, copies_logits, event_log_odds, log_odds
 from llm4top.forecasters.reasons.explanation import Contribution, Explanation, Step
 from llm4top.forecasters.reasons.features import part_features

@@ -67,7 +67,7 @@ def _of_words(
 
     With three classes or more it is the mean logit of the event's labels less that of the others.
     """
-    row = own.vectoriser_.transform(own.texts([trial])).tocsr()
+    row = own.words_.transform(own.texts([trial]))
     weights, bias = own.learner_.weights[0], own.learner_.biases[0]
     if weights.shape[1] == 1:
         slope, base = weights[:, 0], float(bias[0])
@@ -77,9 +77,8 @@ def _of_words(
         others = [c for c in range(weights.shape[1]) if c not in columns]
         slope = weights[:, columns].mean(axis=1) - weights[:, others].mean(axis=1)
         base = float(bias[columns].mean() - bias[others].mean())
-    amounts = row.data * slope[row.indices]
-    terms = own.vectoriser_.get_feature_names_out()
-    names = [word_name(str(terms[i])) for i in row.indices]
+    amounts = row.values * slope[row.columns]
+    names = [word_name(own.words_.terms[i]) for i in row.columns.tolist()]
     return _listed(label, "log-odds", base, names, [""] * len(names), amounts)
 
 

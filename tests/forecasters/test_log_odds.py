@@ -11,13 +11,13 @@ ROWS = np.random.default_rng(0).normal(scale=[[1.0], [30.0], [500.0]], size=(3, 
 
 
 def test_probabilities_of_log_odds() -> None:
-    for numbers in (NUMBERS, np.array([-np.inf, np.inf])):
+    for numbers in (NUMBERS, np.array([-np.inf, np.inf, np.nan])):
         np.testing.assert_allclose(log_odds.expit(numbers), special.expit(numbers), rtol=1e-12)
     assert log_odds.expit(0.5) == pytest.approx(special.expit(0.5), abs=1e-16)
 
 
 def test_log_odds_of_probabilities() -> None:
-    chances = np.array([0.0, 1e-300, 1e-9, 0.2, 0.5, 1 - 1e-9, 1.0])
+    chances = np.array([0.0, 1e-300, 1e-9, 0.2, 0.5, 1 - 1e-9, 1.0, np.nan, 2.0])
     np.testing.assert_allclose(log_odds.logit(chances), special.logit(chances), rtol=1e-12)
 
 

@@ -1,7 +1,7 @@
 """Log-odds, probabilities and their softmax in NumPy, as ``scipy.special`` has them.
 
-Importing SciPy takes longer than a forecast. Everything is float64, and an infinite log-odds is
-the probability 0 or 1.
+Importing SciPy takes longer than a forecast. Everything is float64. Infinite log-odds are
+the probabilities 0 and 1, and NaN stays NaN without a warning.
 """
 
 from typing import Any
@@ -14,13 +14,15 @@ FloatArray = NDArray[np.float64]
 
 def expit(log_odds: ArrayLike) -> Any:
     """The probability of log-odds: ``1 / (1 + exp(-x))``."""
-    return np.exp(-np.logaddexp(0.0, np.negative(np.asarray(log_odds, dtype=np.float64))))
+    x = np.asarray(log_odds, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.exp(-np.logaddexp(0.0, -x))
 
 
 def logit(probability: ArrayLike) -> Any:
     """The log-odds of probabilities: ``log(p / (1 - p))``."""
     p = np.asarray(probability, dtype=np.float64)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(p) - np.log1p(-p)
 
 

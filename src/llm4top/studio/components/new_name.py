@@ -14,7 +14,7 @@ async def new_name(title: str, name: str, taken: Collection[str]) -> str | None:
     with ui.dialog() as dialog, ui.card():
         dialog.props["aria-label"] = title
         Words("h2", title)
-        field = text_field("Name", name, longest=LONGEST).props("autofocus").classes("l4-wide")
+        field = text_field("Name", name, longest=LONGEST).props("autofocus")
 
         def save() -> None:
             given = str(field.value or "").strip()

@@ -47,7 +47,7 @@ def other_questions(context: StudioContext, stored: StoredForecast) -> None:
             button.enable()
 
         button = ui.button("Ask the other questions", on_click=ask).props("outline no-caps")
-        button.classes("l4-noprint")
+        button.classes("l4-noprint l4-again")
         if kept:
             fold.props("open")
             button.set_text("Ask the other questions again")

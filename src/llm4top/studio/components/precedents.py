@@ -7,7 +7,6 @@ from nicegui import ui
 
 from llm4top.errors import LLM4TOPError
 from llm4top.studio.components.elements import (
-    PRIMARY,
     Cell,
     Words,
     copy_button,
@@ -24,8 +23,8 @@ from llm4top.workspace.forecasts import StoredForecast
 from llm4top.workspace.precedents import index_card, index_folder
 from llm4top.workspace.trial_report import keep_precedents, kept_precedents
 from llm4top.workspace.views.precedents import (
-    COLUMNS,
     cells_of,
+    columns_of,
     considered,
     differences_of,
     no_cause,
@@ -51,7 +50,7 @@ def earlier_trials(context: StudioContext, stored: StoredForecast) -> None:
             return
         muted("Trials with known outcome that were completed before this one's start.")
         button = ui.button("Find earlier trials", on_click=find)
-        button.props(PRIMARY).classes("l4-noprint")
+        button.props("outline no-caps").classes("l4-start l4-noprint")
 
 
 async def _show(context: StudioContext, stored: StoredForecast, place: ui.element) -> None:
@@ -111,10 +110,11 @@ def _draw(found: dict[str, Any], terms: tuple[str, ...]) -> None:
         Words("p", sentence)
     if not found["neighbours"]:
         return
+    columns = columns_of(found)
     rows: list[list[Cell]] = [
-        [partial(_trial, item), *cells_of(item)] for item in found["neighbours"]
+        [partial(_trial, item), *cells_of(item, columns)] for item in found["neighbours"]
     ]
-    table(COLUMNS, rows, label="Earlier trials like this one")
+    table(columns, rows, label="Earlier trials like this one")
     muted(no_cause(found))
     for line in terms:
         muted(line)

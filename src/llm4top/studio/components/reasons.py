@@ -65,12 +65,13 @@ def what_moves(context: StudioContext, stored: StoredForecast) -> None:
             with place:
                 explanation(answer)
 
-    with place, ui.element("div").classes("l4-noprint"):
+    with place, ui.element("div").classes("l4-stack l4-noprint"):
         elements.muted(
             "See which sections and sentences of the record move this chance, and how far. It "
             "takes a few seconds."
         )
-        ui.button("Show what moves the chance", on_click=compute).props("outline no-caps")
+        button = ui.button("Show what moves the chance", on_click=compute)
+        button.props("outline no-caps").classes("l4-start")
 
 
 def explanation(values: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from llm4top.text import counted, interval, percent, thousands
 Answer = Mapping[str, Any]
 """What was found for a trial, as ``Found.to_dict`` writes it."""
 
-COLUMNS = ("Trial", "Phase", "Outcome", "Completed", "Alike by words", "Alike by the model")
+_COLUMNS = ("Trial", "Phase", "Outcome", "Completed", "Alike by words", "Alike by the model")
 
 
 def considered(found: Answer) -> str:
@@ -42,15 +42,22 @@ def _sentence(share: Answer, found: Answer) -> str:
     )
 
 
-def cells_of(neighbour: Answer) -> tuple[str, ...]:
-    """The cells of a neighbour behind its name, for ``COLUMNS``."""
-    return (
+def columns_of(found: Answer) -> tuple[str, ...]:
+    """The headings of the table; the model's view has none where the index was built without it."""
+    views = any(one["model"] is not None for one in found["neighbours"])
+    return _COLUMNS if views else _COLUMNS[:-1]
+
+
+def cells_of(neighbour: Answer, columns: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a neighbour behind its name, for these ``columns``."""
+    cells = (
         neighbour["phase"] or "not stated",
         neighbour["outcome"],
         neighbour["completion_date"],
         f"{neighbour['words']:.2f}",
         "" if neighbour["model"] is None else f"{neighbour['model']:.2f}",
     )
+    return cells[: len(columns) - 1]
 
 
 def differences_of(neighbour: Answer) -> list[str]:

@@ -161,17 +161,18 @@ def _comparison(shown: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _precedents(found: Mapping[str, Any] | None, terms: Sequence[str]) -> dict[str, Any] | None:
     if found is None:
         return None
+    columns = precedents.columns_of(found)
     return {
         "considered": precedents.considered(found),
         "notes": found["notes"],
         "shares": precedents.share_sentences(found),
-        "columns": precedents.COLUMNS,
+        "columns": columns,
         "rows": [
             {
                 "rank": one["rank"],
                 "title": one["title"],
                 "link": one["link"],
-                "cells": precedents.cells_of(one),
+                "cells": precedents.cells_of(one, columns),
                 "differences": precedents.differences_of(one),
             }
             for one in found["neighbours"]

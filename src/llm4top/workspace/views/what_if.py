@@ -97,6 +97,8 @@ def sweep_chart(comparison: Answer, heading: str) -> str:
     if start is not None:
         at = 100 * start
         marks.append(svg.line((at, _TOP - 8), (at, bottom), svg.INK, 1, "; stroke-dasharray: 4 3"))
+        first = comparison["original"]
+        marks.append(svg.text(at, bottom + 16, f"{first['name']} {chance_of(first)}", svg.INK))
     for n, one in enumerate(shown):
         y = _TOP + _ROW * n + 20
         forecast = one["forecast"]
@@ -109,4 +111,4 @@ def sweep_chart(comparison: Answer, heading: str) -> str:
         title = f"{one['name']}: {chance_of(one)} ({interval_of(one)}); {one['words']}"
         marks.append(svg.titled(title, *inside))
     said = "; ".join(f"{one['name']} {chance_of(one)}" for one in shown)
-    return svg.chart(marks, f"Chance by {heading.lower()}: {said}", bottom + 8)
+    return svg.chart(marks, f"Chance by {heading.lower()}: {said}", bottom + 22)

@@ -74,16 +74,16 @@ def guard_fields(values: dict[str, Any], identifiers: Sequence[str] = ()) -> lis
     groups = _by_alphabet([*headings, *_other_text(values)])
     texts = ["\n".join(group) for group in groups]
     lowers = [_lower(text) for text in texts]
-    found = [_literals(lower) for lower in lowers]
+    places = [_literals(lower) for lower in lowers]
     own = own_identifiers(identifiers, lowers) if identifiers else None
     if not (
         own
         or _STATUSES.find_matches_as_indexes("\n".join(headings).lower())
-        or any(map(_tells_anything, texts, lowers, found))
+        or any(map(_tells_anything, texts, lowers, places))
     ):
         return []
-    called = {id(text) for group, places in zip(groups, found, strict=True)
-              for text in _holding(group, places)}  # fmt: skip
+    called = {id(text) for group, held in zip(groups, places, strict=True)
+              for text in _holding(group, held)}  # fmt: skip
     cut: list[Withheld] = []
 
     def guarded(text: str, field: str) -> str | None:

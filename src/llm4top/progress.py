@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+READING = "reading"
+"""The stage in which the records of a data set are read."""
 PAUSE_S = 0.5
 """Seconds without an advance after which what arrived before counts as one whole chunk."""
 LONGEST_S = 2.0

@@ -4,6 +4,7 @@ import zipfile
 
 import pytest
 
+from llm4top.data import shared_reading, spool
 from llm4top.data.dataset import load_dataset
 from llm4top.data.ingest import ingest
 from llm4top.data.splits import OwnSplit, RandomSplit, TimeSplit
@@ -244,6 +245,70 @@ def test_a_zip_and_its_folder_are_the_same_data_set(tmp_path):
     two = ingest(tmp_path / "all.zip", tmp_path / "two", task="completion")
     assert one.sha256 == two.sha256
     assert one.splits.count("train") == 8
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A zip and a folder of records of which some are refused, passed over or without a label."""
+    place = tmp_path_factory.mktemp("mixed")
+    statuses = ["Completed", "Terminated", "Recruiting"]
+    members = {
+        f"{n // 10}/{nct(n)}.xml": legacy_xml(n, status=statuses[n % 3], start=f"May {1990 + n}")
+        for n in range(40)
+    }
+    members |= {"1/broken.xml": "<clinical_study><a>", "0/Contents.txt": "A list of contents."}
+    members |= {"2/read.me.txt": "Words.", "3/record.json": "{", "3/.hidden": "x"}
+    members = dict(sorted(members.items()))
+    with zipfile.ZipFile(place / "all.zip", "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+            (place / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / "all" / name).write_text(text)
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["all.zip", "all"])
+def test_several_processes_make_the_data_set_of_one(mixed, tmp_path, monkeypatch, source):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("nctid,label\n" + "".join(f"{nct(n)},{n % 2}\n" for n in range(30)))
+    monkeypatch.setattr(spool, "_FEWEST_TO_SHARE", 8)
+    monkeypatch.setattr(spool, "CHUNK", 7)
+    told = []
+
+    def make(workers, **more):
+        refused, noted = [], []
+        made = ingest(
+            mixed / source,
+            tmp_path / f"made-{workers}-{len(more)}",
+            name="made",
+            workers=workers,
+            on_refusal=lambda error: refused.append((type(error), str(error))),
+            on_note=lambda note: noted.append(str(note)),
+            **more,
+        )
+        told.append((refused, noted))
+        return made
+
+    labelled = {"task": "outcome", "labels": labels, "phases": ["II"]}
+    for more in [{"task": "completion"}, labelled][: 1 + (source == "all.zip")]:
+        one, two = make(1, **more), make(2, **more)
+        assert one.nct_ids == two.nct_ids
+        assert [*one.trials] == [*two.trials]
+        assert two.card.model_copy(update={"created": one.card.created}) == one.card
+        assert told[-1] == told[-2]
+    assert len(told[0][0]) == 2
+    assert [path.name for path in tmp_path.glob(".ingest-*")] == []
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_is_told_and_leaves_nothing(mixed, tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "_FEWEST_TO_SHARE", 8)
+    monkeypatch.setattr(shared_reading, "_MODULE", "llm4top.no_such_module")
+    with pytest.raises(DatasetError, match=r"stopped \(exit code 1\)") as caught:
+        ingest(mixed / "all.zip", tmp_path / "out", task="completion", workers=2)
+    assert "--workers 1" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_registry_records_joined_with_labels(tmp_path):

@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm4top.data.spool import Candidate, pool
+from llm4top.data.pool import Candidate, pool
 
 SPLITS = ("train", "valid", "test")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +15,8 @@ from llm4top.cli.exit_codes import IN_PART
 from llm4top.cli.options import listed, named_task
 from llm4top.cli.precedents import print_index
 from llm4top.cli.watch import watching
-from llm4top.text import counted, percent, printable, thousands
+from llm4top.progress import READING, Progress
+from llm4top.text import counted, duration, percent, printable, thousands
 
 if TYPE_CHECKING:
     from llm4top.data.card import DatasetCard
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from llm4top.data.splits import SplitRule
 
 _SHOWN_REFUSALS = 20
+_MOST_WORKERS = 8
 DEFAULT_SHARES = (0.8, 0.1, 0.1)
 
 
@@ -115,6 +119,14 @@ class Reading:
             help="Also build the index of `llm4top precedents find` from it, in LLM4TOP_HOME.",
         ),
     ] = False
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that read a large zip or folder together. Default: one for each "
+            "core, at most 8.",
+        ),
+    ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the data set, and index, that is there.")
     ] = False
@@ -160,7 +172,11 @@ def ingest(
         out,
         task=task,
         split=splitting.rule(),
-        **{**asdict(reading), "phases": listed((reading.phases or "").upper())},
+        **{
+            **asdict(reading),
+            "phases": listed((reading.phases or "").upper()),
+            "workers": reading.workers or min(_cores(), _MOST_WORKERS),
+        },
     )
 
 
@@ -169,20 +185,26 @@ def _ingest(sources: list[Path], out: Path, *, task: str, precedents: bool, **op
     from llm4top.data.spool import NO_LABEL
     from llm4top.tasks.builtin import OUTCOME
 
-    refusals = _Refusals()
+    refusals, pace = _Refusals(), _Pace()
     if precedents:
         _check_index(replace=options["overwrite"])
     with progress_bar("Reading", None) as bar:
+
+        def watch(progress: Progress) -> None:
+            pace.watch(progress)
+            bar.update(bar.task_ids[0], completed=progress.done)
+
         dataset = run(
             sources,
             out,
             task=named_task(task) or OUTCOME,
             on_refusal=refusals,
             on_note=lambda remark: note(f"Note: {printable(str(remark))}"),
-            on_progress=lambda p: bar.update(bar.task_ids[0], completed=p.done),
+            on_progress=watch,
             **options,
         )
     _print_card(dataset.card, out)
+    note(str(pace))
     if options["labels"] is None and dataset.task == OUTCOME and NO_LABEL in dataset.card.dropped:
         note("Labels for the rest: --labels FILE, a CSV with the columns nctid and label.")
     if precedents:
@@ -204,6 +226,32 @@ def _build_index(dataset: Dataset, *, replace: bool) -> None:
     with watching(lines=False) as progress:
         built = Precedents.build(dataset, replace=replace, on_progress=progress)
     print_index(built, default_folder())
+
+
+class _Pace:
+    """How many records were read in how much time."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._read = 0
+        self._seconds = 0.0
+
+    def watch(self, progress: Progress) -> None:
+        """Take note of progress in reading; what comes after it does not count."""
+        if progress.stage == READING:
+            self._read, self._seconds = progress.done, time.monotonic() - self._start
+
+    def __str__(self) -> str:
+        pace = round(self._read / max(self._seconds, 1e-3))
+        return (
+            f"Read {counted(self._read, 'record')} in {duration(self._seconds)}: "
+            f"{thousands(pace)} a second."
+        )
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 class _Refusals:

@@ -43,6 +43,7 @@ def ingest(
     limits: Limits | None = None,
     name: str | None = None,
     overwrite: bool = False,
+    workers: int = 1,
     on_refusal: Callable[[RegistryError], None] | None = None,
     on_note: Callable[[ReadNote], None] | None = None,
     on_progress: OnProgress = ignore,
@@ -100,6 +101,7 @@ def ingest(
             on_refusal=on_refusal,
             on_note=on_note,
             on_progress=on_progress,
+            workers=workers,
         )
         files = [*(source.path for source in found), *dates_files(found), *extra]
         enrichment = Path(enrich) if enrich is not None else None

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from llm4top.data.card import DatasetCard, DroppedRecord, SourceFile, new_card
 from llm4top.data.parquet import Row, decode_trial, encode_trial
+from llm4top.data.pool import Pool, pool
 from llm4top.data.sources import path_sha256
 from llm4top.data.splits import OwnSplit, RowFacts, SplitRule, check_disjoint, real_shares
 from llm4top.data.spool import (
     NO_LABEL,
     NOT_LISTED,
-    Pool,
     Reading,
     Spool,
-    pool,
     reading_progress,
     row_of,
 )

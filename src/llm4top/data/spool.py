@@ -2,125 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import tempfile
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from llm4top.data.labels import LabelFile
 from llm4top.data.parquet import SCHEMA, Row, batch_rows, encode_trial, row_batch
+from llm4top.data.pool import Candidate
+from llm4top.data.shared_reading import Answer, shared, unpacked
 from llm4top.data.sources import SourcePath, TrialDates, phases_of
 from llm4top.errors import RegistryError
-from llm4top.progress import OnProgress, Progress, ignore
+from llm4top.progress import READING, OnProgress, Progress, ignore
+from llm4top.registry.input_files import PassedOver
 from llm4top.registry.limits import Limits
-from llm4top.registry.reader import RecordReader, read_records
+from llm4top.registry.reader import CHUNK, RecordReader, read_records, shared_parts
 from llm4top.registry.trial import ReadNote, Record, RegistryOutcome
 from llm4top.tasks.task import LabelRule, Task
 
-_STRICTNESS = {None: 0, "train": 0, "valid": 1, "test": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A record, without its text.
-
-    ``in_question`` is false for one that cannot be a row (no label, or another phase); its
-    split still decides in which splits other records of its trial may be.
-    """
-
-    nct_id: str
-    label: str
-    phase: str | None
-    file: str
-    own_split: str | None
-    start_date: str | None
-    first_submitted: str | None
-    processed: str | None
-    format: str
-    source_sha256: str
-    in_question: bool = True
-
-
-@dataclass(slots=True)
-class Pool:
-    """The candidates that become rows, by position, with the files their copies stood in.
-
-    ``dropped`` holds NCT id and reason of each that does not.
-    """
-
-    kept: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    dropped: list[tuple[str, str]] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
-
-
-def pool(candidates: Sequence[Candidate], *, keep_own_split: bool) -> Pool:
-    """One candidate for each NCT id.
-
-    A trial in a test file is removed from train and valid, one in a valid file from train.
-    ``keep_own_split`` false is for a new split over the source's train and valid: its test rows
-    are left out altogether, so that they stay unseen. Of what remains the newest record stands
-    for the trial; copies that disagree on label or phase are all left out.
-    """
-    result = Pool()
-    copies: defaultdict[str, list[int]] = defaultdict(list)
-    for position, candidate in enumerate(candidates):
-        copies[candidate.nct_id].append(position)
-    for positions in copies.values():
-        remaining = _strictest(candidates, positions, result, keep_own_split)
-        if remaining:
-            _merge(candidates, remaining, result)
-    result.kept = dict(sorted(result.kept.items()))
-    return result
-
-
-def _strictest(
-    candidates: Sequence[Candidate], positions: Sequence[int], result: Pool, keep_own_split: bool
-) -> list[int]:
-    """The copies in question that stand in the strictest split their trial is in."""
-    strictest = max((candidates[p].own_split for p in positions), key=_STRICTNESS.__getitem__)
-    remaining = []
-    for position in positions:
-        own = candidates[position]
-        if not own.in_question:
-            continue
-        if own.own_split == "test" and not keep_own_split:
-            reason = "in a test file of its source, which no other split may use"
-        elif strictest == "test" and own.own_split != "test":
-            reason = f"also in a test file: left out of {own.own_split or 'the rest'}"
-        elif strictest == "valid" and own.own_split == "train" and keep_own_split:
-            reason = "also in a validation file: left out of train"
-        else:
-            remaining.append(position)
-            continue
-        result.dropped.append((own.nct_id, reason))
-    return remaining
-
-
-def _merge(candidates: Sequence[Candidate], positions: Sequence[int], result: Pool) -> None:
-    newest = max(candidates[p].processed or "" for p in positions)
-    current = [p for p in positions if (candidates[p].processed or "") == newest]
-    first = candidates[current[0]]
-    reason = None
-    if any(candidates[p].label != first.label for p in current):
-        reason = "copies with different labels"
-    elif any(phases_of(candidates[p].phase) != phases_of(first.phase) for p in current):
-        reason = "copies with different phases"
-    if reason is not None:
-        result.dropped += [(first.nct_id, reason)] * len(positions)
-        return
-    result.kept[current[0]] = tuple(dict.fromkeys(candidates[p].file for p in current))
-    result.notes["copies of one trial merged into one row"] += len(current) - 1
-    result.notes["older records of a trial replaced by the newest"] += len(positions) - len(current)
-
+_CANDIDATE = attrgetter(*(item.name for item in fields(Candidate)))
 
 DROPPED_NAMED = 100
 NO_LABEL = "without a label for this task"
 NOT_LISTED = "not in the label file"
 _ROWS_PER_GROUP = 500
+_FEWEST_TO_SHARE = 4 * CHUNK
+"""Fewer records are read before more processes have started."""
 
 
 @dataclass(slots=True)
@@ -136,13 +51,21 @@ class Losses:
         if len(self.first) < DROPPED_NAMED:
             self.first.append((nct_id, reason))
 
+    def add_all(self, reasons: Mapping[str, int], first: Sequence[Sequence[str]]) -> None:
+        """Count what another process has left out."""
+        self.reasons.update(reasons)
+        self.first += [(nct_id, reason) for nct_id, reason in first][
+            : DROPPED_NAMED - len(self.first)
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How records are read and labelled.
 
     ``labels`` is a label file, used instead of ``rule``; empty ``phases`` means all.
-    ``dates`` are dates by NCT id for records that bring none.
+    ``dates`` are dates by NCT id for records that bring none. ``workers`` processes share the
+    members of a large zip, or the files of a large folder, unless there is a ``limit``.
     """
 
     task: Task
@@ -155,12 +78,34 @@ class Reading:
     on_refusal: Callable[[RegistryError], None] | None = None
     on_note: Callable[[ReadNote], None] | None = None
     on_progress: OnProgress = ignore
+    workers: int = 1
 
     def records(self, path: Path) -> RecordReader:
         """The records of a file, folder or zip."""
         return read_records(
             path, limits=self.limits, on_refusal=self.on_refusal, on_note=self.on_note
         )
+
+    def is_shared(self, source: SourcePath) -> bool:
+        """Whether several processes read the source."""
+        return (
+            self.workers > 1
+            and self.limit is None
+            and shared_parts(source.path, self.limits) >= _FEWEST_TO_SHARE
+        )
+
+    def job(self, source: SourcePath) -> dict[str, Any]:
+        """What another process needs to read a share of the source, as JSON-able values."""
+        return {
+            "path": str(source.path),
+            "chunk": CHUNK,
+            "task": self.task.to_dict(),
+            "has_rule": self.rule is not None,
+            "labels": asdict(self.labels) if self.labels is not None else None,
+            "phases": sorted(self.phases),
+            "dates": {nct_id: astuple(dates) for nct_id, dates in self.dates.items()},
+            "limits": asdict(self.limits) if self.limits is not None else None,
+        }
 
     def label(self, record: Record) -> tuple[str | None, str]:
         """The record's label, or None and the reason why it has none."""
@@ -193,6 +138,8 @@ class Spool:
         self._reading = reading
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
         self._pending: list[Row] = []
+        self._groups: list[Path] = []
+        """The file of each row group, in the order of the rows."""
 
     def __enter__(self) -> Spool:
         return self
@@ -209,20 +156,61 @@ class Spool:
     def add_all(self, source: SourcePath) -> None:
         """Read one source to its end, or to the limit of rows."""
         reading = self._reading
-        reader = reading.records(source.path)
-        kept = self._labelled(reader, source)
-        for _ in islice(kept, reading.limit):
-            pass
+        if reading.is_shared(source):
+            reader = RecordReader(self._absorbed(source), reading.on_refusal, reading.on_note)
+            deque(reader, maxlen=0)  # refusals and notes only: the records stay where they are read
+        else:
+            reader = reading.records(source.path)
+            self.add(reader, source)
         for name, count in reader.summary.reasons.items():
             self.losses.reasons[f"cannot be read: {name}"] += count
         self.refusals += reader.summary.refusals[: DROPPED_NAMED - len(self.refusals)]
         self._report(source)
 
+    def add(self, reader: RecordReader, source: SourcePath) -> None:
+        """Read records of a source to their end, or to the limit of rows."""
+        deque(islice(self._labelled(reader, source), self._reading.limit), maxlen=0)
+
+    def taken(self) -> Answer:
+        """What was added since this was last asked, for ``_absorbed`` of another process."""
+        self._flush()
+        answer = {
+            "read": self.read,
+            "candidates": [_CANDIDATE(candidate) for candidate in self.candidates],
+            "losses": (self.losses.reasons, self.losses.first),
+            "groups": len(self._groups),
+        }
+        self.candidates, self.losses, self.read, self._groups = [], Losses(), 0, []
+        return answer
+
     def rows(self) -> Iterator[Row]:
         """All rows again, in the order of ``candidates``; their split is still empty."""
-        with pq.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(batch_size=_ROWS_PER_GROUP):
-                yield from batch_rows(batch)
+        with ExitStack() as stack:
+            files = {
+                path: stack.enter_context(pq.ParquetFile(path))
+                for path in dict.fromkeys(self._groups)
+            }
+            numbers: Counter[Path] = Counter()
+            for path in self._groups:
+                for batch in files[path].read_row_group(numbers[path]).to_batches():
+                    yield from batch_rows(batch)
+                numbers[path] += 1
+
+    def _absorbed(self, source: SourcePath) -> Iterator[RegistryError | ReadNote]:
+        """Let several processes read a source; yield what they refuse or note, in its order."""
+        self._flush()
+        passed = PassedOver(str(source.path))
+        folder = Path(tempfile.mkdtemp(prefix="share-", dir=self._path.parent))
+        files = [folder / f"{worker}.parquet" for worker in range(self._reading.workers)]
+        for path, answer in shared(self._reading.job(source), files):
+            self.read += answer["read"]
+            self.candidates += [Candidate(*values) for values in answer["candidates"]]
+            self.losses.add_all(*answer["losses"])
+            self._groups += [path] * answer["groups"]
+            passed.add(*answer["passed_over"])
+            yield from map(unpacked, answer["found"])
+            self._report(source)
+        yield from passed.note()
 
     def _labelled(self, records: Iterator[Record], source: SourcePath) -> Iterator[Candidate]:
         for record in records:
@@ -282,11 +270,12 @@ class Spool:
     def _flush(self) -> None:
         if self._pending:
             self._writer.write_batch(row_batch(self._pending))
+            self._groups.append(self._path)
             self._pending.clear()
 
     def _report(self, source: SourcePath) -> None:
         self._reading.on_progress(
-            reading_progress("reading", source.path, self.read, len(self.candidates))
+            reading_progress(READING, source.path, self.read, len(self.candidates))
         )
 
 

@@ -28,8 +28,8 @@ class PassedOver:
 
     def __init__(self, container: str):
         self._container = container
-        self._count = 0
-        self._first: list[str] = []
+        self.count = 0
+        self.first: list[str] = []
 
     def takes(self, name: str, found: str | Foreign) -> bool:
         """Whether a file of this name, found to be this, is passed over; counts it then."""
@@ -38,20 +38,23 @@ class PassedOver:
         text = kind in _TEXTS and (found is PLAIN_TEXT or found is EMPTY)
         if not text and not is_litter(name):
             return False
-        self._count += 1
-        if len(self._first) < _NAMED:
-            self._first.append(last_part(name))
+        self.add(1, [last_part(name)])
         return True
+
+    def add(self, count: int, first: list[str]) -> None:
+        """Count more of them, of which ``first`` are the first."""
+        self.count += count
+        self.first += first[: _NAMED - len(self.first)]
 
     def note(self) -> Iterator[ReadNote]:
         """What was passed over, if anything."""
-        if self._count:
-            rest = self._count - len(self._first)
-            named = ", ".join(self._first) + (f" and {thousands(rest)} more" if rest else "")
+        if self.count:
+            rest = self.count - len(self.first)
+            named = ", ".join(self.first) + (f" and {thousands(rest)} more" if rest else "")
             files = (
                 "1 file that is not a record was"
-                if self._count == 1
-                else f"{thousands(self._count)} files that are not records were"
+                if self.count == 1
+                else f"{thousands(self.count)} files that are not records were"
             )
             yield ReadNote(self._container, f"{files} passed over: {named}.")
 

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import count, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from llm4top.errors import LimitError, RegistryError, UnknownFormatError, UnsafeRecordError
 from llm4top.registry import input_files
@@ -26,6 +27,7 @@ from llm4top.text import thousands
 
 PathLike = str | os.PathLike[str]
 _Items = Iterator[Record | RegistryError | ReadNote]
+_Part = TypeVar("_Part")
 
 # How nearly every member begins.
 _ROOT = b"<clinical_study"
@@ -34,6 +36,9 @@ _XML = (_ROOT, b"<?xml ")
 _NCT_ID = re.compile(r"NCT\d{8}", re.ASCII | re.IGNORECASE)
 RECORD_ADDRESS = "https://clinicaltrials.gov/api/v2/studies/{}?format=json"
 """Where the registry itself gives the record of an NCT id. Nothing here ever opens it."""
+
+CHUNK = 500
+"""Files or members that one process reads at a time where several share them."""
 
 KEPT_REFUSALS = 100
 """How many refusals, and how many notes, a summary keeps whole; the rest are only counted."""
@@ -67,13 +72,12 @@ class RecordReader(Iterator[Record]):
 
     def __init__(
         self,
-        paths: Iterable[Path],
-        limits: Limits,
-        on_refusal: Callable[[RegistryError], None] | None,
-        on_note: Callable[[ReadNote], None] | None,
+        items: _Items,
+        on_refusal: Callable[[RegistryError], None] | None = None,
+        on_note: Callable[[ReadNote], None] | None = None,
     ):
         self.summary = ReadSummary()
-        self._items = _all_items(paths, limits)
+        self._items = items
         self._on_refusal = on_refusal
         self._on_note = on_note
 
@@ -152,7 +156,69 @@ def read_records(
                 file=str(path),
                 hint="Check the path; give a record's file, a folder of them, or a zip.",
             )
-    return RecordReader(found, limits or Limits(), on_refusal, on_note)
+    return RecordReader(_all_items(found, limits or Limits()), on_refusal, on_note)
+
+
+def shared_parts(path: PathLike, limits: Limits | None = None) -> int:
+    """How many files of a folder, or members of a zip, several processes can share among them.
+
+    0 for any other file, and for a zip that is refused as a whole.
+    """
+    whole = Path(path)
+    if whole.is_dir():
+        return sum(1 for _ in input_files.files_below(whole))
+    try:
+        with whole.open("rb") as file:
+            if file_kind(file) != "zip":
+                return 0
+            archive = Archive(file, str(path), limits or Limits())
+            return 0 if input_files.document_in(archive) else archive.count
+    except (OSError, RegistryError):
+        return 0
+
+
+def read_share(
+    path: PathLike,
+    *,
+    worker: int,
+    workers: int,
+    chunk: int = CHUNK,
+    limits: Limits | None = None,
+    on_refusal: Callable[[RegistryError], None] | None = None,
+    on_note: Callable[[ReadNote], None] | None = None,
+) -> Iterator[tuple[RecordReader, input_files.PassedOver]]:
+    """One share of a folder or zip with ``shared_parts``, for one of several processes.
+
+    Its files or members are taken ``chunk`` at a time in their order; the share has every
+    ``workers``-th of these chunks, from number ``worker`` on.
+
+    Returns:
+        For each chunk of the share its records, to be read to their end before the next chunk,
+        and what was passed over in it.
+    """
+    limits, whole, name = limits or Limits(), Path(path), str(path)
+    if whole.is_dir():
+        for files in _share(input_files.files_below(whole), worker, workers, chunk):
+            passed = input_files.PassedOver(name)
+            items = _files_items(files, limits, passed)
+            yield RecordReader(items, on_refusal, on_note), passed
+        return
+    with whole.open("rb") as file:
+        archive = Archive(file, name, limits)
+        for members in _share(archive.members(), worker, workers, chunk):
+            passed = input_files.PassedOver(name)
+            items = _members_items(archive, members, name, limits, passed)
+            yield RecordReader(items, on_refusal, on_note), passed
+
+
+def _share(items: Iterable[_Part], worker: int, workers: int, size: int) -> Iterator[list[_Part]]:
+    left = iter(items)
+    for number in count():
+        chunk = list(islice(left, size))
+        if not chunk:
+            return
+        if number % workers == worker:
+            yield chunk
 
 
 def _exists(path: Path) -> bool:
@@ -175,12 +241,18 @@ def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
 def _folder_items(folder: Path, limits: Limits) -> _Items:
     """The records of the files below ``folder``; one note names what is none of them."""
     passed = input_files.PassedOver(str(folder))
-    for file in input_files.files_below(folder):
+    yield from _files_items(input_files.files_below(folder), limits, passed)
+    yield from passed.note()
+
+
+def _files_items(
+    files: Iterable[Path | RegistryError], limits: Limits, passed: input_files.PassedOver
+) -> _Items:
+    for file in files:
         if isinstance(file, RegistryError):
             yield file
         else:
             yield from _file_items(file, limits, passed)
-    yield from passed.note()
 
 
 def _file_items(path: Path, limits: Limits, passed: input_files.PassedOver | None = None) -> _Items:
@@ -244,14 +316,24 @@ def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
     if document := input_files.document_in(archive):
         raise document.refusal(name)
     passed = input_files.PassedOver(name)
-    for member in archive.members():
+    yield from _members_items(archive, archive.members(), name, limits, passed)
+    yield from passed.note()
+
+
+def _members_items(
+    archive: Archive,
+    members: Iterable[Member],
+    name: str,
+    limits: Limits,
+    passed: input_files.PassedOver,
+) -> _Items:
+    for member in members:
         if member.is_folder or input_files.is_hidden(member.name):
             continue
         try:
             yield from _member_items(archive, member, name, limits, passed)
         except RegistryError as error:
             yield error
-    yield from passed.note()
 
 
 def _member_items(

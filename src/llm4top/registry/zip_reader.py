@@ -74,7 +74,7 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """An open zip. ``members`` yields its entries, ``read`` and ``open`` unpack one of them."""
+    """An open zip. ``members`` yields its ``count`` entries, ``read`` and ``open`` unpack one."""
 
     def __init__(self, file: BinaryIO, name: str, limits: Limits):
         self._descriptor = file.fileno()
@@ -83,9 +83,9 @@ class Archive:
         self._length = file.seek(0, 2)
         self._shift = 0
         """How many bytes stand before the archive that its offsets do not count."""
-        self._count, self._directory_size, self._directory = self._find_directory()
-        if self._count > limits.zip_members:
-            raise self._over("zip_members", f"the archive has {thousands(self._count)} members")
+        self.count, self._directory_size, self._directory = self._find_directory()
+        if self.count > limits.zip_members:
+            raise self._over("zip_members", f"the archive has {thousands(self.count)} members")
         self._check_members()
 
     def members(self) -> Iterator[Member]:
@@ -102,7 +102,7 @@ class Archive:
         position = self._directory
         end = position + self._directory_size
         buffer, start = b"", 0
-        for _ in range(self._count):
+        for _ in range(self.count):
             if position < end and len(buffer) - start < _ENTRY.size + 3 * 0xFFFF:
                 buffer = buffer[start:] + self._at(position, min(1 << 20, end - position))
                 position = min(end, position + (1 << 20))

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import llm4top
 from llm4top.cli.app import app
 from llm4top.registry.draft import Draft
 from llm4top.registry.reader import read_records
 from tests.registry.documents import SYNOPSES
 
+RECORD = Path(llm4top.__file__).parent / "examples" / "example.xml"
 WIDE = {"COLUMNS": "240"}
 
 
@@ -69,6 +71,10 @@ def test_another_file_is_not_overwritten(tmp_path: Path) -> None:
         ((), "give a file, or fields with --set."),
         (("--set", "sex=both"), "sex: “both” is none of All, Female, Male."),
         (("nowhere.docx",), "nowhere.docx: there is no such file."),
+        ((str(SYNOPSES),), "it is a folder. Give the file of one synopsis."),
+        ((str(RECORD),), "it is XML or HTML, and no synopsis. A record of the registry needs no"),
+        (("--set", "max age=old"), "maximum_age: “old” is no age."),
+        (("--set", "phase=N/A", "--set", "title=A", "--out", "."), ".: there is a folder already"),
     ],
 )
 def test_mistakes_are_named(args: tuple[str, ...], fault: str) -> None:

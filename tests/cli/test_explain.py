@@ -65,6 +65,13 @@ def test_an_odd_number_of_samples_is_refused(model):
     assert "give an even number" in result.output
 
 
+def test_a_file_of_another_kind_is_not_filled_with_json(model, tmp_path):
+    result = explain(EXAMPLE, "--model", model, "--out", tmp_path / "reasons.csv")
+    assert result.exit_code == 2
+    assert "end its name in .json or .html" in result.output
+    assert not (tmp_path / "reasons.csv").exists()
+
+
 def test_a_study_without_a_forecast_is_one_sentence(model, tmp_path):
     path = tmp_path / "cohort.xml"
     text = EXAMPLE.read_text("utf-8")

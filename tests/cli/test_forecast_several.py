@@ -85,9 +85,11 @@ def test_a_table_of_several_questions_ends_with_the_portfolio(tmp_path: Path) ->
         (["--portfolio", "sums.txt"], "end its name in .csv or .json"),
         (["--portfolio", "a.csv", "--resume", "--out", "b.csv"], "and --resume skips some"),
         (["--question", "weather"], "no embedded model answers 'weather'"),
+        (["--question", "outcome,weather"], "answers 'weather'; they answer outcome"),
     ],
 )
 def test_what_cannot_be_asked(args: list[str], words: str) -> None:
     done = asked(*args)
     assert done.exit_code == 2
+    assert done.stdout == ""
     assert words in " ".join(done.stderr.replace("│", " ").split())

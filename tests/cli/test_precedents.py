@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from llm4top import make_baseline
 from llm4top.cli.app import app
 from llm4top.forecasters.precedents.build import TEST
 from llm4top.forecasters.precedents.precedents import Precedents
 from tests.cli.conftest import EXAMPLES
+from tests.forecasters.baseline_kit import planted
 from tests.forecasters.precedents.kit import dataset, years
 
 RECORD = EXAMPLES / "example.xml"
@@ -141,3 +143,31 @@ def test_a_refused_record_does_not_stop_the_others(index: Path, tmp_path: Path) 
     assert code == 1
     assert len(json.loads(out)) == 1
     assert "Refused:" in err
+
+
+def test_where_there_is_nothing_it_says_so(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    code, out, err = run("find", tmp_path / "none", "--index", index)
+    assert (code, out) == (2, "")
+    assert "There is no record in" in err
+    (tmp_path / "a.xml").write_text("<rss/>")
+    code, out, err = run("find", tmp_path / "a.xml", "--index", index)
+    assert (code, out) == (2, "")
+    assert err.startswith("Refused: ")
+
+
+def test_a_record_comes_from_standard_input(index: Path) -> None:
+    words = ["precedents", "find", "-", "--index", str(index), "--format", "json"]
+    result = CliRunner().invoke(app, words, input=RECORD.read_text("utf-8"))
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)[0]["record"] == "stdin"
+
+
+def test_a_model_without_hidden_states_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("no record")
+    make_baseline("tfidf").fit(*planted(60)).save(tmp_path / "words")
+    code, _, err = run(
+        "build", tmp_path / "a.json", "--model", tmp_path / "words", "--out", tmp_path / "index"
+    )
+    assert code == 2
+    assert "has no language model, so no hidden states. Compare by words alone (--model" in err

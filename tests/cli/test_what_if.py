@@ -67,6 +67,8 @@ def test_a_report_of_the_trial_holds_the_comparison(tiny_bundle: Path, tmp_path:
         (["--variant", "nameless"], "is not NAME: EDIT; EDIT"),
         (["--variant", "a: phase=1", "--sweep", "phase"], "give --variant or --sweep, not both"),
         (["--set", "phase=1", "--values", "1"], "it needs --sweep FIELD"),
+        (["--sweep", "phase", "--values", " , "], "names no value"),
+        (["--variant", "a: phase=1", "--variant", "a: phase=2"], "'a' is named twice"),
         (["--set", "phase=1", "--out", "x.txt"], "end its name in .csv, .json or .html"),
     ],
 )

@@ -76,7 +76,7 @@ def draft(
     """
     if file is None and not settings:
         raise typer.BadParameter("give a file, or fields with --set.", param_hint="FILE")
-    texts = dict(map(key_value, settings or ()))
+    texts = dict(map(_named_value, settings or ()))
     made = _made(file, texts)
     found = _forecast(made, choice) if with_forecast else None
     if output == "json":
@@ -87,6 +87,14 @@ def draft(
             _show_forecast(found)
     if out is not None:
         _write(made, out, file)
+
+
+def _named_value(text: str) -> tuple[str, str]:
+    """A field by its own name, and its value, from one --set."""
+    from llm4top.registry.edit_fields import field_name
+
+    name, value = key_value(text)
+    return field_name(name), value
 
 
 def _made(file: Path | None, texts: dict[str, str]) -> Draft:

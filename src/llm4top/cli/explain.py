@@ -92,6 +92,8 @@ def explain(
         llm4top explain NCT01234567.xml --out report.html
     """
     asking.check()
+    if out is not None and out.suffix.lower() in (".csv", ".pdf", ".xml"):
+        raise typer.BadParameter("end its name in .json or .html.", param_hint="--out")
     found = find_record(file, record, nctid)
     forecaster = _forecaster(choice, loading)
     rates = asking.rates(forecaster)

@@ -118,11 +118,16 @@ def _models(
     question: str, choice: ModelChoice, writing: Output, sources: Sequence[Path]
 ) -> list[str]:
     """The embedded models that answer these questions; ``typer.BadParameter`` where they cannot."""
-    from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, question_name
+    from llm4top.forecasters.bundles.paths import EMBEDDED_NAME, embedded_names, question_name
 
     asked = list(dict.fromkeys(listed(question) or ()))
+    # Known before the first answer, which may take an hour.
+    known = {name.partition(":")[2] or "outcome": name for name in embedded_names()}
+    unknown = [name for name in asked if name not in known]
     fault = ""
-    if not asked:
+    if unknown:
+        fault = f"no embedded model answers {unknown[0]!r:.60}; they answer {', '.join(known)}."
+    elif not asked:
         fault = "names no question."
     elif choice.model != EMBEDDED_NAME or choice.task is not None:
         fault = "is for the embedded models: leave out --model and --task."

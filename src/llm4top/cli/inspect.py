@@ -87,7 +87,7 @@ def find_record(file: Path, number: int | None, nct_id: str | None) -> Record:
     raise UnknownFormatError(
         f"there is no record {wanted}; {read} were read and {len(refusals)} refused.",
         file=str(file),
-        hint="Check --record and --nctid.",
+        hint="Check --record and --nctid." if read else "Give a file or folder with records.",
     )
 
 

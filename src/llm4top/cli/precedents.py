@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output
-from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.options import PlainGroup, ReportFormat, add_command, named_task, task_names
+from llm4top.cli.streams import opened
 from llm4top.cli.watch import watching
 from llm4top.text import CsvRows, counted, interval, one_line, percent, thousands
 
@@ -119,7 +120,8 @@ def print_index(built: Precedents, folder: Path) -> None:
 
 def find(
     record: Annotated[
-        Path, typer.Argument(help="A record, or several: XML, JSON, CSV, zip or folder.")
+        Path,
+        typer.Argument(help="A record, or several: XML, JSON, CSV, zip, folder; - for stdin."),
     ],
     index: IndexOption = None,
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many precedents.")] = 10,
@@ -152,19 +154,17 @@ def find(
         llm4top precedents find records/ --format csv > precedents.csv
     """
     from llm4top.forecasters.precedents.precedents import Precedents
-    from llm4top.registry.reader import read_records
 
     loaded = Precedents.load(index)
-    refused: list[Exception] = []
-    records = read_records(record, on_refusal=refused.append)
-    _write(((item, loaded.find(item, k, before=before)) for item in records), output)
-    for error in refused:
-        note(f"Refused: {error}")
-    if refused:
-        raise typer.Exit(IN_PART)
+    with opened([record]) as records:
+        _write(((item, loaded.find(item, k, before=before)) for item in records), output)
+    if not records.read and not records.refused:
+        records.explain_nothing()
+    if not records.read or records.refused:
+        raise typer.Exit(IN_PART if records.read else NOTHING_DONE)
 
 
-def _write(found: Iterable[tuple[Record, Found]], output: ReportFormat) -> None:
+def _write(found: Iterator[tuple[Record, Found]], output: ReportFormat) -> None:
     from llm4top.forecasters.precedents.found import COLUMNS
 
     if output == "json":

@@ -49,6 +49,11 @@ class Records(Iterator["Record"]):
         return replace(record, source=replace(record.source, file=_NAME))
 
     @property
+    def read(self) -> int:
+        """How many records were read so far."""
+        return self._reader.summary.read
+
+    @property
     def refused(self) -> int:
         """How many records were refused so far."""
         return self._reader.summary.skipped

@@ -56,7 +56,7 @@ def write_new(path: Path, text: str, *, what: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        fault = "there is a file already"
+        fault = f"there is a {'folder' if path.is_dir() else 'file'} already"
     except OSError as error:
         fault = error.strerror or str(error)
     if fault:

@@ -75,6 +75,8 @@ class Changes:
         """Raise ``typer.BadParameter`` for options that do not go together."""
         if self.values is not None and self.sweep is None:
             raise typer.BadParameter("it needs --sweep FIELD.", param_hint="--values")
+        if self.values is not None and not self.values.strip(", "):
+            raise typer.BadParameter("names no value.", param_hint="--values")
         if self.sweep is not None and self.variants:
             raise typer.BadParameter("give --variant or --sweep, not both.", param_hint="--variant")
         if not (self.edits or self.variants or self.sweep):
@@ -86,7 +88,10 @@ class Changes:
 
         if self.sweep is None:
             named = {"edited": self.edits} if self.edits else {}
-            named |= dict(_variant(text) for text in self.variants or ())
+            for name, changes in map(_variant, self.variants or ()):
+                if name in named:
+                    raise typer.BadParameter(f"{name!r} is named twice.", param_hint="--variant")
+                named[name] = changes
             return forecasting.what_if(forecaster, record, named, base_rate=self.base_rate)
         values = None if self.values is None else [v.strip() for v in self.values.split(",")]
         edits = self.edits or ()

@@ -207,7 +207,7 @@ def _nothing_left(plan: Plan) -> DatasetError:
     if spool.read and reasons[NO_LABEL] == spool.read:
         return DatasetError(
             f"none of the {thousands(spool.read)} records has a label.",
-            hint="Add a CSV of labels with the columns nctid and label (--labels).",
+            hint="Add a CSV of labels with the columns nctid and label: `llm4top ingest --labels`.",
         )
     if labels is not None and spool.read and reasons[NOT_LISTED] == spool.read:
         return DatasetError(

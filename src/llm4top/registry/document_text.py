@@ -6,6 +6,7 @@ formats can be made to take any amount of either.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -50,6 +51,7 @@ class Passage:
 
 _OLD_WORD = b"\xd0\xcf\x11\xe0"
 _MODULE = "llm4top.registry.document_child"
+_MARKUP = re.compile(r"\s*<(\?xml|!doctype|!--|html|clinical_study)", re.IGNORECASE)
 _STEP = "Copy the synopsis out of it and give that as plain text."
 
 
@@ -73,6 +75,10 @@ def read_document(
     try:
         if not file.exists():
             raise UnknownFormatError("there is no such file.", file=shown, hint="Check the path.")
+        if file.is_dir():
+            raise UnknownFormatError(
+                "it is a folder.", file=shown, hint="Give the file of one synopsis."
+            )
         check_file(file)
         size = file.stat().st_size
         if size > limits.file_bytes:
@@ -131,6 +137,13 @@ def _decoded(data: bytes, name: str) -> str:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        if _MARKUP.match(text):
+            raise UnknownFormatError(
+                "it is XML or HTML, and no synopsis.",
+                file=name,
+                hint="A record of the registry needs no draft: give it to `llm4top forecast`, or "
+                "to `llm4top whatif` to change it.",
+            )
         if "\0" not in text:
             return text
     raise UnknownFormatError(

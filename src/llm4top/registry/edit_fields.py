@@ -164,13 +164,18 @@ _OTHER_NAMES = {
 }
 
 
+def field_name(name: str) -> str:
+    """The name of the field that a person calls so ("minimum age", "enrollment"), if there is."""
+    plain_name = re.sub(r"[\s-]+", "_", name.strip()).lower()
+    return _OTHER_NAMES.get(plain_name, plain_name)
+
+
 def editable_field(name: str) -> EditableField:
     """The field that a person calls so ("minimum age", "enrollment", "endpoints").
 
     Raises ``EditError`` that lists the fields for any other name.
     """
-    plain_name = re.sub(r"[\s-]+", "_", name.strip()).lower()
-    found = EDITABLE.get(_OTHER_NAMES.get(plain_name, plain_name))
+    found = EDITABLE.get(field_name(name))
     if found is None:
         raise EditError(
             "a trial has no such field that can be changed.",

@@ -23,7 +23,12 @@ from llm4top.errors import DatasetError, RegistryError
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.precedents.dates import last_day
 from llm4top.forecasters.precedents.differences import shown_fields
-from llm4top.forecasters.precedents.states import StateIndex, hidden_states, representation_of
+from llm4top.forecasters.precedents.states import (
+    StateIndex,
+    hidden_states,
+    language_of,
+    representation_of,
+)
 from llm4top.forecasters.precedents.store import (
     SCHEMA,
     STATES_FILE,
@@ -64,6 +69,8 @@ def build_index(
 ) -> IndexCard:
     """See ``Precedents.build``; ``model`` is what ``forecaster`` was asked for by."""
     check_target(out, replace=replace)
+    if forecaster is not None:
+        language_of(forecaster)  # which fails before an hour of reading, not after
     with tempfile.TemporaryDirectory(prefix="llm4top-") as scratch:
         data = _dataset(source, task, Path(scratch), on_refusal, on_progress)
         chosen = _chosen(data)

@@ -5,11 +5,13 @@ else the last. They are standardised over the trials of the index, as otherwise 
 decide every cosine (Timkey & van Schijndel 2021, All bark and no bite).
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import faiss
 import numpy as np
@@ -22,6 +24,9 @@ from llm4top.forecasters.bundles.verify import language_part, read_manifest
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.registry.trial import Trial
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.language import LanguageForecaster
 
 _BATCH = 256
 Floats = NDArray[np.float32]
@@ -38,13 +43,7 @@ def hidden_states(
     from llm4top.forecasters.model.probe import POOLINGS, layer_count
     from llm4top.forecasters.model.scoring import default_budget, prompt_states
 
-    language = forecaster.language
-    if language is None:
-        raise BundleError(
-            f"{forecaster.label} has no language model, so no hidden states.",
-            hint="Compare by words alone (--model none), or choose another model.",
-        )
-    scorer = language.scorer
+    scorer = language_of(forecaster).scorer
     layer = scorer.probe.layer if scorer.probe else layer_count(scorer.model)
     pooling = POOLINGS.index(scorer.probe.pooling if scorer.probe else "answer")
     budget = scorer.batch_tokens or default_budget(scorer.model, scorer.base.device)
@@ -55,6 +54,17 @@ def hidden_states(
         found.append(states[:, 0, pooling].numpy())
         on_progress(Progress("reading with the model", start + len(ids), len(trials)))
     return np.concatenate(found)
+
+
+def language_of(forecaster: Forecaster) -> LanguageForecaster:
+    """The language model whose hidden states are compared; ``BundleError`` where there is none."""
+    language = forecaster.language
+    if language is None:
+        raise BundleError(
+            f"{forecaster.label} has no language model, so no hidden states.",
+            hint="Compare by words alone (--model none), or choose another model.",
+        )
+    return language
 
 
 def representation_of(forecaster: Forecaster) -> str:

@@ -14,6 +14,9 @@ from typing import Any
 _LONGEST_HEADING = 80
 _DEEPEST_TABLE = 4
 _MOST_PARTS = 5_000
+_LIGATURES = str.maketrans(
+    {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"}
+)
 
 
 class _RefusedError(Exception):
@@ -91,8 +94,28 @@ def _pdf(data: bytes, limits: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "Give the pages of the synopsis alone.",
         )
     for number, page in enumerate(reader.pages, 1):
-        for line, text in enumerate(page.extract_text().splitlines(), 1):
+        yield from _page(page, number)
+
+
+def _page(page: Any, number: int) -> Iterator[dict[str, Any]]:
+    """The lines of a page; the rows of a table of two columns as headings with their text."""
+    from llm4top.registry.pdf_tables import may_hold_a_table, rows_of
+
+    plain = page.extract_text().translate(_LIGATURES)
+    rows = None
+    if may_hold_a_table(plain):
+        with suppress(Exception):  # the layout is of help where it can be read; the text is there
+            rows = rows_of(page.extract_text(extraction_mode="layout").translate(_LIGATURES), plain)
+    if rows is None:
+        for line, text in enumerate(plain.splitlines(), 1):
             yield _passage(text, f"page {number}, line {line}")
+        return
+    for row in rows:
+        where, text = f"page {number}, line {row.line}", "\n".join(row.lines)
+        heading = row.label if row.label and len(row.label) <= _LONGEST_HEADING else None
+        if row.label and heading is None:
+            text = f"{row.label}\n{text}"
+        yield _passage(text, where, heading)
 
 
 def _word(data: bytes, limits: dict[str, Any]) -> Iterator[dict[str, Any]]:

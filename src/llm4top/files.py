@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from llm4top.errors import LLM4TOPError
 
 SCRATCH = ".unfinished-"
@@ -173,6 +171,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         LockedError: Another process holds the lock, and ``wait`` is false.
         OSError: The lock file cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(path, mode=0o600, thread_local=False)
     try:
         lock.acquire(timeout=-1 if wait else 0)
@@ -190,6 +190,8 @@ def is_locked(path: Path) -> bool:
 
     A lock file that this process may not open counts as free.
     """
+    from filelock import FileLock, Timeout
+
     if not path.is_file():
         return False
     try:

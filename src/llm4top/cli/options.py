@@ -288,11 +288,11 @@ class Measuring:
 
 def named_task(name: str | None) -> Task | None:
     """The built-in task of that name, or the one of a YAML or JSON file; None where not given."""
+    if name is None:
+        return None
     from llm4top.tasks.builtin import get_task
     from llm4top.tasks.task_file import load_task
 
-    if name is None:
-        return None
     return load_task(name) if name.endswith((".yaml", ".yml", ".json")) else get_task(name)
 
 

@@ -10,31 +10,46 @@ with their neighbours, because each place of one costs a closer look.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 from llm4top.registry import leak_grammar
 from llm4top.registry.leak_grammar import REASON as STATED
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """One way in which a sentence tells the outcome.
 
     Its patterns are in lower case and for lower-case text: to ignore case takes three times as
-    long.
+    long. They are compiled when first tried: all of them take as long as to forecast ten records.
     """
 
     reason: str
     literals: tuple[str, ...]
     patterns: tuple[str, ...]
-    near: re.Pattern[str]
-    """A cheap necessary condition, looked for in the two dozen characters around a literal."""
-    pattern: re.Pattern[str]
-    """All of ``patterns`` as one."""
-    veto: re.Pattern[str]
-    """Looked for shortly before the match, ``START``, and in the match."""
-    elsewhere: re.Pattern[str] | None
-    """Looked for in the whole sentence, where that tells of a plan or of another study."""
+    texts: tuple[str, str, str]
+    """What ``near``, ``veto`` and ``elsewhere`` are compiled from."""
+
+    @cached_property
+    def near(self) -> re.Pattern[str]:
+        """A cheap necessary condition, looked for in the two dozen characters around a literal."""
+        return re.compile(self.texts[0])
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """All of ``patterns`` as one."""
+        return re.compile(alternation(self.patterns))
+
+    @cached_property
+    def veto(self) -> re.Pattern[str]:
+        """Looked for shortly before the match, ``START``, and in the match."""
+        return re.compile(self.texts[1])
+
+    @cached_property
+    def elsewhere(self) -> re.Pattern[str] | None:
+        """Looked for in the whole sentence, where that tells of a plan or of another study."""
+        return re.compile(self.texts[2]) if self.texts[2] else None
 
 
 def _rule(
@@ -45,15 +60,7 @@ def _rule(
     veto: str = f"{leak_grammar.PLAN}|{leak_grammar.OTHER}",
     elsewhere: str = "",
 ) -> Rule:
-    return Rule(
-        reason,
-        literals,
-        patterns,
-        re.compile(near),
-        re.compile(alternation(patterns)),
-        re.compile(veto),
-        re.compile(elsewhere) if elsewhere else None,
-    )
+    return Rule(reason, literals, patterns, (near, veto, elsewhere))
 
 
 def alternation(patterns: Sequence[str]) -> str:

@@ -26,7 +26,6 @@ from llm4top.forecasters.bundles.paths import (
 )
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import verify_bundle
-from llm4top.forecasters.bundles.write import note_reload
 from llm4top.forecasters.calibration.calibrated import Calibrator, softmax
 from llm4top.forecasters.calibration.methods import NoCalibration, calibrator_from_dict
 from llm4top.forecasters.forecaster import Forecaster, Model
@@ -93,15 +92,26 @@ def _read_model(folder: Path, manifest: Manifest, loading: Loading) -> Model:
     if manifest.kind == "baseline":
         return read_baseline(folder, manifest, loading.encoder)
     if manifest.kind == "blend":
-        return read_blend(folder, manifest, lambda part, alone: _part(part, alone, loading))
+        return read_blend(
+            folder, manifest, lambda part, alone: _part(part, alone, loading, folder, manifest)
+        )
     from llm4top.forecasters.bundles.language_files import read_language
 
     return read_language(folder, manifest, loading)
 
 
-def _part(folder: Path, manifest: Manifest | None, loading: Loading) -> Forecaster:
+def _part(
+    folder: Path, manifest: Manifest | None, loading: Loading, blend: Path, whole: Manifest
+) -> Forecaster:
+    """A part in ``folder`` of the verified ``blend`` whose manifest is ``whole``."""
     if manifest is None:
-        report = verify_bundle(folder)
+        place = f"{folder.relative_to(blend).as_posix()}/"
+        verified = {
+            name.removeprefix(place): entry
+            for name, entry in whole.files.items()
+            if name.startswith(place)
+        }
+        report = verify_bundle(folder, verified=verified)
         report.raise_for_problems()
         manifest = report.manifest
     part = _opened(folder, manifest, loading)
@@ -135,6 +145,8 @@ def confirm_reload(
     Raises:
         BundleError: A probability differs by more.
     """
+    from llm4top.forecasters.bundles.write import note_reload
+
     loaded = load_bundle(bundle, **loading)
     if loaded.folder is None or loaded.manifest is None:
         raise TypeError("only bundles are reloaded")

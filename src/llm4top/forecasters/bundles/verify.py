@@ -1,5 +1,6 @@
 """Whether a bundle is what its manifest says, file by file, before anything of it is loaded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import sha256_of
 from llm4top.forecasters.bundles import schema1
-from llm4top.forecasters.bundles.manifest import HINT, LanguageEntry, Manifest
+from llm4top.forecasters.bundles.manifest import HINT, FileEntry, LanguageEntry, Manifest
 from llm4top.forecasters.bundles.paths import MANIFEST_FILE, is_bundle, resolve_bundle
 from llm4top.forecasters.bundles.safe_files import entries, unsafe_content, unsafe_kind
 from llm4top.forecasters.bundles.schema1 import manifest_file
@@ -84,11 +85,15 @@ def language_part(folder: Path) -> tuple[Path, LanguageEntry] | None:
     return None
 
 
-def verify_bundle(bundle: str | Path) -> VerifyReport:
+def verify_bundle(
+    bundle: str | Path, *, verified: Mapping[str, FileEntry] | None = None
+) -> VerifyReport:
     """Check every file of a bundle against its manifest. Nothing is loaded, no link is followed.
 
     Args:
         bundle: "embedded", a folder, or a name in the store.
+        verified: What was just found of files in its folder, by name: that the manifest says the
+            same of them is enough. A blend's manifest lists the files of its parts.
 
     Returns:
         A report with the state of each file. ``ok`` says whether all are as they should be;
@@ -108,6 +113,8 @@ def verify_bundle(bundle: str | Path) -> VerifyReport:
         path = Path(entry.path)
         if problem := unsafe_kind(name, entry):
             checks[name] = FileCheck(name, "unsafe", problem)
+        elif name in manifest.files and (verified or {}).get(name) == manifest.files[name]:
+            checks[name] = FileCheck(name, "ok")
         elif name not in manifest.files:
             content = unsafe_content(name, path)
             state: State = "unsafe" if content else "unlisted"

@@ -74,7 +74,7 @@ NOTE = (
 def parts(task: str) -> dict[str, Any]:
     """The unfitted parts: small, because they ship with the package."""
     several = len(TASKS[task].labels) > 2
-    trees = 60 if several else 150
+    trees = 30 if several else 70
     common: dict[str, Any] = {"seed": SEED, "thin_copies": True}
     return {
         "tfidf": TfidfForecaster(task, titles=True, min_count=8 if several else 4, **common),

@@ -78,10 +78,11 @@ def measure(rows: Rows, data: Path) -> None:
         flush=True,
     )
     found = forecasts(past, asked, task)
+    least = 2 if rows.task.kind == "ordinal" else len(rows.task.labels)
     phases = np.array([trial.phase or "none" for trial in asked.trials])
     for name in ("all", *sorted(set(phases))):
         own = np.flatnonzero((phases == name) | (name == "all"))
-        if len(own) < LEAST or len(set(asked.labels[own])) < len(TASKS[task].labels):
+        if len(own) < LEAST or len(set(asked.labels[own])) < least:
             continue
         for label, p in found.items():
             told = figure(task, p[own], asked.labels[own], values[own])

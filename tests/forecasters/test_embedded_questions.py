@@ -1,5 +1,7 @@
 """The bundles that ship for other questions than the outcome."""
 
+from dataclasses import replace
+
 import pytest
 
 from llm4top.errors import BundleError
@@ -11,6 +13,7 @@ from llm4top.forecasters.bundles.paths import (
 )
 from llm4top.forecasters.bundles.verify import verify_bundle
 from llm4top.forecasters.load import load_forecaster
+from llm4top.registry.trial import Trial
 from llm4top.tasks.builtin import TASKS
 from tests.forecasters.bundle_kit import TRIALS
 
@@ -40,7 +43,22 @@ def test_the_card_has_the_figures_with_yardsticks_and_skill(name):
     assert "below that of the base rate of the phase (95 % interval" in evaluation.note
     card = (embedded_folder(name) / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert f"n = {evaluation.n}" in card
-    assert bool(manifest.tables) == (manifest.task.kind == "ordinal")
+    titles = [table.title for table in manifest.tables]
+    assert "Records that lack fields" in titles
+    assert any(title.startswith("In ") for title in titles) is (manifest.task.kind == "ordinal")
+
+
+@needs_them
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_thin_record_is_drawn_to_the_base_rate_and_says_so(name):
+    forecaster = load_forecaster(name)
+    trials = [TRIALS[4], replace(TRIALS[4], criteria=None), Trial(phase="Phase 2")]
+    whole, thin, empty = forecaster.forecast(trials)
+    assert not any("base rate" in text for text in whole.warnings)
+    assert any("no eligibility criteria" in text for text in thin.warnings)
+    assert any("the interval is wider" in text for text in thin.warnings)
+    assert any("nothing that the model reads" in text for text in empty.warnings)
+    assert empty.probabilities == pytest.approx(empty.base_rates)
 
 
 @needs_them

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from llm4top.errors import EditError
+from llm4top.forecasters.base_rates import BaseRate
 from llm4top.forecasters.bundles.paths import embedded_folder, is_bundle
 from llm4top.forecasters.calibration.methods import NoCalibration, make_calibrator
 from llm4top.forecasters.calibration.sampled import sampled_probabilities
@@ -16,6 +18,8 @@ from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.forecaster import Forecaster
 from llm4top.forecasters.load import load_forecaster
 from llm4top.forecasters.paired_noise import difference_bounds, drawn_probabilities
+from llm4top.forecasters.support import Spread, Support
+from llm4top.forecasters.support_facts import Learned
 from llm4top.forecasters.variants import ASSOCIATIONS, COLUMNS, Difference, rows_of
 from llm4top.forecasters.what_if import (
     answer_what_if,
@@ -247,3 +251,27 @@ def test_platt_of_three_labels_is_drawn_too() -> None:
     assert drawn is not None
     assert drawn.shape == (50, 4, 3)
     assert np.abs(drawn.mean(axis=0) - platt.predict(logits[:4]).probabilities).max() < 0.1
+
+
+def test_of_several_labels_the_support_widens_the_draws_of_a_thin_variant() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    platt = make_calibrator("platt").fit(rng.normal(size=(90, 3)) + np.eye(3)[labels], labels)
+    learned = Learned.of([TRIAL] * 30, sections=("phase", "conditions", "criteria"))
+    costs = dict.fromkeys((*learned.fields, "thin"), 0.3)
+    spread = Spread(known=0.05, unknown=0.1, no_phase=0.1)
+
+    class Source:
+        calibration = platt
+        support = Support(learned=learned, costs=costs, spread=spread, n=30)
+        base_rates = {"all": BaseRate(n=200, shares=(0.2, 0.5, 0.3))}  # noqa: RUF012
+
+    trials = [TRIAL, TRIAL, replace(TRIAL, criteria=None), Trial()]
+    logits = np.tile([1.0, 0.0, 0.0], (4, 1))
+    drawn = drawn_probabilities(Source(), logits, trials, draws=400)
+    assert drawn is not None
+    np.testing.assert_allclose(drawn.sum(axis=2), 1)
+    np.testing.assert_array_equal(drawn[:, 0], drawn[:, 1])
+    assert np.median(drawn[:, 3], axis=0) == pytest.approx([0.2, 0.5, 0.3], abs=0.05)
+    lower, upper = difference_bounds(drawn, np.zeros(3), 0)
+    assert (upper - lower).tolist() == sorted(upper - lower)

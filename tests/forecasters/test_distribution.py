@@ -38,6 +38,18 @@ def test_a_share_ends_at_one():
     assert found.p90 == pytest.approx(0.35 + 0.9 * 0.65)
 
 
+def test_none_of_a_share_is_no_interval_but_0():
+    found = summary_of(DROPOUT, [0.3, 0.3, 0.4, 0, 0, 0])
+    assert found.p10 == 0.0
+    assert found.median == pytest.approx(0.0005 + 2 / 3 * 0.0495)
+    nothing = summary_of(DROPOUT, np.eye(6)[0])
+    assert (nothing.p10, nothing.median, nothing.p90) == (0.0, 0.0, 0.0)
+    bins = Bins.of(DROPOUT)
+    assert bins.middles()[:2] == pytest.approx([0.0, 0.02525])
+    assert not Bins.of(DURATION).begins_at_a_point
+    assert not Bins.of(OPEN).begins_at_a_point
+
+
 def test_other_questions_have_none():
     assert summary_of(OUTCOME, [0.4, 0.6]).median is None
 

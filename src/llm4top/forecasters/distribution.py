@@ -2,7 +2,8 @@
 
 Within a bin the quantity is taken as uniform, so the distribution function is linear between the
 edges. The first bin begins at 0 where its edge is above 0, and the last one ends at 1 for a share
-(100 for "%"); otherwise the outer bins are open, and a quantile inside one is infinite.
+(100 for "%"); otherwise the outer bins are open, and a quantile inside one is infinite. A first bin
+that is hardly wider than a point, "none" of a share, is one: a quantile inside it is 0.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ LEVEL = 0.8
 """Probability inside the interval that a forecast states: from its 10 % to its 90 % quantile."""
 LEVELS = (0.1, 0.5, 0.9)
 _HIGHEST = {SHARE: 1.0, "%": 100.0}
+_POINT = 1e-3
+"""A first bin of at most this part of the whole range is the point at its lower end: "none"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Bins:
             highest if highest > edges[-1] else np.inf,
         )
 
+    @property
+    def begins_at_a_point(self) -> bool:
+        """Whether the first bin stands for its lower end, as "none" of a share does."""
+        return bool(self.edges[0] - self.lowest <= _POINT * (self.highest - self.lowest) < np.inf)
+
     def quantiles(self, probabilities: ArrayLike, levels: ArrayLike) -> FloatArray:
         """Quantiles ``[n, L]`` at the ``levels`` ``[L]`` of distributions ``[n, K]``."""
         p = np.atleast_2d(np.asarray(probabilities, dtype=np.float64))
@@ -58,6 +66,8 @@ class Bins:
             closed = np.isfinite(low) & np.isfinite(high)
             inside = np.where(closed, low, 0) + part * np.where(closed, high - low, 0)
             found[row] = np.where(closed, inside, np.where(np.isfinite(low), high, low))
+            if self.begins_at_a_point:
+                found[row, k == 0] = self.lowest
         return found
 
     def below(self, probabilities: ArrayLike, values: ArrayLike) -> FloatArray:
@@ -79,9 +89,12 @@ class Bins:
         return np.clip(np.asarray(values, dtype=np.float64), low, high)
 
     def middles(self) -> FloatArray:
-        """The middle of each bin ``[K]``; of an open one its edge."""
+        """The middle of each bin ``[K]``; of an open one its edge, of a point the point."""
         nodes = self.clipped([self.lowest, *self.edges, self.highest])
-        return (nodes[1:] + nodes[:-1]) / 2
+        found = (nodes[1:] + nodes[:-1]) / 2
+        if self.begins_at_a_point:
+            found[0] = self.lowest
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,8 @@ class Describer:
         """Count one row in."""
         self._hash.add(row)
         self._balance[row.split, row.label] += 1
-        self._by_phase[row.phase or "unknown", row.split, row.label] += 1
         values = json.loads(row.trial)
+        self._by_phase[values.get("phase") or "unknown", row.split, row.label] += 1
         self._present.update((name, row.label) for name in values)
         self._lengths["trial"].append(sum(map(_characters, values.values())))
         self._lengths["criteria"].append(len(values.get("criteria", "")))

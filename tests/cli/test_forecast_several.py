@@ -45,6 +45,8 @@ def test_a_quantity_is_told_in_its_unit() -> None:
     assert done.exit_code == 0, done.output
     assert "> median " in done.stdout
     assert " months, 80 % " in done.stdout
+    assert done.stdout.startswith("How many months will this trial last")
+    assert "the chance is that of " in " ".join(done.stdout.split())
 
 
 @needs_them

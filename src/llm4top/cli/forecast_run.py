@@ -284,10 +284,13 @@ def _writer(
         from rich.console import Console
 
         from llm4top.cli.output import TableWriter
+        from llm4top.tasks.builtin import OUTCOME
 
         console = Console(file=stream, highlight=False)
         with progress_bar("Forecasting", writing.limit, console if on_terminal else None) as bar:
-            writer = TableWriter(console, several=len(forecaster.task.labels) > 2)
+            task = forecaster.task
+            title = "" if task.name == OUTCOME.name else task.question
+            writer = TableWriter(console, several=len(task.labels) > 2, title=title)
             yield writer, lambda p: bar.update(bar.task_ids[0], completed=p.done)
         return
     if writing.output == "csv":

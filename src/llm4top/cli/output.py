@@ -167,11 +167,13 @@ class TableWriter(ForecastWriter):
     """A line a trial: chance, interval, base rate, title; warnings and other answers below it.
 
     ``several`` says that the question has more than two answers: the most probable is named.
+    ``title`` stands above the first line: the question, where it is not about success.
     """
 
-    def __init__(self, console: Console, *, several: bool = False):
+    def __init__(self, console: Console, *, several: bool = False, title: str = ""):
         self._console = console
         self._several = several
+        self._title = title
         self._started = False
         fixed = sum(width + _GAP for width in _WIDTHS.values())
         self._in_one_line = console.width >= fixed + _LEAST_TITLE
@@ -203,6 +205,8 @@ class TableWriter(ForecastWriter):
         return name.replace("#", "\n#") if len(name) > _WIDTHS["Trial"] else name
 
     def _heading(self) -> None:
+        if self._title:
+            self._console.print(f"[bold]{safe(self._title)}[/]")
         words = list(_WIDTHS) if self._in_one_line else ["Trial", "Chance", "Interval"]
         self._row(*(f"[bold]{word}[/]" for word in words), "[bold]Title[/]" * self._in_one_line)
         if not self._in_one_line:
@@ -213,7 +217,8 @@ class TableWriter(ForecastWriter):
 
         lines = []
         if forecast.unit is not None:
-            lines.append((">", safe(in_words(forecast))))
+            chance_of = f"the chance is that of {forecast.label}"
+            lines.append((">", safe(f"{in_words(forecast)}; {chance_of}")))
         elif self._several:
             most = f"[bold]{safe(forecast.label)}[/]"
             lines.append((">", f"{most} is the most probable of: {_all(forecast)}"))

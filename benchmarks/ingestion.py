@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 SLICES = 40
@@ -44,6 +45,7 @@ def synthetic(path: Path, records: int = 3000) -> None:
                 "    </textblock>\n  </brief_summary>\n",
                 "  <overall_status>Completed</overall_status>\n"
                 f"  <start_date>May {1990 + n % 30}</start_date>\n  <phase>Phase 2</phase>\n",
+                "  <study_type>Interventional</study_type>\n",
                 "".join(f"  <condition>Condition {k}</condition>\n" for k in range(3)),
                 "  <eligibility>\n    <criteria>\n      <textblock>\n"
                 f"{block}      </textblock>\n    </criteria>\n    <gender>All</gender>\n"
@@ -191,6 +193,7 @@ def main() -> None:
         peak(options.peak)
         return
     if options.start:
+        import_module("llm4top.data.reading_child")
         print(time.process_time())
         return
     if options.workers:

@@ -334,7 +334,7 @@ def write_dataset(
     check_target(folder, overwrite=overwrite)
     with writing(folder), publishing(folder) as scratch:
         describer, rest = Describer(task), iter(rows)
-        with pq.ParquetWriter(scratch / TRIALS_FILE, parquet.SCHEMA, compression="zstd") as writer:
+        with parquet.writer(scratch / TRIALS_FILE) as writer:
             while group := list(islice(rest, _ROWS_PER_GROUP)):
                 for row in group:
                     describer.add(row)

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from llm4top.data.labels import LabelFile
-from llm4top.data.parquet import SCHEMA, Row, batch_rows, encode_trial, row_batch
+from llm4top.data.parquet import Row, batch_rows, encode_trial, row_batch, writer
 from llm4top.data.pool import Candidate
 from llm4top.data.shared_reading import Answer, shared, unpacked
 from llm4top.data.sources import SourcePath, TrialDates, phases_of
@@ -136,7 +136,7 @@ class Spool:
         self.read = 0
         self._path = path
         self._reading = reading
-        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self._writer = writer(path)
         self._pending: list[Row] = []
         self._groups: list[Path] = []
         """The file of each row group, in the order of the rows."""

@@ -93,7 +93,7 @@ def test_a_run_learns_and_its_bundle_gives_the_same(finished: tuple[TrainingResu
     result, _ = finished
     run = RunFolder(result.out)
     logged = [event for event in run.events() if event["event"] == "log"]
-    assert logged[-1]["loss"] < 0.7 * logged[0]["loss"]
+    assert logged[-1]["loss"] < 0.9 * logged[0]["loss"]
     assert result.reload_difference is not None
     assert result.reload_difference <= 1e-4
     manifest = json.loads((run.bundle / "manifest.json").read_text())

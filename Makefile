@@ -15,7 +15,7 @@ RUN_STAMP := $(VENV)/.llm4top-run
 DEV_STAMP := $(VENV)/.llm4top-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types docs sbom lock pictures clean
+.PHONY: help demo test check lint format types docs sbom bench lock pictures clean
 
 help:
 	@sed -n '2,4s/^# *//p' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ sbom: $(DEV_STAMP)
 	@mkdir -p build
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	  --output-file build/sbom.json $(BIN)/python
+
+# Scoring and training beside the peers, which get an environment of their own: see benchmarks/README.md.
+PEERS ?= build/peers
+bench: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks --peers $(PEERS)
 
 # Pictures of every page for people to review, in build/pictures; those of the README in docs.
 pictures: $(DEV_STAMP)

@@ -10,7 +10,7 @@ import transformers
 from torch.nn import functional
 
 from llm4top.forecasters.finetuning.lora import add_lora, set_activation_checkpointing
-from llm4top.forecasters.model import base_model
+from llm4top.forecasters.model import base_model, products
 from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.packing import can_pack, drop_packing, use_packing
@@ -136,9 +136,12 @@ def gradients(model: torch.nn.Module, *, checkpointing: bool = False) -> dict[st
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
-def test_gradients_are_those_of_the_plain_pass():
+@pytest.mark.parametrize("quick", [False, True], ids=["mkl", "onednn"])
+def test_gradients_are_those_of_the_plain_pass(monkeypatch, quick):
+    monkeypatch.setattr(products, "_onednn_is_quicker", lambda: False)
     model = with_adapter(family("Qwen3"))
     expected = gradients(model)
+    monkeypatch.setattr(products, "_onednn_is_quicker", lambda: quick)
     assert use_packing(model.get_base_model())
     packed = gradients(model)
     recomputed = gradients(model, checkpointing=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from llm4top.errors import TrainingError
 from llm4top.forecasters.model.adapter import with_lora
 from llm4top.forecasters.model.answer_head import answer_logits
+from llm4top.forecasters.model.products import quick_products
 from llm4top.lazy import quick_imports
 
 
@@ -88,7 +89,13 @@ def set_activation_checkpointing(model: Any, on: bool) -> None:
         else "gradient_checkpointing"
     )
     if on:
-        getattr(causal_lm, f"{name}_enable")(**{f"{name}_kwargs": {"use_reentrant": False}})
+        # What is computed again has to be computed the same way.
+        kind = causal_lm.get_input_embeddings().weight.device.type
+        options = {
+            "use_reentrant": False,
+            "context_fn": lambda: (nullcontext(), quick_products(kind)),
+        }
+        getattr(causal_lm, f"{name}_enable")(**{f"{name}_kwargs": options})
     else:
         getattr(causal_lm, f"{name}_disable")()
 

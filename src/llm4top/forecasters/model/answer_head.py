@@ -17,6 +17,7 @@ from torch import Tensor
 
 from llm4top.errors import ModelError
 from llm4top.forecasters.model.packing import can_pack, packed_states
+from llm4top.forecasters.model.products import quick_products
 
 _SHORT, _LONG = 5, 9
 _ROWS = 64
@@ -99,7 +100,8 @@ def answer_logits(
     ``[batch, longest]``, padded on the right, and ``lengths`` is ``[batch]``. Gradients flow.
     """
     causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
-    last = _last_states(causal_lm, input_ids, lengths)
+    with quick_products(input_ids.device.type):
+        last = _last_states(causal_lm, input_ids, lengths)
     head = causal_lm.get_output_embeddings()
     rows = torch.as_tensor(answer_ids, device=head.weight.device)
     # float32 whatever the model's type: two logits decide everything, and they cost nothing.

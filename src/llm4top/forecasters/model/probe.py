@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.errors import ModelError
+from llm4top.forecasters.model.products import quick_products
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -98,7 +99,8 @@ def pooled_states(model: Any, input_ids: Tensor, lengths: Tensor, layers: Sequen
     inner = [layer for layer in layers if layer < len(blocks)]
     handles = [blocks[layer - 1].register_forward_hook(keep(layer)) for layer in inner]
     try:
-        last = decoder(input_ids=input_ids, use_cache=False).last_hidden_state
+        with quick_products(input_ids.device.type):
+            last = decoder(input_ids=input_ids, use_cache=False).last_hidden_state
         found[len(blocks)] = _pooled(last, counts)
     except _Enough:
         pass

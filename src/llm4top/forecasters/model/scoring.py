@@ -23,7 +23,7 @@ from llm4top.tasks.task import Task
 
 MAX_BATCH_TOKENS = 65_536
 """The default budget's upper end: beyond it a GPU gains no speed."""
-MAX_BATCH_TOKENS_CPU = 4_096
+MAX_BATCH_TOKENS_CPU = 2_048
 """The same on a CPU, whose caches larger batches overflow."""
 _SHARE_OF_FREE_MEMORY = 0.5
 

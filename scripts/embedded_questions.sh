@@ -2,7 +2,7 @@
 # Make the embedded models of the other questions again: scripts/embedded_questions.sh DATA WORK
 #   DATA  holds registry/, labels/ and extra/ as question_rows.py describes them
 #   WORK  keeps the finished bundles
-# A few minutes on two CPU cores. No trial of TOP's validation or test files is read for more than
+# Nine minutes of one CPU core. No trial of TOP's validation or test files is read for more than
 # its id.
 set -euo pipefail
 

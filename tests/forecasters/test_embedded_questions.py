@@ -29,7 +29,7 @@ def test_together_they_are_small_and_untouched():
         report.raise_for_problems()
         assert report.manifest.reload_check is not None
     sizes = [entry.size for r in reports for entry in r.manifest.files.values()]
-    assert sum(sizes) < 12_000_000
+    assert sum(sizes) < 7_500_000
 
 
 @needs_them

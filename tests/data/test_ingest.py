@@ -457,7 +457,7 @@ def test_an_unlabelled_test_row_still_seals_its_trial(tmp_path):
     assert made.nct_ids == (nct(2),)
 
 
-@pytest.mark.parametrize("room", [0, 5_000])
+@pytest.mark.parametrize("room", [0, 3_000])
 def test_a_full_disk_is_an_error_that_names_the_folder_and_leaves_nothing(tmp_path, room):
     """A limit on the size of files stands in for the disk; it fails the same calls."""
     folder = write_registry(tmp_path / "xml", [legacy_xml(n) for n in range(20)])

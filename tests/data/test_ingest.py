@@ -303,8 +303,16 @@ def test_several_processes_make_the_data_set_of_one(mixed, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_a_process_that_stops_is_told_and_leaves_nothing(mixed, tmp_path, monkeypatch):
+    start = shared_reading._child
+
+    def child(job, workers):
+        module = "llm4top.no_such_module" if job["worker"] else "llm4top.data.reading_child"
+        monkeypatch.setattr(shared_reading, "_MODULE", module)
+        return start(job, workers)
+
     monkeypatch.setattr(spool, "_FEWEST_TO_SHARE", 8)
-    monkeypatch.setattr(shared_reading, "_MODULE", "llm4top.no_such_module")
+    monkeypatch.setattr(spool, "CHUNK", 1)
+    monkeypatch.setattr(shared_reading, "_child", child)
     with pytest.raises(DatasetError, match=r"stopped \(exit code 1\)") as caught:
         ingest(mixed / "all.zip", tmp_path / "out", task="completion", workers=2)
     assert "--workers 1" in str(caught.value)

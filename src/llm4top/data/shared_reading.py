@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from queue import Queue
@@ -45,13 +45,14 @@ def shared(job: Mapping[str, Any], files: Sequence[Path]) -> Iterator[tuple[Path
         ]
         queues: list[Queue[Answer | None]] = [Queue(_AHEAD) for _ in files]
         threads = stack.enter_context(ThreadPoolExecutor(len(files)))
-        stack.callback(_empty, queues, ended)
+        stack.callback(_stop, children, queues, ended)
         for child, queue in zip(children, queues, strict=True):
             threads.submit(_listen, child, queue, ended)
         # Chunks go round: the first process without one has found the end.
-        for file, queue in cycle(zip(files, queues, strict=True)):
+        for child, file, queue in cycle(zip(children, files, queues, strict=True)):
             answer = queue.get()
             if answer is None:
+                _check(child, job["path"])  # before the others, which it may have left behind
                 break
             yield file, answer
         for child in children:
@@ -68,8 +69,9 @@ def _child(job: Mapping[str, Any], workers: int) -> Iterator[subprocess.Popen[by
     )
     try:
         assert child.stdin is not None
-        child.stdin.write(json.dumps({**job, "workers": workers}).encode())
-        child.stdin.close()
+        with suppress(BrokenPipeError):  # it has stopped already, which its exit code tells
+            child.stdin.write(json.dumps({**job, "workers": workers}).encode())
+            child.stdin.close()
         yield child
     finally:
         child.kill()
@@ -92,9 +94,15 @@ def _listen(child: subprocess.Popen[bytes], queue: Queue[Answer | None], ended: 
         queue.put(None)
 
 
-def _empty(queues: list[Queue[Answer | None]], ended: Event) -> None:
-    """Let the threads that wait for room in their queues go on to their end."""
+def _stop(
+    children: Sequence[subprocess.Popen[bytes]],
+    queues: Sequence[Queue[Answer | None]],
+    ended: Event,
+) -> None:
+    """End the children, and let the threads that wait for room in their queues go on to theirs."""
     ended.set()
+    for child in children:
+        child.kill()
     for queue in queues:
         while not queue.empty():
             queue.get()

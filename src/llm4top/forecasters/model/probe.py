@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm4top.errors import ModelError
-from llm4top.forecasters.model.products import quick_products
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -82,6 +81,8 @@ def pooled_states(model: Any, input_ids: Tensor, lengths: Tensor, layers: Sequen
     """
     import torch
     from torch import Tensor
+
+    from llm4top.forecasters.model.products import quick_products
 
     decoder = model.get_decoder()
     blocks = _blocks(model)

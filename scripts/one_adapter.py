@@ -10,8 +10,8 @@ learned from. An adapter of its own learns from a question's rows. The joint one
 rows of all questions, mixed; the prompt states the question. All have the same settings. The
 loss of a row is over the answers of its own question alone.
 
-The joint adapter thus sees each row as often, and takes as many steps as the others together. An
-hour of one CPU core for SmolLM2-135M with the defaults.
+The joint adapter thus sees each row as often, and takes as many steps as the others together. Half
+an hour of one CPU core for SmolLM2-135M with the defaults.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from llm4top.evaluation.metrics.bootstrap import interval
 from llm4top.evaluation.metrics.metrics import measure_probabilities
 from llm4top.evaluation.metrics.ordinal import ordinal_losses, ordinal_means
 from llm4top.forecasters.baselines.simple import BaseRateForecaster, TfidfForecaster
-from llm4top.forecasters.calibration.calibrated import softmax
+from llm4top.forecasters.calibration.calibrated import MIN_ROWS_OF_A_LABEL, softmax
 from llm4top.forecasters.calibration.methods import cross_calibrate, make_calibrator
 from llm4top.forecasters.cross_fit import LearningRows
 from llm4top.forecasters.distribution import Bins
@@ -184,9 +184,10 @@ def report(one: Asked, own: np.ndarray, joint: np.ndarray) -> None:
     """Print the figures of one question and the paired differences, joint less own."""
     y, phases = one.later.labels, one.later.phases
     found = {"one each": softmax(own), "joint": softmax(joint)}
-    for name, logits in (("one each", own), ("joint", joint)):
-        fitted = cross_calibrate(make_calibrator("platt"), logits, y, phases)
-        found[f"{name}, calibrated"] = fitted.probabilities
+    if np.bincount(y, minlength=own.shape[1]).min() >= MIN_ROWS_OF_A_LABEL:
+        for name, logits in (("one each", own), ("joint", joint)):
+            done = cross_calibrate(make_calibrator("platt"), logits, y, phases)
+            found[f"{name}, calibrated"] = done.probabilities
     for name, model in (("TF-IDF", TfidfForecaster), ("base rate", BaseRateForecaster)):
         fitted = model(one.task).fit(one.learned.trials, one.learned.labels)
         found[name] = fitted.predict_proba(one.later.trials)
@@ -195,6 +196,8 @@ def report(one: Asked, own: np.ndarray, joint: np.ndarray) -> None:
     for name, metrics in values.items():
         print(f"  {name:22}", "  ".join(f"{m} {shown(*v)}" for m, v in metrics.items()))
     for suffix in ("", ", calibrated"):
+        if f"joint{suffix}" not in values:
+            continue
         first, second = values[f"joint{suffix}"], values[f"one each{suffix}"]
         cells = (
             f"{m} {shown(first[m][0] - second[m][0], first[m][1] - second[m][1])}" for m in first

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from llm4top.errors import PromptError
@@ -253,13 +254,18 @@ class PromptWriter:
         """A writer that differs from this one in its spec only."""
         return PromptWriter(self.tokenizer, self.task, spec)
 
+    @cached_property
+    def _frame_tokens(self) -> int:
+        """The tokens of a prompt without any section."""
+        return len(self._encode(self._wrap(chat_message([], self.task))))
+
     def _wrap(self, message: str) -> str:
         """The user's message in the chat format, up to where the answer begins."""
         return self.beginning + OPENING + message + self.closing
 
     def _shortened(self, sections: list[Section]) -> Prompt:
         """Shorten the longest sections first; short ones stay whole."""
-        frame = len(self._encode(self._wrap(chat_message([], self.task))))
+        frame = self._frame_tokens
         room = self.spec.max_tokens - frame
         if room < 0:
             raise PromptError(

@@ -21,6 +21,10 @@ PLAIN_CONFIG = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokeniza
 """``tokenizer_config.json`` for other tools: LLM4TOP takes no chat template from anybody."""
 
 
+_MANY = 32
+"""Fewer texts than this are turned into tokens faster one by one than by several threads."""
+
+
 class FastTokenizer:
     """A tokenizer of the library ``tokenizers``, with the calls of a fast one of transformers.
 
@@ -48,10 +52,11 @@ class FastTokenizer:
         ``offset_mapping`` has the first character of each token and the one behind its last.
         """
         special = {"add_special_tokens": add_special_tokens}
-        if isinstance(text, str):
-            found = [self.backend_tokenizer.encode(text, **special)]
+        texts = [text] if isinstance(text, str) else list(text)
+        if len(texts) < _MANY:
+            found = [self.backend_tokenizer.encode(one, **special) for one in texts]
         else:
-            found = self.backend_tokenizer.encode_batch(list(text), **special)
+            found = self.backend_tokenizer.encode_batch(texts, **special)
         encoded: dict[str, list[Any]] = {"input_ids": [one.ids for one in found]}
         if return_offsets_mapping:
             encoded["offset_mapping"] = [one.offsets for one in found]

@@ -17,6 +17,7 @@ from llm4top.cli.forecast_run import Output, Tally, forecast_all
 from llm4top.cli.options import ModelChoice, ModelLoading, listed, named_task
 from llm4top.cli.portfolio_summary import PortfolioSummary, write_sums
 from llm4top.cli.streams import STANDARD_INPUT, Records, Target, opened, written
+from llm4top.lazy import quick_imports
 from llm4top.text import DISCLAIMER, counted, printable, thousands
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _answer(
     continued: bool = False,
 ) -> tuple[Forecaster, TargetRates | None, Tally]:
     """Forecast all records with one model; what it was adapted to, and the counts."""
-    with _status(f"Loading {model}"):
+    with _status(f"Loading {model}"), quick_imports():
         from llm4top.forecasters.base_rate_shift import target_rates
         from llm4top.forecasters.bundles.loading import AS_TRAINED
         from llm4top.forecasters.load import load_forecaster

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from llm4top.lazy import quick_imports
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -51,8 +53,9 @@ def studio(serving: Serving) -> None:
 
         llm4top studio --token --behind https://trials.example.org
     """
-    from llm4top.studio.serve import check_address, serve
-    from llm4top.workspace.workspace import Workspace
+    with quick_imports():
+        from llm4top.studio.serve import check_address, serve
+        from llm4top.workspace.workspace import Workspace
 
     check_address(serving.host, with_token=serving.token, behind=serving.behind)
     with Workspace.open() as workspace:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from llm4top.errors import StudioError
+from llm4top.lazy import quick_imports
 from llm4top.studio.guard.safety import Safety, is_loopback
 from llm4top.workspace.workspace import Workspace
 
@@ -47,8 +48,9 @@ def serve(
     listening = listen(host, port)
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(32) if with_token else None
-    from llm4top.studio.app import make_app
-    from llm4top.workspace.jobs.supervisor import Supervisor
+    with quick_imports():
+        from llm4top.studio.app import make_app
+        from llm4top.workspace.jobs.supervisor import Supervisor
 
     app = make_app(
         workspace, host=host, port=port, token=token, names=names_of(host), behind=behind

@@ -34,8 +34,7 @@ def serve(
 
     Args:
         workspace: the open workspace.
-        host: the address to listen on.
-        port: its port; 0 takes a free one.
+        host, port: the address to listen on; port 0 takes a free one.
         with_token: whether every visitor needs a token. It is printed once, by ``say``.
         behind: the full address by which a reverse proxy serves the Studio, if one does.
         say: prints for the person: the address, and the token if there is one.

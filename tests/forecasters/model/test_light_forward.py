@@ -15,11 +15,12 @@ import llm4top
 from llm4top.errors import ModelError, UnsafeModelError
 from llm4top.forecasters.forecast_format import Forecast, NotApplicable
 from llm4top.forecasters.load import load_forecaster
-from llm4top.forecasters.model import light_forward
+from llm4top.forecasters.model import light_forward, light_scorer
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.light_forward import read_light_model
 from llm4top.forecasters.model.light_scorer import LightScorer
 from llm4top.forecasters.model.scoring import TrialScorer, prompt_states
+from llm4top.progress import Progress
 from llm4top.registry.reader import read_records
 from llm4top.registry.trial import Record
 from llm4top.testing import make_tiny_model
@@ -60,6 +61,22 @@ def test_a_state_does_not_depend_on_the_other_prompts(tiny_model_folder: Path) -
     assert np.array_equal(pooled(tiny_model_folder, prompts[::-1], 2)[::-1], together)
     alone = [pooled(tiny_model_folder, [prompt], 2)[0] for prompt in prompts]
     assert np.array_equal(np.array(alone), together)
+
+
+def test_threads_and_progress_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    language = load_forecaster().language
+    assert language is not None
+    prompts = language.prompts([*TRIALS] * 9)
+    seen: list[Progress] = []
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr(light_scorer, "_blas_threads", lambda threads=threads: threads)
+        found.append(language.logits_of(prompts, on_progress=seen.append))
+        assert (seen[-1].done, seen[-1].total) == (len(prompts), len(prompts))
+        assert seen[-1].figures["tokens"] == sum(len(prompt.token_ids) for prompt in prompts)
+    assert len(prompts) > 2 * light_scorer._AT_ONCE
+    assert np.array_equal(*found)
+    assert language.logits_of([]).shape == (0, 2)
 
 
 def whole_scorer(light: LightScorer) -> TrialScorer:

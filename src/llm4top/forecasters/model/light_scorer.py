@@ -5,7 +5,8 @@ It stands in the place of a ``TrialScorer`` and gives what that gives, to a mill
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm4top.forecasters.baselines.learners import one_thread
 from llm4top.forecasters.model.light_forward import LightModel
 from llm4top.forecasters.model.probe import Probe, check_logits
 from llm4top.forecasters.model.tokenizer import FastTokenizer, answer_token_ids
@@ -24,7 +26,8 @@ from llm4top.tasks.task import Task
 if TYPE_CHECKING:
     from llm4top.forecasters.model.base_model import BaseModel
 
-_AT_ONCE = 64
+_AT_ONCE = 16
+"""Prompts that a thread takes at a time."""
 
 
 class LightScorer:
@@ -78,13 +81,50 @@ class LightScorer:
         """Answer logits ``[prompts, labels]``; as ``TrialScorer.logits``."""
         if not prompts:
             return np.empty((0, len(self.answer_ids)))
-        probe, ids = self.probe, [prompt.token_ids for prompt in prompts]
+        ids = [prompt.token_ids for prompt in prompts]
+        parts = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+        threads = min(_blas_threads(), len(parts))
+        found, done, tokens = [], 0, 0
+        # A product this small is slower on several threads: each prompt has one instead.
+        with one_thread(), _pool(threads) as run:
+            for part, states in zip(parts, run(self._pooled, parts), strict=True):
+                found.append(states)
+                done, tokens = done + len(part), tokens + sum(map(len, part))
+                if on_progress is not None:
+                    figures = {"tokens": tokens, "total_tokens": sum(map(len, ids))}
+                    on_progress(Progress("forecast", done, len(ids), figures=figures))
+        return check_logits(self.probe.logits(np.concatenate(found)), self.folder)
+
+    def _pooled(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """The states of the probe's layer and pooling, ``[prompts, h]``."""
         found = np.empty((len(ids), self.light.hidden_size), np.float32)
-        ends = np.cumsum([len(one) for one in ids]).tolist()
-        for i, states in enumerate(self.light.states(ids, probe.layer)):
-            pooled = states[1 if len(states) > 1 else 0 :].mean(axis=0, dtype=np.float64)
-            found[i] = states[-1] if probe.pooling == "answer" else pooled
-            if on_progress is not None and ((i + 1) % _AT_ONCE == 0 or i + 1 == len(ids)):
-                tokens = {"tokens": ends[i], "total_tokens": ends[-1]}
-                on_progress(Progress("forecast", i + 1, len(ids), figures=tokens))
-        return check_logits(probe.logits(found), self.folder)
+        for row, states in zip(found, self.light.states(ids, self.probe.layer), strict=True):
+            if self.probe.pooling == "answer":
+                row[:] = states[-1]
+            else:
+                row[:] = states[1 if len(states) > 1 else 0 :].mean(axis=0, dtype=np.float64)
+        return found
+
+
+def _blas_threads() -> int:
+    """As many threads as NumPy's products take, which the environment may limit."""
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    return max(
+        (lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"), default=1
+    )
+
+
+@contextmanager
+def _pool(threads: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A ``map`` on that many threads; what has not begun when the block ends is left undone."""
+    if threads < 2:
+        yield map
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)

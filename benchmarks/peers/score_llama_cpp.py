@@ -27,4 +27,4 @@ def score(prompts: list[list[int]]) -> list[list[float]]:
     return found
 
 
-serve(lambda: score(plan["prompts"][:2]), lambda: score(plan["prompts"]))
+serve(lambda: score(plan["prompts"]), lambda: score(plan["prompts"]))

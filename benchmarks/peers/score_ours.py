@@ -19,4 +19,4 @@ def score(prompts: list[list[int]]) -> list[list[float]]:
     return logits
 
 
-serve(lambda: score(plan["prompts"][:2]), lambda: score(plan["prompts"]))
+serve(lambda: score(plan["prompts"]), lambda: score(plan["prompts"]))

@@ -44,7 +44,7 @@ def sequence(rows: list[list[int]]) -> list[list[float]]:
 
 
 def generate(rows: list[list[int]]) -> list[list[float]]:
-    length = plan["new_tokens"] if way == "generate" else 1
+    length = plan["new_tokens"]
     for row in rows:
         ids = torch.tensor([row])
         model.generate(
@@ -75,7 +75,10 @@ def work() -> list[list[float]]:
 
 @torch.inference_mode()
 def warm_up() -> None:
-    {"plain": plain, "kept": kept, "sequence": sequence}.get(way, plain)(plan["prompts"][:2])
+    if way in ("kept", "sequence"):
+        work()
+    else:
+        plain(plan["prompts"][:2])
 
 
 if way == "sequence":

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
+from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
 from torch.nn import functional
 
+import llm4top
 from llm4top.forecasters.finetuning.lora import add_lora, set_activation_checkpointing
 from llm4top.forecasters.model import base_model, products
 from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.packing import can_pack, drop_packing, use_packing
-from llm4top.forecasters.model.scoring import score_prompts
+from llm4top.forecasters.model.scoring import TrialScorer, score_prompts
+from llm4top.prompts.prompt import PromptSpec
+from llm4top.registry.reader import read_records
+from llm4top.registry.trial import Record
+from llm4top.tasks.builtin import OUTCOME
 
 ANSWERS = (5, 17, 90, 31)
 SMALL = {
@@ -205,3 +212,25 @@ def spoil(model: torch.nn.Module) -> bool:
 
     last.forward = more
     return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_real_records_have_the_same_probabilities(test_data, dtype):
+    """The embedded model's own language model, on prompts of 200 real records."""
+    folder = Path(llm4top.__file__).parent / "embedded/parts/language/base"
+    base = load_base(folder, device="cpu", dtype=str(dtype).removeprefix("torch."))
+    assert can_pack(base.model, 512)
+    records = read_records(test_data / "registry/AllPublicXML-sample.zip")
+    trials = [r.trial for r in islice((r for r in records if isinstance(r, Record)), 200)]
+    assert len(trials) == 200
+    scorer = TrialScorer(base, OUTCOME, PromptSpec(max_tokens=256))
+    written = scorer.prompts(trials)
+    ours = torch.tensor(scorer.logits(written))
+    with torch.no_grad():
+        theirs = [
+            base.model(input_ids=torch.tensor([p.token_ids]), logits_to_keep=1).logits[0, -1]
+            for p in written
+        ]
+    expected = torch.stack(theirs)[:, list(scorer.answer_ids)].double()
+    torch.testing.assert_close(ours.softmax(1), expected.softmax(1), atol=SCALES[dtype], rtol=0)

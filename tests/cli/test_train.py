@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -79,6 +80,10 @@ def test_a_dry_run_checks_and_stops(data: Path, tiny_model: Path, tmp_path: Path
     assert result.exit_code == 0, result.output
     assert "✓  memory" in result.stderr
     assert "✓  tokenizer" in result.stderr
+    time = re.search(r"Time: .* for at most (\d+) steps and their\s+evaluations, ", result.stderr)
+    assert time, result.stderr
+    assert int(time[1]) > 0
+    assert re.search(r"judging by 3 steps here: [\d\s]+ tokens a second\.", result.stderr)
     assert not (tmp_path / "run").exists()
 
 

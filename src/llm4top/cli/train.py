@@ -187,7 +187,11 @@ def train(
         bool, typer.Option("--resume", help="Resume from the run's last checkpoint.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check data, memory, disk and tokenizer, and exit.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check data, memory, disk and tokenizer, measure a few steps, and exit.",
+        ),
     ] = False,
     list_settings: ListSettingsOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
@@ -249,6 +253,10 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
             note("The run would fail and was not started: see ✗ above.")
             raise typer.Exit(NOTHING_DONE)
     if dry_run:
+        if report is not None and report.dataset is not None and config.tuning != "probe":
+            from llm4top.training.pace import measured_pace
+
+            note(f"Time: {measured_pace(config, report.dataset)}")
         return
     try:
         with registered(config.out, is_main) as store, watching(quiet=not is_main) as show:

@@ -115,7 +115,7 @@ def test_only_causal_language_models_that_transformers_knows(folder, model_type)
 
 def test_nonsense_in_the_config_is_a_sentence(folder):
     change_json(folder / "config.json", num_hidden_layers="many")
-    with pytest.raises(ModelError, match=r"config\.json: the configuration makes no sense"):
+    with pytest.raises(ModelError, match=r"makes no sense: .*num_hidden_layers.*Download"):
         load_base(folder)
 
 
@@ -147,7 +147,7 @@ def test_damaged_weights_are_a_sentence(folder, spoil):
 
 def test_weights_of_another_shape_are_refused(folder):
     change_json(folder / "config.json", intermediate_size=64)
-    with pytest.raises(ModelError, match="weights"):
+    with pytest.raises(ModelError, match="their shapes are not those of config.json. Download"):
         load_base(folder)
 
 

@@ -131,6 +131,8 @@ OTHER_SETTINGS: dict[str, dict[str, Any]] = {
     "another width": {"intermediate_size": 95},
     "more layers": {"num_hidden_layers": 3},
     "text for a size": {"hidden_size": "32"},
+    "lists for kinds of layers": {"layer_types": [["full_attention"], ["full_attention"]]},
+    "a number for kinds of layers": {"layer_types": 2},
 }
 
 

@@ -18,7 +18,7 @@ from llm4top.forecasters.model.device import Device, NumberType, choose_device, 
 from llm4top.forecasters.model.packing import drop_packing, use_packing
 from llm4top.forecasters.model.tokenizer import FastTokenizer, load_tokenizer
 from llm4top.lazy import hush_optional_kernels, quick_imports
-from llm4top.text import first_line
+from llm4top.text import first_line, one_line
 
 Quantize = Literal["4bit"] | None
 
@@ -148,8 +148,9 @@ def load_config(folder: Path, *, encoder: bool = False) -> Any:
     except Exception as error:
         # Whatever wrong numbers can provoke: type errors, divisions by zero, ...
         raise ModelError(
-            f"the configuration makes no sense: {first_line(error)}",
+            f"the configuration makes no sense: {one_line(' '.join(str(error).split()), 300)}.",
             where=str(folder / "config.json"),
+            hint="Download the model again.",
         ) from error
 
 
@@ -176,8 +177,10 @@ def _load_model(
         ) from None
     except Exception as error:
         # transformers, safetensors and torch raise many kinds for a damaged file.
+        misfit = "ignore_mismatched_sizes" in str(error)
+        what = "their shapes are not those of config.json." if misfit else first_line(error)
         raise ModelError(
-            f"the weights cannot be loaded: {first_line(error)}",
+            f"the weights cannot be loaded: {what}",
             where=str(folder),
             hint="Download the model again.",
         ) from error

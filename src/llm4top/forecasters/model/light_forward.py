@@ -242,7 +242,7 @@ def _supports(config: dict[str, Any]) -> bool:
         and config["num_attention_heads"] % config["num_key_value_heads"] == 0
         and config["head_dim"] % 2 == 0
         and isinstance(config.get("rms_norm_eps"), float)
-        and set(config.get("layer_types") or ["full_attention"]) == {"full_attention"}
+        and config.get("layer_types") in (None, ["full_attention"] * config["num_hidden_layers"])
         and isinstance(rope, dict)
         and set(rope) == {"rope_type", "rope_theta"}
         and rope["rope_type"] == "default"

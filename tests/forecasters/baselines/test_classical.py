@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 from typing import get_args
 
 import numpy as np
@@ -29,6 +30,7 @@ from llm4top.forecasters.baselines.feature_matrix import _memory
 from llm4top.forecasters.baselines.learners import (
     DenseLearner,
     TreeLearner,
+    one_thread,
     read_adaboost,
     read_dense,
     read_forest,
@@ -211,3 +213,22 @@ def test_layers_from_a_file_are_checked():
     ):
         with pytest.raises(BundleError, match="holds"):
             DenseLearner.from_arrays(bad, 3, 2)
+
+
+def test_limits_of_two_threads_do_not_overlap():
+    # Each would put back the other's limit, and linear algebra would stay on one thread.
+    inside = []
+
+    def enter() -> None:
+        with one_thread():
+            inside.append(1)
+
+    with one_thread() as outer:
+        other = Thread(target=enter)
+        other.start()
+        other.join(0.05)
+        assert not inside
+        with one_thread() as inner:
+            assert (inner, outer >= 1) == (1, True)
+    other.join()
+    assert inside

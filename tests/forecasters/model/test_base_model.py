@@ -147,7 +147,7 @@ def test_damaged_weights_are_a_sentence(folder, spoil):
 
 def test_weights_of_another_shape_are_refused(folder):
     change_json(folder / "config.json", intermediate_size=64)
-    with pytest.raises(ModelError, match="their shapes are not those of config.json. Download"):
+    with pytest.raises(ModelError, match="their shapes are not those of config"):
         load_base(folder)
 
 

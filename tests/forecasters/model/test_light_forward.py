@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def test_threads_and_progress_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
     seen: list[Progress] = []
     found = []
     for threads in (1, 3):
-        monkeypatch.setattr(light_scorer, "_blas_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(light_scorer, "one_thread", lambda n=threads: nullcontext(n))
         found.append(language.logits_of(prompts, on_progress=seen.append))
         assert (seen[-1].done, seen[-1].total) == (len(prompts), len(prompts))
         assert seen[-1].figures["tokens"] == sum(len(prompt.token_ids) for prompt in prompts)

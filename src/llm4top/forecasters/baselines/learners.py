@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from threading import RLock
 from typing import Any, Self
 
 import numpy as np
@@ -268,13 +269,22 @@ def _joined(
     )
 
 
+_ALONE = RLock()
+"""Limits hold in the whole process: of two threads, one would put back what the other has set."""
+
+
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[int]:
     """Linear algebra and OpenMP loops inside run on one thread, so equal inputs give equal bits.
 
-    What torch computes is not limited: it has its own threads.
+    One thread at a time is inside; others wait. What torch computes is not limited: it has its own
+    threads. Yields how many threads linear algebra takes outside.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-    with threadpool_limits(limits=1):
-        yield
+    with _ALONE:
+        controller = ThreadpoolController()
+        libraries = controller.select(user_api="blas").info()
+        threads = max((library["num_threads"] for library in libraries), default=1)
+        with controller.limit(limits=1):
+            yield threads

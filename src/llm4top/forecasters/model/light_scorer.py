@@ -83,10 +83,9 @@ class LightScorer:
             return np.empty((0, len(self.answer_ids)))
         ids = [prompt.token_ids for prompt in prompts]
         parts = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
-        threads = min(_blas_threads(), len(parts))
         found, done, tokens = [], 0, 0
         # A product this small is slower on several threads: each prompt has one instead.
-        with one_thread(), _pool(threads) as run:
+        with one_thread() as threads, _pool(min(threads, len(parts))) as run:
             for part, states in zip(parts, run(self._pooled, parts), strict=True):
                 found.append(states)
                 done, tokens = done + len(part), tokens + sum(map(len, part))
@@ -104,15 +103,6 @@ class LightScorer:
             else:
                 row[:] = states[1 if len(states) > 1 else 0 :].mean(axis=0, dtype=np.float64)
         return found
-
-
-def _blas_threads() -> int:
-    """As many threads as NumPy's products take, which the environment may limit."""
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
-
-    return max(
-        (lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"), default=1
-    )
 
 
 @contextmanager

@@ -228,7 +228,7 @@ def test_what_does_not_go_together_is_not_blended(parts, stacked, tmp_path):
         parts.blend(parts=(both[0], as_forecaster(fitted)))
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
-    with pytest.raises(BundleError, match="something else here already"):
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
         parts.stack(tmp_path / "taken")
 
 

@@ -216,5 +216,5 @@ def test_a_new_calibration_drops_the_support(fitted, tmp_path):
     rows = [TYPICAL, replace(TYPICAL, conditions=("cough",))] * 20
     again = fitted.save(tmp_path / "bundle", validation=(rows, ["success", "failure"] * 20))
     assert again.support is None
-    with pytest.raises(BundleError, match="here already"):
+    with pytest.raises(BundleError, match="already holds a bundle"):
         fitted.save(tmp_path / "bundle")

@@ -125,12 +125,12 @@ def test_sentence_needs_its_own_encoder(tmp_path):
 
 def test_a_taken_folder_is_kept(stored, spoilt, tmp_path):
     forecaster = make_baseline("base-rate").fit(X, Y)
-    with pytest.raises(BundleError, match="there is a bundle here already"):
+    with pytest.raises(BundleError, match="already holds a bundle"):
         forecaster.save(spoilt, name="b")
     other = tmp_path / "other"
     other.mkdir()
     (other / "letter.txt").write_text("mine")
-    with pytest.raises(BundleError, match="there is something else here already"):
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
         forecaster.save(other, name="b", replace=True)
     forecaster.save(spoilt, name="b", replace=True)
     assert load_bundle(spoilt).manifest.baseline.baseline == "base-rate"

@@ -187,10 +187,10 @@ def test_the_folder_appears_whole_or_not_at_all(lora, tmp_path, monkeypatch):
 def test_what_is_there_is_not_overwritten(lora, tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("mine")
-    with pytest.raises(BundleError, match="there is something else here already"):
+    with pytest.raises(BundleError, match="exists and is not a bundle"):
         lora.save(tmp_path / "notes", replace=True)
     lora.save(tmp_path / "b")
-    with pytest.raises(BundleError, match="there is a bundle here already"):
+    with pytest.raises(BundleError, match="already holds a bundle"):
         lora.save(tmp_path / "b")
     lora.save(tmp_path / "b", replace=True, name="second")
     assert load_bundle(tmp_path / "b", device="cpu").identity.startswith("second-")

@@ -14,7 +14,8 @@ LLM4TOPError
 ├── ModelError              a base model cannot be used
 │   ├── ModelNotFoundError      not on this machine
 │   ├── UnsafeModelError        would run code, or is not safetensors
-│   └── AnswerTokenError        an answer is not a single token of the tokenizer
+│   ├── AnswerTokenError        an answer is not a single token of the tokenizer
+│   └── ServerError             a server with a model gives no answer that can be used
 ├── BundleError             a bundle cannot be read or written
 │   ├── TamperedBundleError     a file does not match the manifest
 │   └── UnsafeBundleError       a file that may hold code
@@ -145,6 +146,37 @@ class UnsafeModelError(ModelError):
 
 class AnswerTokenError(ModelError):
     """An answer of the task is not a single token, or two answers share one."""
+
+
+class ServerError(ModelError):
+    """A server with a model gives no answer, or none that can be used.
+
+    Attributes:
+        status: The HTTP status of its answer; None where there was none.
+        passing: Whether the same request may work later.
+        retry_after: Seconds that the server asked to wait; 0 where it did not.
+        row: The position of the prompt among those that were asked together.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        status: int | None = None,
+        passing: bool = False,
+        retry_after: float = 0.0,
+    ):
+        super().__init__(message, where=where, hint=hint)
+        self.status, self.passing, self.retry_after = status, passing, retry_after
+        self.row: int | None = None
+
+    def name_record(self, names: Sequence[str | None]) -> None:
+        """Add the name of the record that the failed prompt was about, one of ``names``."""
+        name = names[self.row] if self.row is not None else None
+        if name:
+            self.where = f"{self.where}, record {name}"
 
 
 class BundleError(LLM4TOPError):

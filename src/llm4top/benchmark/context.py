@@ -15,6 +15,7 @@ from llm4top.forecasters.bundles.verify import read_manifest
 from llm4top.forecasters.forecaster import Forecaster, release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import load_base
+from llm4top.forecasters.served import ServedBase
 from llm4top.progress import OnProgress, ignore
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.prompts.sections import SECTION_NAMES, SECTIONS_BEYOND_RECORDS
@@ -40,6 +41,14 @@ class Loader:
             return LanguageForecaster.from_model(loaded, self._task, spec=spec)
 
         held: LanguageForecaster = self._hold(f"base {base}", load)
+        return held
+
+    def served(self, base: ServedBase) -> LanguageForecaster:
+        """The model on a server, with the benchmark's task."""
+        spec = prompt_spec(self._settings, None)
+        held: LanguageForecaster = self._hold(
+            f"served {base.sha256}", lambda: base.language(self._task, spec)
+        )
         return held
 
     def bundle(self, folder: Path, base: Path | None) -> Forecaster:

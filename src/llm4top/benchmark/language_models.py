@@ -14,6 +14,7 @@ from llm4top.benchmark.cache import Arrays, hash_of
 from llm4top.benchmark.context import Context, number_types, prompt_spec
 from llm4top.benchmark.predictions import Predictions, trained_on_text
 from llm4top.benchmark.rows import POOLED, CheckName, Fold
+from llm4top.benchmark.scored_rows import missing_note, score_rows
 from llm4top.benchmark.settings import BenchmarkSettings
 from llm4top.data.dataset import Dataset
 from llm4top.errors import BundleError, CalibrationError
@@ -24,6 +25,9 @@ from llm4top.forecasters.forecaster import Model
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel
 from llm4top.forecasters.model.model_files import BaseIdentity, identify, resolve_base
+from llm4top.forecasters.model.model_source import is_served
+from llm4top.forecasters.model.served_scorer import ServedScorer
+from llm4top.forecasters.served import ServedBase, find_served
 from llm4top.prompts.examples import FewShotWriter, choose_examples
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.registry.trial import Trial
@@ -43,12 +47,14 @@ class LanguageModel:
         bundle: The folder of a bundle of the benchmark's task; None for a base model.
         base: The folder of the weights to prompt and to fine-tune; None for a bundle of baselines.
         seen: Whether the weights were trained on labelled trials.
+        served: The model on a server that it is; None for one on this machine.
     """
 
     name: str
     bundle: Path | None
     base: Path | None
     seen: bool
+    served: ServedBase | None = None
 
     @property
     def weights(self) -> Path:
@@ -60,6 +66,8 @@ class LanguageModel:
     @cached_property
     def identity(self) -> BaseIdentity:
         """Which base model it is."""
+        if self.served is not None:
+            return BaseIdentity(self.served.served.name, None, self.served.sha256)
         return identify(self.weights)
 
     @property
@@ -75,17 +83,21 @@ def find_models(settings: BenchmarkSettings, task: Task) -> list[LanguageModel]:
 
     Raises ``ModelNotFoundError`` and ``BundleError`` for what is not on this machine.
     """
-    found = [_find(name, task) for name in settings.bases]
+    found = [_find(name, task, settings) for name in settings.bases]
     names = [model.name for model in found]
     return [
         model
         if names.count(model.name) == 1
-        else LanguageModel(f"{model.name} ({model.key[-6:]})", model.bundle, model.base, model.seen)
+        else replace(model, name=f"{model.name} ({model.key[-6:]})")
         for model in found
     ]
 
 
-def _find(name: str, task: Task) -> LanguageModel:
+def _find(name: str, task: Task, settings: BenchmarkSettings) -> LanguageModel:
+    if is_served(name):
+        remote = settings.allow_remote
+        served = find_served(name, tokenizer=settings.tokenizer, allow_remote=remote)
+        return LanguageModel(f"{_short(served.served.name)}, served", None, None, False, served)
     try:
         folder = resolve_bundle(name)
     except BundleError:
@@ -109,7 +121,7 @@ def _short(name: str) -> str:
 
 
 def few_shot(
-    base: BaseModel,
+    base: BaseModel | ServedScorer,
     task: Task | str,
     trials: Sequence[Trial],
     labels: Sequence[str],
@@ -125,7 +137,7 @@ def few_shot(
     question. A clone of the forecaster has no examples.
 
     Args:
-        base: The base model.
+        base: The base model, or what asks the one on a server.
         task: The question, or its name.
         trials: Training data that the examples are drawn from.
         labels: Their labels.
@@ -141,6 +153,8 @@ def few_shot(
     question = get_task(task)
     examples = choose_examples(question, trials, labels, shots=shots, seed=seed)
     writer = FewShotWriter(base.tokenizer, question, examples, spec)
+    if isinstance(base, ServedScorer):
+        return LanguageForecaster.from_served(base.with_writer(writer))
     return LanguageForecaster.from_model(base, question, writer=writer, batch_tokens=batch_tokens)
 
 
@@ -224,18 +238,20 @@ class LanguageWork:
             return loader.bundle(self.model.bundle, self.model.base).forecaster
         if self.trains:
             return loader.bundle(self.run_folder.bundle, self.model.base).forecaster
-        untrained = loader.untrained(self.model.weights)
+        served = self.model.served
+        untrained = loader.served(served) if served else loader.untrained(self.model.weights)
+        scorer = untrained.scorer
         if self.variant == "zero-shot":
             return untrained
         examples = self.tuning_data.select("train")
         return few_shot(
-            untrained.scorer.base,
+            scorer if isinstance(scorer, ServedScorer) else scorer.base,
             self.context.rows.dataset.task,
             examples.trials,
             examples.labels,
             shots=settings.shots,
             seed=settings.seed,
-            spec=untrained.scorer.writer.spec,
+            spec=scorer.writer.spec,
         )
 
     def inputs(self) -> dict[str, Any]:
@@ -269,11 +285,7 @@ class LanguageWork:
         return sets
 
     def _logits(self) -> Arrays:
-        forecaster = self.forecaster()
-        return {
-            name: forecaster.label_logits(rows.trials, on_progress=self.context.on_prompts)
-            for name, rows in self._row_sets().items()
-        }
+        return score_rows(self.forecaster(), self._row_sets(), self.context.on_prompts)
 
     def _tune(self) -> None:
         run, settings = self.run_folder, self.context.settings
@@ -299,8 +311,9 @@ class LanguageWork:
     def _predictions(self, logits: dict[str, Logits]) -> Iterator[Predictions]:
         trained = self.trains or self.variant == "as shipped"
         selected = self.trains and self.fold.name == "split"
-        note = "The weights were chosen on the validation rows." if selected else ""
+        chosen = "The weights were chosen on the validation rows." if selected else ""
         for check in self.fold.checks:
+            note = chosen or missing_note(logits, check)
             raw = np.asarray(softmax(logits[check], axis=1), dtype=np.float64)
             yield replace(self._one(check, self.name, raw, note), blends=trained)
             try:

@@ -34,6 +34,8 @@ class BenchmarkSettings(BaseModel):
         cutoff: The end of the base models' training data, a date (ISO).
         limit: Ingest at most so many records.
         device: "auto", "cuda", "cuda:N", "mps" or "cpu".
+        tokenizer: The folder of the tokenizer of models on servers; None: by their names.
+        allow_remote: Whether models may be on other machines, which then read the records.
         seed, draws: Of the bootstrap; the seed also of training and cross-fitting.
     """
 
@@ -62,6 +64,8 @@ class BenchmarkSettings(BaseModel):
     )
     limit: int | None = Field(None, ge=1)
     device: str = "auto"
+    tokenizer: Path | None = None
+    allow_remote: bool = False
     seed: int = Field(0, ge=0, lt=2**32)
     draws: int = Field(1000, ge=100, le=100_000)
 

@@ -39,7 +39,10 @@ class Flags:
     bases: Annotated[
         list[str] | None,
         typer.Option(
-            "--base", help="A base model or a bundle to measure; may be repeated.", metavar="MODEL"
+            "--base",
+            help="A base model, a bundle or a model on a server (URL#NAME) to measure; may be "
+            "repeated.",
+            metavar="MODEL",
         ),
     ] = None
     phases: Annotated[
@@ -84,6 +87,8 @@ class Flags:
         int | None, typer.Option(help="Maximum number of labelled records of each source.")
     ] = None
     device: options.DeviceOption = "auto"
+    tokenizer: options.TokenizerOption = None
+    allow_remote: options.RemoteOption = False
     seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0
     draws: Annotated[int, typer.Option(help="Bootstrap draws behind each interval.")] = 1000
 
@@ -92,9 +97,10 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
     """Measure every forecaster on the same trials, phase by phase, and write one report.
 
     Baselines from always-success to XGBoost and TF-IDF; each base model as it is, with examples,
-    with a frozen probe and fine-tuned with LoRA; calibrated and not; with 95 % intervals, paired
-    differences, slices, a leak audit and the leak oracle (which cheats, to show what a leak looks
-    like). Without [bold]--base[/bold] only the baselines are measured.
+    with a frozen probe and fine-tuned with LoRA (a model on a server: the first two); calibrated
+    and not; with 95 % intervals, paired differences, slices, a leak audit and the leak oracle
+    (which cheats, to show what a leak looks like). Without [bold]--base[/bold] only the baselines
+    are measured.
 
     After Ctrl-C or a crash, run the same command again: it resumes after the last completed step.
     Nothing is chosen on test rows, and each look at them is recorded in the test ledger.
@@ -108,6 +114,8 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
         llm4top benchmark --data AllPublicXML.zip --task completion --phases II,III --out runs/done
 
         llm4top benchmark --data data/top --base Qwen/Qwen3-8B --ways zero-shot,probe
+
+        llm4top benchmark --data data/top --base http://127.0.0.1:8000/v1#Qwen/Qwen3-8B
 
         llm4top benchmark --data data/top --base embedded --dry-run
     """
@@ -126,6 +134,7 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
     if dry_run:
         _print_plan(made)
         return
+    options.tell_privacy(made.bases)
     _run(made)
 
 

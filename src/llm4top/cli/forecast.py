@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,14 @@ import typer
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
-from llm4top.cli.options import ModelChoice, ModelLoading, listed, named_task
+from llm4top.cli.options import (
+    ModelChoice,
+    ModelLoading,
+    ServedLoading,
+    listed,
+    named_task,
+    tell_privacy,
+)
 from llm4top.cli.portfolio_summary import PortfolioSummary, write_sums
 from llm4top.cli.streams import STANDARD_INPUT, Records, Target, opened, written
 from llm4top.lazy import quick_imports
@@ -40,6 +48,7 @@ def forecast(
     choice: ModelChoice,
     writing: Output,
     loading: ModelLoading,
+    served: ServedLoading,
     example: Annotated[
         bool,
         typer.Option(
@@ -107,12 +116,15 @@ def forecast(
         llm4top forecast drafts/ --question outcome,why-it-fails,duration --portfolio sums.csv
 
         llm4top forecast drafts/ --base-rate "phase 2=0.55, phase 3=0.7"
+
+        llm4top forecast drafts/ --model http://127.0.0.1:8000/v1#Qwen/Qwen3-8B
     """
     sources = [*(paths or ()), *([EXAMPLES] if example else ())]
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
     models = [choice.model] if question is None else _models(question, choice, writing, sources)
-    _forecast(sources, models, choice.task, writing, loading, base_rate)
+    load = partial(_load, task=choice.task, loading=loading, served=served)
+    _forecast(sources, models, load, writing, base_rate)
 
 
 def _models(
@@ -144,9 +156,8 @@ def _models(
 def _forecast(
     sources: list[Path],
     models: list[str],
-    task: str | None,
+    load: Callable[[str], Forecaster],
     writing: Output,
-    loading: ModelLoading,
     base_rate: str | None,
 ) -> None:
     writing.check()
@@ -159,13 +170,11 @@ def _forecast(
     ):
         told = len(models) > 1 and writing.output == "table"
         summary = PortfolioSummary() if told or writing.portfolio else None
-        found = [_answer(models[0], task, records, writing, target, loading, base_rate, summary)]
+        found = [_answer(models[0], load, records, writing, target, base_rate, summary)]
         for model in models[1:]:
             with opened(sources, again=True) as same:
                 before = target.done
-                found.append(
-                    _answer(model, task, same, writing, target, loading, base_rate, summary, True)
-                )
+                found.append(_answer(model, load, same, writing, target, base_rate, summary, True))
                 target.done += before
     skills = {}
     for forecaster, rates, tally in found:
@@ -197,11 +206,10 @@ def _skill(forecaster: Forecaster) -> str:
 
 def _answer(
     model: str,
-    task: str | None,
+    load: Callable[[str], Forecaster],
     records: Records,
     writing: Output,
     target: Target,
-    loading: ModelLoading,
     base_rate: str | None,
     summary: PortfolioSummary | None = None,
     continued: bool = False,
@@ -209,22 +217,33 @@ def _answer(
     """Forecast all records with one model; what it was adapted to, and the counts."""
     with _status(f"Loading {model}"), quick_imports():
         from llm4top.forecasters.base_rate_shift import target_rates
-        from llm4top.forecasters.bundles.loading import AS_TRAINED
-        from llm4top.forecasters.load import load_forecaster
 
-        forecaster = load_forecaster(
-            model,
-            task=named_task(task),
-            device=loading.device,
-            quantize=loading.quantize or AS_TRAINED,
-            batch_tokens=loading.batch_tokens,
-        )
+        forecaster = load(model)
         rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
     watched, keep = (records, None) if summary is None else (summary.watch(records), summary.add)
     tally = forecast_all(
         forecaster, watched, writing, target, rates, continued=continued, keep=keep
     )
     return forecaster, rates, tally
+
+
+def _load(
+    model: str, *, task: str | None, loading: ModelLoading, served: ServedLoading
+) -> Forecaster:
+    from llm4top.forecasters.bundles.loading import AS_TRAINED
+    from llm4top.forecasters.load import load_forecaster
+
+    found = load_forecaster(
+        model,
+        task=named_task(task),
+        device=loading.device,
+        quantize=loading.quantize or AS_TRAINED,
+        batch_tokens=loading.batch_tokens,
+        tokenizer=served.tokenizer,
+        allow_remote=served.allow_remote,
+    )
+    tell_privacy([model])
+    return found
 
 
 def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -207,7 +207,8 @@ ReportFormat = Literal["text", "json", "csv"]
 ModelOption = Annotated[
     str,
     typer.Option(
-        help="A bundle's name or folder, the folder of a run, or a base model.",
+        help="A bundle's name or folder, the folder of a run, a base model, or a model on a "
+        "server (URL#NAME).",
         metavar="MODEL",
         autocompletion=model_names,
     ),
@@ -261,6 +262,44 @@ class ModelLoading:
         int | None,
         typer.Option(min=1, help="Tokens in one batch. Default: by the device's free memory."),
     ] = None
+
+
+TokenizerOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with tokenizer.json of a model on a server. Default: that of the downloaded "
+        "model of its name.",
+        file_okay=False,
+    ),
+]
+RemoteOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-remote",
+        help="Let a model be on another machine: the text of each record is sent there.",
+    ),
+]
+
+
+def tell_privacy(models: Iterable[str]) -> None:
+    """Note which other machines will get the records' text."""
+    from llm4top.cli.console import note
+    from llm4top.forecasters.model.model_source import is_served
+
+    for model in filter(is_served, models):
+        from llm4top.forecasters.model.completion_server import ServedModel
+
+        served = ServedModel.parse(model)
+        if not served.is_local:
+            note(served.privacy)
+
+
+@dataclass(frozen=True)
+class ServedLoading:
+    """How a model on a server is reached."""
+
+    tokenizer: TokenizerOption = None
+    allow_remote: RemoteOption = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from llm4top.errors import CalibrationError
+from llm4top.errors import CalibrationError, ServerError
 from llm4top.forecasters.base_rate_shift import (
     BaseRateArgument,
     Shares,
@@ -79,6 +79,7 @@ class ForecastSource(Protocol):
         prompts: Sequence[Prompt] | None = None,
         on_progress: OnProgress | None = None,
     ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]: ...
+    def notes_on(self, prompts: Sequence[Prompt]) -> Sequence[str | None]: ...
     def trained_on_part(self, nct_id: str | None) -> Part | None: ...
 
 
@@ -210,14 +211,19 @@ def _forecasts(
     progress: OnProgress | None,
 ) -> Iterator[Forecast]:
     trials = [record.trial for record in records]
-    logits, parts = loaded.logits_and_parts(trials, prompts=prompts, on_progress=progress)
+    try:
+        logits, parts = loaded.logits_and_parts(trials, prompts=prompts, on_progress=progress)
+    except ServerError as error:
+        error.name_record([record.source.name for record in records])
+        raise
+    notes = loaded.notes_on(prompts)
     answers = _answers(loaded, trials, logits, target)
     reported = answers.given.calibrated.reported
     scores = _scores(np.asarray(logits, dtype=np.float64), reported)
     alone = {name: softmax(found) for name, found in parts.items()}
     for row, (record, prompt) in enumerate(zip(records, prompts, strict=True)):
         forecast = _forecast(
-            loaded, record, prompt, answers.given, row, scores[row], len(alone) or 1
+            loaded, record, prompt, answers.given, row, scores[row], len(alone) or 1, notes[row]
         )
         if alone:
             own = ((name, float(p[row, reported[row]])) for name, p in alone.items())
@@ -287,6 +293,7 @@ def _forecast(
     row: int,
     score: float,
     parts: int,
+    note: str | None,
 ) -> Forecast:
     task, trial, calibrated = loaded.task, record.trial, supported.calibrated
     probabilities = tuple(float(p) for p in calibrated.probabilities[row])
@@ -301,6 +308,7 @@ def _forecast(
         learnt=loaded.trained_on_part(record.nct_id),
         support=supported.notes[row],
         parts=parts,
+        served=note,
     )
     return Forecast(
         record=record.source.name,

@@ -23,7 +23,7 @@ class Case:
     ``phases`` are those the model has learnt from (empty: unknown), ``sections`` those its
     prompts show (None: all). ``learnt`` says whether the model has learnt from this very trial.
     ``support`` is the sentence of the support stage, which says more than ``IN_SUPPORT`` do.
-    ``parts`` is how many forecasters read the record.
+    ``parts`` is how many forecasters read the record; ``served`` the sentence of a served model.
     """
 
     record: Record
@@ -34,6 +34,7 @@ class Case:
     learnt: Part | None = None
     support: str | None = None
     parts: int = 1
+    served: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,7 @@ IN_SUPPORT = frozenset({"not-a-medicine", "no-phase", "missing-sections"})
 WARNING_RULES: tuple[WarningRule, ...] = (
     WarningRule("learnt-from", _learnt),
     WarningRule("not-a-trial", _no_trial),
+    WarningRule("served", lambda case: case.served),
     WarningRule("support", lambda case: case.support),
     WarningRule("not-a-medicine", _no_medicine),
     WarningRule("no-phase", _no_phase),

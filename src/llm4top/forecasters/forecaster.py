@@ -195,6 +195,12 @@ class Forecaster:
             return model.pool.logits(list(parts.values())), parts
         return model.label_logits(trials, prompts=prompts, on_progress=on_progress), {}
 
+    def notes_on(self, prompts: Sequence[Prompt]) -> Sequence[str | None]:
+        """What must be said of its answers to the last prompts; mostly nothing."""
+        language: Any = self.forecaster if self.kind == "language" else None
+        told = getattr(language and language.scorer, "notes_on", None)
+        return told(prompts) if told else [None] * len(prompts)
+
     def calibrated(
         self, trials: Iterable[Trial], *, on_progress: OnProgress | None = None
     ) -> Calibrated:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from llm4top.forecasters.model.light_scorer import LightScorer
     from llm4top.forecasters.model.probe import Probe
     from llm4top.forecasters.model.scoring import TrialScorer
+    from llm4top.forecasters.model.served_scorer import ServedScorer
+
+    Scorer = TrialScorer | LightScorer | ServedScorer
 
 _PRECISION: dict[str, Literal["fp32", "bf16"]] = {
     "float32": "fp32", "fp32": "fp32", "bfloat16": "bf16", "bf16": "bf16",
@@ -158,7 +161,12 @@ class LanguageForecaster(TrialClassifier):
         return cls._around(scorer, scorer.folder, device="cpu", dtype="float32")
 
     @classmethod
-    def _around(cls, scorer: TrialScorer | LightScorer, base: Path, **options: Any) -> Self:
+    def from_served(cls, scorer: ServedScorer) -> Self:
+        """As ``from_model``, over a model on a server; see ``llm4top.forecasters.served``."""
+        return cls._around(scorer, f"{scorer.server.served.url}#{scorer.server.served.name}")
+
+    @classmethod
+    def _around(cls, scorer: Scorer, base: str | Path, **options: Any) -> Self:
         spec = scorer.writer.spec
         forecaster = cls(
             base,
@@ -204,7 +212,7 @@ class LanguageForecaster(TrialClassifier):
         classes, positions = class_positions(task, y)
         if len(trials) != len(positions):
             raise ValueError(f"X has {len(trials)} trials and y {len(positions)} labels.")
-        self._scorer: TrialScorer | LightScorer | None = None
+        self._scorer: Scorer | None = None
         self.finetuning_ = None
         self._columns = np.unique(positions)
         phases = [trial.phase for trial in trials]
@@ -297,13 +305,13 @@ class LanguageForecaster(TrialClassifier):
         return np.asarray(self.classes_[best])
 
     @property
-    def scorer(self) -> TrialScorer | LightScorer:
+    def scorer(self) -> Scorer:
         """The loaded model with its prompt writer; a zero-shot model is loaded at first use.
 
         Raises scikit-learn's ``NotFittedError`` before ``fit``.
         """
         self._check_fitted()
-        scorer: TrialScorer | LightScorer | None = self.__dict__.get("_scorer")
+        scorer: Scorer | None = self.__dict__.get("_scorer")
         if scorer is None:
             self._check()
             scorer = self._scorer = self._load()

@@ -12,6 +12,7 @@ from llm4top.forecasters.bundles.read import load_bundle
 from llm4top.forecasters.bundles.verify import language_part, verify_bundle
 from llm4top.forecasters.forecaster import Forecaster, Model, Writer
 from llm4top.forecasters.model.model_files import identify, resolve_base
+from llm4top.forecasters.model.model_source import is_served
 from llm4top.prompts.prompt import PromptSpec, PromptWriter
 from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task import Task
@@ -28,6 +29,8 @@ def load_forecaster(
     batch_tokens: int | None = None,
     encoder: str | Path | None = None,
     weights: bool = True,
+    tokenizer: str | Path | None = None,
+    allow_remote: bool = False,
 ) -> Forecaster:
     """The forecaster of that name, ready to forecast.
 
@@ -35,7 +38,7 @@ def load_forecaster(
         model: "embedded", which answers "outcome", or "embedded:QUESTION" for another of the
             questions that ship (completion, duration, why-it-fails); the folder of a bundle, or
             of the run that made it; a name in the store; or a base model's folder or name, which
-            then forecasts untrained.
+            then forecasts untrained, as does a model on a server, "URL#NAME".
         task: The question. A bundle accepts only its own; a base model's default is "outcome".
         device: Where a language model computes: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: Its number type: "auto", "float32", "bfloat16" or "float16".
@@ -44,6 +47,8 @@ def load_forecaster(
         batch_tokens: Padded tokens of a batch; None fits the memory. It changes the speed only.
         encoder: The folder of the text encoder that the baseline "sentence" needs.
         weights: Whether to read the model now; else at its first use, after all checks.
+        tokenizer: The folder of a served model's tokenizer; None: that of the model of its name.
+        allow_remote: Whether a served model may be on another machine, which reads the records.
 
     Raises:
         BundleError: There is nothing of that name, or the bundle answers another question.
@@ -52,6 +57,11 @@ def load_forecaster(
         ModelError: The base model cannot be loaded.
     """
     question = None if task is None else get_task(task)
+    if is_served(model):
+        from llm4top.forecasters.served import load_served
+
+        asked = question or get_task("outcome")
+        return load_served(str(model), asked, tokenizer=tokenizer, allow_remote=allow_remote)
     loading = Loading(device, dtype, quantize, base, batch_tokens, encoder)
     try:
         folder = resolve_bundle(model)
@@ -82,6 +92,11 @@ def load_writer(model: str | Path, task: Task | str | None = None) -> Writer:
     """
     from llm4top.forecasters.model.tokenizer import load_tokenizer
 
+    if is_served(model):
+        from llm4top.forecasters.served import find_served
+
+        tokenizer = load_tokenizer(find_served(str(model)).tokenizer)
+        return PromptWriter(tokenizer, get_task(task or "outcome"), PromptSpec())
     try:
         report = verify_bundle(model)
     except BundleError:

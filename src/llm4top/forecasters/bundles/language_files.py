@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     import torch
 
     from llm4top.forecasters.model.base_model import BaseModel
-    from llm4top.forecasters.model.scoring import TrialScorer
 
 CARRIED_UP_TO = 256 * 1024 * 1024
 """A base model that was not downloaded is put into the bundle up to this many bytes of weights."""
@@ -189,7 +188,7 @@ def round_weights(model: Any, storage: str) -> None:
             parameter.copy_(parameter.to(getattr(torch, storage)).to(parameter.dtype))
 
 
-def _check_tuning(scorer: TrialScorer | LightScorer, method: str) -> None:
+def _check_tuning(scorer: Any, method: str) -> None:
     adapted = hasattr(scorer.model, "peft_config")
     if (scorer.probe is not None) != (method == "probe"):
         raise BundleError(

@@ -21,7 +21,13 @@ from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.trained_on import TrainedOn
 from llm4top.forecasters.bundles.verify import language_part, read_manifest
-from llm4top.forecasters.model.model_source import HUB_NAME, MODEL_NAME, ModelSource, model_folder
+from llm4top.forecasters.model.model_source import (
+    HUB_NAME,
+    MODEL_NAME,
+    ModelSource,
+    is_served,
+    model_folder,
+)
 from llm4top.paths import models_folder
 
 _BASE = "base"
@@ -100,6 +106,12 @@ def unknown_model(name: str) -> ModelNotFoundError:
     Only what has the form of a name on the hub, owner/name, is answered with a download: what
     looks like a path is a path, and a single word a slip of the keyboard.
     """
+    if is_served(name):
+        return ModelNotFoundError(
+            "a model on a server can forecast and be benchmarked; this needs a model on this "
+            "machine.",
+            hint="Download it, and give its name or folder.",
+        )
     path = Path(name).expanduser()
     if path.exists():
         return ModelNotFoundError(

@@ -14,6 +14,11 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
+def is_served(name: object) -> bool:
+    """Whether the name of a model is the address of a server."""
+    return str(name).startswith(("http://", "https://"))
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSource:
     """What ``llm4top-source.json`` says about a model on this machine.

@@ -58,6 +58,9 @@ class Bundle:
         made = self.forecaster.label_logits(trials, prompts=prompts, on_progress=on_progress)
         return made, {}
 
+    def notes_on(self, prompts):
+        return [None] * len(prompts)
+
     def trained_on_part(self, nct_id):
         return {"NCT00000001": "train", "NCT00000002": "valid"}.get(nct_id)
 

@@ -66,6 +66,10 @@ CASES = {
         with_trial(study_type="Observational"),
         "observational: not an interventional trial",
     ),
+    "served": (
+        replace(CASE, served="the server did not list the answer No: ..."),
+        "the server did not list the answer No: ...",
+    ),
     "support": (
         replace(CASE, support="The record has no phase: ..."),
         "The record has no phase: ...",

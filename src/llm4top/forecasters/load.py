@@ -52,16 +52,12 @@ def load_forecaster(
 
     Raises:
         BundleError: There is nothing of that name, or the bundle answers another question.
-        TamperedBundleError: A file of it is changed, missing or not listed.
-        UnsafeBundleError: A file of it could run code.
+        TamperedBundleError, UnsafeBundleError: A file of it is changed, or could run code.
         ModelError: The base model cannot be loaded.
     """
     question = None if task is None else get_task(task)
     if is_served(model):
-        from llm4top.forecasters.served import load_served
-
-        asked = question or get_task("outcome")
-        return load_served(str(model), asked, tokenizer=tokenizer, allow_remote=allow_remote)
+        return _served(str(model), question, tokenizer, allow_remote)
     loading = Loading(device, dtype, quantize, base, batch_tokens, encoder)
     try:
         folder = resolve_bundle(model)
@@ -71,12 +67,25 @@ def load_forecaster(
         return _untrained(model, question or get_task("outcome"), error, loading, weights)
     loaded = load_bundle(folder, weights=weights, **asdict(loading))
     if question is not None and question != loaded.task:
-        raise BundleError(
-            f"it answers {loaded.task.name!r} ({loaded.task.question}), not {question.name!r}.",
-            where=loaded.identity,
-            hint="Leave the task out, or choose a bundle trained on that task.",
-        )
+        raise _another_question(loaded, question)
     return loaded
+
+
+def _another_question(loaded: Forecaster, question: Task) -> BundleError:
+    return BundleError(
+        f"it answers {loaded.task.name!r} ({loaded.task.question}), not {question.name!r}.",
+        where=loaded.identity,
+        hint="Leave the task out, or choose a bundle trained on that task.",
+    )
+
+
+def _served(
+    model: str, question: Task | None, tokenizer: str | Path | None, allow_remote: bool
+) -> Forecaster:
+    from llm4top.forecasters.served import load_served
+
+    asked = question or get_task("outcome")
+    return load_served(model, asked, tokenizer=tokenizer, allow_remote=allow_remote)
 
 
 def load_writer(model: str | Path, task: Task | str | None = None) -> Writer:

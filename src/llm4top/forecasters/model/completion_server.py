@@ -184,7 +184,10 @@ class CompletionServer:
             raise self._error("the request was stopped.")
 
     def _headers(self) -> dict[str, str]:
-        key = os.environ.get(KEY_VARIABLE)
+        key = _key()
+        if not (key.isascii() and key.isprintable()):
+            # http.client would repeat it in its error.
+            raise self._error(f"{KEY_VARIABLE} holds characters that no key has.")
         given = {"Authorization": f"Bearer {key}"} if key else {}
         return {"Content-Type": "application/json", "Accept": "application/json", **given}
 
@@ -222,8 +225,11 @@ class CompletionServer:
 
     def _without_key(self, text: str) -> str:
         """What the server says, without the key that some servers repeat."""
-        key = os.environ.get(KEY_VARIABLE)
-        return text.replace(key, "...") if key else text
+        return text.replace(_key(), "[key]") if _key() else text
+
+
+def _key() -> str:
+    return os.environ.get(KEY_VARIABLE, "").strip()
 
 
 def _is_loopback(host: str) -> bool:

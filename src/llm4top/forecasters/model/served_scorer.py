@@ -40,14 +40,15 @@ _NOT_UNDERSTOOD = (400, 413, 422, 500, 501)
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class Form:
     """How a server wants to be asked: with token ids or text, and for how many listed tokens."""
 
     ids: bool
     listed: int
 
 
-_FORMS = [_Form(ids, listed) for ids in (True, False) for listed in _LISTED]
+FORMS = [Form(ids, listed) for ids in (True, False) for listed in _LISTED]
+"""The forms that a server is asked in until it understands one."""
 
 
 class ServedScorer:
@@ -69,7 +70,7 @@ class ServedScorer:
         self.server, self.tokenizer, self.writer, self.task = server, tokenizer, writer, task
         self.answer_ids = answer_token_ids(tokenizer, task)
         self.missing: dict[str, tuple[str, ...]] = {}
-        self._form: _Form | None = None
+        self._form: Form | None = None
 
     @classmethod
     def plain(
@@ -154,11 +155,11 @@ class ServedScorer:
 
     def _settle(self, prompt: Prompt) -> None:
         """Find the first form that the server understands, with the first prompt."""
-        for form in _FORMS if self._form is None else ():
+        for form in FORMS if self._form is None else ():
             try:
                 self.server.ask(self._body(prompt, form), known=False)
             except ServerError as error:
-                if error.status in _NOT_UNDERSTOOD and form is not _FORMS[-1]:
+                if error.status in _NOT_UNDERSTOOD and form is not FORMS[-1]:
                     continue
                 error.row = 0
                 raise
@@ -175,7 +176,7 @@ class ServedScorer:
             error.row = row
             raise
 
-    def _body(self, prompt: Prompt, form: _Form) -> dict[str, Any]:
+    def _body(self, prompt: Prompt, form: Form) -> dict[str, Any]:
         # Servers put the token that begins every text before a text themselves.
         text = prompt.text.removeprefix(self.writer.beginning)
         return {

@@ -37,8 +37,8 @@ def load_forecaster(
     Args:
         model: "embedded", which answers "outcome", or "embedded:QUESTION" for another of the
             questions that ship (completion, duration, why-it-fails); the folder of a bundle, or
-            of the run that made it; a name in the store; or a base model's folder or name, which
-            then forecasts untrained, as does a model on a server, "URL#NAME".
+            of the run that made it; a name in the store; or what forecasts untrained: a base
+            model's folder or name, or "URL#NAME" of a model on a server.
         task: The question. A bundle accepts only its own; a base model's default is "outcome".
         device: Where a language model computes: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: Its number type: "auto", "float32", "bfloat16" or "float16".
@@ -47,8 +47,7 @@ def load_forecaster(
         batch_tokens: Padded tokens of a batch; None fits the memory. It changes the speed only.
         encoder: The folder of the text encoder that the baseline "sentence" needs.
         weights: Whether to read the model now; else at its first use, after all checks.
-        tokenizer: The folder of a served model's tokenizer; None: that of the model of its name.
-        allow_remote: Whether a served model may be on another machine, which reads the records.
+        tokenizer, allow_remote: As for ``find_served``, of a model on a server.
 
     Raises:
         BundleError: There is nothing of that name, or the bundle answers another question.

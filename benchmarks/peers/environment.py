@@ -12,9 +12,10 @@ REQUIREMENTS = Path(__file__).resolve().parent.parent / "peers.txt"
 BUILT = {"llama-cpp-python": "llama-cpp-python==0.3.36"}
 """Built from source: g++ and CMake are needed, and about ten minutes of two cores."""
 OTHERS = {
-    "LLaMA-Factory": "not installed: it pins older versions of transformers and TRL, which it "
-    "trains with (its SFT is the row of TRL, on an older version)",
-    "Unsloth": "not installed: it refuses to start without a GPU",
+    "LLaMA-Factory": "not installed: 0.9.5 needs transformers of at most 5.6 and TRL of at "
+    "most 0.24",
+    "Unsloth": "not installed: 2026.10.9 needs transformers of at most 5.17, xformers and Triton, "
+    "which are for GPUs",
 }
 """Peers that are no part of the environment, and why."""
 

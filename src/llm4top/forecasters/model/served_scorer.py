@@ -26,6 +26,7 @@ from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+from llm4top.text import counted
 
 if TYPE_CHECKING:
     from llm4top.forecasters.model.base_model import BaseModel
@@ -195,7 +196,11 @@ class ServedScorer:
         ours = len(prompt.token_ids)
         if read == ours:
             return
-        told = "did not say how many tokens it read" if read is None else f"read {read} tokens"
+        told = (
+            "did not say how many tokens it read"
+            if read is None
+            else f"read {counted(read, 'token')}"
+        )
         self._fail(
             f"it {told} of a prompt of {ours}.",
             "Its tokenizer is another one, or it changes prompts: serve the model that the "

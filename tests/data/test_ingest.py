@@ -7,8 +7,10 @@ import pytest
 from llm4top.data import shared_reading, spool
 from llm4top.data.dataset import load_dataset
 from llm4top.data.ingest import ingest
+from llm4top.data.sources import SourcePath
 from llm4top.data.splits import OwnSplit, RandomSplit, TimeSplit
 from llm4top.errors import DatasetError, LimitError, SplitError, UnsafeRecordError
+from llm4top.tasks.builtin import get_task
 from llm4top.tasks.task_file import task_from_labels
 
 COLUMNS = [
@@ -299,6 +301,14 @@ def test_several_processes_make_the_data_set_of_one(mixed, tmp_path, monkeypatch
         assert told[-1] == told[-2]
     assert len(told[0][0]) == 2
     assert [path.name for path in tmp_path.glob(".ingest-*")] == []
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(-1, 1), (1, 1), (2, 2), (99, 4)])
+def test_no_process_is_without_a_chunk(mixed, monkeypatch, workers, expected):
+    monkeypatch.setattr(spool, "_FEWEST_TO_SHARE", 8)
+    monkeypatch.setattr(spool, "CHUNK", 11)  # of 43 files that are not hidden
+    reading = spool.Reading(task=get_task("completion"), rule=None, workers=workers)
+    assert reading.processes(SourcePath(mixed / "all")) == expected
 
 
 @pytest.mark.slow

@@ -86,13 +86,12 @@ class Reading:
             path, limits=self.limits, on_refusal=self.on_refusal, on_note=self.on_note
         )
 
-    def is_shared(self, source: SourcePath) -> bool:
-        """Whether several processes read the source."""
-        return (
-            self.workers > 1
-            and self.limit is None
-            and shared_parts(source.path, self.limits) >= _FEWEST_TO_SHARE
-        )
+    def processes(self, source: SourcePath) -> int:
+        """How many processes read the source: none without a chunk of its own."""
+        if self.workers < 2 or self.limit is not None:
+            return 1
+        parts = shared_parts(source.path, self.limits)
+        return min(self.workers, -(-parts // CHUNK)) if parts >= _FEWEST_TO_SHARE else 1
 
     def job(self, source: SourcePath) -> dict[str, Any]:
         """What another process needs to read a share of the source, as JSON-able values."""
@@ -156,8 +155,10 @@ class Spool:
     def add_all(self, source: SourcePath) -> None:
         """Read one source to its end, or to the limit of rows."""
         reading = self._reading
-        if reading.is_shared(source):
-            reader = RecordReader(self._absorbed(source), reading.on_refusal, reading.on_note)
+        processes = reading.processes(source)
+        if processes > 1:
+            shares = self._absorbed(source, processes)
+            reader = RecordReader(shares, reading.on_refusal, reading.on_note)
             deque(reader, maxlen=0)  # refusals and notes only: the records stay where they are read
         else:
             reader = reading.records(source.path)
@@ -196,12 +197,12 @@ class Spool:
                     yield from batch_rows(batch)
                 numbers[path] += 1
 
-    def _absorbed(self, source: SourcePath) -> Iterator[RegistryError | ReadNote]:
+    def _absorbed(self, source: SourcePath, processes: int) -> Iterator[RegistryError | ReadNote]:
         """Let several processes read a source; yield what they refuse or note, in its order."""
         self._flush()
         passed = PassedOver(str(source.path))
         folder = Path(tempfile.mkdtemp(prefix="share-", dir=self._path.parent))
-        files = [folder / f"{worker}.parquet" for worker in range(self._reading.workers)]
+        files = [folder / f"{worker}.parquet" for worker in range(processes)]
         for path, answer in shared(self._reading.job(source), files):
             self.read += answer["read"]
             self.candidates += [Candidate(*values) for values in answer["candidates"]]

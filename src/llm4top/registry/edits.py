@@ -292,9 +292,7 @@ def _place(field: EditableField, items: list[Any], number: int, where: str) -> i
         return number - 1
     noun = _noun(field)
     are = f"the last is {len(items)}" if items else "there are none"
-    raise EditError(
-        f"there is no {noun} {number}; {are}.", where=where, hint=f"Numbers of a {noun} begin at 1."
-    )
+    raise EditError(f"there is no {noun} {number}; {are}.", where=where, hint="Numbers begin at 1.")
 
 
 def _noun(field: EditableField) -> str:

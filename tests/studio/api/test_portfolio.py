@@ -31,12 +31,18 @@ def test_records_are_added_up_and_not_stored(api):
     assert body["timeline"]["trials"] == 1
     assert body["not_counted"][-1]["records"] == ["b.xml"]
     assert [one["record"] for one in body["refusals"]] == ["c.xml"]
-    table = api.post(PATH, files=FILES[:2], params={"format": "csv"})
+    table = api.post(PATH, files=FILES[1:], params={"format": "csv"})
     assert table.headers["content-type"].startswith("text/csv")
-    assert tuple(next(csv.reader(io.StringIO(table.text)))) == COLUMNS
+    rows = [*csv.reader(io.StringIO(table.text))]
+    assert tuple(rows[0]) == COLUMNS
+    assert {len(row) for row in rows} == {len(COLUMNS)}
+    assert rows[-1][:2] == ["refused", "c.xml"]
+    assert rows[-1][-1]
     assert api.get("/api/v1/forecasts").json()["total"] == 0
     assert api.get("/api/v1/uploads").json()["total"] == 0
-    assert error_of(api.post(PATH))["code"] == "unknown-media-type"
+    error = error_of(api.post(PATH))
+    assert error["code"] == "unknown-media-type"
+    assert error["hint"].endswith(PATH)
 
 
 def test_the_report_of_a_stored_forecast(api):

@@ -126,8 +126,10 @@ async def add_up(
     finally:
         # Without a wait: where the server is closing, a wait would be cut short.
         forget(workspace, uploads)
+    refusals = [refusal_out(one) for one in result.refusals]
     if format == "csv":
         name = {"Content-Disposition": 'attachment; filename="portfolio.csv"'}
-        table = csv_text(found.rows())
+        refused = [["refused", one.record, *[None] * 6, one.reason] for one in refusals]
+        table = csv_text([*found.rows(), *refused])
         return Response(table, media_type="text/csv; charset=utf-8", headers=name)
-    return {**found.to_dict(), "refusals": [refusal_out(one) for one in result.refusals]}
+    return {**found.to_dict(), "refusals": refusals}

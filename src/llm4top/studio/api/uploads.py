@@ -68,7 +68,7 @@ async def take_in(workspace: Workspace, request: Request) -> list[Upload]:
         "unknown-media-type",
         "send records as files (multipart/form-data) or as JSON (application/json).",
         where="content-type",
-        hint="Send: curl -F files=@record.xml .../api/v1/forecasts",
+        hint=f"Send: curl -F files=@record.xml ...{request.url.path}",
     )
 
 

@@ -31,7 +31,7 @@ def score_rows(
             raise
         scorer = getattr(forecaster, "scorer", None)
         if isinstance(scorer, ServedScorer):
-            scored[name + _MISSING] = np.array([len(scorer.missing)])
+            scored[name + _MISSING] = np.array([scorer.bounded])
     return scored
 
 

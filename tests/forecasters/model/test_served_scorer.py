@@ -104,6 +104,7 @@ def test_all_forms_of_the_list_are_read(tiny_model_folder, trials):
         # ... and at most as likely as all that is not listed.
         ({"Yes": math.log(0.9), "a": math.log(0.08)}, math.log(0.02)),
         ({"Yes": 0.0}, math.log(1e-6)),
+        ({"Yes": 0.0, "No": -math.inf}, math.log(1e-6)),
     ],
 )
 def test_an_answer_that_is_not_listed_is_bounded_and_told(top, no, tiny_model_folder, trials):
@@ -121,8 +122,9 @@ def test_an_answer_that_is_not_listed_is_bounded_and_told(top, no, tiny_model_fo
 def test_no_answer_at_all_says_nothing(tiny_model_folder, trials):
     with serving(listing({"a": -1.0, "b": -2.0})) as fake:
         scorer = scorer_at(fake.url, tiny_model_folder)
-        prompts = scorer.prompts(trials[:2])
+        prompts = scorer.prompts(trials[:1] * 2)
         assert np.ptp(scorer.logits(prompts)) == 0
+    assert scorer.bounded == 2
     assert (
         scorer.notes_on(prompts)
         == ["the server listed none of the answers (No, Yes): this chance says nothing"] * 2
@@ -147,7 +149,15 @@ def test_another_prompt_than_ours_is_refused(answer, said, tiny_model_folder, tr
 
 
 @pytest.mark.parametrize(
-    "logprobs", [None, {}, {"top_logprobs": []}, {"top_logprobs": [{"Yes": 2.0}]}]
+    "logprobs",
+    [
+        None,
+        {},
+        {"top_logprobs": []},
+        {"top_logprobs": [{"Yes": 2.0}]},
+        {"top_logprobs": [{"Yes": float("nan")}]},
+        {"content": [{"top_logprobs": [{"token": "Yes", "logprob": None}]}]},
+    ],
 )
 def test_an_answer_without_a_list_says_what_to_do(logprobs, tiny_model_folder, trials):
     def respond(body):

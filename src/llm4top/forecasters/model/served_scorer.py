@@ -56,7 +56,8 @@ class ServedScorer:
     """A model on a server with a task's question: trials in, answer logits out.
 
     Attributes are those of a ``TrialScorer``, but for the weights, which are not here. ``missing``
-    has the answers that the last ``logits`` had to bound, by the prompt's text.
+    has the answers that the last ``logits`` had to bound, by the prompt's text, and ``bounded`` is
+    the number of its prompts with such answers.
 
     Raises ``AnswerTokenError`` where the tokenizer cannot say the answers.
     """
@@ -71,6 +72,7 @@ class ServedScorer:
         self.server, self.tokenizer, self.writer, self.task = server, tokenizer, writer, task
         self.answer_ids = answer_token_ids(tokenizer, task)
         self.missing: dict[str, tuple[str, ...]] = {}
+        self.bounded = 0
         self._form: Form | None = None
 
     @classmethod
@@ -114,7 +116,7 @@ class ServedScorer:
 
         Raises ``ServerError`` with the row of the prompt for the first one that gets no answer.
         """
-        self.missing = {}
+        self.missing, self.bounded = {}, 0
         found = np.empty((len(prompts), len(self.answer_ids)))
         if not prompts:
             return found
@@ -137,6 +139,7 @@ class ServedScorer:
             raise
         finally:
             pool.shutdown()
+        self.bounded = sum(prompt.text in self.missing for prompt in prompts)
         return found
 
     def notes_on(self, prompts: Sequence[Prompt]) -> list[str | None]:
@@ -196,11 +199,9 @@ class ServedScorer:
         ours = len(prompt.token_ids)
         if read == ours:
             return
-        told = (
-            "did not say how many tokens it read"
-            if read is None
-            else f"read {counted(read, 'token')}"
-        )
+        told = "did not say how many tokens it read"
+        if isinstance(read, int):
+            told = f"read {counted(read, 'token')}"
         self._fail(
             f"it {told} of a prompt of {ours}.",
             "Its tokenizer is another one, or it changes prompts: serve the model that the "
@@ -215,7 +216,7 @@ class ServedScorer:
         if missing:
             self.missing[prompt.text] = missing
         unlisted = 1.0 - sum(math.exp(value) for value in listed.values())
-        bound = min(*listed.values(), math.log(max(unlisted, _ROUNDING)))
+        bound = min([*listed.values(), math.log(max(unlisted, _ROUNDING))])
         return [bound if value is None else value for value in found]
 
     def _listed(self, answer: Mapping[str, Any]) -> dict[int | str, float]:
@@ -235,7 +236,7 @@ class ServedScorer:
                 "its answer has no list of log-probabilities.",
                 "Start it so that completions have them (llama-cpp-python: --logits_all true).",
             )
-        return values
+        return {token: value for token, value in values.items() if value > -math.inf}
 
     def _token(self, name: int | str) -> int | str:
         """The id of a token that a server names by id, "token_id:9454", or text."""

@@ -26,6 +26,8 @@ def test_the_document_is_complete(document):
         "/api/v1/drafts/{draft_id}/record": {"get"},
         "/api/v1/forecasts": {"get", "post"},
         "/api/v1/forecasts/{forecast_id}/explanation": {"get"},
+        "/api/v1/forecasts/{forecast_id}/report": {"get"},
+        "/api/v1/portfolio": {"post"},
         "/api/v1/precedents": {"get", "post"},
         "/api/v1/what-if": {"post"},
         "/api/v1/runs": {"get", "post"},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from llm4top.registry import codes
 from llm4top.registry.criteria_marks import MARK
 
+_TAG = re.compile(r"</?[a-z][^<]*>", re.IGNORECASE)
 _LONG = 20  # with a backslash before each sign still shorter than a line that may be wrapped
 
 _WORD = st.text(
@@ -19,8 +20,9 @@ _WORD = st.text(
 ).filter(lambda word: not re.fullmatch(r"[*~]+", word) and not MARK.match(f"{word} "))
 _WORDS = st.lists(_WORD, min_size=1, max_size=30).map(" ".join)
 # What a bullet or number at the head of a line would mean differs between the formats, and any word
-# of a long line can come to stand there: the XML is wrapped.
-LINE = _WORDS.map(lambda text: "w" + text)
+# of a long line can come to stand there: the XML is wrapped. An HTML tag (<h1 0>) is a break whose
+# meaning differs too, where a line that it shortens has been wrapped.
+LINE = _WORDS.map(lambda text: "w" + text).filter(lambda text: not _TAG.search(text))
 
 
 def _clear(paragraphs: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -185,33 +185,16 @@ def make_plan(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any]
     }
     file = folder / "plan.json"
     file.write_text(json.dumps(plan))
-    make_model(options, plan)
+    from benchmarks.scoring import make_model
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    make_model(options, VOCABULARY).save_pretrained(plan["model"])
     if options.peers:
         subprocess.run(
             [str(python_of(options.peers)), str(WORKERS / "make_gguf.py"), str(file)], check=False
         )
     return plan, file
-
-
-def make_model(options: argparse.Namespace, plan: dict[str, Any]) -> None:
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=VOCABULARY,
-        hidden_size=options.hidden,
-        intermediate_size=3 * options.hidden,
-        num_hidden_layers=options.layers,
-        num_attention_heads=max(options.hidden // 64, 1),
-        num_key_value_heads=max(options.hidden // 128, 1),
-        head_dim=64,
-        tie_word_embeddings=True,
-        max_position_embeddings=4096,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(plan["model"])
 
 
 def measure(

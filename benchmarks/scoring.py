@@ -61,12 +61,13 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_model(options: argparse.Namespace) -> Any:
+def make_model(options: argparse.Namespace, vocabulary: int) -> Any:
+    """A random Qwen3 of ``options.hidden`` and ``options.layers``, ready to score."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(0)
     config = Qwen3Config(
-        vocab_size=options.vocabulary,
+        vocab_size=vocabulary,
         hidden_size=options.hidden,
         intermediate_size=3 * options.hidden,
         num_hidden_layers=options.layers,
@@ -74,6 +75,7 @@ def make_model(options: argparse.Namespace) -> Any:
         num_key_value_heads=max(options.hidden // 128, 1),
         head_dim=64,
         tie_word_embeddings=True,
+        max_position_embeddings=4096,
     )
     return Qwen3ForCausalLM(config).eval()
 
@@ -93,8 +95,8 @@ def plain(model: Any, prompts: list[list[int]]) -> Tensor:
 
 
 def compare_speed(options: argparse.Namespace) -> float:
-    model, prompts = make_model(options), make_prompts(options)
-    packed = make_model(options)
+    model, prompts = make_model(options, options.vocabulary), make_prompts(options)
+    packed = make_model(options, options.vocabulary)
     use_packing(packed)
     budget = default_budget(model, choose_device("cpu"))
     tokens = sum(map(len, prompts))
@@ -135,7 +137,7 @@ def compare_memory(options: argparse.Namespace) -> float:
 @torch.inference_mode()
 def memory_of(options: argparse.Namespace) -> dict[str, int]:
     """Peak memory of one batch in this process, less what the process held before it."""
-    model = make_model(options)
+    model = make_model(options, options.vocabulary)
     ids = torch.randint(0, options.vocabulary, (BATCH, LENGTH))
     model(input_ids=ids[:1, :8], logits_to_keep=1)  # buffers that stay are not the batch's
     before = psutil.Process().memory_info().rss

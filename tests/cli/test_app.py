@@ -21,7 +21,7 @@ from llm4top.cli.exit_codes import EXIT_CODES, exit_code_of
 
 COMMANDS = ("forecast", "inspect", "ingest", "audit", "train", "select", "evaluate", "compare")
 COMMANDS += ("benchmark", "draft", "pretrain", "download", "doctor")
-BUNDLE_COMMANDS = ("list", "show", "verify", "export", "import")
+BUNDLE_COMMANDS = ("list", "show", "verify", "export", "push", "import")
 HEAVY = ("torch", "transformers", "sklearn", "lxml", "pyarrow", "numpy", "peft", "yaml")
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 

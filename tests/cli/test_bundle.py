@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from llm4top.cli.app import app
 from llm4top.forecasters.bundles.paths import embedded_names, is_embedded
+from tests.cli.conftest import EXAMPLES
 
 
 def bundle(*args: object) -> Result:
@@ -43,6 +44,23 @@ def test_export_import_list(tiny_bundle: Path, tmp_path: Path, home: Path) -> No
     table = bundle("list").stdout
     assert "Question" in table
     assert "tiny-qwen3" in table
+
+
+def test_push_prepares_a_folder_and_sends_nothing(tiny_bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "hub folder"
+    result = bundle("push", tiny_bundle, folder)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{folder}\n"
+    assert result.stderr.splitlines() == [
+        "Licence: none is recorded.",
+        f"Nothing was sent. To publish it yourself: hf upload OWNER/tiny '{folder}'",
+    ]
+    again = bundle("push", tiny_bundle, folder)
+    assert again.exit_code == 2
+    assert "already holds a bundle for the Hub. Choose another folder" in again.stderr
+    assert bundle("push", tiny_bundle, folder, "--overwrite").exit_code == 0
+    forecast = CliRunner().invoke(app, ["forecast", str(EXAMPLES), "--model", str(folder)])
+    assert forecast.exit_code == 0, forecast.output
 
 
 def test_an_import_twice_changes_nothing_and_another_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 bundle_app = typer.Typer(
     cls=PlainGroup,
     name="bundle",
-    help="List, show, verify, export, import and remove trained forecasters.",
+    help="List, show, verify, export, push, import and remove trained forecasters.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -161,6 +162,37 @@ def export(
     typer.echo(str(export_bundle(bundle, file, overwrite=overwrite)))
 
 
+def push(
+    bundle: Bundle,
+    folder: Annotated[Path, typer.Argument(help="The folder to write.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace such a folder if it exists.")
+    ] = False,
+) -> None:
+    """Prepare a bundle as a folder in the form of the Hugging Face Hub. Nothing is sent.
+
+    It has the bundle's files and README.md: the model card with the Hub's metadata. The bundle is
+    verified first. The folder is a bundle too, and PEFT reads its adapter. At the end, the command
+    is printed that you would use to publish it yourself.
+
+    [bold]Examples[/bold]
+
+        llm4top bundle push runs/qwen3-8b-top hub/qwen3-8b-top
+    """
+    from llm4top.forecasters.bundles.hub import write_hub_folder
+
+    manifest = write_hub_folder(bundle, folder, replace=overwrite)
+    typer.echo(str(folder))
+    if manifest.kind != "language":
+        note("It holds words of its training trials: publish it only where those may be.")
+    terms = " ".join(
+        filter(None, (manifest.licence, manifest.data.licence if manifest.data else ""))
+    )
+    note(f"Licence: {printable(terms) or 'none is recorded.'}")
+    command = shlex.join(["hf", "upload", f"OWNER/{manifest.name}", str(folder)])
+    note(f"Nothing was sent. To publish it yourself: {command}")
+
+
 def import_bundle(
     file: Annotated[Path, typer.Argument(help="A file that `bundle export` wrote.")],
     name: Annotated[
@@ -225,5 +257,6 @@ add_command(bundle_app, list_bundles, "list")
 add_command(bundle_app, show)
 add_command(bundle_app, verify)
 add_command(bundle_app, export)
+add_command(bundle_app, push)
 add_command(bundle_app, import_bundle, "import")
 add_command(bundle_app, remove)

@@ -10,6 +10,7 @@ from llm4top.paths import home_folder
 
 MANIFEST_FILE = "manifest.json"
 CARD_FILE = "MODEL_CARD.md"
+HUB_CARD_FILE = "README.md"
 CALIBRATION_FILE = "calibration.json"
 TRAINED_ON_FILE = "learnt_from.json"
 SUPPORT_FILE = "support.json"
@@ -31,6 +32,10 @@ NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _OWN_FILES = frozenset(
     {CARD_FILE, CALIBRATION_FILE, SUPPORT_FILE, TRAINED_ON_FILE, POOL_FILE, PROBE_FILE}
     | {*ADAPTER_FILES, *BASE_FILES, *BASELINE_FILES}
+)
+_HUB_FILE = re.compile(
+    rf"{re.escape(HUB_CARD_FILE)}|\.gitattributes"
+    r"|\.cache/huggingface/(\.gitignore|CACHEDIR\.TAG|download/.+\.(metadata|lock))"
 )
 _PART_FILE = re.compile(rf"{PARTS_FOLDER}/({NAME_PATTERN})/(.+)", re.DOTALL)
 
@@ -144,6 +149,11 @@ def is_bundle_file(name: str) -> bool:
         return True
     inside = _PART_FILE.fullmatch(name)
     return inside is not None and (inside[2] == MANIFEST_FILE or inside[2] in _OWN_FILES)
+
+
+def is_hub_file(name: str) -> bool:
+    """Whether it is a file of a repository of the Hub, or of its client, which no bundle reads."""
+    return _HUB_FILE.fullmatch(name) is not None
 
 
 def is_plain_name(name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_HEADER_BYTES = 32 * 1024 * 1024
-MAX_ENTRIES = 64
+MAX_ENTRIES = 256
 
 _RUNS_CODE = {
     ".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".npy", ".npz", ".pickle", ".pkl",
@@ -41,7 +41,8 @@ _TOKENIZER_FIELDS = {
 def entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Everything in the folder and below that is no folder, by its relative POSIX name.
 
-    Links are named, never followed. Stops after 65 entries: a bundle has ten.
+    Links are named, never followed. Stops after 257 entries: a bundle has ten, the
+    embedded blend 30, and a download from the Hub has a note or two about each.
     """
     waiting, seen = [(folder, "")], 0
     while waiting:

@@ -12,7 +12,7 @@ from llm4top.files import publishing, replacing
 from llm4top.forecasters.bundles import paths
 from llm4top.forecasters.bundles.manifest import Manifest
 from llm4top.forecasters.bundles.schema1 import BASELINE_MANIFEST_FILE, manifest_file
-from llm4top.forecasters.bundles.verify import read_manifest, verify_bundle
+from llm4top.forecasters.bundles.verify import VerifyReport, read_manifest, verify_bundle
 
 MAX_RATIO = 200
 """Unpacked to packed bytes of one member: weights hardly shrink, text shrinks a few times."""
@@ -209,13 +209,15 @@ def _import_folder(bundle: Path, name: str | None, store: Path) -> StoredBundle:
     report = verify_bundle(bundle)
     report.raise_for_problems()
 
-    def fill(staging: Path) -> None:
-        for file_name in (manifest_file(report.folder).name, *report.manifest.files):
-            (staging / file_name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(report.folder / file_name, staging / file_name)
-
     size = sum(entry.size for entry in report.manifest.files.values())
-    return _imported(report.manifest, name, store, size, fill)
+    return _imported(report.manifest, name, store, size, lambda to: copy_bundle(report, to))
+
+
+def copy_bundle(report: VerifyReport, folder: Path) -> None:
+    """Copy the files of a verified bundle into ``folder``: its manifest and what that lists."""
+    for name in (manifest_file(report.folder).name, *report.manifest.files):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(report.folder / name, folder / name)
 
 
 def _members(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:

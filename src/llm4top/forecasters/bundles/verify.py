@@ -9,7 +9,12 @@ from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.files import sha256_of
 from llm4top.forecasters.bundles import schema1
 from llm4top.forecasters.bundles.manifest import HINT, FileEntry, LanguageEntry, Manifest
-from llm4top.forecasters.bundles.paths import MANIFEST_FILE, is_bundle, resolve_bundle
+from llm4top.forecasters.bundles.paths import (
+    MANIFEST_FILE,
+    is_bundle,
+    is_hub_file,
+    resolve_bundle,
+)
 from llm4top.forecasters.bundles.safe_files import entries, unsafe_content, unsafe_kind
 from llm4top.forecasters.bundles.schema1 import manifest_file
 
@@ -28,7 +33,11 @@ class FileCheck:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was found in a bundle's folder. ``files`` names each file listed or there."""
+    """What was found in a bundle's folder.
+
+    ``files`` names each file that is listed or there, but for the plain ones that a repository of
+    the Hub has besides (``README.md``): nothing reads them.
+    """
 
     folder: Path
     manifest: Manifest
@@ -117,6 +126,8 @@ def verify_bundle(
             checks[name] = FileCheck(name, "ok")
         elif name not in manifest.files:
             content = unsafe_content(name, path)
+            if content is None and is_hub_file(name):
+                continue
             state: State = "unsafe" if content else "unlisted"
             checks[name] = FileCheck(name, state, content or "is not in the manifest")
         else:

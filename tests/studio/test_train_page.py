@@ -73,6 +73,12 @@ def test_a_training_is_chosen_started_left_stopped_resumed_and_seen_to_its_end(p
     choose(page, "Gradient checkpointing", "no")
     page.get_by_text("needs about").first.wait_for(timeout=WAIT)
     page.get_by_text("at most 64 steps of 8 trials").wait_for()
+    page.get_by_role("button", name="Measure time and memory").click()
+    page.get_by_text("Measuring a few steps on this machine").wait_for()
+    expect(start).to_be_enabled()
+    page.get_by_text("by the fastest and the slowest of 4 measured steps").wait_for(timeout=WAIT)
+    page.get_by_text("at the peak of these steps").wait_for()
+    assert page.get_by_text("No similar training").count() == 0
     command = page.locator(".l4-command code").inner_text()
     assert command.startswith("llm4top train --data ")
     assert "--base invented/tiny" in command

@@ -256,7 +256,9 @@ def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
         if report is not None and report.dataset is not None and config.tuning != "probe":
             from llm4top.training.pace import measured_pace
 
-            note(f"Time: {measured_pace(config, report.dataset)}")
+            pace = measured_pace(config, report.dataset)
+            note(f"Time: {pace.time_in_words}")
+            note(f"Memory: {pace.memory_in_words}")
         return
     try:
         with registered(config.out, is_main) as store, watching(quiet=not is_main) as show:

@@ -192,6 +192,11 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
             raise ValueError(FAULT_MARK.join(faults))
         return self
 
+    @property
+    def trainings(self) -> int:
+        """How many trainings a run makes: ``final_fit: all`` fits folds and all rows too."""
+        return self.folds + 2 if self.final_fit == "all" else 1
+
     def to_yaml(self) -> str:
         """Every setting with its value, as ``config.yaml`` in the run's folder holds it."""
         text: str = yaml.safe_dump(

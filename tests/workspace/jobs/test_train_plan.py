@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from llm4top.errors import ConfigError, DatasetError
+from llm4top.errors import ConfigError, DatasetError, TrainingError
 from llm4top.paths import HOME_VARIABLE
 from llm4top.testing import make_tiny_model
 from llm4top.workspace.datasets import StoredDataset
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.train_plan import (
+    PlanCheck,
     TrainPlan,
     base_models,
     check_plan,
+    measure_plan,
     seconds_a_trial,
     steps_of,
     time_check,
@@ -155,6 +157,26 @@ def test_the_time_is_told_as_an_earlier_training_took(
     assert time_check(plan(dataset, max_tokens=256), home).ok is None
     assert seconds_a_trial([run], config, "other") is None
     assert steps_of(plan(dataset, max_steps=7).config(home), 48) == 7
+
+
+def test_a_measurement_that_fails_says_why(
+    home: Workspace, dataset: StoredDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm4top.training import pace
+    from llm4top.workspace.jobs import process
+
+    def fails(*_: Any) -> None:
+        raise TrainingError("out of memory with one row at a time.", hint="Lower max_tokens.")
+
+    monkeypatch.setattr(process, "lower_priority", lambda: None)
+    monkeypatch.setattr(pace, "measured_pace", fails)
+    (told,) = measure_plan(plan(dataset).config(home))
+    assert told == PlanCheck(
+        "time",
+        None,
+        "could not be measured: out of memory with one row at a time.",
+        "Lower max_tokens.",
+    )
 
 
 def test_a_probe_has_no_steps_and_a_time_of_its_own(

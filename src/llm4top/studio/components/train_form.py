@@ -1,18 +1,16 @@
 """The form of a training: data, base model, settings, with checks and the command."""
 
 import asyncio
-import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.value_element import ValueElement
 
-from llm4top.errors import ConfigError, JobError, LLM4TOPError
+from llm4top.errors import ConfigError, LLM4TOPError
 from llm4top.prompts.sections import SECTION_HEADINGS
 from llm4top.studio.components import elements
+from llm4top.studio.components.plan_checker import PlanChecker
 from llm4top.studio.components.run_panel import queue_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
@@ -105,37 +103,13 @@ class SettingFields:
             self._defaults[field.name] = elements.muted("", "div")
 
 
-_COMMAND = "from llm4top.workspace.jobs.train_plan import main; main()"
-
-
-class Checker:
-    """Runs the checks of one page, one at a time: a newer one ends the one before."""
-
-    def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def check(self, config: TrainingConfig) -> Sequence[PlanCheck]:
-        """The results of ``check_plan``. Raises ``JobError`` if the process was ended or failed.
-
-        It is a separate process, so that torch takes no memory and no GPU of the server.
-        """
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
-        )
-        self._process = process
-        output, _ = await process.communicate(config.model_dump_json().encode())
-        if process.returncode != 0:
-            raise JobError(
-                "the checks did not finish: their process ended.",
-                hint="Change a setting to try again. There may be too little memory.",
-            )
-        return [PlanCheck(**check) for check in json.loads(output)]
-
-
 PAUSE = 0.4
 """Seconds after the last change until the settings are checked."""
+
+_MEASURING = (
+    "Measuring a few steps on this machine … Loading the model and a minute of training. You can "
+    "go on meanwhile; a change of the settings ends it."
+)
 
 PRESETS = {
     "quick": "Quick: a few minutes on a GPU, a trial run",
@@ -153,7 +127,7 @@ class TrainForm:
     def __init__(
         self,
         context: StudioContext,
-        checker: Checker,
+        checker: PlanChecker,
         datasets: Sequence[StoredDataset],
         bases: dict[str, str],
         earlier: Sequence[Run] = (),
@@ -167,11 +141,16 @@ class TrainForm:
         self._base = next(iter(bases))
         self._preset = "standard"
         self._turn = 0
+        self._found: list[PlanCheck] = []
         self._earlier = {run.id: run for run in earlier}
         self._choose()
         with ui.element("section").classes("l4-before") as self._before:
             elements.heading("Before you start")
             self._checks = ui.element("div").props('role="status" aria-live="polite"')
+            self._measure = ui.button("Measure time and memory", on_click=self._measured)
+            self._measure.props("outline no-caps").classes("l4-start")
+            self._measure.set_visibility(False)
+        ui.context.client.on_delete(checker.end)
         self._command = ui.element("div").classes("l4-command")
         self._start = ui.button("Start training", on_click=self._begin)
         self._start.props(elements.PRIMARY).classes("l4-start")
@@ -258,6 +237,7 @@ class TrainForm:
         self._turn += 1
         turn = self._turn
         self._start.disable()
+        self._measure.set_visibility(False)
         await asyncio.sleep(PAUSE)
         if turn != self._turn:
             return
@@ -285,7 +265,31 @@ class TrainForm:
             return
         if turn == self._turn and not self._before.is_deleted:
             self._fields.show_faults(())
-            self._show([*checks, duration])
+            self._found = [*checks, duration]
+            self._show(self._found)
+            can_measure = config.tuning != "probe" and all(c.ok is not False for c in checks)
+            self._measure.set_visibility(can_measure)
+            self._measure.enable()
+
+    async def _measured(self) -> None:
+        """Measure a few steps of the training as it is chosen; show what they say of the whole.
+
+        The training can be started meanwhile.
+        """
+        turn = self._turn
+        self._measure.disable()
+        try:
+            config = await elements.in_thread(self._plan().config, self._context.workspace)
+            if config is None:
+                return
+            waiting = PlanCheck("time", None, _MEASURING)
+            self._show([*(c for c in self._found if c.name != "time"), waiting])
+            measured = await self._checker.measure(config)
+        except LLM4TOPError as error:
+            measured = [PlanCheck("time", None, f"not measured: {error.message}", error.hint or "")]
+        if turn == self._turn and not self._before.is_deleted:
+            self._show([*(c for c in self._found if c.name != "time"), *measured])
+            self._measure.enable()
 
     def _show_fault(self, error: LLM4TOPError) -> None:
         if self._before.is_deleted:

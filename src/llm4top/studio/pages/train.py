@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from llm4top.studio.components.elements import Words, empty, in_thread, muted, section
+from llm4top.studio.components.plan_checker import PlanChecker
 from llm4top.studio.components.run_view import RunView
-from llm4top.studio.components.train_form import Checker, TrainForm
+from llm4top.studio.components.train_form import TrainForm
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.studio.jobs import status_text, title_of
@@ -37,7 +38,7 @@ def register(context: StudioContext) -> None:
         elif not bases:
             Words("p", "There is no base model yet. Download one: llm4top download Qwen/Qwen3-8B")
         else:
-            TrainForm(context, Checker(), datasets, bases, runs)
+            TrainForm(context, PlanChecker(), datasets, bases, runs)
         if runs:
             with section("Trainings"), ui.element("ul").classes("l4-earlier"):
                 for run in runs:

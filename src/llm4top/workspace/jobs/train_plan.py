@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm4top.errors import ConfigError, DatasetError
+from llm4top.errors import ConfigError, DatasetError, LLM4TOPError
 from llm4top.text import about, thousands
 from llm4top.workspace.jobs.job_settings import by_id, checked_settings, configured
 from llm4top.workspace.jobs.resolve import EMBEDDED, base_place
@@ -129,11 +129,6 @@ def steps_of(config: TrainingConfig, trials: int) -> int:
     return max(1, math.ceil(an_epoch * config.epochs))
 
 
-def trainings_of(config: TrainingConfig) -> int:
-    """How many trainings a run makes: with ``final_fit: all`` folds and all rows come on top."""
-    return config.folds + 2 if config.final_fit == "all" else 1
-
-
 def seconds_a_trial(runs: Iterable[Run], config: TrainingConfig, base: str) -> float | None:
     """How long a trial took in the newest training like this one; None where there was none.
 
@@ -151,7 +146,7 @@ def seconds_a_trial(runs: Iterable[Run], config: TrainingConfig, base: str) -> f
             continue
         same = ("device", *_COST)
         if all(getattr(before, name) == getattr(config, name) for name in same):
-            rows = steps * before.batch_size * before.accumulation * trainings_of(before)
+            rows = steps * before.batch_size * before.accumulation * before.trainings
             return float(seconds) / float(rows)
     return None
 
@@ -174,12 +169,39 @@ def check_plan(config: TrainingConfig) -> list[PlanCheck]:
     return [check for check in _lines(preflight(config)) if check.name != "output folder"]
 
 
+def measure_plan(config: TrainingConfig) -> list[PlanCheck]:
+    """Time and memory as a few steps of the training take them. Loads the base model.
+
+    It takes a minute or so beyond that, at the low priority that trainings run at.
+    """
+    from llm4top.data.dataset import load_dataset
+    from llm4top.data.scopes import of_phases
+    from llm4top.training.pace import measured_pace
+    from llm4top.workspace.jobs.process import lower_priority
+
+    lower_priority()
+    try:
+        pace = measured_pace(config, of_phases(load_dataset(config.data), config.phases))
+    except LLM4TOPError as error:
+        found = f"could not be measured: {error.message}"
+        return [PlanCheck("time", None, found, error.hint or "")]
+    time = pace.time_in_words
+    return [
+        PlanCheck("time", True, time[:1].upper() + time[1:]),
+        PlanCheck("peak memory", True, pace.memory_in_words),
+    ]
+
+
 def main() -> None:
-    """``check_plan`` as a process: full settings in as JSON, the lines out as JSON."""
+    """``check_plan`` or ``measure_plan`` as a process: full settings in as JSON, the lines out.
+
+    Its argument is "check" or "measure".
+    """
     from llm4top.training.config import TrainingConfig
 
+    look = {"check": check_plan, "measure": measure_plan}[sys.argv[1]]
     config = TrainingConfig.model_validate_json(sys.stdin.read())
-    json.dump([asdict(check) for check in check_plan(config)], sys.stdout)
+    json.dump([asdict(check) for check in look(config)], sys.stdout)
 
 
 def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
@@ -191,7 +213,7 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
     trials = sum(card.get("balance", {}).get(config.train_split, {}).values())
     steps = steps_of(config, trials)
     length = f"at most {thousands(steps)} steps of {config.batch_size * config.accumulation} trials"
-    times = trainings_of(config)
+    times = config.trainings
     if times > 1:
         length += f", {times} times: with final_fit all, folds and all trials are fitted too"
     done = workspace.runs.list(states=("done",), kind="train", limit=50)
@@ -200,8 +222,8 @@ def time_check(plan: TrainPlan, workspace: Workspace) -> PlanCheck:
         return PlanCheck(
             "time",
             None,
-            f"{length}. No similar training has been measured here yet: an estimate appears after "
-            "the first steps.",
+            f"{length}. No similar training has been measured here yet: an estimate appears once a "
+            "few steps are measured, or after the first ones.",
         )
     seconds = pace * times * steps * config.batch_size * config.accumulation
     return PlanCheck(

@@ -20,7 +20,9 @@ def test_the_estimate_comes_with_its_range_and_what_it_rests_on() -> None:
         "about 15\u00a0min (9\u00a0min to 20\u00a0min, by the fastest and the slowest of 2 "
         "measured steps) for at most 40 steps and their evaluations: 667 tokens a second."
     )
-    assert pace.memory_in_words == "2.7 GB at the peak of these steps."
+    assert pace.memory_in_words == (
+        "2.7 GB at the peak of these steps, the program and its libraries included."
+    )
 
 
 def test_folds_and_the_final_fit_take_their_time_too() -> None:

@@ -38,6 +38,7 @@ class Pace:
         steps: Of one training, at most.
         trainings: How many the run makes: ``final_fit: all`` fits folds and all trials too.
         memory: Bytes at their peak: on a CUDA device what torch held there, else of the process.
+        on_gpu: Whether it is the memory of a CUDA device.
     """
 
     rates: tuple[float, ...]
@@ -45,6 +46,7 @@ class Pace:
     steps: int
     trainings: int
     memory: int
+    on_gpu: bool = False
 
     @property
     def seconds(self) -> tuple[float, float, float]:
@@ -72,8 +74,9 @@ class Pace:
 
     @property
     def memory_in_words(self) -> str:
-        """For a person: "2.7 GB at the peak of these steps"."""
-        return f"{file_size(self.memory)} at the peak of these steps."
+        """For a person: "2.7 GB at the peak of these steps, ..."."""
+        where = "on the GPU" if self.on_gpu else "the program and its libraries included"
+        return f"{file_size(self.memory)} at the peak of these steps, {where}."
 
 
 def measured_pace(config: TrainingConfig, data: Dataset) -> Pace:
@@ -95,7 +98,8 @@ def measured_pace(config: TrainingConfig, data: Dataset) -> Pace:
     rates = _rates(config, base, list(islice(cycle(prompts), needed)), scorer.answer_ids)
     steps = whole_steps(config, len(rows))
     tokens = steps * (needed / _STEPS) * sum(map(len, prompts)) / len(prompts)
-    return Pace(rates, tokens, steps, config.trainings, _peak_memory(base.device))
+    on_gpu = base.device.kind == "cuda"
+    return Pace(rates, tokens, steps, config.trainings, _peak_memory(base.device), on_gpu)
 
 
 def _rates(

@@ -15,7 +15,6 @@ from llm4top.studio.components.run_panel import queue_run
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import title_of
 from llm4top.text import counted
-from llm4top.training.config import TrainingConfig
 from llm4top.workspace.datasets import StoredDataset
 from llm4top.workspace.jobs.train_plan import PlanCheck, TrainPlan, time_check
 from llm4top.workspace.run_states import Run

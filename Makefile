@@ -25,7 +25,8 @@ demo: $(RUN_STAMP)
 	@echo "In the browser, on this machine only: $(BIN)/llm4top studio"
 
 # One process per core, each with one thread. The tests of a file stay together; long files first.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+# What was compiled is kept: the tests start hundreds of processes.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test: lint types
 	$(PYTEST)

@@ -1,7 +1,9 @@
 """What every room's tests share."""
 
+import gc
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +25,9 @@ SLOW_FIXTURES = {
     "test_data",
 }
 """Real data and servers: a test that uses them is slow."""
+
+FROZEN = {"modules": 0}
+"""How many modules there were when the last objects were frozen."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +53,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tiers.setdefault(item.path, set()).update(names)
     # The files with browser tests follow each other: they share one browser.
     items.sort(key=lambda item: ["browser" not in tiers[item.path], "slow" not in tiers[item.path]])
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is a million objects."""
+    freeze()
+
+
+def pytest_runtest_logfinish() -> None:
+    """A test may have imported a large library."""
+    if len(sys.modules) > FROZEN["modules"] + 100:
+        freeze()
+
+
+def freeze() -> None:
+    """Look for garbage among nothing that is there now: it took half a second each time."""
+    gc.collect()
+    gc.freeze()
+    FROZEN["modules"] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")

@@ -380,8 +380,9 @@ def _base_rates_of(fitted: Any) -> Mapping[str, BaseRate]:
 
 def release_memory() -> None:
     """Free the memory of models that nothing refers to any more, a GPU's included."""
-    gc.collect()
     if "torch" in sys.modules:
         from llm4top.forecasters.model.device import empty_caches
 
-        empty_caches()
+        empty_caches()  # it collects first
+    else:
+        gc.collect()

@@ -31,6 +31,7 @@ LLM4TOPError
 ├── TrainingError           a run failed
 │   └── ResumeError             a checkpoint does not belong to this run
 ├── WorkspaceError          the workspace cannot be opened, read or written
+│   ├── DatabaseError           its database does not answer; later it works
 │   ├── NotFoundError           nothing there has this id
 │   ├── UploadError             an upload that is not taken: too large, too many, no disk space
 │   ├── JobError                a run cannot do this in the state it is in
@@ -249,6 +250,10 @@ class ResumeError(TrainingError):
 
 class WorkspaceError(LLM4TOPError):
     """The workspace cannot be opened, read or written."""
+
+
+class DatabaseError(WorkspaceError):
+    """The database of a workspace does not answer; the same thing works once it does."""
 
 
 class NotFoundError(WorkspaceError):

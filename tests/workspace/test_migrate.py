@@ -100,7 +100,7 @@ def next_version(tmp_path, monkeypatch):
         import sqlalchemy as sa
         from alembic import op
 
-        revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
+        revision, down_revision, branch_labels, depends_on = "0005", "0004", None, None
 
         def upgrade():
             rebuild = "always" if op.get_bind().dialect.name == "sqlite" else "never"
@@ -108,13 +108,13 @@ def next_version(tmp_path, monkeypatch):
                 table.add_column(sa.Column("colour", sa.Text()))
             BREAK
     '''
-    file = steps / "versions" / "v0004_next.py"
+    file = steps / "versions" / "v0005_next.py"
 
     def install(breaks=False):
         end = "raise OSError('the disk broke')" if breaks else "pass"
         file.write_text(textwrap.dedent(step).replace("BREAK", end))
         monkeypatch.setattr(migrate, "STEPS", steps)
-        monkeypatch.setattr(migrate, "HEAD", "0004")
+        monkeypatch.setattr(migrate, "HEAD", "0005")
 
     return install
 
@@ -138,7 +138,7 @@ def test_an_old_database_is_migrated_and_a_sqlite_file_is_copied_first(
         assert len(workspace.runs.events(run.id)) == 1
     if database is None:
         (copy,) = (home / "backups").iterdir()
-        assert re.fullmatch(r"llm4top-0003-\d{8}T\d{12}\.db", copy.name)
+        assert re.fullmatch(r"llm4top-0004-\d{8}T\d{12}\.db", copy.name)
         assert copy.stat().st_mode & 0o777 == 0o600
         with closing(sqlite3.connect(copy)) as old:
             assert old.execute("SELECT id FROM runs").fetchall() == [(run.id,)]
@@ -151,6 +151,7 @@ def test_forecasts_from_before_there_were_batches_get_one(tmp_path, database):
         with workspace.session() as session:
             for table in ("drafts", "left_out", "batches"):
                 session.execute(text(f"DROP TABLE {table}"))
+            session.execute(text("ALTER TABLE runs DROP COLUMN lease"))
         set_revision(workspace, "0001")
     with Workspace.open(tmp_path, database) as workspace:
         (after,) = workspace.batches.list()

@@ -66,9 +66,9 @@ def test_a_run_from_its_beginning_to_its_end(workspace):
     told = [(e.kind, e.details) for e in runs.events(run.id)]
     assert told == [
         ("state", {"state": "queued"}),
-        ("state", {"state": "running"}),
+        ("state", {"state": "running", "machine": ME.host}),
         ("progress", {"step": 1, "total": 2}),
-        ("state", {"state": "done"}),
+        ("state", {"state": "done", "machine": ME.host}),
     ]
 
 

@@ -11,6 +11,7 @@ from llm4top.errors import LLM4TOPError
 from llm4top.workspace.jobs.process import lower_priority
 from llm4top.workspace.jobs.supervisor import Supervisor
 from llm4top.workspace.jobs.worker import GRACE_S, work_once
+from llm4top.workspace.leases import LEASE_S
 from llm4top.workspace.run_states import KINDS
 from llm4top.workspace.workspace import Workspace
 
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", action="append", help="Only this device; may be repeated.")
     parser.add_argument("--kind", action="append", help="With --once: only runs of this kind.")
     parser.add_argument("--grace", type=float, default=GRACE_S, help="Seconds to stop politely.")
+    parser.add_argument("--lease", type=float, default=LEASE_S, help="Seconds to be heard within.")
     parser.add_argument("--once", action="store_true", help="Do one run in this process and end.")
     options = parser.parse_args(arguments)
     if options.once and len(options.device or ()) != 1:
@@ -31,9 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Workspace.open(options.folder) as workspace:
             if options.once:
-                work_once(workspace, options.device[0], options.kind or KINDS, grace=options.grace)
+                times = {"grace": options.grace, "lease": options.lease}
+                work_once(workspace, options.device[0], options.kind or KINDS, **times)
             else:
-                _serve(Supervisor(workspace, devices=options.device, grace=options.grace))
+                times = {"grace": options.grace, "lease": options.lease}
+                _serve(Supervisor(workspace, devices=options.device, **times))
     except LLM4TOPError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

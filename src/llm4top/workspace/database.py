@@ -1,28 +1,55 @@
 """What the stores of a workspace share: transactions, and values that outlive them."""
 
 import json
+import logging
 import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import fields
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Engine,
+    Interval,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from llm4top.errors import MissingExtraError, NotFoundError, WorkspaceError
-from llm4top.workspace.tables import Base, clean_text
+from llm4top.errors import DatabaseError, MissingExtraError, NotFoundError, WorkspaceError
+from llm4top.workspace.tables import Base, clean_text, now
 
 DATABASE_FILE = "llm4top.db"
 URL_VARIABLE = "LLM4TOP_DATABASE_URL"
+PASSWORD_VARIABLE = "LLM4TOP_DATABASE_PASSWORD_FILE"
+"""Names a file with the password, so that neither a URL nor the environment holds it."""
 BUSY_TIMEOUT_S = 30
 WRITING = {"llm4top_writing": True}
 """Execution options of a connection that is going to write."""
+
+LOST_S = 60
+"""Seconds after which a connection whose other end is silent counts as lost, on both ends.
+
+Without it PostgreSQL would keep the locks of a machine that lost its power for two hours.
+"""
+
+RETRY_S = 0.5
+
+log = logging.getLogger(__name__)
 
 
 def database_url(folder: Path, url: str | None) -> URL:
@@ -50,7 +77,22 @@ def database_url(folder: Path, url: str | None) -> URL:
             "PostgreSQL needs a package that is not installed.",
             hint='Install it with: pip install "llm4top[postgresql]"',
         )
-    return parsed.set(drivername="postgresql+psycopg")
+    return _with_password(parsed).set(drivername="postgresql+psycopg")
+
+
+def _with_password(url: URL) -> URL:
+    """The URL with the password of the file that ``PASSWORD_VARIABLE`` names, if it has none."""
+    file = os.environ.get(PASSWORD_VARIABLE)
+    if not file or url.password is not None:
+        return url
+    try:
+        return url.set(password=Path(file).read_text("utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(
+            f"the password of the database cannot be read ({getattr(error, 'strerror', error)}).",
+            where=file,
+            hint=f"{PASSWORD_VARIABLE} names a text file that holds only the password.",
+        ) from error
 
 
 _FORM = "postgresql://user:password@host/database"
@@ -69,13 +111,27 @@ def make_engine(url: URL) -> Engine:
     """An engine for the database at ``url``; nothing is opened yet."""
     common: dict[str, Any] = {"json_serializer": _to_json, "hide_parameters": True}
     if url.get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **common
-        )
+        found = {"connect_timeout": 10, "keepalives_idle": LOST_S // 2, "keepalives_interval": 10}
+        found |= {"keepalives_count": 3, "tcp_user_timeout": LOST_S * 1000}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=found, **common)
+        event.listen(engine, "connect", _on_connect_to_server)
+        return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, **common)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def _on_connect_to_server(connection: Any, _record: Any) -> None:
+    seconds = {
+        "idle_in_transaction_session_timeout": f"{LOST_S}s",
+        "tcp_keepalives_idle": LOST_S // 2,
+        "tcp_keepalives_interval": 10,
+        "tcp_keepalives_count": 3,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in seconds.items()))
+    connection.commit()
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -127,23 +183,101 @@ class Transactions(Protocol):
         """Open a session; without ``write`` for reading only."""
 
 
-def transactions(engine: Engine) -> Transactions:
-    """Transactions on ``engine``. One that only reads never waits for one that writes."""
-    writer = engine.execution_options(**WRITING)
+Check = Callable[[Session], None]
+_waits: ContextVar[bool] = ContextVar("waits", default=False)
+
+
+@contextmanager
+def waiting_for_database(wait: bool = True) -> Iterator[None]:
+    """In this block and thread, a transaction that finds no server to begin on waits for it."""
+    before = _waits.set(wait)
+    try:
+        yield
+    finally:
+        _waits.reset(before)
+
+
+class EngineTransactions:
+    """Transactions on ``engine``. One that only reads never waits for one that writes.
+
+    ``check``, where it is set, sees each transaction that writes first, and may refuse it.
+    """
+
+    def __init__(self, engine: Engine):
+        self._reader = engine
+        self._writer = engine.execution_options(**WRITING)
+        self.check: Check | None = None
 
     @contextmanager
-    def session(*, write: bool = True) -> Iterator[Session]:
+    def __call__(self, *, write: bool = True) -> Iterator[Session]:
+        """Open a session; without ``write`` for reading only."""
         try:
-            with Session(writer if write else engine, expire_on_commit=False) as made:
+            with self._begun(write) as made:
+                if write and self.check is not None:
+                    self.check(made)
                 yield made
                 made.commit()
-        except OperationalError as error:
+        except DBAPIError as error:
+            if is_away(error):
+                raise self._away(error) from error
+            if not isinstance(error, OperationalError):
+                raise
             raise WorkspaceError(
-                f"the database did not answer: {' '.join(str(error.orig).split())[:300]}.",
+                f"the database did not answer: {_reason(error)}.",
                 hint="Nothing was changed. Check that the disk is not full and try again.",
             ) from error
 
-    return session
+    def _begun(self, write: bool) -> Session:
+        waited = False
+        while True:
+            made = Session(self._writer if write else self._reader, expire_on_commit=False)
+            try:
+                made.connection()
+            except DBAPIError as error:
+                made.close()
+                if not (_waits.get() and is_away(error)):
+                    raise
+                if not waited:
+                    log.warning("%s Waiting for it.", self._away(error))
+                waited = True
+                time.sleep(RETRY_S)
+            else:
+                if waited:
+                    log.info("The database answers again.")
+                return made
+
+    def _away(self, error: DBAPIError) -> DatabaseError:
+        url = self._reader.url
+        return DatabaseError(
+            f"the database at {url.host or 'this machine'}{f':{url.port}' if url.port else ''} "
+            f"does not answer ({_reason(error)}).",
+            hint="What is finished is kept; the work goes on when it answers.",
+        )
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Whether a database server could not be reached, or broke the connection off."""
+    if isinstance(error.orig, sqlite3.Error):
+        return False
+    if error.connection_invalidated:
+        return True
+    # Connections that cannot be made have no code; 57P03: it is starting; 53300: it is full.
+    code = getattr(error.orig, "sqlstate", None)
+    return isinstance(error, OperationalError) and (
+        code is None or code[:2] in ("08", "57") or code == "53300"
+    )
+
+
+def _reason(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())[:300].rstrip(".")
+
+
+def moment_ahead(session: Session, seconds: float) -> Any:
+    """The moment in so many seconds, by the database's clock: those of machines differ."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now() + timedelta(seconds=seconds)
+    clock = func.clock_timestamp(type_=DateTime(timezone=True))
+    return clock + literal(timedelta(seconds=seconds), Interval())
 
 
 def value_of(kind: Callable[..., _Value], row: Base) -> _Value:

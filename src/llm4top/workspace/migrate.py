@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from llm4top.errors import WorkspaceError
 from llm4top.files import locked
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest step of ``migrations``."""
 
 STEPS = Path(__file__).parent / "migrations"
@@ -31,7 +31,7 @@ def bring_up_to_date(engine: Engine, folder: Path) -> None:
     made or a newer version wrote, and for one that cannot be reached or migrated.
     """
     try:
-        with _locked(folder), engine.connect() as connection:
+        with _locked(engine, folder), engine.connect() as connection:
             if revision(connection) == HEAD:
                 return
             connection.rollback()
@@ -45,8 +45,12 @@ def bring_up_to_date(engine: Engine, folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process of this machine at a time; the others wait."""
+def _locked(engine: Engine, folder: Path) -> Iterator[None]:
+    """One process at a time migrates a SQLite file; the others wait."""
+    if engine.dialect.name != "sqlite":
+        # The database has a lock of its own; the folder may be on a disk that knows none.
+        yield
+        return
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(folder / LOCK_FILE))

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
 from llm4top.errors import JobError
-from llm4top.workspace.database import storable, value_of
-from llm4top.workspace.run_states import Process, Run, RunState
+from llm4top.workspace.database import changed_rows, find, storable, value_of
+from llm4top.workspace.run_states import TRANSITIONS, Process, Run, RunState
 from llm4top.workspace.tables import RunEventRow, RunRow, clean_text, now
 
 GONE = "The process stopped unexpectedly (killed, or the machine shut down)."
@@ -94,10 +94,11 @@ def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
 
 def attempt_over(row: RunRow, attempt: int | None) -> JobError:
     """The error of a worker whose attempt has ended."""
+    now_at = f"at attempt {row.attempt}" if attempt != row.attempt else row.state
     return JobError(
-        f"attempt {attempt} of the run has ended; it is at attempt {row.attempt}.",
+        f"attempt {attempt} of the run has ended; it is {now_at}.",
         where=f"run {row.id}",
-        hint="Another worker has taken it: stop working on it.",
+        hint="Another worker may take it: stop working on it.",
     )
 
 
@@ -154,3 +155,43 @@ def run_value(row: RunRow) -> Run:
     """The row as a value."""
     run = value_of(Run, row)
     return replace(run, state=RunState(run.state))
+
+
+def set_state(
+    session: Session,
+    run_id: str,
+    state: RunState,
+    *,
+    sources: Sequence[RunState] = (),
+    attempt: int | None = None,
+    details: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> Run:
+    """Compare and set: the statement by which a person or a worker changes a run's state.
+
+    It changes nothing, and raises ``JobError``, where the run is in a state that ``state``
+    may not follow (or in none of ``sources``), or at another attempt.
+    """
+    legal = sources or [s for s in RunState if state in TRANSITIONS[s]]
+    values = {**columns, "state": state.value}
+    if state is RunState.RUNNING:
+        values |= {"attempt": RunRow.attempt + 1, "started": now()}
+    if state.is_over:
+        values |= {"finished": now()}
+    query = (
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.state.in_([s.value for s in legal]))
+        .where(*of_attempt(attempt))
+        .values(**values)
+    )
+    if changed_rows(session.execute(query)) != 1:
+        raise refused(find(session, RunRow, run_id, "run"), state, attempt)
+    row = find(session, RunRow, run_id, "run")
+    # The row may have been read before in this session.
+    session.refresh(row)
+    error = {"error": columns["error"]} if columns.get("error") else {}
+    begun = row.host is not None and state is not RunState.QUEUED
+    where = {"machine": row.host} if begun else {}
+    event = {"state": state.value, **where, **error, **storable(details or {})}
+    note(session, run_id, "state", event)
+    return run_value(row)

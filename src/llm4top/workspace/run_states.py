@@ -10,7 +10,8 @@
     interrupted ──▶ queued                        (resume)
 
 A running run whose process is gone becomes interrupted; so does a queued one that is stopped
-before it began.
+before it began. Of other machines' processes nothing is known: a worker renews the lease of its
+run, and a run whose lease has ended is queued again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ from enum import StrEnum
 from typing import Any
 
 import psutil
+
+MACHINE_VARIABLE = "LLM4TOP_MACHINE"
+
+
+def machine_name() -> str:
+    """What this machine is called: ``$LLM4TOP_MACHINE``, else its host name.
+
+    No two machines that share a workspace may have one name.
+    """
+    return os.environ.get(MACHINE_VARIABLE) or socket.gethostname()
 
 
 class RunState(StrEnum):
@@ -73,6 +84,13 @@ def lane_of(device: str | None, kind: str) -> str:
     return f"{device} light" if device == "cpu" and kind in LIGHT_KINDS else str(device)
 
 
+def devices_meant(device: str | None) -> tuple[str, ...]:
+    """What a run may name as its device that this one can do; "cuda" is any GPU."""
+    if device is None:
+        return ()
+    return (device, "cuda") if device.startswith("cuda:") else (device,)
+
+
 def lanes_of(device: str) -> tuple[tuple[str, ...], ...]:
     """The kinds of each lane of a device."""
     heavy = tuple(kind for kind in KINDS if kind not in LIGHT_KINDS)
@@ -101,14 +119,14 @@ class Process:
     def of(cls, pid: int) -> Process | None:
         """The process that has this id on this machine now; None where none has."""
         try:
-            return cls(pid, psutil.Process(pid).create_time(), socket.gethostname())
+            return cls(pid, psutil.Process(pid).create_time(), machine_name())
         except psutil.Error:
             return None
 
     @property
     def is_here(self) -> bool:
         """Whether it runs, or ran, on this machine."""
-        return self.host == socket.gethostname()
+        return self.host == machine_name()
 
     @property
     def is_alive(self) -> bool:
@@ -153,6 +171,11 @@ class Run:
     queued: datetime
     started: datetime | None
     finished: datetime | None
+
+    @property
+    def machine(self) -> str | None:
+        """The machine that did its newest attempt; None before the first."""
+        return self.host
 
     @property
     def process(self) -> Process | None:

@@ -8,10 +8,24 @@ from sqlalchemy import delete, func, or_, select, update
 
 from llm4top.errors import JobError, NotFoundError
 from llm4top.files import delete_path, delete_remains
-from llm4top.workspace import run_rows
-from llm4top.workspace.database import Transactions, changed_rows, find, storable, value_of
+from llm4top.workspace import leases, run_rows
+from llm4top.workspace.database import (
+    Transactions,
+    changed_rows,
+    find,
+    moment_ahead,
+    storable,
+    value_of,
+)
 from llm4top.workspace.deletion import Eraser
-from llm4top.workspace.run_states import KINDS, TRANSITIONS, Process, Run, RunEvent, RunState
+from llm4top.workspace.run_states import (
+    KINDS,
+    Process,
+    Run,
+    RunEvent,
+    RunState,
+    devices_meant,
+)
 from llm4top.workspace.tables import RunEventRow, RunRow, clean_text, now
 
 MOST_WAITING = 1000
@@ -128,10 +142,12 @@ class Runs:
         values = storable(details)
         change: dict[str, Any] = {"progress": values} if kind == "progress" else {}
         with self._session() as session:
-            # Touching the row also says whether it is there and whose it is.
-            query = update(RunRow).where(RunRow.id == run_id, *run_rows.of_attempt(attempt))
-            if changed_rows(session.execute(query.values(id=run_id, **change))) != 1:
-                raise run_rows.attempt_over(find(session, RunRow, run_id, "run"), attempt)
+            if attempt is not None:
+                leases.hold_attempt(session, run_id, attempt)
+            # Touching the row also says whether it is there.
+            query = update(RunRow).where(RunRow.id == run_id).values(id=run_id, **change)
+            if changed_rows(session.execute(query)) != 1:
+                find(session, RunRow, run_id, "run")
             run_rows.note(session, run_id, kind, values)
 
     # -- a worker's side ------------------------------------------------------------------------
@@ -142,35 +158,53 @@ class Runs:
         *,
         device: str | None = None,
         kinds: Sequence[str] = KINDS,
+        lease: float = leases.LEASE_S,
     ) -> Run | None:
         """Take the longest-waiting run that ``device`` can do; None where none waits.
 
-        It is "running" afterwards and belongs to ``process``. No two callers get the same run.
+        It is "running" afterwards and belongs to ``process`` for ``lease`` seconds. No two callers
+        get the same run, and none gets one whose lane is busy on its machine.
         """
-        waiting = (
-            select(RunRow.id)
-            .where(RunRow.state == RunState.QUEUED.value, RunRow.kind.in_(kinds))
-            .where(or_(RunRow.device.is_(None), RunRow.device == device))
-            .order_by(RunRow.queued, RunRow.id)
-            .limit(1)
-        )
-        while True:
-            with self._session(write=False) as session:
-                run_id = session.scalar(waiting)
+        with self._session() as session:
+            free = leases.free_kinds(session, process.host, device, kinds)
+            waiting = (
+                select(RunRow.id)
+                .where(RunRow.state == RunState.QUEUED.value, RunRow.kind.in_(free))
+                .where(or_(RunRow.device.is_(None), RunRow.device.in_(devices_meant(device))))
+                .order_by(RunRow.queued, RunRow.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            run_id = session.scalar(waiting)
             if run_id is None:
                 return None
-            try:
-                return self._move(
-                    run_id,
-                    RunState.RUNNING,
-                    sources=(RunState.QUEUED,),
-                    host=process.host,
-                    pid=process.pid,
-                    pid_started=process.started,
-                    device=device,
-                )
-            except (JobError, NotFoundError):
-                continue  # Another worker was faster, or it was taken away: look again.
+            return run_rows.set_state(
+                session,
+                run_id,
+                RunState.RUNNING,
+                sources=(RunState.QUEUED,),
+                host=process.host,
+                pid=process.pid,
+                pid_started=process.started,
+                lease=moment_ahead(session, lease),
+                device=device,
+            )
+
+    def renew(self, run_id: str, attempt: int, lease: float = leases.LEASE_S) -> None:
+        """Keep the run for ``lease`` more seconds; ``JobError`` where the attempt has ended."""
+        with self._session() as session:
+            leases.hold_attempt(session, run_id, attempt)
+            ends = {"lease": moment_ahead(session, lease)}
+            session.execute(update(RunRow).where(RunRow.id == run_id).values(ends))
+
+    def requeue_lost(self, lease: float = leases.LEASE_S) -> RunList:
+        """Queue again the runs of other machines whose lease has ended; returns those.
+
+        The next worker resumes them, as a new attempt. One that was asked to stop, or was lost
+        ``MOST_ATTEMPTS`` times, becomes "interrupted".
+        """
+        with self._session() as session:
+            return [leases.give_back(session, row) for row in leases.lost_runs(session, lease)]
 
     def finish(self, run_id: str, result: Mapping[str, Any], *, attempt: int | None = None) -> Run:
         """The run is done and gave ``result``. Raises ``JobError`` where it was not at work."""
@@ -326,38 +360,6 @@ class Runs:
             progress={},
         )
 
-    def _move(
-        self,
-        run_id: str,
-        state: RunState,
-        *,
-        sources: Sequence[RunState] = (),
-        attempt: int | None = None,
-        details: Mapping[str, Any] | None = None,
-        **columns: Any,
-    ) -> Run:
-        """Compare and set: the one statement by which a run changes its state.
-
-        It changes nothing, and raises ``JobError``, where the run is in a state that ``state``
-        may not follow (or in none of ``sources``), or at another attempt.
-        """
-        legal = sources or [s for s in RunState if state in TRANSITIONS[s]]
-        values = {**columns, "state": state.value}
-        if state is RunState.RUNNING:
-            values |= {"attempt": RunRow.attempt + 1, "started": now()}
-        if state.is_over:
-            values |= {"finished": now()}
-        query = (
-            update(RunRow)
-            .where(RunRow.id == run_id, RunRow.state.in_([s.value for s in legal]))
-            .where(*run_rows.of_attempt(attempt))
-            .values(**values)
-        )
+    def _move(self, run_id: str, state: RunState, **more: Any) -> Run:
         with self._session() as session:
-            if changed_rows(session.execute(query)) != 1:
-                row = find(session, RunRow, run_id, "run")
-                raise run_rows.refused(row, state, attempt)
-            error = {"error": columns["error"]} if columns.get("error") else {}
-            event = {"state": state.value, **error, **storable(details or {})}
-            run_rows.note(session, run_id, "state", event)
-            return run_rows.run_value(find(session, RunRow, run_id, "run"))
+            return run_rows.set_state(session, run_id, state, **more)

@@ -157,7 +157,8 @@ class RunRow(Base):
     """A job and its state; ``run_states.py`` has the transitions.
 
     ``host``, ``pid`` and ``pid_started`` name the process that does it. ``attempt`` counts how
-    often it was started: reports of a worker about an earlier attempt are ignored.
+    often it was started: reports of a worker about an earlier attempt are ignored. ``lease`` is
+    when, by the database's clock, other machines may take the run for lost; its worker moves it on.
     """
 
     __tablename__ = "runs"
@@ -181,6 +182,7 @@ class RunRow(Base):
     host: Mapped[str | None] = mapped_column(CleanText)
     pid: Mapped[int | None]
     pid_started: Mapped[float | None] = mapped_column(Float(53))
+    lease: Mapped[datetime | None]
     progress: Mapped[dict[str, Any]] = mapped_column(default=dict)
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
     error: Mapped[str | None] = mapped_column(CleanText)

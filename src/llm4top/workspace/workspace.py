@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -14,12 +15,20 @@ from llm4top.paths import home_folder
 from llm4top.workspace.activity import Activity
 from llm4top.workspace.batches import Batches
 from llm4top.workspace.bundles import Bundles
-from llm4top.workspace.database import database_url, make_engine, prepare_file, transactions
+from llm4top.workspace.database import (
+    EngineTransactions,
+    database_url,
+    make_engine,
+    prepare_file,
+    waiting_for_database,
+)
 from llm4top.workspace.datasets import Datasets
 from llm4top.workspace.deletion import Eraser
 from llm4top.workspace.drafts import Drafts
 from llm4top.workspace.forecasts import Forecasts
+from llm4top.workspace.leases import AttemptCheck
 from llm4top.workspace.migrate import bring_up_to_date
+from llm4top.workspace.run_states import Run
 from llm4top.workspace.runs import Runs
 from llm4top.workspace.uploads import Uploads
 
@@ -36,7 +45,7 @@ class Workspace:
     def __init__(self, folder: Path, engine: Engine):
         self.folder = folder
         self.engine = engine
-        self._transactions = transactions(engine)
+        self._transactions = EngineTransactions(engine)
         self._eraser = Eraser(engine, folder)
         self.uploads = Uploads(self._transactions, folder / "uploads", self._eraser)
         self.datasets = Datasets(self._transactions, folder / "datasets", self._eraser)
@@ -91,6 +100,21 @@ class Workspace:
         One with ``write=False`` never waits for writers.
         """
         return self._transactions(write=write)
+
+    @contextmanager
+    def acting_for(self, run: Run) -> Iterator[None]:
+        """While the block lasts, this process works for that attempt of the run only.
+
+        All its writes raise ``JobError`` once the attempt has ended: a worker that was thought
+        lost writes nothing over what its successor does. In this thread a database that is away
+        is waited for.
+        """
+        self._transactions.check = AttemptCheck(run.id, run.attempt)
+        try:
+            with waiting_for_database():
+                yield
+        finally:
+            self._transactions.check = None
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left behind."""

@@ -150,7 +150,7 @@ def test_the_device_that_a_run_waits_for(local: Workspace, monkeypatch: pytest.M
     assert wanted_device("ingest", {"device": "cuda"}) == "cpu"
     monkeypatch.setattr(devices, "devices_here", lambda: ("cpu",))
     assert device_for(local, "train", {}) == "cpu"
-    assert device_for(local, "train", {"device": "cuda"}) == "cuda:0"
+    assert device_for(local, "train", {"device": "cuda"}) == "cuda"
     monkeypatch.setattr(devices, "devices_here", lambda: ("cuda:0", "cuda:1", "cpu"))
     assert device_for(local, "audit", {}) == "cpu"
     assert device_for(local, "train", {"device": "cuda:1"}) == "cuda:1"

@@ -15,7 +15,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llm4top.files import is_locked, locked
 from llm4top.progress import Progress
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
@@ -23,7 +22,7 @@ from llm4top.training.run import train
 from llm4top.training.run_folder import RunFolder
 from llm4top.workspace.jobs.job_progress import Reporter
 from llm4top.workspace.jobs.jobs import log_tail, submit
-from llm4top.workspace.jobs.worker import LOG_FILE, lane_lock
+from llm4top.workspace.jobs.worker import LOG_FILE
 from llm4top.workspace.run_states import Process, Run, RunState
 from llm4top.workspace.workspace import Workspace
 from tests.warm import slow_training
@@ -203,14 +202,12 @@ def test_a_run_that_cannot_be_done_says_why(shared: Workspace, tmp_path: Path) -
 def test_a_busy_device_takes_no_second_worker(
     shared: Workspace, material: tuple[Path, Path]
 ) -> None:
-    run = submit(shared, "train", quick_training(*material))
-    folder = shared.folder / "runs"
-    with locked(lane_lock(folder, "cpu")):
-        assert is_locked(lane_lock(folder, "cpu"))
-        assert not is_locked(lane_lock(folder, "cuda:0"))
-        assert start_worker(shared).wait(120) == 0
-        assert shared.runs.get(run.id).state is RunState.QUEUED
-    shared.runs.request_stop(run.id)
+    first, second = (submit(shared, "train", quick_training(*material)) for _ in range(2))
+    assert shared.runs.claim(Process.current(), device="cpu") is not None
+    assert start_worker(shared).wait(120) == 0
+    assert shared.runs.get(second.id).state is RunState.QUEUED
+    shared.runs.interrupt(first.id, "enough")
+    shared.runs.request_stop(second.id)
 
 
 def test_a_worker_that_does_not_stop_is_killed_after_the_grace_time(
@@ -224,22 +221,3 @@ def test_a_worker_that_does_not_stop_is_killed_after_the_grace_time(
     shared.runs.interrupt_orphans()
     assert shared.runs.get(run.id).state is RunState.INTERRUPTED
     assert log_tail(shared, run.id, 1)[0].endswith("It did not stop within 0.5 s and is killed.")
-
-
-def test_the_lock_of_a_device_dies_with_its_holder(shared: Workspace) -> None:
-    code = (
-        "import sys, time\nfrom pathlib import Path\n"
-        "from llm4top.files import locked\n"
-        "from llm4top.workspace.jobs.worker import lane_lock\n"
-        "with locked(lane_lock(Path(sys.argv[1]), 'cuda:1')):\n"
-        "    print(True, flush=True)\n    time.sleep(60)\n"
-    )
-    folder = shared.folder / "runs"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "True\n"
-        assert is_locked(lane_lock(folder, "cuda:1"))
-        holder.kill()
-    assert not is_locked(lane_lock(folder, "cuda:1"))

@@ -28,7 +28,7 @@ def device_for(workspace: Workspace, kind: str, settings: Mapping[str, Any]) -> 
     """The device that such a run waits for.
 
     Where any GPU will do, the one with the fewest runs waiting and at work. A device that this
-    machine has not is taken as it is: a worker on another machine may have it.
+    machine has not is taken as it is, "cuda" too: a worker on another machine may have it.
     """
     wanted = wanted_device(kind, settings)
     here = devices_here()
@@ -36,7 +36,9 @@ def device_for(workspace: Workspace, kind: str, settings: Mapping[str, Any]) -> 
         wanted = "cuda" if here[0].startswith("cuda") else here[0]
     if wanted != "cuda":
         return wanted
-    gpus = [name for name in here if name.startswith("cuda")] or ["cuda:0"]
+    gpus = [name for name in here if name.startswith("cuda")]
+    if not gpus:
+        return wanted
     states = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
     busy = [run.device for run in workspace.runs.list(states=states, limit=None)]
     return min(gpus, key=lambda name: (busy.count(name), gpus.index(name)))

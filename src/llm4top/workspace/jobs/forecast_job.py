@@ -131,20 +131,28 @@ class _Journal:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> _Journal:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._file = os.fdopen(descriptor, "r+b")
-        end = 0
-        for line in () if self._fresh else self._file:
-            values = self._checked(line)
-            if values is None:
-                break
-            if values["nct_id"]:
-                self.first_of.setdefault(values["nct_id"], values["record"])
-            end += len(line)
-            self.lines += 1
-        self._file.truncate(end)
-        self._file.seek(end)
+        # A copy: a worker that was thought lost may still write into the file that it opened.
+        with replacing(self.path) as scratch:
+            new = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(new, "wb") as file:
+                for line in self._kept():
+                    file.write(line)
+                    self.lines += 1
+        self._file = self.path.open("ab")
         return self
+
+    def _kept(self) -> Iterator[bytes]:
+        """The lines that an earlier attempt wrote down, up to the first that is not whole."""
+        if self._fresh or not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            for line in file:
+                values = self._checked(line)
+                if values is None:
+                    break
+                if values["nct_id"]:
+                    self.first_of.setdefault(values["nct_id"], values["record"])
+                yield line
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:

@@ -10,6 +10,7 @@ import psutil
 
 from llm4top.errors import JobError, NotFoundError, WorkspaceError
 from llm4top.progress import Progress, TimeLeft
+from llm4top.workspace.database import waiting_for_database
 from llm4top.workspace.workspace import Workspace
 
 EVERY_S = 0.5
@@ -39,12 +40,18 @@ class Reporter:
         self._attempt = attempt
         self._every = every
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._waiting: dict[str, Any] | None = None
         self._written = float("-inf")
+        self._failed = False
         self._left = TimeLeft()
 
     def __call__(self, progress: Progress) -> None:
-        """Keep the progress, and write it if the last one was long enough ago."""
+        """Keep the progress, and write it if the last one was long enough ago.
+
+        After a write that failed the next one is left to ``flush``: the work does not wait for a
+        database that is away.
+        """
         with self._lock:
             left = self._left(progress.done, progress.total, progress.stage)
             self._waiting = {
@@ -56,28 +63,39 @@ class Reporter:
                 "eta_seconds": left,
                 **{k: v for k, v in progress.figures.items() if k not in LOSSES},
             }
-            if time.monotonic() - self._written >= self._every:
-                self._write()
+        if not self._failed:
+            self.flush()
 
     def flush(self, *, force: bool = False) -> None:
         """Write what was held back; with ``force`` at once, else when its time has come."""
-        with self._lock:
-            if force or time.monotonic() - self._written >= self._every:
-                self._write()
-
-    def _write(self) -> None:
-        details, self._waiting = self._waiting, None
-        if details is None:
-            return
-        self._written = time.monotonic()
-        details |= _memory()
+        if not self._writing.acquire(blocking=force):
+            return  # Another thread is at it.
         try:
-            self._workspace.runs.add_event(self._run_id, "progress", details, attempt=self._attempt)
+            with self._lock:
+                due = force or time.monotonic() - self._written >= self._every
+                details = self._waiting if due else None
+                if details is None:
+                    return
+                self._waiting = None
+                self._written = time.monotonic()
+            self._write(details | _memory())
+        finally:
+            self._writing.release()
+
+    def _write(self, details: dict[str, Any]) -> None:
+        failed = False
+        try:
+            with waiting_for_database(False):
+                runs = self._workspace.runs
+                runs.add_event(self._run_id, "progress", details, attempt=self._attempt)
         except (JobError, NotFoundError):
             log.warning("This attempt has ended; its progress is ignored.")
         except WorkspaceError as error:
+            failed = True
             # Progress is best effort: the work continues without it.
-            log.warning("Progress was not written: %s", error)
+            if not self._failed:
+                log.warning("Progress was not written: %s", error)
+        self._failed = failed
 
 
 def _memory() -> dict[str, Any]:

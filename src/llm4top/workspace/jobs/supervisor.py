@@ -3,7 +3,7 @@
 A device has one lane, the CPU a second one for light work; see ``lanes_of``.
 
 Workers lead sessions of their own. They outlive a supervisor that dies, finish what they do, and
-are found again by the next one: by the lock of their lane, and by the run's process in the store.
+are found again by the next one, by their run in the store: it names the machine and the process.
 """
 
 import logging
@@ -17,13 +17,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm4top.errors import LLM4TOPError
-from llm4top.files import is_locked
+from llm4top.errors import DatabaseError, LLM4TOPError
 from llm4top.workspace.database import URL_VARIABLE
 from llm4top.workspace.jobs.devices import devices_here
 from llm4top.workspace.jobs.process import send_signal, wait_gone
-from llm4top.workspace.jobs.worker import GRACE_S, lane_lock
-from llm4top.workspace.run_states import KINDS, Process, RunState, lanes_of
+from llm4top.workspace.jobs.worker import GRACE_S
+from llm4top.workspace.leases import LEASE_S
+from llm4top.workspace.run_states import (
+    KINDS,
+    Process,
+    Run,
+    RunState,
+    devices_meant,
+    lane_of,
+    lanes_of,
+    machine_name,
+)
 from llm4top.workspace.workspace import Workspace
 
 POLL_S = 0.5
@@ -47,12 +56,24 @@ class _Lane:
     failures: int = 0
     not_before: float = 0.0
 
+    def is_wanted(self, runs: Sequence[Run]) -> bool:
+        """Whether one of these runs waits for it, and none of this machine is at work in it."""
+        lane = lane_of(self.device, self.kinds[0])
+        devices = (None, *devices_meant(self.device))
+        waits = False
+        for run in runs:
+            if run.state is RunState.QUEUED:
+                waits = waits or (run.device in devices and run.kind in self.kinds)
+            elif run.machine == machine_name() and lane_of(run.device, run.kind) == lane:
+                return False
+        return waits
+
 
 class Supervisor:
     """Starts workers while it runs. ``devices`` are those of this machine if None.
 
     Several supervisors on one workspace, in several processes or on several machines, do not
-    disturb each other.
+    disturb each other. A run whose ``lease`` has ended on another machine is queued again.
     """
 
     def __init__(
@@ -62,11 +83,14 @@ class Supervisor:
         devices: Sequence[str] | None = None,
         poll: float = POLL_S,
         grace: float = GRACE_S,
+        lease: float = LEASE_S,
     ):
         self._workspace = workspace
         self._asked = devices
         self._poll = poll
         self._grace = grace
+        self._lease = lease
+        self._away = False
         self._lanes: list[_Lane] = []
         self._stopping_since: dict[str, float] = {}
         self._end = threading.Event()
@@ -105,16 +129,27 @@ class Supervisor:
         repaired = time.monotonic()
         while not self._end.is_set():
             try:
-                if time.monotonic() - repaired > _REPAIR_EVERY_S:
+                if time.monotonic() - repaired > min(_REPAIR_EVERY_S, self._lease / 4):
                     repaired = time.monotonic()
-                    self._workspace.runs.interrupt_orphans()
-                    self._kill_overdue()
+                    self._repair()
                 for lane in self._lanes:
                     self._check(lane)
+                if self._away:
+                    log.info("Machine %s: the database answers again.", machine_name())
+                self._away = False
             except LLM4TOPError as error:
                 # The database may be busy, or away for a moment: look again later.
-                log.warning("The queue could not be seen to: %s", error)
+                if not self._away:
+                    log.warning("Machine %s cannot see the queue: %s", machine_name(), error)
+                self._away = True
             self._end.wait(self._poll)
+
+    def _repair(self) -> None:
+        """Settle what dead workers left: of this machine by their process, of others by lease."""
+        self._workspace.runs.interrupt_orphans()
+        for run in self._workspace.runs.requeue_lost(self._lease):
+            log.warning("Run %s of machine %s is lost there: %s.", run.id, run.host, run.state)
+        self._kill_overdue()
 
     def _check(self, lane: _Lane) -> None:
         if lane.process is not None:
@@ -123,8 +158,8 @@ class Supervisor:
             self._ended(lane)
         if time.monotonic() < lane.not_before:
             return
-        busy = is_locked(lane_lock(self._folder, lane.device, lane.kinds))
-        if not busy and self._is_wanted(lane):
+        states = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
+        if lane.is_wanted(self._workspace.runs.list(states=states, limit=None)):
             lane.process = self._worker(lane.device, lane.kinds)
             lane.began = time.monotonic()
 
@@ -139,15 +174,12 @@ class Supervisor:
             lane.not_before = time.monotonic() + pause
             log.warning("A worker of %s ended with code %s.", lane.device, code)
 
-    def _is_wanted(self, lane: _Lane) -> bool:
-        queued = self._workspace.runs.list(states=(RunState.QUEUED,), limit=None)
-        return any(run.device in (None, lane.device) and run.kind in lane.kinds for run in queued)
-
     def _worker(self, device: str, kinds: Sequence[str] = KINDS) -> subprocess.Popen[bytes]:
         """A worker in a session of its own; what it prints before its run goes to a small file."""
         command = [sys.executable, "-m", "llm4top.workspace", "--once", "--device", device]
         command += [f"--kind={kind}" for kind in kinds]
         command += ["--folder", str(self._workspace.folder), "--grace", str(self._grace)]
+        command += ["--lease", str(self._lease)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         # Threads that spin at barriers cost most of the work where other programs are busy too.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -195,4 +227,8 @@ class Supervisor:
             worker.wait()
         for lane in self._lanes:
             lane.process = None
-        self._workspace.runs.interrupt_orphans()
+        try:
+            self._workspace.runs.interrupt_orphans()
+        except DatabaseError as error:
+            # The next start settles them.
+            log.warning("Machine %s leaves runs unsettled: %s", machine_name(), error)

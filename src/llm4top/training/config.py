@@ -142,6 +142,12 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
         None,
         description="4bit keeps the frozen base model in 4 bits (lora and probe on a GPU only)",
     )
+    shard: bool = Field(
+        False,
+        description="under torchrun: spread the model's weights, and what is trained in full, over "
+        "the processes (FSDP2), for a model that one GPU does not hold. The weights it ends at are "
+        "the same",
+    )
     calibration: Calibration = Field(
         "venn-abers",
         description="how probabilities are calibrated on the validation trials; none leaves the "
@@ -180,6 +186,10 @@ class TrainingConfig(FinetuneSettings, _DataSettings):
             faults.append("quantize: a model in 4 bits cannot be trained in full; use tuning lora")
         if self.tuning != "full" and self.storage:
             faults.append("storage: goes with tuning full; adapters and probes are small as it is")
+        if self.shard and self.quantize:
+            faults.append("shard: weights in 4 bits cannot be sharded; choose one of the two")
+        if self.shard and self.tuning == "probe":
+            faults.append("shard: a probe is fitted by one process; use tuning lora or full")
         if not isinstance(self.sections, str):
             faults += [
                 f"sections: no section {name!r}{did_you_mean(name, SECTION_NAMES)}"

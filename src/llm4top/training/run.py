@@ -1,6 +1,5 @@
 """A training run from the data set to a bundle that has been reloaded and gives the same."""
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +16,12 @@ from llm4top.forecasters.bundles.language_files import round_weights
 from llm4top.forecasters.finetuning.finetune import FinetuneResult, finetune
 from llm4top.forecasters.finetuning.section_dropout import section_dropout
 from llm4top.forecasters.finetuning.settings import FinetuneSettings
+from llm4top.forecasters.finetuning.whole import made_whole
 from llm4top.forecasters.forecaster import release_memory
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import BaseModel, load_base, prepare_process
+from llm4top.forecasters.model.sharding import Shard
+from llm4top.processes import is_main_process, process_count
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.training.config import TrainingConfig, prompt_spec
 from llm4top.training.final_fit import WHOLE, Choice, OutOfFold, cross_fit_run, fit_checkpoints
@@ -39,6 +41,7 @@ FREE_TO_DIFFER = {
     "device",
     "dtype",
     "log_steps",
+    "shard",
     "name",
     "context_of_use",
     "licence",
@@ -108,7 +111,7 @@ def train(
         LLM4TOPError: What loading data and models raises.
     """
     prepare_process()
-    main = int(os.environ.get("RANK", "0")) == 0
+    main = is_main_process()
     report = progress if main else ignore
     dataset = checked.dataset if checked is not None else None
     if dataset is None:
@@ -263,12 +266,7 @@ class Training:
 
         Without a ``fit`` it learns from the train split and stops by the valid split.
         """
-        base = load_base(
-            self.config.base,
-            device=self.config.device,
-            dtype=self.config.dtype,
-            quantize=self.config.quantize,
-        )
+        base = load_base_of(self.config)
         task = self.dataset.task
         train = self.dataset.select(self.config.train_split)
         if fit is None:
@@ -277,11 +275,11 @@ class Training:
         spec = prompt_spec(self.config, train.trials, task)
         untuned = LanguageForecaster.from_model(base, task, spec=spec)
         self._begin(base, untuned)
-        tuned = self._finetune(base, untuned, fit)
+        tuned = made_whole(base, self._finetune(base, untuned, fit), self.config)
         forecaster = LanguageForecaster.from_model(
             base, task, model=tuned.model, probe=tuned.probe, spec=spec
         )
-        if self.config.storage is not None:
+        if self.config.storage is not None and self.main:
             round_weights(forecaster.scorer.model, self.config.storage)
         return forecaster, replace(tuned, model=None)
 
@@ -296,7 +294,7 @@ class Training:
             "device": base.device.kind,
             "dtype": base.dtype.name,
             "prompts": untuned.scorer.writer.fingerprint,
-            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            "processes": process_count(),
             **fields,
         }
         self.run.settle_identity(identity, resume=self.resume)
@@ -367,6 +365,18 @@ class Training:
             seconds=seconds,
             tried=tuple(tuned.tried),
         )
+
+
+def load_base_of(config: TrainingConfig) -> BaseModel:
+    """The base model as these settings train it; raises what ``load_base`` raises."""
+    shard: Shard = "trained" if config.tuning == "full" else "frozen"
+    return load_base(
+        config.base,
+        device=config.device,
+        dtype=config.dtype,
+        quantize=config.quantize,
+        shard=shard if config.shard else None,
+    )
 
 
 def _leave_process_group() -> None:

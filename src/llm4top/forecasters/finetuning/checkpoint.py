@@ -28,6 +28,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llm4top.errors import ResumeError
+from llm4top.forecasters.model.sharding import gathered, shard_like
 
 STATE_FILE = "trainer_state.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -82,14 +83,22 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[int, Pat
             yield int(match[1]), path
 
 
-def save_optimiser(folder: Path, optimiser: Any, scheduler: Any) -> None:
+def optimiser_tensors(optimiser: Any) -> dict[str, torch.Tensor]:
+    """The optimiser's tensors whole, on the CPU; empty but in process 0. All processes call this."""
+    return gathered(
+        {
+            f"{parameter}.{name}": value
+            for parameter, values in optimiser.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+    )
+
+
+def save_optimiser(
+    folder: Path, tensors: dict[str, torch.Tensor], optimiser: Any, scheduler: Any
+) -> None:
     """Write the optimiser's tensors and, as JSON, its groups and the schedule's position."""
     state = optimiser.state_dict()
-    tensors = {
-        f"{parameter}.{name}": value.detach().cpu().contiguous()
-        for parameter, values in state["state"].items()
-        for name, value in values.items()
-    }
     save_file(tensors, folder / "optimiser.safetensors")
     schedule = {k: v for k, v in scheduler.state_dict().items() if k != "lr_lambdas"}
     plain = {"groups": state["param_groups"], "schedule": schedule}
@@ -100,9 +109,13 @@ def load_optimiser(folder: Path, optimiser: Any, scheduler: Any) -> None:
     """Inverse of ``save_optimiser``, into an optimiser and a schedule made the same way."""
     plain = json.loads((folder / "state.json").read_text("utf-8"))
     state: dict[int, dict[str, Any]] = {}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for key, value in load_file(folder / "optimiser.safetensors").items():
-        parameter, name = key.split(".", 1)
-        state.setdefault(int(parameter), {})[name] = value
+        number, name = key.split(".", 1)
+        parameter = parameters[int(number)]
+        if value.shape == parameter.shape:
+            value = shard_like(parameter, value)
+        state.setdefault(int(number), {})[name] = value
     groups = [{**group, "betas": tuple(group["betas"])} for group in plain["groups"]]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
     scheduler.load_state_dict({**scheduler.state_dict(), **plain["schedule"]})

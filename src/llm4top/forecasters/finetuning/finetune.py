@@ -21,6 +21,7 @@ from llm4top.forecasters.finetuning.activations import wants_checkpointing
 from llm4top.forecasters.finetuning.batches import EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
 from llm4top.forecasters.model.device import trains_in_bf16
+from llm4top.forecasters.model.sharding import is_sharded
 from llm4top.progress import OnProgress, ignore
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class FinetuneResult:
 
     ``model`` is the base model itself (tuning "full") or a PEFT model around it, in evaluation
     mode, with the weights of the best evaluation (of the last step where nothing was evaluated).
-    Weights trained in full are in the base's number type again; adapters stay float32.
+    Weights trained in full are in the base's number type again; adapters stay float32. A model that
+    was loaded as shards stays so, in float32 where it was trained in full: see ``made_whole``.
     ``history`` holds one dict a log or evaluation: ``step``, ``epoch`` and ``loss``,
     ``learning_rate``, ``tokens_per_second``, or ``eval_log_loss``, ``eval_roc_auc``.
     With tuning "probe" the model is the base as it was, ``probe`` reads its hidden states, there
@@ -231,7 +233,7 @@ class _Run:
         if trainer.interrupted:
             raise KeyboardInterrupt
         trainer.load_best()
-        if self.settings.tuning == "full":
+        if self.settings.tuning == "full" and not is_sharded(self.scorer.model):
             # As the base was loaded: what is measured and saved is then what will forecast.
             self.scorer.model.to(self.base.dtype.torch)
         lora.set_activation_checkpointing(self.scorer.model, on=False)

@@ -1,6 +1,6 @@
 """What is trained: the answer head's scorer around a base model, with LoRA or in full."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from llm4top.errors import TrainingError
 from llm4top.forecasters.model.adapter import with_lora
 from llm4top.forecasters.model.answer_head import answer_logits
 from llm4top.forecasters.model.products import quick_products
+from llm4top.forecasters.model.sharding import gathered, is_sharded, shard_like
 from llm4top.lazy import quick_imports
 
 
@@ -38,6 +39,11 @@ class AnswerScorer(nn.Module):
         )
         with context:
             return answer_logits(self.model, input_ids, lengths, self.answer_ids)
+
+    @property
+    def is_distributed_loading_by_transformers(self) -> bool:
+        """Whether the weights are shards already: transformers' Trainer asks under this name."""
+        return is_sharded(self.model)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name."""
@@ -70,7 +76,8 @@ def make_fully_trainable(model: nn.Module) -> None:
             "a quantised base model cannot be trained in full.",
             hint="Use LoRA, or load the base model without quantisation.",
         )
-    model.float()
+    if not is_sharded(model):  # shards to be trained are loaded in float32
+        model.float()
     for parameter in model.parameters():
         parameter.requires_grad_(True)
 
@@ -100,22 +107,30 @@ def set_activation_checkpointing(model: Any, on: bool) -> None:
         getattr(causal_lm, f"{name}_disable")()
 
 
-def save_weights(scorer: AnswerScorer, file: Path) -> None:
+def trained_weights(scorer: AnswerScorer) -> dict[str, Tensor]:
+    """The trained parameters whole, on the CPU; empty but in process 0. All processes call this."""
+    return gathered(scorer.trainable())
+
+
+def save_weights(weights: Mapping[str, Tensor], file: Path) -> None:
     """Write the trained parameters to one safetensors file."""
-    tensors = {name: p.detach().cpu().contiguous() for name, p in scorer.trainable().items()}
-    save_file(tensors, file)
+    save_file(dict(weights), file)
 
 
 def load_weights(scorer: AnswerScorer, file: Path) -> None:
     """Copy the parameters in ``file`` into the model; ``TrainingError`` where names differ."""
-    tensors = load_file(file)
+    put_weights(scorer, load_file(file), where=str(file))
+
+
+def put_weights(scorer: AnswerScorer, weights: Mapping[str, Tensor], *, where: str = "") -> None:
+    """Copy these parameters, whole, into the model; ``TrainingError`` where names differ."""
     parameters = scorer.trainable()
-    if tensors.keys() != parameters.keys():
+    if weights.keys() != parameters.keys():
         raise TrainingError(
             "the checkpoint holds other weights than the model trains.",
-            where=str(file),
+            where=where or None,
             hint="Train into a new folder.",
         )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(tensors[name])
+            parameter.copy_(shard_like(parameter, weights[name]))

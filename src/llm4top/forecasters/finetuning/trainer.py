@@ -31,8 +31,13 @@ from transformers.trainer_callback import TrainerState
 from llm4top.errors import TrainingError
 from llm4top.files import publish
 from llm4top.forecasters.finetuning import checkpoint as checkpoints
-from llm4top.forecasters.finetuning.batches import Collate, EpochBatches, PromptRows
-from llm4top.forecasters.finetuning.lora import AnswerScorer, load_weights, save_weights
+from llm4top.forecasters.finetuning.batches import FILLER, Collate, EpochBatches, PromptRows
+from llm4top.forecasters.finetuning.lora import (
+    AnswerScorer,
+    load_weights,
+    save_weights,
+    trained_weights,
+)
 
 
 class _Rhythm(TrainerCallback):  # type: ignore[misc]
@@ -229,11 +234,14 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         was_training = scorer.training
         scorer.eval()
         with torch.no_grad():
-            for first in range(0, len(mine), size):
+            # As many passes in each process, the last one over a filler: shards are gathered in
+            # every pass, by all of them.
+            for first in range(0, math.ceil(len(order) / self.args.world_size), size):
                 picked = mine[first : first + size]
-                batch = self.collate([rows[i] for i in picked])
+                batch = self.collate([rows[i] for i in picked or [FILLER]])
                 out = scorer(batch["input_ids"].to(device), batch["lengths"].to(device))
-                logits[picked] = out.float().cpu()
+                if picked:
+                    logits[picked] = out.float().cpu()
         scorer.train(was_training)
         return self._summed(logits.to(device)).cpu().double()
 
@@ -245,10 +253,11 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         return Path(self.args.output_dir)
 
     def _save_best(self) -> None:
+        weights = trained_weights(self._scorer)
         if self.args.should_save:
             target = checkpoints.best_folder(self.folder, self.state.global_step)
             staging = checkpoints.staging_folder(target)
-            save_weights(self._scorer, staging / checkpoints.WEIGHTS_FILE)
+            save_weights(weights, staging / checkpoints.WEIGHTS_FILE)
             publish(staging, target)
         self._wait()
 
@@ -260,9 +269,13 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]
         self._wait()
         checkpoints.save_random_state(staging, self.args.process_index)
         self._wait()
+        weights = trained_weights(self._scorer)
         if self.args.should_save:
-            save_weights(self._scorer, staging / checkpoints.WEIGHTS_FILE)
-            checkpoints.save_optimiser(staging, self.optimizer, self.lr_scheduler)
+            save_weights(weights, staging / checkpoints.WEIGHTS_FILE)
+        del weights
+        moments = checkpoints.optimiser_tensors(self.optimizer)
+        if self.args.should_save:
+            checkpoints.save_optimiser(staging, moments, self.optimizer, self.lr_scheduler)
             self.state.save_to_json(str(staging / checkpoints.STATE_FILE))
             publish(staging, target)
             checkpoints.discard_old(self.folder, keep=self.keep)

@@ -18,6 +18,7 @@ from torch import Tensor
 from llm4top.errors import ModelError
 from llm4top.forecasters.model.packing import can_pack, packed_states
 from llm4top.forecasters.model.products import quick_products
+from llm4top.forecasters.model.sharding import is_sharded, read_inside
 
 _SHORT, _LONG = 5, 9
 _ROWS = 64
@@ -100,10 +101,33 @@ def answer_logits(
     ``[batch, longest]``, padded on the right, and ``lengths`` is ``[batch]``. Gradients flow.
     """
     causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if is_sharded(causal_lm):
+        sharded: Tensor = causal_lm.read_answers(input_ids, lengths, answer_ids)
+        return sharded
+    return _read_answers(causal_lm, input_ids, lengths, answer_ids)
+
+
+def use_sharded(causal_lm: Any) -> None:
+    """Let a model that was loaded as shards, see ``sharding``, give ``answer_logits``; in place."""
+    read_inside(causal_lm, _read_answers, _read_rows)
+
+
+def _read_answers(
+    causal_lm: Any, input_ids: Tensor, lengths: Tensor, answer_ids: Sequence[int]
+) -> Tensor:
     with quick_products(input_ids.device.type):
         last = _last_states(causal_lm, input_ids, lengths)
     head = causal_lm.get_output_embeddings()
     rows = torch.as_tensor(answer_ids, device=head.weight.device)
+    if is_sharded(causal_lm):
+        # Its weights are there in its own pass only.
+        gathered: Tensor = head(last, rows=rows)
+        return gathered
+    return _read_rows(head, last, rows)
+
+
+def _read_rows(head: Any, last: Tensor, rows: Tensor) -> Tensor:
+    """The logits of some rows of the output embedding, for states ``[batch, h]``."""
     # float32 whatever the model's type: two logits decide everything, and they cost nothing.
     # Autocast would round this product to bfloat16 as well.
     with torch.autocast(last.device.type, enabled=False):

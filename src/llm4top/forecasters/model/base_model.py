@@ -13,9 +13,10 @@ import torch
 
 from llm4top.errors import MissingExtraError, ModelError
 from llm4top.forecasters.model import model_files
-from llm4top.forecasters.model.answer_head import check_answer_head
+from llm4top.forecasters.model.answer_head import check_answer_head, use_sharded
 from llm4top.forecasters.model.device import Device, NumberType, choose_device, choose_dtype
 from llm4top.forecasters.model.packing import drop_packing, use_packing
+from llm4top.forecasters.model.sharding import Shard, shard_options, why_not_sharded
 from llm4top.forecasters.model.tokenizer import FastTokenizer, load_tokenizer
 from llm4top.lazy import hush_optional_kernels, quick_imports
 from llm4top.text import first_line, one_line
@@ -61,12 +62,14 @@ def load_base(
     device: str = "auto",
     dtype: str = "auto",
     quantize: Quantize = None,
+    shard: Shard | None = None,
 ) -> BaseModel:
     """Load the base model in a folder, or of a name that has been downloaded.
 
     ``device`` and ``dtype`` are as for ``choose_device`` and ``choose_dtype``; ``quantize`` "4bit"
     keeps the linear layers in 4 bits (NF4, double quantisation; needs bitsandbytes) and computes
-    in ``dtype``.
+    in ``dtype``. ``shard`` spreads the weights over the processes of ``torchrun``, which all call
+    this; see ``sharding``.
 
     Raises ``ModelNotFoundError`` where it is not on this machine, ``UnsafeModelError`` where it
     would run code or has no safetensors, ``MissingExtraError`` without bitsandbytes, and
@@ -81,11 +84,13 @@ def load_base(
         raise ModelError(f"no quantisation {quantize!r}.", hint="Choose '4bit', or None.")
     if quantize is not None:
         _require_bitsandbytes()
+    if shard is not None and (reason := why_not_sharded(place, quantize)):
+        raise ModelError(f"the model cannot be sharded: {reason}", hint="Load it whole.")
     with quick_imports():
         config = load_config(folder)
         model_files.weight_files(folder)
         tokenizer = load_tokenizer(folder)
-        model = _load_model(folder, config, place, number, quantize)
+        model = _load_model(folder, config, place, number, quantize, shard)
     check_vocabulary(tokenizer, model, "model", folder)
     try:
         with quietly():
@@ -155,20 +160,29 @@ def load_config(folder: Path, *, encoder: bool = False) -> Any:
 
 
 def _load_model(
-    folder: Path, config: Any, device: Device, dtype: NumberType, quantize: Quantize
+    folder: Path,
+    config: Any,
+    device: Device,
+    dtype: NumberType,
+    quantize: Quantize,
+    shard: Shard | None,
 ) -> Any:
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {"dtype": dtype.torch, "config": config}
     if quantize == "4bit":
         options["quantization_config"] = _four_bits(dtype)
-    if quantize or device.kind == "cuda":
+    architecture = AutoModelForCausalLM._model_mapping[type(config)]
+    if shard is not None:
+        options |= shard_options(architecture, config)
+        options["dtype"] = torch.float32 if shard == "trained" else dtype.torch
+    elif quantize or device.kind == "cuda":
         # Straight to the device: a copy in main memory may not fit.
         options["device_map"] = {"": device.torch}
-    architecture = AutoModelForCausalLM._model_mapping[type(config)]
     try:
         model, report = read_pretrained(architecture, folder, **options)
-        model = model if "device_map" in options else model.to(device.torch)
+        placed = shard is not None or "device_map" in options
+        model = model if placed else model.to(device.torch)
     except torch.OutOfMemoryError:
         raise ModelError(
             f"the model does not fit on {device.torch}.",
@@ -187,6 +201,8 @@ def _load_model(
     _refuse_gaps(report, folder)
     if quantize == "4bit" and device.kind == "cpu":
         _keep_differentiable(model)
+    if shard is not None:
+        use_sharded(model)
     return model.eval()
 
 

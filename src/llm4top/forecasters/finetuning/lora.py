@@ -13,7 +13,7 @@ from llm4top.errors import TrainingError
 from llm4top.forecasters.model.adapter import with_lora
 from llm4top.forecasters.model.answer_head import answer_logits
 from llm4top.forecasters.model.products import quick_products
-from llm4top.forecasters.model.sharding import gathered, is_sharded, shard_like
+from llm4top.forecasters.model.sharding import gathered, is_sharded, reshard, shard_like
 from llm4top.lazy import quick_imports
 
 
@@ -47,6 +47,8 @@ class AnswerScorer(nn.Module):
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name."""
+        if is_sharded(self.model):
+            reshard(self.model)
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
 
 

@@ -88,6 +88,15 @@ def read_inside(
     register_fsdp_forward_method(causal_lm, "read_answers")
 
 
+def reshard(model: Any) -> None:
+    """Let the parameters be the shards again: a pass may leave whole ones that are copies."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
+
+
 def gathered(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """All of them whole, on the CPU of process 0; the other processes help and get none.
 

@@ -32,7 +32,7 @@ ROOMS = {
 """The rooms in their order, each with its inner rooms."""
 
 ORDER = tuple(ROOMS)
-GROUND = {"errors", "paths", "progress", "text", "files", "schema", "lazy"}
+GROUND = {"errors", "paths", "progress", "text", "files", "schema", "lazy", "processes"}
 """The ground floor: every room may import it, and it imports no room."""
 
 ROOF = {"__init__", "__main__", "testing"}

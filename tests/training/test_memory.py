@@ -15,11 +15,12 @@ from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.device import Device
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
-from llm4top.training.memory import estimate_for, estimate_memory, in_gb
+from llm4top.training.memory import Place, estimate_for, estimate_memory, in_gb
 
 NEEDED = {"data": "d", "base": "b", "out": "o"}
 QWEN3_8B = ModelShape(
     parameters=8_190_735_360,
+    embedding=622_329_856,
     linear_parameters=6_945_767_424,
     linear_widths=36 * (8192 + 2 * 5120 + 8192 + 3 * 16384),
     layers=36,
@@ -75,20 +76,16 @@ def test_activations_are_estimated_within_a_third(wide: Path, dropout: float) ->
                 "max_tokens": tokens,
             },
         ),
+        Place("cpu", 4, 4, free=0),
         checkpointing=False,
-        weight_bytes=4,
-        compute_bytes=4,
-        cuda=False,
     )
     assert 0.75 < estimate.activations / sum(sizes.values()) < 1.33
 
 
 def of_8b(*, checkpointing: bool = True, **chosen: object) -> float:
     config = make_config(None, {**NEEDED, **chosen})
-    estimate = estimate_memory(
-        QWEN3_8B, config, weight_bytes=2, compute_bytes=2, cuda=True, checkpointing=checkpointing
-    )
-    return estimate.total / 1e9
+    place = Place("cuda", 2, 2, free=0)
+    return estimate_memory(QWEN3_8B, config, place, checkpointing=checkpointing).total / 1e9
 
 
 def test_the_standard_preset_fits_the_gpus_it_promises() -> None:
@@ -111,8 +108,8 @@ def test_activations_are_computed_again_only_where_they_would_not_fit(
     setting: object, free: int, again: bool
 ) -> None:
     config = make_config(None, {**NEEDED, "gradient_checkpointing": setting})
-    device = Device("cpu", "cpu", "")
-    assert estimate_for(QWEN3_8B, config, device, free=free, trials=100)[1] is again
+    place = Place.here(Device("cpu", "cpu", ""), config, free)
+    assert estimate_for(QWEN3_8B, config, place, trials=100)[1] is again
 
 
 @pytest.mark.parametrize("free", [10**12, 10**6])

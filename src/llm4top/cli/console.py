@@ -7,7 +7,6 @@ only. ``rich`` is imported where it is used: the help must not wait for it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,11 +58,6 @@ def safe(text: str) -> str:
     from rich.markup import escape
 
     return escape(printable(text))
-
-
-def is_main_process() -> bool:
-    """Whether this process writes to the terminal: under ``torchrun`` only the first one does."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def standard_output() -> Console:

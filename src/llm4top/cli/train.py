@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm4top.cli.console import is_main_process, note, standard_error, table_of
+from llm4top.cli.console import note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
 from llm4top.cli.options import SETTING, PresetOption, dataset_names, given, read_settings
+from llm4top.processes import is_main_process, process_count, was_restarted
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.text import duration, thousands
 
@@ -134,6 +135,7 @@ class Flags:
     max_tokens: Annotated[int | None, typer.Option(help=SETTING)] = None
     quantize: Annotated[str | None, typer.Option(help=SETTING)] = None
     final_fit: Annotated[str | None, typer.Option(help=SETTING)] = None
+    shard: Annotated[bool | None, typer.Option("--shard", help=SETTING)] = None
     device: Annotated[str | None, typer.Option(help=SETTING)] = None
     seed: Annotated[int | None, typer.Option(help=SETTING)] = None
 
@@ -174,6 +176,22 @@ ListSettingsOption = Annotated[
 ]
 
 
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check data, memory, disk and tokenizer, measure a few steps, and exit."
+    ),
+]
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NxGB",
+        help="With --dry-run: judge the memory by GPUs that this machine need not have; 8x80 are 8 "
+        "with 80 GB each.",
+    ),
+]
+
+
 def train(
     flags: Flags,
     config: Annotated[
@@ -186,13 +204,8 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the run's last checkpoint.")
     ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Check data, memory, disk and tokenizer, measure a few steps, and exit.",
-        ),
-    ] = False,
+    dry_run: DryRunOption = False,
+    gpus: GpusOption = None,
     list_settings: ListSettingsOption = False,  # noqa: ARG001 - its callback acts
 ) -> None:
     r"""Fine-tune a base model on a data set, and write a bundle to forecast with.
@@ -220,8 +233,14 @@ def train(
     """
     from llm4top.training.config import make_config
 
+    if gpus is not None and not dry_run:
+        raise typer.BadParameter("it goes with --dry-run alone.", param_hint="--gpus")
     made = make_config(config, {**read_settings(settings), **given(flags)})
-    _run(made.model_copy(update={"data": data_folder(made.data)}), resume=resume, dry_run=dry_run)
+    made = made.model_copy(update={"data": data_folder(made.data)})
+    if dry_run:
+        _check(made, resume=resume, gpus=gpus)
+    else:
+        _run(made, resume=resume)
 
 
 def data_folder(data: Path) -> Path:
@@ -239,27 +258,42 @@ def data_folder(data: Path) -> Path:
         return workspace.datasets.folder(workspace.datasets.called(str(data)).id)
 
 
-def _run(config: TrainingConfig, *, resume: bool, dry_run: bool) -> None:
-    from llm4top.cli.watch import watching
+def _checked(config: TrainingConfig, *, resume: bool, gpus: str | None = None) -> PreflightReport:
     from llm4top.training.preflight import preflight
+
+    report = preflight(config, resume=resume, gpus=gpus)
+    _print_preflight(report)
+    if not report.ok:
+        note("The run would fail and was not started: see ✗ above.")
+        raise typer.Exit(NOTHING_DONE)
+    return report
+
+
+def _check(config: TrainingConfig, *, resume: bool, gpus: str | None) -> None:
+    """What --dry-run does."""
+    if not is_main_process():
+        return
+    data = _checked(config, resume=resume, gpus=gpus).dataset
+    if data is None or config.tuning == "probe" or gpus is not None:
+        return
+    if process_count() > 1:
+        note("Time: not measured under torchrun; without it, --dry-run measures one process.")
+        return
+    from llm4top.training.pace import measured_pace
+
+    pace = measured_pace(config, data)
+    note(f"Time: {pace.time_in_words}")
+    note(f"Memory: {pace.memory_in_words}")
+
+
+def _run(config: TrainingConfig, *, resume: bool) -> None:
+    from llm4top.cli.watch import watching
     from llm4top.training.run import train as run
 
     is_main = is_main_process()
-    report = None
-    if is_main:
-        report = preflight(config, resume=resume)
-        _print_preflight(report)
-        if not report.ok:
-            note("The run would fail and was not started: see ✗ above.")
-            raise typer.Exit(NOTHING_DONE)
-    if dry_run:
-        if report is not None and report.dataset is not None and config.tuning != "probe":
-            from llm4top.training.pace import measured_pace
-
-            pace = measured_pace(config, report.dataset)
-            note(f"Time: {pace.time_in_words}")
-            note(f"Memory: {pace.memory_in_words}")
-        return
+    # Under torchrun --max-restarts the command stays the same.
+    resume = resume or (was_restarted() and (config.out / "run.json").is_file())
+    report = _checked(config, resume=resume) if is_main else None
     try:
         with registered(config.out, is_main) as store, watching(quiet=not is_main) as show:
 

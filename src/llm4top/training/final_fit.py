@@ -8,7 +8,6 @@ rows to calibrate on, and one on all rows, which is the bundle's.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from llm4top.files import write_json
 from llm4top.forecasters.bundles.figures import FinalFit
 from llm4top.forecasters.cross_fit import CrossFit, Fold, LearningRows, Predict, cross_fit
 from llm4top.forecasters.forecaster import release_memory
+from llm4top.processes import process_count
 from llm4top.progress import OnProgress
 from llm4top.text import thousands
 from llm4top.training.config import TrainingConfig
@@ -159,7 +159,7 @@ def final_fit_check(
     """
     both = (by_split.get(s, {}) for s in (config.train_split, config.valid_split))
     counts, folds = sum(map(Counter, both), Counter()), config.folds
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if process_count() > 1:
         what = "a final fit on all rows runs in one process."
         return what, False, "Start it without torchrun."
     rarest = min(counts.values(), default=0)

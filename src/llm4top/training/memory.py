@@ -16,6 +16,12 @@ bytes a number (2 in bfloat16 on a GPU, else 4):
                      for the inputs of its adapters and their dropout masks
     headroom        a tenth of all that, and 0.8 GB for the CUDA context
 
+Under ``torchrun`` these are on each device. Without shards, 4 more bytes a trained parameter: DDP
+keeps the gradients once more. With shards over P processes, the base weights and what is trained in
+full are divided by P (an adapter is not); to the weights come the modules that are whole for their
+pass, two layers and an embedding, with their gradients in float32 where they are trained. After the
+training process 0 loads the model whole, to calibrate it.
+
 A probe has nothing that is trained on the device: one layer at a time, in full, for one prompt or
 more. Its fit takes the states of one layer (two vectors of float32 a trial) and three copies in
 float64 in main memory; on disk are the states of ``MOST_LAYERS`` layers at most.
@@ -34,16 +40,18 @@ from dataclasses import dataclass
 
 import torch
 
+from llm4top.errors import ConfigError
 from llm4top.forecasters.finetuning.activations import (
     HEAD_ROOM,
-    TRAINED_BYTES,
     ModelShape,
     activation_bytes,
     layer_bytes,
+    trained_bytes,
     trained_parameters,
 )
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, MOST_LAYERS
 from llm4top.forecasters.model.device import Device, choose_dtype, trains_in_bf16
+from llm4top.processes import process_count
 from llm4top.training.config import TrainingConfig
 from llm4top.training.selection.candidates import whole_steps
 
@@ -56,8 +64,9 @@ _FEWEST = 32
 
 def evaluation_count(config: TrainingConfig, train_trials: int) -> int:
     """How many evaluations a training without early stopping makes."""
-    per_epoch = math.ceil(train_trials / (config.batch_size * config.accumulation))
-    steps = whole_steps(config, train_trials)
+    mine = math.ceil(train_trials / process_count())
+    per_epoch = math.ceil(mine / (config.batch_size * config.accumulation))
+    steps = whole_steps(config, mine)
     every = max(per_epoch // config.evals_per_epoch, 1)
     return steps // every + (steps % every > 0)
 
@@ -74,7 +83,9 @@ def evaluation_size(config: TrainingConfig, train_trials: int, valid_trials: int
         return valid_trials
     if config.eval_trials != "auto":
         return min(config.eval_trials, valid_trials)
-    trained = whole_steps(config, train_trials) * config.batch_size * config.accumulation
+    processes = process_count()
+    steps = whole_steps(config, math.ceil(train_trials / processes))
+    trained = steps * config.batch_size * config.accumulation * processes
     passes = (3 if config.tuning == "full" else 2) + (config.gradient_checkpointing is True)
     affordable = SHARE_OF_TIME * passes * trained / evaluation_count(config, train_trials)
     return min(max(int(affordable), _FEWEST), valid_trials)
@@ -121,84 +132,129 @@ class MemoryEstimate:
     head_room: int
     disk: int
     trained_parameters: int
+    whole: int = 0
+    """With shards: process 0 after the training, with the model in one piece."""
+
+    @property
+    def training(self) -> int:
+        """All that has to fit on the device at once while training."""
+        return self.weights + self.trained + self.activations + self.head_room
 
     @property
     def total(self) -> int:
-        """All that has to fit on the device at once."""
-        return self.weights + self.trained + self.activations + self.head_room
+        """The most that has to fit on a device at once."""
+        return max(self.training, self.whole)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run trains: each of ``processes`` on a device with ``free`` bytes.
+
+    ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` that of an activation.
+    """
+
+    kind: str
+    weight_bytes: int
+    compute_bytes: int
+    free: int
+    processes: int = 1
+
+    def __str__(self) -> str:
+        """For a person: "8 x 80.0 GB, bfloat16"."""
+        number = "bfloat16" if self.weight_bytes == 2 else "float32"
+        return f"{self.processes} x {in_gb(self.free)}, {number}"
+
+    @classmethod
+    def here(cls, device: Device, config: TrainingConfig, free: int) -> "Place":
+        """This machine's device, under as many processes as ``torchrun`` has started."""
+        dtype = choose_dtype(device, config.dtype)
+        low = trains_in_bf16(device, config.precision) or dtype.name != "float32"
+        weight = 4 if dtype.name == "float32" else 2
+        return cls(device.kind, weight, 2 if low else 4, free, process_count())
+
+    @classmethod
+    def of_gpus(cls, gpus: str, config: TrainingConfig) -> "Place":
+        """GPUs that this machine need not have: "8x80" are 8 with 80 GB, which compute in bfloat16.
+
+        Raises ``ConfigError`` for anything else.
+        """
+        count, _, size = gpus.partition("x")
+        if not (count.isdecimal() and size.isdecimal() and int(count) and int(size)):
+            raise ConfigError("the GPUs are wrong.", [f"{gpus!r:.40}: write 8x80 for 8 of 80 GB"])
+        whole = config.dtype == "float32"
+        compute = 4 if whole and config.precision == "fp32" else 2
+        return cls("cuda", 4 if whole else 2, compute, int(size) * 10**9, int(count))
 
 
 def estimate_memory(
     shape: ModelShape,
     config: TrainingConfig,
+    place: Place,
     *,
-    weight_bytes: int,
-    compute_bytes: int,
-    cuda: bool,
     checkpointing: bool,
     trials: int = 0,
 ) -> MemoryEstimate:
-    """The estimate of this module's docstring.
+    """The estimate of this module's docstring, of one device.
 
-    ``weight_bytes`` is the size of a stored weight, ``compute_bytes`` (b) of an activation;
     ``checkpointing`` says whether activations are computed again; ``trials`` are those of both
     splits, which a probe reads.
     """
-    full = config.tuning == "full"
-    trained = trained_parameters(shape, config)
-    weights = 0 if full else shape.parameters * weight_bytes
+    cuda = place.kind == "cuda"
+    weights = shape.parameters * place.weight_bytes
     if config.quantize is not None:
-        saved = weight_bytes - _NF4_BYTES
+        saved = place.weight_bytes - _NF4_BYTES
         weights -= round(shape.linear_parameters * saved)
     if config.tuning == "probe":
         states = trials * shape.hidden * 2 * 4
         copies = 0 if cuda else states + trials * shape.hidden * 3 * 8
-        activations = config.max_tokens * layer_bytes(shape, compute_bytes, lora=False)
-        head_room = round((weights + copies + activations) * (HEAD_ROOM - 1))
-        head_room += _CUDA_CONTEXT if cuda else 0
+        activations = config.max_tokens * layer_bytes(shape, place.compute_bytes, lora=False)
+        head_room = _head_room(weights + copies + activations, cuda)
         disk = states * min(shape.layers, MOST_LAYERS)
         return MemoryEstimate(weights, copies, activations, head_room, disk, shape.hidden)
+    shard = config.shard and place.processes > 1
+    whole = weights + _head_room(weights, cuda) if shard else 0
+    if config.tuning == "full":
+        weights = 0
+    if shard:
+        weights = weights // place.processes + _gathered(shape, config, place)
+    trained = trained_bytes(shape, config, processes=place.processes, shard=shard)
     activations = activation_bytes(
         shape,
         config,
         config.batch_size * config.max_tokens,
-        compute_bytes=compute_bytes,
+        compute_bytes=place.compute_bytes,
         checkpointing=checkpointing,
     )
-    exact = weights + trained * TRAINED_BYTES + activations
-    head_room = round(exact * (HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
+    head_room = _head_room(weights + trained + activations, cuda)
+    parameters = trained_parameters(shape, config)
     # A checkpoint holds the weights and two moments in float32; one more is being written, and
     # the best weights and the bundle come on top.
-    disk = trained * 4 * (3 * (KEEP_CHECKPOINTS + 1) + 2)
-    return MemoryEstimate(weights, trained * TRAINED_BYTES, activations, head_room, disk, trained)
+    disk = parameters * 4 * (3 * (KEEP_CHECKPOINTS + 1) + 2)
+    return MemoryEstimate(weights, trained, activations, head_room, disk, parameters, whole)
+
+
+def _head_room(exact: int, cuda: bool) -> int:
+    return round(exact * (HEAD_ROOM - 1)) + (_CUDA_CONTEXT if cuda else 0)
+
+
+def _gathered(shape: ModelShape, config: TrainingConfig, place: Place) -> int:
+    """The modules that are whole at a time: a layer, the next one, and an embedding."""
+    once = 2 * shape.linear_parameters // shape.layers + shape.embedding
+    return once * (4 + 4 if config.tuning == "full" else place.weight_bytes)
 
 
 def estimate_for(
-    shape: ModelShape, config: TrainingConfig, device: Device, *, free: int, trials: int
+    shape: ModelShape, config: TrainingConfig, place: Place, *, trials: int = 0
 ) -> tuple[MemoryEstimate, bool]:
-    """The estimate on a device with ``free`` bytes, and whether activations are computed again.
+    """The estimate of one device, and whether activations are computed again.
 
     With ``gradient_checkpointing: auto`` they are where they would not fit.
     """
-    dtype = choose_dtype(device, config.dtype)
-    low = trains_in_bf16(device, config.precision) or dtype.name != "float32"
-
-    def estimated(checkpointing: bool) -> MemoryEstimate:
-        return estimate_memory(
-            shape,
-            config,
-            weight_bytes=4 if dtype.name == "float32" else 2,
-            compute_bytes=2 if low else 4,
-            cuda=device.kind == "cuda",
-            checkpointing=checkpointing,
-            trials=trials,
-        )
-
     again = config.gradient_checkpointing is True and config.tuning != "probe"
-    estimate = estimated(again)
+    estimate = estimate_memory(shape, config, place, checkpointing=again, trials=trials)
     if config.gradient_checkpointing == "auto" and config.tuning != "probe":
-        again = estimate.total > free
-        estimate = estimated(again)
+        again = estimate.training > place.free
+        estimate = estimate_memory(shape, config, place, checkpointing=again, trials=trials)
     return estimate, again
 
 
@@ -228,7 +284,31 @@ def seconds_of_pass(
     return 2 * shape.linear_parameters * tokens / (rate * _SHARE_OF_RATE)
 
 
-def cheaper(config: TrainingConfig, *, cuda: bool) -> str:
+def judged(
+    estimate: MemoryEstimate, config: TrainingConfig, place: Place, *, again: bool, where: str
+) -> tuple[str, bool, str]:
+    """The estimate in words, whether there is as much on ``where``, and what to do if not.
+
+    ``again`` says whether activations are computed again.
+    """
+    how = " computed again" if again else ""
+    parts = (
+        f"weights {in_gb(estimate.weights)}, trained {in_gb(estimate.trained)}, "
+        f"activations{how} {in_gb(estimate.activations)}, reserve {in_gb(estimate.head_room)}"
+    )
+    each = " on each device" if place.processes > 1 else ""
+    found = f"needs about {in_gb(estimate.training)}{each} ({parts})"
+    if estimate.whole:
+        found += f", then {in_gb(estimate.whole)} on one of them, for the model in one piece"
+    hint = ""
+    if estimate.total > place.free:
+        hint = cheaper(config, place)
+        if estimate.whole > place.free:
+            hint = "To calibrate the model, one device has to hold it: take larger ones."
+    return f"{found}; {in_gb(place.free)} free on {where}.", not hint, hint
+
+
+def cheaper(config: TrainingConfig, place: Place) -> str:
     """What would make the run smaller, the least costly thing first."""
     advice = []
     # A probe keeps no activations, and its batches fit themselves to the memory.
@@ -237,9 +317,12 @@ def cheaper(config: TrainingConfig, *, cuda: bool) -> str:
         advice.append("turn gradient_checkpointing on")
     if trains and config.batch_size > 1:
         advice.append("halve batch_size and double accumulation (the result stays the same)")
+    whole = trains and not config.shard and config.quantize is None
+    if whole and place.processes > 1 and place.kind != "mps":
+        advice.append("use shard: true")
     if config.tuning == "full":
         advice.append("use tuning: lora")
-    elif config.quantize is None and cuda:
+    elif config.quantize is None and not config.shard and place.kind == "cuda":
         advice.append("use quantize: 4bit")
     advice.append("lower max_tokens")
     return f"To need less: {'; '.join(advice)}."

@@ -30,7 +30,9 @@ from llm4top.forecasters.model.model_files import (
     safe_config,
     weight_files,
 )
+from llm4top.forecasters.model.sharding import why_not_sharded
 from llm4top.forecasters.model.tokenizer import answer_token_ids, load_tokenizer
+from llm4top.processes import process_count
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.prompts.sections import SECTION_HEADINGS, SECTION_NAMES, SECTIONS_BEYOND_RECORDS
 from llm4top.tasks.task import Task
@@ -39,7 +41,7 @@ from llm4top.text import thousands as count
 from llm4top.training import memory
 from llm4top.training.config import TrainingConfig, chosen_sections, common_sections, prompt_spec
 from llm4top.training.final_fit import OUT_OF_FOLD, final_fit_check
-from llm4top.training.memory import MemoryEstimate, in_gb, sample_rows
+from llm4top.training.memory import MemoryEstimate, Place, in_gb, sample_rows
 from llm4top.training.pretrain import beyond_what_was_seen, learnt_before
 from llm4top.training.run_folder import RunFolder
 
@@ -92,7 +94,11 @@ class _Finding:
 
 
 def preflight(
-    config: TrainingConfig, *, dataset: Dataset | None = None, resume: bool = False
+    config: TrainingConfig,
+    *,
+    dataset: Dataset | None = None,
+    resume: bool = False,
+    gpus: str | None = None,
 ) -> PreflightReport:
     """Check a training run before it starts. Takes seconds and loads no weights.
 
@@ -104,22 +110,27 @@ def preflight(
         config: The settings of the run.
         dataset: The data set, where it is loaded already.
         resume: Whether the run is to be resumed.
+        gpus: Judge by these GPUs in place of this machine's devices: "8x80" are 8 of 80 GB.
 
     Returns:
         All checks. ``raise_for_faults`` raises those that failed.
     """
-    return _Preflight(config, resume, dataset).run()
+    return _Preflight(config, resume, dataset, gpus).run()
 
 
 class _Preflight:
     """The checks, and what the earlier ones found that later ones need."""
 
-    def __init__(self, config: TrainingConfig, resume: bool, dataset: Dataset | None):
+    def __init__(
+        self, config: TrainingConfig, resume: bool, dataset: Dataset | None, gpus: str | None
+    ):
         self.config = config
         self.resume = resume
         self.report = PreflightReport(dataset=dataset)
         self.folder: Path | None = None
+        self.gpus = gpus
         self.device: Device | None = None
+        self.place: Place | None = None
         self.tokenizer: Any = None
         self.shape: ModelShape | None = None
         self.prompt_tokens = 0.0  # of a trial, in the mean
@@ -143,8 +154,9 @@ class _Preflight:
             self._check("tokenizer", lambda: self._tokenizer(folder))
             if self.tokenizer is not None and data is not None:
                 self._check("prompts", lambda: self._prompts(folder, data))
+            if (place := self.place) is not None:
+                self._check("memory", lambda: self._memory(folder, place))
             if (device := self.device) is not None:
-                self._check("memory", lambda: self._memory(folder, device))
                 probe = self.config.tuning == "probe" and self.prompt_tokens
                 if probe and (shape := self.shape) is not None:
                     self._check("time", lambda: self._time(shape, device))
@@ -251,6 +263,9 @@ class _Preflight:
         return found
 
     def _device(self) -> _Finding:
+        if self.gpus is not None:
+            self.place = Place.of_gpus(self.gpus, self.config)
+            return _Finding(f"{self.place}, as asked about; this machine's is not looked at.")
         device = choose_device(self.config.device)
         dtype = choose_dtype(device, self.config.dtype)
         if self.config.quantize and importlib.util.find_spec("bitsandbytes") is None:
@@ -259,11 +274,16 @@ class _Preflight:
                 False,
                 "Install it with: pip install 'llm4top[four-bit]'",
             )
+        if self.config.shard and (reason := why_not_sharded(device, self.config.quantize)):
+            hint = "Start it with torchrun on several GPUs, or leave shard out."
+            return _Finding(f"the model cannot be sharded: {reason}", False, hint)
         self.device = device
+        self.place = Place.here(device, self.config, free_memory(device))
         hint = ""
         if self.config.precision == "bf16" and emulates_bf16(device):
             hint = f"{EMULATED_BF16} Set precision to auto or fp32."
-        return _Finding(f"{device.reason} {dtype.reason}", hint=hint)
+        many = f" {n} processes, each on its own." if (n := process_count()) > 1 else ""
+        return _Finding(f"{device.reason} {dtype.reason}{many}", hint=hint)
 
     def _tokenizer(self, folder: Path) -> _Finding:
         tokenizer = load_tokenizer(folder)
@@ -321,22 +341,14 @@ class _Preflight:
             )
         return _Finding(f"{', '.join(chosen)}.", hint=hint)
 
-    def _memory(self, folder: Path, device: Device) -> _Finding:
+    def _memory(self, folder: Path, place: Place) -> _Finding:
         config = self.config
         self.shape = model_shape(folder)
-        free = free_memory(device)
         trials = self._rows(config.train_split, config.valid_split)
-        estimate, again = memory.estimate_for(self.shape, config, device, free=free, trials=trials)
+        estimate, again = memory.estimate_for(self.shape, config, place, trials=trials)
         self.report.memory = estimate
-        how = " computed again" if again else ""
-        parts = (
-            f"weights {in_gb(estimate.weights)}, trained {in_gb(estimate.trained)}, "
-            f"activations{how} {in_gb(estimate.activations)}, reserve {in_gb(estimate.head_room)}"
-        )
-        detail = f"needs about {in_gb(estimate.total)} ({parts}); {in_gb(free)} free on "
-        ok = estimate.total <= free
-        hint = "" if ok else memory.cheaper(config, cuda=device.kind == "cuda")
-        return _Finding(f"{detail}{device.torch}.", ok, hint)
+        where = self.device.torch if self.device is not None else "each"
+        return _Finding(*memory.judged(estimate, config, place, again=again, where=where))
 
     def _rows(self, *splits: str) -> int:
         data = self.report.dataset

@@ -266,7 +266,14 @@ class Training:
 
         Without a ``fit`` it learns from the train split and stops by the valid split.
         """
-        base = load_base_of(self.config)
+        shard: Shard = "trained" if self.config.tuning == "full" else "frozen"
+        base = load_base(
+            self.config.base,
+            device=self.config.device,
+            dtype=self.config.dtype,
+            quantize=self.config.quantize,
+            shard=shard if self.config.shard else None,
+        )
         task = self.dataset.task
         train = self.dataset.select(self.config.train_split)
         if fit is None:
@@ -365,18 +372,6 @@ class Training:
             seconds=seconds,
             tried=tuple(tuned.tried),
         )
-
-
-def load_base_of(config: TrainingConfig) -> BaseModel:
-    """The base model as these settings train it; raises what ``load_base`` raises."""
-    shard: Shard = "trained" if config.tuning == "full" else "frozen"
-    return load_base(
-        config.base,
-        device=config.device,
-        dtype=config.dtype,
-        quantize=config.quantize,
-        shard=shard if config.shard else None,
-    )
 
 
 def _leave_process_group() -> None:

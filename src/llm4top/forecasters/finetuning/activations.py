@@ -9,9 +9,13 @@ import torch
 from llm4top.forecasters.finetuning.settings import FinetuneSettings
 from llm4top.forecasters.model.base_model import BaseModel
 from llm4top.forecasters.model.device import free_memory, trains_in_bf16
+from llm4top.forecasters.model.sharding import is_sharded
+from llm4top.processes import process_count
 
 TRAINED_BYTES = 16
 """Of each parameter that is trained: float32 weight, gradient and AdamW's two moments."""
+_BUCKET_BYTES = 4
+"""Of the same where several processes train: DDP keeps the gradients once more, to send them."""
 HEAD_ROOM = 1.1
 
 
@@ -20,6 +24,8 @@ class ModelShape:
     """Sizes of a base model: parameters in all and in its linear layers, and its widths."""
 
     parameters: int
+    embedding: int
+    """Parameters of the input embedding: the output one has as many, or is the same."""
     linear_parameters: int
     linear_widths: int
     """Inputs plus outputs of all linear layers but the head: LoRA has rank times as many."""
@@ -49,6 +55,7 @@ def model_shape(folder: Path) -> ModelShape:
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     return ModelShape(
         parameters=sum(p.numel() for p in model.parameters()),
+        embedding=model.get_input_embeddings().weight.numel(),
         linear_parameters=sum(m.weight.numel() for m in linear),
         linear_widths=sum(m.in_features + m.out_features for m in linear),
         layers=config.num_hidden_layers,
@@ -92,6 +99,16 @@ def trained_parameters(shape: ModelShape, settings: FinetuneSettings) -> int:
     return settings.lora_rank * shape.linear_widths
 
 
+def trained_bytes(
+    shape: ModelShape, settings: FinetuneSettings, *, processes: int = 1, shard: bool = False
+) -> int:
+    """What the parameters that are trained take on each device, gradients and moments included."""
+    trained = trained_parameters(shape, settings)
+    if shard:  # an adapter is whole in each process
+        return trained * TRAINED_BYTES // (processes if settings.tuning == "full" else 1)
+    return trained * (TRAINED_BYTES + (_BUCKET_BYTES if processes > 1 else 0))
+
+
 def wants_checkpointing(base: BaseModel, settings: FinetuneSettings, longest: int) -> bool:
     """Whether activations are to be computed again on the way back, in place of being kept.
 
@@ -109,5 +126,8 @@ def wants_checkpointing(base: BaseModel, settings: FinetuneSettings, longest: in
         compute_bytes=2 if low else 4,
         checkpointing=False,
     )
-    needed = (kept + trained_parameters(shape, settings) * TRAINED_BYTES) * HEAD_ROOM
+    trained = trained_bytes(
+        shape, settings, processes=process_count(), shard=is_sharded(base.model)
+    )
+    needed = (kept + trained) * HEAD_ROOM
     return needed > free_memory(base.device)

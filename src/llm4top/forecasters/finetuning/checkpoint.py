@@ -84,7 +84,7 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[int, Pat
 
 
 def optimiser_tensors(optimiser: Any) -> dict[str, torch.Tensor]:
-    """The optimiser's tensors whole, on the CPU; empty but in process 0. All processes call this."""
+    """The optimiser's tensors whole, on the CPU of process 0; all processes call this."""
     return gathered(
         {
             f"{parameter}.{name}": value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 import time
@@ -22,6 +21,7 @@ from llm4top.forecasters.finetuning.batches import EpochBatches, PromptRows
 from llm4top.forecasters.finetuning.settings import KEEP_CHECKPOINTS, FinetuneSettings
 from llm4top.forecasters.model.device import trains_in_bf16
 from llm4top.forecasters.model.sharding import is_sharded
+from llm4top.processes import process_count
 from llm4top.progress import OnProgress, ignore
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _probe(
 ) -> FinetuneResult:
     from llm4top.forecasters.finetuning.probe import fit_probe
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if process_count() > 1:
         raise TrainingError(
             "a probe is fitted by one process.", hint="Start it without torchrun, on one device."
         )
@@ -341,7 +341,7 @@ class _Run:
         from transformers import TrainingArguments
 
         settings = self.settings
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        processes = process_count()
         per_epoch = math.ceil(len(self.rows) / (batch_size * accumulation * processes))
         steps = math.ceil(per_epoch * settings.epochs)
         if settings.max_steps is not None:

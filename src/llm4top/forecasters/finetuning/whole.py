@@ -11,7 +11,9 @@ from llm4top.forecasters.model.sharding import is_sharded, release_shards
 from llm4top.processes import is_main_process
 
 
-def made_whole(base: BaseModel, tuned: FinetuneResult, settings: FinetuneSettings) -> FinetuneResult:
+def made_whole(
+    base: BaseModel, tuned: FinetuneResult, settings: FinetuneSettings
+) -> FinetuneResult:
     """The result with its model whole in process 0, as training without shards would have left it.
 
     All processes call this. Process 0 loads the base model once more, whole, in the base's number

@@ -4,7 +4,6 @@ Its plan estimates the cost before any weight is loaded.
 """
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from llm4top.forecasters.finetuning.activations import model_shape
 from llm4top.forecasters.model.base_model import prepare_process
 from llm4top.forecasters.model.model_files import resolve_base
 from llm4top.forecasters.model.tokenizer import load_tokenizer
+from llm4top.processes import process_count
 from llm4top.progress import OnProgress, Progress, ignore
 from llm4top.prompts.prompt import PromptWriter
 from llm4top.training.config import prompt_spec
@@ -73,7 +73,7 @@ def select(
         TrainingError: Another process writes to the folder, or every candidate fails.
     """
     prepare_process()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if process_count() > 1:
         raise ConfigError(
             "a selection runs in one process.",
             ["torchrun: train the chosen candidate with it afterwards, with llm4top train"],

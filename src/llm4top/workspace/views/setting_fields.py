@@ -44,7 +44,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """The fields in the order of the page. What is not named here is chosen elsewhere on it."""
 
-ELSEWHERE = ("data", "base", "out", "task", "train_split", "valid_split", "preset", "name")
+ELSEWHERE = ("data", "base", "out", "task", "train_split", "valid_split", "preset", "name", "shard")
+"""Chosen elsewhere on the page, or not at all: the Studio trains in one process."""
 
 NONE = "none"
 """How a field says that a setting has no value, where it may have none."""

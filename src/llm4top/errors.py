@@ -38,6 +38,7 @@ LLM4TOPError
 │   ├── BusyError               too many requests are waiting; later it works
 │   ├── LargeUploadError        more records than are forecast while somebody waits
 │   └── ServiceError            the process that forecasts stopped, or is slow beyond measure
+├── EngineError             a machine or process that forecasts a share of the records failed
 ├── StudioError             the Studio cannot be opened
 ├── DownloadError           a model could not be fetched
 └── MissingExtraError       an optional package is absent
@@ -278,6 +279,10 @@ class LargeUploadError(WorkspaceError):
 
 class ServiceError(WorkspaceError):
     """The process that forecasts stopped, or did not answer in time."""
+
+
+class EngineError(LLM4TOPError):
+    """A machine or process that forecasts a share of the records failed; what is done stays."""
 
 
 class StudioError(LLM4TOPError):

@@ -86,6 +86,7 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
 _FAILED_MIDWAY = (
     errors.TrainingError,
     errors.DownloadError,
+    errors.EngineError,
     errors.TamperedBundleError,
     errors.UnsafeBundleError,
 )

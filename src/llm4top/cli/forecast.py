@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
+from llm4top.cli.forecast_engine import Engine
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
 from llm4top.cli.options import (
     ModelChoice,
@@ -49,6 +50,7 @@ def forecast(
     writing: Output,
     loading: ModelLoading,
     served: ServedLoading,
+    engine: Engine,
     example: Annotated[
         bool,
         typer.Option(
@@ -99,6 +101,11 @@ def forecast(
     continues it. Exits with 0 if no record was refused, 1 if some were, 2 if there was nothing to
     forecast.
 
+    For very many records, --engine ray (or --format parquet in this process) writes Parquet files
+    into the folder --out, each a shard of a few hundred records; the same command again continues
+    with the shards that are not finished. PATHS may then be Parquet files too. docs/scale.md has
+    more.
+
     [bold]Examples[/bold]
 
         llm4top forecast --example
@@ -118,13 +125,19 @@ def forecast(
         llm4top forecast drafts/ --base-rate "phase 2=0.55, phase 3=0.7"
 
         llm4top forecast drafts/ --model http://127.0.0.1:8000/v1#Qwen/Qwen3-8B
+
+        llm4top forecast AllPublicXML.zip --engine ray --out forecasts/
     """
     sources = [*(paths or ()), *([EXAMPLES] if example else ())]
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
     models = [choice.model] if question is None else _models(question, choice, writing, sources)
-    load = partial(_load, task=choice.task, loading=loading, served=served)
-    _forecast(sources, models, load, writing, base_rate)
+    options = _options(choice.task, loading, served)
+    if engine.is_bulk(writing):
+        engine.check(writing, sources, models, loading.device)
+        _forecast_into_folder(sources, {"model": models[0], **options}, writing, engine, base_rate)
+        return
+    _forecast(sources, models, partial(_load, **options), writing, base_rate)
 
 
 def _models(
@@ -185,12 +198,35 @@ def _forecast(
         skills[forecaster.task.name] = skill = _skill(forecaster)
         if skill and tally.done:
             note(skill)
-        _conclude(tally, records, forecaster.identity)
+        _conclude(tally, records.refused, forecaster.identity)
     for line in summary.lines(skills.get("why-it-fails", "")) if summary and told else ():
         note(printable(line))
     if summary and writing.portfolio:
         write_sums(summary.sums(), writing.portfolio)
-    _exit(found[-1][2], records)
+    _exit(found[-1][2], records.refused, records.explain_nothing)
+
+
+def _forecast_into_folder(
+    sources: list[Path],
+    options: dict[str, Any],
+    writing: Output,
+    engine: Engine,
+    base_rate: str | None,
+) -> None:
+    """Forecast all records into a folder of Parquet files, on this machine or on Ray."""
+    with _status(f"Loading {options['model']}"), quick_imports():
+        from llm4top.cli.forecast_bulk import forecast_into_folder
+        from llm4top.forecasters.base_rate_shift import target_rates
+
+        # Ray's processes read the weights; here the model is only checked.
+        forecaster = _load(**options, weights=not engine.on_ray)
+        rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
+    tally, refused = forecast_into_folder(forecaster, options, sources, writing, engine, rates)
+    skill = _skill(forecaster)
+    if skill and tally.done:
+        note(skill)
+    _conclude(tally, refused, forecaster.identity)
+    _exit(tally, refused)
 
 
 def _skill(forecaster: Forecaster) -> str:
@@ -227,21 +263,24 @@ def _answer(
     return forecaster, rates, tally
 
 
-def _load(
-    model: str, *, task: str | None, loading: ModelLoading, served: ServedLoading
-) -> Forecaster:
+def _options(task: str | None, loading: ModelLoading, served: ServedLoading) -> dict[str, Any]:
+    """What ``load_forecaster`` is asked for beside the model."""
     from llm4top.forecasters.bundles.loading import AS_TRAINED
+
+    return {
+        "task": named_task(task),
+        "device": loading.device,
+        "quantize": loading.quantize or AS_TRAINED,
+        "batch_tokens": loading.batch_tokens,
+        "tokenizer": served.tokenizer,
+        "allow_remote": served.allow_remote,
+    }
+
+
+def _load(model: str, **options: Any) -> Forecaster:
     from llm4top.forecasters.load import load_forecaster
 
-    found = load_forecaster(
-        model,
-        task=named_task(task),
-        device=loading.device,
-        quantize=loading.quantize or AS_TRAINED,
-        batch_tokens=loading.batch_tokens,
-        tokenizer=served.tokenizer,
-        allow_remote=served.allow_remote,
-    )
+    found = load_forecaster(model, **options)
     tell_privacy([model])
     return found
 
@@ -263,22 +302,22 @@ def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> N
     )
 
 
-def _conclude(tally: Tally, records: Records, bundle: str) -> None:
+def _conclude(tally: Tally, refused: int, bundle: str) -> None:
     """Note how many there were and by which model."""
     for line in tally.lines():
         note(printable(line))
     apart = f"{thousands(tally.left_out)} not applicable, " if tally.left_out else ""
-    refused = f"{thousands(records.refused)} refused"
-    note(f"{thousands(tally.done)} forecast by {bundle}, {apart}{refused}. {DISCLAIMER}")
+    others = f"{apart}{thousands(refused)} refused"
+    note(f"{thousands(tally.done)} forecast by {bundle}, {others}. {DISCLAIMER}")
 
 
-def _exit(tally: Tally, records: Records) -> None:
+def _exit(tally: Tally, refused: int, explain: Callable[[], None] | None = None) -> None:
     """Exit with the code that tells what was done."""
     if tally.done + tally.left_out == 0:
-        if not records.refused:
-            records.explain_nothing()
+        if not refused and explain is not None:
+            explain()
         raise typer.Exit(NOTHING_DONE)
-    if records.refused:
+    if refused:
         raise typer.Exit(IN_PART)
 
 

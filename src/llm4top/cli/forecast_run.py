@@ -36,11 +36,11 @@ class Output:
     """Which forecasts are written, where and how."""
 
     asked: Annotated[
-        Literal["table", "json", "jsonl", "csv", "html"] | None,
+        Literal["table", "json", "jsonl", "csv", "html", "parquet"] | None,
         typer.Option(
             "--format",
-            help="A table or an HTML report for people, or a format for programs. Default: by the "
-            "ending of --out, else a table.",
+            help="A table or an HTML report for people, or a format for programs; parquet writes "
+            "many files into the folder --out. Default: by the ending of --out, else a table.",
         ),
     ] = None
     limit: Annotated[
@@ -48,7 +48,10 @@ class Output:
     ] = None
     out: Annotated[
         Path | None,
-        typer.Option(help="Write to this file instead of standard output.", metavar="FILE"),
+        typer.Option(
+            help="Write to this file instead of standard output; a folder for Parquet.",
+            metavar="FILE",
+        ),
     ] = None
     portfolio: Annotated[
         Path | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -167,6 +166,8 @@ def ingest(
 
         llm4top ingest TOP --phases II --split random --seed 1 --out data/top-ii
     """
+    from llm4top.data.shared_reading import cores
+
     _ingest(
         sources,
         out,
@@ -175,7 +176,7 @@ def ingest(
         **{
             **asdict(reading),
             "phases": listed((reading.phases or "").upper()),
-            "workers": reading.workers or min(_cores(), _MOST_WORKERS),
+            "workers": reading.workers or min(cores(), _MOST_WORKERS),
         },
     )
 
@@ -247,11 +248,6 @@ class _Pace:
             f"Read {counted(self._read, 'record')} in {duration(self._seconds)}: "
             f"{thousands(pace)} a second."
         )
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 class _Refusals:

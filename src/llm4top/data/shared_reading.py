@@ -7,6 +7,7 @@ process writes its rows to a Parquet file of its own; only facts about them come
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,12 @@ _AHEAD = 4
 """How many answers of a process may wait for those of the others."""
 
 Answer = dict[str, Any]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def shared(job: Mapping[str, Any], files: Sequence[Path]) -> Iterator[tuple[Path, Answer]]:

@@ -27,7 +27,7 @@ class PassedOver:
     """
 
     def __init__(self, container: str):
-        self._container = container
+        self.container = container
         self.count = 0
         self.first: list[str] = []
 
@@ -56,7 +56,7 @@ class PassedOver:
                 if self.count == 1
                 else f"{thousands(self.count)} files that are not records were"
             )
-            yield ReadNote(self._container, f"{files} passed over: {named}.")
+            yield ReadNote(self.container, f"{files} passed over: {named}.")
 
 
 def last_part(name: str) -> str:

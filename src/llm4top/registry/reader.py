@@ -200,14 +200,14 @@ def read_share(
     if whole.is_dir():
         for files in _share(input_files.files_below(whole), worker, workers, chunk):
             passed = input_files.PassedOver(name)
-            items = _files_items(files, limits, passed)
+            items = files_items(files, limits, passed)
             yield RecordReader(items, on_refusal, on_note), passed
         return
     with whole.open("rb") as file:
         archive = Archive(file, name, limits)
         for members in _share(archive.members(), worker, workers, chunk):
             passed = input_files.PassedOver(name)
-            items = _members_items(archive, members, name, limits, passed)
+            items = members_items(archive, members, name, limits, passed)
             yield RecordReader(items, on_refusal, on_note), passed
 
 
@@ -241,13 +241,14 @@ def _all_items(paths: Iterable[Path], limits: Limits) -> _Items:
 def _folder_items(folder: Path, limits: Limits) -> _Items:
     """The records of the files below ``folder``; one note names what is none of them."""
     passed = input_files.PassedOver(str(folder))
-    yield from _files_items(input_files.files_below(folder), limits, passed)
+    yield from files_items(input_files.files_below(folder), limits, passed)
     yield from passed.note()
 
 
-def _files_items(
-    files: Iterable[Path | RegistryError], limits: Limits, passed: input_files.PassedOver
+def files_items(
+    files: Iterable[Path | RegistryError], limits: Limits, passed: input_files.PassedOver | None
 ) -> _Items:
+    """The records, refusals and notes of files; ``passed``: of the folder that they are in."""
     for file in files:
         if isinstance(file, RegistryError):
             yield file
@@ -316,17 +317,18 @@ def _archive_items(file: BinaryIO, name: str, limits: Limits) -> _Items:
     if document := input_files.document_in(archive):
         raise document.refusal(name)
     passed = input_files.PassedOver(name)
-    yield from _members_items(archive, archive.members(), name, limits, passed)
+    yield from members_items(archive, archive.members(), name, limits, passed)
     yield from passed.note()
 
 
-def _members_items(
+def members_items(
     archive: Archive,
     members: Iterable[Member],
     name: str,
     limits: Limits,
     passed: input_files.PassedOver,
 ) -> _Items:
+    """The records, refusals and notes of members of an archive."""
     for member in members:
         if member.is_folder or input_files.is_hidden(member.name):
             continue

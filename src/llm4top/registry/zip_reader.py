@@ -7,6 +7,7 @@ refuses overlaps before it unpacks anything, and never uses a member's name as a
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import struct
@@ -118,6 +119,13 @@ class Archive:
             name = buffer[start + _ENTRY.size : name_end]
             yield fields, name, buffer[name_end:extra_end]
             start = extra_end + fields[12]
+
+    def digest(self) -> str:
+        """The sha256 of the list of members, which has the size and the checksum of each."""
+        digest, end = hashlib.sha256(), self._directory + self._directory_size
+        for position in range(self._directory, end, 1 << 20):
+            digest.update(self._at(position, min(1 << 20, end - position)))
+        return digest.hexdigest()
 
     def refusal(self, member: Member) -> RegistryError | None:
         """Why a member must not be unpacked, if it must not."""

@@ -20,7 +20,7 @@ ROOMS = {
     "prompts": set(),
     "forecasters": {
         *("model", "finetuning", "baselines", "calibration", "bundles"),
-        *("precedents", "reasons"),
+        *("precedents", "reasons", "bulk"),
     },
     "evaluation": {"metrics", "reports", "probes"},
     "training": {"selection"},

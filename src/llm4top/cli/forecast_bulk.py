@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from llm4top.registry.input_files import PassedOver
 from llm4top.registry.trial import NO_RECORD
 from llm4top.text import counted, printable, thousands
 
+Made = Generator[tuple[Shard, Facts], None, None]
 _SHOWN_REFUSALS = 20
 
 
@@ -65,15 +67,20 @@ def forecast_into_folder(
             there = counted(sum(facts.forecasts for facts in done.values()), "forecast")
             note(f"{there} in {out} already: {len(done)} of {counted(len(shards), 'shard')}.")
         work = Work(str(out.absolute()), base_rate)
-        made: Iterator[tuple[Shard, Facts]] = iter(())
-        if todo and engine.on_ray:
-            made = _on_ray(todo, forecaster, options, work, sources, engine)
-        elif todo:
-            forecast = ShardForecaster(forecaster, work)
-            made = ((shard, forecast(shard)) for shard in todo)
+        made = (
+            _on_ray(todo, forecaster, options, work, sources, engine)
+            if engine.on_ray
+            else _in_this_process(todo, forecaster, work)
+        )
         _watched(made, done, shards, out)
         tally = _conclude(out, shards, done, sources, Tally(forecaster.task), forecaster.task.name)
     return tally, sum(facts.refused for facts in done.values())
+
+
+def _in_this_process(shards: Sequence[Shard], forecaster: Forecaster, work: Work) -> Made:
+    with closing(ShardForecaster(forecaster, work)) as forecast:
+        for shard in shards:
+            yield shard, forecast(shard)
 
 
 def _on_ray(
@@ -83,7 +90,9 @@ def _on_ray(
     work: Work,
     sources: Sequence[Path],
     engine: Engine,
-) -> Iterator[tuple[Shard, Facts]]:
+) -> Made:
+    if not shards:
+        return
     from llm4top.forecasters.bulk.ray_engine import Asked, forecast_on_ray
 
     model = str(options["model"])
@@ -101,19 +110,22 @@ def _on_ray(
     )
     where = engine.address or "this machine"
     note(f"Starting Ray on {where}." if engine.address is None else f"Connecting to Ray: {where}.")
-    return forecast_on_ray(
+    yield from forecast_on_ray(
         shards, asked, sources=sources, address=engine.address, workers=engine.workers
     )
 
 
 def _watched(
-    made: Iterator[tuple[Shard, Facts]], done: dict[int, Facts], shards: Sequence[Shard], out: Path
+    made: Generator[tuple[Shard, Facts], None, None],
+    done: dict[int, Facts],
+    shards: Sequence[Shard],
+    out: Path,
 ) -> None:
     """Take note of each shard as it is finished, and show how far all of them are."""
     shown, left = 0, TimeLeft()
     records = sum(facts.records for facts in done.values())
     try:
-        with watching() as progress:
+        with watching() as progress, closing(made):
             for shard, facts in made:
                 done[shard.number] = facts
                 records += facts.records

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-import llm4top
+from llm4top import __version__
 from llm4top.errors import WorkspaceError
 from llm4top.files import SCRATCH, check_vacant, replacing, write_json
 from llm4top.forecasters.bulk.plan import Shard
@@ -68,7 +68,7 @@ def job_of(
     content = hashlib.sha256("\n".join(shard.key for shard in shards).encode()).hexdigest()
     return {
         "format": _FORMAT,
-        "version": llm4top.__version__,
+        "version": __version__,
         "model": model,
         "question": question,
         "base_rate": base_rate,

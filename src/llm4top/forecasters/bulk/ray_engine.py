@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from psutil import pid_exists
 
-import llm4top
+from llm4top import __version__
 from llm4top.errors import EngineError, LLM4TOPError
 from llm4top.forecasters.bulk.folder import JOB_FILE, busy
 from llm4top.forecasters.bulk.plan import Shard
@@ -87,7 +87,7 @@ def forecast_on_ray(
             _Process,
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=_AHEAD),
-            fn_constructor_args=(asked, device, llm4top.__version__),
+            fn_constructor_args=(asked, device, __version__),
             num_cpus=cpus,
             num_gpus=gpus,
         )
@@ -165,9 +165,9 @@ def _loaded(asked: Asked, device: str, version: str) -> Forecaster:
     """The forecaster, which must be the one that was asked for."""
     from llm4top.forecasters.load import load_forecaster
 
-    if llm4top.__version__ != version:
+    if __version__ != version:
         raise EngineError(
-            f"it has LLM4TOP {llm4top.__version__}, not {version}.",
+            f"it has LLM4TOP {__version__}, not {version}.",
             hint="Install the same version on all machines.",
         )
     forecaster = load_forecaster(**{**asked.options, "device": device})
@@ -223,7 +223,7 @@ def _check_machines(ray: Any, asked: Asked, sources: Sequence[Path]) -> None:
             node["NodeID"], soft=False
         )
         there = ask.options(scheduling_strategy=at)
-        call = there.remote(llm4top.__version__, needed, str(job), job.read_text("utf-8"))
+        call = there.remote(__version__, needed, str(job), job.read_text("utf-8"))
         asked_of.append((f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})", call))
     faults = []
     for machine, call in asked_of:
@@ -246,8 +246,8 @@ def _check_machines(ray: Any, asked: Asked, sources: Sequence[Path]) -> None:
 def probe(version: str, needed: Sequence[str], job: str, text: str) -> list[str]:
     """What this machine lacks to forecast, a sentence each."""
     faults = []
-    if llm4top.__version__ != version:
-        faults.append(f"it has LLM4TOP {llm4top.__version__}, not {version}.")
+    if __version__ != version:
+        faults.append(f"it has LLM4TOP {__version__}, not {version}.")
     faults += [f"it cannot read {path}." for path in needed if not os.access(path, os.R_OK)]
     held = ""
     with suppress(OSError):

@@ -38,9 +38,28 @@ def as_nobody(folder):
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
 
+class Server:
+    """A PostgreSQL server of our own, at ``url``."""
+
+    def __init__(self, url, control, options):
+        self.url = url
+        self._control = control
+        self._options = options
+
+    def start(self):
+        run_quietly(*self._control, *self._options, "start")
+
+    def stop(self):
+        run_quietly(*self._control, "-m", "immediate", "stop")
+
+
+def run_quietly(*command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=120)
+
+
 @pytest.fixture(scope="session")
-def postgresql():
-    """The URL of a server that was started for these tests, and is stopped after them."""
+def server():
+    """A server that was started for these tests, and is stopped after them."""
     programs = server_programs()
     if programs is None:
         pytest.skip(f"no PostgreSQL server in {SERVER_FOLDERS}: apt-get install postgresql")
@@ -52,26 +71,29 @@ def postgresql():
         before = as_nobody(folder)
         user = "nobody" if before else getpass.getuser()
         data, port = folder / "data", free_port()
-        run = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/", "timeout": 120}
         initdb = [programs / "initdb", "-D", data, "-A", "trust", "-U", user, "-E", "UTF8"]
-        subprocess.run([*before, *initdb, "--locale=C", "--no-sync"], **run)
+        run_quietly(*before, *initdb, "--locale=C", "--no-sync")
         settings = f"-h 127.0.0.1 -p {port} -k {folder} -F"
         control = [*before, programs / "pg_ctl", "-D", data, "-w"]
-        subprocess.run([*control, "-l", folder / "log", "-o", settings, "start"], **run)
+        url = f"postgresql://{user}@127.0.0.1:{port}/postgres"
+        made = Server(url, control, ["-l", folder / "log", "-o", settings])
+        made.start()
         try:
-            yield f"postgresql://{user}@127.0.0.1:{port}/postgres"
+            yield made
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **run)
+            made.stop()
 
 
 @pytest.fixture
-def postgresql_url(postgresql):
+def postgresql_url(server):
     """The URL of an empty database of its own."""
     name = f"t{uuid4().hex}"
-    engine = create_engine(postgresql.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
+    address = server.url.replace("://", "+psycopg://")
+    # A test may have restarted the server.
+    engine = create_engine(address, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
     with engine.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}"'))
-    yield postgresql.rpartition("/")[0] + f"/{name}"
+    yield server.url.rpartition("/")[0] + f"/{name}"
     with engine.connect() as connection:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
     engine.dispose()

@@ -82,7 +82,7 @@ _DONE_TO_A_RUN = {
 
 def refused(row: RunRow, state: RunState, attempt: int | None) -> JobError:
     """The error of a change of state that is not legal."""
-    if attempt is not None and attempt != row.attempt:
+    if attempt is not None and (attempt != row.attempt or row.state == RunState.QUEUED.value):
         return attempt_over(row, attempt)
     done = _DONE_TO_A_RUN.get(state, f"marked as {state.value}")
     return JobError(
@@ -173,6 +173,9 @@ def set_state(
     may not follow (or in none of ``sources``), or at another attempt.
     """
     legal = sources or [s for s in RunState if state in TRANSITIONS[s]]
+    if attempt is not None:
+        # Who acts for an attempt is a worker: it has no say in a run that waits for the next one.
+        legal = [s for s in legal if s.is_active]
     values = {**columns, "state": state.value}
     if state is RunState.RUNNING:
         values |= {"attempt": RunRow.attempt + 1, "started": now()}

@@ -4,7 +4,7 @@ import logging
 import time
 
 from llm4top.errors import DatabaseError
-from llm4top.workspace.database import RETRY_S
+from llm4top.workspace.database import RETRY_S, waiting_for_database
 from llm4top.workspace.leases import LEASE_S
 from llm4top.workspace.run_states import Run
 from llm4top.workspace.workspace import Workspace
@@ -44,7 +44,8 @@ class LeaseKeeper:
         told = False
         while (began := clock()) >= self._ends:
             try:
-                self._renew(began)
+                with waiting_for_database(False):
+                    self._renew(began)
             except DatabaseError as error:
                 if not told:
                     log.warning("%s Another machine may take this run, so it pauses.", error)

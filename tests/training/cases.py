@@ -52,8 +52,14 @@ def compute(name: str, model: Path, folder: Path, batch_size: int) -> None:
     handle = register_optimizer_step_pre_hook(keep)
     settings = finetune_settings(
         **case,
-        **{"lora_rank": 4, "lora_dropout": 0.0, "learning_rate": 1e-2, "max_grad_norm": 1e9},
-        **{"batch_size": batch_size, "accumulation": 2, "epochs": 3, "precision": "fp32"},
+        lora_rank=4,
+        lora_dropout=0.0,
+        learning_rate=1e-2,
+        max_grad_norm=1e9,
+        batch_size=batch_size,
+        accumulation=2,
+        epochs=3,
+        precision="fp32",
         gradient_checkpointing=name.endswith("sharded"),
         class_weights=(1.0, 3.0),
     )

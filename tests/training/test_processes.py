@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -125,8 +126,14 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_weights_of_one_process(
     """With shards, of every weight, and of embeddings that are tied."""
     base = make_tiny_model(tmp_path / "tied", tied=True)
     shape = {
-        **{"base": str(base), "tuning": "full", "learning_rate": 1e-3, "epochs": 1},
-        **{"precision": "fp32", "checkpoint_steps": 1, "patience": None, "calibration": "platt"},
+        "base": str(base),
+        "tuning": "full",
+        "learning_rate": 1e-3,
+        "epochs": 1,
+        "precision": "fp32",
+        "checkpoint_steps": 1,
+        "patience": None,
+        "calibration": "platt",
     }
     one, two = (
         settings(**shape, batch_size=n, out=tmp_path / name) for n, name in ((10, "1"), (5, "2"))
@@ -139,7 +146,11 @@ def test_a_run_whose_process_was_killed_goes_on_to_the_weights_of_one_process(
     assert killed[1].returncode == -signal.SIGKILL
     assert killed[0].returncode != 0
     assert not run.is_alive()
-    assert run.state()["state"] != "done"
+    assert run.state()["state"] == "failed"
+    place = f"process 0 of 2 on {platform.node()}"
+    assert f"Error in {place}: the other processes were lost (" in killed[0].stderr
+    assert "Traceback" not in killed[0].stderr
+    assert [e["process"] for e in run.events() if e["event"] == "process failed"] == [place]
     assert (run.checkpoints / "checkpoint-2").is_dir()
     ended = together(monkeypatch, tmp_path, "", [*command, "--resume"])
     assert [p.returncode for p in ended] == [0, 0], [p.stderr[-1500:] for p in ended]

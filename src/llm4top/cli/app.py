@@ -31,6 +31,7 @@ from llm4top.cli.train import train
 from llm4top.cli.what_if import what_if
 from llm4top.errors import LLM4TOPError
 from llm4top.lazy import hush_optional_kernels
+from llm4top.processes import this_process
 
 
 class ReportingGroup(PlainGroup):
@@ -71,7 +72,7 @@ class ReportingGroup(PlainGroup):
         except LLM4TOPError as error:
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"{_error()}: {error}", err=True)
             raise typer.Exit(exit_code_of(error)) from error
         except KeyboardInterrupt as interrupt:
             typer.echo("Interrupted.", err=True)
@@ -82,8 +83,14 @@ class ReportingGroup(PlainGroup):
             if ctx.params.get("debug"):
                 raise
             text, code = report_of(error)
-            typer.echo(f"Error: {text}", err=True)
+            typer.echo(f"{_error()}: {text}", err=True)
             raise typer.Exit(code) from error
+
+
+def _error() -> str:
+    """How a message begins; it names the process and its machine where there are several."""
+    process = this_process()
+    return f"Error in {process}" if process else "Error"
 
 
 def _end(end: BrokenPipeError | SystemExit) -> BaseException:

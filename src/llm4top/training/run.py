@@ -29,7 +29,7 @@ from llm4top.training.finalize import Published, Publisher
 from llm4top.training.memory import evaluation_rows, evaluation_size
 from llm4top.training.preflight import PreflightReport, preflight
 from llm4top.training.run_folder import RunFolder, keep_logits
-from llm4top.training.watch import Watch, stop_on_signals
+from llm4top.training.watch import Watch, naming_processes, stop_on_signals
 
 # What may differ when a run is resumed: paths and names. The data, the
 # base model and the device are compared by what they are, not by their names.
@@ -187,11 +187,14 @@ class Training:
 
     def run_recorded(self) -> TrainingResult:
         """Run, and record in ``state.json`` how it ended."""
-        if not self.main:
-            return self.go()
-        with self.run.recorded(stopped="stopped on request; it can be resumed"):
+        with ExitStack() as stack:
+            if self.main:
+                stopped = "stopped on request; it can be resumed"
+                stack.enter_context(self.run.recorded(stopped=stopped))
+            stack.enter_context(naming_processes(self.run))
             result = self.go()
-        self.run.record("done", reload_difference=result.reload_difference)
+        if self.main:
+            self.run.record("done", reload_difference=result.reload_difference)
         return result
 
     def go(self) -> TrainingResult:

@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import torch.distributed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from llm4top.errors import TrainingError
+from llm4top.processes import this_process
 from llm4top.progress import OnProgress, Progress, TimeLeft
+from llm4top.text import first_line
 from llm4top.training.run_folder import RunFolder
 
 _LOGGED = ("loss", "grad_norm", "learning_rate", "tokens_per_second")
@@ -67,6 +71,33 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         left = self._left(step, steps, "training")
         known = self._figures if left is None else {**self._figures, "eta_seconds": left}
         self.progress(Progress("training", step, steps, self.part, dict(known)))
+
+
+@contextmanager
+def naming_processes(run: RunFolder) -> Iterator[None]:
+    """Under ``torchrun`` an error is an event of the run that names its process and machine.
+
+    Raises ``TrainingError`` where this process lost the others: one of them ended before.
+    """
+    try:
+        yield
+    except Exception as error:
+        if process := this_process():
+            message = first_line(error)
+            run.add_event("process failed", process=process, message=message)
+            if _is_lost(error):
+                raise TrainingError(
+                    f"the other processes were lost ({message}).",
+                    hint="One of them ended first: its own message, or the run's events.jsonl, may "
+                    "say why. Then resume the run.",
+                ) from error
+        raise
+
+
+def _is_lost(error: Exception) -> bool:
+    # NCCL's errors have a type of their own, gloo's are plain.
+    kind = getattr(torch.distributed, "DistError", ())
+    return isinstance(error, kind) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 @contextmanager

@@ -38,7 +38,8 @@ LLM4TOPError
 │   ├── BusyError               too many requests are waiting; later it works
 │   ├── LargeUploadError        more records than are forecast while somebody waits
 │   └── ServiceError            the process that forecasts stopped, or is slow beyond measure
-├── EngineError             a machine or process that forecasts a share of the records failed
+├── EngineError             the machines or processes that forecast for others cannot be used
+│   └── ShardError              one of them failed at its share of the records
 ├── StudioError             the Studio cannot be opened
 ├── DownloadError           a model could not be fetched
 └── MissingExtraError       an optional package is absent
@@ -282,7 +283,11 @@ class ServiceError(WorkspaceError):
 
 
 class EngineError(LLM4TOPError):
-    """A machine or process that forecasts a share of the records failed; what is done stays."""
+    """The machines or processes that forecast for others cannot be used."""
+
+
+class ShardError(EngineError):
+    """One of them failed at its share of the records; what is finished stays."""
 
 
 class StudioError(LLM4TOPError):

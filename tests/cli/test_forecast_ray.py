@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llm4top.cli.app import app
+from llm4top.errors import EngineError
 from tests.forecasters.bulk.kit import make_zip, refused_in, rows_in
 
 pytestmark = [
@@ -83,3 +88,74 @@ def test_a_killed_worker_changes_no_row(
     assert refused_in(out) == refused_in(local)
     assert [row["member"] for row in refused_in(out)] == ["NCT90000005.xml", "NCT90000021.xml"]
     assert "38 forecast by" in done.output
+
+
+@pytest.mark.timeout(300)
+def test_a_killed_driver_leaves_shards_and_the_same_command_continues(
+    cluster: str, archive: Path, local: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    start = [sys.executable, "-c", "from llm4top.cli.app import main; main()"]
+    options = ["forecast", str(archive), "--engine", "ray", "--address", cluster]
+    options += ["--out", str(out), "--shard-records", str(SHARD)]
+    with subprocess.Popen([*start, *options], stderr=subprocess.PIPE) as driver:
+        while not list(out.glob("part-*")) and driver.poll() is None:
+            time.sleep(0.02)
+        driver.send_signal(signal.SIGKILL)
+        assert driver.stderr is not None
+        assert f"Connecting to Ray: {cluster}." in driver.stderr.read().decode()
+    wait_until_at_rest(out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    assert 0 < len(before) < RECORDS / SHARD
+    done = forecast(archive, out, "--engine", "ray", "--address", cluster)
+    assert done.exit_code == 1, done.output
+    assert f"{len(before)} of 10 shards." in done.output
+    after = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    assert before.items() <= after.items()
+    assert rows_in(out) == rows_in(local)
+    assert refused_in(out) == refused_in(local)
+    assert list((out / "_busy").iterdir()) == []
+
+
+def wait_until_at_rest(out: Path) -> None:
+    """Wait until the processes of a driver that is dead have stopped as well."""
+    count, since = -1, time.monotonic()
+    while time.monotonic() - since < 2:
+        found = len(list(out.glob("part-*")))
+        if found != count:
+            count, since = found, time.monotonic()
+        time.sleep(0.1)
+
+
+def test_nothing_listens_beyond_loopback_and_nothing_is_reported(cluster: str) -> None:
+    from ray._common.usage import usage_lib
+
+    addresses = set()
+    for process in psutil.Process().children(recursive=True):
+        found = process.net_connections(kind="inet")
+        addresses |= {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
+    assert addresses
+    assert {address.removeprefix("::ffff:") for address in addresses} <= {"127.0.0.1", "::1"}
+    assert not usage_lib.usage_stats_enabled()
+    assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_machines_that_lack_something_are_named(
+    cluster: str, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm4top.forecasters.bulk import ray_engine
+    from llm4top.forecasters.bulk.work import Work
+
+    asked = ray_engine.Asked({"model": "/no/bundle"}, Work(str(tmp_path)), "x", uses_device=False)
+    (tmp_path / "_job.json").write_text("{}")
+    ray = ray_engine.quiet_ray(cluster)
+    monkeypatch.setattr(ray_engine, "__version__", "9.9")
+    with pytest.raises(EngineError) as told:
+        ray_engine._check_machines(ray, asked, [archive, Path("/no/records.zip")])
+    text = str(told.value)
+    assert text.startswith("machines of the cluster cannot forecast:\n  - ")
+    assert "(127.0.0.1): it cannot read /no/records.zip." in text
+    assert "it cannot read /no/bundle." in text
+    assert "not 9.9." in text
+    assert str(archive) not in text
+    assert "does not see" not in text

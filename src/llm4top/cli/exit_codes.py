@@ -86,7 +86,7 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
 _FAILED_MIDWAY = (
     errors.TrainingError,
     errors.DownloadError,
-    errors.EngineError,
+    errors.ShardError,
     errors.TamperedBundleError,
     errors.UnsafeBundleError,
 )

@@ -48,9 +48,13 @@ def forecast_into_folder(
     """
     assert writing.out is not None  # checked with the options
     if engine.on_ray:
-        check_ray()
+        check_ray(engine.address)
     out = writing.out
     shards = plan(sources, engine.shard_records)
+    if not shards:
+        for line in _remarks(shards, {}, sources):
+            note(f"Note: {printable(line)}")
+        return Tally(forecaster.task), 0
     job = job_of(
         shards,
         sources,
@@ -136,7 +140,8 @@ def _watched(
                 shown = _show_refused(out, shard, facts, shown)
     except BaseException:
         kept = sum(facts.forecasts for facts in done.values())
-        note(f"{counted(kept, 'forecast')} kept in {out}. Continue with the same command.")
+        if kept:
+            note(f"{counted(kept, 'forecast')} kept in {out}. Continue with the same command.")
         raise
 
 

@@ -31,7 +31,7 @@ from llm4top import __version__
 from llm4top.errors import WorkspaceError
 from llm4top.files import SCRATCH, check_vacant, replacing, write_json
 from llm4top.forecasters.bulk.plan import Shard
-from llm4top.forecasters.bulk.rows import Facts, read_facts
+from llm4top.forecasters.bulk.rows import Facts, read_facts, with_facts
 from llm4top.forecasters.bulk.work import BUSY_FOLDER, REFUSED_FOLDER, read_busy
 from llm4top.forecasters.forecast_format import FORECAST
 
@@ -216,8 +216,9 @@ def note_copies(path: Path, earlier: Sequence[str | None]) -> None:
     column = pa.array(earlier, pa.string())
     if pc.all(pc.equal(table[_COPY].fill_null(""), column.fill_null(""))).as_py():
         return
+    facts = read_facts(path)
+    assert facts is not None  # of a shard that is finished
     at = table.schema.get_field_index(_COPY)
+    table = table.set_column(at, table.schema.field(at), column)
     with replacing(path) as scratch:
-        pq.write_table(
-            table.set_column(at, table.schema.field(at), column), scratch, compression="zstd"
-        )
+        pq.write_table(with_facts(table, facts), scratch, compression="zstd")

@@ -34,18 +34,23 @@ _START = (
 )
 
 
-def check_ray() -> None:
-    """Raise ``MissingExtraError`` where Ray is not installed."""
+def check_ray(address: str | None = None) -> None:
+    """Find at once what Ray would find after an import and a minute.
+
+    Raises ``MissingExtraError`` where Ray is not installed, ``EngineError`` where nothing answers
+    at the address.
+    """
     if find_spec("ray") is None:
         raise MissingExtraError(
             "forecasting on Ray needs a package that is not installed.",
             hint='Install it with: pip install "llm4top[ray]"',
         )
+    if address not in (None, "auto"):
+        _check_address(address)
 
 
 def quiet_ray(address: str | None) -> Any:
     """The module ``ray`` with ``ray.data``, imported with its telemetry off."""
-    check_ray()
     os.environ |= _SETTINGS
     if address is None:
         os.environ.setdefault(_LOOPBACK, "0")
@@ -68,8 +73,7 @@ def started(address: str | None, workers: int | None, *, gpus: bool) -> Iterator
         MissingExtraError: Ray is not installed.
         EngineError: It cannot be started, or there is no cluster at the address.
     """
-    if address not in (None, "auto"):
-        _check_address(address)
+    check_ray(address)
     ray = quiet_ray(address)
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))

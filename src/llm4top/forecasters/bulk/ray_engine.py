@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from psutil import pid_exists
 
 from llm4top import __version__
-from llm4top.errors import EngineError, LLM4TOPError
+from llm4top.errors import EngineError, LLM4TOPError, ShardError
 from llm4top.forecasters.bulk.folder import JOB_FILE, busy
 from llm4top.forecasters.bulk.plan import Shard
 from llm4top.forecasters.bulk.ray_cluster import quiet_ray, started
@@ -94,7 +94,7 @@ def forecast_on_ray(
         try:
             for row in data.iter_rows():
                 if row["failure"]:
-                    raise EngineError(**json.loads(row["failure"]))
+                    raise ShardError(**json.loads(row["failure"]))
                 yield by_number[int(row["number"])], Facts.from_json(row["facts"])
         except ray.exceptions.RayError as error:
             raise _died(error, Path(asked.work.out)) from error
@@ -198,11 +198,11 @@ def _pool(ray: Any, asked: Asked, workers: int | None, shards: int) -> tuple[int
     return min(devices, workers or devices, shards), 1, 1 if gpus else 0
 
 
-def _died(error: Exception, out: Path) -> EngineError:
+def _died(error: Exception, out: Path) -> ShardError:
     """What is known where Ray itself gives up."""
     were = "; ".join(busy(out)[:3])
     at = f" At work were records from {were}." if were else ""
-    return EngineError(
+    return ShardError(
         f"Ray has stopped: {first_line(error)[:200]}.{at}",
         where=str(out),
         hint="What is finished stays: give the same command again.",

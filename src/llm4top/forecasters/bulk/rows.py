@@ -159,6 +159,11 @@ def shard_writer(forecasts: Path, refused: Path) -> Iterator[ShardWriter]:
             refused.unlink()
 
 
+def with_facts(table: Any, facts: Facts) -> Any:
+    """A table of forecasts that is written with its shard's facts."""
+    return table.replace_schema_metadata({_FACTS: facts.to_json()})
+
+
 def read_facts(path: Path) -> Facts | None:
     """The facts of a finished shard; None where there is no such file, or it is not whole."""
     try:

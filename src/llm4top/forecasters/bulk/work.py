@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from llm4top.data.parquet_records import ParquetParts
-from llm4top.errors import EngineError, LLM4TOPError, RegistryError
+from llm4top.errors import LLM4TOPError, RegistryError, ShardError
 from llm4top.files import write_text
 from llm4top.forecasters.base_rate_shift import TargetRates
 from llm4top.forecasters.bulk.plan import Shard
@@ -78,7 +78,7 @@ class ShardForecaster:
         """Forecast one shard, unless it is finished already.
 
         Raises:
-            EngineError: It names the machine, the shard and the records at which it failed.
+            ShardError: It names the machine, the shard and the records at which it failed.
         """
         path = self._out / shard.file
         facts = read_facts(path)
@@ -136,11 +136,11 @@ class ShardForecaster:
             yield record
 
     def _begin(self, shard: Shard) -> int:
-        """Which attempt at the shard this is; ``EngineError`` where there were too many."""
+        """Which attempt at the shard this is; ``ShardError`` where there were too many."""
         before = read_busy(self._busy_file(shard))
         attempt = 1 if before is None else before.attempt + 1
         if before is not None and attempt > ATTEMPTS:
-            raise EngineError(
+            raise ShardError(
                 f"{counted(ATTEMPTS, 'process', 'processes')} died there, the last one on the "
                 f"machine {before.machine} at the record {before.record} or one of the "
                 f"{CHUNK - 1} behind it.",
@@ -205,12 +205,12 @@ class ShardForecaster:
             self._open = shard.name, kind(Path(shard.path), shard.name)
         return self._open[1]
 
-    def _failure(self, shard: Shard, error: Exception) -> EngineError:
+    def _failure(self, shard: Shard, error: Exception) -> ShardError:
         ends = list(dict.fromkeys(self._chunk[:1] + self._chunk[-1:]))
         at = f" at the records {' to '.join(ends)}" if len(ends) > 1 else ""
         at = at or (f" at the record {ends[0]}" if ends else "")
         reason = str(error) if isinstance(error, LLM4TOPError) else _reason(error)
-        return EngineError(
+        return ShardError(
             f"the machine {self._machine} failed{at}: {reason}",
             where=shard.place,
             hint="What is finished stays: repair it and give the same command again.",

@@ -64,6 +64,21 @@ def test_a_list_tells_how_runs_stand(workspace: Workspace) -> None:
     assert listed[0]["state"] == "interrupted"
 
 
+def test_the_machine_is_listed_where_there_are_several(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = workspace.runs.submit("audit", {}, device="cpu")
+    workspace.runs.claim(Process.current(), device="cpu")
+    here = workspace.runs.get(run.id).machine
+    assert "Machine" not in runs("list").stdout
+    monkeypatch.setenv("LLM4TOP_MACHINE", "desk")
+    listed = runs("list").stdout
+    assert "Machine" in listed
+    assert str(here) in listed
+    assert re.search(rf"Machine +{here} *\n", runs("show", run.id).stdout)
+    assert json.loads(runs("list", "--format", "json").stdout)[0]["host"] == here
+
+
 def test_one_run_is_shown_with_its_log(workspace: Workspace) -> None:
     run = workspace.runs.submit("audit", {"data": "x", "seed": 3}, title="Leaks?")
     log = workspace.folder / "runs" / run.id / "worker.log"
@@ -141,8 +156,8 @@ def test_what_is_over_is_not_stopped(workspace: Workspace) -> None:
     resumed = runs("resume", run.id[:8])
     assert resumed.exit_code == 0
     assert (
-        f"Run {run.id[:8]} waits for a device.\nIt resumes when the Studio is open: llm4top studio"
-        in resumed.stderr
+        f"Run {run.id[:8]} waits for a device.\nIt resumes when the Studio is "
+        "open (llm4top studio), or llm4top worker runs." in resumed.stderr
     )
     assert workspace.runs.get(run.id).state is RunState.QUEUED
 

@@ -20,7 +20,7 @@ import sys, types
 
 def register(context):
     from nicegui import ui
-    from llm4top.errors import NotFoundError
+    from llm4top.errors import DatabaseError, NotFoundError
     from llm4top.studio.frame import page
 
     @page(context, "/breaks", "Breaks", where="nowhere")
@@ -34,6 +34,13 @@ def register(context):
     @page(context, "/refuses/{{thing}}", "Refuses", where="nowhere", section="/about")
     async def refuses(thing: str):
         raise NotFoundError(f"there is no trial {{thing!r}}.", hint="Go <b>back</b>.")
+
+    def no_database(thing):
+        raise DatabaseError("the database at db:5432 does not answer (refused).", hint="Wait.")
+
+    @page(context, "/away/{{thing}}", "Away", where="nowhere", exists=no_database)
+    async def away(thing: str):
+        raise ValueError("{SECRET}")
 
     @page(context, "/buttons", "Buttons", where="nowhere")
     def buttons():
@@ -68,6 +75,13 @@ def test_a_page_that_breaks_shows_no_trace(failing: Server, path: str) -> None:
     for told in (SECRET, "Traceback", "ValueError", "site-packages"):
         assert told not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_database_that_is_away_is_told_on_the_page(failing: Server) -> None:
+    answer = failing.ask("/away/x")
+    assert answer.status == 503
+    assert "the database at db:5432 does not answer (refused)." in answer.text
+    assert SECRET not in answer.text
 
 
 @pytest.mark.browser

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm4top.errors import DatabaseError
 from llm4top.studio import jobs as _jobs
 from llm4top.studio.jobs import JobWatch, share_of, status_text, title_of
 from llm4top.text import about, duration
@@ -34,6 +35,41 @@ def test_it_counts_what_runs_and_else_what_waits(
     jobs = watch.look()
     assert [r.title for r in jobs.active] == ["Mine"]
     assert [r.id for r in jobs.recent] == [run.id]
+
+
+def test_it_says_that_the_database_is_away_and_keeps_what_it_knew(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_jobs, "EVERY", 0)
+    watch = JobWatch(workspace)
+    run = workspace.runs.submit("train", {})
+    assert watch.look().away == ""
+
+    def away(**_: object) -> None:
+        raise DatabaseError("the database at db:5432 does not answer (refused).", hint="Wait.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace.runs, "list", away)
+        jobs = watch.look()
+    assert jobs.summary == "No database"
+    assert jobs.away == "the database at db:5432 does not answer (refused). Wait."
+    assert [r.id for r in jobs.active] == [run.id]
+    assert watch.look().summary == "1 waiting"
+
+
+def test_the_machine_of_a_run_is_told_where_it_is_another(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.runs.submit("train", {}, device="cpu")
+    run = workspace.runs.claim(Process.current(), device="cpu")
+    assert run is not None
+    assert status_text(run) == "Working"
+    monkeypatch.setenv("LLM4TOP_MACHINE", "desk")
+    assert status_text(run) == f"Working on {run.machine}"
+    failed = workspace.runs.fail(run.id, "It broke.")
+    assert status_text(failed) == f"Failed on {run.machine}. It broke."
+    monkeypatch.delenv("LLM4TOP_MACHINE")
+    assert status_text(failed) == "Failed. It broke."
 
 
 def test_a_run_is_told_in_words(workspace: Workspace) -> None:

@@ -29,6 +29,7 @@ from llm4top.cli.studio import studio
 from llm4top.cli.template import template
 from llm4top.cli.train import train
 from llm4top.cli.what_if import what_if
+from llm4top.cli.worker import worker
 from llm4top.errors import LLM4TOPError
 from llm4top.lazy import hush_optional_kernels
 from llm4top.processes import this_process
@@ -154,6 +155,7 @@ add_command(app, what_if, "whatif")
 app.add_typer(precedents_app)
 app.add_typer(bundle_app)
 app.add_typer(runs_app)
+add_command(app, worker)
 for _command in _UPKEEP:
     add_command(app, _command)
 

@@ -35,6 +35,7 @@ def print_run(run: Run, folder: Path, progress: str, log: Sequence[str]) -> None
         "State": run.state.value,
         "Title": run.title,
         "Device": run.device or "",
+        "Machine": run.machine or "",
         "Times": _times(run),
         "Progress": progress if not run.error else "",
         "Error": run.error or "",
@@ -230,7 +231,7 @@ def resume_run(
 ) -> None:
     """Resume a run that was interrupted or failed, from its last checkpoint.
 
-    It is queued for the Studio, or for python -m llm4top.workspace where no Studio is open.
+    It is queued for the Studio, or for llm4top worker where no Studio is open.
     With [bold]--wait[/bold] this command works through the queue itself.
 
     [bold]Examples[/bold]
@@ -245,7 +246,7 @@ def resume_run(
         if wait:
             _wait(workspace, queued)
         else:
-            note("It resumes when the Studio is open: llm4top studio")
+            note("It resumes when the Studio is open (llm4top studio), or llm4top worker runs.")
 
 
 def _wait(workspace: Workspace, run: Run) -> None:
@@ -295,13 +296,18 @@ def _find(workspace: Workspace, beginning: str) -> Run:
 
 
 def _print_table(runs: list[Run]) -> None:
+    from llm4top.workspace.run_states import machine_name
+
+    several = any(run.machine not in (None, machine_name()) for run in runs)
     rows = []
     for run in runs:
         started = f"{(run.started or run.created).astimezone():%Y-%m-%d %H:%M}"
         cells = (run.id[:_SHORT], run.kind, run.state.value, started, safe(_far(run)))
-        rows.append((*cells, safe(run.title)))
-    headings = ("Run", "Kind", "State", "Started", "Progress", "Title")
-    standard_output().print(table_of(headings, rows))
+        where = (safe(run.machine or ""),) if several else ()
+        rows.append((*cells, *where, safe(run.title)))
+    headings = ("Run", "Kind", "State", "Started", "Progress")
+    where = ("Machine",) if several else ()
+    standard_output().print(table_of((*headings, *where, "Title"), rows))
 
 
 def _far(run: Run) -> str:

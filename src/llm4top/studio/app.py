@@ -10,17 +10,17 @@ from importlib.resources import files
 from fastapi import FastAPI, Request, Response
 from nicegui import app as pages_app
 from nicegui import ui
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 
-from llm4top.errors import LLM4TOPError
+from llm4top.errors import DatabaseError, LLM4TOPError
 from llm4top.studio import pages
 from llm4top.studio.api.router import PREFIX, api_router
 from llm4top.studio.context import Place, StudioContext
 from llm4top.studio.guard.privacy import ConnectionWatch
-from llm4top.studio.guard.refusals import FAILED, NOT_FOUND, Refusal, refusal_body
+from llm4top.studio.guard.refusals import FAILED, NO_DATABASE, NOT_FOUND, Refusal, refusal_body
 from llm4top.studio.guard.safety import Safety, SafetyRules, allowed_hosts
 from llm4top.studio.guard.security_headers import give_scripts_their_nonce
-from llm4top.studio.guard.sign_in import SignIn
+from llm4top.studio.guard.sign_in import HEALTH, SignIn
 from llm4top.workspace.workspace import Workspace
 
 ACCENT = "#0b5f62"
@@ -143,8 +143,14 @@ def _add_api(app: FastAPI, context: StudioContext) -> None:
     app.include_router(api_router(context.workspace))
     context.places.append(Place(f"{PREFIX}/docs", "API", "api", 97, "menu", ""))
 
+    @app.get(HEALTH, include_in_schema=False)
+    def health() -> Response:
+        away = bool(context.jobs.look().away)
+        return JSONResponse({"status": "no database" if away else "ok"}, 503 if away else 200)
+
 
 def _add_errors() -> None:
+    logging.getLogger("nicegui").addFilter(_in_words)
     pages_app.add_exception_handler(404, _not_found)
     pages_app.add_exception_handler(Exception, _failed)
     pages_app.on_exception(_notify)
@@ -154,7 +160,18 @@ def _not_found(request: Request, _: Exception) -> Response:
     return _answer(NOT_FOUND, request)
 
 
+def _in_words(record: logging.LogRecord) -> bool:
+    """Leave out the trace of a database that is away: it is no fault of a page."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, DatabaseError):
+        record.msg, record.args, record.exc_info = str(error), (), None
+    return True
+
+
 def _failed(request: Request, error: Exception) -> Response:
+    if isinstance(error, DatabaseError):
+        log.error("%s: %s", request.url.path, error)
+        return _answer(NO_DATABASE, request)
     log.error("%s failed", request.url.path, exc_info=error)
     return _answer(FAILED, request)
 

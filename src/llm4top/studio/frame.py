@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 from nicegui import run, ui
 
-from llm4top.errors import LLM4TOPError, NotFoundError
+from llm4top.errors import DatabaseError, LLM4TOPError, NotFoundError
 from llm4top.studio.components.elements import Words, error_box, heading, in_thread, muted
 from llm4top.studio.context import Place, StudioContext, Where
 from llm4top.studio.jobs_view import JobsView
@@ -129,13 +129,15 @@ def _framed(
     @wraps(content)
     async def build_async(*args: Any, **kwargs: Any) -> None:
         client = ui.context.client
-        absent = None
+        absent: LLM4TOPError | None = None
         # Before the frame: its timers let the framework answer without waiting for more.
         if exists is not None:
             try:
                 await run.io_bound(exists, *kwargs.values())
             except NotFoundError as error:
                 client.status_code, absent = 404, error
+            except DatabaseError as error:
+                client.status_code, absent = 503, error
         with frame(context, place):
             if absent is not None:
                 error_box(absent)

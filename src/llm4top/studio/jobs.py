@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from llm4top.errors import DatabaseError
 from llm4top.text import about, percent, thousands
-from llm4top.workspace.run_states import Run, lane_of
+from llm4top.workspace.run_states import Run, lane_of, machine_name
 from llm4top.workspace.workspace import Workspace
 
 EVERY = 1.5
@@ -19,14 +20,20 @@ RECENT = 5
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """The runs that work or wait, and the last ones that ended, newest first."""
+    """The runs that work or wait, and the last ones that ended, newest first.
+
+    ``away`` says why they are not read where the database does not answer: they are as they were.
+    """
 
     active: tuple[Run, ...]
     recent: tuple[Run, ...]
+    away: str = ""
 
     @property
     def summary(self) -> str:
         """How many runs work, in words; how many wait if none works."""
+        if self.away:
+            return "No database"
         running = sum(run.state != "queued" for run in self.active)
         if running or not self.active:
             return f"{running} running"
@@ -47,8 +54,11 @@ class JobWatch:
         with self._lock:
             if time.monotonic() - self._read >= EVERY:
                 runs = self._workspace.runs
-                active = tuple(runs.list(states=ACTIVE, limit=50))
-                self._jobs = Jobs(active, tuple(runs.list(states=ENDED, limit=RECENT)))
+                try:
+                    active = tuple(runs.list(states=ACTIVE, limit=50))
+                    self._jobs = Jobs(active, tuple(runs.list(states=ENDED, limit=RECENT)))
+                except DatabaseError as error:
+                    self._jobs = replace(self._jobs, away=str(error))
                 self._read = time.monotonic()
             return self._jobs
 
@@ -93,18 +103,24 @@ def status_text(run: Run, active: Sequence[Run] = ()) -> str:
         return waiting_for(run, active)
     if run.state == "stopping":
         return "Stopping. Completed work is being saved"
+    where = elsewhere(run)
     if run.state == "done":
-        return "Finished"
+        return f"Finished{where}"
     if run.state in {"failed", "interrupted"}:
-        name = "Failed" if run.state == "failed" else "Interrupted"
+        name = f"{'Failed' if run.state == 'failed' else 'Interrupted'}{where}"
         return f"{name}. {run.error}" if run.error else name
     stage = str(run.progress.get("stage") or "working")
-    status = STAGES.get(stage, stage[:1].upper() + stage[1:])
+    status = STAGES.get(stage, stage[:1].upper() + stage[1:]) + where
     if (share := share_of(run)) is not None:
         done, total = (thousands(round(run.progress[name])) for name in ("done", "total"))
         status += f": {done} of {total} ({percent(share)})"
     left = time_left(run)
     return f"{status}, {left}" if left else status
+
+
+def elsewhere(run: Run) -> str:
+    """On which machine, for a run that another one does or did; else empty."""
+    return f" on {run.machine}" if run.machine not in (None, machine_name()) else ""
 
 
 def time_left(run: Run) -> str:

@@ -99,6 +99,8 @@ class JobsView:
     def _draw(self, jobs: Jobs) -> None:
         self._body.clear()
         with self._body:
+            if jobs.away:
+                elements.Words("p", jobs.away).props('role="status"')
             if not jobs.active and not jobs.recent:
                 elements.Words(
                     "p", "Nothing is running. Work that takes some time will appear here."

@@ -1,10 +1,7 @@
-"""``python -m llm4top.workspace``: work off the queue, without the Studio."""
+"""``python -m llm4top.workspace``: the process of a run; for people there is ``llm4top worker``."""
 
 import argparse
-import logging
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from llm4top.errors import LLM4TOPError
@@ -37,21 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
                 work_once(workspace, options.device[0], options.kind or KINDS, **times)
             else:
                 times = {"grace": options.grace, "lease": options.lease}
-                _serve(Supervisor(workspace, devices=options.device, **times))
+                Supervisor(workspace, devices=options.device, **times).serve()
     except LLM4TOPError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _serve(supervisor: Supervisor) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    supervisor.start()
-    stopping.wait()
-    supervisor.stop()
 
 
 if __name__ == "__main__":

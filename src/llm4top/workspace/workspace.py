@@ -16,6 +16,7 @@ from llm4top.workspace.activity import Activity
 from llm4top.workspace.batches import Batches
 from llm4top.workspace.bundles import Bundles
 from llm4top.workspace.database import (
+    DATABASE_FILE,
     EngineTransactions,
     database_url,
     make_engine,
@@ -93,6 +94,14 @@ class Workspace:
             engine.dispose()
             raise
         return workspace
+
+    @property
+    def database(self) -> str:
+        """Where its database is, for a person: without user and password."""
+        url = self.engine.url
+        if url.get_backend_name() == "sqlite":
+            return f"{DATABASE_FILE} in the folder"
+        return f"{url.database} on {url.host or 'this machine'}"
 
     def session(self, *, write: bool = True) -> AbstractContextManager[Session]:
         """A session for one short transaction: committed at its end, undone by an error.

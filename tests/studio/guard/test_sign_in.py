@@ -45,6 +45,13 @@ def test_the_machines_own_names_come_as_far_as_the_token(open_server: Server) ->
         assert open_server.ask("/about", host=f"{name}:{open_server.port}").status == 403
 
 
+def test_a_health_check_needs_no_token_and_tells_nothing_else(open_server: Server) -> None:
+    answer = open_server.ask("/healthz")
+    assert (answer.status, answer.text) == (200, '{"status":"ok"}')
+    assert open_server.ask("/healthz", host=f"evil.example:{open_server.port}").status == 403
+    assert open_server.ask("/healthz/runs").status == 401
+
+
 @pytest.mark.browser
 def test_the_printed_address_opens_it_in_a_browser(chromium: Browser, open_server: Server) -> None:
     (address,) = re.findall(r"open at (\S+)", "\n".join(open_server.said))

@@ -91,7 +91,7 @@ def change_run(
 
 
 def run_out(run: Run) -> schemas.RunOut:
-    """A run as the API shows it, without its process and folder."""
+    """A run as the API shows it, with its machine, without its process and folder."""
     return schemas.RunOut(
         **{name: getattr(run, name) for name in schemas.RunOut.model_fields if name != "state"},
         state=run.state.value,

@@ -173,6 +173,7 @@ class RunOut(BaseModel):
     title: str
     settings: dict[str, Any]
     device: str | None
+    machine: str | None = Field(description="The machine that does it, or did it last.")
     attempt: int = Field(description="Number of times it was started.")
     progress: dict[str, Any] = Field(description="The latest progress event.")
     result: dict[str, Any] = Field(description="The result of a finished run.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
-from llm4top.errors import LLM4TOPError
+from llm4top.errors import DatabaseError, LLM4TOPError
 from llm4top.studio.components import elements
 from llm4top.studio.context import StudioContext
 from llm4top.studio.jobs import share_of, status_text, title_of
@@ -168,7 +168,12 @@ class RunPanel:
         self._timer = ui.timer(EVERY, self._read)
 
     async def _read(self) -> None:
-        found = await elements.in_thread(self._look)
+        try:
+            found = await elements.in_thread(self._look)
+        except DatabaseError as error:
+            if not self.box.is_deleted:
+                self._status.set_text(str(error))
+            return
         if found is None:  # the server is closing
             return
         self.run, self.active, lines = found

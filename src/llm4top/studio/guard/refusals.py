@@ -35,6 +35,12 @@ FAILED = Refusal(
     "The Studio could not show this page.",
     "Nothing was lost. Try again; the terminal that runs the Studio shows the details.",
 )
+NO_DATABASE = Refusal(
+    503,
+    "database",
+    "The database does not answer.",
+    "Nothing was lost, and workers go on. Try again once the database runs.",
+)
 CLOSING = Refusal(
     503,
     "closing",
@@ -55,7 +61,7 @@ def refusal_body(refusal: Refusal, path: str) -> tuple[bytes, str]:
         detail["hint"] = refusal.hint
         return json.dumps({"error": detail}).encode(), "application/json"
     body = f"<p>{html.escape(refusal.hint)}</p>"
-    if refusal.status in {404, 500}:
+    if refusal.status in {404, 500} or refusal is NO_DATABASE:
         body += '<p><a href="/">Back to the Studio</a></p>'
     return error_page(refusal.message, body), "text/html; charset=utf-8"
 

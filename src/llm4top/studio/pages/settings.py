@@ -68,10 +68,8 @@ def _default_model(context: StudioContext, bundles: list[WorkspaceBundle]) -> No
 
 def _where(workspace: Workspace) -> list[tuple[str, str]]:
     disk = shutil.disk_usage(workspace.folder)
-    url = workspace.engine.url
-    database = "llm4top.db in the folder" if url.drivername.startswith("sqlite") else str(url.host)
     return [
         ("Folder", str(workspace.folder)),
-        ("Database", database),
+        ("Database", workspace.database),
         ("Free space", f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB"),
     ]

@@ -101,6 +101,16 @@ class Supervisor:
         """Whether it is serving the queue."""
         return self._thread is not None and self._thread.is_alive()
 
+    def serve(self) -> None:
+        """Serve the queue until SIGTERM or Ctrl-C. For the main thread of a process of its own."""
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        ending = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ending.set())
+        self.start()
+        ending.wait()
+        self.stop()
+
     def start(self) -> None:
         """Repair what a crash left behind and start serving the queue; returns at once."""
         if self.is_running:

@@ -30,6 +30,7 @@ LLM4TOPError
 │   └── SealedTestError         a choice was asked of a test split, or its ledger is damaged
 ├── TrainingError           a run failed
 │   └── ResumeError             a checkpoint does not belong to this run
+├── TrackingError           a run cannot be logged there
 ├── WorkspaceError          the workspace cannot be opened, read or written
 │   ├── DatabaseError           its database does not answer; later it works
 │   ├── NotFoundError           nothing there has this id
@@ -248,6 +249,10 @@ class TrainingError(LLM4TOPError):
 
 class ResumeError(TrainingError):
     """A checkpoint does not belong to this run."""
+
+
+class TrackingError(LLM4TOPError):
+    """What ``--log-to`` names is no place where runs are logged, or one that was not allowed."""
 
 
 class WorkspaceError(LLM4TOPError):

@@ -1,5 +1,6 @@
 """How far a piece of work is: one value, one callback, one estimate of the time left."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,17 @@ class Progress:
 
 OnProgress = Callable[[Progress], None]
 """Called with each progress, often and from the working thread; it should return at once."""
+
+
+def memory_in_use() -> dict[str, int]:
+    """Bytes that this process holds, and on a GPU those that torch has reserved, where it does."""
+    import psutil
+
+    found = {"memory": psutil.Process().memory_info().rss}
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized():
+        found["gpu_memory"] = torch.cuda.memory_reserved()
+    return found
 
 
 def ignore(progress: Progress) -> None:

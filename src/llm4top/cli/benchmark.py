@@ -14,11 +14,13 @@ from llm4top.cli import options
 from llm4top.cli.console import note, standard_error
 from llm4top.cli.evaluate import print_report
 from llm4top.cli.exit_codes import IN_PART
+from llm4top.cli.log_to import LogToOption, RemoteWorkOption, log_finished, log_target
 from llm4top.cli.watch import watching
 from llm4top.text import counted
 
 if TYPE_CHECKING:
     from llm4top.benchmark.settings import BenchmarkSettings
+    from llm4top.evaluation.mlflow_runs import MlflowTarget
     from llm4top.evaluation.reports.report import Report
 
 
@@ -88,12 +90,14 @@ class Flags:
     ] = None
     device: options.DeviceOption = "auto"
     tokenizer: options.TokenizerOption = None
-    allow_remote: options.RemoteOption = False
+    allow_remote: RemoteWorkOption = False
     seed: Annotated[int, typer.Option(help="Seed of every draw, fold and fit.")] = 0
     draws: Annotated[int, typer.Option(help="Bootstrap draws behind each interval.")] = 1000
 
 
-def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
+def benchmark(
+    flags: Flags, log_to: LogToOption = None, dry_run: options.DryRunOption = False
+) -> None:
     """Measure every forecaster on the same trials, phase by phase, and write one report.
 
     Baselines from always-success to XGBoost and TF-IDF; each base model as it is, with examples,
@@ -117,6 +121,8 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
 
         llm4top benchmark --data data/top --base http://127.0.0.1:8000/v1#Qwen/Qwen3-8B
 
+        llm4top benchmark --data data/top --base embedded --log-to mlflow
+
         llm4top benchmark --data data/top --base embedded --dry-run
     """
     from llm4top.benchmark.settings import make_settings
@@ -135,10 +141,10 @@ def benchmark(flags: Flags, dry_run: options.DryRunOption = False) -> None:
         _print_plan(made)
         return
     options.tell_privacy(made.bases)
-    _run(made)
+    _run(made, log_target(log_to, allow_remote=made.allow_remote))
 
 
-def _run(settings: BenchmarkSettings) -> None:
+def _run(settings: BenchmarkSettings, target: MlflowTarget | None) -> None:
     from llm4top.benchmark.run import FINISHED
     from llm4top.benchmark.run import benchmark as run
 
@@ -156,6 +162,7 @@ def _run(settings: BenchmarkSettings) -> None:
     _print_report(result.report)
     if not settings.bases:
         note("No language model was named: add --base embedded, or a model that you downloaded.")
+    log_finished(result.report, target)
     note(f"Read it in a browser: {result.files['html']}")
     typer.echo(str(result.files["json"]))
     if result.failures:

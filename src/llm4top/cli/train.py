@@ -15,6 +15,7 @@ import typer
 
 from llm4top.cli.console import note, standard_error, table_of
 from llm4top.cli.exit_codes import NOTHING_DONE
+from llm4top.cli.log_to import Logging
 from llm4top.cli.options import SETTING, PresetOption, dataset_names, given, read_settings
 from llm4top.processes import is_main_process, process_count, was_restarted
 from llm4top.progress import OnProgress, Progress, ignore
@@ -194,6 +195,7 @@ GpusOption = Annotated[
 
 def train(
     flags: Flags,
+    logging: Logging,
     config: Annotated[
         Path | None, typer.Option(help="A YAML file with settings; options override it.")
     ] = None,
@@ -227,6 +229,8 @@ def train(
 
         llm4top train --config runs/top/config.yaml --resume
 
+        llm4top train --config mine.yaml --log-to mlflow:http://127.0.0.1:5000
+
         llm4top train --config mine.yaml --set lora_rank=8 --set "sections=\[phase, criteria]"
 
         torchrun --nproc_per_node 2 -m llm4top train --config mine.yaml
@@ -240,7 +244,7 @@ def train(
     if dry_run:
         _check(made, resume=resume, gpus=gpus)
     else:
-        _run(made, resume=resume)
+        _run(made, logging, resume=resume)
 
 
 def data_folder(data: Path) -> Path:
@@ -286,16 +290,24 @@ def _check(config: TrainingConfig, *, resume: bool, gpus: str | None) -> None:
     note(f"Memory: {pace.memory_in_words}")
 
 
-def _run(config: TrainingConfig, *, resume: bool) -> None:
+def _run(config: TrainingConfig, logging: Logging, *, resume: bool) -> None:
     from llm4top.cli.watch import watching
+    from llm4top.training.mlflow_follower import followed
     from llm4top.training.run import train as run
 
     is_main = is_main_process()
     # Under torchrun --max-restarts the command stays the same.
     resume = resume or (was_restarted() and (config.out / "run.json").is_file())
     report = _checked(config, resume=resume) if is_main else None
+    target = logging.target() if is_main else None
+    found = report.dataset if report else None
+    name = found.card.name if found else config.data.name
     try:
-        with registered(config.out, is_main) as store, watching(quiet=not is_main) as show:
+        with (
+            followed(config, name, target, note),
+            registered(config.out, is_main) as store,
+            watching(quiet=not is_main) as show,
+        ):
 
             def progress(now: Progress) -> None:
                 store(now)

@@ -65,7 +65,7 @@ class ServedModel:
     @property
     def is_local(self) -> bool:
         """Whether the server is on this machine."""
-        return self.host == "localhost" or _is_loopback(self.host)
+        return is_this_machine(self.host)
 
     @property
     def privacy(self) -> str:
@@ -230,6 +230,11 @@ class CompletionServer:
 
 def _key() -> str:
     return os.environ.get(KEY_VARIABLE, "").strip()
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host of a URL is this machine by its name; a name is not looked up."""
+    return host == "localhost" or _is_loopback(host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,15 +1,12 @@
 """The progress of a run, written to the database at most twice a second."""
 
 import logging
-import sys
 import threading
 import time
 from typing import Any
 
-import psutil
-
 from llm4top.errors import JobError, NotFoundError, WorkspaceError
-from llm4top.progress import Progress, TimeLeft
+from llm4top.progress import Progress, TimeLeft, memory_in_use
 from llm4top.workspace.database import waiting_for_database
 from llm4top.workspace.workspace import Workspace
 
@@ -78,7 +75,7 @@ class Reporter:
                     return
                 self._waiting = None
                 self._written = time.monotonic()
-            self._write(details | _memory())
+            self._write(details | memory_in_use())
         finally:
             self._writing.release()
 
@@ -96,11 +93,3 @@ class Reporter:
             if not self._failed:
                 log.warning("Progress was not written: %s", error)
         self._failed = failed
-
-
-def _memory() -> dict[str, Any]:
-    found: dict[str, Any] = {"memory": psutil.Process().memory_info().rss}
-    torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized():
-        found["gpu_memory"] = torch.cuda.memory_reserved()
-    return found

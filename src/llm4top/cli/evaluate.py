@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from llm4top.cli.console import note, safe, table_of
-from llm4top.cli.options import Measuring, ModelLoading, ReportFormat, model_names
+from llm4top.cli.log_to import Reaching, log_finished, log_target
+from llm4top.cli.options import Measuring, ModelLoading, ReportFormat, model_names, tell_privacy
 from llm4top.cli.watch import watching
 from llm4top.text import CsvRows, percent, thousands
 
@@ -128,20 +129,22 @@ def _print_notes(report: Report, console: Console) -> None:
     )
 
 
-_DEFAULTS = {"seed": 0, "draws": 1000, "device": "auto"}
+_DEFAULTS = {"seed": 0, "draws": 1000, "device": "auto", "allow_remote": False}
 
 
 def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="A bundle's name or folder, the folder of a run, or a base model.",
+            help="A bundle's name or folder, the folder of a run, a base model, or a model on a "
+            "server (URL#NAME).",
             metavar="BUNDLE",
             autocompletion=model_names,
         ),
     ],
     measuring: Measuring,
     loading: ModelLoading,
+    reaching: Reaching,
 ) -> None:
     """Measure how good BUNDLE is on one split of a data set.
 
@@ -160,21 +163,25 @@ def evaluate(
         llm4top evaluate runs/qwen3-8b-top --data data/top --split test --out reports/test
 
         llm4top evaluate Qwen/Qwen3-8B --data data/top --format csv > zero-shot.csv
+
+        llm4top evaluate runs/qwen3-8b-top --data data/top --log-to mlflow
     """
-    _measure("evaluate", [model], measuring, loading)
+    _measure("evaluate", [model], measuring, loading, reaching)
 
 
 def compare(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Two or more: bundles, runs, base models. All others are compared with the first.",
+            help="Two or more: bundles, runs, base models, models on servers (URL#NAME). All "
+            "others are compared with the first.",
             metavar="BUNDLES",
             autocompletion=model_names,
         ),
     ],
     measuring: Measuring,
     loading: ModelLoading,
+    reaching: Reaching,
 ) -> None:
     """Measure BUNDLES on the same rows, and say which differences are statistically significant.
 
@@ -193,12 +200,21 @@ def compare(
     """
     if len(models) < 2:
         raise typer.BadParameter("give two or more.", param_hint="BUNDLES")
-    _measure("compare", models, measuring, loading)
+    _measure("compare", models, measuring, loading, reaching)
 
 
 def _measure(
-    command: str, models: Sequence[str], measuring: Measuring, loading: ModelLoading
+    command: str,
+    models: Sequence[str],
+    measuring: Measuring,
+    loading: ModelLoading,
+    reaching: Reaching,
 ) -> None:
+    served: dict[str, Any] = {
+        "tokenizer": reaching.tokenizer,
+        "allow_remote": reaching.allow_remote,
+    }
+    target = log_target(reaching.log_to, allow_remote=reaching.allow_remote)
     with watching(lines=False) as progress:
         from llm4top.data.dataset import load_dataset
         from llm4top.evaluation.candidates import open_forecaster
@@ -206,8 +222,11 @@ def _measure(
         from llm4top.evaluation.evaluate import evaluate as evaluate_one
 
         dataset = load_dataset(measuring.data)
-        forecasters = [open_forecaster(model, dataset, **asdict(loading)) for model in models]
-        options = {**asdict(measuring), **asdict(loading)}
+        options = {**asdict(measuring), **asdict(loading), **served}
+        forecasters = [
+            open_forecaster(model, dataset, **asdict(loading), **served) for model in models
+        ]
+        tell_privacy(models)
         del options["output"]
         chosen: dict[str, Any] = {name: options[name] for name in ("split", "seed", "draws")}
         chosen |= {"reproduce": command_line(command, models, options), "on_progress": progress}
@@ -216,6 +235,7 @@ def _measure(
         else:
             report = compare_all(forecasters, dataset, **chosen)
     show(report, measuring.output, measuring.out, sys.stdout)
+    log_finished(report, target)
 
 
 def command_line(command: str, models: Sequence[str], options: dict[str, object]) -> str:
@@ -223,6 +243,7 @@ def command_line(command: str, models: Sequence[str], options: dict[str, object]
     words = ["llm4top", command, *models]
     for name, value in options.items():
         if value is not None and value != _DEFAULTS.get(name):
-            text = value.as_posix() if isinstance(value, Path) else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
+            words.append(f"--{name.replace('_', '-')}")
+            if value is not True:
+                words.append(value.as_posix() if isinstance(value, Path) else str(value))
     return shlex.join(words)

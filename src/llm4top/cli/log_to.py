@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llm4top.cli.console import note
+from llm4top.cli.options import TokenizerOption
 
 if TYPE_CHECKING:
     from llm4top.evaluation.mlflow_runs import MlflowTarget
@@ -37,6 +39,15 @@ RemoteWorkOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Reaching:
+    """What an evaluation reaches outside its process."""
+
+    tokenizer: TokenizerOption = None
+    allow_remote: RemoteWorkOption = False
+    log_to: LogToOption = None
+
+
 def log_target(log_to: str | None, *, allow_remote: bool) -> MlflowTarget | None:
     """Where ``--log-to`` logs, noting which other machine that is; None where it was not given."""
     if log_to is None:
@@ -60,4 +71,4 @@ def log_finished(report: Report, target: MlflowTarget | None) -> None:
         note(f"Logged to MLflow ({target.host or target.uri}): run {log_report(report, target)}")
     for problem in problems:
         where = target.host or target.uri
-        note(f"MLflow ({where}) cannot be written to: {problem.rstrip('.')}. The report is whole.")
+        note(f"MLflow ({where}) cannot be written to: {problem}. The report is whole.")

@@ -11,7 +11,13 @@ import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.inspect import IdOption, NumberOption, RecordsArgument, find_record
-from llm4top.cli.options import ModelChoice, ReportFormat, named_task
+from llm4top.cli.options import (
+    ModelChoice,
+    ReportFormat,
+    ServedLoading,
+    named_task,
+    tell_privacy,
+)
 from llm4top.cli.trial_report import is_report, write_report
 from llm4top.text import DISCLAIMER
 
@@ -107,6 +113,7 @@ def what_if(
     record: NumberOption = None,
     nctid: IdOption = None,
     choice: ModelChoice,
+    served: ServedLoading,
     output: Annotated[
         ReportFormat, typer.Option("--format", help="A table for people, or for programs.")
     ] = "text",
@@ -139,7 +146,13 @@ def what_if(
     found = find_record(file, record, nctid)
     from llm4top.forecasters.load import load_forecaster
 
-    forecaster = load_forecaster(choice.model, task=named_task(choice.task))
+    forecaster = load_forecaster(
+        choice.model,
+        task=named_task(choice.task),
+        tokenizer=served.tokenizer,
+        allow_remote=served.allow_remote,
+    )
+    tell_privacy([choice.model])
     compared = changes.compared(forecaster, found)
     if out is not None and is_report(out):
         write_report(out, forecaster, compared.original.forecast, comparison=compared.to_dict())

@@ -20,13 +20,15 @@ def open_forecaster(
     device: str = "auto",
     quantize: str | None = None,
     batch_tokens: int | None = None,
+    tokenizer: str | Path | None = None,
+    allow_remote: bool = False,
 ) -> Forecaster:
     """The forecaster of that name for an evaluation, verified, its weights still on disk.
 
     Args:
         model: What ``load_forecaster`` takes. A base model gets the data set's question.
         dataset: The data set that it is evaluated on.
-        device, batch_tokens: As for ``load_forecaster``.
+        device, batch_tokens, tokenizer, allow_remote: As for ``load_forecaster``.
         quantize: As for ``load_forecaster``; None loads a bundle as it was trained.
 
     Raises:
@@ -48,6 +50,8 @@ def open_forecaster(
         quantize=quantize or AS_TRAINED,
         batch_tokens=batch_tokens,
         weights=False,
+        tokenizer=tokenizer,
+        allow_remote=allow_remote,
     )
 
 

@@ -34,6 +34,8 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
 }
+_NO_ANSWER = re.compile(r"API request to .+ failed with exception")
+"""How MLflow begins the errors of a server that is away."""
 _QUIET = ("mlflow", "alembic", "urllib3.connectionpool")
 # MLflow's limits: of one request, and of one value.
 _MOST_METRICS, _MOST_AT_ONCE = 1000, 100
@@ -285,5 +287,5 @@ def unless_it_fails() -> Iterator[list[str]]:
     try:
         yield problems
     except Exception as error:  # MLflow, SQLAlchemy, requests: each has its own
-        words = one_line(str(error), 200)
-        problems.append(words or type(error).__name__)
+        words = one_line(str(error), 200) or type(error).__name__
+        problems.append("it gives no answer" if _NO_ANSWER.match(words) else words.rstrip("."))

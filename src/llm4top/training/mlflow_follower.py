@@ -35,8 +35,8 @@ NOTE_FILE = "mlflow.json"
 """In the run's folder: which run of MLflow it is, where, and how many events were sent."""
 
 _EVERY_S = 3.0
-_LONGEST_PAUSE_S = 60.0
-_LAST_S = 15.0
+_LONGEST_PAUSE_S = 20.0
+_LAST_S = 30.0
 _STATUS: dict[str, Status] = {
     "running": "RUNNING",
     "done": "FINISHED",
@@ -85,7 +85,7 @@ def followed(
         finished.set()
         thread.join(_LAST_S)
         if thread.is_alive():
-            follower.tell("gives no answer")
+            follower.tell("it gives no answer")
 
 
 class Follower:
@@ -123,8 +123,9 @@ class Follower:
         warn, self._warn = self._warn, lambda _: None
         where = self._target.host or self._target.uri
         warn(
-            f"MLflow ({where}) cannot be written to: {problem.rstrip('.')}. The training goes on; "
-            f"its figures are in {self.folder.events_file}, and are sent once MLflow answers."
+            f"MLflow ({where}) cannot be written to: {problem}. The training goes on without it. "
+            f"All figures are in {self.folder.events_file}; they are sent if MLflow is back before "
+            "the end, or when the training is resumed."
         )
 
     def _send(self, events: Sequence[Mapping[str, Any]]) -> None:

@@ -15,8 +15,10 @@ from typer.testing import CliRunner, Result
 
 from llm4top.cli.app import app
 from tests.benchmark.conftest import write_top
+from tests.mlflow_kit import mlflow_settings, runs_in
 
 pytestmark = pytest.mark.slow
+__all__ = ["mlflow_settings"]
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +36,10 @@ def run(*args: str) -> Result:
     return CliRunner().invoke(app, list(args), env={"COLUMNS": "140"})
 
 
+@pytest.mark.usefixtures("mlflow_settings")
 def test_baselines_and_a_report(top: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = run(*arguments(top, out))
+    result = run(*arguments(top, out, "--log-to", f"mlflow:{tmp_path / 'store'}"))
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}/report.json\n"
     told = result.stderr
@@ -48,6 +51,12 @@ def test_baselines_and_a_report(top: Path, tmp_path: Path) -> None:
     assert "No language model was named: add --base embedded" in told
     report = json.loads((out / "report.json").read_text("utf-8"))
     assert {table["check"] for table in report["tables"]} == {"valid", "test", "newest"}
+    logged = {found.info.run_name: found.data for found in runs_in(tmp_path / "store")}
+    names = {row["forecaster"] for table in report["tables"] for row in table["rows"]}
+    assert set(logged) == {report["title"], *names}
+    figures = logged["TF-IDF + logistic regression, calibrated"].metrics
+    assert figures["valid/pooled/roc_auc_lower"] < figures["valid/pooled/roc_auc_upper"]
+    assert figures["valid/pooled/n"] == 80
     html = (out / "report.html").read_text("utf-8")
     assert "TF-IDF" in html
     assert 'src="http' not in html

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+import llm4top
 from llm4top.cli.app import app
 from tests.benchmark.conftest import write_top
 from tests.forecasters.served_kit import completion, model_server, serving
+from tests.mlflow_kit import mlflow_settings
 
 pytestmark = pytest.mark.slow
+__all__ = ["mlflow_settings"]
+EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.json"
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +55,49 @@ def test_another_machine_needs_the_option(tiny_model: Path) -> None:
     assert result.exit_code == 2
     assert "The text of each record leaves this machine: it is sent to models.inv" in result.stderr
     assert "add --allow-remote" in result.stderr
+
+
+@pytest.mark.usefixtures("mlflow_settings")
+def test_an_evaluation_whose_log_is_away(tiny_model: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    made = run("ingest", str(write_top(tmp_path / "top")), "--out", str(data))
+    assert made.exit_code == 0, made.output
+    options = ("--data", str(data), "--tokenizer", str(tiny_model), "--draws", "100")
+    with serving(model_server(tiny_model)) as fake:
+        model = f"{fake.url}#tiny"
+        log = ("--log-to", "mlflow:http://127.0.0.1:9")
+        result = run("evaluate", model, *options, "--format", "json", *log)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert "tiny, zero-shot, served by 127.0.0.1" in {
+        row["forecaster"] for row in report["tables"][0]["rows"]
+    }
+    assert report["reproduce"].endswith(f"--draws 100 --tokenizer {tiny_model}")
+    assert "MLflow (127.0.0.1) cannot be written to: it gives no answer. The rep" in result.stderr
+    elsewhere = run("compare", "https://models.invalid/v1#tiny", "embedded", *options)
+    assert elsewhere.exit_code == 2
+    assert "models.invalid is another machine. The text of each record" in elsewhere.stderr
+
+
+@pytest.mark.parametrize("command", ["explain", "whatif"])
+def test_a_record_is_asked_about(tiny_model: Path, command: str) -> None:
+    change = ("--set", "phase=Phase 3") if command == "whatif" else ("--samples", "8")
+    with serving(model_server(tiny_model)) as fake:
+        model = ("--model", f"{fake.url}#tiny", "--tokenizer", str(tiny_model))
+        result = run(command, str(EXAMPLE), *change, *model)
+        assert len(fake.bodies) > 1
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    assert "not what a change of the trial" in told or "not causes" in told
+
+
+@pytest.mark.parametrize("command", ["explain", "whatif"])
+def test_a_record_is_not_sent_elsewhere_unasked(tiny_model: Path, command: str) -> None:
+    change = ("--set", "phase=Phase 3") if command == "whatif" else ()
+    model = ("--model", "https://models.invalid/v1#tiny", "--tokenizer", str(tiny_model))
+    result = run(command, str(EXAMPLE), *change, *model)
+    assert result.exit_code == 2
+    assert "models.invalid is another machine. The text of each record leaves" in result.stderr
 
 
 def test_a_benchmark(tiny_model: Path, tmp_path: Path) -> None:

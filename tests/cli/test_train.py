@@ -17,9 +17,11 @@ from llm4top.cli.watch import Lines, details
 from llm4top.data.dataset import make_dataset
 from llm4top.progress import Progress
 from llm4top.registry.trial import Intervention, Trial
+from tests.mlflow_kit import mlflow_settings, runs_in
 from tests.warm import slow_training
 
 pytestmark = pytest.mark.slow
+__all__ = ["mlflow_settings"]
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 
@@ -56,8 +58,11 @@ def train(*args: object) -> Result:
     return CliRunner().invoke(app, list(map(str, args)), env={"COLUMNS": "120"})
 
 
+@pytest.mark.usefixtures("mlflow_settings")
 def test_from_a_data_set_to_a_forecast(data: Path, tiny_model: Path, tmp_path: Path) -> None:
-    result = train(*arguments(data, tiny_model, tmp_path / "run"))
+    store = tmp_path / "store"
+    logged = ("--log-to", f"mlflow:{store}")
+    result = train(*arguments(data, tiny_model, tmp_path / "run", *logged))
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path}/run/bundle\n"
     text = result.stderr
@@ -67,6 +72,10 @@ def test_from_a_data_set_to_a_forecast(data: Path, tiny_model: Path, tmp_path: P
     assert "TF-IDF + logistic regression" in text
     assert "gives the same probabilities (largest difference" in text
     assert f"Next: llm4top forecast PATHS --model {tmp_path}/run" in text
+    (run,) = runs_in(store)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["valid/n"] == 40
+    assert run.data.tags["llm4top.bundle_folder"] == f"{tmp_path}/run/bundle"
     verified = train("bundle", "verify", tmp_path / "run")
     assert verified.exit_code == 0, verified.output
     forecast = train(
@@ -87,6 +96,16 @@ def test_a_dry_run_checks_and_stops(data: Path, tiny_model: Path, tmp_path: Path
     assert re.search(r"slowest of 4 measured steps\) .*: [\d ]+ tokens a second\.", said)
     assert re.search(r"Memory: [\d.]+ [MG]B at the peak of these steps, ", said)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["wandb", "mlflow:https://tracking.invalid"])
+def test_a_place_to_log_to_is_checked_first(
+    data: Path, tiny_model: Path, tmp_path: Path, place: str
+) -> None:
+    result = train(*arguments(data, tiny_model, tmp_path / "run", "--log-to", place))
+    assert result.exit_code == 2
+    assert "is no place to log to." in result.stderr or "add --allow-remote." in result.stderr
+    assert "Checks before the start" not in result.stderr
 
 
 def test_faults_are_found_before_the_start(data: Path, tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.inspect import IdOption, NumberOption, RecordsArgument, find_record
+from llm4top.cli.load_model import load_model, load_options
 from llm4top.cli.options import (
     ModelChoice,
     ModelLoading,
     ServedLoading,
     TableFormat,
-    named_task,
-    tell_privacy,
 )
 from llm4top.cli.trial_report import is_report, write_report
 from llm4top.files import write_json
@@ -103,7 +102,7 @@ def explain(
     if out is not None and out.suffix.lower() in (".csv", ".pdf", ".xml"):
         raise typer.BadParameter("end its name in .json or .html.", param_hint="--out")
     found = find_record(file, record, nctid)
-    forecaster = _forecaster(choice, loading, served)
+    forecaster = load_model(choice.model, **load_options(choice.task, loading, served))
     rates = asking.rates(forecaster)
     made = _explained(forecaster, found, asking, rates)
     if out is not None and is_report(out):
@@ -116,22 +115,6 @@ def explain(
         print_json(made.to_dict())
     else:
         _print(made)
-
-
-def _forecaster(choice: ModelChoice, loading: ModelLoading, served: ServedLoading) -> Forecaster:
-    from llm4top.forecasters.load import load_forecaster
-
-    found = load_forecaster(
-        choice.model,
-        task=named_task(choice.task),
-        device=loading.device,
-        quantize=loading.quantize or "as trained",
-        batch_tokens=loading.batch_tokens,
-        tokenizer=served.tokenizer,
-        allow_remote=served.allow_remote,
-    )
-    tell_privacy([choice.model])
-    return found
 
 
 def _explained(

@@ -16,13 +16,12 @@ from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_engine import Engine
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
+from llm4top.cli.load_model import load_model
 from llm4top.cli.options import (
     ModelChoice,
     ModelLoading,
     ServedLoading,
     listed,
-    named_task,
-    tell_privacy,
 )
 from llm4top.cli.portfolio_summary import PortfolioSummary, write_sums
 from llm4top.cli.streams import STANDARD_INPUT, Records, Target, opened, written
@@ -137,7 +136,7 @@ def forecast(
         engine.check(writing, sources, models, loading.device)
         _forecast_into_folder(sources, {"model": models[0], **options}, writing, engine, base_rate)
         return
-    _forecast(sources, models, partial(_load, **options), writing, base_rate)
+    _forecast(sources, models, partial(load_model, **options), writing, base_rate)
 
 
 def _models(
@@ -219,7 +218,7 @@ def _forecast_into_folder(
         from llm4top.forecasters.base_rate_shift import target_rates
 
         # Ray's processes read the weights; here the model is only checked.
-        forecaster = _load(**options, weights=not engine.on_ray)
+        forecaster = load_model(**options, weights=not engine.on_ray)
         rates = None if base_rate is None else target_rates(base_rate, forecaster.task)
     tally, refused = forecast_into_folder(forecaster, options, sources, writing, engine, rates)
     skill = _skill(forecaster)
@@ -261,28 +260,6 @@ def _answer(
         forecaster, watched, writing, target, rates, continued=continued, keep=keep
     )
     return forecaster, rates, tally
-
-
-def _options(task: str | None, loading: ModelLoading, served: ServedLoading) -> dict[str, Any]:
-    """What ``load_forecaster`` is asked for beside the model."""
-    from llm4top.forecasters.bundles.loading import AS_TRAINED
-
-    return {
-        "task": named_task(task),
-        "device": loading.device,
-        "quantize": loading.quantize or AS_TRAINED,
-        "batch_tokens": loading.batch_tokens,
-        "tokenizer": served.tokenizer,
-        "allow_remote": served.allow_remote,
-    }
-
-
-def _load(model: str, **options: Any) -> Forecaster:
-    from llm4top.forecasters.load import load_forecaster
-
-    found = load_forecaster(model, **options)
-    tell_privacy([model])
-    return found
 
 
 def _explain_base_rates(forecaster: Forecaster, target: TargetRates | None) -> None:

@@ -11,12 +11,12 @@ import typer
 
 from llm4top.cli.console import note, print_json, safe, standard_output, table_of
 from llm4top.cli.inspect import IdOption, NumberOption, RecordsArgument, find_record
+from llm4top.cli.load_model import load_model, load_options
 from llm4top.cli.options import (
     ModelChoice,
+    ModelLoading,
     ReportFormat,
     ServedLoading,
-    named_task,
-    tell_privacy,
 )
 from llm4top.cli.trial_report import is_report, write_report
 from llm4top.text import DISCLAIMER
@@ -144,15 +144,8 @@ def what_if(
     if out is not None and output == "text" and not is_report(out):
         output = _format_of(out)
     found = find_record(file, record, nctid)
-    from llm4top.forecasters.load import load_forecaster
-
-    forecaster = load_forecaster(
-        choice.model,
-        task=named_task(choice.task),
-        tokenizer=served.tokenizer,
-        allow_remote=served.allow_remote,
-    )
-    tell_privacy([choice.model])
+    options = load_options(choice.task, ModelLoading(), served)
+    forecaster = load_model(choice.model, **options)
     compared = changes.compared(forecaster, found)
     if out is not None and is_report(out):
         write_report(out, forecaster, compared.original.forecast, comparison=compared.to_dict())

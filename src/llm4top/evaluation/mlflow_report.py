@@ -122,7 +122,6 @@ def for_elsewhere(report: Report) -> Report:
         curves=report.curves,
         differences=report.differences,
         slices=report.slices,
-        looks_note=report.looks_note,
     )
 
 

@@ -16,7 +16,7 @@ from llm4top.cli.console import note, standard_error
 from llm4top.cli.exit_codes import IN_PART, NOTHING_DONE
 from llm4top.cli.forecast_engine import Engine
 from llm4top.cli.forecast_run import Output, Tally, forecast_all
-from llm4top.cli.load_model import load_model
+from llm4top.cli.load_model import load_model, load_options
 from llm4top.cli.options import (
     ModelChoice,
     ModelLoading,
@@ -131,7 +131,7 @@ def forecast(
     if not sources:
         raise typer.BadParameter("give a file or a folder, or --example.", param_hint="PATHS")
     models = [choice.model] if question is None else _models(question, choice, writing, sources)
-    options = _options(choice.task, loading, served)
+    options = load_options(choice.task, loading, served)
     if engine.is_bulk(writing):
         engine.check(writing, sources, models, loading.device)
         _forecast_into_folder(sources, {"model": models[0], **options}, writing, engine, base_rate)

@@ -40,6 +40,18 @@ RemoteWorkOption = Annotated[
 
 
 @dataclass(frozen=True)
+class Logging:
+    """Where a training logs."""
+
+    log_to: LogToOption = None
+    allow_remote: RemoteLogOption = False
+
+    def target(self) -> MlflowTarget | None:
+        """See ``log_target``."""
+        return log_target(self.log_to, allow_remote=self.allow_remote)
+
+
+@dataclass(frozen=True)
 class Reaching:
     """What an evaluation reaches outside its process."""
 

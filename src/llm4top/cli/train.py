@@ -227,9 +227,7 @@ def train(
 
         llm4top train --data data/top --base Qwen/Qwen3-8B --out runs/probe --tuning probe
 
-        llm4top train --config runs/top/config.yaml --resume
-
-        llm4top train --config mine.yaml --log-to mlflow:http://127.0.0.1:5000
+        llm4top train --config runs/top/config.yaml --resume --log-to mlflow
 
         llm4top train --config mine.yaml --set lora_rank=8 --set "sections=\[phase, criteria]"
 
@@ -296,10 +294,10 @@ def _run(config: TrainingConfig, logging: Logging, *, resume: bool) -> None:
     from llm4top.training.run import train as run
 
     is_main = is_main_process()
+    target = logging.target() if is_main else None
     # Under torchrun --max-restarts the command stays the same.
     resume = resume or (was_restarted() and (config.out / "run.json").is_file())
     report = _checked(config, resume=resume) if is_main else None
-    target = logging.target() if is_main else None
     found = report.dataset if report else None
     name = found.card.name if found else config.data.name
     try:

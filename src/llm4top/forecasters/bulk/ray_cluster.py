@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -26,6 +27,9 @@ _SETTINGS = {
 """Read when Ray is imported. The first two are against telemetry, the others against noise."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Set to 0, Ray listens on loopback only: its default on macOS and Windows, not on Linux."""
+_AUTH_MODE, _AUTH_TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
+"""With a token of its own no other user of this machine can run anything through Ray's ports."""
+_SLOW_START = "timed out during startup"
 _STORE_BYTES = 100_000_000
 """Ray's shared memory: names of files and counts need little."""
 _CONNECT_S = 5.0
@@ -54,6 +58,8 @@ def quiet_ray(address: str | None) -> Any:
     os.environ |= _SETTINGS
     if address is None:
         os.environ.setdefault(_LOOPBACK, "0")
+        if _AUTH_MODE not in os.environ:
+            os.environ |= {_AUTH_MODE: "token", _AUTH_TOKEN: secrets.token_hex(32)}
     ray = import_module("ray")
     import_module("ray.util.scheduling_strategies")
     data = import_module("ray.data")
@@ -78,20 +84,20 @@ def started(address: str | None, workers: int | None, *, gpus: bool) -> Iterator
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(stack.enter_context(Path(os.devnull).open("w"))))
         if not ray.is_initialized():
-            stack.callback(ray.shutdown)
             options: dict[str, Any] = {"address": address}
             if address is None:
+                # Ray opens its own folder to all users of the machine; this one is closed to them.
                 folder = tempfile.mkdtemp(prefix="llm4top-ray-", dir=_short_folder())
                 stack.callback(shutil.rmtree, folder, ignore_errors=True)
-                stack.callback(ray.shutdown)
                 options = {
                     "address": "local",
                     "num_cpus": max(1, min(workers or cores(), cores())),
                     "include_dashboard": False,
                     "object_store_memory": _STORE_BYTES,
-                    "_temp_dir": folder,
+                    "_temp_dir": f"{folder}/r",
                     **({} if gpus else {"num_gpus": 0}),
                 }
+            stack.callback(ray.shutdown)
             _init(ray, options)
         yield ray
 
@@ -109,7 +115,7 @@ def _without_standard_error() -> Iterator[None]:
             os.close(kept)
 
 
-def _init(ray: Any, options: dict[str, Any]) -> None:
+def _init(ray: Any, options: dict[str, Any], *, again: bool = True) -> None:
     try:
         with _without_standard_error():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
@@ -122,10 +128,14 @@ def _init(ray: Any, options: dict[str, Any]) -> None:
             where=f"--address {where}",
             hint=_START,
         ) from error
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises the class itself, too
+        if again and _SLOW_START in str(error):  # it waits 30 s, which a busy machine may need
+            ray.shutdown()
+            _init(ray, options, again=False)
+            return
         raise EngineError(
             f"Ray does not start: {' '.join(str(error).split())[:400]}",
-            hint="All machines need the same versions of Ray and Python.",
+            hint="All machines need the same versions of Ray and Python, and some free memory.",
         ) from error
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from llm4top import __version__
 from llm4top.errors import EngineError, LLM4TOPError, ShardError
 from llm4top.forecasters.bulk.folder import JOB_FILE, busy
 from llm4top.forecasters.bulk.plan import Shard
-from llm4top.forecasters.bulk.ray_cluster import quiet_ray, started
+from llm4top.forecasters.bulk.ray_cluster import started
 from llm4top.forecasters.bulk.rows import Facts
 from llm4top.forecasters.bulk.work import ATTEMPTS, BUSY_FOLDER, ShardForecaster, Work
 from llm4top.text import counted, first_line
@@ -137,7 +138,7 @@ def _values(error: EngineError) -> dict[str, str | None]:
 
 def this_machine() -> str:
     """The name and address of the machine of this process."""
-    ray = quiet_ray(None)
+    ray = import_module("ray")
     return f"{platform.node()} ({ray.util.get_node_ip_address()})"
 
 

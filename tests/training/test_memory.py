@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
 import torch
 
+from llm4top.errors import ConfigError
 from llm4top.forecasters.finetuning import activations
 from llm4top.forecasters.finetuning.activations import ModelShape, model_shape, wants_checkpointing
 from llm4top.forecasters.finetuning.lora import AnswerScorer, add_lora
@@ -15,8 +17,17 @@ from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.device import Device
 from llm4top.testing import make_tiny_model
 from llm4top.training.config import make_config
-from llm4top.training.memory import Place, estimate_for, estimate_memory, in_gb
+from llm4top.training.memory import (
+    MemoryEstimate,
+    Place,
+    cheaper,
+    estimate_for,
+    estimate_memory,
+    in_gb,
+    judged,
+)
 
+ROOT = Path(__file__).parents[2]
 NEEDED = {"data": "d", "base": "b", "out": "o"}
 QWEN3_8B = ModelShape(
     parameters=8_190_735_360,
@@ -127,3 +138,55 @@ def test_a_loaded_model_decides_by_the_same_estimate(
 def test_sizes_in_words() -> None:
     assert in_gb(17_300_000_000) == "17.3 GB"
     assert in_gb(5_250_000) == "5.2 MB"
+
+
+def test_the_page_on_scale_has_the_table_of_these_estimates() -> None:
+    table = runpy.run_path(str(ROOT / "scripts" / "gpu_table.py"))
+    assert table["shape_of"]("Qwen3-8B") == QWEN3_8B
+    page = (ROOT / "docs" / "scale.md").read_text()
+    assert "\n".join(table["lines"]()) in page, "put in what scripts/gpu_table.py prints"
+
+
+def needed(gpus: str, shape: ModelShape = QWEN3_8B, **chosen: object) -> MemoryEstimate:
+    config = make_config(None, {**NEEDED, "gradient_checkpointing": True, **chosen})
+    return estimate_for(shape, config, Place.of_gpus(gpus, config))[0]
+
+
+def test_shards_divide_what_is_frozen_and_what_is_trained_in_full() -> None:
+    one, two = (needed(gpus, shard=True) for gpus in ("1x80", "2x80"))
+    gathered = (2 * QWEN3_8B.linear_parameters // QWEN3_8B.layers + QWEN3_8B.embedding) * 2
+    assert two.weights == one.weights // 2 + gathered
+    assert two.trained == one.trained  # an adapter is whole in each process
+    assert one.whole == 0
+    assert two.whole > one.weights
+    full = [needed(gpus, shard=True, tuning="full").trained for gpus in ("1x80", "8x80")]
+    assert full == [16 * QWEN3_8B.parameters, 2 * QWEN3_8B.parameters]
+
+
+def test_without_shards_each_process_keeps_the_gradients_once_more() -> None:
+    one, two = (needed(gpus, tuning="full") for gpus in ("1x80", "2x80"))
+    assert two.trained - one.trained == 4 * QWEN3_8B.parameters
+    assert (two.weights, two.activations) == (one.weights, one.activations)
+
+
+@pytest.mark.parametrize("gpus", ["80", "x80", "8x", "0x80", "8x8.5", "eight"])
+def test_gpus_that_are_not_understood_are_refused(gpus: str) -> None:
+    with pytest.raises(ConfigError, match="write 8x80 for 8 of 80 GB"):
+        needed(gpus)
+
+
+def test_a_model_that_no_device_holds_by_itself_is_refused() -> None:
+    config = make_config(None, {**NEEDED, "shard": True})
+    place = Place.of_gpus("8x16", config)
+    estimate, again = estimate_for(QWEN3_8B, config, place)
+    text, fits, hint = judged(estimate, config, place, again=again, where="each")
+    assert estimate.training < place.free < estimate.whole
+    assert not fits
+    assert "then 18.8 GB on one of them, for the model in one piece; 16.0 GB free on each." in text
+    assert hint == "To calibrate the model, one device has to hold it: take larger ones."
+
+
+def test_several_processes_are_advised_to_shard() -> None:
+    config = make_config(None, {**NEEDED, "tuning": "full"})
+    place = Place.of_gpus("8x80", config)
+    assert "use shard: true; use tuning: lora" in cheaper(config, place)

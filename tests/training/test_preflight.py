@@ -239,6 +239,28 @@ def test_a_missing_extra_is_named(settings: Settings, monkeypatch: pytest.Monkey
     assert check.hint == "Install it with: pip install 'llm4top[four-bit]'"
 
 
+def test_shards_need_several_processes(settings: Settings) -> None:
+    check = named(preflight(settings(shard=True)), "device")
+    assert not check.ok
+    assert check.detail == (
+        "the model cannot be sharded: there is one process, and nothing to spread the weights over."
+    )
+    assert check.hint == "Start it with torchrun on several GPUs, or leave shard out."
+
+
+def test_gpus_that_are_not_here_are_judged_by_their_number_and_size(settings: Settings) -> None:
+    report = preflight(settings(shard=True), gpus="8x80")
+    assert named(report, "device").detail == (
+        "8 x 80.0 GB, bfloat16, as asked about; this machine's is not looked at."
+    )
+    memory = named(report, "memory")
+    assert memory.ok
+    assert " on each device (weights " in memory.detail
+    assert memory.detail.endswith("; 80.0 GB free on each.")
+    wrong = named(preflight(settings(), gpus="many"), "device")
+    assert wrong.detail == "'many': write 8x80 for 8 of 80 GB."
+
+
 def test_the_state_of_the_output_folder(settings: Settings, tmp_path: Path) -> None:
     config = settings()
     run = RunFolder(config.out)

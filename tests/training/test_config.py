@@ -85,6 +85,11 @@ def test_every_fault_is_told_at_once() -> None:
     ("chosen", "fault"),
     [
         ({"tuning": "full", "quantize": "4bit"}, "quantize: a model in 4 bits cannot be trained"),
+        (
+            {"shard": True, "quantize": "4bit"},
+            "shard: weights in 4 bits cannot be sharded; choose one of the two",
+        ),
+        ({"shard": True, "tuning": "probe"}, "shard: a probe is fitted by one process"),
         ({"valid_split": "train"}, "valid_split: must differ from train_split"),
         ({"train_split": "test"}, "train_split: must be 'train' or 'valid', not 'test'"),
         ({"sections": ["criteris"]}, r"no section 'criteris' \(did you mean criteria\?\)"),

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from llm4top.files import (
     locked,
     publishing,
     replacing,
+    scratch_folder,
     sha256_of,
     write_bytes,
     write_json,
@@ -188,6 +190,40 @@ def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     assert not is_locked(lock)
     with locked(lock, wait=False):
         assert is_locked(lock)
+
+
+def test_a_scratch_folder_goes_however_its_block_ends(tmp_path: Path) -> None:
+    with suppress(KeyboardInterrupt), scratch_folder(tmp_path / "new", ".work-") as folder:
+        (folder / "rows").write_text("x")
+        raise KeyboardInterrupt
+    assert names(tmp_path / "new") == []
+
+
+def test_what_a_kill_left_in_a_scratch_folder_goes_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".work-killed", ".work-alive", ".work-young", ".work-mine", "work-killed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows").write_text("x")
+        if name != ".work-mine":
+            (tmp_path / name / ".used").write_text("1")
+            os.utime(tmp_path / name / ".used", (1e9, 1e9) if "young" not in name else None)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".used").touch()
+    os.utime(elsewhere / ".used", (1e9, 1e9))
+    (tmp_path / ".work-link").symlink_to(elsewhere)
+    with locked(tmp_path / ".work-alive" / ".used"):
+        os.utime(tmp_path / ".work-alive" / ".used", (1e9, 1e9))
+        with scratch_folder(tmp_path, ".work-"):
+            pass
+    assert names(tmp_path) == [
+        ".work-alive",
+        ".work-link",
+        ".work-mine",
+        ".work-young",
+        "elsewhere",
+        "work-killed",
+    ]
+    assert (elsewhere / ".used").exists()
 
 
 def test_a_hash(tmp_path: Path) -> None:

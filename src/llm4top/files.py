@@ -8,6 +8,9 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,6 +152,39 @@ def delete_remains(folder: Path) -> None:
     """Remove what killed processes left half deleted in ``folder``."""
     for path in folder.glob(f"{DELETED}*"):
         _unlink(path)
+
+
+_USED = ".used"
+_YOUNG_S = 60.0
+"""A scratch folder that is younger may not have got its lock yet."""
+
+
+@contextmanager
+def scratch_folder(beside: Path, prefix: str) -> Iterator[Path]:
+    """Give an empty folder in ``beside``, which is removed when the block ends, however it ends.
+
+    What killed processes left there under the same ``prefix`` is removed first: a folder of this
+    user's whose lock no process holds. Missing parent folders are made.
+    """
+    beside.mkdir(parents=True, exist_ok=True)
+    for path in beside.glob(f"{prefix}*"):
+        if _is_abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=beside) as folder:
+        place = Path(folder)
+        with locked(place / _USED):
+            yield place
+
+
+def _is_abandoned(folder: Path) -> bool:
+    used = folder / _USED
+    try:
+        found = used.lstat()
+        if folder.is_symlink() or not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
+            return False
+        return time.time() - found.st_mtime > _YOUNG_S and not is_locked(used)
+    except OSError:
+        return False
 
 
 class LockedError(Exception):

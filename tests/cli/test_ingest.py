@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +137,38 @@ def test_a_data_set_is_not_written_over(top: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "already holds a data set." in result.stderr
     assert ingest(top, "--out", tmp_path / "data", "--overwrite").exit_code == 0
+
+
+ENDLESS = """
+import sys, time
+from llm4top.cli.app import main
+from llm4top.data import ingest
+ingest.make_plan = lambda *_: time.sleep(60)
+sys.argv = ["llm4top", "ingest", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_sigterm_leaves_nothing_behind_and_what_a_kill_leaves_goes(
+    top: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    command = [sys.executable, "-c", ENDLESS, str(top), "--out", str(place / "data")]
+    left: list[Path] = []
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while (used := list(place.glob(".ingest-*/.used"))) in ([], left) and not process.poll():
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+        if number == signal.SIGTERM:
+            assert process.returncode == 130
+            assert told == "Interrupted.\n"
+        else:
+            left = used
+            os.utime(left[0], (1e9, 1e9))
+    assert list(place.iterdir()) == []
 
 
 def test_a_refused_record_is_named_and_costs_one_exit_code(top: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The application: its commands, its global options and the one place that reports errors."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -161,6 +162,10 @@ for _command in _UPKEEP:
 
 
 def main() -> NoReturn:
-    """Run the command line of this process and leave with its exit code."""
+    """Run the command line of this process and leave with its exit code.
+
+    SIGTERM is like Ctrl-C: what a command keeps in scratch folders is removed.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="llm4top")
     raise SystemExit(0)

@@ -1,7 +1,6 @@
 """From files to a data set: read, label, pool by trial, split, and write with a card."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from llm4top.data.sources import (
 from llm4top.data.splits import OwnSplit, SplitRule, TimeSplit
 from llm4top.data.spool import Reading, Spool
 from llm4top.errors import DatasetError, RegistryError
+from llm4top.files import scratch_folder
 from llm4top.progress import OnProgress, ignore
 from llm4top.registry.limits import Limits
 from llm4top.registry.trial import ReadNote
@@ -120,9 +120,8 @@ def _planned(
     beside: Path,
 ) -> Iterator[Plan]:
     """Read everything into a scratch folder in ``beside`` and decide the rows and their splits."""
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ingest-", dir=beside) as scratch:
-        with Spool(Path(scratch) / "rows.parquet", reading) as spool:
+    with scratch_folder(beside, ".ingest-") as scratch:
+        with Spool(scratch / "rows.parquet", reading) as spool:
             for source in sources:
                 spool.add_all(source)
         yield make_plan(spool, reading, split or _default_split(sources), enrich)

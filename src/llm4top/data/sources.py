@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from llm4top.data.labels import read_columns
 from llm4top.errors import DatasetError, LimitError, RegistryError, UnsafeRecordError
-from llm4top.files import sha256_of
+from llm4top.files import scratch_folder, sha256_of
 from llm4top.registry.codes import iso_date
 from llm4top.registry.detect import HEAD, detect
 from llm4top.registry.limits import Limits
@@ -61,10 +60,12 @@ def _holds_top(path: Path, limits: Limits) -> bool:
 
 @contextmanager
 def _unpacked(path: Path, beside: Path, limits: Limits) -> Iterator[Path]:
-    beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".top-", dir=beside) as folder:
-        _unpack(path, Path(folder), limits)
-        yield Path(folder)
+    with scratch_folder(beside, ".top-") as scratch:
+        # A folder of its own: what lies beside it is no file of TOP's.
+        folder = scratch / "files"
+        folder.mkdir()
+        _unpack(path, folder, limits)
+        yield folder
 
 
 def _last(member: Member) -> str:

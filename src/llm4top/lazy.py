@@ -51,15 +51,18 @@ def quick_imports() -> Iterator[None]:
 
 
 def hush_optional_kernels() -> None:
-    """Keep a message of bitsandbytes off the screen, which tells nobody anything.
+    """Keep two messages of bitsandbytes off the screen, which tell nobody anything.
 
     Whatever imports transformers' Trainer imports it where it is installed. On CPUs that compute
-    in bfloat16 it then looks for a faster kernel on the network, and says that it found none.
+    in bfloat16 it then looks for a faster kernel on the network, and says that it found none. In 8 bits each
+    layer says that it rounds what it reads.
     """
-    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
-    if _not_about_optional_kernels not in logger.filters:
-        logger.addFilter(_not_about_optional_kernels)
+    for name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
+        logger = logging.getLogger(name)
+        if _not_about_kernels not in logger.filters:
+            logger.addFilter(_not_about_kernels)
 
 
-def _not_about_optional_kernels(record: logging.LogRecord) -> bool:
-    return "Failed to load CPU gemm_4bit_forward" not in record.getMessage()
+def _not_about_kernels(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    return "Failed to load CPU gemm_4bit_forward" not in said and "MatMul8bitLt" not in said

@@ -256,7 +256,10 @@ class ModelLoading:
 
     device: DeviceOption = "auto"
     quantize: Annotated[
-        str | None, typer.Option(help="4bit loads the base model in 4 bits, for less memory.")
+        str | None,
+        typer.Option(
+            help="4bit or 8bit loads the base model in so many bits: less memory, other forecasts."
+        ),
     ] = None
     batch_tokens: Annotated[
         int | None,

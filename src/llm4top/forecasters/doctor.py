@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, str, str], ...] = (
 """Package, lowest version, why. The first three are matters of security."""
 
 EXTRAS: tuple[tuple[str, str, str], ...] = (
-    ("bitsandbytes", "four-bit", "4-bit base models, for training in less memory"),
+    ("bitsandbytes", "four-bit", "base models in 8 or 4 bits, for less memory"),
     ("gguf", "gguf", "GGUF files as base models"),
 )
 
@@ -95,10 +95,11 @@ def _version(package: str) -> str | None:
 def _machine() -> Iterator[Check]:
     import psutil
 
-    from llm4top.forecasters.model.device import choose_device
+    from llm4top.forecasters.model.device import choose_device, choose_dtype
     from llm4top.paths import home_folder
 
     yield _guarded("Machine", "device", lambda: choose_device().reason)
+    yield _guarded("Machine", "number type", lambda: choose_dtype(choose_device()).reason)
     memory = psutil.virtual_memory()
     found = f"{_gigabytes(memory.available)} free of {_gigabytes(memory.total)}"
     yield Check("Machine", "memory", "info", found)

@@ -69,7 +69,8 @@ class LanguageForecaster(TrialClassifier):
             probabilities; calibration corrects this.
         device: "auto", "cuda", "cuda:N", "mps" or "cpu".
         dtype: "auto", "float32", "bfloat16" or "float16".
-        quantize: "4bit" loads the base model in 4 bits, for less memory.
+        quantize: "4bit" or "8bit" loads the base model in so many bits, for less memory; see
+            ``load_base``. Nothing is trained in 8 bits.
         batch_tokens: Padded tokens in one batch for scoring; None fits it to the free memory. It
             changes the speed, not the result.
 
@@ -333,6 +334,8 @@ class LanguageForecaster(TrialClassifier):
             faults.append(f"tuning: {self.tuning!r} is none of lora, full, probe, none")
         if self.adapter is not None and self.tuning != "none":
             faults.append("adapter: goes with tuning 'none'; fit trains a new one")
+        if self.quantize == "8bit" and self.tuning != "none":
+            faults.append("quantize: 8 bits are for forecasting; train in 4 bits or in none")
         if self.batch_tokens is not None and self.batch_tokens < 1:
             faults.append("batch_tokens: must be 1 or more, or absent")
         if faults:

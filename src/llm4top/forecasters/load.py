@@ -42,7 +42,7 @@ def load_forecaster(
         task: The question. A bundle accepts only its own; a base model's default is "outcome".
         device: Where a language model computes: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: Its number type: "auto", "float32", "bfloat16" or "float16".
-        quantize: "as trained", "4bit" or None.
+        quantize: "as trained", "4bit", "8bit" or None; see ``load_base``.
         base: The folder of a bundle's base model, where it is not the downloaded one.
         batch_tokens: Padded tokens of a batch; None fits the memory. It changes the speed only.
         encoder: The folder of the text encoder that the baseline "sentence" needs.

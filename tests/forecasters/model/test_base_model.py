@@ -193,16 +193,19 @@ def test_the_tokenizers_own_cutting_and_padding_are_switched_off(folder):
 
 
 def test_unknown_quantisation_is_refused(tiny_model_folder):
-    with pytest.raises(ModelError, match=r"no quantisation '8bit'\. Choose '4bit'"):
-        load_base(tiny_model_folder, quantize="8bit")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"no quantisation '2bit'\. Choose '4bit', '8bit' or"):
+        load_base(tiny_model_folder, quantize="2bit")  # type: ignore[arg-type]
 
 
-def test_four_bits_without_bitsandbytes_names_the_command(tiny_model_folder, monkeypatch):
+@pytest.mark.parametrize(("quantize", "bits"), [("4bit", "4 bits"), ("8bit", "8 bits")])
+def test_fewer_bits_without_bitsandbytes_name_the_command(
+    tiny_model_folder, monkeypatch, quantize, bits
+):
     monkeypatch.setattr(base_model.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as caught:
-        load_base(tiny_model_folder, quantize="4bit")
+        load_base(tiny_model_folder, quantize=quantize)
     assert str(caught.value) == (
-        "loading a model in 4 bits needs bitsandbytes. "
+        f"loading a model in {bits} needs bitsandbytes. "
         "Install it with: pip install 'llm4top[four-bit]'"
     )
 

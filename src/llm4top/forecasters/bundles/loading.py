@@ -20,7 +20,7 @@ class Loading:
 
     Attributes:
         device, dtype, batch_tokens: As for ``LanguageForecaster``; baselines ignore them.
-        quantize: "as trained", "4bit" or None.
+        quantize: "as trained", "4bit", "8bit" or None.
         base: The folder of the base model, where that is not the downloaded model of its name;
             it must be the same model.
         encoder: The folder of the text encoder that a bundle of the baseline "sentence" needs.

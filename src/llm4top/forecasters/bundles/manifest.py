@@ -69,7 +69,7 @@ class TuningEntry(Strict):
     """
 
     method: Literal["lora", "full", "probe", "none"]
-    quantize: Literal["4bit"] | None = None
+    quantize: Literal["4bit", "8bit"] | None = None
     settings: dict[str, str | int | float | bool | tuple[str | float, ...] | None] = Field(
         default={}
     )

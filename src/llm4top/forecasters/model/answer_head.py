@@ -26,8 +26,10 @@ _SCALES = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
 
 
 @torch.no_grad()
-def check_answer_head(model: Any, folder: Path) -> None:
+def check_answer_head(model: Any, folder: Path, *, together: bool = True) -> None:
     """Compare the answer head with the model's own logits on a short and a padded prompt.
+
+    Not ``together``: each is a batch of its own, as where prompts of a batch change each other.
 
     Raises ``ModelError`` where they differ by more than the number type explains.
     """
@@ -42,7 +44,10 @@ def check_answer_head(model: Any, folder: Path) -> None:
     lengths = torch.tensor([_SHORT, _LONG], device=device)
     spread = torch.linspace(0, vocabulary - 1, min(_ROWS, vocabulary), device=device)
     rows = torch.unique(spread.long())
-    ours = answer_logits(model, batch, lengths, rows.tolist())
+    batches = [(batch, lengths)]
+    if not together:
+        batches = [(row[None, : int(n)], n[None]) for row, n in zip(batch, lengths, strict=True)]
+    ours = torch.cat([answer_logits(model, *one, rows.tolist()) for one in batches])
     with _HeadWatch(head) as watch:
         theirs = torch.cat(
             [

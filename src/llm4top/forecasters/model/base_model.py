@@ -21,7 +21,9 @@ from llm4top.forecasters.model.tokenizer import FastTokenizer, load_tokenizer
 from llm4top.lazy import hush_optional_kernels, quick_imports
 from llm4top.text import first_line, one_line
 
-Quantize = Literal["4bit"] | None
+Quantize = Literal["4bit", "8bit"] | None
+"""How many bits a weight of a linear layer keeps; 8 are for forecasting alone."""
+_BITS = {"4bit": "4 bits", "8bit": "8 bits"}
 
 
 @dataclass(eq=False)
@@ -67,8 +69,9 @@ def load_base(
     """Load the base model in a folder, or of a name that has been downloaded.
 
     ``device`` and ``dtype`` are as for ``choose_device`` and ``choose_dtype``; ``quantize`` "4bit"
-    keeps the linear layers in 4 bits (NF4, double quantisation; needs bitsandbytes) and computes
-    in ``dtype``. ``shard`` spreads the weights over the processes of ``torchrun``, which all call
+    keeps the linear layers in 4 bits (NF4, double quantisation) and computes in ``dtype``; "8bit"
+    keeps them in 8 bits and multiplies in them too, but for columns with outliers (LLM.int8,
+    Dettmers et al. 2022). Both need bitsandbytes. ``shard`` spreads the weights over the processes of ``torchrun``, which all call
     this; see ``sharding``.
 
     Raises ``ModelNotFoundError`` where it is not on this machine, ``UnsafeModelError`` where it
@@ -80,10 +83,10 @@ def load_base(
     folder = model_files.resolve_base(base)
     place = choose_device(device)
     number = choose_dtype(place, dtype)
-    if quantize not in (None, "4bit"):
-        raise ModelError(f"no quantisation {quantize!r}.", hint="Choose '4bit', or None.")
+    if quantize not in (None, *_BITS):
+        raise ModelError(f"no quantisation {quantize!r}.", hint="Choose '4bit', '8bit' or None.")
     if quantize is not None:
-        _require_bitsandbytes()
+        _require_bitsandbytes(_BITS[quantize])
     if shard is not None and (reason := why_not_sharded(place, quantize)):
         raise ModelError(f"the model cannot be sharded: {reason}", hint="Load it whole.")
     with quick_imports():
@@ -94,7 +97,7 @@ def load_base(
     check_vocabulary(tokenizer, model, "model", folder)
     try:
         with quietly():
-            _check_head(model, folder)
+            _check_head(model, folder, together=quantize != "8bit")
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"a first pass through the model failed: {first_line(error)}",
@@ -104,8 +107,15 @@ def load_base(
     return BaseModel(model, tokenizer, place, number, folder, quantize)
 
 
-def _check_head(model: Any, folder: Path) -> None:
-    """The answer head's check, through the quick pass where the model takes it."""
+def _check_head(model: Any, folder: Path, *, together: bool) -> None:
+    """The answer head's check, through the quick pass where the model takes it.
+
+    Not ``together``: in 8 bits the columns that have outliers are those of a whole batch, so each
+    prompt is a batch of its own and takes the plain pass.
+    """
+    if not together:
+        check_answer_head(model, folder, together=False)
+        return
     if use_packing(model):
         try:
             check_answer_head(model, folder)
@@ -170,8 +180,8 @@ def _load_model(
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {"dtype": dtype.torch, "config": config}
-    if quantize == "4bit":
-        options["quantization_config"] = _four_bits(dtype)
+    if quantize is not None:
+        options["quantization_config"] = _quantisation(quantize, dtype)
     architecture = AutoModelForCausalLM._model_mapping[type(config)]
     if shard is not None:
         options |= shard_options(architecture, config)
@@ -236,9 +246,11 @@ def _refuse_gaps(report: dict[str, Any], folder: Path) -> None:
             )
 
 
-def _four_bits(dtype: NumberType) -> Any:
+def _quantisation(quantize: str, dtype: NumberType) -> Any:
     from transformers import BitsAndBytesConfig
 
+    if quantize == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -258,10 +270,10 @@ def _keep_differentiable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _require_bitsandbytes() -> None:
+def _require_bitsandbytes(bits: str) -> None:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingExtraError(
-            "loading a model in 4 bits needs bitsandbytes.",
+            f"loading a model in {bits} needs bitsandbytes.",
             hint="Install it with: pip install 'llm4top[four-bit]'",
         )
 

@@ -222,7 +222,8 @@ class TrialScorer:
         self.task = task
         self.writer = writer or PromptWriter(base.tokenizer, task, spec)
         self.answer_ids = answer_token_ids(base.tokenizer, task)
-        self.batch_tokens = batch_tokens
+        # In 8 bits, which columns have outliers would depend on the prompts beside it.
+        self.batch_tokens = 1 if base.quantize == "8bit" else batch_tokens
         self.probe: Probe | None = None
 
     @property

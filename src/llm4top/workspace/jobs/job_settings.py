@@ -75,7 +75,7 @@ class EvaluateWork(_OnDataset):
     seed: int = Field(0, ge=0, lt=2**32)
     draws: int = Field(1000, ge=100, le=100_000)
     device: _Device = "auto"
-    quantize: Literal["4bit"] | None = None
+    quantize: Literal["4bit", "8bit"] | None = None
     batch_tokens: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
@@ -107,7 +107,7 @@ class ForecastWork(_OnUploads):
     base_rate: str | None = Field(None, max_length=500)
     limit: int | None = Field(None, ge=1)
     device: _Device = "auto"
-    quantize: Literal["4bit"] | None = None
+    quantize: Literal["4bit", "8bit"] | None = None
     batch_tokens: int | None = Field(None, ge=1)
 
     @field_validator("base_rate")

@@ -54,8 +54,8 @@ def hush_optional_kernels() -> None:
     """Keep two messages of bitsandbytes off the screen, which tell nobody anything.
 
     Whatever imports transformers' Trainer imports it where it is installed. On CPUs that compute
-    in bfloat16 it then looks for a faster kernel on the network, and says that it found none. In 8 bits each
-    layer says that it rounds what it reads.
+    in bfloat16 it then looks for a faster kernel on the network, and says that it found none. In
+    8 bits each layer says that it rounds what it reads.
     """
     for name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
         logger = logging.getLogger(name)

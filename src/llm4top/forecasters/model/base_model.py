@@ -71,8 +71,8 @@ def load_base(
     ``device`` and ``dtype`` are as for ``choose_device`` and ``choose_dtype``; ``quantize`` "4bit"
     keeps the linear layers in 4 bits (NF4, double quantisation) and computes in ``dtype``; "8bit"
     keeps them in 8 bits and multiplies in them too, but for columns with outliers (LLM.int8,
-    Dettmers et al. 2022). Both need bitsandbytes. ``shard`` spreads the weights over the processes of ``torchrun``, which all call
-    this; see ``sharding``.
+    Dettmers et al. 2022). Both need bitsandbytes. ``shard`` spreads the weights over
+    the processes of ``torchrun``, which all call this; see ``sharding``.
 
     Raises ``ModelNotFoundError`` where it is not on this machine, ``UnsafeModelError`` where it
     would run code or has no safetensors, ``MissingExtraError`` without bitsandbytes, and

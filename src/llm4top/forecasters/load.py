@@ -52,12 +52,12 @@ def load_forecaster(
     Raises:
         BundleError: There is nothing of that name, or the bundle answers another question.
         TamperedBundleError, UnsafeBundleError: A file of it is changed, or could run code.
-        ModelError: The base model cannot be loaded.
+        ModelError: The base model cannot be loaded, or ``batch_tokens`` is below 1.
     """
     question = None if task is None else get_task(task)
+    loading = Loading(device, dtype, quantize, base, batch_tokens, encoder)
     if is_served(model):
         return _served(str(model), question, tokenizer, allow_remote)
-    loading = Loading(device, dtype, quantize, base, batch_tokens, encoder)
     try:
         folder = resolve_bundle(model)
     except BundleError as error:

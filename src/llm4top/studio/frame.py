@@ -96,7 +96,7 @@ def page(
 
     An ``LLM4TOPError`` raised while the page is filled is shown on the page as a sentence; any
     other error leads to the error page, with its trace in the log. An ``async`` function has 3 s
-    before the page is given up, unless it first awaits ``ui.context.client.connected()``.
+    before the page is given up, unless it first awaits ``elements.connected()``.
 
     Args:
         context: the Studio that gets the page.

@@ -119,6 +119,19 @@ def test_nonsense_in_the_config_is_a_sentence(folder):
         load_base(folder)
 
 
+@pytest.mark.parametrize("theta", [1e39, 1e-300, float("inf"), float("nan"), 0, -1e4, "1e6", True])
+def test_rotations_that_float32_cannot_hold_are_refused(folder, theta):
+    change_json(
+        folder / "config.json", rope_parameters={"rope_type": "default", "rope_theta": theta}
+    )
+    with pytest.raises(ModelError) as refusal:
+        load_base(folder)
+    assert str(refusal.value) == (
+        f"{folder}/config.json: the field 'rope_theta' is {theta!r}, and must be a number above 0 "
+        "that float32 can hold. Download the model again."
+    )
+
+
 def test_weights_that_are_missing_are_not_made_up(folder):
     path = folder / "model.safetensors"
     tensors = load_file(path)

@@ -101,7 +101,8 @@ def test_what_is_no_synopsis_is_refused_by_its_name(client, name, content, messa
 
 def test_a_request_without_one_file_says_what_to_send(client):
     two = client.post("/api/v1/drafts", files=[("file", ("a", b"a")), ("file", ("b", b"b"))])
-    assert (two.status_code, error_of(two)["code"]) == (413, "too-large")
+    assert (two.status_code, error_of(two)["code"]) == (400, "bad-request")
+    assert error_of(two)["message"] == "there is more than one file in the form."
     assert error_of(two)["hint"] == "Send one file, in a part called file."
     none = client.post("/api/v1/drafts", files={}, headers={"content-type": "text/plain"})
     assert none.status_code == 415

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from llm4top import __version__
+from llm4top.errors import ModelError
 
 AS_TRAINED = "as trained"
 _PACKAGES = (
@@ -32,6 +33,15 @@ class Loading:
     base: str | Path | None = None
     batch_tokens: int | None = None
     encoder: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``ModelError`` where a batch would hold no token."""
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise ModelError(
+                f"a batch cannot have {self.batch_tokens} tokens.",
+                where="batch_tokens",
+                hint="Give 1 or more, or None to fit the free memory.",
+            )
 
 
 def versions() -> dict[str, str]:

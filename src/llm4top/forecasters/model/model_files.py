@@ -31,6 +31,8 @@ from llm4top.forecasters.model.model_source import (
 from llm4top.paths import models_folder
 
 _BASE = "base"
+_FLOAT32 = (2.0**-126, (2 - 2.0**-23) * 2.0**127)
+"""The smallest and the largest number above 0 that float32 holds in full."""
 
 
 def carried_base(name: str | Path) -> Path | None:
@@ -217,7 +219,8 @@ def safe_config(folder: Path) -> dict[str, Any]:
     """The fields of ``config.json`` that are settings of an architecture, nothing private.
 
     Raises ``UnsafeModelError`` for a field that names code or a kernel to fetch, ``ModelError``
-    for a folder that holds an adapter, and for weights quantised beforehand.
+    for a folder that holds an adapter, for weights quantised beforehand, and for rotations of
+    positions that no number type of a model can compute.
     """
     if (folder / "adapter_config.json").exists():
         raise ModelError(
@@ -234,6 +237,13 @@ def safe_config(folder: Path) -> dict[str, Any]:
                 where=str(path),
                 hint="LLM4TOP runs no model's code. Choose a model that transformers knows itself.",
             )
+        if name == "rope_theta" and not _is_rotation_base(value):
+            raise ModelError(
+                f"the field {name!r} is {value!r:.80}, and must be a number above 0 that float32 "
+                "can hold.",
+                where=str(path),
+                hint="Download the model again.",
+            )
     if config.get("quantization_config"):
         raise ModelError(
             "these weights are quantised already.",
@@ -241,6 +251,13 @@ def safe_config(folder: Path) -> dict[str, Any]:
             hint="Take the model's original weights; they can be loaded in 4 bits.",
         )
     return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+def _is_rotation_base(value: Any) -> bool:
+    """Whether ``rope_theta`` makes sense; a model without rotations may have None."""
+    if value is None:
+        return True
+    return type(value) in (int, float) and _FLOAT32[0] <= value <= _FLOAT32[1]
 
 
 def _walk(value: Any) -> Iterator[tuple[str, Any]]:

@@ -93,10 +93,14 @@ async def files_of(
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        many = isinstance(error, _TooMuchError) or error.message.startswith("Too many files")
+        many = error.message.startswith("Too many files")
+        if many and most_files == 1:
+            message = "there is more than one file in the form."
+            raise ApiError(400, "bad-request", message, where=part, hint=hint) from None
+        large = many or isinstance(error, _TooMuchError)
         raise ApiError(
-            413 if many else 400,
-            "too-large" if many else "bad-request",
+            413 if large else 400,
+            "too-large" if large else "bad-request",
             f"the form cannot be read: {error.message.rstrip('.')}.",
             hint=hint,
         ) from None

@@ -13,6 +13,19 @@ Cell = str | Callable[[], object]
 in_thread = run.io_bound
 """Await a function that waits for disk or database; None where the server is closing."""
 
+
+async def connected() -> None:
+    """Await the browser that asked for the page.
+
+    Raises ``RuntimeError``, which ends the filling of the page in silence, where none came: what
+    asks without a browser is given up after a minute, and a visitor may leave at once.
+    """
+    client = ui.context.client
+    await client.connected()
+    if client.is_deleted:
+        raise RuntimeError("the visitor has left.")
+
+
 PRIMARY = "unelevated no-caps text-color=on-accent"
 """Properties of the one button of a page or dialog that goes on."""
 

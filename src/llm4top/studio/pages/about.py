@@ -3,7 +3,7 @@
 from nicegui import ui
 
 from llm4top.forecasters.doctor import Check, all_checks
-from llm4top.studio.components.elements import Words, heading, in_thread, section, table
+from llm4top.studio.components.elements import Words, connected, heading, in_thread, section, table
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page, privacy_statement
 from llm4top.text import counted
@@ -22,7 +22,7 @@ def register(context: StudioContext) -> None:
             waiting = Words("p", "Checking versions, device, disk and models …")
             waiting.props('role="status"')
             place = ui.element("div")
-        await ui.context.client.connected()
+        await connected()
         checks = await in_thread(lambda: list(all_checks()))
         waiting.delete()
         with place:

@@ -162,7 +162,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/benchmark", "Benchmark", icon="leaderboard", order=50)
     async def benchmark() -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         await BenchmarkPage(context).show()
 
     @pages_app.get("/reports", include_in_schema=False)
@@ -178,7 +178,7 @@ def register(context: StudioContext) -> None:
         exists=context.workspace.runs.get,
     )
     async def report(run_id: str) -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         run = await elements.in_thread(context.workspace.runs.get, run_id)
         if run is not None:
             ui.link("All reports", "/benchmark")

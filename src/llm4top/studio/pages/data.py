@@ -176,7 +176,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/data", "Data", icon="dataset", order=20)
     async def data() -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         await _DataPage(context).show()
 
     @page(
@@ -188,7 +188,7 @@ def register(context: StudioContext) -> None:
         exists=context.workspace.datasets.get,
     )
     async def dataset(dataset_id: str) -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         await _DatasetPage(context, dataset_id).show()
 
 
@@ -242,14 +242,16 @@ class _DatasetPage:
         self._id = dataset_id
 
     async def show(self) -> None:
+        client = ui.context.client
         with ui.element("div").classes("l4-stack").props('role="status"') as waiting:
             elements.Words("p", "Reading the trials …")
             elements.progress_bar("Reading").props("indeterminate")
         try:
             found = await elements.in_thread(_load, self._workspace, self._id)
         finally:
-            waiting.delete()
-        if found is None:
+            if not waiting.is_deleted:
+                waiting.delete()
+        if found is None or client.is_deleted:
             return
         stored, trials, report = found
         card = DatasetCard.model_validate(stored.card)

@@ -39,7 +39,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/draft", "Draft", where="nowhere", section="/")
     async def new() -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         await DraftPage(context, None).start()
 
     @page(
@@ -51,7 +51,7 @@ def register(context: StudioContext) -> None:
         exists=context.workspace.drafts.get,
     )
     async def one(draft_id: str) -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         saved = await elements.in_thread(context.workspace.drafts.get, draft_id)
         if saved is not None:
             DraftPage(context, saved).show(saved.draft)

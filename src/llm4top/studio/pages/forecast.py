@@ -51,7 +51,7 @@ def register(context: StudioContext) -> None:
     async def forecast() -> None:
         request = ui.context.client.request
         made = ForecastPage(context, ListState.from_query(request.query_params))
-        await ui.context.client.connected()
+        await elements.connected()
         await made.open()
 
 

@@ -6,7 +6,15 @@ from functools import partial
 from nicegui import ui
 
 from llm4top.errors import NotFoundError
-from llm4top.studio.components.elements import Words, confirm, empty, in_thread, pager, table
+from llm4top.studio.components.elements import (
+    Words,
+    confirm,
+    connected,
+    empty,
+    in_thread,
+    pager,
+    table,
+)
 from llm4top.studio.context import StudioContext
 from llm4top.studio.frame import page
 from llm4top.text import counted, file_size
@@ -21,7 +29,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/kept", "Stored files", where="nowhere", section="/")
     async def kept() -> None:
-        await ui.context.client.connected()
+        await connected()
         await _Files(context, ui.element("div").classes("l4-stack")).show()
 
 

@@ -2,7 +2,7 @@
 
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, heading, in_thread, section
+from llm4top.studio.components.elements import Words, connected, heading, in_thread, section
 from llm4top.studio.components.list_state import ListState
 from llm4top.studio.components.trial_card import hidden_fields
 from llm4top.studio.context import StudioContext
@@ -24,7 +24,7 @@ def register(context: StudioContext) -> None:
         exists=batches.one_left_out,
     )
     async def left_out(row_id: str) -> None:
-        await ui.context.client.connected()
+        await connected()
         found = await in_thread(batches.one_left_out, row_id)
         if found is None:
             return

@@ -28,7 +28,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/models", "Models", icon="category", order=40)
     async def models() -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         await ModelsPage(context).show()
 
     @page(
@@ -40,7 +40,7 @@ def register(context: StudioContext) -> None:
         exists=context.workspace.bundles.get,
     )
     async def model(bundle_id: str) -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         bundle = await elements.in_thread(context.workspace.bundles.get, bundle_id)
         if bundle is not None:
             await ModelPage(context, bundle).show()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
-from llm4top.studio.components.elements import Words, empty, in_thread, muted, section
+from llm4top.studio.components.elements import Words, connected, empty, in_thread, muted, section
 from llm4top.studio.components.plan_checker import PlanChecker
 from llm4top.studio.components.run_view import RunView
 from llm4top.studio.components.train_form import TrainForm
@@ -23,7 +23,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/train", "Train", icon="model_training", order=20)
     async def train() -> None:
-        await ui.context.client.connected()
+        await connected()
         found = await in_thread(_choices, context)
         if found is None:
             return
@@ -56,7 +56,7 @@ def register(context: StudioContext) -> None:
         exists=context.workspace.runs.get,
     )
     async def training(run_id: str) -> None:
-        await ui.context.client.connected()
+        await connected()
         run = await in_thread(context.workspace.runs.get, run_id)
         if run is None:
             return

@@ -45,7 +45,7 @@ def register(context: StudioContext) -> None:
     )
     async def trial(forecast_id: str) -> None:
         state = ListState.from_query(ui.context.client.request.query_params)
-        await ui.context.client.connected()
+        await elements.connected()
         stored = await in_thread(context.workspace.forecasts.get, forecast_id)
         if stored is not None:
             await _Trial(context, stored, state).show()

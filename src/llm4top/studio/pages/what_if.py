@@ -42,7 +42,7 @@ def register(context: StudioContext) -> None:
 
     @page(context, "/what-if", "What if", where="nowhere", section="/")
     async def what_if(forecast: str = "") -> None:
-        await ui.context.client.connected()
+        await elements.connected()
         if not forecast:
             elements.empty("Choose a trial first.", "To the forecasts", "/")
             return

@@ -166,10 +166,20 @@ def test_a_server_that_is_away_is_told_by_its_place_alone(tmp_path: Path) -> Non
     url = database_url(tmp_path, f"postgresql://me:s3cret@127.0.0.1:{free_port()}/trials")
     with pytest.raises(DatabaseError) as said:
         Workspace(tmp_path, make_engine(url)).runs.list()
-    where = f"the database at 127.0.0.1:{url.port} does not answer"
-    assert said.value.message.startswith(where)
+    where = f"the database at 127.0.0.1:{url.port} does not answer (Connection refused)."
+    assert said.value.message == where
     assert "the work goes on when it answers" in str(said.value)
     assert "s3cret" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "other"), [("db.example", "db.example"), ("127.0.0.1", None), ("localhost", None)]
+)
+def test_it_is_known_whether_the_database_is_on_another_machine(
+    tmp_path: Path, host: str, other: str | None
+) -> None:
+    engine = make_engine(database_url(tmp_path, f"postgresql://me@{host}/trials"))
+    assert Workspace(tmp_path, engine).database_host == other
 
 
 def test_a_password_can_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

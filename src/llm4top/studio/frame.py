@@ -28,6 +28,11 @@ _PROMISE = (
     "anywhere, and its pages load nothing from the internet. The only command that uses the "
     "network is “llm4top download”, when you run it."
 )
+_DATABASE = (
+    "One exception, chosen by whoever started it: the workspace has its database on {host}. "
+    "Forecasts with the texts that were read, drafts, runs and the activity log are stored there. "
+    "The counts below do not include the connection to it."
+)
 _HOW = (
     "Counted by the Python interpreter in this server process. The connections of its workers are "
     "from the operating system's list, read just now."
@@ -38,6 +43,8 @@ async def privacy_statement(context: StudioContext) -> None:
     """What stays here, who can reach the Studio, and the connections since it started."""
     heading("Privacy")
     Words("p", _PROMISE)
+    if host := context.workspace.database_host:
+        Words("p", _DATABASE.format(host=host))
     Words("p", _reach(context))
     box = ui.element("div").classes("l4-box")
     # Listing the connections of all processes takes a moment.

@@ -100,7 +100,7 @@ class JobsView:
         self._body.clear()
         with self._body:
             if jobs.away:
-                elements.Words("p", jobs.away).props('role="status"')
+                elements.Words("p", jobs.away).classes("l4-box l4-warn").props('role="status"')
             if not jobs.active and not jobs.recent:
                 elements.Words(
                     "p", "Nothing is running. Work that takes some time will appear here."

@@ -222,8 +222,9 @@ class EngineTransactions:
                 raise self._away(error) from error
             if not isinstance(error, OperationalError):
                 raise
+            reason = " ".join(str(error.orig).split())[:300]
             raise WorkspaceError(
-                f"the database did not answer: {_reason(error)}.",
+                f"the database did not answer: {reason}.",
                 hint="Nothing was changed. Check that the disk is not full and try again.",
             ) from error
 
@@ -248,9 +249,11 @@ class EngineTransactions:
 
     def _away(self, error: DBAPIError) -> DatabaseError:
         url = self._reader.url
+        # The driver's first line repeats the address before the reason.
+        reason = str(error.orig).partition("\n")[0].rpartition("failed: ")[2].strip()
         return DatabaseError(
             f"the database at {url.host or 'this machine'}{f':{url.port}' if url.port else ''} "
-            f"does not answer ({_reason(error)}).",
+            f"does not answer ({reason or type(error.orig).__name__}).",
             hint="What is finished is kept; the work goes on when it answers.",
         )
 
@@ -266,10 +269,6 @@ def is_away(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError) and (
         code is None or code[:2] in ("08", "57") or code == "53300"
     )
-
-
-def _reason(error: DBAPIError) -> str:
-    return " ".join(str(error.orig).split())[:300].rstrip(".")
 
 
 def moment_ahead(session: Session, seconds: float) -> Any:

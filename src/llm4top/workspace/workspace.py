@@ -103,6 +103,14 @@ class Workspace:
             return f"{DATABASE_FILE} in the folder"
         return f"{url.database} on {url.host or 'this machine'}"
 
+    @property
+    def database_host(self) -> str | None:
+        """The other machine that its database is on; None where it is on this one."""
+        host = self.engine.url.host
+        # None and a path are a socket of this machine.
+        here = host is None or host.startswith("/") or host in ("localhost", "::1")
+        return None if here or str(host).startswith("127.") else host
+
     def session(self, *, write: bool = True) -> AbstractContextManager[Session]:
         """A session for one short transaction: committed at its end, undone by an error.
 

@@ -144,9 +144,6 @@ class Supervisor:
                     self._repair()
                 for lane in self._lanes:
                     self._check(lane)
-                if self._away:
-                    log.info("Machine %s: the database answers again.", machine_name())
-                self._away = False
             except LLM4TOPError as error:
                 # The database may be busy, or away for a moment: look again later.
                 if not self._away:
@@ -160,6 +157,9 @@ class Supervisor:
         for run in self._workspace.runs.requeue_lost(self._lease):
             log.warning("Run %s of machine %s is lost there: %s.", run.id, run.host, run.state)
         self._kill_overdue()
+        if self._away:
+            log.info("Machine %s: the database answers again.", machine_name())
+        self._away = False
 
     def _check(self, lane: _Lane) -> None:
         if lane.process is not None:

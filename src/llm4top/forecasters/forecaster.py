@@ -123,13 +123,25 @@ class Forecaster:
         return model if self.kind == "language" else None
 
     @property
-    def memory_bytes(self) -> int:
-        """Bytes of its weights in memory; those of a baseline as they are on disk."""
+    def memory(self) -> dict[int, int]:
+        """Bytes of weights in memory by the id of what holds them: it, and a base that is shared.
+
+        Those of a baseline count as they are on disk.
+        """
         stored = self.manifest.files.items() if self.manifest else ()
         if self.language is None:
-            return sum(entry.size for _, entry in stored)
-        parts = (e.size for n, e in stored if n.endswith("weights.safetensors"))
-        return self.language.scorer.weight_bytes + sum(parts)
+            return {id(self): sum(entry.size for _, entry in stored)}
+        own = sum(e.size for n, e in stored if n.endswith("weights.safetensors"))
+        scorer = self.language.scorer
+        adapter = getattr(scorer, "adapter", None)
+        if adapter is None:
+            return {id(self): own + scorer.weight_bytes}
+        return {id(self): own + adapter.bytes, id(adapter.shared): adapter.base_bytes}
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of its weights in memory, those of a shared base included."""
+        return sum(self.memory.values())
 
     @property
     def report_kind(self) -> Literal["language", "stack", "baseline", "trivial"]:

@@ -80,7 +80,8 @@ def write_language(
         _copy_base(folder / "base", scorer.base)
     base = _base_entry(scorer.base, folder if carried else None)
     if method == "lora":
-        _write_adapter(folder, scorer.model, base)
+        shared = getattr(scorer, "adapter", None)
+        _write_adapter(folder, scorer.model, base, shared.name if shared else "default")
     if scorer.probe is not None:
         write_probe(folder, scorer.probe)
     task = scorer.task
@@ -152,27 +153,27 @@ def _read_whole(
     loading: Loading,
     quantize: Any,
 ) -> LanguageForecaster:
-    from llm4top.forecasters.model.adapter import load_adapter
     from llm4top.forecasters.model.base_model import load_base
     from llm4top.forecasters.model.probe import layer_count
+    from llm4top.forecasters.model.shared_base import shared_base
 
-    model = probe = None
-    base = load_base(where, device=loading.device, dtype=loading.dtype, quantize=quantize)
+    probe = adapter = None
+    how: dict[str, Any] = {"device": loading.device, "dtype": loading.dtype, "quantize": quantize}
     if entry.tuning.method == "lora":
         _check_adapter_config(folder, entry)
-        model = load_adapter(base, folder)
+        adapter = shared_base(where, entry.base.sha256, **how).add(folder)
+    base = load_base(where, **how) if adapter is None else adapter.shared.base
     if entry.tuning.method == "probe":
         hidden_size = int(base.model.config.get_text_config().hidden_size)
         shape = {"layers": layer_count(base.model), "hidden_size": hidden_size}
         probe = read_probe(folder, **shape, labels=len(entry.answers))
-    return LanguageForecaster.from_model(
-        base,
-        task,
-        model=model,
-        probe=probe,
-        spec=entry.prompt.spec,
-        batch_tokens=loading.batch_tokens,
+    forecaster = LanguageForecaster.from_model(
+        base, task, probe=probe, spec=entry.prompt.spec, batch_tokens=loading.batch_tokens
     )
+    if adapter is not None:
+        scorer: Any = forecaster.scorer
+        scorer.model, scorer.adapter = adapter.shared.model, adapter
+    return forecaster
 
 
 def round_weights(model: Any, storage: str) -> None:
@@ -222,15 +223,17 @@ def _base_entry(base: BaseModel, bundle: Path | None) -> BaseEntry:
     return BaseEntry(id=public, revision=source.revision, sha256=held, carried=bundle is not None)
 
 
-def _write_adapter(folder: Path, model: Any, base: BaseEntry) -> None:
+def _write_adapter(folder: Path, model: Any, base: BaseEntry, name: str) -> None:
     """The adapter in PEFT's files. PEFT's own writer would look at the model hub first."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    tensors = get_peft_model_state_dict(
+        model, adapter_name=name, save_embedding_layers=False
+    )
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     save_file(plain, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = dict(model.peft_config["default"].to_dict())
+    config = dict(model.peft_config[name].to_dict())
     config.update(
         base_model_name_or_path=base.id,
         revision=base.revision,

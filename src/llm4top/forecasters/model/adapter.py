@@ -33,10 +33,13 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
 }
 
 
-def load_adapter(base: BaseModel, folder: str | Path) -> Any:
+def load_adapter(
+    base: BaseModel, folder: str | Path, *, beside: Any = None, name: str = "default"
+) -> Any:
     """The base model with the LoRA adapter of ``folder`` over it, in evaluation mode.
 
-    The base model's modules are changed in place: from here on it is the adapted model.
+    The base model's modules are changed in place: from here on it is the adapted model. ``beside``
+    is what this gave for the same base before: the adapter is added to it under ``name``.
 
     Raises ``ModelNotFoundError`` where there is no adapter, ``UnsafeModelError`` where it is no
     plain LoRA in safetensors or its tensors are not those of this base model, and ``ModelError``
@@ -58,27 +61,39 @@ def load_adapter(base: BaseModel, folder: str | Path) -> Any:
         )
     config = _lora_config(folder / ADAPTER_CONFIG)
     try:
-        model = with_lora(base.model, config)
+        model = with_lora(base.model, config, beside=beside, name=name)
     except (ValueError, TypeError) as error:
         raise ModelError(
             f"the adapter does not fit this base model: {str(error).splitlines()[0]}",
             where=str(folder),
             hint="Load it over the base model that it was trained on.",
         ) from error
-    expected = {k: tuple(v.shape) for k, v in get_peft_model_state_dict(model).items()}
-    set_peft_model_state_dict(model, _read_tensors(weights, expected))
+    try:
+        held = get_peft_model_state_dict(model, adapter_name=name)
+        expected = {k: tuple(v.shape) for k, v in held.items()}
+        set_peft_model_state_dict(model, _read_tensors(weights, expected), adapter_name=name)
+    except (ModelError, UnsafeModelError):
+        if beside is not None:
+            beside.delete_adapter(name)
+        raise
     model.requires_grad_(False)
     return model.eval()
 
 
-def with_lora(model: Any, config: Any) -> Any:
-    """PEFT's model of a ``LoraConfig`` around ``model``, whose modules change in place."""
+def with_lora(model: Any, config: Any, *, beside: Any = None, name: str = "default") -> Any:
+    """PEFT's model of a ``LoraConfig`` around ``model``, whose modules change in place.
+
+    ``beside`` is such a model already: the adapter is added to it under ``name``.
+    """
     from peft import get_peft_model
 
     with warnings.catch_warnings():
         # PEFT still asks for a property under the name that transformers 5.10 retired.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
-        return get_peft_model(model, config)
+        if beside is None:
+            return get_peft_model(model, config, adapter_name=name)
+        beside.add_adapter(name, config)
+        return beside
 
 
 def _lora_config(path: Path) -> Any:

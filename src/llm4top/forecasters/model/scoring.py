@@ -1,9 +1,11 @@
 """From trials to answer logits: prompts, batches, one prefill pass each."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ from llm4top.progress import OnProgress, Progress
 from llm4top.prompts.prompt import Prompt, PromptSpec, PromptWriter
 from llm4top.registry.trial import Trial
 from llm4top.tasks.task import Task
+
+if TYPE_CHECKING:
+    from llm4top.forecasters.model.shared_base import Adapter
 
 MAX_BATCH_TOKENS = 65_536
 """The default budget's upper end: beyond it a GPU gains no speed."""
@@ -225,10 +230,14 @@ class TrialScorer:
         # In 8 bits, which columns have outliers would depend on the prompts beside it.
         self.batch_tokens = 1 if base.quantize == "8bit" else batch_tokens
         self.probe: Probe | None = None
+        self.adapter: Adapter | None = None
+        """Where ``model`` is shared with other scorers, what it computes with for this one."""
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of the model's weights in memory."""
+        if self.adapter is not None:
+            return self.adapter.base_bytes + self.adapter.bytes
         return sum(int(w.numel() * w.element_size()) for w in self.model.parameters())
 
     def prompts(self, trials: Iterable[Trial]) -> list[Prompt]:
@@ -245,9 +254,10 @@ class TrialScorer:
         budget = self.batch_tokens or default_budget(self.model, self.base.device)
         ids = [prompt.token_ids for prompt in prompts]
         if self.probe is None or not ids:
-            scored = score_prompts(
-                self.model, ids, self.answer_ids, budget=budget, on_progress=on_progress
-            )
+            with nullcontext() if self.adapter is None else self.adapter.at_work():
+                scored = score_prompts(
+                    self.model, ids, self.answer_ids, budget=budget, on_progress=on_progress
+                )
             logits = scored.double().numpy()
         else:
             layers, pooling = (self.probe.layer,), POOLINGS.index(self.probe.pooling)

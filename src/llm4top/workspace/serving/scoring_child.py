@@ -45,7 +45,7 @@ class ModelCache:
     def __init__(self, budget: int, device: str):
         self._budget = budget
         self._device = device
-        self._loaded: OrderedDict[str, tuple[Forecaster, int]] = OrderedDict()
+        self._loaded: OrderedDict[str, tuple[Forecaster, dict[int, int]]] = OrderedDict()
 
     def load(self, bundle: str) -> Forecaster:
         """The bundle of that name or folder, loaded now if it is not; raises what loading does."""
@@ -55,7 +55,7 @@ class ModelCache:
         from llm4top.forecasters.load import load_forecaster
 
         loaded = load_forecaster(bundle, device=self._device)
-        self._loaded[bundle] = (loaded, loaded.memory_bytes)
+        self._loaded[bundle] = (loaded, loaded.memory)
         while len(self._loaded) > 1 and self.bytes > self._budget:
             self._loaded.popitem(last=False)
             gc.collect()
@@ -63,8 +63,11 @@ class ModelCache:
 
     @property
     def bytes(self) -> int:
-        """Memory that the weights take together."""
-        return sum(size for _, size in self._loaded.values())
+        """Memory that the weights take together; a base that several share counts once."""
+        held: dict[int, int] = {}
+        for _, memory in self._loaded.values():
+            held |= memory
+        return sum(held.values())
 
     @property
     def names(self) -> list[str]:

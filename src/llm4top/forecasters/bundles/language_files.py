@@ -228,9 +228,7 @@ def _write_adapter(folder: Path, model: Any, base: BaseEntry, name: str) -> None
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    tensors = get_peft_model_state_dict(
-        model, adapter_name=name, save_embedding_layers=False
-    )
+    tensors = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     save_file(plain, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = dict(model.peft_config[name].to_dict())

@@ -1,10 +1,12 @@
 """A fork of a warm process is the process that its command would have been."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
+from asyncio.subprocess import PIPE
 
 import pytest
 
@@ -55,12 +57,24 @@ def test_it_is_signalled_and_waited_for_as_one_that_was_started(tmp_path):
     assert process.poll() == -signal.SIGKILL
 
 
+def test_asyncio_waits_for_it_as_for_one_that_was_started(tmp_path):
+    async def ended() -> tuple[int | None, bytes]:
+        process = await asyncio.create_subprocess_exec(*REFUSED, cwd=tmp_path, stderr=PIPE)
+        _, said = await process.communicate()
+        return process.returncode, said
+
+    code, said = asyncio.run(ended())
+    assert code == 2
+    assert b"absent.xml" in said
+
+
 @pytest.mark.parametrize(
     ("command", "libraries"),
     [
         (REFUSED, "torch"),
         (WAITING, "torch"),
         ([sys.executable, "-c", "pass", "studio"], "studio"),
+        ([sys.executable, "-c", f"from {warm.TRAIN_PLAN} import main", "check"], "torch"),
         ([sys.executable, "-m", "llm4top", "forecast", "--help"], ""),
         ([sys.executable, "-m", "llm4top", "inspect", "x"], ""),
         ([sys.executable, "-m", "llm4top.workspace.serving.parsing_child", "3"], ""),

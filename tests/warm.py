@@ -28,6 +28,7 @@ import time
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     import pytest
@@ -71,11 +72,15 @@ MODULES = {
 }
 """What each warm process imports."""
 
+TRAIN_PLAN = "llm4top.workspace.jobs.train_plan"
 COMMANDS = {"train", "select", "benchmark", "forecast", "evaluate", "compare"}
 # Read once, when Python or a library is imported: with another value a fork would differ.
 READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TORCH", "MPL", "LC_", "LANG", "LD_")
 SET_BY_US = {"HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONUNBUFFERED"}
 _Popen = subprocess.Popen
+_waitpid = os.waitpid
+_forks: WeakValueDictionary[int, WarmPopen] = WeakValueDictionary()
+"""Forks that nobody has waited for yet, by pid."""
 
 
 def is_possible() -> bool:
@@ -93,6 +98,7 @@ def install(folder: Path | None = None) -> None:
         if folder is not None:
             os.environ[ADDRESS] = f"{os.getpid()}:{folder / 'warm'}"
         subprocess.Popen = WarmPopen  # type: ignore[misc]
+        os.waitpid = waitpid  # asyncio waits with it
 
 
 def hook(patch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
@@ -126,7 +132,7 @@ def libraries_of(args: Any) -> str:
         return ""
     way, what, first = map(str, args[1:4])
     if way == "-c":
-        return "studio" if first == "studio" else ""
+        return "torch" if TRAIN_PLAN in what else "studio" if first == "studio" else ""
     if way != "-m":
         return ""
     if what == "llm4top":
@@ -138,6 +144,7 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
     """``Popen``, whose process may be a fork of the warm one: not our child, but as good as one."""
 
     _link: socket.socket | None = None
+    _end: tuple[int, int] | None = None
 
     def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *rest: Any) -> None:
         names = (
@@ -162,6 +169,7 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
             super()._execute_child(args, executable, preexec_fn, *rest)  # type: ignore[misc]
             return
         self.pid = int(self._link.recv(64))
+        _forks[self.pid] = self
         self._child_created = True
         pipes = "p2cread p2cwrite c2pread c2pwrite errread errwrite"
         self._close_pipe_fds(*(given[name] for name in pipes.split()))  # type: ignore[attr-defined]
@@ -181,12 +189,23 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
     def _try_wait(self, flags: int) -> tuple[int, int]:
         if self._link is None:
             return super()._try_wait(flags)  # type: ignore[misc,no-any-return]
+        if self._end is not None:
+            return self._end
         try:
             status = self._link.recv(64, socket.MSG_DONTWAIT if flags & os.WNOHANG else 0)
         except BlockingIOError:
             return 0, 0
-        self._link.close()
-        return self.pid, int(status or signal.SIGKILL)
+        if self._end is None:  # another thread may have waited too
+            self._end = self.pid, int(status or signal.SIGKILL)
+            self._link.close()
+            _forks.pop(self.pid, None)
+        return self._end
+
+
+def waitpid(pid: int, options: int) -> tuple[int, int]:
+    """``os.waitpid``, to which a fork of the warm process is a child too."""
+    fork = _forks.get(pid)
+    return _waitpid(pid, options) if fork is None else fork._try_wait(options)
 
 
 def ask(libraries: str, request: dict[str, Any], fds: list[int]) -> socket.socket | None:

@@ -12,8 +12,9 @@ import pytest
 from tests.studio._server import Server, outside, start_server, stop_server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
+VIEWPORT: ViewportSize = {"width": 1400, "height": 900}
 PATIENCE = 60_000
 """Milliseconds that a page may take, on a machine with much else to do."""
 
@@ -62,37 +63,68 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def profile(chromium: Browser, server: Server) -> Iterator[Profile]:
+    """A browser profile at the server's address; one for the whole test file."""
+    context = chromium.new_context(
+        base_url=server.address, viewport=VIEWPORT, color_scheme="light", reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENCE)
+    yield Profile(context)
+    context.close()
+
+
+class Profile:
+    """A browser profile whose tab every test finds as if it were new.
+
+    A new tab is a process that reads all scripts again, which takes longer than most tests.
+    """
+
+    def __init__(self, context: BrowserContext):
+        self.context = context
+        self.tab = context.new_page()
+        self.asked: list[str] = []
+        self.faults: list[str] = []
+        context.on("request", lambda request: self.asked.append(request.url))
+        context.on("page", self._listen)
+        self._listen(self.tab)
+
+    def _listen(self, page: Page) -> None:
+        page.on("websocket", lambda opened: self.asked.append(opened.url))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+
+    def clear(self) -> None:
+        """Forget everything but the browser's cache, and keep one tab."""
+        for page in self.context.pages:
+            if page is not self.tab:
+                page.close()
+        if self.tab.is_closed():
+            self.tab = self.context.new_page()
+        if self.tab.url.startswith("http"):
+            self.tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.tab.goto("about:blank")
+        self.tab.set_viewport_size(VIEWPORT)
+        self.tab.emulate_media(color_scheme="light")
+        self.context.clear_cookies()
+
+
 @pytest.fixture
-def browser_context(chromium: Browser, server: Server) -> Iterator[BrowserContext]:
+def browser_context(profile: Profile) -> Iterator[BrowserContext]:
     """A browser profile at the server's address; at its end only loopback may have been asked.
 
     It also fails the test for errors that a page wrote to the console or threw.
     """
-    asked: list[str] = []
-    faults: list[str] = []
-    context = chromium.new_context(
-        base_url=server.address,
-        viewport={"width": 1400, "height": 900},
-        color_scheme="light",
-        reduced_motion="reduce",  # drawing what moves took a fifth of the browser's time
-    )
-
-    def listen(page: Page) -> None:
-        page.on("websocket", lambda opened: asked.append(opened.url))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-
-    context.set_default_timeout(PATIENCE)
-    context.on("request", lambda request: asked.append(request.url))
-    context.on("page", listen)
-    yield context
-    context.close()
-    assert asked, "the test asked for no page"
-    assert outside(asked) == []
-    assert [fault for fault in faults if "status of 4" not in fault] == []
+    profile.asked.clear()
+    profile.faults.clear()
+    yield profile.context
+    profile.clear()
+    assert profile.asked, "the test asked for no page"
+    assert outside(profile.asked) == []
+    assert [fault for fault in profile.faults if "status of 4" not in fault] == []
 
 
 @pytest.fixture
-def page(browser_context: BrowserContext) -> Page:
+def page(browser_context: BrowserContext, profile: Profile) -> Page:
     """An empty page in the browser; ``page.goto("/")`` opens the Studio."""
-    return browser_context.new_page()
+    return profile.tab

@@ -139,7 +139,8 @@ def _watched(
                 progress(Progress("Shards", len(done), len(shards), detail, figures))
                 shown = _show_refused(out, shard, facts, shown)
     except BaseException:
-        kept = sum(facts.forecasts for facts in done.values())
+        # Of what is on the disk, too: Ray's processes may have finished more than was told here.
+        kept = sum(facts.forecasts for facts in finished(out, shards).values())
         if kept:
             note(f"{counted(kept, 'forecast')} kept in {out}. Continue with the same command.")
         raise

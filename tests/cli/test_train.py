@@ -98,6 +98,49 @@ def test_a_dry_run_checks_and_stops(data: Path, tiny_model: Path, tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_of_several_processes_says_it_once_and_trains_nothing(
+    data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    command = arguments(data, tiny_model, tmp_path / "run", "--shard", "--dry-run")
+    result = train(*command)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    assert "2 processes, each on its own." in said
+    assert re.search(r"needs about [\d.]+ MB on each device \(weights .*, then ", said)
+    assert said.endswith(
+        "Time: not measured under torchrun; without it, --dry-run measures one process."
+    )
+    monkeypatch.setenv("RANK", "1")
+    assert train(*command).output == ""
+
+
+def test_a_dry_run_judges_gpus_that_are_not_here(
+    data: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    command = arguments(data, tiny_model, tmp_path / "run", "--shard", "--gpus", "8x80")
+    result = train(*command, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "80.0 GB free on each." in " ".join(result.stderr.split())
+    assert "Time:" not in result.stderr
+    alone = train(*command)
+    assert alone.exit_code == 2
+    assert "it goes with --dry-run alone." in alone.stderr
+
+
+def test_a_process_that_torchrun_started_again_resumes(
+    data: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    with monkeypatch.context() as broken:
+        broken.setattr("llm4top.training.run.finetune", lambda *_, **__: 1 / 0)
+        first = train(*arguments(data, tiny_model, tmp_path / "run"))
+    assert isinstance(first.exception, ZeroDivisionError)
+    result = train(*arguments(data, tiny_model, tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+    assert f"resumes the run in {tmp_path}/run." in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize("place", ["wandb", "mlflow:https://tracking.invalid"])
 def test_a_place_to_log_to_is_checked_first(
     data: Path, tiny_model: Path, tmp_path: Path, place: str

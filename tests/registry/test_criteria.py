@@ -18,6 +18,7 @@ from llm4top.registry import criteria, criteria_marks
 from llm4top.registry.api import read_study
 from llm4top.registry.criteria import normal_criteria
 from llm4top.registry.limits import Limits
+from llm4top.registry.normalize_text import plain
 from llm4top.registry.top_csv import read_rows
 from llm4top.registry.trial import Trial
 from llm4top.registry.xml_record import read_xml
@@ -398,3 +399,24 @@ def test_no_word_of_the_sample_is_lost_or_moved(test_data):
         normal = normal_criteria(text) or ""
         assert criteria_words(normal) == criteria_words(text)
         assert (normal_criteria(str(normal + " ")) or "") == normal
+
+
+_WORD = st.text(st.sampled_from("abcdeghoprtuwxyz"), max_size=9).map(lambda text: "w" + text)
+_BREAK = st.sampled_from(["<br>", "<br  />", "</p>", "<h1 class=x y>", "<div>", "<li>", "</ul>"])
+
+
+_WORDS = st.lists(_WORD, min_size=8, max_size=40).map(" ".join)
+
+
+@given(_WORDS, st.lists(st.tuples(_BREAK, _WORDS), min_size=1, max_size=3))
+def test_a_break_of_a_web_page_does_not_hide_how_a_line_was_wrapped(first, more):
+    text = " ".join([first, *(f"{mark} {words}" for mark, words in more)])
+    typed = textwrap.fill(
+        text,
+        90,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * 6,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    assert normal_criteria(plain(typed, wrapped=True)) == normal_criteria(plain(text))

@@ -25,14 +25,15 @@ _BLOCKS = frozenset(
 _INLINE = frozenset({"b", "i", "u", "em", "strong", "sub", "sup", "span", "font", "a"})
 
 
-def plain(text: str) -> str:
+def plain(text: str, *, wrapped: bool = False) -> str:
     """``text`` as a person reads it: tags of web pages dropped, Windows' characters spelled out.
 
     ``<br>``, ``<p>`` and their like end a paragraph, ``<li>`` begins a bullet. The codes 0x80 to
     0x9F, which are controls, mean in practice what Windows-1252 means by them: a dash, a quote.
+    In a ``wrapped`` text what follows a tag stays in its column, which tells where the line ended.
     """
     if "<" in text:
-        text = _TAG.sub(_untagged, text)
+        text = _TAG.sub(_untagged_in_place if wrapped else _untagged, text)
     if not text.isascii() and _C1.search(text):
         text = _C1.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "replace"), text)
         text = text.replace("\ufffd", " ")
@@ -50,6 +51,13 @@ def instead_of(tag: str, *, ends: bool = False) -> str:
 
 def _untagged(found: re.Match[str]) -> str:
     return instead_of(found[2].lower(), ends=bool(found[1]))
+
+
+def _untagged_in_place(found: re.Match[str]) -> str:
+    stands = _untagged(found)
+    if stands == "\n\n":
+        return stands + " " * (found.end() - 1 - found.string.rfind("\n", 0, found.end()))
+    return " " * len(found[0]) if stands == " " else stands
 
 
 def one_line(text: str) -> str | None:

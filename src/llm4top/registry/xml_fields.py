@@ -78,7 +78,7 @@ def text_of(draft: RecordBuilder, element: Element) -> str | None:
         return _marked_up(draft, element)
     text: str | None = element.text
     if text is not None and ("<" in text or not text.isascii()):
-        return plain(text)
+        return plain(text, wrapped=True)
     return text
 
 

@@ -5,7 +5,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -89,3 +91,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from llm4top.testing import make_tiny_model
 
     return make_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+OF_MLFLOW = ("MLFLOW_", "DO_NOT_TRACK", "NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy")
+
+
+@pytest.fixture
+def mlflow_settings() -> Iterator[None]:
+    """No settings of MLflow from outside, and none that stay."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(OF_MLFLOW)}
+    with patch.dict(os.environ, others, clear=True):
+        yield

@@ -15,10 +15,9 @@ from typer.testing import CliRunner, Result
 
 from llm4top.cli.app import app
 from tests.benchmark.conftest import write_top
-from tests.mlflow_kit import mlflow_settings, runs_in
+from tests.mlflow_kit import runs_in
 
 pytestmark = pytest.mark.slow
-__all__ = ["mlflow_settings"]
 
 
 @pytest.fixture(scope="session")

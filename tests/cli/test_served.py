@@ -12,10 +12,8 @@ import llm4top
 from llm4top.cli.app import app
 from tests.benchmark.conftest import write_top
 from tests.forecasters.served_kit import completion, model_server, serving
-from tests.mlflow_kit import mlflow_settings
 
 pytestmark = pytest.mark.slow
-__all__ = ["mlflow_settings"]
 EXAMPLE = Path(llm4top.__file__).parent / "examples" / "example.json"
 
 

@@ -17,11 +17,10 @@ from llm4top.cli.watch import Lines, details
 from llm4top.data.dataset import make_dataset
 from llm4top.progress import Progress
 from llm4top.registry.trial import Intervention, Trial
-from tests.mlflow_kit import mlflow_settings, runs_in
+from tests.mlflow_kit import runs_in
 from tests.warm import slow_training
 
 pytestmark = pytest.mark.slow
-__all__ = ["mlflow_settings"]
 
 EXAMPLES = Path(llm4top.__file__).parent / "examples"
 

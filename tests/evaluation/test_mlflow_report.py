@@ -6,10 +6,9 @@ from llm4top.evaluation.mlflow_report import for_elsewhere, log_report
 from llm4top.evaluation.mlflow_runs import MlflowTarget
 from llm4top.evaluation.reports.report import AuditLine
 from tests.evaluation.report_kit import made_report
-from tests.mlflow_kit import mlflow_settings, runs_in
+from tests.mlflow_kit import runs_in
 
-pytestmark = pytest.mark.usefixtures(mlflow_settings.__name__)
-__all__ = ["mlflow_settings"]
+pytestmark = pytest.mark.usefixtures("mlflow_settings")
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +28,13 @@ def report():
 
 def test_each_forecaster_has_its_figures_with_bounds_and_n(report, tmp_path):
     log_report(report, MlflowTarget.parse(f"mlflow:{tmp_path}"))
-    whole, *others = runs_in(tmp_path)
-    assert [run.info.run_name for run in others] == [r.forecaster for r in report.tables[0].rows]
-    assert {run.data.tags["mlflow.parentRunId"] for run in others} == {whole.info.run_id}
-    assert {run.info.status for run in (whole, *others)} == {"FINISHED"}
+    runs = {run.info.run_name: run for run in runs_in(tmp_path)}
+    whole = runs.pop(report.title)
+    assert set(runs) == {row.forecaster for row in report.tables[0].rows}
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {whole.info.run_id}
+    assert {run.info.status for run in (whole, *runs.values())} == {"FINISHED"}
     row = report.tables[0].rows[1]
-    own = others[1].data
+    own = runs[row.forecaster].data
     assert own.params["kind"] == row.kind
     assert own.tags["llm4top.identity"] == row.identity
     figure = row.figures["roc_auc"]

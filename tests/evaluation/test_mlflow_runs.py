@@ -14,10 +14,9 @@ from llm4top.evaluation.mlflow_runs import (
     open_client,
     unless_it_fails,
 )
-from tests.mlflow_kit import mlflow_settings, runs_in
+from tests.mlflow_kit import runs_in
 
-pytestmark = pytest.mark.usefixtures(mlflow_settings.__name__)
-__all__ = ["mlflow_settings"]
+pytestmark = pytest.mark.usefixtures("mlflow_settings")
 
 
 def test_where_it_logs_without_a_uri(tmp_path, monkeypatch):

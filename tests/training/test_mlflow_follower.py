@@ -13,10 +13,9 @@ from llm4top.evaluation.mlflow_runs import MlflowTarget
 from llm4top.training.config import TrainingConfig
 from llm4top.training.mlflow_follower import NOTE_FILE, Follower, followed
 from llm4top.training.run_folder import RunFolder
-from tests.mlflow_kit import history, mlflow_settings, runs_in
+from tests.mlflow_kit import history, runs_in
 
-pytestmark = pytest.mark.usefixtures(mlflow_settings.__name__)
-__all__ = ["mlflow_settings"]
+pytestmark = pytest.mark.usefixtures("mlflow_settings")
 
 FIGURES: dict[str, Any] = {
     "split": "valid",

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import llm4top
 from llm4top.forecasters.finetuning.lora import add_lora, set_activation_checkpointing
-from llm4top.forecasters.model import base_model, products
+from llm4top.forecasters.model import base_model, packing, products
 from llm4top.forecasters.model.answer_head import answer_logits, pad_right
 from llm4top.forecasters.model.base_model import load_base
 from llm4top.forecasters.model.packing import can_pack, drop_packing, use_packing
@@ -54,6 +54,87 @@ def prompts(shared: int = 0) -> list[list[int]]:
     first = torch.randint(0, 97, (shared,), generator=generator).tolist()
     lengths = (40, 3, 1, 17, 33, 40)
     return [first + torch.randint(0, 97, (n,), generator=generator).tolist() for n in lengths]
+
+
+def variable_length(q, k, v, q_starts, k_starts, max_q, max_k, *, scale, window_size, enable_gqa):
+    """What torch's variable-length attention is documented to give, sequence by sequence."""
+    assert window_size == (-1, 0)
+    assert (max_q, max_k) == tuple(int(s.diff().max()) for s in (q_starts, k_starts))
+    assert q_starts.dtype is torch.int32
+    assert k_starts[-1] == len(k)
+    out = []
+    for (a, b), (c, d) in zip(q_starts.unfold(0, 2, 1), k_starts.unfold(0, 2, 1), strict=True):
+        mask = torch.ones(b - a, d - c, dtype=torch.bool).tril(diagonal=int(d - c - (b - a)))
+        one = (states.transpose(0, 1)[None] for states in (q[a:b], k[c:d], v[c:d]))
+        attended = functional.scaled_dot_product_attention(
+            *one, attn_mask=mask, scale=scale, enable_gqa=enable_gqa
+        )
+        out.append(attended[0].transpose(0, 1))
+    return torch.cat(out)
+
+
+@pytest.mark.parametrize("shared", [0, 20, 60])
+def test_attention_in_one_call_gives_what_it_gives_prompt_by_prompt(monkeypatch, shared):
+    calls = []
+
+    def counted(*args, **options):
+        calls.append(1)
+        return variable_length(*args, **options)
+
+    monkeypatch.setattr(packing, "_variable_length", counted)
+    monkeypatch.setattr(packing, "_one_call_works", lambda *_: True)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    model, rows = family("Qwen3"), prompts(shared)
+    reference = plain_logits(model, rows)
+    use_packing(model)
+    padded, lengths = pad_right(rows, pad_id=0)
+    with torch.no_grad():
+        ours = answer_logits(model, padded, lengths, ANSWERS)
+    torch.testing.assert_close(ours, reference, atol=1e-4, rtol=0)
+    assert len(calls) == SMALL["num_hidden_layers"] - 1
+
+
+def test_one_call_is_tried_before_it_is_relied_on(monkeypatch):
+    place = torch.device("cpu")
+    monkeypatch.setattr(packing, "_variable_length", variable_length)
+    assert packing._tried.__wrapped__(place, torch.bfloat16, 4, 2, 8)
+    assert not packing._tried.__wrapped__(place, torch.float32, 4, 2, 8)
+
+    def other(*args, **options):
+        return variable_length(*args, **options).flip(0)
+
+    def fails(*_, **__):
+        raise RuntimeError("no kernel for this head width")
+
+    for broken in (other, fails):
+        monkeypatch.setattr(packing, "_variable_length", broken)
+        assert not packing._tried.__wrapped__(place, torch.bfloat16, 4, 2, 8)
+    monkeypatch.undo()
+    assert not packing._tried.__wrapped__(place, torch.bfloat16, 4, 2, 8), "no such kernel on a CPU"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("shared", [0, 60])
+def test_on_a_gpu_the_packed_pass_gives_the_plain_ones_logits_and_gradients(shared):
+    wide = SMALL | {"hidden_size": 256, "head_dim": 64}
+    config = transformers.Qwen3Config(**wide)
+    torch.manual_seed(3)
+    model = transformers.Qwen3ForCausalLM(config).eval().to("cuda", torch.bfloat16)
+    padded, lengths = pad_right(prompts(shared), pad_id=0)
+    found = []
+    for switch in (drop_packing, use_packing):
+        if switch is use_packing or hasattr(model.get_decoder().layers[-1], "forward"):
+            switch(model)
+        logits = answer_logits(model, padded.cuda(), lengths, ANSWERS)
+        model.zero_grad()
+        logits.square().sum().backward()
+        found.append((logits.detach(), model.model.layers[0].self_attn.q_proj.weight.grad.clone()))
+    (plain, gradient), (ours, other) = found
+    assert packing._one_call_works(*(torch.empty(1, 4, 1, 64, device="cuda").bfloat16(),) * 2)
+    probabilities = (torch.softmax(each.double(), 1) for each in (ours, plain))
+    assert (next(probabilities) - next(probabilities)).abs().max() < 5e-3
+    assert (other - gradient).norm() < 0.05 * gradient.norm()
 
 
 def plain_logits(model: torch.nn.Module, rows: list[list[int]]) -> torch.Tensor:

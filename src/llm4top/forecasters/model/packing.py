@@ -1,19 +1,23 @@
 """A forward pass without padding, whose last layer is computed only where the answer is read.
 
 The prompts lie end to end in one row of tokens, so no product is spent on padding, and what all of
-them begin with lies there once. Attention goes prompt by prompt. In the last layer every token
-still gives a key and a value, but only the tokens that are read ask: the rest of that layer, most
-of its work, is theirs alone.
+them begin with lies there once. Attention goes prompt by prompt, on a GPU in one call of torch's
+variable-length attention where that works. In the last layer every token still gives a key and a
+value, but only the tokens that are read ask: the rest of that layer, most of its work, is theirs
+alone.
 
 All of it runs through transformers' own modules. ``use_packing`` gives a model the attention
 function and the last layer's forward pass below; without a ``packing`` both do what they did.
 """
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from itertools import accumulate
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -34,11 +38,48 @@ class Packing:
         lengths: The tokens of each prompt that are its own; one at least.
         shared: The tokens that come first in the row and in every prompt.
         read: ``[prompts]``, the place in the row of each prompt's last token.
+        sequences: The same for attention in one call; None where there is none.
     """
 
     lengths: tuple[int, ...]
     shared: int
     read: Tensor
+    sequences: Sequences | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Queries and keys as variable-length attention takes them: each sequence behind the other.
+
+    What is shared is a sequence of its own, the first; every other has its keys before its own.
+
+    Attributes:
+        query_starts, key_starts: int32 ``[sequences + 1]``, where each begins, and where all end.
+        longest: The most queries, and the most keys, of a sequence.
+        keys: The place in the row of each key; None where each token is a key once, in order.
+    """
+
+    query_starts: Tensor
+    key_starts: Tensor
+    longest: tuple[int, int]
+    keys: Tensor | None
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], shared: int, device: torch.device) -> Self:
+        """The sequences of prompts with so many tokens of their own behind ``shared`` ones."""
+        first = [shared] if shared else []
+        queries, keys = [*first, *lengths], [*first, *(shared + n for n in lengths)]
+        places = None
+        if shared:
+            own = torch.split(torch.arange(shared, shared + sum(lengths)), list(lengths))
+            common = torch.arange(shared)
+            places = torch.cat([common, *(part for mine in own for part in (common, mine))])
+            places = places.to(device)
+
+        def starts(sizes: Sequence[int]) -> Tensor:
+            return torch.tensor([0, *accumulate(sizes)], dtype=torch.int32, device=device)
+
+        return cls(starts(queries), starts(keys), (max(queries), max(keys)), places)
 
 
 def use_packing(model: Any) -> bool:
@@ -89,13 +130,14 @@ def packed_states(decoder: Any, input_ids: Tensor, lengths: Tensor, *, share: bo
     positions = torch.cat((place[:shared], place.expand_as(input_ids)[own]))
     rest = tuple(n - shared for n in counts)
     read = shared - 1 + torch.tensor(rest).cumsum(0).to(ids.device)
+    sequences = Sequences.of(rest, shared, ids.device) if ids.is_cuda else None
     out = decoder(
         input_ids=ids[None],
         position_ids=positions[None],
         # A mask of four dimensions is handed on as it is: none is made, and none is needed.
         attention_mask=torch.zeros(1, 1, 1, 1, device=ids.device),
         use_cache=False,
-        packing=Packing(rest, shared, read),
+        packing=Packing(rest, shared, read, sequences),
     )
     states: Tensor = out.last_hidden_state[0]
     return states
@@ -134,10 +176,26 @@ def _attention(
             module, query, key, value, attention_mask, **options
         )
         return out
+    dropout, scale = options.get("dropout", 0.0), options.get("scaling")
+    whole = query.shape[2] > len(packing.lengths)
+    if whole and packing.sequences is not None and not dropout and _one_call_works(query, key):
+        return _in_one_call(query, key, value, packing.sequences, scale), None
+    return _prompt_by_prompt(query, key, value, packing, dropout=dropout, scale=scale), None
+
+
+def _prompt_by_prompt(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    packing: Packing,
+    *,
+    dropout: float = 0.0,
+    scale: float | None = None,
+) -> Tensor:
     attend = partial(
         functional.scaled_dot_product_attention,
-        dropout_p=options.get("dropout", 0.0),
-        scale=options.get("scaling"),
+        dropout_p=dropout,
+        scale=scale,
         enable_gqa=key.shape[1] != query.shape[1],
     )
     asked = query.shape[2] == len(packing.lengths)
@@ -157,7 +215,55 @@ def _attention(
             mask = mask.tril(diagonal=packing.shared)
             parts.append(attend(query[:, :, here], k, v, attn_mask=mask))
         start += n
-    return torch.cat(parts, dim=2).transpose(1, 2), None
+    return torch.cat(parts, dim=2).transpose(1, 2)
+
+
+def _in_one_call(
+    query: Tensor, key: Tensor, value: Tensor, sequences: Sequences, scale: float | None
+) -> Tensor:
+    """What ``_prompt_by_prompt`` gives where every token asks, ``[1, n, heads, d]``."""
+    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+    if sequences.keys is not None:
+        k, v = k[sequences.keys], v[sequences.keys]
+    out: Tensor = _variable_length(
+        q, k, v, sequences.query_starts, sequences.key_starts, *sequences.longest,
+        scale=scale, window_size=(-1, 0), enable_gqa=q.shape[1] != k.shape[1],
+    )  # fmt: skip
+    return out[None]
+
+
+def _variable_length(*args: Any, **options: Any) -> Any:
+    from torch.nn.attention.varlen import varlen_attn
+
+    return varlen_attn(*args, **options)
+
+
+def _one_call_works(query: Tensor, key: Tensor) -> bool:
+    heads, others = query.shape[1], key.shape[1]
+    return _tried(query.device, query.dtype, heads, others, query.shape[3])
+
+
+@cache
+def _tried(device: torch.device, dtype: torch.dtype, heads: int, others: int, width: int) -> bool:
+    """Whether torch's variable-length attention is there and gives what it should; tried once.
+
+    That depends on torch, the GPU, the number type and the width of a head.
+    """
+    if dtype not in (torch.bfloat16, torch.float16):
+        return False
+    lengths, shared = (7, 3, 1), 5
+    chance = torch.Generator(device).manual_seed(0)
+    n = shared + sum(lengths)
+    sizes = ((1, heads, n, width), (1, others, n, width), (1, others, n, width))
+    with torch.no_grad():
+        q, k, v = (torch.randn(s, generator=chance, device=device).to(dtype) for s in sizes)
+        packing = Packing(lengths, shared, torch.empty(0))
+        try:
+            ours = _in_one_call(q, k, v, Sequences.of(lengths, shared, device), None)
+        except (ImportError, RuntimeError, TypeError, ValueError):
+            return False
+        theirs = _prompt_by_prompt(q, k, v, packing)
+        return torch.allclose(ours, theirs, rtol=0.05, atol=0.05)
 
 
 def _first(

@@ -38,7 +38,7 @@ ENV PATH=/venv/bin:$PATH \
 USER 10001:10001
 VOLUME /workspace
 EXPOSE 8642
-# The Studio's. A worker needs none: one that is not heard of loses its run to another.
+# The Studio's. A worker needs none (--no-healthcheck): one that is not heard of loses its run.
 HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --retries=3 \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8642/healthz', timeout=12)"]
 ENTRYPOINT ["llm4top"]

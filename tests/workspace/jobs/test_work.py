@@ -17,7 +17,7 @@ from llm4top.forecasters.forecast_format import Forecast
 from llm4top.forecasters.precedents.precedents import Precedents
 from llm4top.progress import Progress
 from llm4top.registry.trial import Trial
-from llm4top.workspace.jobs.forecast_job import items_of
+from llm4top.workspace.jobs.forecast_job import _Journal, items_of
 from llm4top.workspace.jobs.ingest_job import bounded_memory
 from llm4top.workspace.jobs.jobs import submit
 from llm4top.workspace.jobs.resolve import base_place
@@ -296,3 +296,18 @@ def test_a_bundle_without_a_base_cannot_be_trained(
     monkeypatch.setattr(local.bundles, "folder", lambda _: tmp_path / "rates")
     with pytest.raises(BundleError, match="contains no base model to train"):
         base_place(local, "0" * 32)
+
+
+def test_a_worker_that_was_thought_lost_cannot_write_into_the_newer_journal(tmp_path: Path) -> None:
+    path, line = tmp_path / "journal", {"bundle": "b", "nct_id": "NCT90000001", "record": "1.xml"}
+    with _Journal(path, "b", fresh=True) as frozen:
+        frozen.add(line)
+        with _Journal(path, "b", fresh=False) as newer:
+            assert (newer.lines, newer.first_of) == (1, {"NCT90000001": "1.xml"})
+            frozen.add({**line, "record": "of the past"})
+            newer.add({**line, "record": "2.xml"})
+    assert [json.loads(text)["record"] for text in path.read_text().splitlines()] == [
+        "1.xml",
+        "2.xml",
+    ]
+    assert path.stat().st_mode & 0o777 == 0o600

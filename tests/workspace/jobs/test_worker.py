@@ -221,3 +221,16 @@ def test_a_worker_that_does_not_stop_is_killed_after_the_grace_time(
     shared.runs.interrupt_orphans()
     assert shared.runs.get(run.id).state is RunState.INTERRUPTED
     assert log_tail(shared, run.id, 1)[0].endswith("It did not stop within 0.5 s and is killed.")
+
+
+def test_a_later_attempt_does_not_wait_for_the_locks_of_a_lost_machine(
+    shared: Workspace, material: tuple[Path, Path]
+) -> None:
+    run = submit(shared, "train", {**quick_training(*material), "max_steps": 2})
+    shared.runs.claim(Process(1, 1.0, "lost"), device="cpu", lease=-1)
+    shared.runs.requeue_lost(lease=0)
+    # A file server may keep the lock of a machine that is gone.
+    with RunFolder(shared.folder / "runs" / run.id).locked():
+        assert start_worker(shared).wait(120) == 0
+    done = shared.runs.get(run.id)
+    assert (done.state, done.attempt) == (RunState.DONE, 2), log_tail(shared, run.id)

@@ -53,8 +53,11 @@ def target(tmp_path: Path) -> MlflowTarget:
 def test_figures_arrive_as_they_come(settings: Settings, tmp_path: Path) -> None:
     config = settings()
     follower = Follower(config, "top", target(tmp_path), pytest.fail)
+    RunFolder(config.out).path.mkdir()
+    RunFolder(config.out).record("failed", "the base model cannot be read")
     assert follower.send()
     assert not (tmp_path / "store").exists()  # nothing was begun, so there is no run
+    assert not (config.out / NOTE_FILE).exists()
     run = begin(config)
     log(run, 1, 2)
     run.add_event("evaluation", step=2, epoch=0.2, eval_log_loss=0.6, eval_seconds=1.0)

@@ -111,8 +111,8 @@ class Follower:
         """Send all events so far; whether MLflow took them. Only the first failure is told."""
         with unless_it_fails() as problems:
             events = self.folder.events()
-            # A training that fails its checks writes nothing down and makes no run.
-            if len(events) > self._earlier:
+            # What fails before it begins makes no run: it may be started anew with other settings.
+            if any(event["event"] == "begin" for event in events[self._earlier :]):
                 self._send(events)
         for problem in problems:
             self.tell(problem)

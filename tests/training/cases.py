@@ -27,7 +27,10 @@ def rows(count: int, seed: int) -> tuple[list[list[int]], list[int]]:
 
 
 def compute(name: str, model: Path, folder: Path, batch_size: int) -> None:
-    """Fine-tune as the case says: gradients of the first step, trained weights and log-loss."""
+    """Fine-tune as the case says: gradients of the first step, trained weights and log-loss.
+
+    With the share of the base model's weights that this process holds.
+    """
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
     from llm4top.forecasters.finetuning.finetune import finetune
@@ -40,9 +43,12 @@ def compute(name: str, model: Path, folder: Path, batch_size: int) -> None:
     case = dict(CASES[name])
     loading = {key: case.pop(key) for key in ("shard", "quantize") if key in case}
     base = load_base(model, device="cpu", **loading)
+    held = [(p.to_local() if "shard" in loading else p).numel() for p in base.model.parameters()]
+    share = sum(held) / sum(p.numel() for p in base.model.parameters())
     # Ten rows of 16 that make a step: the last batch is short, and one process has none of it.
     prompts, targets = rows(10, seed=0)
-    eval_prompts, eval_targets = rows(5, seed=1)
+    # One process evaluates nine of them in two batches of at most eight, the other eight in one.
+    eval_prompts, eval_targets = rows(17, seed=1)
     seen: list[dict[str, torch.Tensor]] = []
 
     def keep(optimiser: Any, *_: Any) -> None:
@@ -80,4 +86,5 @@ def compute(name: str, model: Path, folder: Path, batch_size: int) -> None:
         # A model that is whole came out of its wrapper, which the shards' names are without too.
         save_file({**seen[0], **weights}, folder / f"{name}.safetensors")
         losses = [line["eval_log_loss"] for line in done.history if "eval_log_loss" in line]
-        (folder / f"{name}.json").write_text(json.dumps(losses))
+        found = {"losses": losses, "share": share}
+        (folder / f"{name}.json").write_text(json.dumps(found))

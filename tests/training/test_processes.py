@@ -113,11 +113,12 @@ def test_two_processes_have_the_gradients_and_weights_of_one_with_the_double_bat
         largest = max(float(alone[key].abs().max()), 1.0)
         assert float((alone[key] - two[key]).abs().max()) <= 1e-6 * largest, key
     assert furthest(alone, two) < 1e-5
-    losses = [
+    found, other = (
         json.loads((folder / f"{case}.json").read_text())
         for folder, case in ((tmp_path, name.removesuffix("-sharded")), (computed, name))
-    ]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    )
+    assert other["losses"] == pytest.approx(found["losses"], abs=1e-5)
+    assert other["share"] == pytest.approx(0.5 if name.endswith("-sharded") else 1, abs=0.01)
 
 
 def test_a_run_whose_process_was_killed_goes_on_to_the_weights_of_one_process(

@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llm4top.cli.app import app
-from llm4top.errors import EngineError
+from llm4top.errors import EngineError, ShardError
 from tests.forecasters.bulk.kit import make_zip, refused_in, rows_in
 
 pytestmark = [
@@ -161,3 +161,19 @@ def test_machines_that_lack_something_are_named(
     assert "not 9.9." in text
     assert str(archive) not in text
     assert "does not see" not in text
+
+
+@pytest.mark.timeout(300)
+def test_a_process_with_another_model_says_so_with_its_machine(
+    cluster: str, archive: Path, tmp_path: Path
+) -> None:
+    from llm4top.forecasters.bulk.plan import plan
+    from llm4top.forecasters.bulk.ray_engine import Asked, forecast_on_ray, this_machine
+    from llm4top.forecasters.bulk.work import BUSY_FOLDER, Work
+
+    (tmp_path / BUSY_FOLDER).mkdir()
+    asked = Asked({"model": "embedded"}, Work(str(tmp_path)), "mine-0123", uses_device=False)
+    with pytest.raises(ShardError) as told:
+        list(forecast_on_ray(plan([archive], 20), asked, workers=1))
+    assert str(told.value).startswith(f"machine {this_machine()}: cannot forecast: its model is ")
+    assert "not mine-0123. Give all machines the same bundle." in str(told.value)

@@ -110,7 +110,10 @@ def _on_ray(
         | {"model": model, "tokenizer": tokenizer and Path(tokenizer).expanduser().absolute()},
         work,
         forecaster.identity,
-        uses_device=forecaster.kind != "baseline" and not is_served(model),
+        # The embedded models are so small that many cores do more than a few GPUs.
+        uses_device=forecaster.kind != "baseline"
+        and not is_served(model)
+        and not is_embedded(model),
     )
     where = engine.address or "this machine"
     note(f"Starting Ray on {where}." if engine.address is None else f"Connecting to Ray: {where}.")

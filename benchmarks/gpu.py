@@ -1,11 +1,13 @@
 """Scoring and LoRA training of a large model on a GPU: tokens/s, share of the peak, memory.
 
-Qwen3-8B's shape at random weights, in bfloat16: nothing is downloaded. Each length is measured on
-full batches of prompts of 1, 2 and 4 thousand tokens. The peak is that of a dense bfloat16 product,
-measured here. Takes under 12 minutes on one GPU with 80 GB (`benchmarks/gpu.sh` installs and runs
-it); exits with 1 where training stays under half of the peak.
+Qwen3-8B's shape at random weights, in bfloat16: nothing is downloaded. Full batches of prompts of
+1, 2 and 4 thousand tokens, and one of mixed lengths; beside LLM4TOP's pass the padded one that
+transformers makes of the same prompts, and how far the probabilities of two answers differ. The
+peak is that of a dense bfloat16 product, measured here. Takes under 12 minutes on a GPU with 80 GB
+(`benchmarks/gpu.sh` runs it); exits with 1 where training stays under half of the peak.
 
     python benchmarks/gpu.py [--layers 36] [--lengths 1024 2048 4096]
+    python benchmarks/gpu.py --dry    # all of it on a CPU, with a small model
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+import transformers
 from torch.nn import functional
 
 from llm4top.forecasters.finetuning.lora import (
@@ -24,6 +28,7 @@ from llm4top.forecasters.finetuning.lora import (
     add_lora,
     set_activation_checkpointing,
 )
+from llm4top.forecasters.model import packing
 from llm4top.forecasters.model.answer_head import answer_logits
 from llm4top.forecasters.model.packing import drop_packing, use_packing
 
@@ -39,17 +44,23 @@ def main() -> int:
     body = sum(p.numel() for n, p in model.named_parameters() if ".layers." in n)
     peak = product_rate(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"{name}, torch {torch.__version__}, {body / 1e9:.2f} G parameters in the layers")
-    print(f"dense bfloat16 product: {peak / 1e12:.3g} TFLOP/s\n")
-    print("| work | tokens | tokens/s | share of the product's rate | peak memory, GB |")
+    print(f"{name}, torch {torch.__version__}, transformers {transformers.__version__}, ", end="")
+    print(f"{body / 1e9:.3g} G parameters in the layers")
+    print(f"dense bfloat16 product: {peak / 1e12:.3g} TFLOP/s")
+    print(f"attention of LLM4TOP's pass: {way_of_attention(model, device)}\n")
+    print("| work | prompts | tokens/s | share of the product's rate | peak memory, GB |")
     print("|---|---:|---:|---:|---:|")
     measure = Measure(device, body, peak)
+    differences = []
     for length in options.lengths:
-        batch = max(options.batch_tokens // length, 1)
-        ids = torch.randint(0, VOCABULARY, (batch, length), device=device)
-        lengths = torch.full((batch,), length)
-        plain_and_ours(model, ids, lengths, measure)
+        lengths = torch.full((max(options.batch_tokens // length, 1),), length)
+        all_logits(model, length, device, measure)
+        differences.append(padded_and_ours(model, lengths, device, measure))
+    longest = options.lengths[1]
+    mixed = torch.linspace(longest // 8, longest, max(options.batch_tokens // longest, 2)).long()
+    differences.append(padded_and_ours(model, mixed, device, measure))
     shares = train(model, options, device, measure)
+    print(f"\nProbabilities differ from the padded pass by at most {max(differences):.1e}.")
     return int(device.type == "cuda" and max(shares) < LEAST_SHARE)
 
 
@@ -61,7 +72,25 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--lengths", type=int, nargs="+", default=[1024, 2048, 4096])
     parser.add_argument("--batch-tokens", type=int, default=32_768)
     parser.add_argument("--train-tokens", type=int, default=8_192)
-    return parser.parse_args()
+    parser.add_argument("--dry", action="store_true", help="small, on the CPU")
+    small = {"device": "cpu", "layers": 2, "hidden": 256, "lengths": [64, 128, 256]}
+    if parser.parse_known_args()[0].dry:
+        parser.set_defaults(**small, batch_tokens=512, train_tokens=256)
+    options = parser.parse_args()
+    if len(options.lengths) < 2:
+        parser.error("--lengths: two or more")
+    return options
+
+
+def way_of_attention(model: Any, device: torch.device) -> str:
+    config = model.config
+    heads = (config.num_attention_heads, config.num_key_value_heads)
+    states = (
+        torch.empty(1, n, 1, config.head_dim, device=device, dtype=torch.bfloat16) for n in heads
+    )
+    if device.type == "cuda" and packing._one_call_works(*states):
+        return "one call of torch's variable-length attention"
+    return "prompt by prompt"
 
 
 def make_model(options: argparse.Namespace) -> Any:
@@ -73,7 +102,7 @@ def make_model(options: argparse.Namespace) -> Any:
         hidden_size=options.hidden,
         intermediate_size=3 * options.hidden,
         num_hidden_layers=options.layers,
-        num_attention_heads=options.hidden // 128,
+        num_attention_heads=max(options.hidden // 128, 1),
         num_key_value_heads=max(options.hidden // 512, 1),
         head_dim=128,
         tie_word_embeddings=False,
@@ -116,41 +145,48 @@ class Measure:
         self.device, self.body, self.peak = device, body, peak
 
     def __call__(
-        self, name: str, tokens: int, length: int, passes: int, work: Callable[[], Any]
+        self, name: str, lengths: torch.Tensor, passes: int, work: Callable[[], Any]
     ) -> float:
         """``passes`` of two operations a parameter: one forward, and one on the way back."""
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         took = seconds(work, self.device)
+        tokens = int(lengths.sum())
         share = 2 * self.body * tokens * passes / took / self.peak
         held = 0.0
         if self.device.type == "cuda":
             held = torch.cuda.max_memory_allocated(self.device) / 1e9
-        shape = f"{tokens // length} x {length}"
+        least, most = int(lengths.min()), int(lengths.max())
+        shape = f"{len(lengths)} x {most if least == most else f'{least} to {most}'}"
         print(f"| {name} | {shape} | {tokens / took:.0f} | {share:.2f} | {held:.1f} |", flush=True)
         return share
 
 
-def plain_and_ours(model: Any, ids: Any, lengths: Any, measure: Measure) -> None:
-    batch, length = ids.shape
+def all_logits(model: Any, length: int, device: torch.device, measure: Measure) -> None:
+    # Those of a whole batch would not fit: one prompt is enough to compare by.
+    ids = torch.randint(0, VOCABULARY, (1, length), device=device)
     with torch.inference_mode():
-        # All logits of a whole batch would not fit: one prompt is enough to compare by.
         measure(
             "scoring, all logits",
-            length,
-            length,
+            torch.tensor([length]),
             1,
-            lambda: model(input_ids=ids[:1], use_cache=False).logits[:, -1, list(ANSWERS)],
+            lambda: model(input_ids=ids, use_cache=False).logits[:, -1, list(ANSWERS)],
         )
+
+
+def padded_and_ours(
+    model: Any, lengths: torch.Tensor, device: torch.device, measure: Measure
+) -> float:
+    """Prints both; gives how far the probabilities of two answers differ at most."""
+    ids = torch.randint(0, VOCABULARY, (len(lengths), int(lengths.max())), device=device)
+    found = []
+    with torch.inference_mode():
         for name, switch in (("padded", drop_packing), ("LLM4TOP", use_packing)):
             switch(model)
-            measure(
-                f"scoring, {name}",
-                batch * length,
-                length,
-                1,
-                lambda: answer_logits(model, ids, lengths, ANSWERS),
-            )
+            work = partial(answer_logits, model, ids, lengths, ANSWERS)
+            measure(f"scoring, {name}", lengths, 1, work)
+            found.append(work().double().softmax(1))
+    return float((found[0] - found[1]).abs().max())
 
 
 def train(
@@ -171,14 +207,21 @@ def train(
             optimiser.step()
             optimiser.zero_grad()
 
-        for again in (False, True):
+        for name, switch, again in (
+            ("padded", drop_packing, False),
+            ("LLM4TOP", use_packing, False),
+            ("LLM4TOP, activations computed again", use_packing, True),
+        ):
+            switch(model)
             set_activation_checkpointing(adapted, again)
-            name = "training, computed again" if again else "training"
             try:
-                shares.append(measure(name, batch * length, length, 2, step))
+                share = measure(f"training, {name}", lengths, 2, step)
             except torch.OutOfMemoryError:
-                print(f"| {name} | {batch} x {length} | out of memory | | |", flush=True)
+                print(f"| training, {name} | {batch} x {length} | out of memory | | |", flush=True)
+                optimiser.zero_grad()
                 torch.cuda.empty_cache()
+            else:
+                shares += [share] if switch is use_packing else []
     return shares or [0.0]
 
 

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# On a bare machine with one GPU: installs LLM4TOP and measures it there, in under 12 minutes.
-#   bash benchmarks/gpu.sh [FOLDER FOR THE ENVIRONMENT]
+# Measures LLM4TOP on a machine with one GPU, in under 12 minutes.
+#   bash benchmarks/gpu.sh          # --dry: all of it on a CPU with a small model, in a minute
+# The machine's own Python is taken where it has what is needed (PYTHON names another one); else an
+# environment is made in build/gpu, which needs the network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-ENVIRONMENT=${1:-build/gpu}
-if [ ! -x "$ENVIRONMENT/bin/python" ]; then
-  python3 -m venv --system-site-packages "$ENVIRONMENT"
-  # A torch that the machine brings is kept: the index may have none for its driver.
-  "$ENVIRONMENT/bin/python" -c 'import torch' 2>/dev/null || "$ENVIRONMENT/bin/pip" install --quiet torch==2.13.0
-  "$ENVIRONMENT/bin/pip" install --quiet --editable .
+export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+python=${PYTHON:-python3}
+if ! "$python" benchmarks/gpu.py --help >/dev/null 2>&1; then
+  python=build/gpu/bin/python
+  if [ ! -x "$python" ]; then
+    python3 -m venv --system-site-packages build/gpu
+    # A torch that the machine brings is kept: the index may have none for its driver.
+    "$python" -c 'import torch' 2>/dev/null || "$python" -m pip install --quiet 'torch==2.13.*'
+    "$python" -m pip install --quiet --editable .
+  fi
 fi
-exec timeout 600 "$ENVIRONMENT/bin/python" benchmarks/gpu.py "${@:2}"
+exec timeout 600 "$python" benchmarks/gpu.py "$@"

@@ -10,8 +10,9 @@ from sqlalchemy import update
 from llm4top.errors import DatabaseError, JobError, WorkspaceError
 from llm4top.workspace.database import PASSWORD_VARIABLE, database_url, make_engine
 from llm4top.workspace.leases import MOST_ATTEMPTS
+from llm4top.workspace.run_rows import FolderStatus, apply_status
 from llm4top.workspace.run_states import Process, Run, RunState, machine_name
-from llm4top.workspace.tables import RunRow
+from llm4top.workspace.tables import RunRow, now
 from llm4top.workspace.workspace import Workspace
 from tests.workspace.conftest import free_port
 from tests.workspace.views.test_portfolio import item
@@ -72,6 +73,13 @@ def test_runs_of_this_machine_and_those_without_a_lease_are_left_alone(
         session.execute(update(RunRow).where(RunRow.id == older.id).values(lease=None))
     assert lost(workspace) == []
     assert workspace.runs.get(mine.id).state is RunState.RUNNING
+
+
+def test_a_training_that_a_terminal_took_up_again_has_no_lease() -> None:
+    row = RunRow(kind="train", state="interrupted", settings={}, lease=now())
+    process = Process.current()
+    apply_status(row, FolderStatus(RunState.RUNNING, now(), None, process, {}, {}))
+    assert (row.pid, row.lease) == (process.pid, None)
 
 
 def test_after_a_start_of_the_server_workers_get_a_whole_lease(

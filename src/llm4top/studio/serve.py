@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from llm4top.errors import StudioError
+from llm4top.errors import DatabaseError, StudioError
 from llm4top.lazy import quick_imports
 from llm4top.studio.guard.safety import Safety, is_loopback
 from llm4top.workspace.workspace import Workspace
@@ -65,8 +65,9 @@ def serve(
             _run(app, listening, lambda: on_started(address))
     finally:
         listening.close()
-        if workspace.runs.count(states=("running", "stopping")):
-            say("Stopping the runs in progress; their completed work is saved.")
+        with suppress(DatabaseError):
+            if workspace.runs.count(states=("running", "stopping")):
+                say("Stopping the runs in progress; their completed work is saved.")
         supervisor.stop()
         signal.signal(signal.SIGTERM, former)
     say("The Studio is closed.")

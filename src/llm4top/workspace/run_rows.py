@@ -147,6 +147,8 @@ def apply_status(row: RunRow, status: FolderStatus) -> None:
     if process is not None:
         row.host, row.pid, row.pid_started = process.host, process.pid, process.started
         row.started, row.finished = status.since, None
+        # A terminal renews none: one of an earlier attempt would end under its hands.
+        row.lease = None
     elif status.state.is_over:
         row.finished = status.since
 

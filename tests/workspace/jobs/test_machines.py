@@ -26,7 +26,7 @@ from tests.workspace.tiny import over, wait_for
 
 pytestmark = pytest.mark.slow
 
-LEASE_S = 2.0
+LEASE_S = 3.0
 
 # A run of these tests waits for a file, reports all the while, and writes down that it was done.
 WAITS = """

@@ -158,8 +158,10 @@ def _noted(out: Path) -> Iterator[None]:
             hint="Check the memory of that machine, with fewer processes (--workers) for instance.",
         )
     file.touch()
-    yield
-    file.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _loaded(asked: Asked, device: str, version: str) -> Forecaster:

@@ -65,12 +65,18 @@ def serve(
             _run(app, listening, lambda: on_started(address))
     finally:
         listening.close()
-        with suppress(DatabaseError):
-            if workspace.runs.count(states=("running", "stopping")):
-                say("Stopping the runs in progress; their completed work is saved.")
+        if _is_working(workspace):
+            say("Stopping the runs in progress; their completed work is saved.")
         supervisor.stop()
         signal.signal(signal.SIGTERM, former)
     say("The Studio is closed.")
+
+
+def _is_working(workspace: Workspace) -> bool:
+    """Whether a run is in progress, as far as the database tells."""
+    with suppress(DatabaseError):
+        return workspace.runs.count(states=("running", "stopping")) > 0
+    return False
 
 
 def _run(app: Safety, listening: socket.socket, on_started: Callable[[], None]) -> None:

@@ -135,7 +135,7 @@ def _application(
 ) -> None:
     """Estimate a clinical trial's chance of success from its registry record, on this machine.
 
-    Only [bold]llm4top download[/bold] uses the network.
+    Only [bold]llm4top download[/bold] uses the network, and what you give the address of a server.
     """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if ctx.invoked_subcommand != "download":

@@ -1,4 +1,4 @@
-"""``llm4top download``: download a base model. The only command that uses the network."""
+"""``llm4top download``: download a base model. The only command that asks the Hub."""
 
 from typing import Annotated
 
@@ -23,7 +23,9 @@ def download(
         bool, typer.Option("--replace", help="Replace the model that has this name.")
     ] = False,
 ) -> None:
-    """Download a base model for fine-tuning. [bold]The only command that uses the network.[/bold]
+    """Download a base model for fine-tuning.
+
+    No other command uses the network, unless you give it the address of a server.
 
     Downloads safetensors, JSON and tokenizer files only, never code or pickles. The commit and the
     sha256 of every file are stored next to them (llm4top-source.json). An interrupted download

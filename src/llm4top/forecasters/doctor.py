@@ -136,7 +136,7 @@ def _network() -> Iterator[Check]:
         "Network",
         "offline",
         "ok" if offline else "broken",
-        "no command but `llm4top download` uses the network"
+        "only `llm4top download` uses the network, and what is given the address of a server"
         if offline
         else "HF_HUB_OFFLINE is not set",
         "" if offline else "Run this through the command `llm4top doctor`.",

@@ -126,7 +126,7 @@ def _init(ray: Any, options: dict[str, Any], *, again: bool = True) -> None:
             if where == "auto"
             else "no Ray cluster answers there.",
             where=f"--address {where}",
-            hint=_START,
+            hint=f"{_START} A cluster with a token needs RAY_AUTH_MODE and RAY_AUTH_TOKEN.",
         ) from error
     except Exception as error:  # Ray raises the class itself, too
         if again and _SLOW_START in str(error):  # it waits 30 s, which a busy machine may need

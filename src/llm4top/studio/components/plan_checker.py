@@ -11,6 +11,7 @@ from llm4top.training.config import TrainingConfig
 from llm4top.workspace.jobs.train_plan import PlanCheck
 
 _COMMAND = "from llm4top.workspace.jobs.train_plan import main; main()"
+_NAMES = {"check": "check", "measure": "measurement"}
 _ONE_AT_A_TIME = asyncio.Lock()
 """Measurements of all visitors: each loads a model, and two would slow each other."""
 
@@ -49,14 +50,18 @@ class PlanChecker:
             self._process.kill()
 
     async def _run(self, what: str, config: TrainingConfig) -> Sequence[PlanCheck]:
+        turn = self._turn
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _COMMAND, what, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
         )
         self._process = process
+        if turn != self._turn:
+            # Called off while it was being started.
+            process.kill()
         output, _ = await process.communicate(config.model_dump_json().encode())
         if process.returncode != 0:
             raise JobError(
-                f"the {what} did not finish: its process ended.",
+                f"the {_NAMES[what]} did not finish: the process ended.",
                 hint="Change a setting to try again. There may be too little memory.",
             )
         return [PlanCheck(**check) for check in json.loads(output)]

@@ -40,7 +40,7 @@ def test_a_check_ends_the_measurement_before_it(
         with pytest.raises(JobError, match="the measurement did not finish: the process ended"):
             await measuring
         other.end()
-        with pytest.raises(JobError, match="called off|did not finish"):
+        with pytest.raises(JobError, match=r"called off|did not finish"):
             await waiting
 
     asyncio.run(change_meanwhile())

@@ -12,6 +12,7 @@ another ``PYTHONPATH``, and all commands where ``LLM4TOP_TEST_COLD`` is set.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import gc
@@ -24,6 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 from pathlib import Path
@@ -66,9 +68,11 @@ MODULES = {
     "transformers.models.auto transformers.tokenization_utils_tokenizers transformers.trainer peft "
     "safetensors.torch sklearn.linear_model sklearn.feature_extraction.text sklearn.ensemble "
     "sklearn.neighbors sklearn.isotonic scipy.optimize scipy.stats xgboost pyarrow.parquet "
-    "matplotlib.figure matplotlib.backends.backend_svg",
+    "matplotlib.figure matplotlib.backends.backend_svg llm4top.cli.app llm4top.workspace.workspace "
+    "llm4top.workspace.jobs.worker llm4top.workspace.jobs.supervisor llm4top.forecasters.load "
+    "llm4top.evaluation.evaluate llm4top.training.run llm4top.benchmark.run",
     "studio": f"{SHARED} nicegui nicegui.ui fastapi uvicorn uvicorn.protocols.http.httptools_impl "
-    "uvicorn.protocols.websockets.websockets_impl",
+    "uvicorn.protocols.websockets.websockets_impl llm4top.cli.app llm4top.studio.serve",
 }
 """What each warm process imports."""
 
@@ -361,11 +365,31 @@ def run(request: dict[str, Any]) -> None:
     if "torch" in sys.modules and HOOK in os.environ:
         runpy.run_path(os.environ[HOOK])
     sys.argv = [what if way == "-m" else "-c", *rest]
-    if way == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        main = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(what, "<string>", "exec"), main.__dict__)
+    code: Any = 0
+    try:
+        if way == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            main = sys.modules["__main__"] = types.ModuleType("__main__")
+            exec(compile(what, "<string>", "exec"), main.__dict__)
+    except SystemExit as end:
+        code = end.code
+    if code is None or isinstance(code, int):
+        leave(code or 0)
+    sys.exit(code)
+
+
+def leave(code: int) -> None:
+    """End as Python does, but for taking all modules apart: with torch that is a third of a second.
+
+    Returns where the output cannot be written, of which Python tells in its way.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ COMMANDS = {"train", "select", "benchmark", "forecast", "evaluate", "compare"}
 # Read once, when Python or a library is imported: with another value a fork would differ.
 READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TORCH", "MPL", "LC_", "LANG", "LD_")
 SET_BY_US = {"HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONUNBUFFERED"}
+TORCHRUN = ("TORCHELASTIC_", "TORCH_NCCL_ASYNC_ERROR_HANDLING")
+"""What torchrun sets in its processes, which is read later."""
 _Popen = subprocess.Popen
 _waitpid = os.waitpid
 _forks: WeakValueDictionary[int, WarmPopen] = WeakValueDictionary()
@@ -132,16 +134,17 @@ def slow_training(patch: pytest.MonkeyPatch, folder: Path, fast: int = 8) -> Pat
 
 def libraries_of(args: Any) -> str:
     """Which of the warm processes has what a command imports; "" where none has."""
-    if not isinstance(args, list | tuple) or len(args) < 4 or args[0] != sys.executable:
+    if not isinstance(args, list | tuple) or args[0] != sys.executable:
         return ""
-    way, what, first = map(str, args[1:4])
+    way, what, first = [*(str(arg) for arg in args[1:5] if arg != "-u"), "", "", ""][:3]
     if way == "-c":
         return "torch" if TRAIN_PLAN in what else "studio" if first == "studio" else ""
     if way != "-m":
         return ""
     if what == "llm4top":
         return "torch" if first in COMMANDS and "--help" not in args else ""
-    return "torch" if what == "llm4top.workspace" or what.endswith("scoring_child") else ""
+    known = {"llm4top.workspace", "torch.distributed.run"}
+    return "torch" if what in known or what.endswith("scoring_child") else ""
 
 
 class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
@@ -223,7 +226,7 @@ def ask(libraries: str, request: dict[str, Any], fds: list[int]) -> socket.socke
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not Path(path).exists():
             start(int(owner), path, libraries)
-    with contextlib.suppress(OSError):  # it may be gone: then the command is started as always
+    with contextlib.suppress(OSError):  # if it is gone, the command is started as always
         link.connect(path)
         socket.send_fds(link, [json.dumps(request).encode()], fds)
         if link.recv(64) == b"ready":
@@ -256,6 +259,7 @@ def main() -> None:
     """Import, then fork for every request until the owner is gone; a fork does its command."""
     owner, path, libraries = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     sys.path.remove(str(ROOT))
+    install()  # for libraries that import the name Popen
     if os.fork():  # nobody's child, and so nobody's to wait for
         os._exit(0)
     request = serve(owner, path, MODULES[libraries].split())
@@ -318,7 +322,9 @@ def read_at_import(environment: dict[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(READ_AT_IMPORT) and name not in SET_BY_US
+        if name.startswith(READ_AT_IMPORT)
+        and name not in SET_BY_US
+        and not name.startswith(TORCHRUN)
     }
 
 
@@ -359,7 +365,7 @@ def run(request: dict[str, Any]) -> None:
     sys.stdin = sys.__stdin__ = standard(0, "r")
     sys.stdout = sys.__stdout__ = standard(1, "w")
     sys.stderr = sys.__stderr__ = standard(2, "w", buffering=1, errors="backslashreplace")
-    way, what, *rest = request["args"]
+    way, what, *rest = request["args"][request["args"][0] == "-u" :]
     sys.path[0] = "" if way == "-c" else request["cwd"]
     install()
     if "torch" in sys.modules and HOOK in os.environ:
@@ -380,10 +386,7 @@ def run(request: dict[str, Any]) -> None:
 
 
 def leave(code: int) -> None:
-    """End as Python does, but for taking all modules apart: with torch that is a third of a second.
-
-    Returns where the output cannot be written, of which Python tells in its way.
-    """
+    """End as Python does, without taking modules apart; return if output cannot be written."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError, ValueError):

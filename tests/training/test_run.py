@@ -310,44 +310,39 @@ def test_labels_of_class_weights_are_checked(settings: Settings) -> None:
         train(settings(class_weights={"a": 1.0}))
 
 
-DISTRIBUTED = """
-import sys
+WATCHED = """
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from llm4top.cli.app import main
 from llm4top.training import run as _run
 
-torch.set_num_threads(1)
-folder = Path(sys.argv.pop(1))
 finetune = _run.finetune
 
 def watched(*args, **options):
     result = finetune(*args, **options)
     rank = torch.distributed.get_rank()
     trained = {n: p.detach() for n, p in result.model.named_parameters() if p.requires_grad}
-    save_file(trained, folder / f"weights-{rank}.safetensors")
+    save_file(trained, Path("FOLDER") / f"weights-{rank}.safetensors")
     return result
 
 _run.finetune = watched
-main()
 """
 
 
 def test_two_processes_end_at_the_weights_of_one_with_the_double_batch(
-    settings: Settings, tmp_path: Path
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Under torchrun, and through the command, of which one process alone speaks."""
     # 48 rows by 2 x 5: the last step is short, and one process gets rows that weigh nothing.
     shape = {**LEARNS, "lora_dropout": 0.0, "epochs": 1, "precision": "fp32"}
     together = settings(**shape, batch_size=5, out=tmp_path / "together")
-    script, file = tmp_path / "worker.py", tmp_path / "config.yaml"
-    script.write_text(DISTRIBUTED)
+    file = tmp_path / "config.yaml"
     file.write_text(together.to_yaml())
+    hook(monkeypatch, tmp_path, WATCHED.replace("FOLDER", str(tmp_path)))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
     done = subprocess.run(
-        [*command, str(script), str(tmp_path), "train", "--config", str(file)],
+        [*command, "-m", "llm4top", "train", "--config", str(file)],
         capture_output=True,
         text=True,
         timeout=240,

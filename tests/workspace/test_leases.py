@@ -107,6 +107,38 @@ def test_a_run_that_was_asked_to_stop_or_lost_too_often_is_not_queued_again(
     assert workspace.runs.get(run.id).attempt == MOST_ATTEMPTS
 
 
+def test_a_worker_that_ends_before_its_run_gives_it_back_on_a_server_alone(
+    workspace: Workspace, database: str | None
+) -> None:
+    runs, here = workspace.runs, Process.current()
+    stopped = runs.release(taken(workspace, process=here).id, "Stopped.", attempt=1)
+    if database is None:
+        assert (stopped.state, stopped.error) == (RunState.INTERRUPTED, "Stopped.")
+        return
+    assert (stopped.state, stopped.resuming) == (RunState.QUEUED, True)
+    (entry,) = workspace.activity.list(action="queued again")
+    assert entry.what == f"Forecast of May: the worker on machine {machine_name()} was stopped"
+    with pytest.raises(JobError, match="attempt 1 of the run has ended; it is queued"):
+        runs.release(stopped.id, "Stopped.", attempt=1)
+    # Stopping may be repeated; being killed may be what the run does to its workers.
+    for attempt in range(2, MOST_ATTEMPTS + 2):
+        assert runs.claim(here, device="cpu") is not None
+        assert runs.release(stopped.id, "Stopped.", attempt=attempt).state is RunState.QUEUED
+    assert runs.claim(here, device="cpu") is not None
+    killed = runs.release(stopped.id, "Gone.", attempt=MOST_ATTEMPTS + 2, killed=True)
+    assert (killed.state, killed.error) == (
+        RunState.INTERRUPTED,
+        f"The worker on machine {machine_name()} is gone in attempt {MOST_ATTEMPTS + 2}.",
+    )
+
+
+def test_a_run_that_a_person_stopped_is_not_given_back(workspace: Workspace) -> None:
+    run = taken(workspace, process=Process.current())
+    workspace.runs.request_stop(run.id)
+    stopped = workspace.runs.release(run.id, "Stopped on request.", attempt=1)
+    assert (stopped.state, stopped.error) == (RunState.INTERRUPTED, "Stopped on request.")
+
+
 def test_a_lost_worker_is_refused_by_every_write(workspace: Workspace) -> None:
     run = taken(workspace)
     runs = workspace.runs

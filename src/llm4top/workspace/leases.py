@@ -82,13 +82,29 @@ def lost_runs(session: Session, lease: float) -> Sequence[RunRow]:
     return session.scalars(query.with_for_update(skip_locked=True)).all()
 
 
-def give_back(session: Session, row: RunRow) -> Run:
-    """Queue a lost run again, to be resumed; one that was asked to stop has stopped.
+def shared_run(session: Session, run_id: str, attempt: int) -> RunRow | None:
+    """The run at work, for this transaction alone, where several machines may take it up again.
 
-    The activity log says from which machine it was taken.
+    None in a workspace with a file for its database, where a person does; for a training of a
+    terminal, which no worker takes up; and for one that was asked to stop.
     """
-    said = f"Machine {row.host} was lost in attempt {row.attempt}."
-    again = row.state == RunState.RUNNING.value and row.attempt < MOST_ATTEMPTS
+    if session.get_bind().dialect.name == "sqlite":
+        return None
+    query = select(RunRow).where(RunRow.id == run_id, RunRow.attempt == attempt)
+    query = query.where(RunRow.state == RunState.RUNNING.value, RunRow.folder.is_(None))
+    return session.scalar(query.with_for_update())
+
+
+def give_back(
+    session: Session, row: RunRow, lost: str = "", *, most_attempts: float = MOST_ATTEMPTS
+) -> Run:
+    """Queue a run again that has lost its worker, to be resumed; one that was to stop has stopped.
+
+    The activity log says from which machine it was taken, and ``lost`` how, if not with it.
+    """
+    lost = lost or f"machine {row.host} was lost"
+    said = f"{lost[0].upper()}{lost[1:]} in attempt {row.attempt}."
+    again = row.state == RunState.RUNNING.value and row.attempt < most_attempts
     if again:
         row.state, row.resuming, row.queued = RunState.QUEUED.value, True, now()
         row.started, row.progress = None, {}
@@ -100,7 +116,7 @@ def give_back(session: Session, row: RunRow) -> Run:
         ActivityRow(
             action="queued again" if again else "interrupted",
             who="background",
-            what=f"{row.title or row.kind}: machine {row.host} was lost",
+            what=f"{row.title or row.kind}: {lost}",
             subject=row.id,
         )
     )

@@ -1,5 +1,6 @@
 """Runs: the queue, the states and the events. Every change of state is one transaction."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -227,8 +228,25 @@ class Runs:
         """The run came to a stop before its end, and can be resumed."""
         return self._move(run_id, RunState.INTERRUPTED, attempt=attempt, error=clean_text(reason))
 
-    def interrupt_orphans(self) -> RunList:
-        """Make every run of this machine whose process is gone "interrupted"; returns those.
+    def release(self, run_id: str, reason: str, *, attempt: int, killed: bool = False) -> Run:
+        """The worker of a run has ended before the run.
+
+        On a database server the run is queued again, for any machine to resume. In a workspace
+        with a file for its database, and where a person has asked the run to stop, it becomes
+        "interrupted" with ``reason``; so it does when its worker is ``killed`` for the
+        ``MOST_ATTEMPTS``-th time.
+        """
+        with self._session() as session:
+            row = leases.shared_run(session, run_id, attempt)
+            if row is not None:
+                lost = f"the worker on machine {row.host} {'is gone' if killed else 'was stopped'}"
+                most = leases.MOST_ATTEMPTS if killed else math.inf
+                return leases.give_back(session, row, lost, most_attempts=most)
+            state, said = RunState.INTERRUPTED, clean_text(reason)
+            return run_rows.set_state(session, run_id, state, attempt=attempt, error=said)
+
+    def settle_orphans(self) -> RunList:
+        """Settle every run of this machine whose process is gone (``release``); returns those.
 
         A training from a terminal is what its folder says: it may have come to its end.
         """
@@ -240,10 +258,11 @@ class Runs:
                 if run.folder is not None and Path(run.folder).is_dir():
                     run = self.adopt(run.folder)
                 if run.state.is_active:
-                    run = self.interrupt(run.id, run_rows.GONE, attempt=run.attempt)
+                    gone = run_rows.GONE
+                    run = self.release(run.id, gone, attempt=run.attempt, killed=True)
             except (JobError, NotFoundError):
                 continue  # It ended by itself just now.
-            if run.state is RunState.INTERRUPTED:
+            if run.state in (RunState.INTERRUPTED, RunState.QUEUED):
                 found.append(run)
         return found
 

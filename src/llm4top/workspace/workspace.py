@@ -88,7 +88,7 @@ class Workspace:
         try:
             bring_up_to_date(engine, path)
             workspace = cls(path, engine)
-            workspace.runs.interrupt_orphans()
+            workspace.runs.settle_orphans()
             workspace.sweep()
         except BaseException:
             engine.dispose()

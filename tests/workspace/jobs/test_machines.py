@@ -131,7 +131,7 @@ def machine(yard: Yard, postgresql_url: str) -> Iterator[Callable[[str], Machine
             os.kill(run.pid, signal.SIGKILL)
 
 
-def test_two_machines_share_the_queue_and_a_killed_ones_run_ends_on_the_other(
+def test_two_machines_share_the_queue_and_a_killed_one_and_a_killed_worker_lose_nothing(
     yard: Yard, machine: Callable[[str], Machine]
 ) -> None:
     runs = [yard.submit() for _ in range(4)]
@@ -140,14 +140,19 @@ def test_two_machines_share_the_queue_and_a_killed_ones_run_ends_on_the_other(
     # One lane each: neither keeps the other from its device.
     assert {first.machine, second.machine} == {"a", "b"}
     machines[str(first.machine)].kill(first)
+    assert second.pid is not None
+    os.kill(second.pid, signal.SIGKILL)
     yard.go.touch()
     ends = [yard.ended(run) for run in runs]
     assert {end.machine for end in ends} == {second.machine}
-    assert [end.attempt for end in ends] == [2, 1, 1, 1]
+    assert [end.attempt for end in ends] == [2, 2, 1, 1]
     assert ends[0].result == {"attempt": 2, "resuming": True}
     assert sorted(yard.done()) == sorted(f"{end.id} {end.attempt}" for end in ends)
     said = [entry.what for entry in yard.workspace.activity.list(action="queued again")]
-    assert said == [f"A: machine {first.machine} was lost"]
+    assert sorted(said) == [
+        f"A: machine {first.machine} was lost",
+        f"A: the worker on machine {second.machine} is gone",
+    ]
     told = [e.details for e in yard.workspace.runs.events(runs[0].id, kind="state")]
     assert [(t["state"], t.get("machine")) for t in told] == [
         ("queued", None),

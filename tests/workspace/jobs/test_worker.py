@@ -98,7 +98,7 @@ def put_through(shared: Workspace, material: tuple[Path, Path], go: Path) -> Run
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     assert shared.runs.get(run.id).state is RunState.RUNNING
-    assert [found.id for found in shared.runs.interrupt_orphans()] == [run.id]
+    assert [found.id for found in shared.runs.settle_orphans()] == [run.id]
     assert RunFolder(shared.runs.folder(run.id)).state()["state"] == "running"
 
     shared.runs.resume(run.id)
@@ -218,7 +218,7 @@ def test_a_worker_that_does_not_stop_is_killed_after_the_grace_time(
     wait_for(shared, run, lambda run: run.state is RunState.RUNNING)
     shared.runs.request_stop(run.id)
     assert worker.wait(120) == -signal.SIGKILL
-    shared.runs.interrupt_orphans()
+    shared.runs.settle_orphans()
     assert shared.runs.get(run.id).state is RunState.INTERRUPTED
     assert log_tail(shared, run.id, 1)[0].endswith("It did not stop within 0.5 s and is killed.")
 

@@ -115,7 +115,7 @@ class Supervisor:
         """Repair what a crash left behind and start serving the queue; returns at once."""
         if self.is_running:
             return
-        self._workspace.runs.interrupt_orphans()
+        self._workspace.runs.settle_orphans()
         self._end.clear()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._thread.start()
@@ -153,7 +153,7 @@ class Supervisor:
 
     def _repair(self) -> None:
         """Settle what dead workers left: of this machine by their process, of others by lease."""
-        self._workspace.runs.interrupt_orphans()
+        self._workspace.runs.settle_orphans()
         for run in self._workspace.runs.requeue_lost(self._lease):
             log.warning("Run %s of machine %s is lost there: %s.", run.id, run.host, run.state)
         self._kill_overdue()
@@ -177,7 +177,7 @@ class Supervisor:
         """Learn how a worker ended; one that cannot even begin is not started again at once."""
         assert lane.process is not None
         code, lane.process = lane.process.returncode, None
-        self._workspace.runs.interrupt_orphans()
+        self._workspace.runs.settle_orphans()
         lane.failures = 0 if code == 0 else lane.failures + 1
         if code != 0:
             pause = min(2.0 ** (lane.failures - 1), _LONGEST_PAUSE_S)
@@ -238,7 +238,7 @@ class Supervisor:
         for lane in self._lanes:
             lane.process = None
         try:
-            self._workspace.runs.interrupt_orphans()
+            self._workspace.runs.settle_orphans()
         except DatabaseError as error:
             # The next start settles them.
             log.warning("Machine %s leaves runs unsettled: %s", machine_name(), error)

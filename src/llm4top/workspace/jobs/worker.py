@@ -124,7 +124,7 @@ class _Attempt:
         except KeyboardInterrupt:
             log.info("Stopped.")
             runs, run = self._workspace.runs, self._run
-            return self._written(lambda: runs.interrupt(run.id, STOPPED, attempt=run.attempt))
+            return self._written(lambda: runs.release(run.id, STOPPED, attempt=run.attempt))
         except LLM4TOPError as error:
             log.info("Failed: %s", error)
             return self._fail(str(error), type(error).__name__)
@@ -185,7 +185,7 @@ class _Attempt:
             except JobError:
                 run = self._workspace.runs.get(self._run.id)
                 # Perhaps it was written, and only the answer got lost.
-                if broken and run.state.is_over and run.attempt == self._run.attempt:
+                if broken and not run.state.is_active and run.attempt == self._run.attempt:
                     return run
                 raise
 

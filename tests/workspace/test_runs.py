@@ -246,7 +246,7 @@ def test_a_worker_thought_dead_is_not_heard_any_more(workspace):
     assert runs.finish(run.id, {}, attempt=2).state == "done"
 
 
-def test_a_running_run_whose_process_is_gone_is_interrupted_or_on_a_server_queued_again(tmp_path, database):
+def test_a_run_whose_process_is_gone_is_interrupted_or_on_a_server_queued_again(tmp_path, database):
     with Workspace.open(tmp_path, database) as workspace:
         alive, gone = workspace.runs.submit("train", {}), workspace.runs.submit("train", {})
         workspace.runs.claim(ME)

@@ -21,6 +21,7 @@ from llm4top.forecasters.bundles.write import save_bundle
 from llm4top.forecasters.calibration.methods import NoCalibration
 from llm4top.forecasters.language import LanguageForecaster
 from llm4top.forecasters.model.base_model import load_base
+from llm4top.forecasters.model.device import Device
 from llm4top.forecasters.model.model_files import earlier_training, resolve_base
 from llm4top.prompts.prompt import PromptSpec
 from llm4top.testing import make_tiny_model
@@ -246,6 +247,16 @@ def test_shards_need_several_processes(settings: Settings) -> None:
         "the model cannot be sharded: there is one process, and nothing to spread the weights over."
     )
     assert check.hint == "Start it with torchrun on several GPUs, or leave shard out."
+
+
+def test_an_apple_gpu_takes_one_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(_preflight, "choose_device", lambda request: Device("mps", "mps", ""))
+    check = named(preflight(settings()), "device")
+    assert not check.ok
+    assert check.detail == "one Apple GPU (MPS) takes one process."
 
 
 def test_gpus_that_are_not_here_are_judged_by_their_number_and_size(settings: Settings) -> None:

@@ -274,6 +274,9 @@ class _Preflight:
                 False,
                 "Install it with: pip install 'llm4top[four-bit]'",
             )
+        if device.kind == "mps" and process_count() > 1:
+            hint = "Start it without torchrun."
+            return _Finding("one Apple GPU (MPS) takes one process.", False, hint)
         if self.config.shard and (reason := why_not_sharded(device, self.config.quantize)):
             hint = "Start it with torchrun on several GPUs, or leave shard out."
             return _Finding(f"the model cannot be sharded: {reason}", False, hint)

@@ -58,6 +58,7 @@ def test_a_folder_without_records_makes_no_folder(tmp_path: Path) -> None:
         (["--engine", "ray", "--out", "o", "--device", "cuda:1"], "Ray gives each process its GPU"),
         (["--engine", "ray", "--out", "o", "--question", "outcome,duration"], "asks one question"),
         (["--format", "parquet", "--out", "o", "--sort", "chance"], "does not go with --format"),
+        (["--out", "o.parquet"], "is a folder of files: add --format parquet"),
         (["--workers", "2"], "is for --engine ray"),
         (["--address", "auto"], "is for --engine ray"),
     ],

@@ -121,6 +121,8 @@ def test_sentences_that_tell_the_outcome_are_cut() -> None:
         ),
         ({"planned_enrolment": "many"}, "row 1, column 'planned_enrolment': must be a whole"),
         ({"planned_enrolment": 1.5}, "must be a whole number, not 1.5"),
+        ({"planned_enrolment": float("inf")}, "must be a whole number, not inf"),
+        ({"planned_enrolment": "9" * 400}, "must be a whole number, not '999"),
         ({"has_dmc": "perhaps"}, "must be true or false, not 'perhaps'"),
         ({"conditions": "['asthma"}, "begins like a list but is not one"),
         ({"conditions": [7]}, "column 'conditions': must be text, not 7"),

@@ -53,6 +53,10 @@ class Engine:
         if not self.on_ray and (self.address is not None or self.workers is not None):
             option = "--address" if self.address is not None else "--workers"
             raise typer.BadParameter("is for --engine ray.", param_hint=option)
+        if not self.on_ray and writing.asked is None and writing.output == "parquet":
+            raise typer.BadParameter(
+                "Parquet is a folder of files: add --format parquet.", param_hint="--out"
+            )
         return self.on_ray or writing.asked == "parquet"
 
     def check(

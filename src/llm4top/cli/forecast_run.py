@@ -78,7 +78,7 @@ class Output:
     def output(self) -> str:
         """The format: as asked for, by the ending of ``out``, or a table."""
         ending = self.out.suffix.lower().removeprefix(".") if self.out else ""
-        known = ("json", "jsonl", "csv", "html")
+        known = ("json", "jsonl", "csv", "html", "parquet")
         return self.asked or (ending if ending in known else "table")
 
     @property

@@ -90,7 +90,7 @@ class ParquetParts:
         source = Source(
             self._name, f"#{number + 1}", "trial", None, values.get("source_sha256") or ""
         )
-        nct_id = next((v for k, v in values.items() if k.lower() in _IDS and v), None)
+        nct_id = next((str(v) for k, v in values.items() if k.lower() in _IDS and v), None)
         trial = self._trial(values, source.name)
         return Record(nct_id, trial, RegistryOutcome(), (), source)
 

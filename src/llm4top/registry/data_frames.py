@@ -158,7 +158,7 @@ _PARAGRAPHS = {"brief_summary", "detailed_description"}
 
 def _number(value: Any, _: str) -> int:
     number = float(value) if isinstance(value, str) and value.strip().isdigit() else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or number != int(number):
+    if isinstance(number, bool) or not isinstance(number, int | float) or number % 1 != 0:
         raise ValueError(f"must be a whole number, not {value!r:.60}.")
     return int(number)
 

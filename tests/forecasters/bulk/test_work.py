@@ -107,6 +107,25 @@ def test_parquet_has_stored_trials_or_columns_of_trials(
     assert "a stored trial is not one" in refused["reason"]
 
 
+def test_odd_cells_of_parquet_do_not_stop_their_neighbours(
+    forecaster: Forecaster, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.parquet"
+    columns = {
+        "nct_id": [7, None],
+        "phase": ["Phase 2"] * 2,
+        "planned_enrolment": [40.0, float("inf")],
+        "why_stopped": ["Lack of efficacy", None],
+    }
+    pq.write_table(pa.table(columns), path)
+    forecast_all(forecaster, [path], tmp_path / "out")
+    (made,) = rows_in(tmp_path / "out")
+    (refused,) = refused_in(tmp_path / "out")
+    assert made["nct_id"] == "7"
+    assert (refused["member"], refused["element"]) == ("#2", "column 'planned_enrolment'")
+    assert refused["reason"] == "must be a whole number, not inf."
+
+
 def test_finished_shards_are_not_forecast_again(forecaster: Forecaster, tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", 7)
     shards = forecast_all(forecaster, [path], tmp_path / "out")

@@ -242,5 +242,5 @@ def _below(path: Path) -> Iterator[Path | RegistryError]:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror or first_line(error)}{where}."
-    return f"{type(error).__name__}: {first_line(error)}"
+        return f"{(error.strerror or first_line(error)).rstrip('.')}{where}."
+    return f"{type(error).__name__}: {first_line(error).rstrip('.')}."

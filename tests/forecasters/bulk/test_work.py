@@ -175,7 +175,7 @@ class Failing:
     ("error", "words"),
     [
         (OSError(28, "No space left on device", "x"), "No space left on device (x)."),
-        (ValueError("odd"), "ValueError: odd"),
+        (ValueError("odd"), "ValueError: odd."),
     ],
 )
 def test_a_failure_names_machine_shard_and_records_and_leaves_nothing(

@@ -43,3 +43,10 @@ def test_it_serves_the_queue_until_it_is_told_to_end(
     assert "Machine gpu-2 takes runs for cpu." in result.stderr
     assert f"Folder: {home}. Database: llm4top.db in the folder." in result.stderr
     assert [supervisor.is_running for supervisor in began] == [False]
+
+
+def test_a_device_that_no_run_waits_for_is_refused(home: Path) -> None:
+    result = CliRunner().invoke(app, ["worker", "--device", "cuda0"])
+    assert result.exit_code == 2
+    assert "'cuda0' is not cpu, cuda:N or mps." in " ".join(result.output.split())
+    assert not home.exists() or not list(home.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,8 @@ def test_any_gpu_does_what_waits_for_any(workspace: Workspace) -> None:
 
 
 def test_a_name_can_be_given_to_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM4TOP_MACHINE", " ")
+    assert machine_name() == socket.gethostname()
     monkeypatch.setenv("LLM4TOP_MACHINE", "gpu-2")
     assert Process.current().host == machine_name() == "gpu-2"
     assert Process.current().is_here
@@ -231,3 +234,12 @@ def test_a_password_can_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(PASSWORD_VARIABLE, str(tmp_path / "none"))
     with pytest.raises(WorkspaceError, match="password of the database cannot be read"):
         database_url(tmp_path, "postgresql://me@db/trials")
+    monkeypatch.setenv(PASSWORD_VARIABLE, str(file))
+    for held, said in (
+        (b"s3cret\nmore", "it has more than one line"),
+        (b"\xffs3", "it is not text"),
+    ):
+        file.write_bytes(held)
+        with pytest.raises(WorkspaceError, match=rf"cannot be read \({said}\)") as caught:
+            database_url(tmp_path, "postgresql://me@db/trials")
+        assert "s3" not in str(caught.value)

@@ -169,6 +169,7 @@ def test_other_databases_are_refused_without_repeating_the_password(tmp_path, mo
     for url, said in (
         ("mysql://me:hush@there/x", "'mysql' is not a database that LLM4TOP can use"),
         ("hush hush", "the database URL cannot be read"),
+        ("postgresql://me:hush@there:hush/x", "the database URL cannot be read"),
     ):
         with pytest.raises(WorkspaceError, match=said) as caught:
             Workspace.open(tmp_path, url)

@@ -1,5 +1,6 @@
 """``llm4top worker``: works through the queue without the Studio, also for other machines."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -32,6 +33,9 @@ def worker(
 
         llm4top worker --device cuda:0 --device cuda:1
     """
+    for name in device or ():
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
+            raise typer.BadParameter(f"{name!r} is not cpu, cuda:N or mps.", param_hint="--device")
     with quick_imports():
         from llm4top.workspace.jobs.devices import devices_here
         from llm4top.workspace.jobs.supervisor import Supervisor

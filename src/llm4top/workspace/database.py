@@ -62,7 +62,7 @@ def database_url(folder: Path, url: str | None) -> URL:
         return URL.create("sqlite", database=str(folder / DATABASE_FILE))
     try:
         parsed = make_url(chosen)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         # The text may hold a password, so it is not repeated.
         raise WorkspaceError(
             "the database URL cannot be read.", hint=f"It has the form {_FORM}."
@@ -86,13 +86,19 @@ def _with_password(url: URL) -> URL:
     if not file or url.password is not None:
         return url
     try:
-        return url.set(password=Path(file).read_text("utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkspaceError(
-            f"the password of the database cannot be read ({getattr(error, 'strerror', error)}).",
-            where=file,
-            hint=f"{PASSWORD_VARIABLE} names a text file that holds only the password.",
-        ) from error
+        password = Path(file).read_text("utf-8").strip()
+        problem = "it has more than one line" if set(password) & set("\0\r\n") else None
+    except UnicodeDecodeError:
+        password, problem = "", "it is not text"
+    except OSError as error:
+        password, problem = "", str(error.strerror)
+    if problem is None:
+        return url.set(password=password)
+    raise WorkspaceError(
+        f"the password of the database cannot be read ({problem}).",
+        where=file,
+        hint=f"{PASSWORD_VARIABLE} names a text file that holds only the password.",
+    )
 
 
 _FORM = "postgresql://user:password@host/database"

@@ -33,7 +33,7 @@ def machine_name() -> str:
 
     No two machines that share a workspace may have one name.
     """
-    return os.environ.get(MACHINE_VARIABLE) or socket.gethostname()
+    return os.environ.get(MACHINE_VARIABLE, "").strip() or socket.gethostname()
 
 
 class RunState(StrEnum):

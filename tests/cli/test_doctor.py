@@ -41,6 +41,7 @@ def test_a_whole_installation() -> None:
     assert checks["offline"]["state"] == "ok"
     assert "match their hashes" in checks["embedded"]["found"]
     assert checks["base models"]["mend"] == "llm4top download Qwen/Qwen3-8B"
+    assert {"gguf", "psycopg", "ray", "mlflow-skinny"} <= set(checks)
 
 
 @pytest.mark.usefixtures("whole")

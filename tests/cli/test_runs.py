@@ -221,6 +221,19 @@ def test_a_workspace_that_cannot_be_opened_stops_no_training(
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
+def test_a_training_that_has_ended_reports_nothing_more(
+    workspace: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = begin(tmp_path / "run")
+    with folder.locked(), registered(folder.path, is_main=True) as tell:
+        run = seen(workspace)
+        folder.set_state("done")
+        tell(Progress("done", 9, 9))
+    assert workspace.runs.get(run.id).state is RunState.DONE
+    assert not caplog.records
+
+
 def test_a_training_that_never_began_leaves_no_trace(home: Path, tmp_path: Path) -> None:
     with registered(tmp_path / "run", is_main=True):
         pass

@@ -99,7 +99,8 @@ class _Registration:
         if self._reporter is None:
             self._reporter = Reporter(workspace, run.id, run.attempt)
         progress, self._latest = self._latest, None
-        if progress is not None:
+        # Once more after its end, the run is over in the workspace too and takes no progress.
+        if progress is not None and run.state.is_active:
             self._reporter(without_paths(progress))
         if run.state == "stopping" and not self._stopping:
             self._stopping = True
@@ -231,7 +232,7 @@ def train(
 
         llm4top train --config mine.yaml --set lora_rank=8 --set "sections=\[phase, criteria]"
 
-        torchrun --nproc_per_node 2 -m llm4top train --config mine.yaml
+        torchrun --nproc-per-node 2 -m llm4top train --config mine.yaml
     """
     from llm4top.training.config import make_config
 

@@ -25,7 +25,8 @@ def worker(
     a name of its own: its host name, or LLM4TOP_MACHINE. The run of a machine that is lost goes
     back to the queue after a minute.
 
-    Ctrl-C stops the runs in progress. They are listed as interrupted and can be resumed.
+    Ctrl-C stops the runs in progress. They are listed as interrupted and can be resumed; with a
+    database on a server they go back to the queue instead.
 
     [bold]Examples[/bold]
 

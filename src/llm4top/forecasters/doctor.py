@@ -33,6 +33,9 @@ FLOORS: tuple[tuple[str, str, str], ...] = (
 EXTRAS: tuple[tuple[str, str, str], ...] = (
     ("bitsandbytes", "four-bit", "base models in 8 or 4 bits, for less memory"),
     ("gguf", "gguf", "GGUF files as base models"),
+    ("psycopg", "postgresql", "a workspace on PostgreSQL"),
+    ("ray", "ray", "forecasts with --engine ray"),
+    ("mlflow-skinny", "mlflow", "--log-to mlflow"),
 )
 
 LOW_DISK = 5 << 30

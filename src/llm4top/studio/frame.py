@@ -25,8 +25,9 @@ from llm4top.studio.jobs_view import JobsView
 
 _PROMISE = (
     "Everything stays on this machine. The Studio sends no records, forecasts or usage data "
-    "anywhere, and its pages load nothing from the internet. The only command that uses the "
-    "network is “llm4top download”, when you run it."
+    "anywhere, and its pages load nothing from the internet. The only command that downloads "
+    "anything is “llm4top download”, when you run it. In the terminal, forecasts can use a model "
+    "on a server that you name; it must be on this machine unless “--allow-remote” is added."
 )
 _DATABASE = (
     "One exception, chosen by whoever started it: the workspace has its database on {host}. "

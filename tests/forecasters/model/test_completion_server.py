@@ -125,8 +125,11 @@ def test_a_key_that_cannot_be_sent_is_not_printed(monkeypatch):
 def test_nobody_there():
     with serving(lambda body: GOOD) as fake:
         pass
-    with pytest.raises(ServerError, match=rf"{fake.url}: the connection failed: .*refused"):
+    with pytest.raises(
+        ServerError, match=rf"{fake.url}: the connection failed: .*refused"
+    ) as caught:
         server_at(fake.url, tries=2).ask({})
+    assert str(caught.value).endswith("refused. Is the server running, and is this its port?")
 
 
 def test_an_answer_that_does_not_come_is_not_waited_for():

@@ -26,6 +26,7 @@ _CONNECT_S = 10.0
 _LONGEST_PAUSE_S = 60.0
 _MOST_BYTES = 16 * 1024 * 1024
 _RETRIED = (408, 429, 500, 502, 503, 504)
+_NOBODY = "Is the server running, and is this its port?"
 _FORM = "http://127.0.0.1:8000/v1#Qwen/Qwen3-8B"
 
 
@@ -153,7 +154,9 @@ class CompletionServer:
         except (OSError, http.client.HTTPException) as error:
             why = one_line(str(error) or type(error).__name__, 200)
             passing = not self._stopped.is_set()
-            raise self._error(f"the connection failed: {why}.", passing=passing) from None
+            hint = _NOBODY if isinstance(error, ConnectionRefusedError) else None
+            text = f"the connection failed: {why}."
+            raise self._error(text, passing=passing, hint=hint) from None
         finally:
             with self._lock:
                 self._open.discard(connection)

@@ -97,6 +97,16 @@ def test_a_folder_is_exchanged_as_a_whole(tmp_path: Path) -> None:
     assert names(tmp_path / "deep") == ["bundle"]
 
 
+def test_a_link_to_a_folder_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "there")
+    with publishing(link) as scratch:
+        (scratch / "new").write_text("n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
+    assert [path.name for path in link.iterdir()] == ["new"]
+
+
 def test_an_error_leaves_the_old_folder(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     folder.mkdir()

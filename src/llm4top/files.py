@@ -98,6 +98,8 @@ def publish(scratch: Path, target: Path) -> None:
             old.rename(target)
         raise
     _sync(target.parent)
+    if old.is_symlink():  # rmtree follows none
+        old.unlink()
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -49,6 +49,13 @@ def test_a_folder_without_records_makes_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_the_folder_is_not_among_what_is_read(tmp_path: Path) -> None:
+    done = call(tmp_path, "--format", "parquet", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "which is read: give a folder elsewhere." in said(done.output)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -66,7 +73,12 @@ def test_a_folder_without_records_makes_no_folder(tmp_path: Path) -> None:
 def test_options_that_exclude_each_other(options: list[str], words: str) -> None:
     done = call("a.zip", *options)
     assert done.exit_code == 2
-    assert words in " ".join(done.output.replace("│", " ").split())
+    assert words in said(done.output)
+
+
+def said(output: str) -> str:
+    """What a box says, in one line."""
+    return " ".join(output.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_what_a_uri_may_be(uri, found):
         "mlflow:databricks",
         "mlflow:postgresql://me:secret@db/x",
         "mlflow:ftp://x",
+        "mlflow:sqlite://",
     ],
 )
 def test_anything_else_is_refused(text):

@@ -71,6 +71,13 @@ class Engine:
             raise typer.BadParameter(
                 f"{what} needs the folder for its Parquet files.", param_hint="--out"
             )
+        for source in sources:
+            # Its files would be other content of that path for a call that continues.
+            if source.is_dir() and writing.out.resolve().is_relative_to(source.resolve()):
+                raise typer.BadParameter(
+                    f"{writing.out} is in {source}, which is read: give a folder elsewhere.",
+                    param_hint="--out",
+                )
         for option, value in alone.items():
             if value is not None:
                 raise typer.BadParameter(f"does not go with {what}.", param_hint=option)

@@ -122,7 +122,7 @@ def _checked(uri: str) -> tuple[str, str | None]:
     if is_file or plain:
         path = parts.path if is_file else uri
         return Path(path).expanduser().absolute().as_uri(), None
-    if parts.scheme == "sqlite":
+    if parts.scheme == "sqlite" and parts.path.strip("/"):  # without a file it is in memory
         return uri, None
     raise TrackingError(f"{uri.partition('@')[2] or uri:.100} is no place to log to.", hint=_FORM)
 

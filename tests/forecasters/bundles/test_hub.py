@@ -110,9 +110,10 @@ def test_a_download_of_it_is_a_bundle(pushed):
         note.with_suffix(".lock").touch()
     (notes.parent / ".gitignore").write_text("*")
     assert verify_bundle(pushed).ok
-    (notes / "manifest.json.metadata").write_bytes(b"\x80\x04K\x01.")
-    with pytest.raises(UnsafeBundleError, match="is a pickle"):
-        verify_bundle(pushed).raise_for_problems()
+    for held, what in ((b"\x80\x04K\x01.", "a pickle"), (b"#!/bin/sh\n", "a script")):
+        (notes / "manifest.json.metadata").write_bytes(held)
+        with pytest.raises(UnsafeBundleError, match=f"is {what}"):
+            verify_bundle(pushed).raise_for_problems()
 
 
 def test_another_file_beside_the_card_is_still_refused(pushed):

@@ -25,6 +25,7 @@ _MAGIC = {
     b"PK\x03\x04": "a zip archive, as torch.save writes it",
     b"\x93NUMPY": "a NumPy array",
     b"\x7fELF": "a program",
+    b"#!": "a script",
 }
 _DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
 _BASELINE_DTYPES = {

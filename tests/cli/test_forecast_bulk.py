@@ -61,6 +61,10 @@ def test_the_folder_is_not_among_what_is_read(tmp_path: Path) -> None:
     [
         (["--engine", "ray"], "needs the folder for its Parquet"),
         (["--engine", "ray", "--out", "o", "--format", "csv"], "writes Parquet only"),
+        (
+            ["--engine", "ray", "--out", "o.csv"],
+            "a folder of Parquet files: name one that does not",
+        ),
         (["--engine", "ray", "--out", "o", "--limit", "3"], "does not go with --engine ray"),
         (["--engine", "ray", "--out", "o", "--device", "cuda:1"], "Ray gives each process its GPU"),
         (["--engine", "ray", "--out", "o", "--question", "outcome,duration"], "asks one question"),

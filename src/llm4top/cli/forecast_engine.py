@@ -12,6 +12,27 @@ import typer
 from llm4top.cli.forecast_run import Output
 from llm4top.cli.streams import STANDARD_INPUT
 
+_FILES = (".csv", ".json", ".jsonl", ".html")
+
+
+def _check_out(out: Path | None, what: str, sources: Sequence[Path]) -> None:
+    if out is None:
+        raise typer.BadParameter(
+            f"{what} needs the folder for its Parquet files.", param_hint="--out"
+        )
+    if out.suffix.lower() in _FILES:
+        raise typer.BadParameter(
+            f"{what} writes a folder of Parquet files: name one that does not end in {out.suffix}.",
+            param_hint="--out",
+        )
+    for source in sources:
+        # Its files would be other content of that path for a call that continues.
+        if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+            raise typer.BadParameter(
+                f"{out} is in {source}, which is read: give a folder elsewhere.",
+                param_hint="--out",
+            )
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -67,17 +88,7 @@ class Engine:
         alone = {"--limit": writing.limit, "--sort": writing.sort, "--portfolio": writing.portfolio}
         if writing.asked not in (None, "parquet"):
             raise typer.BadParameter(f"{what} writes Parquet only.", param_hint="--format")
-        if writing.out is None:
-            raise typer.BadParameter(
-                f"{what} needs the folder for its Parquet files.", param_hint="--out"
-            )
-        for source in sources:
-            # Its files would be other content of that path for a call that continues.
-            if source.is_dir() and writing.out.resolve().is_relative_to(source.resolve()):
-                raise typer.BadParameter(
-                    f"{writing.out} is in {source}, which is read: give a folder elsewhere.",
-                    param_hint="--out",
-                )
+        _check_out(writing.out, what, sources)
         for option, value in alone.items():
             if value is not None:
                 raise typer.BadParameter(f"does not go with {what}.", param_hint=option)

@@ -114,6 +114,11 @@ def test_absent_values_are_empty_cells() -> None:
     assert empty == absent
 
 
+def test_a_number_below_zero_is_a_number() -> None:
+    row = csv_row(replace(FORECAST, score=-1.5, probability=1e-9))
+    assert (row["score"], row["probability"]) == ("-1.500000", "0.000000")
+
+
 def test_a_record_without_a_number_has_its_reason() -> None:
     stream = io.StringIO()
     CsvWriter(stream).leave_out(NotApplicable("=a.xml", "NCT99999901", "outcome", "a registry."))

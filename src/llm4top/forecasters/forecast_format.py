@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from sys import intern
 from typing import Any
 
@@ -352,10 +353,11 @@ def variant_of(bundle: str, adapted_to: str | None) -> str:
     return bundle if adapted_to is None else f"{bundle} at {adapted_to}"
 
 
-def csv_cells(row: Mapping[str, Cell]) -> list[Cell]:
+def csv_cells(row: Mapping[str, Cell]) -> list[Cell | Decimal]:
     """A row's cells for ``CsvRows``: ``COLUMNS`` in order, numbers with six decimals."""
     cells = (row[name] for name in COLUMNS)
-    return [f"{cell:.6f}" if isinstance(cell, float) else cell for cell in cells]
+    # Not as text: a number below zero would be taken for a formula.
+    return [Decimal(f"{cell:.6f}") if isinstance(cell, float) else cell for cell in cells]
 
 
 def left_out_row(**values: Cell) -> dict[str, Cell]:

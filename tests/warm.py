@@ -80,7 +80,8 @@ TRAIN_PLAN = "llm4top.workspace.jobs.train_plan"
 COMMANDS = {"train", "select", "benchmark", "forecast", "evaluate", "compare"}
 # Read once, when Python or a library is imported: with another value a fork would differ.
 READ_AT_IMPORT = ("PYTHON", "HF_", "HUGGINGFACE_", "TORCH", "MPL", "LC_", "LANG", "LD_")
-SET_BY_US = {"HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONUNBUFFERED"}
+SET_BY_US = {"HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "PYTHONUNBUFFERED", "PYTHONBREAKPOINT"}
+"""What our commands set, and Ray: a fork does the same without."""
 TORCHRUN = ("TORCHELASTIC_", "TORCH_NCCL_ASYNC_ERROR_HANDLING")
 """What torchrun sets in its processes, which is read later."""
 _Popen = subprocess.Popen

@@ -194,7 +194,9 @@ def push(
 
 
 def import_bundle(
-    file: Annotated[Path, typer.Argument(help="A file that `bundle export` wrote.")],
+    file: Annotated[
+        Path, typer.Argument(help="A file that `bundle export` wrote, or the folder of a bundle.")
+    ],
     name: Annotated[
         str | None, typer.Option("--as", help="The name to store it under.", metavar="NAME")
     ] = None,

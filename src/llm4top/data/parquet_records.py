@@ -15,6 +15,7 @@ from llm4top.errors import DatasetError, MalformedRecordError, RegistryError
 from llm4top.registry.data_frames import trials_from_frame
 from llm4top.registry.fields import ALLOWED_FIELDS
 from llm4top.registry.trial import Record, RegistryOutcome, Source, Trial
+from llm4top.text import first_line
 
 MAGIC = b"PAR1"
 """The first bytes of a Parquet file."""
@@ -69,30 +70,52 @@ class ParquetParts:
         ahead = next(begin for begin in reversed(self._begins) if begin <= start)
         if start < self._at or ahead > self._at:
             self._rows, self._at = self._from(self._begins.index(ahead)), ahead
-        for values in self._rows:
+        while self._at < stop:
             number = self._at
+            try:
+                values = next(self._rows, None)
+            except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+                self._pass_over(range(max(number, start), stop), error, on_refusal)
+                continue
+            if values is None:
+                return
             self._at += 1
             if number >= start:
                 try:
                     yield self._record(values, number)
                 except RegistryError as error:
                     on_refusal(error)
-            if self._at >= stop:
-                return
+
+    def _pass_over(
+        self, rows: range, error: Exception, on_refusal: Callable[[RegistryError], None]
+    ) -> None:
+        """Refuse those of the rows that lie in a damaged group, and go on behind it."""
+        group = next(n for n, begin in enumerate(self._begins) if begin > self._at)
+        self._at = self._begins[group]
+        self._rows = self._from(group)
+        for number in rows[: self._at - rows.start]:
+            on_refusal(
+                MalformedRecordError(
+                    f"this part of the file cannot be read ({first_line(error).rstrip('.')}).",
+                    file=self._source(number).name,
+                    hint="The file is damaged: make it again.",
+                )
+            )
 
     def _from(self, group: int) -> Iterator[Mapping[str, Any]]:
-        groups = range(group, self._file.num_row_groups)
-        batches = self._file.iter_batches(_BATCH, row_groups=groups, columns=self._columns)
-        for batch in batches:
-            yield from batch.to_pylist()
+        for number in range(group, self._file.num_row_groups):
+            batches = self._file.iter_batches(_BATCH, row_groups=[number], columns=self._columns)
+            for batch in batches:
+                yield from batch.to_pylist()
 
     def _record(self, values: Mapping[str, Any], number: int) -> Record:
-        source = Source(
-            self._name, f"#{number + 1}", "trial", None, values.get("source_sha256") or ""
-        )
+        source = self._source(number, values.get("source_sha256") or "")
         nct_id = next((str(v) for k, v in values.items() if k.lower() in _IDS and v), None)
         trial = self._trial(values, source.name)
         return Record(nct_id, trial, RegistryOutcome(), (), source)
+
+    def _source(self, number: int, sha256: str = "") -> Source:
+        return Source(self._name, f"#{number + 1}", "trial", None, sha256)
 
     def _trial(self, values: Mapping[str, Any], name: str) -> Trial:
         try:

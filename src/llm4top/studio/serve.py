@@ -122,7 +122,7 @@ def _print_address(
         others = ", ".join(f"http://{_shown(name)}:{port}/" for name in sorted(names_of(host)))
         say(f"Other machines can reach it, at {others}")
         say("What they send and read is not encrypted.")
-    say("Ctrl-C closes it. Runs in progress are then stopped and can be resumed.")
+    say("Ctrl-C closes it. Runs in progress then stop, and can go on from where they were.")
     sys.stdout.flush()
 
 

@@ -149,8 +149,8 @@ def back_up(database: Path, folder: Path, step: str) -> Path:
 
 
 def _unusable(error: SQLAlchemyError, engine: Engine) -> WorkspaceError:
-    where = engine.url.render_as_string(hide_password=True)
-    reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+    where = engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=True)
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())[:300].rstrip(".?")
     if "not a database" in reason and isinstance(error, DatabaseError):
         return WorkspaceError(
             "this file is not a database, or it is damaged.",

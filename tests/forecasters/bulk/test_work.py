@@ -126,6 +126,28 @@ def test_odd_cells_of_parquet_do_not_stop_their_neighbours(
     assert refused["reason"] == "must be a whole number, not inf."
 
 
+def test_a_damaged_part_of_parquet_is_refused_and_the_rest_is_read(
+    forecaster: Forecaster, tmp_path: Path
+) -> None:
+    file = tmp_path / "trials.parquet"
+    table = pa.table(
+        {"title": [f"Trial {number}" for number in range(6)], "phase": ["Phase 2"] * 6}
+    )
+    pq.write_table(table, file, row_group_size=2, compression="none", use_dictionary=False)
+    column = pq.read_metadata(file).row_group(1).column(0)
+    content = bytearray(file.read_bytes())
+    end = column.data_page_offset + column.total_compressed_size
+    content[column.data_page_offset : end] = b"\xff" * column.total_compressed_size
+    file.write_bytes(content)
+    out = tmp_path / "out"
+    forecast_all(forecaster, [file], out, size=2)
+    assert [row["record"].rpartition("#")[2] for row in rows_in(out)] == ["1", "2", "5", "6"]
+    refused = refused_in(out)
+    assert [row["member"] for row in refused] == ["#3", "#4"]
+    assert refused[0]["reason"].startswith("this part of the file cannot be read (")
+    assert refused[0]["hint"] == "The file is damaged: make it again."
+
+
 def test_finished_shards_are_not_forecast_again(forecaster: Forecaster, tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", 7)
     shards = forecast_all(forecaster, [path], tmp_path / "out")

@@ -84,7 +84,7 @@ def load_base(
     place = choose_device(device)
     number = choose_dtype(place, dtype)
     if quantize not in (None, *_BITS):
-        raise ModelError(f"no quantisation {quantize!r}.", hint="Choose '4bit', '8bit' or None.")
+        raise ModelError(f"no quantisation {quantize!r}.", hint="Choose 4bit or 8bit, or none.")
     if quantize is not None:
         _require_bitsandbytes(_BITS[quantize])
     if shard is not None and (reason := why_not_sharded(place, quantize)):

@@ -21,6 +21,10 @@ from llm4top.workspace.run_states import Run, RunEvent, RunState
 from llm4top.workspace.views import svg
 from llm4top.workspace.views.wording import metric, probe_in_words
 
+FROM_TERMINAL = (
+    "This training was started in a terminal, and its model is in {bundle}. To see its figures and "
+    "forecast with it here, add it to the models: llm4top bundle import {bundle}"
+)
 HEIGHT = 220
 MOST_POINTS = 600
 LOSS, VALIDATION = "var(--series-1, #0072b2)", "var(--series-5, #d55e00)"
@@ -264,6 +268,8 @@ class RunView:
                 "The model was reloaded from its files and gave the same probabilities "
                 f"(largest difference {difference:.1g}).",
             )
+        if run.folder is not None and (bundle := run.result.get("bundle")):
+            elements.Words("p", FROM_TERMINAL.format(bundle=bundle))
         if bundle_id := run.result.get("bundle_id"):
             name = str(run.result.get("name"))
             wanted = str(run.settings.get("name") or "")

@@ -103,8 +103,8 @@ def benchmark(
     Baselines from a constant forecast to XGBoost and TF-IDF; each base model as it is, with
     examples, with a frozen probe and fine-tuned with LoRA (a model on a server: the first two);
     calibrated and not; with 95 % intervals, paired differences, slices, a leak audit and the leak
-    oracle (which cheats, to show what a leak looks like). Without [bold]--base[/bold] only the baselines
-    are measured.
+    oracle (which cheats, to show what a leak looks like). Without [bold]--base[/bold] only the
+    baselines are measured.
 
     After Ctrl-C or a crash, run the same command again: it resumes after the last completed step.
     Nothing is chosen on test rows, and each look at them is recorded in the test ledger.

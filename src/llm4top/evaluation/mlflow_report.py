@@ -18,16 +18,7 @@ from llm4top.evaluation.reports.render import write_report
 from llm4top.evaluation.reports.report import DataFacts, ForecasterRow, Report, Table
 
 _COMMANDS = {"evaluation": "evaluate", "comparison": "compare"}
-_PLAIN: tuple[str, ...] = (
-    "phases",
-    "ways",
-    "preset",
-    "shots",
-    "max_tokens",
-    "each_phase",
-    "newest",
-    "test",
-)
+_PLAIN = ("phases", "ways", "preset", "shots", "max_tokens", "each_phase", "newest", "test")
 _PLAIN += ("baselines", "probe_trials", "cutoff", "limit", "device")
 """Settings that cannot hold a path."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from llm4top.errors import BundleError, TamperedBundleError, UnsafeBundleError
 from llm4top.forecasters.bundles.read import load_bundle
-from llm4top.forecasters.bundles.safe_files import safetensors_fault
+from llm4top.forecasters.bundles.safe_files import MAX_ENTRIES, safetensors_fault
 from llm4top.forecasters.bundles.verify import verify_bundle
 from tests.forecasters.bundle_kit import make, pickles, vouch
 
@@ -176,10 +176,10 @@ def test_a_manifest_may_list_no_other_kind_of_file(bundle):
 
 
 def test_a_folder_full_of_files_is_refused_without_reading_them_all(bundle):
-    for i in range(200):
+    for i in range(MAX_ENTRIES + 100):
         (bundle / f"{i}.txt").write_text("x")
     report = verify_bundle(bundle)
-    assert len(report.files) < 80
+    assert len(report.files) < MAX_ENTRIES + 20
     assert not report.ok
 
 

@@ -18,8 +18,10 @@ from llm4top.evaluation.reports.render import write_report
 from llm4top.evaluation.reports.report import DataFacts, ForecasterRow, Report, Table
 
 _COMMANDS = {"evaluation": "evaluate", "comparison": "compare"}
-_PLAIN = ("phases", "ways", "preset", "shots", "max_tokens", "each_phase", "newest", "test")
-_PLAIN += ("baselines", "probe_trials", "cutoff", "limit", "device")
+_PLAIN = (
+    *("phases", "ways", "preset", "shots", "max_tokens", "each_phase", "newest", "test"),
+    *("baselines", "probe_trials", "cutoff", "limit", "device"),
+)
 """Settings that cannot hold a path."""
 
 

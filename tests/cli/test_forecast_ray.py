@@ -60,14 +60,14 @@ def forecast(path: Path, out: Path, *more: str) -> Any:
     return CliRunner().invoke(app, ["forecast", str(path), *options])
 
 
-def kill_one_worker(out: Path, killed: list[int]) -> None:
-    """Kill a process of Ray's that forecasts, as soon as a first shard is finished.
+def kill_one_worker(out: Path, before: int, killed: list[int]) -> None:
+    """Kill a process of Ray's that forecasts, as soon as one more shard than before is finished.
 
     ``killed`` gets how many were finished then.
     """
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        if list(out.glob("part-*")):
+        if len(list(out.glob("part-*"))) > before:
             for process in psutil.Process().children(recursive=True):
                 if "MapWorker" in " ".join(process.cmdline()):
                     process.kill()
@@ -77,26 +77,7 @@ def kill_one_worker(out: Path, killed: list[int]) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_killed_worker_changes_no_row(
-    cluster: str, archive: Path, local: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    killed: list[int] = []
-    killer = threading.Thread(target=kill_one_worker, args=(out, killed))
-    killer.start()
-    done = forecast(archive, out, "--engine", "ray")
-    killer.join()
-    assert done.exit_code == 1, done.output  # two records were refused
-    assert 0 < killed[0] < SHARDS  # in the middle
-    assert rows_in(out) == rows_in(local)
-    assert len(rows_in(out)) == RECORDS - len(BROKEN)
-    assert refused_in(out) == refused_in(local)
-    assert [row["member"] for row in refused_in(out)] == ["NCT90000005.xml", "NCT90000021.xml"]
-    assert "78 forecast by" in done.output
-
-
-@pytest.mark.timeout(300)
-def test_a_killed_driver_leaves_shards_and_the_same_command_continues(
+def test_after_a_killed_driver_and_a_killed_worker_the_rows_are_those_of_one_process(
     cluster: str, archive: Path, local: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -112,13 +93,21 @@ def test_a_killed_driver_leaves_shards_and_the_same_command_continues(
     wait_until_at_rest(out)
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
     assert 0 < len(before) < SHARDS
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_one_worker, args=(out, len(before), killed))
+    killer.start()
     done = forecast(archive, out, "--engine", "ray", "--address", cluster)
-    assert done.exit_code == 1, done.output
+    killer.join()
+    assert done.exit_code == 1, done.output  # two records were refused
     assert f"{len(before)} of {SHARDS} shards." in done.output
+    assert "78 forecast by" in done.output
+    assert len(before) < killed[0] < SHARDS  # in the middle
     after = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
     assert before.items() <= after.items()
     assert rows_in(out) == rows_in(local)
+    assert len(rows_in(out)) == RECORDS - len(BROKEN)
     assert refused_in(out) == refused_in(local)
+    assert [row["member"] for row in refused_in(out)] == ["NCT90000005.xml", "NCT90000021.xml"]
     assert list((out / "_busy").iterdir()) == []
 
 

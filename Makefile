@@ -31,7 +31,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 test: lint types
 	$(PYTEST)
 
-# Two minutes instead of ten: no training, no server, no browser, no real data.
+# Two minutes instead of nine: no training, no server, no browser, no real data.
 check: lint types
 	$(PYTEST) -m unit
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 
 from llm4top.errors import RegistryError
 from llm4top.registry.input_files import PassedOver
@@ -35,17 +34,6 @@ class ZipParts:
             raise
         self._members: Iterator[Member] = self._archive.members()
         self._at = 0
-
-    def __enter__(self) -> ZipParts:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -190,6 +190,16 @@ def _probe(
     )
 
 
+def with_adapter(model: Any, settings: FinetuneSettings) -> Any:
+    """The model with a new LoRA adapter of the settings' rank, scale and dropout."""
+    return lora.add_lora(
+        model,
+        rank=settings.lora_rank,
+        alpha=settings.lora_alpha,
+        dropout=settings.lora_dropout,
+    )
+
+
 def _scorer(
     base: BaseModel, answer_ids: Sequence[int], settings: FinetuneSettings, longest: int
 ) -> lora.AnswerScorer:
@@ -200,12 +210,7 @@ def _scorer(
     if settings.tuning == "full":
         lora.make_fully_trainable(model)
     else:
-        model = lora.add_lora(
-            model,
-            rank=settings.lora_rank,
-            alpha=settings.lora_alpha,
-            dropout=settings.lora_dropout,
-        )
+        model = with_adapter(model, settings)
     lora.set_activation_checkpointing(model, wants_checkpointing(base, settings, longest))
     bf16 = trains_in_bf16(base.device, settings.precision)
     return lora.AnswerScorer(model, answer_ids, autocast=bf16)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from llm4top.forecasters.finetuning import lora
-from llm4top.forecasters.finetuning.finetune import FinetuneResult
+from llm4top.forecasters.finetuning.finetune import FinetuneResult, with_adapter
 from llm4top.forecasters.finetuning.settings import FinetuneSettings
 from llm4top.forecasters.model.base_model import BaseModel, load_base
 from llm4top.forecasters.model.device import empty_caches
@@ -32,11 +32,6 @@ def made_whole(
     if settings.tuning == "full":
         model.requires_grad_(True)
     else:
-        model = lora.add_lora(
-            model,
-            rank=settings.lora_rank,
-            alpha=settings.lora_alpha,
-            dropout=settings.lora_dropout,
-        )
+        model = with_adapter(model, settings)
     lora.put_weights(lora.AnswerScorer(model, ()), weights)
     return replace(tuned, model=model.eval())
